@@ -1,0 +1,27 @@
+# fathom_module(ops DEPS base tensor kernels): every folder of src/ becomes one static library, and
+# its *_test.cc files one test binary. DEPS repeat the folder's line in src/layers.txt.
+function(fathom_module name)
+  cmake_parse_arguments(ARG "" "" "DEPS;LIBS;TEST_LIBS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cc)
+  set(tests ${sources})
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "(_test|/main)\\.cc$")
+  list(TRANSFORM ARG_DEPS PREPEND fathom_)
+  if(sources)
+    add_library(fathom_${name} STATIC ${sources})
+    set(scope PUBLIC)
+  else()
+    add_library(fathom_${name} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  target_include_directories(fathom_${name} ${scope} ${CMAKE_CURRENT_SOURCE_DIR})
+  target_link_libraries(fathom_${name} ${scope} fathom_flags ${ARG_DEPS} ${ARG_LIBS})
+  if(tests AND FATHOM_TESTS)
+    add_executable(${name}_test ${tests})
+    target_link_libraries(${name}_test PRIVATE fathom_${name} fathom_testing ${ARG_TEST_LIBS}
+      GTest::gmock GTest::gtest_main)
+    target_compile_definitions(${name}_test PRIVATE
+      FATHOM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    gtest_discover_tests(${name}_test PROPERTIES LABELS "fast;${name}" DISCOVERY_TIMEOUT 60)
+  endif()
+endfunction()

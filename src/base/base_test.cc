@@ -1,0 +1,98 @@
+#include <gtest/gtest.h>
+
+#include <array>
+#include <atomic>
+#include <cmath>
+#include <stdexcept>
+#include <vector>
+
+#include "base/check.h"
+#include "base/checked_math.h"
+#include "base/dtype.h"
+#include "base/parallel.h"
+#include "base/rng.h"
+#include "base/text.h"
+
+namespace fathom {
+namespace {
+
+TEST(Check, ShowsTheValues) {
+  try {
+    FATHOM_CHECK(1 == 2, "x ", 3, " vs ", std::string("y"));
+    FAIL();
+  } catch (const InternalError& error) {
+    EXPECT_NE(std::string(error.what()).find("x 3 vs y [check failed: 1 == 2 at base_test.cc:"),
+              std::string::npos)
+        << error.what();
+  }
+}
+
+TEST(CheckedMath, FindsOverflow) {
+  EXPECT_EQ(checked_mul(1 << 20, 1 << 20), i64{1} << 40);
+  EXPECT_FALSE(checked_mul(i64{1} << 40, i64{1} << 40));
+  EXPECT_FALSE(checked_add(INT64_MAX, 1));
+  const std::array<i64, 3> overflow = {i64{1} << 30, i64{1} << 30, 16};
+  EXPECT_FALSE(checked_product(overflow));
+  const std::array<i64, 2> negative = {4, -1};
+  EXPECT_FALSE(checked_product(negative));
+}
+
+TEST(DTypeTest, NamesRoundTrip) {
+  EXPECT_EQ(dtype_from_name("F8_E4M3"), DType::kF8E4M3);
+  EXPECT_EQ(dtype_name(DType::kBF16), "BF16");
+  EXPECT_FALSE(dtype_from_name("bf16"));
+}
+
+TEST(Parallel, CoversTheRangeOnceForAnyThreadCount) {
+  for (const int threads : {1, 2, 3, 7}) {
+    set_num_threads(threads);
+    for (const i64 count : {0, 1, 5, 64, 1001}) {
+      std::vector<std::atomic<int>> seen(static_cast<size_t>(count));
+      parallel_for(count, 8, [&](i64 begin, i64 end) {
+        EXPECT_EQ(begin % 8, 0);
+        for (i64 i = begin; i < end; ++i) ++seen[static_cast<size_t>(i)];
+      });
+      for (const auto& times : seen) EXPECT_EQ(times.load(), 1);
+    }
+  }
+  set_num_threads(2);
+}
+
+TEST(Parallel, AnExceptionReachesTheCaller) {
+  auto thrower = [](i64 begin, i64) {
+    if (begin > 0) throw std::runtime_error("part failed");
+  };
+  EXPECT_THROW(parallel_for(2, 1, thrower), std::runtime_error);
+}
+
+// Known-answer vectors of the Random123 distribution for philox4x32-10.
+TEST(Philox, KnownAnswers) {
+  const std::array<u32, 4> zeros = {0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u};
+  EXPECT_EQ(Philox(0, 0).at(0), zeros);
+  const std::array<u32, 4> ones = {0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu};
+  EXPECT_EQ(Philox(~0ull, ~0ull).at(~0ull), ones);
+}
+
+TEST(Philox, MomentsOfTheNormal) {
+  const Philox rng(1, 2);
+  double sum = 0, squares = 0;
+  constexpr int kDraws = 200000;
+  for (u64 i = 0; i < kDraws; ++i) {
+    const double x = rng.normal(i);
+    sum += x;
+    squares += x * x;
+  }
+  EXPECT_NEAR(sum / kDraws, 0.0, 0.01);
+  EXPECT_NEAR(squares / kDraws, 1.0, 0.01);
+}
+
+TEST(Text, FormatsAndFindsTheNearestName) {
+  EXPECT_EQ(format_bytes(70272), "68.6 KiB");
+  EXPECT_EQ(format_count(671026404352), "671.026 B");
+  const std::array<std::string_view, 2> names = {"hidden_size", "vocab_size"};
+  EXPECT_EQ(nearest_name("hiden_size", names), "hidden_size");
+  EXPECT_EQ(nearest_name("q", names), "");
+}
+
+}  // namespace
+}  // namespace fathom

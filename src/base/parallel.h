@@ -1,0 +1,32 @@
+#pragma once
+// The one way to use cores. Over OpenMP, so that libraries on the same runtime share its pool.
+// A range is cut into one contiguous part a thread; results must not depend on how it is cut.
+#include <type_traits>
+
+#include "base/types.h"
+
+namespace fathom {
+
+/// Threads that parallel_for uses; at least 1. Set by --threads, else OMP_NUM_THREADS, else cores.
+int num_threads();
+void set_num_threads(int count);
+
+namespace parallel_detail {
+using RangeFn = void (*)(void* context, i64 begin, i64 end);
+void run(i64 count, i64 grain, RangeFn fn, void* context);
+}  // namespace parallel_detail
+
+/// Calls fn(begin, end) on disjoint parts that cover [0, count), each part but the last a multiple
+/// of `grain`. Runs on the calling thread if there is one part, or if already inside a parallel_for
+/// (no nesting). An exception of fn reaches the caller (the first one, after all parts ended).
+/// Allocates nothing.
+template <typename Fn>
+void parallel_for(i64 count, i64 grain, Fn&& fn) {
+  auto call = [](void* context, i64 begin, i64 end) {
+    (*static_cast<std::remove_reference_t<Fn>*>(context))(begin, end);
+  };
+  parallel_detail::run(count, grain, call,
+                       const_cast<void*>(static_cast<const void*>(&fn)));
+}
+
+}  // namespace fathom

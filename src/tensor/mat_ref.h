@@ -1,0 +1,56 @@
+#pragma once
+// MatRef: a 2-D weight of any stored type together with its block scales. Scales never travel as a
+// loose pointer beside a tensor.
+#include <string>
+
+#include "base/check.h"
+#include "base/dtype.h"
+#include "base/types.h"
+#include "tensor/view.h"
+
+namespace fathom {
+
+/// A non-owning weight matrix, [rows = out, cols = in], row-major, contiguous rows.
+///   dtype kF32 | kBF16 | kF8E4M3. kF8E4M3 has scale [ceil(rows/128), ceil(cols/128)] f32 and means
+///   w[r, c] = data[r, c] * scale[r/128, c/128] (the checkpoint's `weight_scale_inv`, multiplied).
+/// `row_offset`: rows into the first scale block, so that a row slice of a scaled matrix stays exact.
+struct MatRef {
+  const void* data = nullptr;
+  DType dtype = DType::kF32;
+  i64 rows = 0;
+  i64 cols = 0;
+  const float* scale = nullptr;  // nullptr unless block-scaled
+  i64 scale_stride = 0;          // elements between scale rows
+  i64 row_offset = 0;            // 0 <= row_offset < 128
+
+  MatRef() = default;
+  explicit MatRef(View<const float, 2> w)
+      : data(w.data()), dtype(DType::kF32), rows(w.dim(0)), cols(w.dim(1)) {
+    FATHOM_CHECK(w.contiguous(), "weight matrix ", w, " must be contiguous");
+  }
+
+  bool empty() const { return data == nullptr; }
+  i64 size_bytes() const { return rows * cols * dtype_bytes(dtype); }
+
+  /// Rows [begin, begin + count) as a matrix of their own.
+  MatRef row_slice(i64 begin, i64 count) const {
+    FATHOM_CHECK(begin >= 0 && count >= 0 && begin + count <= rows, "rows [", begin, ", ",
+                 begin + count, ") of ", *this);
+    MatRef part = *this;
+    part.data = static_cast<const u8*>(data) + begin * cols * dtype_bytes(dtype);
+    part.rows = count;
+    if (scale != nullptr) {
+      const i64 first = row_offset + begin;
+      part.scale = scale + first / 128 * scale_stride;
+      part.row_offset = first % 128;
+    }
+    return part;
+  }
+
+  friend std::string to_string(const MatRef& m) {
+    return "[" + std::to_string(m.rows) + ", " + std::to_string(m.cols) + "] " +
+           std::string(dtype_name(m.dtype));
+  }
+};
+
+}  // namespace fathom

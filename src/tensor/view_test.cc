@@ -1,0 +1,77 @@
+#include "tensor/view.h"
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <vector>
+
+#include "base/error.h"
+#include "tensor/mat_ref.h"
+#include "tensor/workspace.h"
+
+namespace fathom {
+namespace {
+
+TEST(View, IndexesSlicesAndFlattens) {
+  std::vector<float> data(24);
+  std::iota(data.begin(), data.end(), 0.0f);
+  const View<float, 3> v(data.data(), {2, 3, 4});
+  EXPECT_EQ(v(1, 2, 3), 23.0f);
+  EXPECT_EQ(v[1](0, 1), 13.0f);
+  const auto tail = v.slice(2, 1, 2);
+  EXPECT_EQ(tail(1, 0, 1), 14.0f);
+  EXPECT_FALSE(tail.contiguous());
+  EXPECT_EQ(v.flatten()(1, 5), 17.0f);
+  EXPECT_EQ(to_string(v), "[2, 3, 4]");
+}
+
+TEST(View, RefusesASliceOutsideAndAFlattenOfStrided) {
+  std::vector<float> data(24);
+  const View<float, 3> v(data.data(), {2, 3, 4});
+  EXPECT_THROW((void)v.slice(1, 2, 2), InternalError);
+  EXPECT_THROW((void)v.slice(2, 0, 3).flatten(), InternalError);
+}
+
+TEST(Workspace, ScopesRewindAndTooMuchIsNamed) {
+  Workspace workspace(Device::kCpu, 1024);
+  {
+    Workspace::Scope scope(workspace);
+    auto a = scope.alloc<float>(3, 5);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(a.data()) % 64, 0u);
+    EXPECT_EQ(workspace.used_bytes(), 64);
+    EXPECT_THROW((void)scope.alloc<float>(1000), InternalError);
+  }
+  EXPECT_EQ(workspace.used_bytes(), 0);
+  EXPECT_EQ(workspace.high_water_bytes(), 64);
+}
+
+TEST(Buffer, AskingForMoreThanFitsSaysHowMuch) {
+  try {
+    Buffer buffer(Device::kCpu, i64{1} << 60, "the latent cache");
+    FAIL() << "an exbibyte was granted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kOutOfMemory);
+    EXPECT_NE(error.message().find("the latent cache needs 1024.0 PiB, free are"),
+              std::string::npos)
+        << error.message();
+  }
+}
+
+TEST(MatRef, RowSliceKeepsTheScaleBlockOfEachRow) {
+  const std::vector<u8> data(300 * 130);
+  const std::vector<float> scale(3 * 2);
+  MatRef m;
+  m.data = data.data();
+  m.dtype = DType::kF8E4M3;
+  m.rows = 300;
+  m.cols = 130;
+  m.scale = scale.data();
+  m.scale_stride = 2;
+  const MatRef part = m.row_slice(130, 100).row_slice(60, 40);  // rows 190..230 of m
+  EXPECT_EQ(part.scale, scale.data() + 2);
+  EXPECT_EQ(part.row_offset, 62);
+  EXPECT_EQ(part.data, data.data() + 190 * 130);
+}
+
+}  // namespace
+}  // namespace fathom
