@@ -32,17 +32,31 @@ TEST(View, RefusesASliceOutsideAndAFlattenOfStrided) {
   EXPECT_THROW((void)v.slice(2, 0, 3).flatten(), InternalError);
 }
 
-TEST(Workspace, ScopesRewindAndTooMuchIsNamed) {
+TEST(Workspace, ScopesRewindAndChunksMerge) {
   Workspace workspace(Device::kCpu, 1024);
   {
     Workspace::Scope scope(workspace);
     auto a = scope.alloc<float>(3, 5);
     EXPECT_EQ(reinterpret_cast<uintptr_t>(a.data()) % 64, 0u);
     EXPECT_EQ(workspace.used_bytes(), 64);
-    EXPECT_THROW((void)scope.alloc<float>(1000), InternalError);
+    a(2, 4) = 7.0f;
+    {
+      Workspace::Scope inner(workspace);
+      auto big = inner.alloc<float>(1 << 20);  // a second chunk: the first must not move
+      big(0) = 1.0f;
+      EXPECT_EQ(a(2, 4), 7.0f);
+    }
+    EXPECT_EQ(workspace.used_bytes(), 64);
   }
   EXPECT_EQ(workspace.used_bytes(), 0);
-  EXPECT_EQ(workspace.high_water_bytes(), 64);
+  EXPECT_EQ(workspace.high_water_bytes(), 64 + (4 << 20));
+  const i64 capacity = workspace.capacity_bytes();
+  for (int step = 0; step < 3; ++step) {  // warm: the same demand grows nothing
+    Workspace::Scope scope(workspace);
+    (void)scope.alloc<float>(3, 5);
+    (void)scope.alloc<float>(1 << 20);
+    EXPECT_EQ(workspace.capacity_bytes(), capacity);
+  }
 }
 
 TEST(Buffer, AskingForMoreThanFitsSaysHowMuch) {

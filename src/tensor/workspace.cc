@@ -5,21 +5,45 @@
 #include "base/checked_math.h"
 
 namespace fathom {
+namespace {
+
+constexpr i64 kMinChunkBytes = i64{1} << 20;
+
+}  // namespace
+
+Workspace::Workspace(Device device, i64 capacity_bytes) : device_(device) {
+  if (capacity_bytes > 0) chunks_.emplace_back(device, capacity_bytes, "workspace");
+}
+
+i64 Workspace::capacity_bytes() const {
+  i64 total = 0;
+  for (const Buffer& chunk : chunks_) total += chunk.size_bytes();
+  return total;
+}
 
 void* Workspace::take(i64 bytes) {
-  const i64 rounded = round_up(bytes, 64);
-  FATHOM_CHECK(bytes >= 0 && used_ + rounded <= buffer_.size_bytes(), "workspace of ",
-               buffer_.size_bytes(), " bytes has ", used_, " in use, asked for ", rounded);
-  u8* start = buffer_.data() + used_;
+  FATHOM_CHECK(bytes >= 0, "workspace asked for ", bytes, " bytes");
+  const i64 rounded = round_up(std::max<i64>(bytes, 1), 64);
+  if (used_ == 0 && chunks_.size() > 1) {  // nothing points into the chunks: make them one
+    const i64 total = capacity_bytes();
+    chunks_.clear();
+    chunks_.emplace_back(device_, total, "workspace");
+    chunk_ = 0;
+    offset_ = 0;
+  }
+  while (chunk_ < chunks_.size() && offset_ + rounded > chunks_[chunk_].size_bytes()) {
+    ++chunk_;
+    offset_ = 0;
+  }
+  if (chunk_ == chunks_.size()) {
+    const i64 grown = std::max({rounded, capacity_bytes(), kMinChunkBytes});
+    chunks_.emplace_back(device_, grown, "workspace");
+  }
+  u8* start = chunks_[chunk_].data() + offset_;
+  offset_ += rounded;
   used_ += rounded;
   high_water_ = std::max(high_water_, used_);
   return start;
-}
-
-void Workspace::reserve(i64 capacity_bytes) {
-  if (capacity_bytes <= buffer_.size_bytes()) return;
-  FATHOM_CHECK(used_ == 0, "workspace grows while ", used_, " bytes are in use");
-  buffer_ = Buffer(buffer_.device(), capacity_bytes, "workspace");
 }
 
 }  // namespace fathom

@@ -1,7 +1,9 @@
 #pragma once
-// Stack arena over one Buffer for the temporaries of a step. A Scope rewinds on destruction, so a
-// function returns its scratch by leaving; after the first step nothing is allocated.
+// Stack arena for the temporaries of a step. A Scope rewinds on destruction, so a function returns
+// its scratch by leaving. The arena grows by further chunks while it warms up and merges them when
+// it is empty; after the first steps of a shape nothing is allocated.
 #include <type_traits>
+#include <vector>
 
 #include "tensor/buffer.h"
 #include "tensor/view.h"
@@ -11,24 +13,30 @@ namespace fathom {
 class Workspace {
  public:
   /// Reserves `capacity_bytes` at once; throws Error{kOutOfMemory}.
-  Workspace(Device device, i64 capacity_bytes) : buffer_(device, capacity_bytes, "workspace") {}
+  explicit Workspace(Device device, i64 capacity_bytes = 0);
 
-  i64 capacity_bytes() const { return buffer_.size_bytes(); }
+  i64 capacity_bytes() const;
   i64 used_bytes() const { return used_; }
   /// The most that was ever in use.
   i64 high_water_bytes() const { return high_water_; }
-  /// Replaces the buffer by a larger one if needed; only while nothing is in use.
-  void reserve(i64 capacity_bytes);
 
   class Scope {
    public:
-    explicit Scope(Workspace& workspace) : workspace_(workspace), mark_(workspace.used_) {}
-    ~Scope() { workspace_.used_ = mark_; }
+    explicit Scope(Workspace& workspace)
+        : workspace_(workspace),
+          chunk_(workspace.chunk_),
+          offset_(workspace.offset_),
+          used_(workspace.used_) {}
+    ~Scope() {
+      workspace_.chunk_ = chunk_;
+      workspace_.offset_ = offset_;
+      workspace_.used_ = used_;
+    }
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
 
-    /// Uninitialised, 64-byte aligned, contiguous; valid until the Scope ends. Throws InternalError
-    /// naming both sizes if the workspace is too small.
+    /// Uninitialised, 64-byte aligned, contiguous; valid until the Scope ends. Throws
+    /// Error{kOutOfMemory} if the arena cannot grow.
     template <typename T, typename... Dim>
     View<T, sizeof...(Dim)> alloc(Dim... dims) {
       static_assert(std::is_trivially_copyable_v<T>);
@@ -40,14 +48,19 @@ class Workspace {
 
    private:
     Workspace& workspace_;
-    i64 mark_;
+    size_t chunk_;
+    i64 offset_;
+    i64 used_;
   };
 
  private:
   void* take(i64 bytes);
 
-  Buffer buffer_;
-  i64 used_ = 0;
+  Device device_;
+  std::vector<Buffer> chunks_;
+  size_t chunk_ = 0;  // where the next allocation is tried
+  i64 offset_ = 0;    // bytes in use of that chunk
+  i64 used_ = 0;      // bytes in use of all chunks
   i64 high_water_ = 0;
 };
 

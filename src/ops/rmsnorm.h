@@ -1,0 +1,19 @@
+#pragma once
+#include "ops/ctx.h"
+#include "tensor/view.h"
+
+namespace fathom::ops {
+
+/// y[t, i] = x[t, i] * rstd[t] * weight[i],  rstd[t] = 1 / sqrt(mean_i x[t, i]^2 + eps)
+/// Source: Zhang & Sennrich 2019; DeepSeek-V3 §4.2 adds it after the MLA latents too.
+///   x       [tokens, dim]  f32   rows may be strided, last axis contiguous
+///   weight  [dim]          f32
+///   y       [tokens, dim]  f32   overwritten; may alias x
+///   rstd    [tokens]       f32   overwritten; saved for backward; empty view = not saved
+/// Accumulates in f32. Agrees with ref::rmsnorm<double> to kRmsNormRelTol for dim <= 8192.
+/// Throws InternalError on a shape mismatch. CPU.
+void rmsnorm_forward(Ctx& ctx, View<const float, 2> x, View<const float, 1> weight, float eps,
+                     View<float, 2> y, View<float, 1> rstd = {});
+inline constexpr double kRmsNormRelTol = 2e-6;
+
+}  // namespace fathom::ops

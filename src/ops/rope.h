@@ -1,0 +1,32 @@
+#pragma once
+#include <vector>
+
+#include "ops/ctx.h"
+#include "tensor/view.h"
+
+namespace fathom::ops {
+
+/// Which channels form a rotated pair.
+enum class RopePairing {
+  kInterleaved,  // (0,1), (2,3), ...: DeepSeek checkpoints as stored
+  kHalves        // (i, i + dim/2): Llama
+};
+
+/// Angles of the rotary embedding: pair i turns by position * frequency[i]. `cos_sin_factor`
+/// multiplies both (YaRN: mscale / mscale_all_dim, 1 for DeepSeek-V3).
+/// Frequencies and angles are computed in double, so that large positions keep their accuracy.
+struct RopeTable {
+  std::vector<double> frequency;  // [dim/2] radians a position
+  float cos_sin_factor = 1.0f;
+  RopePairing pairing = RopePairing::kInterleaved;
+};
+
+/// Rotates x in place: for each pair (a, b): (a cos - b sin, a sin + b cos).
+/// Source: Su et al. 2021; DeepSeek-V3 §2.1.1.
+///   x          [tokens, heads, dim]  f32   strided; last axis contiguous; dim = 2 * frequencies
+///   positions  [tokens]              i64   absolute, >= 0
+/// Throws InternalError on a shape mismatch. CPU.
+void rope_forward_inplace(Ctx& ctx, const RopeTable& table, View<const i64, 1> positions,
+                          View<float, 3> x);
+
+}  // namespace fathom::ops
