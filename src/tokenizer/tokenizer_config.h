@@ -1,0 +1,30 @@
+#pragma once
+// tokenizer_config.json: which tokens frame a text, and the chat template as text. The template is
+// never executed; it only serves to recognise which of the built-in ones the checkpoint has.
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/types.h"
+
+namespace fathom::tokenizer {
+
+struct TokenizerConfig {
+  std::string tokenizer_class;        // empty if absent
+  std::optional<bool> add_bos_token;  // absent: the post-processor of tokenizer.json decides
+  std::optional<bool> add_eos_token;
+  std::optional<std::string> bos_token;  // from a string or an AddedToken object
+  std::optional<std::string> eos_token;
+  std::optional<std::string> pad_token;
+  std::optional<std::string> unk_token;
+  std::optional<i64> model_max_length;  // absent too when it is transformers' "very large" 1e30
+  std::optional<std::string> chat_template;  // raw text; of a list of named ones, "default"
+};
+
+/// Parses the text of a tokenizer_config.json; unknown keys are allowed, wrong types are not.
+Result<TokenizerConfig> parse_tokenizer_config(std::string_view text, std::string_view where);
+/// Reads DIR's file. kNotFound if it does not exist: a model directory may lack it.
+Result<TokenizerConfig> load_tokenizer_config(const std::string& path);
+
+}  // namespace fathom::tokenizer
