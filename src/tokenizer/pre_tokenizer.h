@@ -7,12 +7,15 @@
 // hand-written linear matchers; any other goes through PCRE2, with its character classes expanded
 // to the Unicode version of unicode.h, so that the answer does not depend on the PCRE2 installed.
 #include <memory>
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <type_traits>
 
 #include "base/error.h"
+
+namespace fathom::io {
+class JsonValue;
+}
 
 namespace fathom::tokenizer {
 
@@ -24,10 +27,10 @@ class PreTokenizer {
 
   /// Reads the value of "pre_tokenizer". `where` opens every error message ("DIR/tokenizer.json").
   /// kUnsupported names the type, behavior or pattern syntax that is not handled.
-  static Result<PreTokenizer> from_json(const nlohmann::json& value, std::string_view where);
+  static Result<PreTokenizer> from_json(const io::JsonValue& value, std::string_view where);
 
   /// The value it was made from, for saving.
-  const nlohmann::json& json() const;
+  const io::JsonValue& json() const;
 
   /// Calls on_piece(std::string_view) for each non-empty piece in order. `text` must be valid UTF-8
   /// (utf8.h). The pieces are raw bytes, not the byte alphabet's spelling; unless ByteLevel adds
