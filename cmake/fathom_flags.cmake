@@ -15,6 +15,9 @@ target_compile_options(fathom_flags INTERFACE
   # Never -ffast-math: -inf masks, NaN checks and reproducible sums depend on IEEE rules. FMA
   # contraction is off so that scalar code means the same in every file; kernels ask for fma by name.
   -fno-math-errno -fno-trapping-math -ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(fathom_flags INTERFACE -Wthread-safety)
+endif()
 if(FATHOM_WERROR)
   target_compile_options(fathom_flags INTERFACE -Werror)
 endif()
@@ -23,5 +26,6 @@ if(FATHOM_SANITIZE)
     -fno-sanitize-recover=all)
   target_link_options(fathom_flags INTERFACE -fsanitize=${FATHOM_SANITIZE})
 endif()
+# Index checks of our views and of the standard containers, in debug and sanitizer builds.
 target_compile_definitions(fathom_flags INTERFACE
-  $<$<OR:$<CONFIG:Debug>,$<BOOL:${FATHOM_SANITIZE}>>:FATHOM_DEBUG_CHECKS>)
+  $<$<OR:$<CONFIG:Debug>,$<BOOL:${FATHOM_SANITIZE}>>:FATHOM_DEBUG_CHECKS;_GLIBCXX_ASSERTIONS>)

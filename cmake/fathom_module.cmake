@@ -1,12 +1,22 @@
 # fathom_module(ops DEPS base tensor kernels): every folder of src/ becomes one static library, and
-# its *_test.cc files one test binary. DEPS repeat the folder's line in src/layers.txt.
+# its *_test.cc files one test binary. DEPS are modules, LIBS what find_package found. A folder or a
+# dependency that does not exist yet is left out, so that a module's place can be fixed before its code.
 function(fathom_module name)
   cmake_parse_arguments(ARG "" "" "DEPS;LIBS;TEST_LIBS" ${ARGN})
+  if(NOT IS_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/${name})
+    return()
+  endif()
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cc)
   set(tests ${sources})
   list(FILTER tests INCLUDE REGEX "_test\\.cc$")
   list(FILTER sources EXCLUDE REGEX "(_test|/main)\\.cc$")
-  list(TRANSFORM ARG_DEPS PREPEND fathom_)
+  set(deps)
+  foreach(dep IN LISTS ARG_DEPS)
+    if(TARGET fathom_${dep})
+      list(APPEND deps fathom_${dep})
+    endif()
+  endforeach()
+  set_property(GLOBAL APPEND PROPERTY FATHOM_MODULES fathom_${name})
   if(sources)
     add_library(fathom_${name} STATIC ${sources})
     set(scope PUBLIC)
@@ -15,7 +25,7 @@ function(fathom_module name)
     set(scope INTERFACE)
   endif()
   target_include_directories(fathom_${name} ${scope} ${CMAKE_CURRENT_SOURCE_DIR})
-  target_link_libraries(fathom_${name} ${scope} fathom_flags ${ARG_DEPS} ${ARG_LIBS})
+  target_link_libraries(fathom_${name} ${scope} fathom_flags ${deps} ${ARG_LIBS})
   if(tests AND FATHOM_TESTS)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE fathom_${name} fathom_testing ${ARG_TEST_LIBS}
