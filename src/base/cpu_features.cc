@@ -57,8 +57,8 @@ const CpuFeatures& cpu_features() {
 std::string cpu_brand() {
   if (cpuid(0x80000000u).a < 0x80000004u) return "unknown";
   std::array<char, 49> text{};
-  for (u32 i = 0; i < 3; ++i) {
-    const Cpuid r = cpuid(0x80000002u + i);
+  for (size_t i = 0; i < 3; ++i) {
+    const Cpuid r = cpuid(0x80000002u + static_cast<u32>(i));
     const std::array<u32, 4> words = {r.a, r.b, r.c, r.d};
     std::memcpy(text.data() + 16 * i, words.data(), 16);
   }
