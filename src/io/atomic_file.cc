@@ -1,0 +1,107 @@
+#include "io/atomic_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "base/check.h"
+#include "base/error.h"
+
+namespace fathom::io {
+namespace {
+
+void flush_directory(const std::filesystem::path& directory) {
+  const int fd = ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;  // the rename is done; some file systems let nobody open a directory
+  ::fsync(fd);
+  ::close(fd);
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
+  static std::atomic<u64> next = 0;
+  do {
+    temporary_ = fmt::format("{}.tmp-{}-{}", path_.string(), ::getpid(), next++);
+    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (fd_ < 0 && errno == EEXIST);
+  if (fd_ < 0) refuse("create", errno);
+}
+
+AtomicFile::AtomicFile(AtomicFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::exchange(other.temporary_, {})),
+      fd_(std::exchange(other.fd_, -1)),
+      end_(other.end_) {}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ >= 0) ::close(fd_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::refuse(std::string_view action, int code) const {
+  throw Error(ErrorCode::kIo,
+              fmt::format("{}: cannot {}: {}", path_.string(), action, std::strerror(code)));
+}
+
+void AtomicFile::append(std::span<const u8> bytes) {
+  write_at(end_, bytes);
+  end_ += static_cast<i64>(bytes.size());
+}
+
+void AtomicFile::append(std::string_view text) {
+  append(std::span(reinterpret_cast<const u8*>(text.data()), text.size()));
+}
+
+void AtomicFile::write_at(i64 offset, std::span<const u8> bytes) const {
+  FATHOM_CHECK(fd_ >= 0, path_.string(), " is already sealed");
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(fd_, bytes.data(), bytes.size(), offset);
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      refuse("write", errno);
+    }
+    bytes = bytes.subspan(static_cast<size_t>(written));
+    offset += written;
+  }
+}
+
+void AtomicFile::reserve(i64 size_bytes) const {
+  FATHOM_CHECK(fd_ >= 0, path_.string(), " is already sealed");
+  if (size_bytes == 0) return;
+  // fallocate and not posix_fallocate: where it is not supported, glibc would write every block.
+  if (::fallocate(fd_, 0, 0, size_bytes) == 0) return;
+  const int code = errno;
+  if (code != EOPNOTSUPP && code != ENOSYS) {
+    refuse(fmt::format("reserve {} bytes", size_bytes), code);
+  }
+  if (::ftruncate(fd_, size_bytes) != 0) refuse("resize", errno);
+}
+
+void AtomicFile::seal() {
+  if (fd_ < 0) return;
+  if (::fsync(fd_) != 0) refuse("flush", errno);
+  if (::close(std::exchange(fd_, -1)) != 0) refuse("close", errno);
+}
+
+void AtomicFile::commit() {
+  FATHOM_CHECK(!temporary_.empty(), path_.string(), " is already committed");
+  seal();
+  if (std::rename(temporary_.c_str(), path_.c_str()) != 0) refuse("rename to its name", errno);
+  temporary_.clear();
+  flush_directory(path_.parent_path());
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
+  AtomicFile file(path);
+  file.append(text);
+  file.commit();
+}
+
+}  // namespace fathom::io

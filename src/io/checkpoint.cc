@@ -1,0 +1,127 @@
+// Checkpoint: the weights of a model directory, one file or shards with an index.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "io/json.h"
+#include "io/json_sax.h"
+#include "io/safetensors.h"
+
+namespace fathom::io {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kSingleFile = "model.safetensors";
+constexpr const char* kIndexFile = "model.safetensors.index.json";
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
+/// A shard is a file of the same directory: no separators, no "..", nothing absolute.
+bool is_plain_file_name(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." &&
+         name.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
+}
+
+/// Shard name -> the tensors that the index places in it.
+using WeightMap = std::map<std::string, std::vector<std::string>>;
+
+Result<WeightMap> read_index(const fs::path& path) {
+  auto index = read_json(path);
+  if (!index) return tl::unexpected(std::move(index.error()));
+  auto weight_map = get_object(*index, "weight_map", kIndexFile);
+  if (!weight_map) return tl::unexpected(std::move(weight_map.error()));
+  WeightMap shards;
+  for (const auto& [tensor, shard] : **weight_map) {
+    if (!shard.is_string() || !is_plain_file_name(shard.as_string())) {
+      return invalid_input(
+          fmt::format("{}: weight_map: tensor `{}`: expected the name of a file in the same "
+                      "directory, found {}",
+                      kIndexFile, sax::excerpt(tensor, 200), describe(shard)));
+    }
+    shards[shard.as_string()].push_back(tensor);
+  }
+  if (shards.empty()) {
+    return invalid_input(fmt::format("{}: weight_map: no tensors", kIndexFile));
+  }
+  return shards;
+}
+
+Result<void> check_all_present(const fs::path& directory, const WeightMap& shards) {
+  std::vector<std::string> missing;
+  for (const auto& [shard, tensors] : shards) {
+    if (!is_there(directory / shard)) missing.push_back(shard);
+  }
+  if (missing.empty()) return {};
+  return fail(ErrorCode::kNotFound,
+              fmt::format("{}: shard {} is missing{}; {} of {} shards are there",
+                          directory.string(), missing.front(),
+                          missing.size() > 1 ? fmt::format(" and {} more", missing.size() - 1) : "",
+                          shards.size() - missing.size(), shards.size()));
+}
+
+tl::unexpected<Error> no_weights(const fs::path& directory) {
+  if (!is_there(directory)) {
+    return fail(ErrorCode::kNotFound, fmt::format("{}: no such directory", directory.string()));
+  }
+  const bool pickled = is_there(directory / "pytorch_model.bin") ||
+                       is_there(directory / "pytorch_model.bin.index.json");
+  return fail(ErrorCode::kNotFound,
+              fmt::format("{}: expected {} or {}, found neither{}", directory.string(), kSingleFile,
+                          kIndexFile,
+                          pickled ? "; pytorch_model.bin is a pickle and is not read: convert it "
+                                    "to safetensors first"
+                                  : ""));
+}
+
+}  // namespace
+
+Result<Checkpoint> Checkpoint::open(const fs::path& directory) {
+  Checkpoint checkpoint;
+  checkpoint.directory_ = directory;
+  if (is_there(directory / kSingleFile)) {
+    auto file = SafetensorsFile::open(directory / kSingleFile);
+    if (!file) return tl::unexpected(std::move(file.error()));
+    checkpoint.files_.push_back(std::move(*file));
+    for (const StoredTensor& tensor : checkpoint.files_.front().tensors()) {
+      checkpoint.tensors_.push_back(&tensor);
+    }
+  } else {
+    if (!is_there(directory / kIndexFile)) return no_weights(directory);
+    auto shards = read_index(directory / kIndexFile);
+    if (!shards) return tl::unexpected(std::move(shards.error()));
+    if (auto present = check_all_present(directory, *shards); !present) {
+      return tl::unexpected(std::move(present.error()));
+    }
+    checkpoint.files_.reserve(shards->size());
+    for (const auto& [shard, tensors] : *shards) {
+      auto file = SafetensorsFile::open(directory / shard);
+      if (!file) return tl::unexpected(std::move(file.error()));
+      checkpoint.files_.push_back(std::move(*file));
+      for (const std::string& name : tensors) {
+        const StoredTensor* tensor = checkpoint.files_.back().find(name);
+        if (tensor == nullptr) {
+          return invalid_input(fmt::format("{}: tensor `{}` is listed in shard {}, which lacks it",
+                                           kIndexFile, sax::excerpt(name, 200), shard));
+        }
+        checkpoint.tensors_.push_back(tensor);
+      }
+    }
+  }
+  std::sort(checkpoint.tensors_.begin(), checkpoint.tensors_.end(),
+            [](const StoredTensor* a, const StoredTensor* b) { return a->name < b->name; });
+  return checkpoint;
+}
+
+const StoredTensor* Checkpoint::find(std::string_view name) const {
+  const auto at = std::lower_bound(
+      tensors_.begin(), tensors_.end(), name,
+      [](const StoredTensor* tensor, std::string_view wanted) { return tensor->name < wanted; });
+  return at != tensors_.end() && (*at)->name == name ? *at : nullptr;
+}
+
+}  // namespace fathom::io
