@@ -15,6 +15,10 @@ target_compile_options(fathom_flags INTERFACE
   # Never -ffast-math: -inf masks, NaN checks and reproducible sums depend on IEEE rules. FMA
   # contraction is off so that scalar code means the same in every file; kernels ask for fma by name.
   -fno-math-errno -fno-trapping-math -ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # GCC 12 warns of overlapping copies inside std::string's operator+ (GCC bug 105651).
+  target_compile_options(fathom_flags INTERFACE -Wno-restrict)
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(fathom_flags INTERFACE -Wthread-safety)
 endif()

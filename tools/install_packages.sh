@@ -40,14 +40,12 @@ run_as_root() {
 }
 
 install_packages() {
-  local missing=() package command why
-  echo_missing() { printf '  %-22s %s\n' "$1" "$2"; }
-  local table=""
+  local missing=() table="" package command why
   while IFS='|' read -r package command why; do
     if [[ -n "$command" ]] && command -v "$command" >/dev/null; then continue; fi
     if command -v dpkg-query >/dev/null && is_installed "$package"; then continue; fi
     missing+=("$package")
-    table+="$(echo_missing "$package" "$why")"$'\n'
+    table+="$(printf '  %-22s %s' "$package" "$why")"$'\n'
   done < <(
     fathom_packages
     for package in "$@"; do echo "$package||asked for by this run"; done
@@ -70,5 +68,5 @@ install_packages() {
     echo "apt-get update failed; trying with the package lists that are here." >&2
   fi
   run_as_root env DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+    apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 "${missing[@]}" >/dev/null
 }
