@@ -1,7 +1,7 @@
 """Loads a Hugging Face directory into transformers on the CPU, FP8 weights dequantised first.
 
-transformers' own FP8 path needs a GPU; multiplying each 128x128 block by its `weight_scale_inv` in F32
-gives the numbers that path stands for, and works with every version of transformers.
+transformers' own FP8 path needs a GPU; multiplying each 128x128 block by its `weight_scale_inv` in
+F32 gives the numbers that path stands for, and works with every version of transformers.
 """
 
 import json
@@ -38,7 +38,7 @@ def expand_scales(scale: torch.Tensor, shape: torch.Size) -> torch.Tensor:
 
 
 def dequantise(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """FP8 weights become F32 (q * weight_scale_inv); the scales are dropped; the rest is unchanged."""
+    """FP8 weights become F32 (q * weight_scale_inv), scales are dropped, the rest is unchanged."""
     result = {}
     for name, tensor in tensors.items():
         if name.endswith(".weight_scale_inv"):

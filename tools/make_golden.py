@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Makes tests/golden: tiny random checkpoints and what Hugging Face transformers computes from them.
+"""Makes tests/golden: tiny random checkpoints and what transformers computes from them.
 
     python tools/make_golden.py                 every case
     python tools/make_golden.py --case v3       one case
     python tools/make_golden.py --search v3     looks for a seed without near ties
 
-Each case is a Hugging Face directory (config.json, model.safetensors) plus golden.safetensors; meaning
-of the tensors in tests/golden/README.md. The figures of the run go to tests/golden/versions.json.
+Each case is a Hugging Face directory (config.json, model.safetensors) plus golden.safetensors;
+tests/golden/README.md explains its tensors. The figures go to versions.json and the README's table.
 """
 
 import argparse
@@ -22,9 +22,12 @@ from safetensors.torch import save_file
 
 import make_golden_run as run
 from hf_checkpoint import load_model
-from make_golden_cases import CASES, Case, draw_weights
+from make_golden_cases import CASES, Case
+from make_golden_sensitivity import sensitivity
+from make_golden_weights import draw_weights
 
 GOLDEN_DIR = Path(__file__).resolve().parent.parent / "tests" / "golden"
+TABLE_BEGIN, TABLE_END = "<!-- written by make_golden.py -->", "<!-- end -->"
 PROMPT_TOKENS = 8
 GREEDY_STEPS = 64
 MIN_GREEDY_MARGIN = 1e-3  # of the largest |logit|; parity is asked for to 1e-4
@@ -33,7 +36,7 @@ MIN_ROUNDING_MARGIN = 2e-6  # relative; activations quantised to E4M3 must not r
 MIN_DISTINCT_TOKENS = 12
 
 
-# ------------------------------------------------------------------------------------------- writing
+# ------------------------------------------------------------------------------------------ writing
 
 
 def _save_sharded(weights: dict, directory: Path, shards: int) -> None:
@@ -53,7 +56,7 @@ def _save_sharded(weights: dict, directory: Path, shards: int) -> None:
 
 
 def write_checkpoint(case: Case, seed: int, directory: Path) -> dict[str, torch.Tensor]:
-    """config.json and the weights as a published checkpoint lays them out; returns what was stored."""
+    """config.json and the weights as a published checkpoint has them; returns what was stored."""
     directory.mkdir(parents=True, exist_ok=True)
     for old in directory.glob("*.safetensors*"):
         old.unlink()
@@ -75,11 +78,11 @@ def draw_ids(case: Case, seed: int) -> torch.Tensor:
     return torch.randint(2, case.config["vocab_size"], (case.tokens,), generator=generator)
 
 
-# ------------------------------------------------------------------------------------- running a case
+# ----------------------------------------------------------------------------------- running a case
 
 
 def load_checked(directory: Path, dtype=torch.float32):
-    """The model; fails if transformers missed a tensor or did not know one (MTP layers excepted)."""
+    """The model; fails if transformers missed a tensor or did not know one, MTP layers excepted."""
     model, info = load_model(directory, dtype)
     extra = f"model.layers.{model.config.num_hidden_layers}."
     unknown = [name for name in info["unexpected_keys"] if not name.startswith(extra)]
@@ -133,8 +136,10 @@ def _base_tensors(model, directory: Path, ids: torch.Tensor) -> tuple[dict, dict
     return tensors, figures
 
 
-def _fp8_tensors(model, weights: dict, ids: torch.Tensor, logits: torch.Tensor) -> tuple[dict, dict]:
-    """Logits with activations quantised online, and how far F64 arithmetic lands from the same recipe."""
+def _fp8_tensors(
+    model, weights: dict, ids: torch.Tensor, logits: torch.Tensor
+) -> tuple[dict, dict]:
+    """Logits with activations quantised online, and how far the same recipe in F64 lands."""
     names = {name for name, t in weights.items() if t.dtype == torch.float8_e4m3fn}
     variants = {
         "logits_act_fp8": {},
@@ -163,7 +168,9 @@ def compute(name: str, case: Case, seed: int, directory: Path) -> tuple[dict, di
     if case.config.get("topk_method") == "noaux_tc":
         with run.masked_groups_filled_with_zero(model):
             zero_filled, seen = run.forward(model, ids)
-        figures["masked_with_zero_relative_error"] = run.relative_error(zero_filled, tensors["logits"])
+        figures["masked_with_zero_relative_error"] = run.relative_error(
+            zero_filled, tensors["logits"]
+        )
         if name == "v3_masked_groups":
             tensors["logits_masked_zero"] = zero_filled
             indices, _ = run.sorted_choice(seen.routing[0])
@@ -200,52 +207,7 @@ def search(name: str, first: int, count: int) -> None:
                 print(name, "seed", seed, json.dumps(figures), flush=True)
 
 
-# ------------------------------------------------------------------------------------------ a checked case
-
-
-def _edited_logits(directory: Path, ids: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Logits of the model with one line of the architecture changed: what the golden must notice."""
-    results = {}
-
-    def run_edit(label, edit):
-        model = load_checked(directory)
-        if edit(model):
-            results[label] = run.forward(model, ids)[0]
-
-    def plain_softmax_scale(model):
-        attentions = [layer.self_attn for layer in model.model.layers]
-        if not hasattr(attentions[0], "qk_head_dim"):
-            return False
-        changed = any(a.scaling != a.qk_head_dim**-0.5 for a in attentions)
-        for attention in attentions:
-            attention.scaling = attention.qk_head_dim**-0.5
-        return changed
-
-    def config_eps_in_latent_norms(model):
-        norms = [m for n, m in model.named_modules() if n.endswith("kv_a_layernorm")]
-        for norm in norms:
-            norm.variance_epsilon = 1e-5
-        return bool(norms)
-
-    def no_bias(model):
-        biases = [b for n, b in model.named_buffers() if n.endswith("e_score_correction_bias")]
-        for bias in biases:
-            bias.zero_()
-        return bool(biases)
-
-    run_edit("no mscale^2 in the softmax scale", plain_softmax_scale)
-    run_edit("kv_a_layernorm eps 1e-5", config_eps_in_latent_norms)
-    run_edit("e_score_correction_bias 0", no_bias)
-    return results
-
-
-def sensitivity(case: Case, directory: Path, ids: torch.Tensor, logits: torch.Tensor) -> dict:
-    """Relative change of the logits for each wrong reading of the config; each must be far above 1e-4."""
-    results = {label: run.relative_error(x, logits) for label, x in _edited_logits(directory, ids).items()}
-    for label, overrides in case.mutations.items():
-        model, _ = load_model(directory, overrides=overrides)
-        results[label] = run.relative_error(run.forward(model, ids)[0], logits)
-    return results
+# ----------------------------------------------------------------------------------- a checked case
 
 
 def _sizes(directory: Path) -> dict[str, int]:
@@ -256,7 +218,7 @@ def _sizes(directory: Path) -> dict[str, int]:
 
 
 def make(name: str) -> dict:
-    """Writes one case and checks it: well-posed, read back identically, sensitive to its own point."""
+    """Writes one case and checks it: well-posed, read back identically; returns its figures."""
     case, directory = CASES[name], GOLDEN_DIR / name
     tensors, figures = compute(name, case, case.seed, directory)
     if not is_well_posed(name, figures, tensors["greedy_ids"]):
@@ -269,14 +231,61 @@ def make(name: str) -> dict:
     if figures["min_routing_margin"] == float("inf"):
         del figures["min_routing_margin"]  # a dense model routes nothing
     changes = sensitivity(case, directory, tensors["input_ids"], tensors["logits"])
-    return {"about": case.about, "seed": case.seed} | figures | {
-        "relative_change_of_logits_when": changes,
-        "bytes": _sizes(directory),
-    }
+    return (
+        {"about": case.about, "seed": case.seed}
+        | figures
+        | {
+            "relative_change_of_logits_when": changes,
+            "bytes": _sizes(directory),
+        }
+    )
+
+
+def _table_row(name: str, record: dict) -> str:
+    least = min(record["relative_change_of_logits_when"].items(), key=lambda item: item[1])
+    routing = record.get("min_routing_margin")
+    cells = [
+        name,
+        f"{sum(record['bytes'].values()) / 1000:.0f}",
+        str(record["seed"]),
+        f"{record['max_abs_logit']:.2f}",
+        f"{record['min_greedy_margin']:.1e}",
+        f"{routing:.1e}" if routing else "-",
+        f"{record['bf16_relative_error']:.1e}",
+        f"{least[1]:.1e} ({least[0]})",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def write_table(record: dict) -> None:
+    """Replaces the README's lines between the two markers."""
+    path = GOLDEN_DIR / "README.md"
+    head, rest = path.read_text().split(TABLE_BEGIN)
+    tail = rest.split(TABLE_END)[1]
+    made_with = ", ".join(f"{name} {version}" for name, version in record["made_with"].items())
+    titles = [
+        "case",
+        "kB",
+        "seed",
+        "max abs logit",
+        "greedy margin",
+        "routing margin",
+        "BF16 error",
+    ]
+    lines = [
+        f"Made with {made_with}.",
+        "",
+        "| " + " | ".join([*titles, "smallest change noticed"]) + " |",
+        "|---" * (len(titles) + 1) + "|",
+        *(_table_row(name, case) for name, case in record["cases"].items()),
+    ]
+    path.write_text(head + TABLE_BEGIN + "\n".join(["", *lines, ""]) + TABLE_END + tail)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--case", choices=CASES, action="append", help="default: every case")
     parser.add_argument("--search", choices=CASES, help="print well-posed seeds of a case")
     parser.add_argument("--first-seed", type=int, default=0)
@@ -301,6 +310,7 @@ def main() -> None:
         print(name, json.dumps(record["cases"][name], indent=1), flush=True)
     record["cases"] = {name: record["cases"][name] for name in CASES if name in record["cases"]}
     path.write_text(json.dumps(record, indent=1) + "\n")
+    write_table(record)
 
 
 if __name__ == "__main__":

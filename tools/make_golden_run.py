@@ -25,7 +25,9 @@ class Recorder:
             self._add(layer, lambda out, i=index: self.layer_outputs.__setitem__(i, out))
             if hasattr(layer.mlp, "gate"):
                 self._add(layer.mlp.gate, lambda out, i=index: self.routing.__setitem__(i, out))
-        self._add(model.model.layers[0].self_attn, lambda out: setattr(self, "attention_output", out[0]))
+        self._add(
+            model.model.layers[0].self_attn, lambda out: setattr(self, "attention_output", out[0])
+        )
 
     def _add(self, module, keep):
         self._handles.append(module.register_forward_hook(lambda _module, _in, out: keep(out)))
@@ -51,7 +53,7 @@ def relative_error(got: torch.Tensor, want: torch.Tensor) -> float:
 
 @torch.no_grad()
 def greedy(model, prompt: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """(ids [steps], margins [steps]); margin = (top1 - top2) / max |logit| at that step. No cache."""
+    """(ids [steps], margins [steps]); margin = (top1 - top2) / max |logit|. No cache."""
     ids, margins = prompt.clone(), []
     for _ in range(steps):
         logits = model(input_ids=ids[None], use_cache=False).logits[0, -1]
@@ -72,7 +74,7 @@ def sorted_choice(routing) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _gap(scores: torch.Tensor, kept: int) -> torch.Tensor:
-    """Distance between the last kept and the first dropped of each row; inf if nothing is dropped."""
+    """Distance between the last kept and the first dropped of each row; inf if none is dropped."""
     if kept >= scores.shape[-1]:
         return torch.full(scores.shape[:-1], float("inf"))
     best = scores.topk(kept + 1, dim=-1).values
@@ -86,7 +88,11 @@ def routing_margin(gate, routing, config) -> float:
     """
     router_logits = routing[0]
     sigmoid = hasattr(gate, "e_score_correction_bias")
-    scores = router_logits.sigmoid() + gate.e_score_correction_bias if sigmoid else router_logits.softmax(-1)
+    scores = (
+        router_logits.sigmoid() + gate.e_score_correction_bias
+        if sigmoid
+        else router_logits.softmax(-1)
+    )
     margins = [scores.new_tensor(float("inf"))]
     if getattr(config, "n_group", None) and config.n_group > 1 and config.topk_method != "greedy":
         grouped = scores.view(scores.shape[0], config.n_group, -1)
@@ -154,7 +160,7 @@ def _rounding_margin(scaled: torch.Tensor) -> float:
 
 
 def quantise_activations(x: torch.Tensor, power_of_two: bool, margins: list) -> torch.Tensor:
-    """x [..., in] through E4M3 per 1x128 tile and back; s = max(amax, 1e-4) / 448, UE8M0 rounds s up."""
+    """x [..., in] to E4M3 and back per 1x128 tile; s = max(amax, 1e-4) / 448 or the 2^k above."""
     tiles = -(-x.shape[-1] // BLOCK)
     padded = torch.nn.functional.pad(x, (0, tiles * BLOCK - x.shape[-1]))
     padded = padded.unflatten(-1, (tiles, BLOCK))
@@ -205,10 +211,12 @@ def quantised_activations(model, fp8_names: set[str], power_of_two=False, quanti
 
 
 @torch.no_grad()
-def mtp_logits(model, directory: Path, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """(logits [T-1, vocab], output [T-1, hidden] after shared_head.norm, routing margin) of MtpModel.
+def mtp_logits(
+    model, directory: Path, ids: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """(logits [T-1, vocab], output [T-1, hidden] after shared_head.norm, routing margin).
 
-    Position i gets the embedding of token i+1 and the main model's hidden state i after its final norm.
+    Position i gets the embedding of token i+1 and the hidden state i after the main final norm.
     transformers finds the module's tensors by a list of ignored names that knows layer 61 only.
     """
     layer = model.config.num_hidden_layers
