@@ -6,8 +6,8 @@
     python tools/compare_with_transformers.py tests/golden/v3 --golden --tensor logits_bf16
 
 FILE holds `logits [tokens, vocab] f32`; token ids come from --token-ids, else from `input_ids`
-of FILE or of the directory's golden.safetensors. With --golden the golden's own logits are compared, which
-tells how the installed transformers behaves. FP8 weights are dequantised to F32 first.
+of FILE or of the directory's golden.safetensors. With --golden the golden's own logits are
+compared, which tells how the installed transformers behaves. FP8 weights are dequantised first.
 Exit status 1 when max |difference| / max |logit| exceeds --tolerance.
 """
 
