@@ -30,6 +30,10 @@ if(FATHOM_SANITIZE)
     -fno-sanitize-recover=all)
   target_link_options(fathom_flags INTERFACE -fsanitize=${FATHOM_SANITIZE})
 endif()
-# Index checks of our views and of the standard containers, in debug and sanitizer builds.
-target_compile_definitions(fathom_flags INTERFACE
-  $<$<OR:$<CONFIG:Debug>,$<BOOL:${FATHOM_SANITIZE}>>:FATHOM_DEBUG_CHECKS;_GLIBCXX_ASSERTIONS>)
+if(FATHOM_FUZZ)
+  target_compile_options(fathom_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+# Index checks of our views and of the standard containers.
+if(FATHOM_SANITIZE OR CMAKE_BUILD_TYPE STREQUAL "Debug")
+  target_compile_definitions(fathom_flags INTERFACE FATHOM_DEBUG_CHECKS _GLIBCXX_ASSERTIONS)
+endif()
