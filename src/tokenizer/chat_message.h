@@ -1,0 +1,43 @@
+#pragma once
+// A conversation as an application gives it, in the shape of the OpenAI chat API: what a chat
+// template turns into a prompt. Every text in here is a client's and is trusted for nothing.
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace fathom::tokenizer {
+
+struct ToolCall {
+  std::string id;         // may be empty: no template writes it
+  std::string name;       // of the function
+  std::string arguments;  // JSON text of one object, written as given where the template does so
+};
+
+struct Message {
+  std::string role;                    // "system", "user", "assistant" or "tool"
+  std::optional<std::string> content;  // required, but for an assistant that calls tools
+  std::string reasoning_content;       // an assistant's thoughts, apart from its answer
+  std::vector<ToolCall> tool_calls;    // an assistant's; an empty list counts as none
+  std::string tool_call_id;  // of a tool's result. Templates write results in message order and no
+                             // id, so results must stand in the order of their calls.
+};
+
+/// Whether the model is asked to think before it answers.
+enum class Thinking {
+  kDefault,  // as the template does when not told
+  kOn,
+  kOff,
+};
+
+struct ChatRequest {
+  std::vector<Message> messages;
+  /// JSON text of one tool each: {"type": "function", "function": {"name", "description",
+  /// "parameters"}}.
+  std::vector<std::string> tools;
+  Thinking thinking = Thinking::kDefault;
+  /// Ends the prompt where the assistant's answer begins. Some templates do so anyway after a user
+  /// message (chat_template.h).
+  bool add_generation_prompt = true;
+};
+
+}  // namespace fathom::tokenizer
