@@ -14,7 +14,7 @@ constexpr size_t kMaxCallsPerMessage = 1 << 12;
 constexpr size_t kMaxRequestBytes = size_t{64} << 20;
 
 /// A client's word in an error message: short, whatever was sent.
-std::string quoted(std::string_view word) {
+std::string in_quotes(std::string_view word) {
   return word.size() > 40 ? fmt::format("\"{}…\" ({} bytes)", word.substr(0, 40), word.size())
                           : fmt::format("\"{}\"", word);
 }
@@ -35,7 +35,7 @@ Result<void> check_function_name(std::string_view name, const std::string& where
   for (const char c : name) {
     if (static_cast<u8>(c) < 0x20 || c == '"' || c == '`' || c == '<' || c == '>') {
       return invalid_input(where + ": a function's name has no quotes, angle brackets or control "
-                                   "characters, found " + quoted(name));
+                                   "characters, found " + in_quotes(name));
     }
   }
   return {};
@@ -167,7 +167,7 @@ Result<void> check_result(const ChatTemplate& chat_template, const Message& mess
   }
   if (!any_id) return {};
   return invalid_input(fmt::format("{}.tool_call_id: {} is the id of no call before it", where,
-                                   quoted(message.tool_call_id)));
+                                   in_quotes(message.tool_call_id)));
 }
 
 Result<void> check_message(const ChatTemplate& chat_template, const Message& message, Round& round,
@@ -176,7 +176,7 @@ Result<void> check_message(const ChatTemplate& chat_template, const Message& mes
   if (!is_assistant && !is_tool && message.role != "system" && message.role != "user") {
     return invalid_input(
         fmt::format("{}.role: expected \"system\", \"user\", \"assistant\" or \"tool\", found {}",
-                    where, quoted(message.role)));
+                    where, in_quotes(message.role)));
   }
   if (!is_assistant && !message.tool_calls.empty()) {
     return invalid_input(where + ".tool_calls: only an assistant calls tools");

@@ -5,11 +5,8 @@
 #include <array>
 
 #include "base/check.h"
-#include "io/json.h"
-#include "io/mapped_file.h"
 #include "tokenizer/chat_normal_form.h"
 #include "tokenizer/chat_template.h"
-#include "tokenizer/tokenizer_config.h"
 
 namespace fathom::tokenizer {
 namespace {
@@ -69,28 +66,6 @@ std::string built_in_names() {
   return names;
 }
 
-/// The text of a whole file, nullopt if there is none.
-Result<std::optional<std::string>> read_text(const std::filesystem::path& path) {
-  const auto file = io::MappedFile::open(path);
-  if (!file && file.error().code() == ErrorCode::kNotFound) return std::nullopt;
-  if (!file) return tl::unexpected(file.error());
-  const std::span<const u8> bytes = file->bytes();
-  if (bytes.size() > kMaxTemplateBytes) {
-    return invalid_input(fmt::format("{}: expected a chat template of at most {} bytes, found {}",
-                                     path.string(), kMaxTemplateBytes, bytes.size()));
-  }
-  return std::string(bytes.begin(), bytes.end());
-}
-
-/// config.json's model_type, empty if it says none or there is no such file.
-Result<std::string> read_model_type(const std::filesystem::path& path) {
-  const auto config = io::read_json(path);
-  if (!config && config.error().code() == ErrorCode::kNotFound) return std::string();
-  if (!config) return tl::unexpected(config.error());
-  if (config->find("model_type") == nullptr) return std::string();
-  return io::get_string(*config, "model_type", path.string());
-}
-
 }  // namespace
 
 Result<const ChatTemplate*> recognise_chat_template(std::optional<std::string_view> chat_template,
@@ -118,26 +93,6 @@ Result<const ChatTemplate*> recognise_chat_template(std::optional<std::string_vi
       "{}: chat_template: not a template that is built in{}; template programs are not run, so "
       "choose one with --chat-template: {}",
       where, similar.empty() ? "" : fmt::format(" (it resembles {})", similar), built_in_names()));
-}
-
-Result<const ChatTemplate*> load_chat_template(const std::filesystem::path& model_dir,
-                                               std::string_view name) {
-  if (!name.empty()) return parse_chat_template_name(name);
-  const std::filesystem::path jinja_path = model_dir / "chat_template.jinja";
-  auto jinja = read_text(jinja_path);
-  if (!jinja) return tl::unexpected(jinja.error());
-  auto model_type = read_model_type(model_dir / "config.json");
-  if (!model_type) return tl::unexpected(model_type.error());
-  if (*jinja) return recognise_chat_template(**jinja, *model_type, jinja_path.string());
-
-  const std::filesystem::path config_path = model_dir / "tokenizer_config.json";
-  auto config = load_tokenizer_config(config_path.string());
-  if (!config && config.error().code() != ErrorCode::kNotFound) {
-    return tl::unexpected(config.error());
-  }
-  std::optional<std::string_view> chat_template;
-  if (config && config->chat_template) chat_template = *config->chat_template;
-  return recognise_chat_template(chat_template, *model_type, config_path.string());
 }
 
 }  // namespace fathom::tokenizer

@@ -6,6 +6,8 @@
 namespace fathom::tokenizer {
 namespace {
 
+constexpr std::string_view kSpacesBeforeBos = "        ";
+
 /// The system text right after BOS, wherever the system messages stand, and the tool definitions.
 void write_system(const ChatTemplate& chat_template, const ChatRequest& request,
                   PromptWriter& out) {
@@ -13,7 +15,7 @@ void write_system(const ChatTemplate& chat_template, const ChatRequest& request,
   bool first = true;
   for (const Message& message : request.messages) {
     if (message.role != "system") continue;
-    if (chat_template.traits.spaces_per_system_message) out.text("        ");
+    if (chat_template.traits.spaces_per_system_message) out.text(kSpacesBeforeBos);
     if (!chat_template.traits.joins_system_messages) {
       system = content_of(message);
     } else {
@@ -21,6 +23,10 @@ void write_system(const ChatTemplate& chat_template, const ChatRequest& request,
       system += content_of(message);
     }
     first = false;
+  }
+  // Tool definitions are system text: alone, they count as one such message.
+  if (first && !request.tools.empty() && chat_template.traits.spaces_per_system_message) {
+    out.text(kSpacesBeforeBos);
   }
   out.token(kBos).text(system);
   write_markdown_tools(request, !system.empty(), out);

@@ -5,6 +5,7 @@
 namespace fathom::tokenizer {
 namespace {
 
+/// Whether there is any system text's message.
 bool write_system(const ChatRequest& request, PromptWriter& out) {
   std::string system;
   bool any = false;
@@ -16,7 +17,7 @@ bool write_system(const ChatRequest& request, PromptWriter& out) {
   }
   out.token(kBos).text(system);
   write_hybrid_tools(request, !system.empty(), out);
-  return any;
+  return any || !request.tools.empty();  // tool definitions are system text
 }
 
 void write_calls(const Message& message, PromptWriter& out) {
