@@ -34,8 +34,10 @@ Result<void> check_function_name(std::string_view name, const std::string& where
   }
   for (const char c : name) {
     if (static_cast<u8>(c) < 0x20 || c == '"' || c == '`' || c == '<' || c == '>') {
-      return invalid_input(where + ": a function's name has no quotes, angle brackets or control "
-                                   "characters, found " + in_quotes(name));
+      return invalid_input(where +
+                           ": a function's name has no quotes, angle brackets or control "
+                           "characters, found " +
+                           in_quotes(name));
     }
   }
   return {};
@@ -152,8 +154,9 @@ Result<void> check_result(const ChatTemplate& chat_template, const Message& mess
     return unsupported(no_form(chat_template, where + ".role", "tools"));
   }
   if (round.calls == nullptr) {
-    return invalid_input(where + ".role: a tool's result must follow the assistant message whose "
-                                 "tool_calls it answers");
+    return invalid_input(where +
+                         ".role: a tool's result must follow the assistant message whose "
+                         "tool_calls it answers");
   }
   if (++round.num_results > round.calls->size()) {
     return invalid_input(fmt::format("{}.role: more results than the {} calls before them", where,
@@ -190,8 +193,7 @@ Result<void> check_message(const ChatTemplate& chat_template, const Message& mes
 }
 
 /// V3.2 thinks before every answer of the running turn, so a stored one without is malformed.
-Result<void> check_running_thoughts(const ChatTemplate& chat_template,
-                                    const ChatRequest& request) {
+Result<void> check_running_thoughts(const ChatTemplate& chat_template, const ChatRequest& request) {
   if (chat_template.dialect != ChatDialect::kDsml || request.thinking != Thinking::kOn) return {};
   for (size_t i = request.messages.size(); i-- > 0 && request.messages[i].role != "user";) {
     const Message& message = request.messages[i];

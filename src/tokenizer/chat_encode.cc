@@ -32,11 +32,14 @@ std::vector<i32> encode_chat(const Tokenizer& tokenizer, std::span<const Segment
 Result<void> check_chat_tokens(const ChatTemplate& chat_template, const Tokenizer& tokenizer) {
   std::vector<std::string_view> needed;
   switch (chat_template.dialect) {
-    case ChatDialect::kPlainTurns: needed = {kBos, kEos}; break;
+    case ChatDialect::kPlainTurns:
+      needed = {kBos, kEos};
+      break;
     case ChatDialect::kRoleHeaders:
       needed = {kImSystem, kImUser, kImAssistant, kImMiddle, kImEnd};
       break;
-    default: needed = {kBos, kEos, kUserTurn, kAssistantTurn};
+    default:
+      needed = {kBos, kEos, kUserTurn, kAssistantTurn};
   }
   if (chat_template.thinking != ThinkingSupport::kNever) {
     needed.insert(needed.end(), {kThinkBegin, kThinkEnd});

@@ -48,9 +48,9 @@ void append_inside(std::string_view inside, std::string& out) {
 
 /// What precedes a piece of text outside tags, as far as trimming cares.
 struct Before {
-  bool trim_mark = false;   // the last tag ended with "-%}"
-  bool block = false;       // the last tag was a block or comment: trim_blocks eats one newline
-  bool line_start = true;   // the text begins at a line's start
+  bool trim_mark = false;  // the last tag ended with "-%}"
+  bool block = false;      // the last tag was a block or comment: trim_blocks eats one newline
+  bool line_start = true;  // the text begins at a line's start
 };
 
 /// Jinja's trimming of the text between two tags; `tag_opens_block`: lstrip_blocks applies.

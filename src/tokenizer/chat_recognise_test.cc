@@ -60,7 +60,8 @@ TEST(ChatNormalForm, KeepsWhatRenders) {
 }
 
 TEST(ChatNormalForm, RefusesWhatIsNotClosed) {
-  for (const std::string_view jinja : {"{%", "{{ x", "{# x", "{{ 'x }}", "a {% \"b %}", "{{ 'x\\"}) {
+  for (const std::string_view jinja :
+       {"{%", "{{ x", "{# x", "{{ 'x }}", "a {% \"b %}", "{{ 'x\\"}) {
     EXPECT_EQ(chat_template_normal_form(jinja), std::nullopt) << jinja;
     EXPECT_EQ(recognised(jinja), "");
   }
@@ -72,8 +73,8 @@ TEST(RecogniseChatTemplate, HashesAreThoseOfTheGoldenScript) {
   for (const std::string name : {"deepseek-r1", "deepseek-v3.1"}) {
     const auto hash = chat_template_hash(read_file(kGolden + "templates/" + name + ".jinja"));
     ASSERT_TRUE(hash);
-    EXPECT_EQ(*hash, std::stoull(golden.find("template_hashes")->find(name)->as_string(), nullptr,
-                                 16));
+    EXPECT_EQ(*hash,
+              std::stoull(golden.find("template_hashes")->find(name)->as_string(), nullptr, 16));
   }
 }
 

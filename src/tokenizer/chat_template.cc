@@ -12,39 +12,97 @@ namespace fathom::tokenizer {
 namespace {
 
 constexpr std::array kTemplates = {
-    ChatTemplate{"deepseek-v2", "DeepSeek-V2, V2-Lite, Coder-V2", ChatDialect::kPlainTurns,
-                 ThinkingSupport::kNever, false, kEos, {}},
-    ChatTemplate{"deepseek-v2.5", "DeepSeek-V2.5", ChatDialect::kNullContent,
-                 ThinkingSupport::kNever, true, kEos, {.spaces_per_system_message = true}},
-    ChatTemplate{"deepseek-v3", "DeepSeek-V3 of December 2024", ChatDialect::kNullContent,
-                 ThinkingSupport::kNever, true, kEos, {.joins_system_messages = true}},
-    ChatTemplate{"deepseek-v3-0324", "DeepSeek-V3-0324", ChatDialect::kTurnTracking,
-                 ThinkingSupport::kNever, true, kEos, {.joins_system_messages = true}},
-    ChatTemplate{"deepseek-r1", "DeepSeek-R1", ChatDialect::kRunningCalls,
-                 ThinkingSupport::kAlways, true, kEos,
+    ChatTemplate{"deepseek-v2",
+                 "DeepSeek-V2, V2-Lite, Coder-V2",
+                 ChatDialect::kPlainTurns,
+                 ThinkingSupport::kNever,
+                 false,
+                 kEos,
+                 {}},
+    ChatTemplate{"deepseek-v2.5",
+                 "DeepSeek-V2.5",
+                 ChatDialect::kNullContent,
+                 ThinkingSupport::kNever,
+                 true,
+                 kEos,
+                 {.spaces_per_system_message = true}},
+    ChatTemplate{"deepseek-v3",
+                 "DeepSeek-V3 of December 2024",
+                 ChatDialect::kNullContent,
+                 ThinkingSupport::kNever,
+                 true,
+                 kEos,
+                 {.joins_system_messages = true}},
+    ChatTemplate{"deepseek-v3-0324",
+                 "DeepSeek-V3-0324",
+                 ChatDialect::kTurnTracking,
+                 ThinkingSupport::kNever,
+                 true,
+                 kEos,
+                 {.joins_system_messages = true}},
+    ChatTemplate{"deepseek-r1",
+                 "DeepSeek-R1",
+                 ChatDialect::kRunningCalls,
+                 ThinkingSupport::kAlways,
+                 true,
+                 kEos,
                  {.joins_system_messages = true, .drops_thoughts = true, .opens_thought = true}},
-    ChatTemplate{"deepseek-r1-plain", "DeepSeek-R1, where the model writes <think> itself",
-                 ChatDialect::kRunningCalls, ThinkingSupport::kAlways, true, kEos,
+    ChatTemplate{"deepseek-r1-plain",
+                 "DeepSeek-R1, where the model writes <think> itself",
+                 ChatDialect::kRunningCalls,
+                 ThinkingSupport::kAlways,
+                 true,
+                 kEos,
                  {.joins_system_messages = true, .drops_thoughts = true}},
-    ChatTemplate{"deepseek-r1-0528", "DeepSeek-R1-0528 and its distilled Qwen3-8B",
-                 ChatDialect::kTurnTracking, ThinkingSupport::kAlways, true, kEos,
+    ChatTemplate{"deepseek-r1-0528",
+                 "DeepSeek-R1-0528 and its distilled Qwen3-8B",
+                 ChatDialect::kTurnTracking,
+                 ThinkingSupport::kAlways,
+                 true,
+                 kEos,
                  {.joins_system_messages = true, .drops_thoughts = true}},
-    ChatTemplate{"deepseek-r1-distill", "DeepSeek-R1-Distill-Qwen and -Llama",
-                 ChatDialect::kNullContent, ThinkingSupport::kAlways, true, kEos,
+    ChatTemplate{"deepseek-r1-distill",
+                 "DeepSeek-R1-Distill-Qwen and -Llama",
+                 ChatDialect::kNullContent,
+                 ThinkingSupport::kAlways,
+                 true,
+                 kEos,
                  {.drops_thoughts = true, .opens_thought = true}},
     ChatTemplate{"deepseek-r1-distill-plain",
                  "DeepSeek-R1-Distill, where the model writes <think> itself",
-                 ChatDialect::kNullContent, ThinkingSupport::kAlways, true, kEos,
+                 ChatDialect::kNullContent,
+                 ThinkingSupport::kAlways,
+                 true,
+                 kEos,
                  {.drops_thoughts = true}},
-    ChatTemplate{"deepseek-v3.1", "DeepSeek-V3.1", ChatDialect::kHybridThought,
-                 ThinkingSupport::kChoice, true, kEos, {.joins_system_messages = true}},
-    ChatTemplate{"deepseek-v3.2-exp", "DeepSeek-V3.2-Exp", ChatDialect::kHybridThought,
-                 ThinkingSupport::kChoice, true, kEos,
+    ChatTemplate{"deepseek-v3.1",
+                 "DeepSeek-V3.1",
+                 ChatDialect::kHybridThought,
+                 ThinkingSupport::kChoice,
+                 true,
+                 kEos,
+                 {.joins_system_messages = true}},
+    ChatTemplate{"deepseek-v3.2-exp",
+                 "DeepSeek-V3.2-Exp",
+                 ChatDialect::kHybridThought,
+                 ThinkingSupport::kChoice,
+                 true,
+                 kEos,
                  {.joins_system_messages = true, .answers_after_system = true}},
-    ChatTemplate{"deepseek-v3.2", "DeepSeek-V3.2", ChatDialect::kDsml, ThinkingSupport::kChoice,
-                 true, kEos, {}},
-    ChatTemplate{"moonlight", "Moonlight-16B-A3B-Instruct", ChatDialect::kRoleHeaders,
-                 ThinkingSupport::kNever, false, kImEnd, {}},
+    ChatTemplate{"deepseek-v3.2",
+                 "DeepSeek-V3.2",
+                 ChatDialect::kDsml,
+                 ThinkingSupport::kChoice,
+                 true,
+                 kEos,
+                 {}},
+    ChatTemplate{"moonlight",
+                 "Moonlight-16B-A3B-Instruct",
+                 ChatDialect::kRoleHeaders,
+                 ThinkingSupport::kNever,
+                 false,
+                 kImEnd,
+                 {}},
 };
 
 }  // namespace
@@ -63,10 +121,9 @@ Result<const ChatTemplate*> parse_chat_template_name(std::string_view name) {
   std::array<std::string_view, kTemplates.size()> names;
   for (size_t i = 0; i < names.size(); ++i) names[i] = kTemplates[i].name;
   const std::string nearest = nearest_name(name, names);
-  return invalid_input(fmt::format("chat template \"{}\" is not built in{}; expected one of: {}",
-                                   name.substr(0, 80),
-                                   nearest.empty() ? "" : " (\"" + nearest + "\"?)",
-                                   fmt::join(names, ", ")));
+  return invalid_input(
+      fmt::format("chat template \"{}\" is not built in{}; expected one of: {}", name.substr(0, 80),
+                  nearest.empty() ? "" : " (\"" + nearest + "\"?)", fmt::join(names, ", ")));
 }
 
 Result<std::vector<Segment>> render_chat(const ChatTemplate& chat_template,
@@ -76,13 +133,27 @@ Result<std::vector<Segment>> render_chat(const ChatTemplate& chat_template,
   }
   PromptWriter out;
   switch (chat_template.dialect) {
-    case ChatDialect::kPlainTurns: render_plain_turns(chat_template, request, out); break;
-    case ChatDialect::kNullContent: render_null_content(chat_template, request, out); break;
-    case ChatDialect::kRunningCalls: render_running_calls(chat_template, request, out); break;
-    case ChatDialect::kTurnTracking: render_turn_tracking(chat_template, request, out); break;
-    case ChatDialect::kHybridThought: render_hybrid_thought(chat_template, request, out); break;
-    case ChatDialect::kDsml: render_dsml(chat_template, request, out); break;
-    case ChatDialect::kRoleHeaders: render_role_headers(chat_template, request, out); break;
+    case ChatDialect::kPlainTurns:
+      render_plain_turns(chat_template, request, out);
+      break;
+    case ChatDialect::kNullContent:
+      render_null_content(chat_template, request, out);
+      break;
+    case ChatDialect::kRunningCalls:
+      render_running_calls(chat_template, request, out);
+      break;
+    case ChatDialect::kTurnTracking:
+      render_turn_tracking(chat_template, request, out);
+      break;
+    case ChatDialect::kHybridThought:
+      render_hybrid_thought(chat_template, request, out);
+      break;
+    case ChatDialect::kDsml:
+      render_dsml(chat_template, request, out);
+      break;
+    case ChatDialect::kRoleHeaders:
+      render_role_headers(chat_template, request, out);
+      break;
   }
   return out.take();
 }

@@ -48,9 +48,9 @@ enum class ThinkingSupport {
 
 /// What tells templates of one dialect apart; each is the reading of a published template.
 struct ChatTraits {
-  bool joins_system_messages = false;  // with a blank line; otherwise the last one wins
-  bool drops_thoughts = false;         // of past answers: the text up to the last "</think>"
-  bool opens_thought = false;          // the generation prompt ends with "<think>\n"
+  bool joins_system_messages = false;      // with a blank line; otherwise the last one wins
+  bool drops_thoughts = false;             // of past answers: the text up to the last "</think>"
+  bool opens_thought = false;              // the generation prompt ends with "<think>\n"
   bool spaces_per_system_message = false;  // V2.5: eight spaces before BOS for each of them
   bool answers_after_system = false;       // V3.2-Exp: opens a turn after a system message alone
 };
@@ -61,7 +61,7 @@ struct ChatTemplate {
   std::string_view models;  // whose template it is, for help texts
   ChatDialect dialect;
   ThinkingSupport thinking;
-  bool has_tools;  // definitions, calls and results
+  bool has_tools;                // definitions, calls and results
   std::string_view end_of_turn;  // the token that ends an answer
   ChatTraits traits;
 };

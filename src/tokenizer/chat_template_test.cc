@@ -1,5 +1,7 @@
 // The renderers against what the published templates render (tests/golden/chat, made by
 // tools/make_chat_golden.py), and what holds whatever a client writes.
+#include "tokenizer/chat_template.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,7 +10,6 @@
 
 #include "io/json.h"
 #include "tokenizer/chat_render.h"
-#include "tokenizer/chat_template.h"
 
 namespace fathom::tokenizer {
 namespace {
@@ -16,8 +17,8 @@ namespace {
 using io::JsonValue;
 
 const JsonValue& golden() {
-  static const JsonValue value = value_or_throw(
-      io::read_json(FATHOM_SOURCE_DIR "/tests/golden/chat/rendered.json"));
+  static const JsonValue value =
+      value_or_throw(io::read_json(FATHOM_SOURCE_DIR "/tests/golden/chat/rendered.json"));
   return value;
 }
 
@@ -60,9 +61,7 @@ struct GoldenRun {
 GoldenRun read_run(const std::string& text, ChatRequest request) {
   const std::string name = text.substr(0, text.find(' '));
   const auto has = [&](std::string_view word) { return text.find(word) != std::string::npos; };
-  request.thinking = has(" on")    ? Thinking::kOn
-                     : has(" off") ? Thinking::kOff
-                                   : Thinking::kDefault;
+  request.thinking = has(" on") ? Thinking::kOn : has(" off") ? Thinking::kOff : Thinking::kDefault;
   request.add_generation_prompt = !has(" closed");
   return {find_chat_template(name), std::move(request)};
 }
@@ -88,9 +87,9 @@ i64 for_each_golden(Visit visit) {
 
 const std::vector<std::string_view>& control_spellings() {
   static const std::vector<std::string_view> kAll = {
-      kBos,        kEos,         kUserTurn,  kAssistantTurn, kThinkBegin, kThinkEnd, kCallsBegin,
-      kCallsEnd,   kCallBegin,   kCallEnd,   kOutputsBegin,  kOutputsEnd, kToolSep,  kOutputBegin,
-      kOutputEnd,  kDsml,        kImSystem,  kImUser,        kImAssistant, kImMiddle, kImEnd};
+      kBos,       kEos,       kUserTurn, kAssistantTurn, kThinkBegin,  kThinkEnd, kCallsBegin,
+      kCallsEnd,  kCallBegin, kCallEnd,  kOutputsBegin,  kOutputsEnd,  kToolSep,  kOutputBegin,
+      kOutputEnd, kDsml,      kImSystem, kImUser,        kImAssistant, kImMiddle, kImEnd};
   return kAll;
 }
 
@@ -127,13 +126,13 @@ std::string error_of(std::string_view name, const ChatRequest& request) {
 
 TEST(ChatTemplate, RendersWhatThePublishedTemplatesRender) {
   std::set<std::string_view> covered;
-  const i64 num_runs = for_each_golden([&](const std::string&, const GoldenRun& run,
-                                           const std::string& expected) {
-    const auto segments = render_chat(*run.chat_template, run.request);
-    ASSERT_TRUE(segments) << segments.error().message();
-    EXPECT_EQ(chat_text(*segments), expected);
-    covered.insert(run.chat_template->name);
-  });
+  const i64 num_runs =
+      for_each_golden([&](const std::string&, const GoldenRun& run, const std::string& expected) {
+        const auto segments = render_chat(*run.chat_template, run.request);
+        ASSERT_TRUE(segments) << segments.error().message();
+        EXPECT_EQ(chat_text(*segments), expected);
+        covered.insert(run.chat_template->name);
+      });
   EXPECT_EQ(covered.size(), chat_templates().size());
   EXPECT_GE(num_runs, 330);
 }
@@ -141,9 +140,9 @@ TEST(ChatTemplate, RendersWhatThePublishedTemplatesRender) {
 // Where no client's text spells a control token, the segments must be exactly what splitting the
 // published rendering at control tokens gives: nothing special is left in text, texts are merged.
 TEST(ChatTemplate, ControlTokensAreSegments) {
-  const std::set<std::string> hostile = {"special_text", "odd_arguments", "past_thoughts",
-                                         "thought_after_result", "thought_and_call",
-                                         "tools_system"};
+  const std::set<std::string> hostile = {"special_text",     "odd_arguments",
+                                         "past_thoughts",    "thought_after_result",
+                                         "thought_and_call", "tools_system"};
   for_each_golden([&](const std::string& name, const GoldenRun& run, const std::string&) {
     const auto segments = render_chat(*run.chat_template, run.request);
     ASSERT_TRUE(segments);
@@ -195,19 +194,21 @@ TEST(ChatTemplate, DsmlToolsStandInTheSystemMessage) {
   const auto segments = render_chat(*find_chat_template("deepseek-v3.2"), request);
   ASSERT_TRUE(segments);
   const std::string text = chat_text(*segments);
-  EXPECT_TRUE(text.starts_with("<｜begin▁of▁sentence｜>You are a helpful Assistant.\n\n## Tools\n\n"
-                               "You have access to a set of tools"))
+  EXPECT_TRUE(
+      text.starts_with("<｜begin▁of▁sentence｜>You are a helpful Assistant.\n\n## Tools\n\n"
+                       "You have access to a set of tools"))
       << text;
   EXPECT_NE(text.find("</｜DSML｜function_calls>\n\nString and scalar parameters"),
             std::string::npos);
-  EXPECT_TRUE(text.ends_with("<functions>\n{\"name\": \"f\", \"parameters\": {}}\n</functions>\n"
-                             "<｜User｜>q<｜Assistant｜></think>"))
+  EXPECT_TRUE(
+      text.ends_with("<functions>\n{\"name\": \"f\", \"parameters\": {}}\n</functions>\n"
+                     "<｜User｜>q<｜Assistant｜></think>"))
       << text;
 }
 
 TEST(ChatTemplate, SaysWhetherThePromptEndsInsideAThought) {
   const std::map<std::string_view, bool> expected = {
-      {"deepseek-v3", false},   {"deepseek-r1", true},        {"deepseek-r1-plain", false},
+      {"deepseek-v3", false},      {"deepseek-r1", true},         {"deepseek-r1-plain", false},
       {"deepseek-r1-0528", false}, {"deepseek-r1-distill", true}, {"deepseek-v3.1", false}};
   for (const auto& [name, inside] : expected) {
     const auto segments = render_chat(*find_chat_template(name), talk({user("Hi")}));
@@ -254,7 +255,8 @@ TEST(ChatTemplateErrors, NameTheMessageAndTheField) {
   } kCases[] = {
       {"deepseek-v3", talk({}), "messages: expected at least one message"},
       {"deepseek-v3", talk({user("a"), {"robot", "b", {}, {}, {}}}),
-       "messages[1].role: expected \"system\", \"user\", \"assistant\" or \"tool\", found \"robot\""},
+       "messages[1].role: expected \"system\", \"user\", \"assistant\" or \"tool\", found "
+       "\"robot\""},
       {"deepseek-v3", talk({{"user", std::nullopt, {}, {}, {}}}),
        "messages[0].content: expected a string, found none"},
       {"deepseek-v3", talk({{"assistant", std::nullopt, {}, {}, {}}}),
@@ -284,7 +286,8 @@ TEST(ChatTemplateErrors, NameTheMessageAndTheField) {
       {"deepseek-v3", talk({{"assistant", "text", {}, {{"", "f", "{}"}}, {}}}),
        "messages[0].content: the chat template deepseek-v3 (of DeepSeek-V3 of December 2024) has "
        "no text beside tool_calls"},
-      {"deepseek-v2", talk({calling({{"", "f", "{}"}})}), "messages[0].tool_calls: the chat "
+      {"deepseek-v2", talk({calling({{"", "f", "{}"}})}),
+       "messages[0].tool_calls: the chat "
        "template deepseek-v2 (of DeepSeek-V2, V2-Lite, Coder-V2) has no tools"},
       {"moonlight", talk({result("b")}), "messages[0].role: the chat template moonlight"},
   };
@@ -304,8 +307,8 @@ TEST(ChatTemplateErrors, ToolsAndThinking) {
   EXPECT_EQ(error_of("deepseek-v2", with_tool(good)).substr(0, 24), "tools: the chat template");
   EXPECT_TRUE(error_of("deepseek-v3", with_tool("{")).starts_with("tools[0]"));
   EXPECT_TRUE(error_of("deepseek-v3", with_tool("[]")).starts_with("tools[0]"));
-  EXPECT_TRUE(error_of("deepseek-v3", with_tool(R"({"function":{}})"))
-                  .starts_with("tools[0].function"));
+  EXPECT_TRUE(
+      error_of("deepseek-v3", with_tool(R"({"function":{}})")).starts_with("tools[0].function"));
   EXPECT_EQ(error_of("deepseek-v3", with_tool(R"({"function":{"name":"f","parameters":[]}})")),
             "tools[0].function.parameters: expected an object, found an array of 0");
   EXPECT_TRUE(error_of("deepseek-v3", with_tool(R"({"function":{"name":"f","description":1}})"))
@@ -338,8 +341,7 @@ TEST(ChatTemplateErrors, SizesAreCapped) {
                   .starts_with("messages: expected at most 67108864 bytes"));
   EXPECT_TRUE(error_of("deepseek-v3", talk({{big, "a", {}, {}, {}}})).size() < 200);
   // Deep arguments meet the JSON parser's cap, not our stack.
-  const std::string deep =
-      "{\"a\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}";
+  const std::string deep = "{\"a\":" + std::string(100'000, '[') + std::string(100'000, ']') + "}";
   EXPECT_TRUE(error_of("deepseek-v3.2", talk({calling({{"", "f", deep}})}))
                   .starts_with("messages[0].tool_calls[0].arguments"));
 }
