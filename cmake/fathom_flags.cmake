@@ -7,31 +7,45 @@ endif()
 set(CMAKE_CXX_STANDARD 20)
 set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_CUDA_STANDARD 20)
+set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+if(FATHOM_CUDA AND NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake before 3.26 does not know it
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+endif()
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
-add_library(fathom_flags INTERFACE)
-target_compile_options(fathom_flags INTERFACE
+set(flags
   -Wall -Wextra -Wconversion -Wshadow
   # Never -ffast-math: -inf masks, NaN checks and reproducible sums depend on IEEE rules. FMA
   # contraction is off so that scalar code means the same in every file; kernels ask for fma by name.
   -fno-math-errno -fno-trapping-math -ffp-contract=off)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  # GCC 12 warns of overlapping copies inside std::string's operator+ (GCC bug 105651).
-  target_compile_options(fathom_flags INTERFACE -Wno-restrict)
+  list(APPEND flags -Wno-restrict)  # false inside std::string's operator+ (GCC bug 105651)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  target_compile_options(fathom_flags INTERFACE -Wthread-safety)
+  list(APPEND flags -Wthread-safety)
 endif()
 if(FATHOM_WERROR)
-  target_compile_options(fathom_flags INTERFACE -Werror)
+  list(APPEND flags -Werror)
 endif()
 if(FATHOM_SANITIZE)
-  target_compile_options(fathom_flags INTERFACE -fsanitize=${FATHOM_SANITIZE} -fno-omit-frame-pointer
-    -fno-sanitize-recover=all)
-  target_link_options(fathom_flags INTERFACE -fsanitize=${FATHOM_SANITIZE})
+  list(APPEND flags -fsanitize=${FATHOM_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
 endif()
 if(FATHOM_FUZZ)
-  target_compile_options(fathom_flags INTERFACE -fsanitize=fuzzer-no-link)
+  list(APPEND flags -fsanitize=fuzzer-no-link)
+endif()
+
+add_library(fathom_flags INTERFACE)
+foreach(flag IN LISTS flags)
+  target_compile_options(fathom_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${flag}>")
+endforeach()
+if(FATHOM_CUDA)
+  target_compile_options(fathom_flags INTERFACE
+    "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall,-Wextra;--fmad=false>")
+endif()
+if(FATHOM_SANITIZE)
+  target_link_options(fathom_flags INTERFACE -fsanitize=${FATHOM_SANITIZE})
 endif()
 # Index checks of our views and of the standard containers.
 if(FATHOM_SANITIZE OR CMAKE_BUILD_TYPE STREQUAL "Debug")
