@@ -30,9 +30,9 @@ struct RopeScaling {
   // yarn
   double beta_fast = 32.0;
   double beta_slow = 1.0;
-  double mscale = 0.0;                     // 0: not given
-  double mscale_all_dim = 0.0;             // 0: not given; then no factor on the softmax scale
-  std::optional<double> attention_factor;  // overrides the factor on cos and sin
+  double mscale = 0.0;                          // 0: not given
+  double mscale_all_dim = 0.0;                  // 0: not given; then no factor on the softmax scale
+  std::optional<double> attention_factor = {};  // overrides the factor on cos and sin
   // llama3
   double low_freq_factor = 1.0;
   double high_freq_factor = 4.0;
@@ -148,6 +148,13 @@ struct ModelConfig {
 
 /// The text of a config.json that transformers and fathom load back to the same model.
 std::string to_json(const ModelConfig& config);
+
+/// `config_text` with the way its weights are stored changed and every other key kept, known or
+/// not: what a converter writes beside weights of another dtype.
+[[nodiscard]] Result<std::string> with_storage(
+    std::string_view config_text, DType torch_dtype,
+    const std::optional<QuantizationConfig>& quantization,
+    const std::string& where = "config.json");
 
 std::string_view to_string(Architecture architecture);  // "DeepseekV3ForCausalLM"
 std::string_view to_string(ScoringFunc scoring_func);   // "sigmoid"

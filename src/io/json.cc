@@ -192,11 +192,9 @@ Result<JsonValue> parse_json(std::string_view text, const std::string& where,
 }
 
 Result<JsonValue> read_json(const std::filesystem::path& path, const JsonLimits& limits) {
-  auto file = MappedFile::open(path);
-  if (!file) return tl::unexpected(std::move(file.error()));
-  const std::string_view text(reinterpret_cast<const char*>(file->bytes().data()),
-                              file->bytes().size());
-  return parse_json(text, path.string(), limits);
+  auto text = read_text(path, limits.max_bytes);
+  if (!text) return tl::unexpected(std::move(text.error()));
+  return parse_json(*text, path.string(), limits);
 }
 
 }  // namespace fathom::io

@@ -2,6 +2,7 @@
 // A whole file as read-only memory.
 #include <filesystem>
 #include <span>
+#include <string>
 #include <utility>
 
 #include "base/error.h"
@@ -47,5 +48,9 @@ class MappedFile {
   std::span<const u8> bytes_;
   std::filesystem::path path_;
 };
+
+/// The whole of a small file, copied (so that a file that shrinks meanwhile is no hazard). Errors
+/// as MappedFile::open, and kInvalidInput above `max_bytes`.
+[[nodiscard]] Result<std::string> read_text(const std::filesystem::path& path, i64 max_bytes);
 
 }  // namespace fathom::io
