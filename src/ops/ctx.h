@@ -13,8 +13,9 @@ struct IsaTable;
 class Ctx {
  public:
   /// The CPU with the best instruction set this machine runs, or the one that FATHOM_CPU_ISA
-  /// (scalar|avx2|avx512) names. Throws Error{kUnsupported} for a set that this CPU or its operating
-  /// system lacks, or for a device this build lacks.
+  /// (scalar|avx2|avx512|avx512_bf16) names. Throws Error{kInvalidInput} for an unknown name,
+  /// Error{kUnsupported} for a set that this CPU or its operating system lacks, or for a device that
+  /// this build or this machine lacks.
   explicit Ctx(Device device = Device::kCpu);
   /// With a given kernel table; tests use it to run every instruction set.
   explicit Ctx(const kernels::cpu::IsaTable& isa);
@@ -23,14 +24,26 @@ class Ctx {
   Workspace& workspace() { return workspace_; }
   const kernels::cpu::IsaTable& isa() const { return *isa_; }
   const char* isa_name() const;
+  /// Where device work is queued; nullptr on the CPU and for the device's default stream.
+  void* stream() const { return nullptr; }
 
   /// fn(begin, end) over disjoint ranges of rows, on all threads.
   template <typename Fn>
   void for_rows(i64 rows, Fn&& fn) {
     parallel_for(rows, 1, fn);
   }
+  /// The same for rows of about `row_work` simple operations: rows that are not worth a thread's
+  /// wake-up stay together.
+  template <typename Fn>
+  void for_rows(i64 rows, i64 row_work, Fn&& fn) {
+    const i64 grain = row_work >= kThreadWork ? 1 : kThreadWork / (row_work > 0 ? row_work : 1);
+    parallel_for(rows, grain, fn);
+  }
 
  private:
+  /// Simple operations that take about as long as waking a thread.
+  static constexpr i64 kThreadWork = 8192;
+
   Device device_;
   const kernels::cpu::IsaTable* isa_;
   Workspace workspace_;

@@ -1,0 +1,74 @@
+#pragma once
+// BF16 dot products (VDPBF16PS) and E4M3 to BF16 by byte permutes (VBMI), for kernels/cpu/linear.inl.
+// VDPBF16PS takes BF16 subnormals as zero and flushes subnormal sums. E4M3 subnormals are normal in
+// BF16, so FP8 weights lose nothing.
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace fathom::kernels::cpu::FATHOM_ISA {
+namespace {
+
+/// Upper or lower byte of the BF16 form of the 128 magnitudes of E4M3, in two registers.
+struct ByteTable {
+  alignas(64) uint8_t bytes[128];
+};
+
+constexpr ByteTable e4m3_to_bf16_bytes(bool upper) {
+  ByteTable table{};
+  for (int code = 0; code < 128; ++code) {
+    int bits = (code << 4) + (120 << 7);  // normal: exponent + 120, three mantissa bits to seven
+    if (code == 0x7f) bits = 0x7fc0;      // NaN
+    if (code == 0) bits = 0;
+    if (code > 0 && code < 8) {  // subnormal: code * 2^-9
+      int exponent = 2;
+      while ((code >> exponent) == 0) --exponent;
+      const int mantissa = (code << (7 - exponent)) & 0x7f;
+      bits = ((127 - 9 + exponent) << 7) | mantissa;
+    }
+    table.bytes[code] = static_cast<uint8_t>(upper ? bits >> 8 : bits & 0xff);
+  }
+  return table;
+}
+
+constexpr ByteTable kE4m3Lower = e4m3_to_bf16_bytes(false);
+constexpr ByteTable kE4m3Upper = e4m3_to_bf16_bytes(true);
+
+struct DotBf16 {
+  static constexpr bool kAvailable = true;
+  using X = uint16_t;
+  struct Operand {
+    __m512i first, second;  // elements 0..31 and 32..63
+  };
+  static constexpr int kStep = 64;
+
+  static Operand load(const uint16_t* p) { return {_mm512_loadu_si512(p), _mm512_loadu_si512(p + 32)}; }
+  static Operand load(const uint8_t* p) {
+    // Quadwords 0 4 1 5 2 6 3 7, because the unpacks below work within 128-bit lanes.
+    const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
+    const __m512i codes = _mm512_permutexvar_epi64(order, _mm512_loadu_si512(p));
+    const __m512i lower = look_up(kE4m3Lower, codes);
+    const __m512i magnitude = look_up(kE4m3Upper, codes);
+    const __m512i sign = _mm512_set1_epi8(static_cast<char>(0x80));
+    // magnitude | (codes & sign)
+    const __m512i upper = _mm512_ternarylogic_epi64(magnitude, codes, sign, 0xf8);
+    return {_mm512_unpacklo_epi8(lower, upper), _mm512_unpackhi_epi8(lower, upper)};
+  }
+  static void store(Operand v, uint16_t* p) {
+    _mm512_storeu_si512(p, v.first);
+    _mm512_storeu_si512(p + 32, v.second);
+  }
+  static Vec accumulate(Vec acc, Operand w, Operand x) {
+    const __m512 half = _mm512_dpbf16_ps(acc.v, (__m512bh)w.first, (__m512bh)x.first);
+    return {_mm512_dpbf16_ps(half, (__m512bh)w.second, (__m512bh)x.second)};
+  }
+
+ private:
+  static __m512i look_up(const ByteTable& table, __m512i codes) {
+    return _mm512_permutex2var_epi8(_mm512_load_si512(table.bytes), codes,  // bit 7 is ignored
+                                    _mm512_load_si512(table.bytes + 64));
+  }
+};
+
+}  // namespace
+}  // namespace fathom::kernels::cpu::FATHOM_ISA

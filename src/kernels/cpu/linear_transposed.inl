@@ -1,0 +1,67 @@
+// y = x w: lanes run along `in`, each y[t, i] is summed over o in rising order by itself, so the
+// result does not depend on tiles, threads or other tokens.
+namespace fathom::kernels::cpu::FATHOM_ISA {
+namespace {
+
+/// Columns [col, col + C vectors) of T tokens; `n` columns are left (C = 1 may be partial).
+template <typename Stored, int T, int C>
+void transposed_tile(const LinearTransposedArgs& a, int64_t token, int64_t col, int64_t n) {
+  const Stored* w = static_cast<const Stored*>(a.w) + col;
+  const float* x = a.x + token * a.x_stride;
+  Vec acc[T][C];
+  for (int t = 0; t < T; ++t) {
+    for (int c = 0; c < C; ++c) acc[t][c] = Vec::zero();
+  }
+  for (int64_t o = 0; o < a.out; ++o, w += a.in) {
+    Vec row[C];
+    for (int c = 0; c < C; ++c) {
+      row[c] = C == 1 ? load_stored_n(w, n) : load_stored(w + c * Vec::kLanes);
+      if constexpr (sizeof(Stored) == 1) {  // a vector never straddles a block: kLanes divides 128
+        const float* scale =
+            a.w_scale + (a.w_row_offset + o) / kScaleBlock * a.w_scale_stride;
+        row[c] = row[c] * Vec::set1(scale[(col + c * Vec::kLanes) / kScaleBlock]);
+      }
+    }
+    for (int t = 0; t < T; ++t) {
+      const Vec xo = Vec::set1(x[t * a.x_stride + o]);
+      for (int c = 0; c < C; ++c) acc[t][c] = fma(xo, row[c], acc[t][c]);
+    }
+  }
+  for (int t = 0; t < T; ++t) {
+    float* y = a.y + (token + t) * a.y_stride + col;
+    for (int c = 0; c < C; ++c) store_n(acc[t][c], y + c * Vec::kLanes, n - c * Vec::kLanes);
+  }
+}
+
+template <typename Stored>
+void transposed_cols(const LinearTransposedArgs& a, int64_t begin, int64_t end) {
+  constexpr int kTokens = Vec::kTileTokens;
+  constexpr int64_t kWide = 4 * Vec::kLanes;
+  for (int64_t col = begin, step; col < end; col += step) {
+    const bool wide = col + kWide <= end;
+    step = wide ? kWide : Vec::kLanes;
+    int64_t t = 0;
+    for (; t + kTokens <= a.tokens; t += kTokens) {
+      wide ? transposed_tile<Stored, kTokens, 4>(a, t, col, end - col)
+           : transposed_tile<Stored, kTokens, 1>(a, t, col, end - col);
+    }
+    for (; t < a.tokens; ++t) {
+      wide ? transposed_tile<Stored, 1, 4>(a, t, col, end - col)
+           : transposed_tile<Stored, 1, 1>(a, t, col, end - col);
+    }
+  }
+}
+
+void linear_transposed_cols(const LinearTransposedArgs& a, int64_t begin, int64_t end) {
+  switch (a.w_type) {
+    case WeightType::kF32:
+      return transposed_cols<float>(a, begin, end);
+    case WeightType::kBf16:
+      return transposed_cols<uint16_t>(a, begin, end);
+    case WeightType::kFp8E4m3:
+      return transposed_cols<uint8_t>(a, begin, end);
+  }
+}
+
+}  // namespace
+}  // namespace fathom::kernels::cpu::FATHOM_ISA

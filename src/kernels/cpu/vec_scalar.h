@@ -1,0 +1,95 @@
+#pragma once
+// Vec without instruction-set flags: four lanes in the compiler's own vector type, which every target
+// lowers to what it has (SSE2 on any x86-64). No fused multiply-add: fma rounds twice here.
+// Included once, by kernels_scalar.cc.
+#include <cstdint>
+
+namespace fathom::kernels::cpu::FATHOM_ISA {
+namespace {
+
+using F4 = float __attribute__((vector_size(16)));
+using I4 = int32_t __attribute__((vector_size(16)));
+
+struct Vec {
+  static constexpr int kLanes = 4;
+  // Register tiles of the matrix product: rows of weights x tokens. 16 registers.
+  static constexpr int kTileRows = 4, kTileTokens = 2, kScaledTileRows = 2, kScaledTileTokens = 2;
+  F4 v;
+
+  static Vec zero() { return {F4{}}; }
+  static Vec set1(float x) { return {F4{x, x, x, x}}; }
+  static Vec load(const float* p) {
+    Vec r;
+    __builtin_memcpy(&r.v, p, sizeof r.v);
+    return r;
+  }
+  static Vec load_bf16(const uint16_t* p) {
+    return {reinterpret_cast<F4>(I4{p[0] << 16, p[1] << 16, p[2] << 16, p[3] << 16})};
+  }
+  static Vec load_e4m3(const uint8_t* p) {
+    const I4 code = {p[0], p[1], p[2], p[3]};
+    const I4 magnitude = code & 0x7f;
+    // Normal: exponent + 120. Subnormal: (1 + m/8) 2^-6 - 2^-6, exact. 0x7f: NaN.
+    const F4 normal = reinterpret_cast<F4>((magnitude << 20) + (120 << 23));
+    const F4 shifted = reinterpret_cast<F4>((magnitude << 20) + (121 << 23));
+    const F4 subnormal = shifted - set1(0x1p-6f).v;
+    const I4 is_subnormal = magnitude < 8, is_nan = magnitude == 0x7f;
+    const I4 bits = (is_subnormal & reinterpret_cast<I4>(subnormal)) |
+                    (~is_subnormal & reinterpret_cast<I4>(normal)) | (is_nan & 0x7fc00000);
+    return {reinterpret_cast<F4>(bits | ((code & 0x80) << 24))};
+  }
+  void store(float* p) const { __builtin_memcpy(p, &v, sizeof v); }
+  void store_bf16(uint16_t* p) const {
+    const I4 bits = reinterpret_cast<I4>(v);
+    for (int i = 0; i < kLanes; ++i) {
+      const uint32_t word = static_cast<uint32_t>(bits[i]);
+      const uint32_t rounded = word + 0x7fffu + ((word >> 16) & 1u);
+      const bool nan = (word & 0x7fffffffu) > 0x7f800000u;
+      p[i] = static_cast<uint16_t>(nan ? (word >> 16) | 0x40u : rounded >> 16);
+    }
+  }
+};
+
+inline Vec operator+(Vec a, Vec b) { return {a.v + b.v}; }
+inline Vec operator-(Vec a, Vec b) { return {a.v - b.v}; }
+inline Vec operator*(Vec a, Vec b) { return {a.v * b.v}; }
+inline Vec operator/(Vec a, Vec b) { return {a.v / b.v}; }
+inline Vec fma(Vec a, Vec b, Vec c) { return {a.v * b.v + c.v}; }
+
+inline Vec select(I4 mask, Vec a, Vec b) {
+  return {reinterpret_cast<F4>((mask & reinterpret_cast<I4>(a.v)) |
+                               (~mask & reinterpret_cast<I4>(b.v)))};
+}
+/// a > b ? a : b, so b if either is NaN (what MAXPS does).
+inline Vec max(Vec a, Vec b) { return select(a.v > b.v, a, b); }
+inline Vec min(Vec a, Vec b) { return select(a.v < b.v, a, b); }
+inline Vec abs(Vec a) { return {reinterpret_cast<F4>(reinterpret_cast<I4>(a.v) & 0x7fffffff)}; }
+/// a < b ? x : y.
+inline Vec select_less(Vec a, Vec b, Vec x, Vec y) { return select(a.v < b.v, x, y); }
+/// Where a is NaN: a, else x.
+inline Vec keep_nan(Vec a, Vec x) { return select(a.v != a.v, a, x); }
+/// 2^n for integral n in [-126, 127].
+inline Vec exp2_integral(Vec n) {
+  const I4 i = __builtin_convertvector(n.v, I4);
+  return {reinterpret_cast<F4>((i + 127) << 23)};
+}
+/// |magnitude| with the sign of `sign`.
+inline Vec copysign(Vec magnitude, Vec sign) {
+  const I4 mask = I4{} + 0x7fffffff;
+  return select(mask, abs(magnitude), sign);
+}
+/// 2^(e+20), e the exponent of a >= 0 but at least -6: adding it and subtracting it again rounds a to
+/// E4M3's grid.
+inline Vec e4m3_rounder(Vec a) {
+  const I4 exponent = reinterpret_cast<I4>(a.v) & 0x7f800000, least = I4{} + (121 << 23);
+  const I4 larger = exponent > least;
+  return {reinterpret_cast<F4>(((larger & exponent) | (~larger & least)) + (20 << 23))};
+}
+inline float reduce_add(Vec a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }
+inline float reduce_max(Vec a) {
+  const float x = a.v[0] > a.v[1] ? a.v[0] : a.v[1], y = a.v[2] > a.v[3] ? a.v[2] : a.v[3];
+  return x > y ? x : y;
+}
+
+}  // namespace
+}  // namespace fathom::kernels::cpu::FATHOM_ISA
