@@ -7,6 +7,7 @@
 #include "kernels/cpu/isa_table.h"
 #include "ops/checks.h"
 #include "ops/linear_batch.h"
+#include "tensor/fp8.h"
 
 namespace fathom::ops {
 namespace {

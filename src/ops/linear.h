@@ -23,6 +23,9 @@ enum class Activations {
 /// Throws InternalError on a shape mismatch. CPU.
 void linear_forward(Ctx& ctx, View<const float, 2> x, const MatRef& w, View<float, 2> y,
                     Activations activations);
+/// Relative to the largest |y|, for inputs of like size and `in` up to 8192: eps * sqrt(in / lanes) for
+/// the partial sums with one lane in the worst case, times a safety of 2; see docs/ops.md.
+inline constexpr double kLinearRelTol = 5e-6;
 
 /// y[t, i] = sum_o x[t, o] * w[o, i]: the product with a stored matrix read the other way. Needed by
 /// absorbed MLA: q' = W_UK^T q_nope, per head, on row slices of kv_b_proj.
