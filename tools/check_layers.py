@@ -12,6 +12,8 @@ import re
 import sys
 
 SOURCE_SUFFIXES = {".h", ".cc", ".cu", ".cuh", ".inl"}
+# mla_test.cc, linear_test_weights.h, test_support.h
+TEST_FILE = re.compile(r"(^|_)test[_.]")
 # testing stands beside everything: tests may include it, and it may look at what it helps to test.
 BESIDE = "testing"
 
@@ -68,7 +70,7 @@ def check_includes(src, rules, deps):
         module = where.parts[0]
         if module not in rules:
             continue  # reported once, by check_folders
-        is_test = "_test." in path.name
+        is_test = bool(TEST_FILE.search(path.name))
         allowed = rules[module] | {module} | ({BESIDE} if is_test else set())
         linked = set(deps.get(module, [])) | {module}
         for number, first, include in includes_of(path):

@@ -76,7 +76,7 @@ def measure(root):
     for path in sorted(paths):
         text = path.read_text(encoding="utf-8")
         where = path.relative_to(root)
-        is_test = "_test." in path.name
+        is_test = bool(re.search(r"(^|_)test[_.]", path.name))
         lines = text.count("\n")
         files.append((where, "header" if path.suffix in HEADERS else "source", lines, is_test))
         kind = "kernel function" if "kernels" in where.parts else "function"

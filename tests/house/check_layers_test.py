@@ -12,6 +12,7 @@ CMAKE = ("fathom_module(base LIBS fmt::fmt)\nfathom_module(tensor DEPS base)\n"
 SOUND = {"layers.txt": LAYERS, "CMakeLists.txt": CMAKE, "base/check.h": "#pragma once\n",
          "tensor/view.h": '#include "base/check.h"\n#include <vector>\n',
          "model/mla.cc": '#include "model/mla.h"\n#include "tensor/view.h"\n',
+         "model/test_support.h": '#include "testing/expect.h"\n',
          "model/mla_test.cc": '#include "testing/expect.h"\n#include "model/mla.h"\n'}
 
 
