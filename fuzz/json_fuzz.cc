@@ -1,0 +1,43 @@
+// JSON: what parses is written, and what is written parses to the same; small caps hold.
+#include "base/check.h"
+#include "io/json.h"
+
+namespace fathom::io {
+namespace {
+
+/// Every member can be found by its key, at every depth.
+void check_lookups(const JsonValue& value) {
+  if (value.is_array()) {
+    for (const JsonValue& item : value.as_array()) check_lookups(item);
+  } else if (value.is_object()) {
+    for (const auto& [key, member] : value.as_object()) {
+      FATHOM_CHECK(value.find(key) == &member, "cannot find ", key);
+      check_lookups(member);
+    }
+  }
+}
+
+void check(std::string_view input) {
+  (void)parse_json(input, "input", {.max_bytes = 1 << 20, .max_depth = 2, .max_values = 5});
+  const auto parsed = parse_json(input, "input");
+  if (!parsed) {
+    FATHOM_CHECK(parsed.error().message().starts_with("input:"), parsed.error().message());
+    FATHOM_CHECK(parsed.error().message().size() < 2000, "a long message");
+    return;
+  }
+  check_lookups(*parsed);
+  const std::string text = write_json(*parsed);
+  for (const int indent : {0, 2}) {
+    const auto again = parse_json(write_json(*parsed, indent), "again");
+    FATHOM_CHECK(again.has_value(), again ? "" : again.error().message());
+    FATHOM_CHECK(write_json(*again) == text, "not stable: ", text);
+  }
+}
+
+}  // namespace
+}  // namespace fathom::io
+
+extern "C" int LLVMFuzzerTestOneInput(const fathom::u8* data, size_t size) {
+  fathom::io::check({reinterpret_cast<const char*>(data), size});
+  return 0;
+}
