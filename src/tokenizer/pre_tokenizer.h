@@ -9,9 +9,9 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <type_traits>
 
 #include "base/error.h"
+#include "tokenizer/function_ref.h"
 
 namespace fathom::io {
 class JsonValue;
@@ -37,23 +37,11 @@ class PreTokenizer {
   /// prefix spaces, their concatenation is `text`. A piece may live in a buffer that the next call
   /// reuses. Throws Error(kUnsupported) when a foreign pattern exceeds PCRE2's match limit.
   /// Thread-safe.
-  template <typename OnPiece>
-  void split(std::string_view text, OnPiece&& on_piece) const {
-    using Callable = std::remove_reference_t<OnPiece>;
-    split_to(text, {&on_piece, [](void* callable, std::string_view piece) {
-                      (*static_cast<Callable*>(callable))(piece);
-                    }});
-  }
+  void split(std::string_view text, FunctionRef<void(std::string_view)> on_piece) const;
 
  private:
-  struct PieceSink {
-    void* callable;
-    void (*call)(void* callable, std::string_view piece);
-  };
   struct Stages;
-
   explicit PreTokenizer(std::shared_ptr<const Stages> stages) : stages_(std::move(stages)) {}
-  void split_to(std::string_view text, PieceSink sink) const;
 
   // Shared because it is immutable and a tokenizer's copies (one a worker) need not compile again.
   std::shared_ptr<const Stages> stages_;
