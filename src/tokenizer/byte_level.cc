@@ -38,7 +38,8 @@ constexpr Alphabet kAlphabet = make_alphabet();
 std::string spell_bytes(std::string_view bytes) {
   std::string spelling;
   spelling.reserve(bytes.size() * 2);
-  for (const char byte : bytes) append_utf8(kAlphabet.character_of[static_cast<u8>(byte)], spelling);
+  for (const char byte : bytes)
+    append_utf8(kAlphabet.character_of[static_cast<u8>(byte)], spelling);
   return spelling;
 }
 

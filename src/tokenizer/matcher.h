@@ -1,7 +1,7 @@
 #pragma once
-// What finds the matches of one Split stage. The hand-written kinds are linear in the text; all must
-// find what Oniguruma finds, which the differential tests check against PCRE2 and the golden files
-// against Hugging Face.
+// What finds the matches of one Split stage. The hand-written kinds are linear in the text; all
+// must find what Oniguruma finds, which the differential tests check against PCRE2 and the golden
+// files against Hugging Face.
 #include <memory>
 #include <string_view>
 
@@ -22,8 +22,8 @@ struct Span {
 class Matcher {
  public:
   virtual ~Matcher() = default;
-  /// Calls on_match for every match in `text` (valid UTF-8), left to right, none empty, none overlapping.
-  /// Thread-safe.
+  /// Calls on_match for every match in `text` (valid UTF-8), left to right, none empty, none
+  /// overlapping. Thread-safe.
   virtual void for_each_match(std::string_view text, FunctionRef<void(Span)> on_match) const = 0;
 };
 

@@ -29,7 +29,8 @@ class PatternParser {
  private:
   bool parse_item() {
     switch (text_[pos_]) {
-      case '(': return parse_group_start();
+      case '(':
+        return parse_group_start();
       case ')': {
         ++pos_;
         PatternItem item{.structure = ")", .set = {}, .repeat = {}};
@@ -42,8 +43,10 @@ class PatternParser {
         return true;
       case '*':
       case '+':
-      case '?': return refuse("a quantifier with nothing to repeat");
-      default: break;
+      case '?':
+        return refuse("a quantifier with nothing to repeat");
+      default:
+        break;
     }
     PatternItem item;
     return parse_set(item.set) && parse_quantifier(item.repeat) && push(std::move(item));
@@ -91,7 +94,8 @@ class PatternParser {
     const char c = text_[pos_ + 1];
     switch (c) {
       case 's':
-      case 'S': return take_shorthand(code_points_of(kWhiteSpace), c == 'S', set);
+      case 'S':
+        return take_shorthand(code_points_of(kWhiteSpace), c == 'S', set);
       case 'd':
       case 'D': {
         return take_shorthand(code_points_of(mask_of(GeneralCategory::kNd)), c == 'D', set);
@@ -101,17 +105,27 @@ class PatternParser {
         return take_shorthand(CodePointSet({{'0', '9'}, {'a', 'f'}, {'A', 'F'}}), c == 'H', set);
       }
       case 'p':
-      case 'P': return parse_property(c == 'P', set);
-      case 'r': return take_character('\r', set);
-      case 'n': return take_character('\n', set);
-      case 't': return take_character('\t', set);
-      case 'f': return take_character('\f', set);
-      case 'v': return take_character('\v', set);
-      case 'a': return take_character('\a', set);
-      case 'e': return take_character(0x1B, set);
+      case 'P':
+        return parse_property(c == 'P', set);
+      case 'r':
+        return take_character('\r', set);
+      case 'n':
+        return take_character('\n', set);
+      case 't':
+        return take_character('\t', set);
+      case 'f':
+        return take_character('\f', set);
+      case 'v':
+        return take_character('\v', set);
+      case 'a':
+        return take_character('\a', set);
+      case 'e':
+        return take_character(0x1B, set);
       case 'x':
-      case 'u': return parse_hex(set);
-      default: break;
+      case 'u':
+        return parse_hex(set);
+      default:
+        break;
     }
     const bool is_alphanumeric =
         (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -241,14 +255,21 @@ class PatternParser {
     if (pos_ >= text_.size()) return true;
     bool braced = false;
     switch (text_[pos_]) {
-      case '?': repeat = {.min = 0, .max = 1}; break;
-      case '*': repeat = {.min = 0, .max = Quantifier::kUnbounded}; break;
-      case '+': repeat = {.min = 1, .max = Quantifier::kUnbounded}; break;
+      case '?':
+        repeat = {.min = 0, .max = 1};
+        break;
+      case '*':
+        repeat = {.min = 0, .max = Quantifier::kUnbounded};
+        break;
+      case '+':
+        repeat = {.min = 1, .max = Quantifier::kUnbounded};
+        break;
       case '{':
         braced = true;
         if (!parse_braces(repeat)) return refuse("this quantifier");
         break;
-      default: return true;
+      default:
+        return true;
     }
     if (!braced) ++pos_;
     if (pos_ >= text_.size()) return true;
@@ -261,8 +282,8 @@ class PatternParser {
     if (suffix == '?') repeat.mode = Quantifier::Mode::kLazy;
     if (suffix == '+') repeat.mode = Quantifier::Mode::kPossessive;
     if (is_suffix) ++pos_;
-    if (pos_ < text_.size() && std::string_view("?+*{").find(text_[pos_]) != std::string_view::npos &&
-        is_suffix) {
+    if (pos_ < text_.size() &&
+        std::string_view("?+*{").find(text_[pos_]) != std::string_view::npos && is_suffix) {
       return refuse("a quantifier after a quantifier");
     }
     return true;
@@ -336,8 +357,8 @@ std::string quantifier_text(const Quantifier& repeat) {
 Result<Pattern> parse_pattern(std::string_view text) {
   if (text.empty()) return unsupported("an empty pattern is not supported");
   if (text.size() > kMaxPatternBytes) {
-    return unsupported(fmt::format("the pattern has {} bytes; the limit is {}", text.size(),
-                                   kMaxPatternBytes));
+    return unsupported(
+        fmt::format("the pattern has {} bytes; the limit is {}", text.size(), kMaxPatternBytes));
   }
   return PatternParser(text).parse();
 }
@@ -346,9 +367,8 @@ Pattern literal_pattern(std::string_view text) {
   Pattern pattern;
   for (size_t pos = 0; pos < text.size();) {
     const CodePoint character = decode_utf8(text, pos);
-    pattern.push_back({.structure = "",
-                       .set = CodePointSet({{character.value, character.value}}),
-                       .repeat = {}});
+    pattern.push_back(
+        {.structure = "", .set = CodePointSet({{character.value, character.value}}), .repeat = {}});
     pos += character.num_bytes;
   }
   return pattern;

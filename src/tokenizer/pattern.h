@@ -1,8 +1,8 @@
 #pragma once
 // The regular expressions that tokenizer.json files hold, in the syntax of Oniguruma (which is what
 // Hugging Face `tokenizers` runs them with), read into items whose character classes are explicit
-// sets of code points. That settles three differences between engines at once: the Unicode version of
-// \p{..}, the meaning of \s and \h, and class intersection (&&).
+// sets of code points. That settles three differences between engines at once: the Unicode version
+// of \p{..}, the meaning of \s and \h, and class intersection (&&).
 //
 // Not a full Oniguruma: what is not listed in pattern.cc is refused by name.
 #include <string>
@@ -26,7 +26,8 @@ struct Quantifier {
   bool operator==(const Quantifier&) const = default;
 };
 
-/// One character out of `set`, or, if `structure` is not empty, a piece of syntax such as "(?:", "|",
+/// One character out of `set`, or, if `structure` is not empty, a piece of syntax such as "(?:",
+/// "|",
 /// ")", "$"; either may be repeated (a group at its ")").
 struct PatternItem {
   std::string structure;

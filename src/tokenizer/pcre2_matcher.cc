@@ -56,9 +56,10 @@ class Pcre2Matcher final : public Matcher {
       const int status = match(subject, text.size(), pos, data.get());
       if (status == PCRE2_ERROR_NOMATCH) return;
       if (status < 0) {
-        throw Error(ErrorCode::kUnsupported,
-                    fmt::format("a pre-tokenizer pattern of tokenizer.json cannot split this text: {}",
-                                message_of(status)));
+        throw Error(
+            ErrorCode::kUnsupported,
+            fmt::format("a pre-tokenizer pattern of tokenizer.json cannot split this text: {}",
+                        message_of(status)));
       }
       const PCRE2_SIZE* const bounds = pcre2_get_ovector_pointer(data.get());
       FATHOM_CHECK(bounds[1] > bounds[0], "empty match at ", bounds[0]);

@@ -99,8 +99,8 @@ std::vector<Span> apply_behavior(Behavior behavior, const std::vector<Part>& par
   for (size_t i = 0; i < parts.size(); ++i) {
     const Part& part = parts[i];
     if (behavior == Behavior::kRemoved && part.is_match) continue;
-    const bool joins = behavior == Behavior::kContiguous && i > 0 &&
-                       parts[i - 1].is_match == part.is_match;
+    const bool joins =
+        behavior == Behavior::kContiguous && i > 0 && parts[i - 1].is_match == part.is_match;
     if (joins) {
       spans.back().end = part.span.end;
     } else {

@@ -32,6 +32,9 @@ struct EncodeOptions {
 
 enum class SpecialTokens { kKeep, kSkip };
 
+/// Longest text that one call encodes; cut corpora into documents.
+inline constexpr size_t kMaxTextBytes = size_t{1} << 28;
+
 class Tokenizer {
  public:
   /// Reads one tokenizer.json. Errors: see parse_tokenizer_json; kNotFound if there is no such
@@ -44,7 +47,9 @@ class Tokenizer {
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();
 
-  /// Thread-safe; equal input gives equal ids. Linear in the text but for log factors.
+  /// Thread-safe; equal input gives equal ids. Linear in the text but for log factors. Throws
+  /// Error(kUnsupported) for a text above kMaxTextBytes, or if a foreign pre-tokenizer pattern does
+  /// not end.
   std::vector<i32> encode(std::string_view text, EncodeOptions options = {}) const;
   /// Appends instead, for callers that reuse a buffer.
   void encode_to(std::string_view text, EncodeOptions options, std::vector<i32>& ids) const;

@@ -4,7 +4,6 @@
 #include <iterator>
 #include <map>
 
-
 namespace fathom::tokenizer {
 namespace {
 
@@ -44,11 +43,11 @@ UnicodeTable::UnicodeTable() {
   for_each_run([&](char32_t first, char32_t last, u32 value) {
     std::fill(category.begin() + first, category.begin() + last + 1, static_cast<u8>(value));
   });
-  std::map<std::vector<u8>, u16> known_blocks;
+  std::map<std::string, u16> known_blocks;
   for (size_t block = 0; block < block_of_.size(); ++block) {
     const auto begin = category.begin() + static_cast<std::ptrdiff_t>(block * kBlockSize);
-    const auto [known, is_new] = known_blocks.try_emplace(
-        std::vector<u8>(begin, begin + kBlockSize), static_cast<u16>(known_blocks.size()));
+    const auto [known, is_new] = known_blocks.try_emplace(std::string(begin, begin + kBlockSize),
+                                                          static_cast<u16>(known_blocks.size()));
     if (is_new) blocks_.insert(blocks_.end(), begin, begin + kBlockSize);
     block_of_[block] = known->second;
   }
@@ -81,8 +80,11 @@ bool is_word_character(char32_t code_point) {
   constexpr CategoryMask kWord = kLetter | kMark | mask_of(GeneralCategory::kNd) |
                                  mask_of(GeneralCategory::kNl) | mask_of(GeneralCategory::kPc);
   // The symbols with the property Other_Alphabetic (circled letters and the like), and the joiners.
-  constexpr CodePointRange kOthers[] = {
-      {0x200C, 0x200D}, {0x24B6, 0x24E9}, {0x1F130, 0x1F149}, {0x1F150, 0x1F169}, {0x1F170, 0x1F189}};
+  constexpr CodePointRange kOthers[] = {{0x200C, 0x200D},
+                                        {0x24B6, 0x24E9},
+                                        {0x1F130, 0x1F149},
+                                        {0x1F150, 0x1F169},
+                                        {0x1F170, 0x1F189}};
   if ((UnicodeTable::instance().category(code_point) & kWord) != 0) return true;
   return std::any_of(std::begin(kOthers), std::end(kOthers), [&](const CodePointRange& range) {
     return range.first <= code_point && code_point <= range.last;

@@ -12,10 +12,40 @@
 
 namespace fathom::tokenizer {
 
-/// Unicode's General_Category; kCcSpace splits from Cc the six control characters that are white space.
+/// Unicode's General_Category; kCcSpace splits from Cc the six control characters that are white
+/// space.
 enum class GeneralCategory : u8 {
-  kLu, kLl, kLt, kLm, kLo, kMn, kMc, kMe, kNd, kNl, kNo, kPc, kPd, kPs, kPe, kPi, kPf, kPo,
-  kSm, kSc, kSk, kSo, kZs, kZl, kZp, kCc, kCf, kCs, kCo, kCn, kCcSpace
+  kLu,
+  kLl,
+  kLt,
+  kLm,
+  kLo,
+  kMn,
+  kMc,
+  kMe,
+  kNd,
+  kNl,
+  kNo,
+  kPc,
+  kPd,
+  kPs,
+  kPe,
+  kPi,
+  kPf,
+  kPo,
+  kSm,
+  kSc,
+  kSk,
+  kSo,
+  kZs,
+  kZl,
+  kZp,
+  kCc,
+  kCf,
+  kCs,
+  kCo,
+  kCn,
+  kCcSpace
 };
 
 /// One bit per GeneralCategory.

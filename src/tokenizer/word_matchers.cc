@@ -1,6 +1,6 @@
-// The two alternations that split text into words, written out as code. Each is the pattern beside it,
-// alternative by alternative, in order; every one looks at most at one white-space run and one word
-// ahead, so a pass is linear in the text.
+// The two alternations that split text into words, written out as code. Each is the pattern beside
+// it, alternative by alternative, in order; every one looks at most at one white-space run and one
+// word ahead, so a pass is linear in the text.
 #include <array>
 
 #include "tokenizer/matcher.h"
@@ -57,7 +57,7 @@ struct ClassTable {
 };
 
 struct Character {
-  u8 classes = 0;    // 0 at the end of the text too: no class matches there
+  u8 classes = 0;  // 0 at the end of the text too: no class matches there
   u32 num_bytes = 0;
 
   bool is(u8 any_of) const { return (classes & any_of) != 0; }
@@ -104,7 +104,8 @@ class Scanner {
   std::string_view text_;
 };
 
-/// Calls on_match for each place where Alternation::match_end says that a match ends behind its start.
+/// Calls on_match for each place where Alternation::match_end says that a match ends behind its
+/// start.
 template <typename Alternation>
 class WordMatcher final : public Matcher {
  public:
@@ -190,8 +191,8 @@ struct Llama3Alternation {
     if ((c1 == 'r' || c1 == 'v') && c2 == 'e') return pos + 3;
     if (c1 == 'l' && c2 == 'l') return pos + 3;
     // U+017F, the long s, is an s without regard to case.
-    const bool long_s = pos + 2 < text.size() && text.byte(pos + 1) == '\xC5' &&
-                        text.byte(pos + 2) == '\xBF';
+    const bool long_s =
+        pos + 2 < text.size() && text.byte(pos + 1) == '\xC5' && text.byte(pos + 2) == '\xBF';
     return long_s ? pos + 3 : pos;
   }
 };

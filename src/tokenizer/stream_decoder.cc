@@ -1,0 +1,33 @@
+#include "tokenizer/stream_decoder.h"
+
+#include "tokenizer/utf8.h"
+
+namespace fathom::tokenizer {
+
+std::string StreamDecoder::push(i32 id) {
+  if (special_ == SpecialTokens::kSkip && tokenizer_->is_special(id)) return "";
+  pending_ += tokenizer_->token_bytes(id);
+  // All but an unfinished character at the end can go out.
+  size_t done = 0;
+  while (true) {
+    const std::string_view rest = std::string_view(pending_).substr(done);
+    done += valid_utf8_prefix_bytes(rest);
+    if (done == pending_.size()) break;
+    const Utf8Defect defect = utf8_defect(std::string_view(pending_).substr(done));
+    if (defect.truncated) break;
+    done += defect.num_bytes;
+  }
+  std::string storage;
+  std::string text(valid_utf8(std::string_view(pending_).substr(0, done), storage));
+  pending_.erase(0, done);
+  return text;
+}
+
+std::string StreamDecoder::finish() {
+  std::string storage;
+  std::string text(valid_utf8(pending_, storage));
+  pending_.clear();
+  return text;
+}
+
+}  // namespace fathom::tokenizer

@@ -1,0 +1,162 @@
+#include "tokenizer/tokenizer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "io/atomic_file.h"
+#include "io/mapped_file.h"
+#include "tokenizer/added_tokens.h"
+#include "tokenizer/piece_encoder.h"
+#include "tokenizer/token_table.h"
+#include "tokenizer/utf8.h"
+
+namespace fathom::tokenizer {
+namespace {
+
+/// The added tokens that one kind of text recognises, in the two rounds in which they are matched.
+struct AddedTokenRounds {
+  AddedTokenMatcher first;   // normalized: false
+  AddedTokenMatcher second;  // normalized: true
+};
+
+AddedTokenRounds rounds_of(const std::vector<AddedToken>& tokens) {
+  std::vector<AddedToken> first, second;
+  for (const AddedToken& token : tokens) (token.normalized ? second : first).push_back(token);
+  return {AddedTokenMatcher(std::move(first)), AddedTokenMatcher(std::move(second))};
+}
+
+/// How one kind of text becomes ids.
+struct Route {
+  AddedTokenRounds added_tokens;
+  // Shared: both kinds of text use one encoder unless a merge can arrive at a control token.
+  std::shared_ptr<const PieceEncoder> pieces;
+
+  void encode(const PreTokenizer& pre_tokenizer, std::string_view text,
+              std::vector<i32>& ids) const {
+    PieceEncoder::Session session(*pieces);
+    const auto encode_rest = [&](TextSegment segment) {
+      if (segment.token_id >= 0) return ids.push_back(segment.token_id);
+      pre_tokenizer.split(segment.text,
+                          [&](std::string_view piece) { session.encode(piece, ids); });
+    };
+    added_tokens.first.split(text, [&](TextSegment segment) {
+      if (segment.token_id >= 0) return ids.push_back(segment.token_id);
+      added_tokens.second.split(segment.text, encode_rest);
+    });
+  }
+};
+
+}  // namespace
+
+struct Tokenizer::Impl {
+  explicit Impl(TokenizerSpec content) : spec(std::move(content)) {}
+
+  TokenizerSpec spec;
+  TokenTable table;  // views into spec
+  Route markup;
+  Route plain;
+
+  Result<void> build(const std::string& where);
+};
+
+Result<void> Tokenizer::Impl::build(const std::string& where) {
+  Result<TokenTable> built = TokenTable::build(spec, where);
+  if (!built) return tl::unexpected(built.error());
+  table = std::move(*built);
+  for (const std::vector<i32>* ids : {&spec.prefix_ids, &spec.suffix_ids}) {
+    for (const i32 id : *ids) {
+      if (!table.has(id)) {
+        return invalid_input(
+            fmt::format("{}: post_processor: id {} is outside the vocabulary", where, id));
+      }
+    }
+  }
+  using Control = PieceEncoder::ControlTokens;
+  auto pieces = PieceEncoder::build(spec, table, Control::kAllowed, where);
+  if (!pieces) return tl::unexpected(pieces.error());
+  auto plain_pieces = PieceEncoder::can_reach_control(spec, table)
+                          ? PieceEncoder::build(spec, table, Control::kExcluded, where)
+                          : pieces;
+  if (!plain_pieces) return tl::unexpected(plain_pieces.error());
+  std::vector<AddedToken> harmless;
+  std::copy_if(spec.added_tokens.begin(), spec.added_tokens.end(), std::back_inserter(harmless),
+               [&](const AddedToken& token) { return !table.is_control(token.id); });
+  markup = {rounds_of(spec.added_tokens), std::move(*pieces)};
+  plain = {rounds_of(harmless), std::move(*plain_pieces)};
+  return {};
+}
+
+Result<Tokenizer> Tokenizer::load(const std::string& path) {
+  const Result<io::MappedFile> file = io::MappedFile::open(path);
+  if (!file) return tl::unexpected(file.error());
+  const std::span<const u8> bytes = file->bytes();
+  Result<TokenizerSpec> spec =
+      parse_tokenizer_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path);
+  if (!spec) return tl::unexpected(spec.error());
+  return from_spec(std::move(*spec), path);
+}
+
+Result<Tokenizer> Tokenizer::from_spec(TokenizerSpec spec, std::string_view where) {
+  auto impl = std::make_unique<Impl>(std::move(spec));
+  if (Result<void> done = impl->build(std::string(where)); !done) {
+    return tl::unexpected(done.error());
+  }
+  return Tokenizer(std::move(impl));
+}
+
+Tokenizer::Tokenizer(std::unique_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
+Tokenizer::~Tokenizer() = default;
+
+std::vector<i32> Tokenizer::encode(std::string_view text, EncodeOptions options) const {
+  std::vector<i32> ids;
+  encode_to(text, options, ids);
+  return ids;
+}
+
+void Tokenizer::encode_to(std::string_view text, EncodeOptions options,
+                          std::vector<i32>& ids) const {
+  if (text.size() > kMaxTextBytes) {
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("a text of {} bytes; at most {} can be encoded at once", text.size(),
+                            kMaxTextBytes));
+  }
+  std::string repaired;
+  const std::string_view valid = valid_utf8(text, repaired);
+  const Route& route = options.text == TextKind::kMarkup ? impl_->markup : impl_->plain;
+  const TokenizerSpec& spec = impl_->spec;
+  if (options.add_special_tokens) {
+    ids.insert(ids.end(), spec.prefix_ids.begin(), spec.prefix_ids.end());
+  }
+  route.encode(spec.pre_tokenizer, valid, ids);
+  if (options.add_special_tokens) {
+    ids.insert(ids.end(), spec.suffix_ids.begin(), spec.suffix_ids.end());
+  }
+}
+
+std::string Tokenizer::decode(std::span<const i32> ids, SpecialTokens special) const {
+  std::string bytes;
+  for (const i32 id : ids) {
+    if (special == SpecialTokens::kKeep || !is_special(id)) bytes += impl_->table.bytes(id);
+  }
+  std::string repaired;
+  return std::string(valid_utf8(bytes, repaired));
+}
+
+i64 Tokenizer::vocab_size() const { return impl_->table.size(); }
+std::optional<i32> Tokenizer::token_to_id(std::string_view spelling) const {
+  return impl_->table.find(spelling);
+}
+std::string_view Tokenizer::token_bytes(i32 id) const { return impl_->table.bytes(id); }
+std::string_view Tokenizer::token_spelling(i32 id) const { return impl_->table.spelling(id); }
+bool Tokenizer::is_special(i32 id) const { return impl_->table.is_special(id); }
+bool Tokenizer::is_control(i32 id) const { return impl_->table.is_control(id); }
+
+void Tokenizer::save(const std::string& path) const {
+  io::write_file_atomically(path, write_tokenizer_json(impl_->spec));
+}
+const TokenizerSpec& Tokenizer::spec() const { return impl_->spec; }
+
+}  // namespace fathom::tokenizer

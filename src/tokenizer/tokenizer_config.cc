@@ -1,0 +1,121 @@
+#include "tokenizer/tokenizer_config.h"
+
+#include <fmt/format.h>
+
+#include "io/json.h"
+
+namespace fathom::tokenizer {
+namespace {
+
+/// Reads members of one object; every function leaves `out` alone when the key is absent or null.
+class MemberReader {
+ public:
+  MemberReader(const io::JsonValue& root, std::string_view where) : root_(root), where_(where) {}
+
+  Result<void> read_flag(std::string_view key, std::optional<bool>& out) const {
+    const io::JsonValue* const value = find(key);
+    if (value == nullptr) return {};
+    if (!value->is_bool()) return wrong(key, "true or false", *value);
+    out = value->as_bool();
+    return {};
+  }
+
+  /// A string, or an AddedToken object with "content".
+  Result<void> read_token(std::string_view key, std::optional<std::string>& out) const {
+    const io::JsonValue* value = find(key);
+    if (value == nullptr) return {};
+    if (const io::JsonValue* content = value->find("content")) value = content;
+    if (!value->is_string()) return wrong(key, "a string or an object with \"content\"", *value);
+    out = value->as_string();
+    return {};
+  }
+
+  Result<void> read_class(std::string& out) const {
+    const io::JsonValue* const value = find("tokenizer_class");
+    if (value == nullptr) return {};
+    if (!value->is_string()) return wrong("tokenizer_class", "a string", *value);
+    out = value->as_string();
+    return {};
+  }
+
+  Result<void> read_length(std::optional<i64>& out) const {
+    const io::JsonValue* const value = find("model_max_length");
+    if (value == nullptr) return {};
+    if (!value->is_number()) return wrong("model_max_length", "a number", *value);
+    // transformers writes int(1e30), its "very large", when nobody set a limit.
+    if (value->is_integer() && value->as_integer() > 0) out = value->as_integer();
+    return {};
+  }
+
+  /// A string, or a list of {"name", "template"} of which "default" counts.
+  Result<void> read_template(std::optional<std::string>& out) const {
+    const io::JsonValue* const value = find("chat_template");
+    if (value == nullptr) return {};
+    if (value->is_string()) {
+      out = value->as_string();
+      return {};
+    }
+    if (!value->is_array()) return wrong("chat_template", "a string or a list", *value);
+    for (const io::JsonValue& entry : value->as_array()) {
+      const io::JsonValue* const name = entry.find("name");
+      const io::JsonValue* const text = entry.find("template");
+      if (name == nullptr || !name->is_string() || text == nullptr || !text->is_string()) {
+        return wrong("chat_template", "entries with \"name\" and \"template\"", entry);
+      }
+      if (name->as_string() == "default") out = text->as_string();
+    }
+    return {};
+  }
+
+ private:
+  const io::JsonValue* find(std::string_view key) const {
+    const io::JsonValue* const value = root_.find(key);
+    return value == nullptr || value->is_null() ? nullptr : value;
+  }
+
+  tl::unexpected<Error> wrong(std::string_view key, std::string_view expected,
+                              const io::JsonValue& found) const {
+    return invalid_input(
+        fmt::format("{}: {}: expected {}, found {}", where_, key, expected, io::describe(found)));
+  }
+
+  const io::JsonValue& root_;
+  std::string_view where_;
+};
+
+Result<TokenizerConfig> read_config(const io::JsonValue& root, std::string_view where) {
+  if (!root.is_object()) {
+    return invalid_input(
+        fmt::format("{}: expected an object, found {}", where, io::describe(root)));
+  }
+  const MemberReader reader(root, where);
+  TokenizerConfig config;
+  for (const Result<void>& done :
+       {reader.read_class(config.tokenizer_class),
+        reader.read_flag("add_bos_token", config.add_bos_token),
+        reader.read_flag("add_eos_token", config.add_eos_token),
+        reader.read_token("bos_token", config.bos_token),
+        reader.read_token("eos_token", config.eos_token),
+        reader.read_token("pad_token", config.pad_token),
+        reader.read_token("unk_token", config.unk_token),
+        reader.read_length(config.model_max_length), reader.read_template(config.chat_template)}) {
+    if (!done) return tl::unexpected(done.error());
+  }
+  return config;
+}
+
+}  // namespace
+
+Result<TokenizerConfig> parse_tokenizer_config(std::string_view text, std::string_view where) {
+  const Result<io::JsonValue> root = io::parse_json(text, std::string(where));
+  if (!root) return tl::unexpected(root.error());
+  return read_config(*root, where);
+}
+
+Result<TokenizerConfig> load_tokenizer_config(const std::string& path) {
+  const Result<io::JsonValue> root = io::read_json(path);
+  if (!root) return tl::unexpected(root.error());
+  return read_config(*root, path);
+}
+
+}  // namespace fathom::tokenizer
