@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <string>
 
 namespace fathom::tokenizer {
 namespace {
