@@ -29,10 +29,14 @@ struct RouterOptions {
 ///   topk_indices  [tokens, topk]     i32   overwritten; in order of falling (biased) score
 ///   topk_weights  [tokens, topk]     f32   overwritten; from UNBIASED scores, normalised (+1e-20) if
 ///                                          norm_topk_prob, times routed_scaling_factor
-/// Dropped groups are masked with -inf. Ties: the lowest index. A NaN score never wins. CPU.
+/// Dropped groups are masked with -inf. Ties: the lowest index. A NaN score never wins over a
+/// number. Throws InternalError on a shape mismatch, a bias without kNoauxTc, or groups that do not fit.
+/// CPU.
 void moe_route(Ctx& ctx, View<const float, 2> logits, View<const float, 1> bias,
                const RouterOptions& options, View<i32, 2> topk_indices,
                View<float, 2> topk_weights);
+/// Of a weight: the errors of one exponential, a quotient and the sum of the chosen.
+inline constexpr double kMoeWeightRelTol = 2e-6;
 
 /// One SwiGLU feed-forward: down_proj(silu(gate_proj x) * up_proj x).
 struct FfnWeights {
@@ -46,7 +50,7 @@ void ffn_forward(Ctx& ctx, View<const float, 2> x, const FfnWeights& w, View<flo
                  Activations activations);
 
 /// y[t] = sum_j topk_weights[t, j] * FFN_{topk_indices[t, j]}(x[t]); y overwritten.
-/// Rows are grouped by expert. A token's experts are summed in order of rising index, so the result
+/// Experts must have one shape and one stored type. Rows are grouped by expert. A token's experts are summed in order of rising index, so the result
 /// does not depend on the rest of the batch.
 void moe_experts_forward(Ctx& ctx, View<const float, 2> x, std::span<const FfnWeights> experts,
                          View<const i32, 2> topk_indices, View<const float, 2> topk_weights,

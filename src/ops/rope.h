@@ -28,5 +28,7 @@ struct RopeTable {
 /// Throws InternalError on a shape mismatch. CPU.
 void rope_forward_inplace(Ctx& ctx, const RopeTable& table, View<const i64, 1> positions,
                           View<float, 3> x);
+/// Cosine and sine are rounded to f32, then two products and a sum.
+inline constexpr double kRopeRelTol = 5e-7;
 
 }  // namespace fathom::ops

@@ -25,6 +25,18 @@ inline const std::string& isa_names() {
   return names;
 }
 
+/// Sets the number of threads until the end of the scope.
+class ScopedThreads {
+ public:
+  explicit ScopedThreads(int count) : before_(num_threads()) { set_num_threads(count); }
+  ~ScopedThreads() { set_num_threads(before_); }
+  ScopedThreads(const ScopedThreads&) = delete;
+  ScopedThreads& operator=(const ScopedThreads&) = delete;
+
+ private:
+  int before_;
+};
+
 /// fn(ctx) once an instruction set. A failure names the set.
 template <typename Fn>
 void for_each_isa(Fn&& fn) {

@@ -6,21 +6,21 @@
 #include "ops/quantize.h"
 #include "testing/tensor.h"
 
-namespace fathom::ops {
+namespace fathom::testing {
 
 /// A matrix stored as F32, BF16 or F8_E4M3 with block scales.
 class StoredWeights {
  public:
-  StoredWeights(const testing::Tensor<float>& w, DType dtype) : f32_(w), dtype_(dtype) {
+  StoredWeights(const Tensor<float>& w, DType dtype) : f32_(w), dtype_(dtype) {
     const i64 rows = w.dim(0), cols = w.dim(1);
     if (dtype == DType::kBF16) {
       for (i64 i = 0; i < w.size(); ++i) bf16_.push_back(Bf16(w[i]));
     }
     if (dtype != DType::kF8E4M3) return;
     fp8_.resize(static_cast<size_t>(w.size()));
-    scale_ = testing::Tensor<float>({ceil_div(rows, kFp8Block), ceil_div(cols, kFp8Block)});
+    scale_ = Tensor<float>({ceil_div(rows, kFp8Block), ceil_div(cols, kFp8Block)});
     Ctx ctx;
-    quantize_blocks(ctx, w.v<2>(), ScaleFormat::kF32, {fp8_.data(), {rows, cols}}, scale_.v<2>());
+    ops::quantize_blocks(ctx, w.v<2>(), ops::ScaleFormat::kF32, {fp8_.data(), {rows, cols}}, scale_.v<2>());
   }
 
   MatRef ref() const {
@@ -39,7 +39,7 @@ class StoredWeights {
   }
 
   /// What the stored numbers mean.
-  testing::Tensor<double> exact() const {
+  Tensor<double> exact() const {
     auto result = f32_.to<double>();
     const i64 cols = f32_.dim(1);
     for (i64 i = 0; i < result.size() && dtype_ != DType::kF32; ++i) {
@@ -56,15 +56,15 @@ class StoredWeights {
 
   std::vector<Fp8E4M3>& codes() { return fp8_; }
   std::vector<Bf16>& bf16() { return bf16_; }
-  testing::Tensor<float>& f32() { return f32_; }
-  testing::Tensor<float>& scale() { return scale_; }
+  Tensor<float>& f32() { return f32_; }
+  Tensor<float>& scale() { return scale_; }
 
  private:
-  testing::Tensor<float> f32_;
+  Tensor<float> f32_;
   std::vector<Bf16> bf16_;
   std::vector<Fp8E4M3> fp8_;
-  testing::Tensor<float> scale_;
+  Tensor<float> scale_;
   DType dtype_;
 };
 
-}  // namespace fathom::ops
+}  // namespace fathom::testing

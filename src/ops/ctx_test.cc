@@ -1,0 +1,83 @@
+#include "ops/ctx.h"
+
+#include <gmock/gmock.h>
+
+#include <cstdlib>
+
+#include "base/error.h"
+#include "kernels/cpu/dispatch.h"
+#include "ops/linear.h"
+#include "testing/for_each_isa.h"
+#include "testing/tensor.h"
+
+namespace fathom {
+namespace {
+
+using kernels::cpu::choose_isa;
+using kernels::cpu::isa_choices;
+using ::testing::HasSubstr;
+
+std::string refusal(std::string_view name, const CpuFeatures& features, ErrorCode code) {
+  try {
+    choose_isa(name, features);
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), code);
+    return error.message();
+  }
+  return "accepted";
+}
+
+TEST(Dispatch, TakesTheBestSetThatTheCpuHas) {
+  CpuFeatures f;
+  EXPECT_STREQ(choose_isa("", f).name, "scalar");
+  f.avx2 = true;
+  EXPECT_STREQ(choose_isa("", f).name, "avx2");
+  f.avx512 = true;
+  f.avx512_bf16 = true;  // Cooper Lake: no VBMI
+  f.avx512_vnni = true;
+  EXPECT_STREQ(choose_isa("", f).name, "avx512");
+  f.avx512_vbmi = true;
+  EXPECT_STREQ(choose_isa("", f).name, "avx512_bf16");
+  EXPECT_STREQ(choose_isa("avx2", f).name, "avx2");
+}
+
+TEST(Dispatch, RefusesWhatTheCpuLacksAndWhatNobodyHas) {
+  CpuFeatures f;
+  f.avx2 = true;
+  EXPECT_THAT(refusal("avx512", f, ErrorCode::kUnsupported),
+              HasSubstr("FATHOM_CPU_ISA=avx512 needs AVX-512 F, BW, DQ and VL"));
+  EXPECT_THAT(refusal("sse9", f, ErrorCode::kInvalidInput),
+              HasSubstr("expected one of avx512_bf16, avx512, avx2, scalar"));
+}
+
+TEST(Ctx, FollowsTheEnvironment) {
+  ::setenv("FATHOM_CPU_ISA", "scalar", 1);
+  EXPECT_STREQ(Ctx().isa_name(), "scalar");
+  ::setenv("FATHOM_CPU_ISA", "mmx", 1);
+  EXPECT_THROW(Ctx(), Error);
+  ::unsetenv("FATHOM_CPU_ISA");
+  EXPECT_STREQ(Ctx().isa_name(), choose_isa("", cpu_features()).name);
+}
+
+TEST(Ctx, DeviceWithoutKernelsIsRefusedByName) {
+  try {
+    Ctx ctx(Device::kCuda);
+    // A CUDA build on a machine with a device: other ops still refuse by name.
+    testing::Tensor<float> x({1, 1}), w({1, 1}), y({1, 1});
+    ops::linear_forward(ctx, x.v<2>(), MatRef(w.v<2>()), y.v<2>(), ops::Activations::kF32);
+    FAIL() << "ran";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+    EXPECT_THAT(error.message(), HasSubstr("cuda"));
+  }
+}
+
+TEST(ForEachIsa, RunsEverySetThatThisCpuHasAndAlwaysScalar) {
+  std::string run;
+  testing::for_each_isa([&](Ctx& ctx) { run += (run.empty() ? "" : " ") + std::string(ctx.isa_name()); });
+  EXPECT_EQ(run, testing::isa_names());
+  EXPECT_THAT(run, ::testing::EndsWith("scalar"));
+}
+
+}  // namespace
+}  // namespace fathom

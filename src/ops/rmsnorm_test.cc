@@ -1,0 +1,84 @@
+#include "ops/rmsnorm.h"
+
+#include <gmock/gmock.h>
+
+#include "kernels/ref/rmsnorm.h"
+#include "testing/expect.h"
+#include "testing/for_each_isa.h"
+#include "testing/tensor.h"
+
+namespace fathom::ops {
+namespace {
+
+namespace ref = kernels::ref;
+using testing::expect_bitwise_equal;
+using testing::expect_close;
+using testing::for_each_isa;
+using testing::normal;
+using testing::Tensor;
+
+constexpr float kEps = 1e-6f;
+
+TEST(RmsNorm, EveryIsaMatchesReference) {
+  for_each_isa([](Ctx& ctx) {
+    for (const i64 dim : {1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 127, 576, 8192}) {
+      for (const double scale : {1e-15, 1.0, 1e15}) {
+        auto x = normal<float>({5, dim}, scale), w = normal<float>({dim}, 1.0, 1);
+        Tensor<float> y({5, dim}), rstd({5});
+        Tensor<double> want({5, dim});
+        rmsnorm_forward(ctx, x.v<2>(), w.v<1>(), kEps, y.v<2>(), rstd.v<1>());
+        const auto exact_x = x.to<double>(), exact_w = w.to<double>();
+        ref::rmsnorm_forward<double>(exact_x.v<2>(), exact_w.v<1>(), static_cast<double>(kEps),
+                                     want.v<2>());
+        const std::string what = "dim " + std::to_string(dim) + " scale " + std::to_string(scale);
+        expect_close(y, want, {.rel = kRmsNormRelTol}, what);
+        EXPECT_NEAR(rstd[4] * x[4 * dim] * w[0] / y[4 * dim], 1.0f, 1e-6f) << what;
+        rmsnorm_forward(ctx, x.v<2>(), w.v<1>(), kEps, x.v<2>());  // y may alias x
+        expect_bitwise_equal(x, y, what);
+      }
+    }
+  });
+}
+
+TEST(RmsNorm, StridedRowsLeaveTheRestAlone) {
+  for_each_isa([](Ctx& ctx) {
+    auto x = normal<float>({3, 20});
+    const auto before = x;
+    const auto w = normal<float>({13}, 1.0, 1);
+    Tensor<float> y({3, 13});
+    rmsnorm_forward(ctx, x.v<2>().slice(1, 2, 13), w.v<1>(), kEps, y.v<2>());
+    rmsnorm_forward(ctx, x.v<2>().slice(1, 2, 13), w.v<1>(), kEps, x.v<2>().slice(1, 2, 13));
+    for (i64 t = 0; t < 3; ++t) {
+      for (i64 i = 0; i < 20; ++i) {
+        const bool inside = i >= 2 && i < 15;
+        EXPECT_EQ(x[t * 20 + i], inside ? y[t * 13 + i - 2] : before[t * 20 + i]);
+      }
+    }
+  });
+}
+
+TEST(RmsNorm, NanAndZeroRowsStayTheirOwn) {
+  for_each_isa([](Ctx& ctx) {
+    Tensor<float> x({3, 17}), y({3, 17}), w({17});
+    for (i64 i = 0; i < 17; ++i) w[i] = x[2 * 17 + i] = 1.0f;
+    x[5] = std::numeric_limits<float>::quiet_NaN();
+    rmsnorm_forward(ctx, x.v<2>(), w.v<1>(), kEps, y.v<2>());
+    EXPECT_TRUE(std::isnan(y[0]));
+    EXPECT_EQ(y[17], 0.0f);  // a zero row: 0 / sqrt(eps)
+    EXPECT_NEAR(y[2 * 17], 1.0f, 1e-6f);
+  });
+}
+
+TEST(RmsNorm, ShapeMismatchNamesBothShapes) {
+  Ctx ctx;
+  Tensor<float> x({5, 8}), y({5, 9}), w({8});
+  try {
+    rmsnorm_forward(ctx, x.v<2>(), w.v<1>(), kEps, y.v<2>());
+    FAIL() << "accepted";
+  } catch (const InternalError& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("x [5, 8] vs y [5, 9]"));
+  }
+}
+
+}  // namespace
+}  // namespace fathom::ops
