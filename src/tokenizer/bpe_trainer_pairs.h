@@ -1,6 +1,6 @@
 #pragma once
-// Pairs of token ids as one number, and the hash table from pairs to entry numbers that the trainer
-// looks into once per pair and merge.
+// The trainer's book of pairs of adjacent tokens: how often each occurs, where, and which is next.
+#include <queue>
 #include <vector>
 
 #include "base/types.h"
@@ -13,7 +13,7 @@ constexpr PairKey pair_key(u32 left, u32 right) { return u64{left} << 32 | right
 constexpr u32 left_of(PairKey key) { return static_cast<u32>(key >> 32); }
 constexpr u32 right_of(PairKey key) { return static_cast<u32>(key); }
 
-/// Open addressing, linear probing, at most half full, no removal.
+/// Key -> number. Open addressing, linear probing, at most half full, no removal.
 class PairIndex {
  public:
   static constexpr u32 kNone = 0xFFFFFFFF;
@@ -60,6 +60,54 @@ class PairIndex {
   std::vector<Cell> cells_;
   size_t mask_ = 0;
   size_t size_ = 0;
+};
+
+/// A pair is added once, with all its positions; afterwards it only loses occurrences. So a stored
+/// count is never too small, and the queue yields the true maximum by re-inserting what has fallen.
+class PairBook {
+ public:
+  struct Entry {
+    PairKey key = 0;
+    i64 count = 0;
+    u64 first_position = 0;
+    u32 num_positions = 0;
+  };
+
+  /// Pairs with smaller counts are never chosen, and need not be added.
+  explicit PairBook(i64 least_count) : least_count_(least_count) {}
+
+  i64 least_count() const { return least_count_; }
+
+  /// Makes room for `count` positions and returns the first one's index. The caller fills them in
+  /// through position(), before it adds the entries that refer to them or after.
+  u64 extend_positions(u64 count);
+  u32& position(u64 index) { return positions_[index]; }
+
+  /// `entry.key` must be new.
+  void add(const Entry& entry);
+  /// Takes `count` occurrences from a pair; nothing if it was never added.
+  void lose(PairKey key, i64 count);
+  /// The pair with the largest count, of equal counts the smallest key, is moved to `best` and
+  /// never comes again. False if none occurs least_count times.
+  bool take_best(Entry& best);
+
+ private:
+  struct Candidate {
+    i64 count;
+    PairKey key;
+    u32 entry;
+  };
+  struct ComesLater {
+    bool operator()(const Candidate& a, const Candidate& b) const {
+      return a.count != b.count ? a.count < b.count : a.key > b.key;
+    }
+  };
+
+  const i64 least_count_;
+  std::vector<Entry> entries_;
+  PairIndex entry_of_;
+  std::vector<u32> positions_;
+  std::priority_queue<Candidate, std::vector<Candidate>, ComesLater> queue_;
 };
 
 }  // namespace fathom::tokenizer
