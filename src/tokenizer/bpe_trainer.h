@@ -34,7 +34,7 @@ struct BpeTrainerOptions {
   i64 max_token_length = 0;
   /// Texts that take the ids 0, 1, ... before the bytes (bos, eos, pad). Where merges spell out one
   /// of them, the merge yields that id, as in Hugging Face's trainer.
-  std::vector<std::string> reserved;
+  std::vector<std::string> reserved = {};
 };
 
 enum class BpeStop {

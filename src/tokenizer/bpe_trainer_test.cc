@@ -51,7 +51,7 @@ class NaiveTrainer {
     }
     std::vector<int> id_of(256);
     for (const auto& [symbol, byte] : symbols) {
-      id_of[static_cast<size_t>(byte)] = std::ssize(lengths_);
+      id_of[static_cast<size_t>(byte)] = static_cast<int>(lengths_.size());
       lengths_.push_back(1);
     }
     for (const auto& [word, count] : words) {
@@ -134,9 +134,10 @@ TEST(BpeTrainer, MatchesTheNaiveRuleOnRandomWords) {
     for (int i = 0; i < 40; ++i) {
       words[random_word(random, letters, seed % 3 == 0 ? 40 : 9)] += 1 + random() % 4;
     }
-    const BpeTrainerOptions options{.vocab_size = 256 + random() % 120,
-                                    .min_frequency = random() % 4,
-                                    .max_token_length = random() % 2 == 0 ? 0 : random() % 9};
+    const auto draw = [&](u32 below) { return static_cast<i64>(random() % below); };
+    const BpeTrainerOptions options{.vocab_size = 256 + draw(120),
+                                    .min_frequency = draw(4),
+                                    .max_token_length = draw(2) == 0 ? 0 : draw(9)};
     const BpeTraining training = learn(words, options);
     NaiveTrainer naive(words, options);
     std::vector<std::pair<int, int>> merges;

@@ -16,7 +16,7 @@ struct CountOptions {
   std::string text_field = "text";  // of .jsonl lines
   /// Of the counts and of what learn_merges will need for them, by estimate.
   i64 max_memory_bytes = i64{8} << 30;
-  CorpusReader::Sizes sizes;
+  CorpusReader::Sizes sizes = {};
 };
 
 struct TextStats {

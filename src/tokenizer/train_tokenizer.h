@@ -28,7 +28,7 @@ std::vector<AddedToken> deepseek_v3_first_tokens();
 std::vector<AddedToken> deepseek_v3_last_tokens();
 
 struct TrainOptions {
-  std::vector<std::string> paths;  // files and folders, see find_corpus
+  std::vector<std::string> paths = {};  // files and folders, see find_corpus
   std::vector<std::string> extensions = {".txt", ".md", ".jsonl"};  // in folders
   std::string text_field = "text";                                  // of .jsonl lines
   /// All ids: first tokens, 256 bytes, merges, last tokens. V3 without its placeholders: 128,017.
