@@ -1,0 +1,145 @@
+#include "model/checkpoint_check.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/log.h"
+
+namespace fathom::model {
+namespace {
+
+constexpr size_t kMaxListedProblems = 100;
+
+std::string shape_text(std::span<const i64> shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+bool may_be_fp8(const Parameter& parameter) { return parameter.kind == ParameterKind::kMatrix; }
+
+bool dtype_allowed(const Parameter& parameter, DType dtype) {
+  if (dtype == DType::kF8E4M3) return may_be_fp8(parameter);
+  return dtype == DType::kF32 || dtype == DType::kBF16 || dtype == DType::kF16;
+}
+
+class Checker {
+ public:
+  Checker(const ModelConfig& config, const io::Checkpoint& checkpoint)
+      : config_(config), checkpoint_(checkpoint) {}
+
+  CheckpointCheck run() {
+    result_.has_mtp = config_.num_nextn_predict_layers > 0 && any_mtp_tensor();
+    for_each_parameter(config_, [this](const Parameter& parameter) { check(parameter); });
+    for (const io::StoredTensor* tensor : checkpoint_.tensors()) {
+      if (!used_.contains(tensor->name) && !tensor->name.ends_with("rotary_emb.inv_freq")) {
+        result_.unused.push_back(tensor->name);
+      }
+    }
+    return std::move(result_);
+  }
+
+ private:
+  /// A conversion may have dropped the MTP module and left num_nextn_predict_layers in the config.
+  bool any_mtp_tensor() const {
+    const std::string prefix = fmt::format("model.layers.{}.", config_.num_hidden_layers);
+    return std::ranges::any_of(checkpoint_.tensors(), [&](const io::StoredTensor* tensor) {
+      return tensor->name.starts_with(prefix);
+    });
+  }
+
+  /// Only the first MTP module is used (DeepSeek publishes one).
+  bool wanted(const Parameter& parameter) const {
+    if (parameter.layer < config_.num_hidden_layers) return true;
+    return result_.has_mtp && parameter.layer == config_.num_hidden_layers;
+  }
+
+  void check(const Parameter& parameter) {
+    if (!wanted(parameter)) return;
+    const io::StoredTensor* tensor = checkpoint_.find(parameter.name);
+    if (tensor == nullptr) {
+      if (!parameter.shared_copy) missing(parameter.name, parameter.shape, "");
+      return;
+    }
+    used_.insert(tensor->name);
+    check_shape(*tensor, parameter.shape, shape_reason(config_, parameter.name));
+    if (!dtype_allowed(parameter, tensor->dtype)) {
+      problem(*tensor, fmt::format("is {}, expected {}", dtype_name(tensor->dtype),
+                                   may_be_fp8(parameter) ? "F32, BF16, F16 or F8_E4M3"
+                                                         : "F32, BF16 or F16"));
+    } else if (tensor->dtype == DType::kF8E4M3) {
+      check_scale(parameter);
+    }
+    result_.parameters.push_back(parameter);
+  }
+
+  void check_scale(const Parameter& parameter) {
+    const auto expected = scale_shape(parameter.shape);
+    const std::string name = scale_name(parameter.name);
+    const io::StoredTensor* scale = checkpoint_.find(name);
+    if (scale == nullptr) {
+      missing(name, expected, fmt::format(", the block scales of the F8_E4M3 tensor `{}`",
+                                          parameter.name));
+      return;
+    }
+    used_.insert(scale->name);
+    check_shape(*scale, expected, "one scale a 128x128 block of " + shape_text(parameter.shape));
+    if (scale->dtype != DType::kF32) {
+      problem(*scale, fmt::format("is {}, expected F32", dtype_name(scale->dtype)));
+    }
+  }
+
+  void check_shape(const io::StoredTensor& tensor, std::span<const i64> expected,
+                   const std::string& reason) {
+    if (std::ranges::equal(tensor.shape, expected)) return;
+    problem(tensor, fmt::format("is {}, expected {}{} from config.json", shape_text(tensor.shape),
+                                shape_text(expected), reason.empty() ? "" : " = " + reason));
+  }
+
+  void missing(const std::string& name, std::span<const i64> shape, const std::string& what) {
+    result_.problems.push_back(fmt::format("{}: tensor `{}` is missing, expected {}{}",
+                                           checkpoint_.directory().string(), name,
+                                           shape_text(shape), what));
+  }
+
+  void problem(const io::StoredTensor& tensor, const std::string& text) {
+    result_.problems.push_back(fmt::format("{}: tensor `{}` {}", tensor.file_name, tensor.name,
+                                           text));
+  }
+
+  const ModelConfig& config_;
+  const io::Checkpoint& checkpoint_;
+  CheckpointCheck result_;
+  std::unordered_set<std::string_view> used_;  // views names inside checkpoint_
+};
+
+}  // namespace
+
+std::string scale_name(const std::string& matrix_name) { return matrix_name + "_scale_inv"; }
+
+CheckpointCheck check_checkpoint(const ModelConfig& config, const io::Checkpoint& checkpoint) {
+  return Checker(config, checkpoint).run();
+}
+
+CheckpointCheck require_checkpoint(const ModelConfig& config, const io::Checkpoint& checkpoint) {
+  CheckpointCheck check = check_checkpoint(config, checkpoint);
+  if (!check.problems.empty()) {
+    const size_t total = check.problems.size(), listed = std::min(total, kMaxListedProblems);
+    std::string text = fmt::format(
+        "{}: the weights do not fit config.json, {} problem{}:\n  {}",
+        checkpoint.directory().string(), total, total == 1 ? "" : "s",
+        fmt::join(check.problems.begin(), check.problems.begin() + static_cast<i64>(listed),
+                  "\n  "));
+    if (listed < total) text += fmt::format("\n  ... and {} more", total - listed);
+    throw Error(ErrorCode::kInvalidInput, text);
+  }
+  if (!check.unused.empty()) {
+    log::warn("{}: {} tensors are not part of this model and are ignored, the first is `{}`",
+              checkpoint.directory().string(), check.unused.size(), check.unused.front());
+  }
+  return check;
+}
+
+}  // namespace fathom::model

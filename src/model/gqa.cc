@@ -1,0 +1,79 @@
+#include "model/gqa.h"
+
+#include "model/tiles.h"
+
+namespace fathom::model {
+namespace {
+
+/// Keys and values of the new tokens, into the caches.
+void gqa_store_rows(const StepContext& step, const GqaWeights& w, i64 layer,
+                    View<const float, 2> h) {
+  Ctx& ctx = step.ctx;
+  const i64 kv_heads = step.config.num_key_value_heads, kv_dim = w.k_proj.rows;
+  Workspace::Scope scratch(ctx.workspace());
+  const auto kv = scratch.alloc<float>(h.dim(0), 2 * kv_dim);  // [keys | values]
+  const auto k = kv.slice(/*axis=*/1, 0, kv_dim);
+  ops::linear_forward(ctx, h, w.k_proj, k, step.options.activations);
+  ops::linear_forward(ctx, h, w.v_proj, kv.slice(/*axis=*/1, kv_dim, kv_dim),
+                      step.options.activations);
+  ops::rope_forward_inplace(ctx, step.rope, step.positions, as_heads(k, kv_heads));
+  for (const BatchSequence& sequence : step.sequences) {
+    const CacheRows rows = sequence.cache->rows(layer);
+    ops::cache_store_rows(ctx, kv.slice(0, sequence.row_begin, sequence.tokens), rows.layout,
+                          rows.data, sequence.position_begin);
+  }
+}
+
+///   q    [tokens, heads, head_dim]  rotated
+///   out  [tokens, heads, head_dim]  overwritten
+void gqa_attention(const StepContext& step, const BatchSequence& sequence, CacheRows cache,
+                   View<const float, 3> q, View<float, 3> out) {
+  Ctx& ctx = step.ctx;
+  const i64 tokens = q.dim(0), heads = q.dim(1);
+  const i64 kv_heads = step.config.num_key_value_heads, kv_dim = kv_heads * q.dim(2);
+  const auto positions = step.positions.slice(0, sequence.row_begin, tokens);
+  Workspace::Scope scratch(ctx.workspace());
+  const ops::AttentionState state{.max = scratch.alloc<float>(tokens, heads),
+                                  .sum = scratch.alloc<float>(tokens, heads),
+                                  .acc = out};
+  const auto kv = scratch.alloc<float>(kKeyTileTokens, 2 * kv_dim);
+  ops::attention_begin(ctx, state);
+  for_key_tiles(sequence, [&](i64 key_begin, i64 keys, i64 first_query) {
+    const auto rows = kv.slice(0, 0, keys);
+    ops::cache_load_rows(ctx, cache.layout, cache.data, key_begin, rows);
+    const i64 queries = tokens - first_query;
+    const ops::AttentionTile tile{
+        .q = q.slice(0, first_query, queries),
+        .k = as_heads(rows.slice(/*axis=*/1, 0, kv_dim), kv_heads),
+        .q_rope = {},
+        .k_rope = {},
+        .v = as_heads(rows.slice(/*axis=*/1, kv_dim, kv_dim), kv_heads),
+        .positions = positions.slice(0, first_query, queries),
+        .key_begin = key_begin,
+        .scale = step.config.softmax_scale()};
+    ops::attention_tile_forward(ctx, tile, queries_from(state, first_query));
+  });
+  ops::attention_end(ctx, state, out);
+}
+
+}  // namespace
+
+void gqa_forward(const StepContext& step, const GqaWeights& w, i64 layer, View<const float, 2> h,
+                 View<float, 2> u) {
+  Ctx& ctx = step.ctx;
+  const i64 heads = step.config.num_attention_heads, head_dim = step.config.head_dim;
+  Workspace::Scope scratch(ctx.workspace());
+  const auto q = scratch.alloc<float>(h.dim(0), heads, head_dim);
+  const auto attn = scratch.alloc<float>(h.dim(0), heads, head_dim);
+  ops::linear_forward(ctx, h, w.q_proj, q.flatten(), step.options.activations);
+  ops::rope_forward_inplace(ctx, step.rope, step.positions, q);
+  gqa_store_rows(step, w, layer, h);
+  for (const BatchSequence& sequence : step.sequences) {
+    gqa_attention(step, sequence, sequence.cache->rows(layer),
+                  q.slice(0, sequence.row_begin, sequence.tokens),
+                  attn.slice(0, sequence.row_begin, sequence.tokens));
+  }
+  ops::linear_forward(ctx, attn.flatten(), w.o_proj, u, step.options.activations);
+}
+
+}  // namespace fathom::model

@@ -1,0 +1,24 @@
+#pragma once
+#include "model/step.h"
+#include "tensor/mat_ref.h"
+
+namespace fathom::model {
+
+/// Weights of one multi-head attention layer with grouped keys and values (Llama), [out, in]
+/// row-major, non-owning. Query head i reads key/value head i * kv_heads / heads.
+struct GqaWeights {
+  MatRef q_proj;  // [heads*head_dim, hidden]
+  MatRef k_proj;  // [kv_heads*head_dim, hidden]
+  MatRef v_proj;  // [kv_heads*head_dim, hidden]
+  MatRef o_proj;  // [hidden, heads*head_dim]
+};
+
+/// u = softmax(head_dim^-0.5 RoPE(W_Q h) RoPE(W_K h)^T) W_V h, then W_O, causal, over a packed
+/// batch. Keys (rotated) and values of the new tokens are written to the caches and read back.
+/// Source: Ainslie et al. 2023 (GQA); transformers' LlamaAttention.
+///   h  [tokens, hidden]  f32
+///   u  [tokens, hidden]  f32  overwritten; must not alias h
+void gqa_forward(const StepContext& step, const GqaWeights& w, i64 layer, View<const float, 2> h,
+                 View<float, 2> u);
+
+}  // namespace fathom::model

@@ -1,0 +1,187 @@
+#include "model/mla.h"
+
+#include "model/tiles.h"
+#include "ops/rmsnorm.h"
+
+namespace fathom::model {
+namespace {
+
+/// Sizes of one head and of the latent, under the names of the formulas.
+struct MlaDims {
+  i64 heads, nope, rope, v, rank;
+  explicit MlaDims(const ModelConfig& c)
+      : heads(c.num_attention_heads),
+        nope(c.qk_nope_head_dim),
+        rope(c.qk_rope_head_dim),
+        v(c.v_head_dim),
+        rank(c.kv_lora_rank) {}
+};
+
+/// One sequence's part of the attention: its queries and where its answer goes.
+struct MlaSequence {
+  const BatchSequence& sequence;
+  CacheRows cache;
+  View<const i64, 1> positions;  // [tokens]
+  View<const float, 3> q;        // [tokens, heads, nope+rope]; rope part rotated
+  View<float, 3> out;            // [tokens, heads, v]  overwritten
+};
+
+/// q = W^UQ RMSNorm(W^DQ h), or W^Q h; rope part rotated. Eqs (6)-(9).
+///   q  [tokens, heads, nope+rope]  overwritten
+void mla_queries(const StepContext& step, const MlaWeights& w, View<const float, 2> h,
+                 View<float, 3> q) {
+  Ctx& ctx = step.ctx;
+  const auto activations = step.options.activations;
+  if (w.q_a_proj.empty()) {
+    ops::linear_forward(ctx, h, w.q_proj, q.flatten(), activations);
+  } else {
+    Workspace::Scope scratch(ctx.workspace());
+    const auto q_latent = scratch.alloc<float>(h.dim(0), w.q_a_proj.rows);
+    ops::linear_forward(ctx, h, w.q_a_proj, q_latent, activations);
+    ops::rmsnorm_forward(ctx, q_latent, w.q_a_layernorm, kLatentNormEps, q_latent);
+    ops::linear_forward(ctx, q_latent, w.q_b_proj, q.flatten(), activations);
+  }
+  const i64 nope = step.config.qk_nope_head_dim, rope = step.config.qk_rope_head_dim;
+  ops::rope_forward_inplace(ctx, step.rope, step.positions, q.slice(/*axis=*/2, nope, rope));
+}
+
+/// The latents c^KV and the shared rotated key k^R of the new tokens, into the caches. Eqs (1)-(3).
+void mla_store_latents(const StepContext& step, const MlaWeights& w, i64 layer,
+                       View<const float, 2> h) {
+  Ctx& ctx = step.ctx;
+  const MlaDims d(step.config);
+  Workspace::Scope scratch(ctx.workspace());
+  const auto kv_a = scratch.alloc<float>(h.dim(0), d.rank + d.rope);
+  ops::linear_forward(ctx, h, w.kv_a_proj_with_mqa, kv_a, step.options.activations);
+  const auto latent = kv_a.slice(/*axis=*/1, 0, d.rank);
+  ops::rmsnorm_forward(ctx, latent, w.kv_a_layernorm, kLatentNormEps, latent);
+  ops::rope_forward_inplace(ctx, step.rope, step.positions,
+                            as_heads(kv_a.slice(/*axis=*/1, d.rank, d.rope), 1));
+  for (const BatchSequence& sequence : step.sequences) {
+    const CacheRows rows = sequence.cache->rows(layer);
+    ops::cache_store_rows(ctx, kv_a.slice(0, sequence.row_begin, sequence.tokens), rows.layout,
+                          rows.data, sequence.position_begin);
+  }
+}
+
+/// Eqs (4), (5), (10) as written: keys and values of all heads are made from the latents, one tile
+/// at a time.
+void mla_attention_expanded(const StepContext& step, const MlaWeights& w, const MlaSequence& s) {
+  Ctx& ctx = step.ctx;
+  const MlaDims d(step.config);
+  const i64 tokens = s.q.dim(0);
+  Workspace::Scope scratch(ctx.workspace());
+  const ops::AttentionState state{.max = scratch.alloc<float>(tokens, d.heads),
+                                  .sum = scratch.alloc<float>(tokens, d.heads),
+                                  .acc = s.out};
+  const auto latents = scratch.alloc<float>(kKeyTileTokens, d.rank + d.rope);
+  const auto kv_tile = scratch.alloc<float>(kKeyTileTokens, d.heads, d.nope + d.v);
+  ops::attention_begin(ctx, state);
+  for_key_tiles(s.sequence, [&](i64 key_begin, i64 keys, i64 first_query) {
+    const auto rows = latents.slice(0, 0, keys);
+    const auto kv = kv_tile.slice(0, 0, keys);
+    ops::cache_load_rows(ctx, s.cache.layout, s.cache.data, key_begin, rows);
+    ops::linear_forward(ctx, rows.slice(/*axis=*/1, 0, d.rank), w.kv_b_proj, kv.flatten(),
+                        step.options.activations);
+    const auto q = s.q.slice(0, first_query, tokens - first_query);
+    const ops::AttentionTile tile{.q = q.slice(/*axis=*/2, 0, d.nope),
+                                  .k = kv.slice(/*axis=*/2, 0, d.nope),
+                                  .q_rope = q.slice(/*axis=*/2, d.nope, d.rope),
+                                  .k_rope = as_heads(rows.slice(/*axis=*/1, d.rank, d.rope), 1),
+                                  .v = kv.slice(/*axis=*/2, d.nope, d.v),
+                                  .positions = s.positions.slice(0, first_query, q.dim(0)),
+                                  .key_begin = key_begin,
+                                  .scale = step.config.softmax_scale()};
+    ops::attention_tile_forward(ctx, tile, queries_from(state, first_query));
+  });
+  ops::attention_end(ctx, state, s.out);
+}
+
+/// The same as multi-query attention over the latents themselves: W^UK moves to the query, W^UV
+/// behind the sum. V2 §2.1.2.
+void mla_attention_absorbed(const StepContext& step, const MlaWeights& w, const MlaSequence& s) {
+  Ctx& ctx = step.ctx;
+  const MlaDims d(step.config);
+  const i64 tokens = s.q.dim(0);
+  using enum ops::Activations;
+  const auto activations = step.options.activations == kF32 ? kF32 : kBf16;
+  Workspace::Scope scratch(ctx.workspace());
+  const auto q_latent = scratch.alloc<float>(tokens, d.heads, d.rank);  // W^UK^T q^C
+  const auto context = scratch.alloc<float>(tokens, d.heads, d.rank);   // sum_s p_s c^KV_s
+  const auto latents = scratch.alloc<float>(kKeyTileTokens, d.rank + d.rope);
+  const ops::AttentionState state{.max = scratch.alloc<float>(tokens, d.heads),
+                                  .sum = scratch.alloc<float>(tokens, d.heads),
+                                  .acc = context};
+  for (i64 head = 0; head < d.heads; ++head) {
+    const MatRef w_uk = w.kv_b_proj.row_slice(head * (d.nope + d.v), d.nope);
+    ops::linear_transposed_forward(ctx, one_head(s.q.slice(/*axis=*/2, 0, d.nope), head), w_uk,
+                                   one_head(q_latent, head), activations);
+  }
+  ops::attention_begin(ctx, state);
+  for_key_tiles(s.sequence, [&](i64 key_begin, i64 keys, i64 first_query) {
+    const auto rows = latents.slice(0, 0, keys);
+    ops::cache_load_rows(ctx, s.cache.layout, s.cache.data, key_begin, rows);
+    const auto latent = as_heads(rows.slice(/*axis=*/1, 0, d.rank), 1);
+    const i64 queries = tokens - first_query;
+    const ops::AttentionTile tile{
+        .q = q_latent.slice(0, first_query, queries),
+        .k = latent,
+        .q_rope = s.q.slice(0, first_query, queries).slice(/*axis=*/2, d.nope, d.rope),
+        .k_rope = as_heads(rows.slice(/*axis=*/1, d.rank, d.rope), 1),
+        .v = latent,
+        .positions = s.positions.slice(0, first_query, queries),
+        .key_begin = key_begin,
+        .scale = step.config.softmax_scale()};
+    ops::attention_tile_forward(ctx, tile, queries_from(state, first_query));
+  });
+  ops::attention_end(ctx, state, context);
+  for (i64 head = 0; head < d.heads; ++head) {
+    const MatRef w_uv = w.kv_b_proj.row_slice(head * (d.nope + d.v) + d.nope, d.v);
+    ops::linear_forward(ctx, one_head(context, head), w_uv, one_head(s.out, head), activations);
+  }
+}
+
+}  // namespace
+
+MlaForm cheaper_mla_form(const ModelConfig& config, i64 tokens, i64 context) {
+  const MlaDims d(config);
+  // In double: the products pass 2^63 for long contexts of large models, and ties do not matter.
+  const double pairs = static_cast<double>(tokens) *
+                       (static_cast<double>(context) - 0.5 * static_cast<double>(tokens - 1));
+  const double up_projection = static_cast<double>(d.rank * (d.nope + d.v));
+  const double expanded = pairs * static_cast<double>(d.nope + d.rope + d.v) +
+                          static_cast<double>(context) * up_projection;
+  const double absorbed = pairs * static_cast<double>(2 * d.rank + d.rope) +
+                          static_cast<double>(tokens) * up_projection;
+  return expanded <= absorbed ? MlaForm::kExpanded : MlaForm::kAbsorbed;
+}
+
+void mla_forward(const StepContext& step, const MlaWeights& w, i64 layer, View<const float, 2> h,
+                 View<float, 2> u) {
+  const MlaDims d(step.config);
+  Workspace::Scope scratch(step.ctx.workspace());
+  const auto q = scratch.alloc<float>(h.dim(0), d.heads, d.nope + d.rope);
+  const auto attn = scratch.alloc<float>(h.dim(0), d.heads, d.v);  // o_t,i of eq. (10)
+  mla_queries(step, w, h, q);
+  mla_store_latents(step, w, layer, h);
+  for (const BatchSequence& sequence : step.sequences) {
+    const i64 begin = sequence.row_begin, tokens = sequence.tokens;
+    const MlaSequence s{.sequence = sequence,
+                        .cache = sequence.cache->rows(layer),
+                        .positions = step.positions.slice(0, begin, tokens),
+                        .q = q.slice(0, begin, tokens),
+                        .out = attn.slice(0, begin, tokens)};
+    MlaForm form = step.options.mla_form;
+    if (form == MlaForm::kAuto) {
+      form = cheaper_mla_form(step.config, tokens, sequence.position_begin + tokens);
+    }
+    if (form == MlaForm::kExpanded) {
+      mla_attention_expanded(step, w, s);
+    } else {
+      mla_attention_absorbed(step, w, s);
+    }
+  }
+  ops::linear_forward(step.ctx, attn.flatten(), w.o_proj, u, step.options.activations);  // eq. (11)
+}
+
+}  // namespace fathom::model

@@ -1,0 +1,202 @@
+#include "model/model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "model/mtp.h"
+#include "model/step.h"
+#include "model/weights.h"
+#include "ops/elementwise.h"
+#include "ops/rmsnorm.h"
+
+namespace fathom::model {
+namespace {
+
+void check_token_ids(const ModelConfig& config, std::span<const i32> ids) {
+  for (const i32 id : ids) {
+    if (id < 0 || id >= config.vocab_size) {
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("token id {} is outside the vocabulary of {}", id,
+                              config.vocab_size));
+    }
+  }
+}
+
+void check_room(const KvCache::Impl& cache, i64 held_tokens, i64 new_tokens) {
+  if (new_tokens > cache.capacity_tokens - held_tokens) {
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{} tokens and {} new ones do not fit into a context of {}",
+                            held_tokens, new_tokens, cache.capacity_tokens));
+  }
+}
+
+void check_cache(const ModelConfig& config, const KvCache::Impl& cache) {
+  FATHOM_CHECK(cache.num_layers == config.num_hidden_layers &&
+                   cache.layout.cols == config.cache_elements_per_layer(),
+               "a cache of ", cache.num_layers, " layers of ", cache.layout.cols,
+               " numbers was made for another model");
+}
+
+/// Everything that can be wrong with a step, before any cache is touched.
+void check_steps(const ModelConfig& config, std::span<const SequenceStep> steps) {
+  FATHOM_CHECK(!steps.empty(), "a step without sequences");
+  for (size_t i = 0; i < steps.size(); ++i) {
+    const SequenceStep& step = steps[i];
+    FATHOM_CHECK(step.cache != nullptr && !step.token_ids.empty(), "sequence ", i,
+                 " of a step needs a cache and at least one token");
+    for (size_t j = 0; j < i; ++j) {
+      FATHOM_CHECK(steps[j].cache != step.cache, "sequences ", j, " and ", i, " share a cache");
+    }
+    const KvCache::Impl& cache = step.cache->impl();
+    check_cache(config, cache);
+    check_room(cache, cache.length_tokens, static_cast<i64>(step.token_ids.size()));
+    check_token_ids(config, step.token_ids);
+  }
+}
+
+i64 wanted_rows(const SequenceStep& step) {
+  return step.all_logits ? static_cast<i64>(step.token_ids.size()) : 1;
+}
+
+/// The arrays that a step packs from its sequences; all but `sequences` have one entry a row.
+struct PackedStep {
+  View<i32, 1> token_ids;            // [tokens]
+  View<i64, 1> positions;            // [tokens]
+  View<BatchSequence, 1> sequences;  // [sequences]
+};
+
+PackedStep pack(std::span<const SequenceStep> steps, Workspace::Scope& scratch) {
+  i64 tokens = 0;
+  for (const SequenceStep& step : steps) tokens += static_cast<i64>(step.token_ids.size());
+  const PackedStep packed{.token_ids = scratch.alloc<i32>(tokens),
+                          .positions = scratch.alloc<i64>(tokens),
+                          .sequences = scratch.alloc<BatchSequence>(steps.size())};
+  i64 row = 0;
+  for (size_t i = 0; i < steps.size(); ++i) {
+    KvCache::Impl& cache = steps[i].cache->impl();
+    const i64 count = static_cast<i64>(steps[i].token_ids.size());
+    packed.sequences(i) = {.row_begin = row,
+                           .tokens = count,
+                           .position_begin = cache.length_tokens,
+                           .cache = &cache};
+    for (i64 t = 0; t < count; ++t, ++row) {
+      packed.token_ids(row) = steps[i].token_ids[static_cast<size_t>(t)];
+      packed.positions(row) = cache.length_tokens + t;
+    }
+  }
+  return packed;
+}
+
+/// The rows of x [tokens, hidden] that logits were asked for -> out [rows, hidden].
+void gather_wanted_rows(std::span<const SequenceStep> steps, View<const float, 2> x,
+                        View<float, 2> out) {
+  i64 end = 0, row = 0;
+  for (const SequenceStep& step : steps) {
+    end += static_cast<i64>(step.token_ids.size());
+    for (i64 from = end - wanted_rows(step); from < end; ++from, ++row) {
+      std::copy_n(x.row(from), x.dim(1), out.row(row));
+    }
+  }
+}
+
+}  // namespace
+
+Model::Model() = default;
+Model::~Model() = default;
+
+std::unique_ptr<Model> Model::load(const std::string& directory) {
+  std::unique_ptr<Model> model(new Model());  // the constructor is private
+  model->weights_ = load_weights(directory);
+  return model;
+}
+
+const ModelConfig& Model::config() const { return weights_->config; }
+const std::string& Model::directory() const { return weights_->directory; }
+i64 Model::weight_bytes() const { return weights_->stored_bytes; }
+bool Model::has_mtp() const { return weights_->mtp.has_value(); }
+
+i64 Model::logits_rows(std::span<const SequenceStep> steps) {
+  i64 rows = 0;
+  for (const SequenceStep& step : steps) rows += wanted_rows(step);
+  return rows;
+}
+
+void Model::forward(Ctx& ctx, std::span<const SequenceStep> steps, const RunOptions& options,
+                    View<float, 2> logits, View<float, 2> hidden) const {
+  const Weights& w = *weights_;
+  const i64 rows = logits_rows(steps), width = w.config.hidden_size;
+  check_steps(w.config, steps);
+  FATHOM_CHECK(logits.dim(0) == rows && logits.dim(1) == w.config.vocab_size, "logits ", logits,
+               ", expected [", rows, ", ", w.config.vocab_size, "]");
+  FATHOM_CHECK(hidden.empty() || (hidden.dim(0) == rows && hidden.dim(1) == width), "hidden ",
+               hidden, ", expected [", rows, ", ", width, "]");
+
+  Workspace::Scope scratch(ctx.workspace());
+  const PackedStep packed = pack(steps, scratch);
+  const StepContext step{.ctx = ctx,
+                         .config = w.config,
+                         .rope = w.rope,
+                         .options = options,
+                         .positions = packed.positions,
+                         .sequences = {packed.sequences.data(), steps.size()}};
+  const auto x = scratch.alloc<float>(packed.token_ids.dim(0), width);  // the residual stream
+  ops::embedding_forward(ctx, w.embed_tokens, packed.token_ids, x);
+  for (size_t layer = 0; layer < w.layers.size(); ++layer) {
+    block_forward(step, w.layers[layer], static_cast<i64>(layer), x);
+  }
+  const auto last = hidden.empty() ? scratch.alloc<float>(rows, width) : hidden;
+  gather_wanted_rows(steps, x, last);
+  ops::rmsnorm_forward(ctx, last, w.norm, w.config.rms_norm_eps, last);
+  ops::linear_forward(ctx, last, w.lm_head, logits, options.activations);
+
+  // Only now do the new rows count: a throw above leaves every cache as it was.
+  for (const SequenceStep& sequence : steps) {
+    sequence.cache->impl().length_tokens += static_cast<i64>(sequence.token_ids.size());
+  }
+}
+
+void Model::mtp_forward(Ctx& ctx, View<const float, 2> hidden, std::span<const i32> next_tokens,
+                        i64 positions_begin, KvCache& cache, const RunOptions& options,
+                        View<float, 2> logits) const {
+  const Weights& w = *weights_;
+  if (!w.mtp) {
+    throw Error(ErrorCode::kUnsupported, w.directory + ": this checkpoint has no MTP module");
+  }
+  KvCache::Impl& rows = cache.impl();
+  const i64 tokens = static_cast<i64>(next_tokens.size()), width = w.config.hidden_size;
+  check_cache(w.config, rows);
+  FATHOM_CHECK(tokens > 0 && hidden.dim(0) == tokens && hidden.dim(1) == width, "hidden ", hidden,
+               " for ", tokens, " tokens");
+  FATHOM_CHECK(rows.mtp_layers >= 1, "the cache has no rows for MTP");
+  FATHOM_CHECK(positions_begin >= 0 && positions_begin <= rows.mtp_length_tokens,
+               "MTP row ", positions_begin, " after ", rows.mtp_length_tokens);
+  FATHOM_CHECK(logits.empty() || (logits.dim(0) <= tokens && logits.dim(1) == w.config.vocab_size),
+               "logits ", logits, " for ", tokens, " tokens");
+  check_room(rows, positions_begin, tokens);
+  check_token_ids(w.config, next_tokens);
+
+  Workspace::Scope scratch(ctx.workspace());
+  const auto positions = scratch.alloc<i64>(tokens);
+  for (i64 t = 0; t < tokens; ++t) positions(t) = positions_begin + t;
+  const BatchSequence sequence{
+      .row_begin = 0, .tokens = tokens, .position_begin = positions_begin, .cache = &rows};
+  const StepContext step{.ctx = ctx,
+                         .config = w.config,
+                         .rope = w.rope,
+                         .options = options,
+                         .positions = positions,
+                         .sequences = {&sequence, 1}};
+  const auto out = scratch.alloc<float>(tokens, width);
+  const View<const i32, 1> ids(next_tokens.data(), {tokens});
+  mtp_block_forward(step, *w.mtp, rows.num_layers, hidden, ids, out);
+  if (!logits.empty() && logits.dim(0) > 0) {
+    const i64 wanted = logits.dim(0);
+    ops::linear_forward(ctx, out.slice(0, tokens - wanted, wanted), w.mtp->shared_head_head, logits,
+                        options.activations);
+  }
+  rows.mtp_length_tokens = positions_begin + tokens;
+}
+
+}  // namespace fathom::model

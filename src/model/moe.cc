@@ -1,0 +1,61 @@
+#include "model/moe.h"
+
+#include "ops/elementwise.h"
+
+namespace fathom::model {
+namespace {
+
+ops::ScoringFunc op_scoring(ScoringFunc scoring_func) {
+  switch (scoring_func) {
+    case ScoringFunc::kSoftmax:
+      return ops::ScoringFunc::kSoftmax;
+    case ScoringFunc::kSigmoid:
+      return ops::ScoringFunc::kSigmoid;
+  }
+  FATHOM_CHECK(false, "scoring_func ", static_cast<int>(scoring_func));
+}
+
+ops::TopkMethod op_topk(TopkMethod topk_method) {
+  switch (topk_method) {
+    case TopkMethod::kGreedy:
+      return ops::TopkMethod::kGreedy;
+    case TopkMethod::kGroupLimitedGreedy:
+      return ops::TopkMethod::kGroupLimitedGreedy;
+    case TopkMethod::kNoauxTc:
+      return ops::TopkMethod::kNoauxTc;
+  }
+  FATHOM_CHECK(false, "topk_method ", static_cast<int>(topk_method));
+}
+
+}  // namespace
+
+ops::RouterOptions router_options(const ModelConfig& config) {
+  return {.scoring_func = op_scoring(config.scoring_func),
+          .topk_method = op_topk(config.topk_method),
+          .n_group = config.n_group,
+          .topk_group = config.topk_group,
+          .norm_topk_prob = config.norm_topk_prob,
+          .routed_scaling_factor = config.routed_scaling_factor};
+}
+
+void moe_forward(const StepContext& step, const MoeWeights& w, View<const float, 2> x,
+                 View<float, 2> y) {
+  Ctx& ctx = step.ctx;
+  const i64 tokens = x.dim(0), topk = step.config.num_experts_per_tok;
+  const auto activations = step.options.activations;
+  Workspace::Scope scratch(ctx.workspace());
+  const auto logits = scratch.alloc<float>(tokens, w.gate.rows);
+  const auto topk_indices = scratch.alloc<i32>(tokens, topk);
+  const auto topk_weights = scratch.alloc<float>(tokens, topk);
+  ops::linear_forward(ctx, x, w.gate, logits, ops::Activations::kF32);
+  ops::moe_route(ctx, logits, w.e_score_correction_bias, router_options(step.config), topk_indices,
+                 topk_weights);
+  ops::moe_experts_forward(ctx, x, w.experts, topk_indices, topk_weights, y, activations);
+  if (!w.shared_experts.gate_proj.empty()) {
+    const auto shared = scratch.alloc<float>(tokens, x.dim(1));
+    ops::ffn_forward(ctx, x, w.shared_experts, shared, activations);
+    ops::add_inplace(ctx, y, shared);
+  }
+}
+
+}  // namespace fathom::model

@@ -1,0 +1,29 @@
+#pragma once
+#include <vector>
+
+#include "model/step.h"
+#include "ops/moe.h"
+
+namespace fathom::model {
+
+/// Weights of one DeepSeekMoE layer, [out, in] row-major; non-owning.
+struct MoeWeights {
+  MatRef gate;                                   // [experts, hidden]  the experts' centroids e_i
+  View<const float, 1> e_score_correction_bias;  // [experts] b_i; empty without noaux_tc
+  ops::FfnWeights shared_experts;  // all of them as one SwiGLU of n_shared_experts * moe_intermediate;
+                                   // empty matrices: none
+  std::vector<ops::FfnWeights> experts;  // [experts] of width moe_intermediate_size
+};
+
+/// The router's rule of a config.
+ops::RouterOptions router_options(const ModelConfig& config);
+
+/// y = sum_s FFN_s(x) + sum_{i in top} g_i FFN_i(x). The residual is added outside; router logits
+/// are f32 in every mode; the shared experts run ungated, at weight 1.
+/// Source: DeepSeek-V3 §2.1.2, eqs (12)-(16); V2 §2.2.
+///   x  [tokens, hidden]  f32  after post_attention_layernorm
+///   y  [tokens, hidden]  f32  overwritten; must not alias x
+void moe_forward(const StepContext& step, const MoeWeights& w, View<const float, 2> x,
+                 View<float, 2> y);
+
+}  // namespace fathom::model

@@ -1,0 +1,29 @@
+#pragma once
+#include "model/block.h"
+
+namespace fathom::model {
+
+/// The multi-token-prediction module of depth 1, layer `num_hidden_layers` of the checkpoint.
+/// [out, in] row-major, non-owning.
+struct MtpWeights {
+  MatRef embed_tokens;                    // [vocab, hidden]      the main model's if not stored
+  View<const float, 1> enorm;             // [hidden]             of the embedding
+  View<const float, 1> hnorm;             // [hidden]             of the hidden state
+  MatRef eh_proj;                         // [hidden, 2*hidden]   M_1; eats [embedding ; hidden]
+  BlockWeights block;                     // TRM_1
+  View<const float, 1> shared_head_norm;  // [hidden]
+  MatRef shared_head_head;                // [vocab, hidden]      the main model's if not stored
+};
+
+/// out = TRM(eh_proj [RMSNorm_e(Emb(t_{i+1})) ; RMSNorm_h(h_i)]), then shared_head.norm.
+/// Source: DeepSeek-V3 §2.2, eqs (21)-(22); the order inside [ ; ] is the released weights', the
+/// reverse of eq. (21).
+///   hidden       [tokens, hidden]  f32  h_i after the main model's final norm
+///   next_tokens  [tokens]          i32  t_{i+1}
+///   out          [tokens, hidden]  f32  overwritten; must not alias hidden
+/// `step` holds the one sequence; its keys lie in the cache's layer `layer`.
+void mtp_block_forward(const StepContext& step, const MtpWeights& w, i64 layer,
+                       View<const float, 2> hidden, View<const i32, 1> next_tokens,
+                       View<float, 2> out);
+
+}  // namespace fathom::model

@@ -1,0 +1,48 @@
+#pragma once
+// What every layer of one step shares: the packed batch, the config and how to run.
+#include <span>
+
+#include "model/kv_cache.h"
+#include "model/model.h"
+#include "ops/rope.h"
+
+namespace fathom::model {
+
+/// One sequence's rows of the packed arrays [tokens, ...]: rows [row_begin, row_begin + tokens) hold
+/// its new tokens, at absolute positions [position_begin, position_begin + tokens).
+struct BatchSequence {
+  i64 row_begin = 0;
+  i64 tokens = 0;
+  i64 position_begin = 0;  // rows that its cache holds before this step
+  KvCache::Impl* cache = nullptr;
+};
+
+struct StepContext {
+  Ctx& ctx;
+  const ModelConfig& config;
+  const ops::RopeTable& rope;
+  const RunOptions& options;
+  View<const i64, 1> positions;  // [tokens] absolute, in the order of the packed rows
+  std::span<const BatchSequence> sequences;
+};
+
+/// Keys are read from the cache in tiles of this many positions, counted from position 0 whatever
+/// is new: a query then meets the same tiles for any chunking of the prompt, so its sums run in the
+/// same order, and the memory of the up-projected keys does not grow with the context.
+inline constexpr i64 kKeyTileTokens = 256;
+
+/// x [rows, heads * dim] as [rows, heads, dim]; x's rows may be strided.
+template <typename T>
+View<T, 3> as_heads(View<T, 2> x, i64 heads) {
+  FATHOM_CHECK(x.dim(1) % heads == 0, "x ", x, " cut into ", heads, " heads");
+  const i64 dim = x.dim(1) / heads;
+  return {x.data(), {x.dim(0), heads, dim}, {x.stride(0), dim, 1}};
+}
+
+/// Head `head` of x [rows, heads, dim] as [rows, dim], strided.
+template <typename T>
+View<T, 2> one_head(View<T, 3> x, i64 head) {
+  return {x.data() + head * x.stride(1), {x.dim(0), x.dim(2)}, {x.stride(0), x.stride(2)}};
+}
+
+}  // namespace fathom::model

@@ -1,0 +1,221 @@
+#include "model/weights.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/log.h"
+#include "model/checkpoint_check.h"
+#include "model/rope.h"
+#include "tensor/bf16.h"
+
+namespace fathom::model {
+namespace {
+
+/// out[i] = tensor[i] in f32; F32, BF16 or F16, aligned or not.
+void copy_as_f32(const io::StoredTensor& tensor, float* out) {
+  const u8* in = tensor.bytes.data();
+  if (tensor.dtype == DType::kF32) {
+    std::memcpy(out, in, tensor.bytes.size());
+    return;
+  }
+  FATHOM_CHECK(tensor.dtype == DType::kBF16 || tensor.dtype == DType::kF16, tensor.name, " is ",
+               dtype_name(tensor.dtype));
+  const bool bf16 = tensor.dtype == DType::kBF16;
+  parallel_for(tensor.elements(), 4096, [=](i64 begin, i64 end) {
+    for (i64 i = begin; i < end; ++i) {
+      u16 bits = 0;
+      std::memcpy(&bits, in + 2 * i, sizeof bits);
+      out[i] = bf16 ? static_cast<float>(Bf16::from_bits(bits)) : f16_to_f32(bits);
+    }
+  });
+}
+
+/// Turns checked tensors into views. Every name it is asked for is in the parameter list.
+class Binder {
+ public:
+  Binder(const io::Checkpoint& checkpoint, std::span<const Parameter> parameters, Weights& weights)
+      : checkpoint_(checkpoint), weights_(weights) {
+    i64 vector_elements = 0;
+    for (const Parameter& parameter : parameters) {
+      if (parameter.shape.size() == 1) vector_elements += parameter.elements();
+    }
+    Buffer vectors(Device::kCpu, vector_elements * static_cast<i64>(sizeof(float)), "the norms");
+    next_vector_ = reinterpret_cast<float*>(vectors.data());
+    weights_.owned.push_back(std::move(vectors));
+  }
+
+  bool has(const std::string& name) const { return checkpoint_.find(name) != nullptr; }
+
+  View<const float, 1> vector(const std::string& name) {
+    const io::StoredTensor& tensor = find(name);
+    float* copy = next_vector_;
+    copy_as_f32(tensor, copy);
+    next_vector_ += tensor.elements();
+    return {copy, {tensor.elements()}};
+  }
+
+  MatRef matrix(const std::string& name) {
+    const io::StoredTensor& tensor = find(name);
+    MatRef m;
+    m.rows = tensor.shape[0];
+    m.cols = tensor.shape[1];
+    m.dtype = tensor.dtype == DType::kF16 ? DType::kF32 : tensor.dtype;
+    if (tensor.dtype == DType::kF16) {
+      float* copy = reinterpret_cast<float*>(own(m.size_bytes(), "weights converted from F16"));
+      copy_as_f32(tensor, copy);
+      m.data = copy;
+      ++num_f16_;
+    } else {
+      m.data = aligned(tensor);
+    }
+    if (m.dtype == DType::kF8E4M3) {
+      const io::StoredTensor& scale = find(scale_name(name));
+      m.scale = reinterpret_cast<const float*>(aligned(scale));
+      m.scale_stride = scale.shape[1];
+    }
+    return m;
+  }
+
+  i64 num_f16() const { return num_f16_; }
+
+ private:
+  const io::StoredTensor& find(const std::string& name) {
+    const io::StoredTensor* tensor = checkpoint_.find(name);
+    FATHOM_CHECK(tensor != nullptr, "tensor ", name, " was not checked");
+    weights_.stored_bytes += static_cast<i64>(tensor->bytes.size());
+    return *tensor;
+  }
+
+  u8* own(i64 size_bytes, const char* what) {
+    weights_.owned.emplace_back(Device::kCpu, size_bytes, what);
+    return weights_.owned.back().data();
+  }
+
+  /// The map itself, or a copy if the file did not align the tensor to its elements.
+  const u8* aligned(const io::StoredTensor& tensor) {
+    if (tensor.aligned_to(static_cast<size_t>(dtype_bytes(tensor.dtype)))) {
+      return tensor.bytes.data();
+    }
+    u8* copy = own(static_cast<i64>(tensor.bytes.size()), "weights that were not aligned");
+    std::memcpy(copy, tensor.bytes.data(), tensor.bytes.size());
+    return copy;
+  }
+
+  const io::Checkpoint& checkpoint_;
+  Weights& weights_;
+  float* next_vector_ = nullptr;
+  i64 num_f16_ = 0;
+};
+
+ops::FfnWeights bind_ffn(Binder& bind, const std::string& prefix) {
+  return {.gate_proj = bind.matrix(prefix + "gate_proj.weight"),
+          .up_proj = bind.matrix(prefix + "up_proj.weight"),
+          .down_proj = bind.matrix(prefix + "down_proj.weight")};
+}
+
+MlaWeights bind_mla(Binder& bind, const ModelConfig& config, const std::string& prefix) {
+  MlaWeights w;
+  if (config.q_lora_rank > 0) {
+    w.q_a_proj = bind.matrix(prefix + "q_a_proj.weight");
+    w.q_a_layernorm = bind.vector(prefix + "q_a_layernorm.weight");
+    w.q_b_proj = bind.matrix(prefix + "q_b_proj.weight");
+  } else {
+    w.q_proj = bind.matrix(prefix + "q_proj.weight");
+  }
+  w.kv_a_proj_with_mqa = bind.matrix(prefix + "kv_a_proj_with_mqa.weight");
+  w.kv_a_layernorm = bind.vector(prefix + "kv_a_layernorm.weight");
+  w.kv_b_proj = bind.matrix(prefix + "kv_b_proj.weight");
+  w.o_proj = bind.matrix(prefix + "o_proj.weight");
+  return w;
+}
+
+GqaWeights bind_gqa(Binder& bind, const std::string& prefix) {
+  return {.q_proj = bind.matrix(prefix + "q_proj.weight"),
+          .k_proj = bind.matrix(prefix + "k_proj.weight"),
+          .v_proj = bind.matrix(prefix + "v_proj.weight"),
+          .o_proj = bind.matrix(prefix + "o_proj.weight")};
+}
+
+MoeWeights bind_moe(Binder& bind, const ModelConfig& config, const std::string& prefix) {
+  MoeWeights w;
+  w.gate = bind.matrix(prefix + "gate.weight");
+  if (config.topk_method == TopkMethod::kNoauxTc) {
+    w.e_score_correction_bias = bind.vector(prefix + "gate.e_score_correction_bias");
+  }
+  if (config.n_shared_experts > 0) w.shared_experts = bind_ffn(bind, prefix + "shared_experts.");
+  w.experts.reserve(static_cast<size_t>(config.n_routed_experts));
+  for (i64 expert = 0; expert < config.n_routed_experts; ++expert) {
+    w.experts.push_back(bind_ffn(bind, fmt::format("{}experts.{}.", prefix, expert)));
+  }
+  return w;
+}
+
+BlockWeights bind_block(Binder& bind, const ModelConfig& config, i64 layer) {
+  const std::string prefix = fmt::format("model.layers.{}.", layer);
+  BlockWeights w;
+  w.input_layernorm = bind.vector(prefix + "input_layernorm.weight");
+  if (config.is_mla()) {
+    w.self_attn = bind_mla(bind, config, prefix + "self_attn.");
+  } else {
+    w.self_attn = bind_gqa(bind, prefix + "self_attn.");
+  }
+  w.post_attention_layernorm = bind.vector(prefix + "post_attention_layernorm.weight");
+  if (config.is_moe_layer(layer)) {
+    w.mlp = bind_moe(bind, config, prefix + "mlp.");
+  } else {
+    w.mlp = bind_ffn(bind, prefix + "mlp.");
+  }
+  return w;
+}
+
+MtpWeights bind_mtp(Binder& bind, const Weights& main) {
+  const i64 layer = main.config.num_hidden_layers;
+  const std::string prefix = fmt::format("model.layers.{}.", layer);
+  const auto own_or = [&](const std::string& name, const MatRef& shared) {
+    return bind.has(prefix + name) ? bind.matrix(prefix + name) : shared;
+  };
+  MtpWeights w;
+  w.embed_tokens = own_or("embed_tokens.weight", main.embed_tokens);
+  w.enorm = bind.vector(prefix + "enorm.weight");
+  w.hnorm = bind.vector(prefix + "hnorm.weight");
+  w.eh_proj = bind.matrix(prefix + "eh_proj.weight");
+  w.block = bind_block(bind, main.config, layer);
+  w.shared_head_norm = bind.vector(prefix + "shared_head.norm.weight");
+  w.shared_head_head = own_or("shared_head.head.weight", main.lm_head);
+  return w;
+}
+
+}  // namespace
+
+std::unique_ptr<Weights> load_weights(const std::string& directory) {
+  auto weights = std::make_unique<Weights>();
+  weights->directory = directory;
+  weights->config = value_or_throw(load_model_config(directory));
+  weights->checkpoint = value_or_throw(io::Checkpoint::open(directory));
+  const ModelConfig& config = weights->config;
+  const CheckpointCheck check = require_checkpoint(config, weights->checkpoint);
+  if (config.num_nextn_predict_layers > 1 && check.has_mtp) {
+    log::warn("{}: only the first of {} MTP modules is used", directory,
+              config.num_nextn_predict_layers);
+  }
+  weights->rope = make_rope_table(config);
+
+  Binder bind(weights->checkpoint, check.parameters, *weights);
+  weights->embed_tokens = bind.matrix("model.embed_tokens.weight");
+  weights->layers.reserve(static_cast<size_t>(config.num_hidden_layers));
+  for (i64 layer = 0; layer < config.num_hidden_layers; ++layer) {
+    weights->layers.push_back(bind_block(bind, config, layer));
+  }
+  weights->norm = bind.vector("model.norm.weight");
+  weights->lm_head =
+      config.tie_word_embeddings ? weights->embed_tokens : bind.matrix("lm_head.weight");
+  if (check.has_mtp) weights->mtp = bind_mtp(bind, *weights);
+  if (bind.num_f16() > 0) {
+    log::info("{}: {} F16 matrices were converted to F32", directory, bind.num_f16());
+  }
+  return weights;
+}
+
+}  // namespace fathom::model

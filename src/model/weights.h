@@ -1,0 +1,36 @@
+#pragma once
+// All weights of a model, as views of the mapped checkpoint.
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "io/safetensors.h"
+#include "model/block.h"
+#include "model/mtp.h"
+#include "tensor/buffer.h"
+
+namespace fathom::model {
+
+/// Owns the storage; every view in it points into `checkpoint` or `owned`. Matrices stay as stored
+/// (FP8 with its scales, BF16, F32) and are not copied where they are aligned to their elements; F16
+/// becomes F32. Norms and e_score_correction_bias are f32 copies.
+struct Weights {
+  std::string directory;
+  ModelConfig config;
+  ops::RopeTable rope;
+  io::Checkpoint checkpoint;
+  std::vector<Buffer> owned;  // f32 copies, and tensors that were not aligned
+  i64 stored_bytes = 0;       // of the tensors that the model uses, scales included
+
+  MatRef embed_tokens;               // [vocab, hidden]
+  std::vector<BlockWeights> layers;  // [num_hidden_layers]
+  View<const float, 1> norm;         // [hidden]  the final norm
+  MatRef lm_head;                    // [vocab, hidden]; embed_tokens if tie_word_embeddings
+  std::optional<MtpWeights> mtp;     // if config and checkpoint have one
+};
+
+/// Reads config.json, maps the weights and checks every tensor. Throws Error with all problems of
+/// the config, or all of the weights.
+std::unique_ptr<Weights> load_weights(const std::string& directory);
+
+}  // namespace fathom::model
