@@ -2,35 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstring>
 
 #include "base/log.h"
 #include "model/checkpoint_check.h"
 #include "model/rope.h"
-#include "tensor/bf16.h"
+#include "model/tensor_codec.h"
 
 namespace fathom::model {
 namespace {
-
-/// out[i] = tensor[i] in f32; F32, BF16 or F16, aligned or not.
-void copy_as_f32(const io::StoredTensor& tensor, float* out) {
-  const u8* in = tensor.bytes.data();
-  if (tensor.dtype == DType::kF32) {
-    std::memcpy(out, in, tensor.bytes.size());
-    return;
-  }
-  FATHOM_CHECK(tensor.dtype == DType::kBF16 || tensor.dtype == DType::kF16, tensor.name, " is ",
-               dtype_name(tensor.dtype));
-  const bool bf16 = tensor.dtype == DType::kBF16;
-  parallel_for(tensor.elements(), 4096, [=](i64 begin, i64 end) {
-    for (i64 i = begin; i < end; ++i) {
-      u16 bits = 0;
-      std::memcpy(&bits, in + 2 * i, sizeof bits);
-      out[i] = bf16 ? static_cast<float>(Bf16::from_bits(bits)) : f16_to_f32(bits);
-    }
-  });
-}
 
 /// Turns checked tensors into views. Every name it is asked for is in the parameter list.
 class Binder {
