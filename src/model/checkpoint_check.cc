@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "base/log.h"
@@ -72,6 +74,7 @@ class Checker {
     } else if (tensor->dtype == DType::kF8E4M3) {
       check_scale(parameter);
     }
+    check_companions(parameter, *tensor);
     result_.parameters.push_back(parameter);
   }
 
@@ -89,6 +92,24 @@ class Checker {
     if (scale->dtype != DType::kF32) {
       problem(*scale, fmt::format("is {}, expected F32", dtype_name(scale->dtype)));
     }
+  }
+
+  /// gate_proj and up_proj read one prepared input, and the experts of a layer run together: they
+  /// must have one dtype (F16 becomes F32 when loaded).
+  void check_companions(const Parameter& parameter, const io::StoredTensor& tensor) {
+    const size_t mlp = parameter.name.find(".mlp.");
+    if (mlp == parameter.name.npos || parameter.kind != ParameterKind::kMatrix) return;
+    const bool down = parameter.name.ends_with("down_proj.weight");
+    if (down && parameter.expert < 0) return;  // reads an input of its own
+    const size_t end = parameter.expert >= 0 ? parameter.name.find(".experts.", mlp) + 1
+                                             : parameter.name.rfind('.', parameter.name.size() - 8);
+    const std::string group = parameter.name.substr(0, end) + (down ? " down" : " gate and up");
+    const DType dtype = tensor.dtype == DType::kF16 ? DType::kF32 : tensor.dtype;
+    const auto [first, is_new] = companions_.try_emplace(group, &tensor, dtype);
+    if (is_new || first->second.second == dtype) return;
+    problem(tensor, fmt::format("is {}, expected {} as `{}`, with which it runs",
+                                dtype_name(tensor.dtype), dtype_name(first->second.second),
+                                first->second.first->name));
   }
 
   void check_shape(const io::StoredTensor& tensor, std::span<const i64> expected,
@@ -113,6 +134,7 @@ class Checker {
   const io::Checkpoint& checkpoint_;
   CheckpointCheck result_;
   std::unordered_set<std::string_view> used_;  // views names inside checkpoint_
+  std::unordered_map<std::string, std::pair<const io::StoredTensor*, DType>> companions_;
 };
 
 }  // namespace

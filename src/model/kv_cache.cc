@@ -12,14 +12,17 @@ namespace {
 
 constexpr i64 kLayerAlignment = 64;  // bytes
 
-i64 total_bytes(i64 layers, i64 layer_bytes, i64 capacity_tokens) {
-  const auto total = checked_mul(layers, layer_bytes);
-  if (!total) {
+/// Bytes of one layer; refuses numbers that cannot be counted (the config came from outside).
+i64 layer_bytes(i64 capacity_tokens, i64 row_bytes, i64 layers) {
+  const auto bytes = checked_mul(capacity_tokens, row_bytes);
+  const auto padded = bytes ? checked_add(*bytes, kLayerAlignment) : std::nullopt;
+  if (!padded || !checked_mul(*padded, layers)) {
     throw Error(ErrorCode::kOutOfMemory,
-                fmt::format("KV cache: {} tokens in {} layers need more bytes than can be counted",
+                fmt::format("the KV cache of {} tokens in {} layers needs more bytes than can be "
+                            "counted",
                             capacity_tokens, layers));
   }
-  return *total;
+  return round_up(*bytes, kLayerAlignment);
 }
 
 }  // namespace
@@ -46,10 +49,10 @@ KvCache::KvCache(const ModelConfig& config, ops::CacheDType dtype, i64 capacity_
   impl.num_layers = config.num_hidden_layers;
   impl.mtp_layers = mtp_layers;
   impl.capacity_tokens = capacity_tokens;
-  impl.layer_bytes = round_up(capacity_tokens * impl.layout.row_bytes(), kLayerAlignment);
-  const i64 bytes = total_bytes(impl.num_layers + mtp_layers, impl.layer_bytes, capacity_tokens);
+  const i64 layers = impl.num_layers + mtp_layers;
+  impl.layer_bytes = layer_bytes(capacity_tokens, impl.layout.row_bytes(), layers);
   const std::string what = fmt::format("the KV cache of {} tokens", capacity_tokens);
-  impl.buffer = Buffer(Device::kCpu, bytes, what.c_str());
+  impl.buffer = Buffer(Device::kCpu, layers * impl.layer_bytes, what.c_str());
 }
 
 KvCache::~KvCache() = default;

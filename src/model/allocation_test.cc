@@ -1,0 +1,90 @@
+// Steady-state decoding allocates nothing. This file replaces the whole test binary's operator new
+// by one that counts.
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "model/test_support.h"
+
+namespace {
+
+std::atomic<fathom::i64> num_allocations = 0;
+
+void* counted(std::size_t size_bytes, std::size_t alignment) {
+  ++num_allocations;
+  const std::size_t rounded = (size_bytes + alignment - 1) / alignment * alignment;
+  void* memory = std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) { return counted(size, alignof(std::max_align_t)); }
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return counted(size, static_cast<std::size_t>(alignment));
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+
+namespace fathom::model {
+namespace {
+
+/// 20 steps of two sequences after 3 steps of warming up; `mtp`: drafts with the MTP module too.
+void decode(Ctx& ctx, const Model& model, const RunOptions& options, ops::CacheDType dtype,
+            bool mtp) {
+  std::vector<KvCache> caches;
+  for (int i = 0; i < 2; ++i) caches.emplace_back(model.config(), dtype, 64, mtp ? 1 : 0);
+  std::vector<i32> next = {1, 2};
+  Tensor<float> logits = new_logits(model, 2), draft = new_logits(model, 1);
+  Tensor<float> hidden({2, model.config().hidden_size});
+  const std::vector<SequenceStep> steps = {{.token_ids = {&next[0], 1}, .cache = &caches[0]},
+                                           {.token_ids = {&next[1], 1}, .cache = &caches[1]}};
+  const i64 vocab = model.config().vocab_size;
+  i64 before = 0, workspace_before = 0;
+  for (i64 i = 0; i < 23; ++i) {
+    if (i == 3) {
+      before = num_allocations;
+      workspace_before = ctx.workspace().capacity_bytes();
+    }
+    model.forward(ctx, steps, options, logits.v<2>(), hidden.v<2>());
+    for (size_t s = 0; s < 2; ++s) {
+      const float* row = logits.v<2>().row(static_cast<i64>(s));
+      next[s] = argmax({row, static_cast<size_t>(vocab)});
+      if (!mtp) continue;
+      model.mtp_forward(ctx, hidden.v<2>().slice(0, static_cast<i64>(s), 1), {&next[s], 1}, i,
+                        caches[s], options, draft.v<2>());
+    }
+  }
+  EXPECT_EQ(num_allocations - before, 0);
+  EXPECT_EQ(ctx.workspace().capacity_bytes(), workspace_before);
+}
+
+TEST(Allocation, TheCounterCounts) {
+  const i64 before = num_allocations;
+  const std::vector<int> one(1000);
+  EXPECT_EQ(num_allocations - before, 1);
+  EXPECT_EQ(one.size(), 1000u);
+}
+
+TEST(Allocation, SteadyDecodingAllocatesNothing) {
+  using enum ops::Activations;
+  for (const std::string& name : golden_cases()) {
+    SCOPED_TRACE(name);
+    const Golden golden(name);
+    for (const ops::Activations activations : {kF32, kBf16, kFp8}) {
+      for (const MlaForm form : {MlaForm::kAuto, MlaForm::kExpanded}) {
+        for (const auto dtype : {ops::CacheDType::kBf16, ops::CacheDType::kFp8}) {
+          Ctx ctx;
+          decode(ctx, golden.model(), {.activations = activations, .mla_form = form}, dtype,
+                 golden.model().has_mtp());
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fathom::model

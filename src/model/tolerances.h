@@ -1,0 +1,18 @@
+#pragma once
+// How far logits may lie from the exact ones, as a share of the largest |logit|. Used by the tests
+// and by whatever compares logits before and after a conversion.
+
+namespace fathom::model {
+
+/// F32 weights' values, Activations::kF32, F32 cache, against transformers in F32; per position.
+/// The order of the sums is all that differs.
+inline constexpr double kF32LogitTol = 1e-4;
+
+/// Activations::kBf16 with a BF16 cache against exact logits. Every rounding to BF16 is off by at
+/// most 2^-9; transformers' own BF16 run is off by up to 2.6e-2 on the same models.
+inline constexpr double kBf16LogitTol = 3e-2;
+
+/// An FP8 cache against an F32 cache, all else exact: E4M3 keeps 3 bits, off by at most 2^-4.
+inline constexpr double kFp8CacheLogitTol = 1e-1;
+
+}  // namespace fathom::model
