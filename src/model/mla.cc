@@ -104,7 +104,7 @@ void mla_attention_absorbed(const StepContext& step, const MlaWeights& w, const 
   const MlaDims d(step.config);
   const i64 tokens = s.q.dim(0);
   using enum ops::Activations;
-  const auto activations = step.options.activations == kF32 ? kF32 : kBf16;
+  const auto activations = step.options.activations == kBf16 ? kBf16 : kF32;
   Workspace::Scope scratch(ctx.workspace());
   const auto q_latent = scratch.alloc<float>(tokens, d.heads, d.rank);  // W^UK^T q^C
   const auto context = scratch.alloc<float>(tokens, d.heads, d.rank);   // sum_s p_s c^KV_s

@@ -21,7 +21,7 @@ class PropertyTest : public ::testing::TestWithParam<std::string> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Cases, PropertyTest, ::testing::ValuesIn(golden_cases()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& c) { return c.param; });
 
 RunOptions with_form(MlaForm form, RunOptions options = kExact) {
   options.mla_form = form;
@@ -52,7 +52,7 @@ TEST_P(PropertyTest, PrefillThenDecodeIsOnePass) {
     const Tensor<float> rest = run(ctx, model(), std::span(tokens).subspan(half), cache, kExact, 1);
     Tensor<float> want(rest.dims());
     std::copy_n(whole.v<2>().row(static_cast<i64>(half)), want.size(), want.data());
-    EXPECT_LE(relative_error(rest, want), 1e-5) << ctx.isa_name();
+    EXPECT_LE(relative_error(rest, want), kF32LogitTol) << ctx.isa_name();
   });
 }
 
@@ -63,7 +63,7 @@ TEST_P(PropertyTest, AbsorbedIsExpanded) {
           run(ctx, model(), ids(), with_form(MlaForm::kExpanded), 0, dtype);
       const Tensor<float> absorbed =
           run(ctx, model(), ids(), with_form(MlaForm::kAbsorbed), 0, dtype);
-      EXPECT_LE(relative_error(absorbed, expanded), 1e-5) << ctx.isa_name();
+      EXPECT_LE(relative_error(absorbed, expanded), kF32LogitTol) << ctx.isa_name();
     }
   });
 }
@@ -128,7 +128,9 @@ TEST_P(PropertyTest, ThreadsDoNotChangeABit) {
 TEST_P(PropertyTest, InstructionSetsAgree) {
   std::vector<Tensor<float>> all;
   for_each_isa([&](Ctx& ctx) { all.push_back(run(ctx, model(), ids())); });
-  for (const Tensor<float>& logits : all) EXPECT_LE(relative_error(logits, all.front()), 1e-5);
+  for (const Tensor<float>& logits : all) {
+    EXPECT_LE(relative_error(logits, all.front()), kF32LogitTol);
+  }
 }
 
 TEST_P(PropertyTest, Fp8CacheStaysNear) {
@@ -172,7 +174,7 @@ TEST(KeyTiles, ChunksAcrossTileEdgesGiveTheSameBits) {
   }
   EXPECT_LE(relative_error(run(ctx, model, ids, with_form(MlaForm::kAbsorbed)),
                            run(ctx, model, ids, with_form(MlaForm::kExpanded))),
-            1e-5);
+            kF32LogitTol);
 }
 
 TEST(Mtp, RunningItChangesNothingOfTheMainModel) {

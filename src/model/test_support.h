@@ -1,5 +1,6 @@
 #pragma once
 // For this module's tests only: golden cases, and short ways to run a model.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>

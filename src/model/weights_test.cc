@@ -1,7 +1,6 @@
 // Loading: what fits is mapped, what does not is listed, all of it.
 #include "model/weights.h"
 
-#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <cstring>
