@@ -9,7 +9,7 @@ namespace fathom::model {
 
 /// One decoder layer, non-owning.
 struct BlockWeights {
-  View<const float, 1> input_layernorm;           // [hidden]
+  View<const float, 1> input_layernorm;  // [hidden]
   std::variant<MlaWeights, GqaWeights> self_attn;
   View<const float, 1> post_attention_layernorm;  // [hidden]  the feed-forward's pre-norm
   std::variant<ops::FfnWeights, MoeWeights> mlp;  // dense SwiGLU or experts

@@ -83,8 +83,8 @@ class Checker {
     const std::string name = scale_name(parameter.name);
     const io::StoredTensor* scale = checkpoint_.find(name);
     if (scale == nullptr) {
-      missing(name, expected, fmt::format(", the block scales of the F8_E4M3 tensor `{}`",
-                                          parameter.name));
+      missing(name, expected,
+              fmt::format(", the block scales of the F8_E4M3 tensor `{}`", parameter.name));
       return;
     }
     used_.insert(scale->name);
@@ -107,9 +107,9 @@ class Checker {
     const DType dtype = tensor.dtype == DType::kF16 ? DType::kF32 : tensor.dtype;
     const auto [first, is_new] = companions_.try_emplace(group, &tensor, dtype);
     if (is_new || first->second.second == dtype) return;
-    problem(tensor, fmt::format("is {}, expected {} as `{}`, with which it runs",
-                                dtype_name(tensor.dtype), dtype_name(first->second.second),
-                                first->second.first->name));
+    problem(tensor,
+            fmt::format("is {}, expected {} as `{}`, with which it runs", dtype_name(tensor.dtype),
+                        dtype_name(first->second.second), first->second.first->name));
   }
 
   void check_shape(const io::StoredTensor& tensor, std::span<const i64> expected,
@@ -126,8 +126,8 @@ class Checker {
   }
 
   void problem(const io::StoredTensor& tensor, const std::string& text) {
-    result_.problems.push_back(fmt::format("{}: tensor `{}` {}", tensor.file_name, tensor.name,
-                                           text));
+    result_.problems.push_back(
+        fmt::format("{}: tensor `{}` {}", tensor.file_name, tensor.name, text));
   }
 
   const ModelConfig& config_;
@@ -149,11 +149,11 @@ CheckpointCheck require_checkpoint(const ModelConfig& config, const io::Checkpoi
   CheckpointCheck check = check_checkpoint(config, checkpoint);
   if (!check.problems.empty()) {
     const size_t total = check.problems.size(), listed = std::min(total, kMaxListedProblems);
-    std::string text = fmt::format(
-        "{}: the weights do not fit config.json, {} problem{}:\n  {}",
-        checkpoint.directory().string(), total, total == 1 ? "" : "s",
-        fmt::join(check.problems.begin(), check.problems.begin() + static_cast<i64>(listed),
-                  "\n  "));
+    std::string text =
+        fmt::format("{}: the weights do not fit config.json, {} problem{}:\n  {}",
+                    checkpoint.directory().string(), total, total == 1 ? "" : "s",
+                    fmt::join(check.problems.begin(),
+                              check.problems.begin() + static_cast<i64>(listed), "\n  "));
     if (listed < total) text += fmt::format("\n  ... and {} more", total - listed);
     throw Error(ErrorCode::kInvalidInput, text);
   }

@@ -23,10 +23,10 @@ struct CheckpointCheck {
 /// Lists every tensor that is missing, misshapen or of a dtype that its kind does not allow:
 ///   matrices           F32 | BF16 | F16, and F8_E4M3 with f32 scales where FP8 checkpoints have it
 ///   norms, the router's bias  F32 | BF16 | F16
-/// The matrices of one feed-forward that run together (gate_proj and up_proj; a layer's experts) must
-/// share a dtype. An MTP module may be absent as a whole, and its embed_tokens and shared_head.head (copies of the
-/// main model's) may be absent alone. `unused` leaves out rotary_emb.inv_freq, which old
-/// checkpoints store and no one reads.
+/// The matrices of one feed-forward that run together (gate_proj and up_proj; a layer's experts)
+/// must share a dtype. An MTP module may be absent as a whole, and its embed_tokens and
+/// shared_head.head (copies of the main model's) may be absent alone. `unused` leaves out
+/// rotary_emb.inv_freq, which old checkpoints store and no one reads.
 CheckpointCheck check_checkpoint(const ModelConfig& config, const io::Checkpoint& checkpoint);
 
 /// check_checkpoint, and throws Error{kInvalidInput} with all problems (the first 100, and how many

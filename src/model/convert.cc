@@ -212,8 +212,8 @@ bool is_companion(const fs::path& path) {
   if (name == "config.json" || name.ends_with(".index.json")) return false;
   constexpr std::array<std::string_view, 5> kExtensions = {".json", ".jinja", ".txt", ".model",
                                                            ".md"};
-  return name.starts_with("LICENSE") || std::ranges::find(kExtensions, extension) !=
-                                            kExtensions.end();
+  return name.starts_with("LICENSE") ||
+         std::ranges::find(kExtensions, extension) != kExtensions.end();
 }
 
 std::vector<std::string> copy_companions(const fs::path& from, const fs::path& to) {

@@ -30,8 +30,8 @@ struct TensorConversion {
 
 struct ConvertReport {
   std::vector<TensorConversion> tensors;  // of the model, in the order of the forward pass
-  i64 copied_tensors = 0;  // not part of the model; copied byte for byte
-  i64 bytes_before = 0;    // of the tensors, scales included
+  i64 copied_tensors = 0;                 // not part of the model; copied byte for byte
+  i64 bytes_before = 0;                   // of the tensors, scales included
   i64 bytes_after = 0;
   i64 num_shards = 0;
   std::vector<std::string> copied_files;  // tokenizer and generation files

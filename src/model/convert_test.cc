@@ -14,12 +14,12 @@ namespace fathom::model {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::expect_bitwise_equal;
-using testing::TempDir;
 using ::testing::AllOf;
 using ::testing::Contains;
+using testing::expect_bitwise_equal;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::TempDir;
 using ::testing::ThrowsMessage;
 
 /// V3-shaped with ragged blocks, one MTP module.
@@ -69,14 +69,18 @@ class ConvertTest : public ::testing::Test {
  protected:
   fs::path random(const std::string& name, DType dtype, u64 seed = 3) {
     write_random_checkpoint(ctx_, small_v3(), root_ / name,
-                            {.dtype = dtype, .weight_std = 0.1, .router_bias_std = 0.1,
-                             .seed = seed, .max_shard_bytes = 1'500'000});
+                            {.dtype = dtype,
+                             .weight_std = 0.1,
+                             .router_bias_std = 0.1,
+                             .seed = seed,
+                             .max_shard_bytes = 1'500'000});
     return root_ / name;
   }
   ConvertReport convert(const fs::path& from, const std::string& name, DType dtype,
                         ops::ScaleFormat format = ops::ScaleFormat::kF32) {
-    return convert_checkpoint(ctx_, from, root_ / name,
-                              {.dtype = dtype, .scale_format = format, .max_shard_bytes = 1'500'000});
+    return convert_checkpoint(
+        ctx_, from, root_ / name,
+        {.dtype = dtype, .scale_format = format, .max_shard_bytes = 1'500'000});
   }
   Ctx ctx_;
   TempDir root_;
@@ -101,8 +105,7 @@ TEST_F(ConvertTest, RandomWeightsHaveTheAskedForDeviation) {
   const auto checkpoint = value_or_throw(io::Checkpoint::open(directory));
   std::vector<float> scratch;
   double sum = 0.0, squares = 0.0;
-  const auto values =
-      checkpoint.find("model.embed_tokens.weight")->elements_as<float>(scratch);
+  const auto values = checkpoint.find("model.embed_tokens.weight")->elements_as<float>(scratch);
   for (const float x : values) sum += x, squares += static_cast<double>(x) * x;
   const double count = static_cast<double>(values.size());
   EXPECT_NEAR(sum / count, 0.0, 0.003);

@@ -63,9 +63,10 @@ TEST_P(GoldenTest, Bf16WithinItsBound) {
   const Tensor<float> exact = golden_.floats("logits");
   report("transformers_bf16", relative_error(golden_.floats("logits_bf16"), exact));
   for_each_isa([&](Ctx& ctx) {
-    for (const i64 chunk : {i64{0}, i64{1}}) {  // one pass (expanded), then token by token (absorbed)
-      const Tensor<float> got = run(ctx, golden_.model(), ids, RunOptions{}, chunk,
-                                    ops::CacheDType::kBf16);
+    for (const i64 chunk :
+         {i64{0}, i64{1}}) {  // one pass (expanded), then token by token (absorbed)
+      const Tensor<float> got =
+          run(ctx, golden_.model(), ids, RunOptions{}, chunk, ops::CacheDType::kBf16);
       const double error = relative_error(got, exact);
       report(fmt::format("{}_chunk{}", ctx.isa_name(), chunk), error);
       EXPECT_LE(error, kBf16LogitTol) << ctx.isa_name() << " in chunks of " << chunk;
@@ -73,9 +74,9 @@ TEST_P(GoldenTest, Bf16WithinItsBound) {
   });
 }
 
-// Dropped groups: fathom fills with -inf, as DeepSeek's inference code and transformers from 5.6 on;
-// transformers up to 5.4 and the code inside DeepSeek's checkpoints fill with 0.0, which lets an
-// expert of a dropped group win where kept experts have negative biased scores (reference §1.7).
+// Dropped groups: fathom fills with -inf, as DeepSeek's inference code and transformers from 5.6
+// on; transformers up to 5.4 and the code inside DeepSeek's checkpoints fill with 0.0, which lets
+// an expert of a dropped group win where kept experts have negative biased scores (reference §1.7).
 TEST(GoldenMaskedGroups, AreNeverChosen) {
   const Golden golden("v3_masked_groups");
   const auto ids = golden.ids("input_ids");
@@ -115,8 +116,8 @@ TEST(GoldenMtp, LogitsOfTheTokenAfterNext) {
   });
 }
 
-// FP8 weights with the input of every FP8 layer quantised online. lm_head is BF16 in the file and sees
-// BF16 activations here, F32 in transformers' run: hence a bound of its own.
+// FP8 weights with the input of every FP8 layer quantised online. lm_head is BF16 in the file and
+// sees BF16 activations here, F32 in transformers' run: hence a bound of its own.
 TEST(GoldenFp8, QuantisedActivations) {
   const Golden golden("fp8");
   const auto ids = golden.ids("input_ids");
@@ -127,10 +128,9 @@ TEST(GoldenFp8, QuantisedActivations) {
   };
   using enum ops::Activations;
   for_each_isa([&](Ctx& ctx) {
-    for (const Case& c :
-         {Case{"logits_act_fp8", kFp8, MlaForm::kExpanded},
-          Case{"logits_act_fp8_ue8m0", kFp8PowerOf2, MlaForm::kExpanded},
-          Case{"logits_act_fp8_absorbed", kFp8, MlaForm::kAbsorbed}}) {
+    for (const Case& c : {Case{"logits_act_fp8", kFp8, MlaForm::kExpanded},
+                          Case{"logits_act_fp8_ue8m0", kFp8PowerOf2, MlaForm::kExpanded},
+                          Case{"logits_act_fp8_absorbed", kFp8, MlaForm::kAbsorbed}}) {
       const RunOptions options{.activations = c.activations, .mla_form = c.form};
       const Tensor<float> got = run(ctx, golden.model(), ids, options);
       const double error = relative_error(got, golden.floats(c.name));

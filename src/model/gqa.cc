@@ -42,15 +42,14 @@ void gqa_attention(const StepContext& step, const BatchSequence& sequence, Cache
     const auto rows = kv.slice(0, 0, keys);
     ops::cache_load_rows(ctx, cache.layout, cache.data, key_begin, rows);
     const i64 queries = tokens - first_query;
-    const ops::AttentionTile tile{
-        .q = q.slice(0, first_query, queries),
-        .k = as_heads(rows.slice(/*axis=*/1, 0, kv_dim), kv_heads),
-        .q_rope = {},
-        .k_rope = {},
-        .v = as_heads(rows.slice(/*axis=*/1, kv_dim, kv_dim), kv_heads),
-        .positions = positions.slice(0, first_query, queries),
-        .key_begin = key_begin,
-        .scale = step.config.softmax_scale()};
+    const ops::AttentionTile tile{.q = q.slice(0, first_query, queries),
+                                  .k = as_heads(rows.slice(/*axis=*/1, 0, kv_dim), kv_heads),
+                                  .q_rope = {},
+                                  .k_rope = {},
+                                  .v = as_heads(rows.slice(/*axis=*/1, kv_dim, kv_dim), kv_heads),
+                                  .positions = positions.slice(0, first_query, queries),
+                                  .key_begin = key_begin,
+                                  .scale = step.config.softmax_scale()};
     ops::attention_tile_forward(ctx, tile, queries_from(state, first_query));
   });
   ops::attention_end(ctx, state, out);

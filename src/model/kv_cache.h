@@ -1,6 +1,7 @@
 #pragma once
-// What stands behind KvCache (model.h). One Buffer holds all layers, the MTP modules' after the main
-// ones; the system commits its pages as rows are written, so a long capacity costs nothing at first.
+// What stands behind KvCache (model.h). One Buffer holds all layers, the MTP modules' after the
+// main ones; the system commits its pages as rows are written, so a long capacity costs nothing at
+// first.
 #include "model/model.h"
 #include "tensor/buffer.h"
 
@@ -21,8 +22,8 @@ struct KvCache::Impl {
   i64 num_layers = 0;  // main layers
   i64 mtp_layers = 0;
   i64 capacity_tokens = 0;
-  i64 layer_bytes = 0;     // from one layer's first row to the next's
-  i64 length_tokens = 0;   // rows that count, of each main layer
+  i64 layer_bytes = 0;        // from one layer's first row to the next's
+  i64 length_tokens = 0;      // rows that count, of each main layer
   i64 mtp_length_tokens = 0;  // rows that count, of each MTP module
   Buffer buffer;
 

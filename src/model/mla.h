@@ -31,8 +31,8 @@ MlaForm cheaper_mla_form(const ModelConfig& config, i64 tokens, i64 context);
 /// Source: DeepSeek-V3 §2.1.1, eqs (1)-(11); absorption V2 §2.1.2.
 ///   h  [tokens, hidden]  f32
 ///   u  [tokens, hidden]  f32  overwritten; must not alias h
-/// `layer`: the cache's layer. Under Activations::kFp8 the absorbed products with kv_b_proj see their
-/// input unrounded: they exist in no FP8 recipe.
+/// `layer`: the cache's layer. Under Activations::kFp8 the absorbed products with kv_b_proj see
+/// their input unrounded: they exist in no FP8 recipe.
 void mla_forward(const StepContext& step, const MlaWeights& w, i64 layer, View<const float, 2> h,
                  View<float, 2> u);
 

@@ -17,9 +17,9 @@ namespace {
 void check_token_ids(const ModelConfig& config, std::span<const i32> ids) {
   for (const i32 id : ids) {
     if (id < 0 || id >= config.vocab_size) {
-      throw Error(ErrorCode::kInvalidInput,
-                  fmt::format("token id {} is outside the vocabulary of {}", id,
-                              config.vocab_size));
+      throw Error(
+          ErrorCode::kInvalidInput,
+          fmt::format("token id {} is outside the vocabulary of {}", id, config.vocab_size));
     }
   }
 }
@@ -77,10 +77,8 @@ PackedStep pack(std::span<const SequenceStep> steps, Workspace::Scope& scratch) 
   for (size_t i = 0; i < steps.size(); ++i) {
     KvCache::Impl& cache = steps[i].cache->impl();
     const i64 count = static_cast<i64>(steps[i].token_ids.size());
-    packed.sequences(i) = {.row_begin = row,
-                           .tokens = count,
-                           .position_begin = cache.length_tokens,
-                           .cache = &cache};
+    packed.sequences(i) = {
+        .row_begin = row, .tokens = count, .position_begin = cache.length_tokens, .cache = &cache};
     for (i64 t = 0; t < count; ++t, ++row) {
       packed.token_ids(row) = steps[i].token_ids[static_cast<size_t>(t)];
       packed.positions(row) = cache.length_tokens + t;
@@ -170,8 +168,8 @@ void Model::mtp_forward(Ctx& ctx, View<const float, 2> hidden, std::span<const i
   FATHOM_CHECK(tokens > 0 && hidden.dim(0) == tokens && hidden.dim(1) == width, "hidden ", hidden,
                " for ", tokens, " tokens");
   FATHOM_CHECK(rows.mtp_layers >= 1, "the cache has no rows for MTP");
-  FATHOM_CHECK(positions_begin >= 0 && positions_begin <= rows.mtp_length_tokens,
-               "MTP row ", positions_begin, " after ", rows.mtp_length_tokens);
+  FATHOM_CHECK(positions_begin >= 0 && positions_begin <= rows.mtp_length_tokens, "MTP row ",
+               positions_begin, " after ", rows.mtp_length_tokens);
   FATHOM_CHECK(logits.empty() || (logits.dim(0) <= tokens && logits.dim(1) == w.config.vocab_size),
                "logits ", logits, " for ", tokens, " tokens");
   check_room(rows, positions_begin, tokens);

@@ -24,7 +24,8 @@ struct RunOptions {
 };
 
 /// What is kept of the tokens seen so far: one latent row a token and layer (MLA: kv_lora_rank +
-/// rope numbers), or K and V rows (dense MHA/GQA). One sequence. Owns its memory; grows to `capacity`.
+/// rope numbers), or K and V rows (dense MHA/GQA). One sequence. Owns its memory; grows to
+/// `capacity`.
 class KvCache {
  public:
   /// Throws Error{kInvalidInput} if capacity exceeds the config's max_position_embeddings, and
@@ -75,7 +76,8 @@ class Model {
 
   /// Appends the new tokens of every sequence and writes logits.
   ///   logits  [logits_rows(steps), vocab]  f32  overwritten; sequences in order
-  ///   hidden  [logits_rows(steps), hidden] f32  overwritten if not empty: after the final norm, the
+  ///   hidden  [logits_rows(steps), hidden] f32  overwritten if not empty: after the final norm,
+  ///   the
   ///                                             input of the MTP module
   /// Each row is bitwise the same alone or in any batch, for any thread count, for one way of
   /// chunking; within tolerance for other chunkings (they may take the other MLA form).
@@ -84,9 +86,9 @@ class Model {
   void forward(Ctx& ctx, std::span<const SequenceStep> steps, const RunOptions& options,
                View<float, 2> logits, View<float, 2> hidden = {}) const;
 
-  /// The MTP module of depth 1: from hidden h_i (after the final norm) and token t_{i+1} the logits of
-  /// t_{i+2}. Uses the cache's own MTP rows; `positions_begin` is i of the first row.
-  /// Source: DeepSeek-V3 §2.2, eqs (21)-(23); weights eat [embedding ; hidden].
+  /// The MTP module of depth 1: from hidden h_i (after the final norm) and token t_{i+1} the logits
+  /// of t_{i+2}. Uses the cache's own MTP rows; `positions_begin` is i of the first row. Source:
+  /// DeepSeek-V3 §2.2, eqs (21)-(23); weights eat [embedding ; hidden].
   ///   hidden       [tokens, hidden] f32
   ///   next_tokens  [tokens]         i32
   ///   logits       [tokens, vocab]  f32  overwritten

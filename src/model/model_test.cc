@@ -31,10 +31,11 @@ TEST_F(ModelTest, TokenOutsideTheVocabulary) {
   const std::vector<i32> good = {1, 2}, bad = {3, 64}, negative = {-1};
   forward({{.token_ids = good, .cache = &cache_}});
   for (const auto& ids : {bad, negative}) {
-    EXPECT_THAT(([&] {
-                  forward({{.token_ids = good, .cache = &other_}, {.token_ids = ids, .cache = &cache_}});
-                }),
-                ThrowsMessage<Error>(HasSubstr("outside the vocabulary of 64")));
+    EXPECT_THAT(
+        ([&] {
+          forward({{.token_ids = good, .cache = &other_}, {.token_ids = ids, .cache = &cache_}});
+        }),
+        ThrowsMessage<Error>(HasSubstr("outside the vocabulary of 64")));
   }
   EXPECT_EQ(cache_.length(), 2);
   EXPECT_EQ(other_.length(), 0);
@@ -43,8 +44,9 @@ TEST_F(ModelTest, TokenOutsideTheVocabulary) {
 TEST_F(ModelTest, FullCache) {
   const std::vector<i32> ids = {1, 2, 3, 4, 5};
   forward({{.token_ids = ids, .cache = &cache_}});
-  EXPECT_THAT(([&] { forward({{.token_ids = ids, .cache = &cache_}}); }),
-              ThrowsMessage<Error>(HasSubstr("5 tokens and 5 new ones do not fit into a context of 8")));
+  EXPECT_THAT(
+      ([&] { forward({{.token_ids = ids, .cache = &cache_}}); }),
+      ThrowsMessage<Error>(HasSubstr("5 tokens and 5 new ones do not fit into a context of 8")));
   EXPECT_EQ(cache_.length(), 5);
 }
 
@@ -53,8 +55,9 @@ TEST_F(ModelTest, OurOwnMistakesAreInternalErrors) {
   EXPECT_THROW(forward({}), InternalError);
   EXPECT_THROW(forward({{.token_ids = ids, .cache = nullptr}}), InternalError);
   EXPECT_THROW(forward({{.token_ids = {}, .cache = &cache_}}), InternalError);
-  EXPECT_THROW(forward({{.token_ids = ids, .cache = &cache_}, {.token_ids = ids, .cache = &cache_}}),
-               InternalError);
+  EXPECT_THROW(
+      forward({{.token_ids = ids, .cache = &cache_}, {.token_ids = ids, .cache = &cache_}}),
+      InternalError);
   const Golden llama("llama");
   KvCache foreign(llama.model().config(), CacheDType::kF32, 8);
   EXPECT_THROW(forward({{.token_ids = ids, .cache = &foreign}}), InternalError);
@@ -62,7 +65,8 @@ TEST_F(ModelTest, OurOwnMistakesAreInternalErrors) {
 
 TEST_F(ModelTest, MtpIsRefusedWhereThereIsNone) {
   EXPECT_FALSE(golden_.model().has_mtp());
-  Tensor<float> hidden({1, golden_.model().config().hidden_size}), logits = new_logits(golden_.model(), 1);
+  Tensor<float> hidden({1, golden_.model().config().hidden_size}),
+      logits = new_logits(golden_.model(), 1);
   const i32 next = 1;
   EXPECT_THAT(([&] {
                 golden_.model().mtp_forward(ctx_, hidden.v<2>(), {&next, 1}, 0, cache_, kExact,
@@ -84,8 +88,8 @@ TEST(KvCacheTest, TooMuchSaysHowMuchAndWhatIsFree) {
   ModelConfig config = Golden("v3").model().config();
   config.max_position_embeddings = i64{1} << 40;
   EXPECT_THAT(([&] { KvCache cache(config, CacheDType::kF32, i64{1} << 39); }),
-              ThrowsMessage<Error>(
-                  AllOf(HasSubstr("the KV cache of 549755813888 tokens needs"), HasSubstr("free"))));
+              ThrowsMessage<Error>(AllOf(HasSubstr("the KV cache of 549755813888 tokens needs"),
+                                         HasSubstr("free"))));
 }
 
 // Reference §1.6 and §7.7: 70,272 bytes a token in BF16, 656 a token and layer in FP8.
@@ -123,7 +127,8 @@ TEST(CheaperMlaForm, PromptsAreExpandedAndDecodeIsAbsorbed) {
   EXPECT_EQ(cheaper_mla_form(v3, 1, 2), MlaForm::kAbsorbed);
   EXPECT_EQ(cheaper_mla_form(v3, 1, 32768), MlaForm::kAbsorbed);
   EXPECT_EQ(cheaper_mla_form(v3, 100, 32768), MlaForm::kAbsorbed);
-  // Long contexts: 1088 - 320 = 768 a pair against 131072 a key; equal near 131072 / 768 = 171 tokens.
+  // Long contexts: 1088 - 320 = 768 a pair against 131072 a key; equal near 131072 / 768 = 171
+  // tokens.
   EXPECT_EQ(cheaper_mla_form(v3, 160, 160000), MlaForm::kAbsorbed);
   EXPECT_EQ(cheaper_mla_form(v3, 180, 160000), MlaForm::kExpanded);
 }

@@ -1,4 +1,5 @@
-// What must hold for every model whatever its numbers: chunking, batching, forms, threads, truncation.
+// What must hold for every model whatever its numbers: chunking, batching, forms, threads,
+// truncation.
 #include <cstring>
 
 #include "base/parallel.h"
@@ -9,9 +10,9 @@
 namespace fathom::model {
 namespace {
 
+using ops::CacheDType;
 using testing::expect_bitwise_equal;
 using testing::for_each_isa;
-using ops::CacheDType;
 
 class PropertyTest : public ::testing::TestWithParam<std::string> {
  protected:
@@ -72,7 +73,8 @@ TEST_P(PropertyTest, ABatchIsItsSequencesAlone) {
   for_each_isa([&](Ctx& ctx) {
     for (const RunOptions& options : {kExact, RunOptions{}}) {
       const auto tokens = ids();
-      // Three sequences of different lengths at different positions; only the second wants all logits.
+      // Three sequences of different lengths at different positions; only the second wants all
+      // logits.
       const std::vector<std::span<const i32>> parts = {std::span(tokens).subspan(3, 5),
                                                        std::span(tokens).first(4),
                                                        std::span(tokens).subspan(1, 1)};
@@ -159,7 +161,8 @@ TEST_P(PropertyTest, TruncateThenContinueIsFresh) {
   expect_bitwise_equal(rest, want);
 }
 
-// More positions than one key tile, so that queries see full tiles, their own tile and no later one.
+// More positions than one key tile, so that queries see full tiles, their own tile and no later
+// one.
 TEST(KeyTiles, ChunksAcrossTileEdgesGiveTheSameBits) {
   const Golden golden("v3");
   const Model& model = golden.model();

@@ -23,9 +23,9 @@ struct RandomInitOptions {
 
 /// Writes a checkpoint directory (config.json, model*.safetensors) of random weights: matrices from
 /// N(0, weight_std^2), norms 1, the router's bias N(0, router_bias_std^2). MTP's embedding and head
-/// are copies of the main model's. Tensor by tensor, so that a model larger than memory can be made.
-/// The numbers depend on seed and tensor name alone, not on threads.
-/// Throws Error{kInvalidInput} if the config is invalid or the directory holds a model already.
+/// are copies of the main model's. Tensor by tensor, so that a model larger than memory can be
+/// made. The numbers depend on seed and tensor name alone, not on threads. Throws
+/// Error{kInvalidInput} if the config is invalid or the directory holds a model already.
 void write_random_checkpoint(Ctx& ctx, const ModelConfig& config,
                              const std::filesystem::path& directory,
                              const RandomInitOptions& options);

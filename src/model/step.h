@@ -8,8 +8,8 @@
 
 namespace fathom::model {
 
-/// One sequence's rows of the packed arrays [tokens, ...]: rows [row_begin, row_begin + tokens) hold
-/// its new tokens, at absolute positions [position_begin, position_begin + tokens).
+/// One sequence's rows of the packed arrays [tokens, ...]: rows [row_begin, row_begin + tokens)
+/// hold its new tokens, at absolute positions [position_begin, position_begin + tokens).
 struct BatchSequence {
   i64 row_begin = 0;
   i64 tokens = 0;

@@ -58,8 +58,7 @@ i64 chunk_rows(i64 cols) {
   return std::max(kFp8Block, kChunkElements / std::max<i64>(cols, 1) / kFp8Block * kFp8Block);
 }
 
-TensorReader::TensorReader(Ctx& ctx, const io::StoredTensor& tensor,
-                           const io::StoredTensor* scale)
+TensorReader::TensorReader(Ctx& ctx, const io::StoredTensor& tensor, const io::StoredTensor* scale)
     : ctx_(ctx), tensor_(tensor), shape_(row_shape(tensor.shape)) {
   FATHOM_CHECK((tensor.dtype == DType::kF8E4M3) == (scale != nullptr), tensor.name, " is ",
                dtype_name(tensor.dtype));

@@ -54,8 +54,8 @@ class TensorEncoder {
  public:
   TensorEncoder(Ctx& ctx, io::CheckpointWriter& writer, ops::ScaleFormat scale_format)
       : ctx_(ctx), writer_(writer), scale_format_(scale_format) {}
-  /// Appends the next rows [count, cols] of `name` as `dtype` (F32 | BF16 | F8_E4M3; the latter also
-  /// appends the scales under scale_name(name)). All calls for a tensor but the last bring a
+  /// Appends the next rows [count, cols] of `name` as `dtype` (F32 | BF16 | F8_E4M3; the latter
+  /// also appends the scales under scale_name(name)). All calls for a tensor but the last bring a
   /// multiple of 128 rows. `decoded`: if not empty, [count, cols] overwritten with what was stored.
   void append_rows(const std::string& name, DType dtype, View<const float, 2> rows,
                    View<float, 2> decoded = {});

@@ -12,8 +12,8 @@
 namespace fathom::model {
 
 /// Owns the storage; every view in it points into `checkpoint` or `owned`. Matrices stay as stored
-/// (FP8 with its scales, BF16, F32) and are not copied where they are aligned to their elements; F16
-/// becomes F32. Norms and e_score_correction_bias are f32 copies.
+/// (FP8 with its scales, BF16, F32) and are not copied where they are aligned to their elements;
+/// F16 becomes F32. Norms and e_score_correction_bias are f32 copies.
 struct Weights {
   std::string directory;
   ModelConfig config;

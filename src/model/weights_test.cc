@@ -16,10 +16,10 @@
 namespace fathom::model {
 namespace {
 
-using testing::TempDir;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
+using testing::TempDir;
 using ::testing::ThrowsMessage;
 
 struct LooseTensor {
@@ -76,7 +76,8 @@ TEST_F(WeightsTest, AllProblemsAtOnce) {
       load("v3", tensors),
       ThrowsMessage<Error>(AllOf(
           HasSubstr("3 problems"),
-          HasSubstr("tensor `model.layers.0.self_attn.o_proj.weight` is missing, expected [24, 24]"),
+          HasSubstr(
+              "tensor `model.layers.0.self_attn.o_proj.weight` is missing, expected [24, 24]"),
           HasSubstr("model.safetensors: tensor `model.layers.1.self_attn.kv_b_proj.weight` is "
                     "[28, 32], expected [56, 16] = num_attention_heads 2 x (qk_nope_head_dim 16 + "
                     "v_head_dim 12), kv_lora_rank 16 from config.json"),
@@ -96,20 +97,21 @@ TEST_F(WeightsTest, Fp8WithoutItsScales) {
   auto& bf16_scale = tensors["model.layers.1.self_attn.o_proj.weight_scale_inv"];
   bf16_scale.dtype = DType::kBF16;
   bf16_scale.bytes.resize(bf16_scale.bytes.size() / 2);
-  EXPECT_THAT(load("fp8", tensors),
-              ThrowsMessage<Error>(AllOf(
-                  HasSubstr("3 problems"),
-                  HasSubstr("`model.layers.0.self_attn.o_proj.weight_scale_inv` is missing, expected "
-                            "[2, 2], the block scales of"),
-                  HasSubstr("is [1, 2], expected [2, 1] = one scale a 128x128 block of [180, 12]"),
-                  HasSubstr("is BF16, expected F32"))));
+  EXPECT_THAT(
+      load("fp8", tensors),
+      ThrowsMessage<Error>(
+          AllOf(HasSubstr("3 problems"),
+                HasSubstr("`model.layers.0.self_attn.o_proj.weight_scale_inv` is missing, expected "
+                          "[2, 2], the block scales of"),
+                HasSubstr("is [1, 2], expected [2, 1] = one scale a 128x128 block of [180, 12]"),
+                HasSubstr("is BF16, expected F32"))));
 }
 
 TEST_F(WeightsTest, WhatRunsTogetherHasOneDtype) {
   LooseTensors tensors = tensors_of("v3");
-  for (const char* name : {"model.layers.0.mlp.up_proj.weight",
-                           "model.layers.1.mlp.experts.3.down_proj.weight",
-                           "model.layers.2.mlp.shared_experts.down_proj.weight"}) {
+  for (const char* name :
+       {"model.layers.0.mlp.up_proj.weight", "model.layers.1.mlp.experts.3.down_proj.weight",
+        "model.layers.2.mlp.shared_experts.down_proj.weight"}) {
     tensors[name] = widened(tensors[name]);
   }
   EXPECT_THAT(load("v3", tensors),
@@ -221,7 +223,8 @@ TEST_F(WeightsTest, MtpMayBeAbsentOrShareItsEmbedding) {
   };
   testing::expect_bitwise_equal(logits_of(*shared), logits_of(golden.model()));
 
-  std::erase_if(tensors, [](const auto& item) { return item.first.starts_with("model.layers.1."); });
+  std::erase_if(tensors,
+                [](const auto& item) { return item.first.starts_with("model.layers.1."); });
   const TempDir without;
   write_model(without, "mtp", tensors);
   EXPECT_FALSE(Model::load(without.path().string())->has_mtp());
@@ -238,7 +241,8 @@ TEST(Weights, Fp8StaysAsStored) {
   const Golden golden("fp8");
   const auto checkpoint = value_or_throw(io::Checkpoint::open(golden_directory("fp8")));
   i64 stored = 0;
-  for (const io::StoredTensor* t : checkpoint.tensors()) stored += static_cast<i64>(t->bytes.size());
+  for (const io::StoredTensor* t : checkpoint.tensors())
+    stored += static_cast<i64>(t->bytes.size());
   EXPECT_EQ(golden.model().weight_bytes(), stored);
   const auto weights = load_weights(golden_directory("fp8").string());
   const auto& mla = std::get<MlaWeights>(weights->layers[0].self_attn);
