@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 #include <limits>
 
 #include "base/check.h"
@@ -76,14 +77,6 @@ void Bpe::merge_long(std::string_view piece, std::vector<i32>& ids) const {
     i32 previous;  // -1 at the front
     i32 next;      // -1 at the back
   };
-  struct Candidate {
-    i32 rank;
-    i32 position;  // of the left symbol
-    i32 left, right, merged;
-  };
-  const auto is_later = [](const Candidate& a, const Candidate& b) {
-    return a.rank != b.rank ? a.rank > b.rank : a.position > b.position;
-  };
   const auto size = static_cast<i32>(piece.size());
   std::vector<Symbol> symbols(piece.size());
   const auto at = [&](i32 position) -> Symbol& { return symbols[static_cast<size_t>(position)]; };
@@ -92,30 +85,38 @@ void Bpe::merge_long(std::string_view piece, std::vector<i32>& ids) const {
              .previous = i - 1,
              .next = i + 1 < size ? i + 1 : -1};
   }
-  std::vector<Candidate> heap;  // lowest rank first, leftmost of equals
-  const auto append_candidate = [&](i32 position) {
-    if (position < 0 || at(position).next < 0) return false;
-    const i32 left = at(position).id, right = at(at(position).next).id;
-    const MergeTable::Entry* const entry = merges_.find(left, right);
-    if (entry != nullptr) heap.push_back({entry->rank, position, left, right, entry->merged});
-    return entry != nullptr;
+  // rank << 32 | position of the left symbol: the least is the lowest rank, leftmost.
+  std::vector<u64> heap;
+  const auto merge_at = [&](i32 position) -> const MergeTable::Entry* {
+    if (position < 0 || at(position).id < 0 || at(position).next < 0) return nullptr;
+    return merges_.find(at(position).id, at(at(position).next).id);
   };
-  for (i32 i = 0; i + 1 < size; ++i) append_candidate(i);
-  std::make_heap(heap.begin(), heap.end(), is_later);
+  const auto key_of = [](const MergeTable::Entry& entry, i32 position) {
+    return static_cast<u64>(entry.rank) << 32 | static_cast<u32>(position);
+  };
+  for (i32 i = 0; i + 1 < size; ++i) {
+    if (const MergeTable::Entry* entry = merge_at(i)) heap.push_back(key_of(*entry, i));
+  }
+  std::make_heap(heap.begin(), heap.end(), std::greater<>());
   while (!heap.empty()) {
-    std::pop_heap(heap.begin(), heap.end(), is_later);
-    const Candidate best = heap.back();
+    std::pop_heap(heap.begin(), heap.end(), std::greater<>());
+    const u64 key = heap.back();
     heap.pop_back();
-    Symbol& left = at(best.position);
-    // A candidate is stale once either of its symbols took part in another merge.
-    if (left.id != best.left || left.next < 0 || at(left.next).id != best.right) continue;
+    const auto position = static_cast<i32>(key & 0xFFFFFFFFu);
+    const MergeTable::Entry* const best = merge_at(position);
+    // Stale once either symbol took part in another merge.
+    if (best == nullptr || key_of(*best, position) != key) continue;
+    Symbol& left = at(position);
     Symbol& right = at(left.next);
-    left.id = best.merged;
+    left.id = best->merged;
     left.next = right.next;
     right.id = -1;
-    if (left.next >= 0) at(left.next).previous = best.position;
-    for (const i32 position : {left.previous, best.position}) {
-      if (append_candidate(position)) std::push_heap(heap.begin(), heap.end(), is_later);
+    if (left.next >= 0) at(left.next).previous = position;
+    for (const i32 changed : {left.previous, position}) {
+      if (const MergeTable::Entry* entry = merge_at(changed)) {
+        heap.push_back(key_of(*entry, changed));
+        std::push_heap(heap.begin(), heap.end(), std::greater<>());
+      }
     }
   }
   for (i32 i = 0; i >= 0; i = at(i).next) ids.push_back(at(i).id);
