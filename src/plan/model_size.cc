@@ -8,10 +8,20 @@ namespace {
 
 constexpr i64 kScaleBlock = 128;
 
+/// Does a decoded token read all of this tensor? Of the embedding it reads one row, unless it is
+/// the head too; of the experts the first num_experts_per_tok stand for whichever it chooses.
+bool is_read(const ModelConfig& config, const Parameter& parameter) {
+  if (parameter.part == ModelPart::kMtp) return false;
+  if (parameter.part == ModelPart::kEmbedding) return config.tie_word_embeddings;
+  return parameter.expert < config.num_experts_per_tok;
+}
+
 /// Adds one tensor's bytes as the config stores it.
 void add_bytes(const ModelConfig& config, const Parameter& parameter, ModelSize& size) {
-  const auto add = [&size](DType dtype, i64 elements) {
+  const bool read = is_read(config, parameter);
+  const auto add = [&size, read](DType dtype, i64 elements) {
     size.bytes_by_dtype[dtype] += elements * dtype_bytes(dtype);
+    if (read) size.read_bytes_per_token += elements * dtype_bytes(dtype);
     ++size.num_tensors;
   };
   if (parameter.kind == ParameterKind::kRouterBias) {

@@ -42,6 +42,8 @@ struct ModelSize {
   std::map<DType, i64> bytes_by_dtype;
   i64 checkpoint_bytes = 0;
   i64 num_tensors = 0;  // weight_scale_inv counted
+  /// Bytes of weights that decoding one token reads: active ones without the embedding table.
+  i64 read_bytes_per_token = 0;
 
   const PartSize& part(ModelPart p) const { return parts[static_cast<size_t>(p)]; }
 };

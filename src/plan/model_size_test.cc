@@ -74,6 +74,18 @@ TEST(ModelSizeTest, DenseLlama) {
   EXPECT_EQ(model_size(tied).active_without_embedding, model_size(tied).active);
 }
 
+TEST(ModelSizeTest, BytesThatATokenReads) {
+  const ModelSize llama = model_size(preset("deepseek-r1-distill-llama-8b"));
+  EXPECT_EQ(llama.read_bytes_per_token, 2 * llama.active_without_embedding);
+  ModelConfig unquantised = preset("deepseek-v3");
+  unquantised.quantization_config.reset();
+  const ModelSize bf16 = model_size(unquantised);
+  // The router's 256 biases a MoE layer are f32: two bytes more each.
+  EXPECT_EQ(bf16.read_bytes_per_token, 2 * bf16.active_without_embedding + 2 * 58 * 256);
+  EXPECT_LT(model_size(preset("deepseek-v3")).read_bytes_per_token,
+            bf16.read_bytes_per_token * 6 / 10);
+}
+
 TEST(ModelSizeTest, BytesByDtype) {
   const ModelSize v3 = model_size(preset("deepseek-v3"));
   const i64 bf16 = v3.bytes_by_dtype.at(DType::kBF16) / 2;
