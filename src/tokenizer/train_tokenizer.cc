@@ -231,4 +231,16 @@ Result<TrainedTokenizer> train_tokenizer(const TrainOptions& options,
   return TrainedTokenizer{*std::move(tokenizer), make_config(options), std::move(report)};
 }
 
+TrainedTokenizer byte_tokenizer() {
+  TrainOptions options;
+  options.vocab_size = std::ssize(options.first_tokens) + 256 + std::ssize(options.last_tokens);
+  BpeTraining training = value_or_throw(learn_merges({}, trainer_options(options)));
+  TrainReport report;
+  report.stop = training.stop;
+  Tokenizer tokenizer = value_or_throw(
+      Tokenizer::from_spec(make_spec(options, std::move(training)), "byte tokenizer"));
+  report.requested_vocab_size = report.vocab_size = tokenizer.vocab_size();
+  return {std::move(tokenizer), make_config(options), std::move(report)};
+}
+
 }  // namespace fathom::tokenizer

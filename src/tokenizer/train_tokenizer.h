@@ -93,4 +93,7 @@ struct TrainedTokenizer {
 Result<TrainedTokenizer> train_tokenizer(const TrainOptions& options,
                                          const TrainProgress& progress = {});
 
+/// The tokenizer that training on no text would give: V3's special tokens and one token a byte.
+TrainedTokenizer byte_tokenizer();
+
 }  // namespace fathom::tokenizer

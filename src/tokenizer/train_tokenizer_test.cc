@@ -192,5 +192,15 @@ TEST(TrainTokenizer, ProgressCoversBothPhasesAndMayCancel) {
                std::runtime_error);
 }
 
+TEST(TrainTokenizer, TheByteTokenizerHasATokenForEachByteAndNoMore) {
+  const TrainedTokenizer bytes = byte_tokenizer();
+  EXPECT_EQ(bytes.tokenizer.vocab_size(), 276);
+  const std::string text = "A\u00e9\u4e2d\n";
+  const std::vector<i32> ids = bytes.tokenizer.encode(text);
+  EXPECT_EQ(ids.size(), text.size());
+  EXPECT_EQ(bytes.tokenizer.decode(ids), text);
+  EXPECT_EQ(bytes.tokenizer.token_to_id("<｜begin▁of▁sentence｜>"), 0);
+}
+
 }  // namespace
 }  // namespace fathom::tokenizer
