@@ -1,0 +1,130 @@
+#include "engine/sampler.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <set>
+
+namespace fathom::engine {
+namespace {
+
+constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+
+std::vector<bool> all(size_t count) { return std::vector<bool>(count, true); }
+
+i32 sample_once(Sampler& sampler, std::vector<float> logits) {
+  return sampler.sample({logits.data(), {static_cast<i64>(logits.size())}});
+}
+
+/// Frequencies over many independent draws (fresh sampler, another seed each).
+std::map<i32, double> frequencies(SamplingParams params, const std::vector<float>& logits,
+                                  int draws = 20000) {
+  std::map<i32, double> result;
+  for (int i = 0; i < draws; ++i) {
+    params.seed = static_cast<u64>(i);
+    Sampler sampler(params, all(logits.size()));
+    result[sample_once(sampler, logits)] += 1.0 / draws;
+  }
+  return result;
+}
+
+TEST(Sampler, TemperatureZeroTakesTheLargestAndTheLowestOfEquals) {
+  Sampler sampler({.temperature = 0.0}, all(4));
+  EXPECT_EQ(sample_once(sampler, {1.0f, 3.0f, 3.0f, 2.0f}), 1);
+}
+
+TEST(Sampler, UnusedRowsAreNeverSampled) {
+  std::vector<bool> allowed = all(3);
+  allowed[2] = false;
+  Sampler greedy({.temperature = 0.0}, allowed);
+  EXPECT_EQ(sample_once(greedy, {1.0f, 2.0f, 100.0f}), 1);
+  for (u64 seed = 0; seed < 500; ++seed) {
+    Sampler sampler({.temperature = 100.0, .seed = seed}, allowed);
+    EXPECT_NE(sample_once(sampler, {1.0f, 2.0f, 100.0f}), 2);
+  }
+}
+
+TEST(Sampler, DrawsFromTheSoftmaxAtATemperature) {
+  const std::vector<float> logits = {0.0f, 1.0f, 2.0f};
+  const auto seen = frequencies({.temperature = 2.0}, logits);
+  double total = 0;
+  for (const float l : logits) total += std::exp(l / 2.0);
+  for (i32 id = 0; id < 3; ++id) {
+    EXPECT_NEAR(seen.at(id), std::exp(logits[static_cast<size_t>(id)] / 2.0) / total, 0.015) << id;
+  }
+}
+
+TEST(Sampler, TopKTopPAndMinPKeepTheRightSets) {
+  // probabilities 0.5, 0.3, 0.15, 0.05 in scrambled order
+  const std::vector<float> logits = {std::log(0.15f), std::log(0.5f), std::log(0.05f),
+                                     std::log(0.3f)};
+  auto seen = frequencies({.top_k = 2}, logits, 4000);
+  EXPECT_EQ(seen.size(), 2u);
+  EXPECT_NEAR(seen.at(1), 0.625, 0.03);
+  seen = frequencies({.top_p = 0.79}, logits, 4000);
+  EXPECT_EQ(seen.size(), 2u);
+  seen = frequencies({.top_p = 0.81}, logits, 4000);
+  EXPECT_EQ(seen.size(), 3u);
+  seen = frequencies({.min_p = 0.25}, logits, 4000);  // threshold 0.125
+  EXPECT_EQ(seen.size(), 3u);
+  seen = frequencies({.top_p = 1e-9}, logits, 100);  // never empty
+  EXPECT_EQ(seen.size(), 1u);
+}
+
+TEST(Sampler, TopPReachesFarIntoAFlatDistribution) {
+  const std::vector<float> flat(400, 0.0f);
+  const auto seen = frequencies({.top_p = 0.5}, flat, 4000);
+  EXPECT_EQ(seen.size(), 200u);
+  EXPECT_EQ(seen.rbegin()->first, 199);  // equals: the lower ids are kept
+}
+
+TEST(Sampler, PenaltiesFollowTheirDefinitions) {
+  Sampler repetition({.temperature = 0.0, .repetition_penalty = 2.0}, all(3));
+  const std::array<i32, 2> prompt = {0, 1};
+  repetition.observe_prompt(prompt);
+  EXPECT_EQ(sample_once(repetition, {3.0f, -1.0f, 1.6f}), 2);  // 1.5, -2, 1.6
+
+  Sampler presence({.temperature = 0.0, .presence_penalty = 1.0}, all(2));
+  presence.observe_prompt(prompt);  // the prompt does not count
+  EXPECT_EQ(sample_once(presence, {2.0f, 1.5f}), 0);
+  EXPECT_EQ(sample_once(presence, {2.0f, 1.5f}), 1);  // 1.0 vs 1.5
+
+  Sampler frequency({.temperature = 0.0, .frequency_penalty = 0.4}, all(2));
+  EXPECT_EQ(sample_once(frequency, {2.0f, 1.0f}), 0);
+  EXPECT_EQ(sample_once(frequency, {2.0f, 1.0f}), 0);  // 1.6
+  EXPECT_EQ(sample_once(frequency, {2.0f, 1.0f}), 0);  // 1.2
+  EXPECT_EQ(sample_once(frequency, {2.0f, 1.0f}), 1);  // 0.8
+}
+
+TEST(Sampler, ASeedRepeatsAndStepsDiffer) {
+  const std::vector<float> flat(64, 0.0f);
+  std::vector<i32> first, second;
+  for (std::vector<i32>* out : {&first, &second}) {
+    Sampler sampler({.seed = 42}, all(64));
+    for (int i = 0; i < 32; ++i) out->push_back(sample_once(sampler, flat));
+  }
+  EXPECT_EQ(first, second);
+  EXPECT_GT(std::set<i32>(first.begin(), first.end()).size(), 1u);
+}
+
+TEST(Sampler, NanLogitsAreSkippedAndAllNanIsAnError) {
+  Sampler sampler({.temperature = 1.0}, all(3));
+  EXPECT_EQ(sample_once(sampler, {kNan, 1.0f, kNan}), 1);
+  EXPECT_THROW(sample_once(sampler, {kNan, kNan, kNan}), Error);
+}
+
+TEST(Sampler, ValidateListsEveryProblem) {
+  const auto result = validate({.temperature = -1.0, .top_p = 0.0, .min_p = 2.0});
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().message(),
+            "temperature is -1, expected >= 0; top_p is 0, expected in (0, 1]; min_p is 2, "
+            "expected in [0, 1]");
+  EXPECT_TRUE(validate({}));
+  EXPECT_FALSE(validate({.temperature = static_cast<double>(kNan)}));
+}
+
+}  // namespace
+}  // namespace fathom::engine

@@ -1,0 +1,34 @@
+#pragma once
+// Log-probabilities of given tokens.
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "engine/session.h"
+#include "model/model.h"
+
+namespace fathom::engine {
+
+struct ScoreOptions {
+  SessionOptions session;  // context_tokens: the longest history a token sees
+  /// Texts longer than the context are scored in windows that begin every `stride_tokens`; a token
+  /// is scored once, in the first window that reaches it. 0: half the context.
+  i64 stride_tokens = 0;
+};
+
+struct Score {
+  /// log p(ids[i] | ids[..i)), natural; [0] is NaN: nothing stands before it.
+  std::vector<double> log_probs;
+  double total_log_prob = 0.0;  // of tokens 1..
+  i64 windows = 0;
+};
+
+/// Receives logits [rows, vocab] f32 of consecutive tokens, from token 0 on.
+using OnLogits = std::function<void(View<const float, 2>)>;
+
+/// One pass over `ids`. With `on_logits` the ids must fit the context. Throws Error{kInvalidInput}
+/// for no ids, for an id outside the vocabulary, or a stride outside [1, context).
+Score score_tokens(const model::Model& model, std::span<const i32> ids, const ScoreOptions& options,
+                   const OnLogits& on_logits = {});
+
+}  // namespace fathom::engine

@@ -1,0 +1,28 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace fathom::engine {
+
+/// Watches a stream of text for stop texts, also across pieces; holds back only what could still
+/// become one. For every way of cutting the text into pieces the output is the same.
+class StopTextFilter {
+ public:
+  explicit StopTextFilter(std::vector<std::string> stops);
+
+  /// The part of the stream that is now certain. After a match: the text before it, and
+  /// stopped() is true; further pieces are ignored.
+  std::string push(std::string_view piece);
+  /// The end of the stream: what was held back.
+  std::string finish();
+  bool stopped() const { return stopped_; }
+
+ private:
+  std::vector<std::string> stops_;
+  std::string held_;
+  bool stopped_ = false;
+};
+
+}  // namespace fathom::engine
