@@ -1,0 +1,15 @@
+#include <array>
+
+#include "cli/command.h"
+
+namespace fathom::cli {
+
+std::span<const std::unique_ptr<Command>> commands() {
+  static const std::array<std::unique_ptr<Command>, 7> kCommands = {
+      make_generate(),  make_chat(),    make_score(), make_inspect(),
+      make_tokenizer(), make_convert(), make_init(),
+  };
+  return kCommands;
+}
+
+}  // namespace fathom::cli

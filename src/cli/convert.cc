@@ -1,0 +1,189 @@
+#include "model/convert.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <vector>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/progress.h"
+#include "io/json.h"
+#include "model/model.h"
+#include "plan/model_size.h"
+#include "tensor/buffer.h"
+
+namespace fathom::cli {
+namespace {
+
+/// Logits of a few tokens before and after.
+struct LogitCheck {
+  double max_difference = 0.0;  // relative to the largest logit
+  i64 same_top1 = 0;
+  i64 tokens = 0;
+};
+
+std::vector<float> logits_of(const std::string& directory, std::span<const i32> ids) {
+  const auto model = model::Model::load(directory);
+  Ctx ctx;
+  const auto count = static_cast<i64>(ids.size());
+  model::KvCache cache(model->config(), ops::CacheDType::kF32, count);
+  std::vector<float> logits(static_cast<size_t>(count * model->config().vocab_size));
+  const model::SequenceStep step{.token_ids = ids, .cache = &cache, .all_logits = true};
+  model->forward(ctx, {&step, 1}, {.activations = ops::Activations::kF32},
+                 {logits.data(), {count, model->config().vocab_size}});
+  return logits;
+}
+
+LogitCheck compare_logits(const std::string& from, const std::string& to,
+                          const ModelConfig& config) {
+  constexpr i64 kTokens = 16;
+  std::vector<i32> ids;
+  for (i64 i = 0; i < std::min(kTokens, config.max_position_embeddings); ++i) {
+    ids.push_back(static_cast<i32>((7919 * i + 11) % config.vocab_size));  // spread over the rows
+  }
+  const std::vector<float> before = logits_of(from, ids), after = logits_of(to, ids);
+  LogitCheck check{.tokens = static_cast<i64>(ids.size())};
+  double largest = 0.0, difference = 0.0;
+  for (size_t i = 0; i < before.size(); ++i) {
+    largest = std::max(largest, std::abs(static_cast<double>(before[i])));
+    difference = std::max(difference, std::abs(static_cast<double>(before[i]) - after[i]));
+  }
+  check.max_difference = largest > 0 ? difference / largest : difference;
+  for (i64 t = 0; t < check.tokens; ++t) {
+    const auto row = [&](const std::vector<float>& all) {
+      const auto begin = all.begin() + t * config.vocab_size;
+      return std::max_element(begin, begin + config.vocab_size) - begin;
+    };
+    check.same_top1 += row(before) == row(after) ? 1 : 0;
+  }
+  return check;
+}
+
+class Convert : public Command {
+ public:
+  CLI::App* add(CLI::App& app) override {
+    CLI::App* command = app.add_subcommand("convert", "Store a model's weights in another type");
+    command->add_option("from", from_, "Model directory")->required()->type_name("DIR");
+    command->add_option("out", to_, "Directory to make")->required()->type_name("OUT");
+    command
+        ->add_option("--to", dtype_, "Stored weights: fp8 is E4M3 with 128x128 scales as released")
+        ->required()
+        ->check(CLI::IsMember({"f32", "bf16", "fp8"}));
+    command->add_flag("--ue8m0", ue8m0_, "With fp8: scales are powers of two, as V3.1 has them");
+    command->add_option("--max-shard-gb", max_shard_gb_, "Largest file, in 10^9 bytes")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    command->add_flag("--no-check", no_check_, "Do not compare logits before and after");
+    command->add_flag("--json", json_, "Print the report, with every tensor, as JSON");
+    command->footer(
+        "Works tensor by tensor, so a model larger than memory converts. Embedding, head, norms "
+        "and\n"
+        "router keep their precision in fp8. When both models fit in memory, the logits of a few\n"
+        "tokens are compared.\n"
+        "Example: fathom convert models/v2-lite models/v2-lite-fp8 --to fp8");
+    return command;
+  }
+
+  int run() override {
+    model::ConvertOptions options;
+    options.dtype = dtype_ == "f32" ? DType::kF32 : dtype_ == "fp8" ? DType::kF8E4M3 : DType::kBF16;
+    if (ue8m0_) options.scale_format = ops::ScaleFormat::kUe8m0;
+    options.max_shard_bytes = static_cast<i64>(max_shard_gb_ * 1e9);
+    Ctx ctx;
+    model::ConvertReport report;
+    {
+      ProgressLine progress;
+      options.on_progress = [&](i64 done, i64 total) {
+        progress.update("converting", done, total);
+      };
+      report = model::convert_checkpoint(ctx, from_, to_, options);
+    }
+    const std::optional<LogitCheck> check = check_logits(report);
+    if (json_) {
+      print_json(report, check);
+    } else {
+      print_text(report, check);
+    }
+    return kExitOk;
+  }
+
+ private:
+  std::optional<LogitCheck> check_logits(const model::ConvertReport& report) const {
+    if (no_check_) return std::nullopt;
+    const i64 needed = report.bytes_before + report.bytes_after;
+    if (needed > free_memory_bytes()) {
+      log::info("logits not compared: both models need {}, free are {}", format_bytes(needed),
+                format_bytes(free_memory_bytes()));
+      return std::nullopt;
+    }
+    return compare_logits(from_, to_, value_or_throw(load_model_config(from_)));
+  }
+
+  void print_text(const model::ConvertReport& report,
+                  const std::optional<LogitCheck>& check) const {
+    double worst_rms = 0.0;
+    std::string worst;
+    for (const model::TensorConversion& t : report.tensors) {
+      if (t.rms_error <= worst_rms) continue;
+      worst_rms = t.rms_error;
+      worst = t.name;
+    }
+    fmt::print("{}: {} tensors, {} -> {} in {} file{}\n", to_, report.tensors.size(),
+               format_bytes(report.bytes_before), format_bytes(report.bytes_after),
+               report.num_shards, report.num_shards == 1 ? "" : "s");
+    if (worst.empty()) {
+      fmt::print("every tensor kept its values\n");
+    } else {
+      fmt::print("largest rms error of a tensor: {:.3e} of its norm ({})\n", worst_rms, worst);
+    }
+    if (check) {
+      fmt::print(
+          "logits of {} tokens: largest difference {:.3e} of the largest logit, same first "
+          "choice for {}\n",
+          check->tokens, check->max_difference, check->same_top1);
+    }
+  }
+
+  static void print_json(const model::ConvertReport& report,
+                         const std::optional<LogitCheck>& check) {
+    io::JsonObject object;
+    object.set("bytes_before", report.bytes_before);
+    object.set("bytes_after", report.bytes_after);
+    object.set("files", report.num_shards);
+    if (check) {
+      io::JsonObject logits;
+      logits.set("tokens", check->tokens);
+      logits.set("max_difference_frac", check->max_difference);
+      logits.set("same_top1", check->same_top1);
+      object.set("logits", std::move(logits));
+    }
+    io::JsonArray tensors;
+    for (const model::TensorConversion& t : report.tensors) {
+      io::JsonObject tensor;
+      tensor.set("name", t.name);
+      tensor.set("from", dtype_name(t.from));
+      tensor.set("to", dtype_name(t.to));
+      tensor.set("max_error_frac", t.max_error);
+      tensor.set("rms_error_frac", t.rms_error);
+      tensors.emplace_back(std::move(tensor));
+    }
+    object.set("tensors", std::move(tensors));
+    fmt::print("{}\n", io::write_json(object));
+  }
+
+  std::string from_, to_, dtype_;
+  double max_shard_gb_ = 5.0;
+  bool ue8m0_ = false, no_check_ = false, json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_convert() { return std::make_unique<Convert>(); }
+
+}  // namespace fathom::cli

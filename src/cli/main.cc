@@ -1,0 +1,117 @@
+// The one binary. This is one of the four places that catch everything: exit 0, 1 for the user's
+// error (one clear message, no stack trace), 2 for ours.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <new>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/parallel.h"
+#include "base/text.h"
+#include "cli/command.h"
+
+namespace fathom::cli {
+namespace {
+
+struct LogOptions {
+  bool verbose = false;
+  bool quiet = false;
+  int threads = 0;
+};
+
+void print_error(std::string_view message) {
+  std::fprintf(stderr, "fathom: %.*s\n", static_cast<int>(message.size()), message.data());
+}
+
+/// The flags and subcommands that may stand where `app` was parsing.
+std::vector<std::string> names_of(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    names.push_back(sub->get_name());
+  }
+  return names;
+}
+
+/// The deepest subcommand that was recognised.
+const CLI::App& innermost(const CLI::App& app) {
+  const auto parsed = app.get_subcommands();
+  return parsed.empty() ? app : innermost(*parsed.front());
+}
+
+void print_parse_error(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
+  const CLI::App& scope = innermost(app);
+  print_error(error.what());
+  const std::vector<std::string> names = names_of(scope);
+  const std::vector<std::string_view> candidates(names.begin(), names.end());
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view full = argv[i];
+    const std::string_view word = full.substr(0, full.find('='));
+    const bool known = std::find(candidates.begin(), candidates.end(), word) != candidates.end();
+    if (known || std::string_view(error.what()).find(word) == std::string_view::npos) continue;
+    const std::string nearest = nearest_name(word, candidates);
+    if (!nearest.empty()) print_error("did you mean " + nearest + "?");
+  }
+  const std::string name = &scope == &app ? "" : " " + scope.get_name();
+  print_error("try: fathom" + name + " --help");
+}
+
+int run_guarded(Command& command) {
+  try {
+    return command.run();
+  } catch (const Error& error) {
+    print_error(error.message());
+    return error.code() == ErrorCode::kInternal ? kExitInternalError : kExitUserError;
+  } catch (const std::bad_alloc&) {
+    print_error("out of memory");
+    return kExitUserError;
+  } catch (const std::exception& error) {  // InternalError and anything unforeseen: our bug
+    print_error(std::string("internal error: ") + error.what());
+    return kExitInternalError;
+  }
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("fathom: train, evaluate and serve DeepSeek-V3-class language models", "fathom");
+  app.set_version_flag("--version", "fathom 0.1.0");
+  app.require_subcommand(1);
+  app.fallthrough();
+  LogOptions log_options;
+  app.add_flag("--verbose", log_options.verbose, "Log more to stderr");
+  app.add_flag("--quiet", log_options.quiet, "Log errors only");
+  app.add_option("--threads", log_options.threads, "CPU threads; default: all cores")
+      ->check(CLI::Range(1, 4096));
+  app.footer(
+      "Models are Hugging Face directories (config.json, *.safetensors, tokenizer.json).\n"
+      "Results go to stdout, messages to stderr. FATHOM_CPU_ISA=scalar|avx2|avx512 forces an "
+      "instruction set.\nExit codes: 0 success, 1 your input, 2 our bug, 130 interrupted.");
+
+  Command* chosen = nullptr;
+  for (const auto& command : commands()) {
+    CLI::App* sub = command->add(app);
+    sub->final_callback([&chosen, raw = command.get()] { chosen = raw; });
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    print_parse_error(app, error, argc, argv);
+    return kExitUserError;
+  }
+  if (log_options.verbose) log::set_level(log::Level::kDebug);
+  if (log_options.quiet) log::set_level(log::Level::kError);
+  if (log_options.threads > 0) set_num_threads(log_options.threads);
+  return run_guarded(*chosen);
+}
+
+}  // namespace
+}  // namespace fathom::cli
+
+int main(int argc, char** argv) { return fathom::cli::run(argc, argv); }

@@ -1,0 +1,34 @@
+#pragma once
+// The options of every command that runs a model, and what they open.
+#include <memory>
+#include <string>
+
+#include "engine/session.h"
+#include "model/model.h"
+
+namespace CLI {
+class App;
+}
+
+namespace fathom::cli {
+
+struct ModelOptions {
+  std::string directory;
+  std::string activations = "auto";
+  std::string cache = "auto";
+  std::string mla = "auto";
+  i64 context_tokens = 0;  // 0: what the command thinks fit, at most the model's limit
+};
+
+/// --model, --activations, --cache-dtype, --mla, --context.
+void add_model_options(CLI::App& command, ModelOptions& options);
+
+/// The numeric settings; "auto" is f32 throughout for a checkpoint stored in F32, else BF16.
+engine::SessionOptions session_options(const ModelOptions& options, const ModelConfig& config,
+                                       i64 wanted_context_tokens);
+
+std::unique_ptr<model::Model> load_model(const ModelOptions& options);
+/// The whole of `path`, or of stdin for "-".
+std::string read_text(const std::string& path);
+
+}  // namespace fathom::cli

@@ -1,0 +1,175 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstdio>
+#include <numbers>
+#include <optional>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/model_options.h"
+#include "engine/prompt.h"
+#include "engine/scorer.h"
+#include "io/json.h"
+#include "io/safetensors_writer.h"
+
+namespace fathom::cli {
+namespace {
+
+/// What is scored: ids, and for a text its codec and its size.
+struct Subject {
+  std::vector<i32> ids;
+  std::optional<engine::TextCodec> codec;  // none for --token-ids
+  i64 text_bytes = 0;                      // 0 for --token-ids
+};
+
+class ScoreCommand : public Command {
+ public:
+  CLI::App* add(CLI::App& app) override {
+    CLI::App* command = app.add_subcommand("score", "Log-probability of each token of a text");
+    add_model_options(*command, model_);
+    auto* source = command->add_option_group("subject", "What to score");
+    source->add_option("-t,--text", text_, "A text");
+    source->add_option("-f,--file", file_, "A file with it; - reads stdin");
+    source->add_option("--token-ids", token_ids_, "Token ids: 1,2,3 (no BOS is added)")
+        ->delimiter(',');
+    source->require_option(1);
+    command->add_flag("--markup", markup_,
+                      "Recognise special tokens in the text; by default it is ordinary text");
+    command
+        ->add_option("--stride", stride_,
+                     "A text longer than --context is scored in windows that begin every N "
+                     "tokens; default: half the context")
+        ->check(CLI::PositiveNumber);
+    command->add_option("--dump-logits", dump_,
+                        "Write logits [tokens, vocab] f32 to this safetensors file");
+    command->add_flag("--no-tokens", no_tokens_, "Only the totals, not a line for each token");
+    command->add_flag("--json", json_, "One JSON object");
+    command->footer(
+        "A text begins with BOS if the tokenizer adds one; the first token has no probability.\n"
+        "Bits per byte = -total log2 probability / bytes of the text.\n"
+        "Examples:\n"
+        "  fathom score --model DIR --text 'The quick brown fox'\n"
+        "  fathom score --model DIR --file book.txt --context 2048 --no-tokens --json\n"
+        "  fathom score --model DIR --token-ids 0,5,9 --dump-logits logits.safetensors");
+    return command;
+  }
+
+  int run() override {
+    const auto model = load_model(model_);
+    const Subject subject = read_subject();
+    engine::ScoreOptions options;
+    options.session =
+        session_options(model_, model->config(), static_cast<i64>(subject.ids.size()));
+    options.stride_tokens = stride_;
+    const engine::Score score = dump_.empty() ? engine::score_tokens(*model, subject.ids, options)
+                                              : score_and_dump(*model, subject.ids, options);
+    if (score.windows > 1) {
+      log::info("{} tokens in {} windows of {}", subject.ids.size(), score.windows,
+                options.session.context_tokens);
+    }
+    if (json_) {
+      print_json(subject, score);
+    } else {
+      print_text(subject, score);
+    }
+    return kExitOk;
+  }
+
+ private:
+  Subject read_subject() const {
+    Subject subject;
+    if (!token_ids_.empty()) {
+      subject.ids = token_ids_;
+      return subject;
+    }
+    const std::string text = file_.empty() ? text_ : read_text(file_);
+    subject.codec = value_or_throw(engine::load_text_codec(model_.directory));
+    subject.ids = engine::encode_prompt(
+        *subject.codec, text, markup_ ? tokenizer::TextKind::kMarkup : tokenizer::TextKind::kPlain);
+    subject.text_bytes = static_cast<i64>(text.size());
+    return subject;
+  }
+
+  engine::Score score_and_dump(const model::Model& model, const std::vector<i32>& ids,
+                               const engine::ScoreOptions& options) const {
+    const i64 vocab = model.config().vocab_size;
+    const io::TensorSpec spec{"logits", DType::kF32, {static_cast<i64>(ids.size()), vocab}};
+    io::SafetensorsWriter writer(dump_, {&spec, 1});
+    engine::Score score =
+        engine::score_tokens(model, ids, options, [&](View<const float, 2> logits) {
+          writer.append("logits", {reinterpret_cast<const u8*>(logits.data()),
+                                   static_cast<size_t>(logits.size()) * sizeof(float)});
+        });
+    writer.commit();
+    return score;
+  }
+
+  static std::string token_text(const Subject& subject, i32 id) {
+    if (!subject.codec) return {};
+    const i32 ids[] = {id};
+    return subject.codec->tokenizer.decode(ids);
+  }
+
+  /// exp of the mean negative log-probability over the scored tokens.
+  static double perplexity(const engine::Score& score) {
+    const auto scored = static_cast<double>(score.log_probs.size() - 1);
+    return std::exp(-score.total_log_prob / scored);
+  }
+  static double bits_per_byte(const Subject& subject, const engine::Score& score) {
+    return -score.total_log_prob / std::numbers::ln2 / static_cast<double>(subject.text_bytes);
+  }
+
+  void print_text(const Subject& subject, const engine::Score& score) const {
+    for (size_t i = 0; !no_tokens_ && i < subject.ids.size(); ++i) {
+      const std::string text = io::write_json(token_text(subject, subject.ids[i]));
+      const std::string log_prob = i == 0 ? "-" : fmt::format("{:.6f}", score.log_probs[i]);
+      fmt::print("{:>8} {:>12}{}\n", subject.ids[i], log_prob,
+                 subject.codec ? "  " + text : std::string());
+    }
+    fmt::print("tokens scored      {}\n", subject.ids.size() - 1);
+    fmt::print("log-probability    {:.6f}\n", score.total_log_prob);
+    if (subject.ids.size() > 1) fmt::print("perplexity         {:.4f}\n", perplexity(score));
+    if (subject.text_bytes > 0) {
+      fmt::print("bits per byte      {:.4f}\n", bits_per_byte(subject, score));
+    }
+  }
+
+  void print_json(const Subject& subject, const engine::Score& score) const {
+    io::JsonObject object;
+    if (!no_tokens_) {
+      io::JsonArray tokens;
+      for (size_t i = 0; i < subject.ids.size(); ++i) {
+        io::JsonObject token;
+        token.set("id", subject.ids[i]);
+        if (subject.codec) token.set("text", token_text(subject, subject.ids[i]));
+        token.set("log_prob", i == 0 ? io::JsonValue() : io::JsonValue(score.log_probs[i]));
+        tokens.emplace_back(std::move(token));
+      }
+      object.set("tokens", std::move(tokens));
+    }
+    object.set("tokens_scored", static_cast<i64>(subject.ids.size()) - 1);
+    object.set("total_log_prob", score.total_log_prob);
+    if (subject.ids.size() > 1) object.set("perplexity", perplexity(score));
+    if (subject.text_bytes > 0) {
+      object.set("bytes", subject.text_bytes);
+      object.set("bits_per_byte", bits_per_byte(subject, score));
+    }
+    object.set("windows", score.windows);
+    fmt::print("{}\n", io::write_json(object));
+  }
+
+  ModelOptions model_;
+  std::string text_, file_, dump_;
+  std::vector<i32> token_ids_;
+  i64 stride_ = 0;
+  bool markup_ = false, no_tokens_ = false, json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_score() { return std::make_unique<ScoreCommand>(); }
+
+}  // namespace fathom::cli
