@@ -16,11 +16,13 @@
 namespace fathom::io {
 namespace {
 
-void flush_directory(const std::filesystem::path& directory) {
+/// 0, or the reason why the directory's entries could not be made durable.
+int flush_directory(const std::filesystem::path& directory) {
   const int fd = ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return;  // the rename is done; some file systems let nobody open a directory
-  ::fsync(fd);
+  if (fd < 0) return errno;
+  const int code = ::fsync(fd) == 0 ? 0 : errno;
   ::close(fd);
+  return code == EINVAL ? 0 : code;  // a file system that does not flush directories
 }
 
 }  // namespace
@@ -95,7 +97,8 @@ void AtomicFile::commit() {
   seal();
   if (std::rename(temporary_.c_str(), path_.c_str()) != 0) refuse("rename to its name", errno);
   temporary_.clear();
-  flush_directory(path_.parent_path());
+  const int code = flush_directory(path_.parent_path());
+  if (code != 0) refuse("flush the directory after the rename", code);
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view text) {

@@ -124,4 +124,12 @@ const StoredTensor* Checkpoint::find(std::string_view name) const {
   return at != tensors_.end() && (*at)->name == name ? *at : nullptr;
 }
 
+std::map<DType, i64> Checkpoint::bytes_by_dtype() const {
+  std::map<DType, i64> bytes;
+  for (const StoredTensor* tensor : tensors_) {
+    bytes[tensor->dtype] += static_cast<i64>(tensor->bytes.size());
+  }
+  return bytes;
+}
+
 }  // namespace fathom::io

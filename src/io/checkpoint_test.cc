@@ -56,6 +56,12 @@ void expect_checkpoint(const std::filesystem::path& directory) {
   ASSERT_TRUE(checkpoint) << checkpoint.error().message();
   EXPECT_EQ(checkpoint->tensors().size(), kSpecs.size());
   EXPECT_EQ(checkpoint->metadata().at("format"), "pt");
+  const std::map<DType, i64> bytes = {{DType::kBF16, 30},
+                                      {DType::kBool, 3},
+                                      {DType::kF32, 16},
+                                      {DType::kF16, 0},
+                                      {DType::kF8E4M3, 40}};
+  EXPECT_EQ(checkpoint->bytes_by_dtype(), bytes);
   u8 seed = 0;
   for (const TensorSpec& spec : kSpecs) {
     const StoredTensor* tensor = checkpoint->find(spec.name);

@@ -67,7 +67,9 @@ class Writer {
     text_ += end;
   }
   void new_line() {
-    if (indent_ > 0) text_.append(1, '\n').append(static_cast<size_t>(indent_ * depth_), ' ');
+    if (indent_ == 0) return;
+    text_ += '\n';
+    text_.append(static_cast<size_t>(indent_) * static_cast<size_t>(depth_), ' ');
   }
 
   const int indent_;

@@ -101,6 +101,8 @@ class Checkpoint {
   /// Sorted by name.
   std::span<const StoredTensor* const> tensors() const noexcept { return tensors_; }
   const StoredTensor* find(std::string_view name) const;
+  /// Bytes of the visible tensors by element type.
+  std::map<DType, i64> bytes_by_dtype() const;
   std::span<const SafetensorsFile> files() const noexcept { return files_; }
   /// The single file's __metadata__, or the first shard's.
   const Metadata& metadata() const { return files_.front().metadata(); }

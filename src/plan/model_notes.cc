@@ -1,0 +1,98 @@
+#include "plan/model_notes.h"
+
+#include <fmt/format.h>
+
+#include "config/rope_frequencies.h"
+
+namespace fathom::plan {
+namespace {
+
+using Notes = std::vector<std::string>;
+
+void note_attention(const ModelConfig& c, Notes& notes) {
+  if (!c.is_mla()) {
+    if (c.num_key_value_heads < c.num_attention_heads) {
+      notes.push_back(
+          fmt::format("grouped-query attention: {} query heads share each of {} "
+                      "key-value heads",
+                      c.num_attention_heads / c.num_key_value_heads, c.num_key_value_heads));
+    }
+    return;
+  }
+  if (c.q_lora_rank == 0) {
+    notes.emplace_back("queries are not compressed (q_lora_rank null): one q_proj, no query norm");
+  }
+  if (c.rms_norm_eps != kLatentNormEps) {
+    notes.push_back(
+        fmt::format("rms_norm_eps is {}, but the latent norms use {} as the published "
+                    "code does",
+                    c.rms_norm_eps, kLatentNormEps));
+  }
+  if (!c.rope_interleave) notes.emplace_back("rotated channels are stored as halves, not as pairs");
+}
+
+void note_rope(const ModelConfig& c, Notes& notes) {
+  if (!c.rope_scaling) return;
+  const RopeScaling& scaling = *c.rope_scaling;
+  if (scaling.type != RopeType::kYarn) {
+    notes.push_back(fmt::format("RoPE scaling {} by {}", to_string(scaling.type), scaling.factor));
+    return;
+  }
+  notes.push_back(fmt::format("YaRN by {} from {} tokens; softmax scale {:.7f}", scaling.factor,
+                              scaling.original_max_position_embeddings, c.softmax_scale()));
+  const YarnRamp ramp = yarn_ramp(c);
+  if (ramp.high - ramp.low <= 1.0) {
+    notes.push_back(fmt::format("YaRN's ramp is a step at pair {} (beta_fast {}, beta_slow {})",
+                                ramp.low, scaling.beta_fast, scaling.beta_slow));
+  }
+  const double reach =
+      scaling.factor * static_cast<double>(scaling.original_max_position_embeddings);
+  if (reach != static_cast<double>(c.max_position_embeddings)) {
+    notes.push_back(fmt::format("max_position_embeddings {} is not YaRN's factor {} x {}",
+                                c.max_position_embeddings, scaling.factor,
+                                scaling.original_max_position_embeddings));
+  }
+}
+
+void note_experts(const ModelConfig& c, Notes& notes) {
+  if (!c.is_mla()) return;
+  if (!c.has_experts()) {
+    notes.emplace_back("latent attention without experts: every layer is dense");
+    return;
+  }
+  if (c.scoring_func == ScoringFunc::kSoftmax) {
+    notes.push_back(fmt::format("softmax routing ({}), weights not normalised, times {}",
+                                to_string(c.topk_method), c.routed_scaling_factor));
+  }
+  if (c.topk_method != TopkMethod::kGreedy && c.n_group == 1) {
+    notes.emplace_back("one expert group: the group step does nothing");
+  }
+  if (c.n_shared_experts == 0) notes.emplace_back("no shared experts");
+  if (c.moe_layer_freq != 1) {
+    notes.push_back(fmt::format("experts in every {}th layer only", c.moe_layer_freq));
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> model_notes(const ModelConfig& config) {
+  Notes notes;
+  note_attention(config, notes);
+  note_rope(config, notes);
+  note_experts(config, notes);
+  if (config.tie_word_embeddings) notes.emplace_back("the head is the embedding's matrix (tied)");
+  if (config.num_nextn_predict_layers > 0) {
+    notes.push_back(
+        fmt::format("{} MTP module for speculative decoding; the model works without "
+                    "it",
+                    config.num_nextn_predict_layers));
+  }
+  if (config.quantization_config) {
+    notes.push_back(fmt::format(
+        "FP8 weights with one scale a 128x128 block{}",
+        config.quantization_config->scale_fmt == "ue8m0" ? "; scales are powers of two" : ""));
+  }
+  return notes;
+}
+
+}  // namespace fathom::plan
