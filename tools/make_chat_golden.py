@@ -101,11 +101,15 @@ TOOL_CASES = {
     "second_round": ([user("q"), answer(None, PARIS), result("1"), answer(None, TOKYO, OSLO),
                       result("2"), result("3", "c2"), answer("Done."), user("Again"),
                       answer(None, PARIS), result("4"), answer("So.")], []),
+    "system_rounds": ([system("S"), user("q"), answer(None, PARIS), result("1"),
+                       answer(None, OSLO), result("2")], []),
+    "system_call": ([system("S"), answer(None, PARIS), result("1"), answer("b")], []),
     "thought_after_result": ([user("q"), answer(None, PARIS), result("1"),
                               answer("t</think>u"), user("r")], []),
     "odd_arguments": ([user("q"), answer(None, ARGUMENTS, ("odd", "{}")),
                        result(SPECIALS), result("", "c2"), answer("b"), user("c")], []),
     "tools": ([user("q")], [WEATHER]),
+    "tools_call": ([answer(None, PARIS), result("1")], [WEATHER]),
     "tools_system": ([system("S"), user("q"), answer(None, PARIS), result("1")], [WEATHER, ODD]),
 }
 CONTENT_AND_CALLS = {

@@ -7,30 +7,12 @@
 
 #include "base/check.h"
 #include "base/types.h"
+#include "tokenizer/utf8.h"
 
 namespace fathom::tokenizer {
 namespace {
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-
-void append_code_point(u32 code, std::string& out) {
-  const auto put = [&](u32 byte) { out.push_back(static_cast<char>(byte)); };
-  if (code < 0x80) {
-    put(code);
-  } else if (code < 0x800) {
-    put(0xC0 | code >> 6);
-    put(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    put(0xE0 | code >> 12);
-    put(0x80 | (code >> 6 & 0x3F));
-    put(0x80 | (code & 0x3F));
-  } else {
-    put(0xF0 | code >> 18);
-    put(0x80 | (code >> 12 & 0x3F));
-    put(0x80 | (code >> 6 & 0x3F));
-    put(0x80 | (code & 0x3F));
-  }
-}
 
 void append_quoted(std::string_view text, std::string& out) {
   out.push_back('"');
@@ -183,7 +165,7 @@ class Cursor {
       pos_ += 2;
       code = 0x10000 + ((code - 0xD800) << 10) + (hex4() - 0xDC00);
     }
-    append_code_point(code, out);
+    append_utf8(static_cast<char32_t>(code), out);
   }
 
   std::string_view text_;
