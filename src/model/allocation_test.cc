@@ -36,6 +36,7 @@ namespace {
 void decode(Ctx& ctx, const Model& model, const RunOptions& options, ops::CacheDType dtype,
             bool mtp) {
   std::vector<KvCache> caches;
+  caches.reserve(2);
   for (int i = 0; i < 2; ++i) caches.emplace_back(model.config(), dtype, 64, mtp ? 1 : 0);
   std::vector<i32> next = {1, 2};
   Tensor<float> logits = new_logits(model, 2), draft = new_logits(model, 1);

@@ -15,6 +15,9 @@ namespace fathom::model {
 namespace {
 
 constexpr size_t kMaxListedProblems = 100;
+/// Then the config belongs to another model (or is hostile: it may speak of 200 million tensors).
+constexpr size_t kMaxProblems = 10'000;
+struct TooManyProblems {};
 
 std::string shape_text(std::span<const i64> shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
@@ -34,7 +37,11 @@ class Checker {
 
   CheckpointCheck run() {
     result_.has_mtp = config_.num_nextn_predict_layers > 0 && any_mtp_tensor();
-    for_each_parameter(config_, [this](const Parameter& parameter) { check(parameter); });
+    try {
+      for_each_parameter(config_, [this](const Parameter& parameter) { check(parameter); });
+    } catch (const TooManyProblems&) {
+      return std::move(result_);
+    }
     for (const io::StoredTensor* tensor : checkpoint_.tensors()) {
       if (!used_.contains(tensor->name) && !tensor->name.ends_with("rotary_emb.inv_freq")) {
         result_.unused.push_back(tensor->name);
@@ -120,14 +127,17 @@ class Checker {
   }
 
   void missing(const std::string& name, std::span<const i64> shape, const std::string& what) {
-    result_.problems.push_back(fmt::format("{}: tensor `{}` is missing, expected {}{}",
-                                           checkpoint_.directory().string(), name,
-                                           shape_text(shape), what));
+    add_problem(fmt::format("{}: tensor `{}` is missing, expected {}{}",
+                            checkpoint_.directory().string(), name, shape_text(shape), what));
   }
 
   void problem(const io::StoredTensor& tensor, const std::string& text) {
-    result_.problems.push_back(
-        fmt::format("{}: tensor `{}` {}", tensor.file_name, tensor.name, text));
+    add_problem(fmt::format("{}: tensor `{}` {}", tensor.file_name, tensor.name, text));
+  }
+
+  void add_problem(std::string text) {
+    result_.problems.push_back(std::move(text));
+    if (result_.problems.size() == kMaxProblems) throw TooManyProblems();
   }
 
   const ModelConfig& config_;

@@ -17,7 +17,8 @@ struct CheckpointCheck {
   std::vector<Parameter> parameters;  // present ones, in the order of the forward pass
   bool has_mtp = false;               // the tensors of the first MTP module are there
   std::vector<std::string> unused;    // names that the model has no place for
-  std::vector<std::string> problems;  // one a line, each names file, tensor, found and expected
+  std::vector<std::string>
+      problems;  // each names file, tensor, found and expected; stops at 10,000
 };
 
 /// Lists every tensor that is missing, misshapen or of a dtype that its kind does not allow:

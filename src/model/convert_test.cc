@@ -14,11 +14,8 @@ namespace fathom::model {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::AllOf;
-using ::testing::Contains;
 using testing::expect_bitwise_equal;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using testing::TempDir;
 using ::testing::ThrowsMessage;
 

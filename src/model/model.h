@@ -15,7 +15,8 @@ namespace fathom::model {
 
 struct Weights;
 
-/// Which form of MLA runs. kAuto: expanded for many new tokens, absorbed for few.
+/// Which form of MLA runs. kAuto: the cheaper one for the tokens at hand, cheaper_mla_form() in
+/// mla.h: expanded for a prompt, absorbed for decoding and short appends.
 enum class MlaForm { kAuto, kExpanded, kAbsorbed };
 
 struct RunOptions {
@@ -40,8 +41,10 @@ class KvCache {
   i64 capacity_tokens() const;
   /// Tokens held, of the main model.
   i64 length() const;
-  /// Forgets the tokens from `length` on.
+  /// Forgets the tokens from `length` on, and the MTP row of token length - 1, which has seen the
+  /// next.
   void truncate(i64 length);
+  /// Of all main layers.
   static i64 bytes_per_token(const ModelConfig& config, ops::CacheDType dtype);
 
   struct Impl;
@@ -79,10 +82,11 @@ class Model {
   ///   hidden  [logits_rows(steps), hidden] f32  overwritten if not empty: after the final norm,
   ///   the
   ///                                             input of the MTP module
-  /// Each row is bitwise the same alone or in any batch, for any thread count, for one way of
-  /// chunking; within tolerance for other chunkings (they may take the other MLA form).
-  /// Throws Error{kInvalidInput} for a token id outside the vocabulary or a full cache, before any
-  /// cache is changed.
+  /// Each row is bitwise the same alone or in any batch and for any thread count, and for any way
+  /// of chunking as long as the MLA form is the same; kF32LogitTol between the forms. Scratch grows
+  /// with the tokens of a step, not with the context: cut long prompts into chunks. Throws
+  /// Error{kInvalidInput} for a token id outside the vocabulary or a full cache, before any cache
+  /// is changed; whatever is thrown, the caches hold the tokens that they held before.
   void forward(Ctx& ctx, std::span<const SequenceStep> steps, const RunOptions& options,
                View<float, 2> logits, View<float, 2> hidden = {}) const;
 
@@ -91,7 +95,10 @@ class Model {
   /// DeepSeek-V3 §2.2, eqs (21)-(23); weights eat [embedding ; hidden].
   ///   hidden       [tokens, hidden] f32
   ///   next_tokens  [tokens]         i32
-  ///   logits       [tokens, vocab]  f32  overwritten
+  ///   logits       [rows, vocab]    f32  overwritten; of the last rows <= tokens; empty: none,
+  ///   only
+  ///                                      the MTP rows are filled
+  /// positions_begin may lie before rows that are there already: those are forgotten.
   void mtp_forward(Ctx& ctx, View<const float, 2> hidden, std::span<const i32> next_tokens,
                    i64 positions_begin, KvCache& cache, const RunOptions& options,
                    View<float, 2> logits) const;

@@ -11,8 +11,8 @@ struct MoeWeights {
   MatRef gate;                                   // [experts, hidden]  the experts' centroids e_i
   View<const float, 1> e_score_correction_bias;  // [experts] b_i; empty without noaux_tc
   ops::FfnWeights shared_experts;                // all of them as one SwiGLU of n_shared_experts *
-                                   // moe_intermediate; empty matrices: none
-  std::vector<ops::FfnWeights> experts;  // [experts] of width moe_intermediate_size
+                                                 // moe_intermediate; empty matrices: none
+  std::vector<ops::FfnWeights> experts;          // [experts] of width moe_intermediate_size
 };
 
 /// The router's rule of a config.

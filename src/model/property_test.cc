@@ -166,8 +166,8 @@ TEST_P(PropertyTest, TruncateThenContinueIsFresh) {
 TEST(KeyTiles, ChunksAcrossTileEdgesGiveTheSameBits) {
   const Golden golden("v3");
   const Model& model = golden.model();
-  std::vector<i32> ids;
-  for (i32 i = 0; i < 600; ++i) ids.push_back((i * 37 + i / 7) % 64);
+  std::vector<i32> ids(600);
+  for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<i32>((i * 37 + i / 7) % 64);
   Ctx ctx;
   for (const MlaForm form : {MlaForm::kExpanded, MlaForm::kAbsorbed}) {
     const Tensor<float> whole = run(ctx, model, ids, with_form(form));

@@ -31,10 +31,10 @@ std::string ffn_width(const ModelConfig& c, std::string_view name) {
 
 std::string shape_reason(const ModelConfig& c, std::string_view name) {
   const auto is = [name](std::string_view ending) { return name.ends_with(ending); };
-  const std::string hidden = fmt::format("hidden_size {}", c.hidden_size);
-  const std::string q_rank = fmt::format("q_lora_rank {}", c.q_lora_rank);
-  const std::string kv_rank = fmt::format("kv_lora_rank {}", c.kv_lora_rank);
-  const std::string experts = fmt::format("n_routed_experts {}", c.n_routed_experts);
+  std::string hidden = fmt::format("hidden_size {}", c.hidden_size);
+  std::string q_rank = fmt::format("q_lora_rank {}", c.q_lora_rank);
+  std::string kv_rank = fmt::format("kv_lora_rank {}", c.kv_lora_rank);
+  std::string experts = fmt::format("n_routed_experts {}", c.n_routed_experts);
   if (is("embed_tokens.weight") || is("lm_head.weight") || is("shared_head.head.weight")) {
     return fmt::format("vocab_size {}, {}", c.vocab_size, hidden);
   }

@@ -90,6 +90,17 @@ TEST_F(WeightsTest, ManyProblemsAreCountedButNotAllListed) {
               ThrowsMessage<Error>(AllOf(HasSubstr("missing"), HasSubstr("... and "))));
 }
 
+// 4096 layers of 16384 experts: 200 million names would take minutes and all memory.
+TEST_F(WeightsTest, AConfigOfAnotherModelStopsEarly) {
+  ModelConfig config = value_or_throw(load_model_config(golden_directory("moonlight")));
+  config.num_hidden_layers = 4096;
+  config.n_routed_experts = 16384;
+  const auto checkpoint = value_or_throw(io::Checkpoint::open(golden_directory("moonlight")));
+  EXPECT_THAT([&] { require_checkpoint(config, checkpoint); },
+              ThrowsMessage<Error>(
+                  AllOf(HasSubstr("at least 10000 problems"), HasSubstr("... and 9900 more"))));
+}
+
 TEST_F(WeightsTest, Fp8WithoutItsScales) {
   LooseTensors tensors = tensors_of("fp8");
   tensors.erase("model.layers.0.self_attn.o_proj.weight_scale_inv");
