@@ -160,8 +160,9 @@ CheckpointCheck require_checkpoint(const ModelConfig& config, const io::Checkpoi
   if (!check.problems.empty()) {
     const size_t total = check.problems.size(), listed = std::min(total, kMaxListedProblems);
     std::string text =
-        fmt::format("{}: the weights do not fit config.json, {} problem{}:\n  {}",
-                    checkpoint.directory().string(), total, total == 1 ? "" : "s",
+        fmt::format("{}: the weights do not fit config.json, {}{} problem{}:\n  {}",
+                    checkpoint.directory().string(), total == kMaxProblems ? "at least " : "",
+                    total, total == 1 ? "" : "s",
                     fmt::join(check.problems.begin(),
                               check.problems.begin() + static_cast<i64>(listed), "\n  "));
     if (listed < total) text += fmt::format("\n  ... and {} more", total - listed);
