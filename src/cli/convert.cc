@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/progress.h"
+#include "cli/validators.h"
 #include "io/json.h"
 #include "model/model.h"
 #include "plan/model_size.h"
@@ -77,7 +78,7 @@ class Convert : public Command {
         ->check(CLI::IsMember({"f32", "bf16", "fp8"}));
     command->add_flag("--ue8m0", ue8m0_, "With fp8: scales are powers of two, as V3.1 has them");
     command->add_option("--max-shard-gb", max_shard_gb_, "Largest file, in 10^9 bytes")
-        ->check(CLI::PositiveNumber)
+        ->check(number_from(0.001))
         ->capture_default_str();
     command->add_flag("--no-check", no_check_, "Do not compare logits before and after");
     command->add_flag("--json", json_, "Print the report, with every tensor, as JSON");

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "base/log.h"
+#include "cli/validators.h"
 #include "config/generation_config.h"
 #include "engine/machine_limits.h"
 #include "plan/model_size.h"
@@ -15,7 +16,7 @@ namespace fathom::cli {
 void add_generate_options(CLI::App& command, GenerateOptions& options) {
   engine::SamplingParams& s = options.sampling;
   command.add_option("-n,--max-tokens", options.max_tokens, "Most tokens to generate")
-      ->check(CLI::NonNegativeNumber)
+      ->check(integer_from(0))
       ->capture_default_str();
   command.add_option("-t,--temperature", s.temperature,
                      "0 takes the most likely token; 1 is the model's own distribution");

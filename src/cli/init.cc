@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/progress.h"
+#include "cli/validators.h"
 #include "model/random_init.h"
 #include "tokenizer/train_tokenizer.h"
 
@@ -31,12 +32,12 @@ class Init : public Command {
         ->check(CLI::IsMember({"f32", "bf16", "fp8"}))
         ->capture_default_str();
     command->add_option("--std", options_.weight_std, "Deviation of every matrix")
-        ->check(CLI::NonNegativeNumber)
+        ->check(number_from(0))
         ->capture_default_str();
     command
         ->add_option("--router-bias-std", options_.router_bias_std,
                      "Deviation of e_score_correction_bias")
-        ->check(CLI::NonNegativeNumber);
+        ->check(number_from(0));
     command->add_option("--seed", options_.seed, "Seed of the weights")->capture_default_str();
     command->footer(
         "Such a model writes nonsense, but has every size and speed of a trained one.\n"

@@ -14,6 +14,7 @@
 #include "base/parallel.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/validators.h"
 
 namespace fathom::cli {
 namespace {
@@ -46,21 +47,34 @@ const CLI::App& innermost(const CLI::App& app) {
   return parsed.empty() ? app : innermost(*parsed.front());
 }
 
-void print_parse_error(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
-  const CLI::App& scope = innermost(app);
-  print_error(error.what());
+/// Words that no command and no option took, the likeliest cause of whatever else is missing.
+void print_unknown(const std::vector<std::string>& unknown, const CLI::App& scope) {
   const std::vector<std::string> names = names_of(scope);
   const std::vector<std::string_view> candidates(names.begin(), names.end());
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view full = argv[i];
-    const std::string_view word = full.substr(0, full.find('='));
-    const bool known = std::find(candidates.begin(), candidates.end(), word) != candidates.end();
-    if (known || std::string_view(error.what()).find(word) == std::string_view::npos) continue;
-    const std::string nearest = nearest_name(word, candidates);
-    if (!nearest.empty()) print_error("did you mean " + nearest + "?");
+  for (const std::string& word : unknown) {
+    const std::string name = word.substr(0, word.find('='));
+    const std::string nearest = nearest_name(name, candidates);
+    const bool option = name.starts_with('-');
+    std::string line = (option ? "unknown option " : "unknown command or argument ") + name;
+    if (!nearest.empty()) line += "; did you mean " + nearest + "?";
+    print_error(line);
+    if (option) break;  // what follows may be its value
   }
-  const std::string name = &scope == &app ? "" : " " + scope.get_name();
-  print_error("try: fathom" + name + " --help");
+}
+
+void print_parse_error(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App& scope = innermost(app);
+  const std::vector<std::string> unknown = app.remaining(/*recurse=*/true);
+  if (unknown.empty()) {
+    print_error(error.what());
+  } else {
+    print_unknown(unknown, scope);
+  }
+  std::string path;
+  for (const CLI::App* at = &scope; at != nullptr; at = at->get_parent()) {
+    path = at->get_name() + " " + path;
+  }
+  print_error("try: " + path + "--help");
 }
 
 int run_guarded(Command& command) {
@@ -87,7 +101,7 @@ int run(int argc, char** argv) {
   app.add_flag("--verbose", log_options.verbose, "Log more to stderr");
   app.add_flag("--quiet", log_options.quiet, "Log errors only");
   app.add_option("--threads", log_options.threads, "CPU threads; default: all cores")
-      ->check(CLI::Range(1, 4096));
+      ->check(integer_from(1));
   app.footer(
       "Models are Hugging Face directories (config.json, *.safetensors, tokenizer.json).\n"
       "Results go to stdout, messages to stderr. FATHOM_CPU_ISA=scalar|avx2|avx512 forces an "
@@ -102,7 +116,7 @@ int run(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-    print_parse_error(app, error, argc, argv);
+    print_parse_error(app, error);
     return kExitUserError;
   }
   if (log_options.verbose) log::set_level(log::Level::kDebug);

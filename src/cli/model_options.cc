@@ -12,6 +12,7 @@
 #include <iterator>
 
 #include "base/error.h"
+#include "cli/validators.h"
 
 namespace fathom::cli {
 
@@ -40,7 +41,7 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
   command
       .add_option("--context", options.context_tokens,
                   "Tokens the cache holds (prompt and answer together)")
-      ->check(CLI::PositiveNumber)
+      ->check(integer_from(1))
       ->type_name("TOKENS");
 }
 

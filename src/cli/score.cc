@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "cli/validators.h"
 #include "engine/prompt.h"
 #include "engine/scorer.h"
 #include "io/json.h"
@@ -42,7 +43,7 @@ class ScoreCommand : public Command {
         ->add_option("--stride", stride_,
                      "A text longer than --context is scored in windows that begin every N "
                      "tokens; default: half the context")
-        ->check(CLI::PositiveNumber);
+        ->check(integer_from(1));
     command->add_option("--dump-logits", dump_,
                         "Write logits [tokens, vocab] f32 to this safetensors file");
     command->add_flag("--no-tokens", no_tokens_, "Only the totals, not a line for each token");

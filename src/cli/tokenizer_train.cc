@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/progress.h"
+#include "cli/validators.h"
 #include "io/json.h"
 
 namespace fathom::cli {
@@ -40,18 +41,18 @@ void TokenizerTrain::add(CLI::App& parent) {
       ->required()
       ->type_name("DIR");
   command_->add_option("--vocab-size", options_.vocab_size, "Ids in all, special tokens included")
-      ->check(CLI::PositiveNumber)
+      ->check(integer_from(1))
       ->capture_default_str();
   command_->add_option("--text-field", options_.text_field, "Field of .jsonl lines")
       ->capture_default_str();
   command_
       ->add_option("--min-frequency", options_.min_frequency,
                    "Never merge a pair that occurs less often")
-      ->check(CLI::NonNegativeNumber);
+      ->check(integer_from(0));
   command_->add_option("--max-token-bytes", options_.max_token_length, "Longest token; 0: no limit")
-      ->check(CLI::NonNegativeNumber);
+      ->check(integer_from(0));
   command_->add_option("--max-memory-gib", max_memory_gib_, "Stop with an error beyond this")
-      ->check(CLI::PositiveNumber)
+      ->check(integer_from(1))
       ->capture_default_str();
   command_->add_flag("--json", json_, "Print the report as JSON");
   command_->footer(

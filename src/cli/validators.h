@@ -1,0 +1,14 @@
+#pragma once
+#include <string>
+
+namespace CLI {
+class Validator;
+}
+
+namespace fathom::cli {
+
+/// Checks of option values whose messages say what was found and what was expected.
+CLI::Validator integer_from(long least);
+CLI::Validator number_from(double least);
+
+}  // namespace fathom::cli
