@@ -1,0 +1,260 @@
+// Sessions, scoring and prompts on a small random model with real files.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <memory>
+#include <numeric>
+
+#include "engine/prompt.h"
+#include "engine/scorer.h"
+#include "engine/session.h"
+#include "model/random_init.h"
+#include "ops/elementwise.h"
+#include "testing/temp_dir.h"
+#include "tokenizer/train_tokenizer.h"
+
+namespace fathom::engine {
+namespace {
+
+using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::Lt;
+
+constexpr i64 kVocabSize = 320;  // the byte tokenizer has 276 ids: 44 rows have no token
+
+ModelConfig tiny_config() {
+  ModelConfig config = value_or_throw(
+      load_model_config(std::string(FATHOM_SOURCE_DIR) + "/configs/models/nano.json"));
+  config.vocab_size = kVocabSize;
+  config.num_hidden_layers = 2;
+  config.hidden_size = 64;
+  config.intermediate_size = 96;
+  config.moe_intermediate_size = 32;
+  config.num_nextn_predict_layers = 0;
+  config.max_position_embeddings = 128;
+  return config;
+}
+
+/// One model directory for all tests of the file: weights, tokenizer, its config.
+class EngineTest : public ::testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    directory_ = std::make_unique<testing::TempDir>();
+    Ctx ctx;
+    model::write_random_checkpoint(ctx, tiny_config(), path(),
+                                   {.dtype = DType::kF32, .weight_std = 0.2, .seed = 5});
+    tokenizer::byte_tokenizer().save(path());
+    model_ = model::Model::load(path());
+    codec_ = std::make_unique<TextCodec>(value_or_throw(load_text_codec(path())));
+  }
+  static void TearDownTestSuite() {
+    codec_.reset();
+    model_.reset();
+    directory_.reset();
+  }
+
+  static std::string path() { return (directory_->path() / "model").string(); }
+  static SessionOptions options(i64 context_tokens = 64) {
+    return {.context_tokens = context_tokens,
+            .cache_dtype = ops::CacheDType::kF32,
+            .run = {.activations = ops::Activations::kF32}};
+  }
+  static Session session(i64 context_tokens = 64) {
+    return {*model_, codec_->tokenizer, options(context_tokens)};
+  }
+  static GenerateRequest greedy(const std::string& prompt, i64 max_tokens) {
+    GenerateRequest request;
+    request.prompt_ids = encode_prompt(*codec_, prompt, tokenizer::TextKind::kPlain);
+    request.sampling.temperature = 0.0;
+    request.max_tokens = max_tokens;
+    return request;
+  }
+  /// Logits of every token by one plain forward pass.
+  static std::vector<float> logits_of(const std::vector<i32>& ids) {
+    Ctx ctx;
+    const auto count = static_cast<i64>(ids.size());
+    model::KvCache cache(model_->config(), ops::CacheDType::kF32, count);
+    std::vector<float> logits(static_cast<size_t>(count * kVocabSize));
+    const model::SequenceStep step{.token_ids = ids, .cache = &cache, .all_logits = true};
+    model_->forward(ctx, {&step, 1}, options().run, {logits.data(), {count, kVocabSize}});
+    return logits;
+  }
+
+  static std::unique_ptr<testing::TempDir> directory_;
+  static std::unique_ptr<model::Model> model_;
+  static std::unique_ptr<TextCodec> codec_;
+};
+std::unique_ptr<testing::TempDir> EngineTest::directory_;
+std::unique_ptr<model::Model> EngineTest::model_;
+std::unique_ptr<TextCodec> EngineTest::codec_;
+
+TEST_F(EngineTest, GreedyTextIsTheArgmaxOfTheLogitsAmongIdsWithATokenOnly) {
+  Session one = session();
+  const GenerateRequest request = greedy("abc", 12);
+  const GenerateResult result = one.generate(request, {});
+  ASSERT_EQ(result.token_ids.size(), 12u);
+  EXPECT_THAT(result.token_ids, Each(Lt(276)));
+  std::vector<i32> ids = request.prompt_ids;
+  for (const i32 id : result.token_ids) {
+    const std::vector<float> logits = logits_of(ids);
+    const auto last = logits.end() - kVocabSize;
+    EXPECT_EQ(id, std::max_element(last, last + 276) - last);
+    ids.push_back(id);
+  }
+  EXPECT_EQ(result.finish_reason, FinishReason::kLength);
+  EXPECT_EQ(result.decode_steps, 11) << "the last token needs no step of its own";
+}
+
+TEST_F(EngineTest, AReusedPrefixChangesNothing) {
+  Session fresh = session(), used = session();
+  used.generate(greedy("hello there", 8), {});
+  const GenerateResult again = used.generate(greedy("hello world", 8), {});
+  EXPECT_EQ(again.reused_tokens, 7) << "BOS and \"hello \"";
+  EXPECT_EQ(again.token_ids, fresh.generate(greedy("hello world", 8), {}).token_ids);
+  const GenerateResult same = used.generate(greedy("hello world", 8), {});
+  EXPECT_EQ(same.reused_tokens, 11) << "all but the last, whose logits are needed";
+  EXPECT_EQ(same.token_ids, again.token_ids);
+}
+
+TEST_F(EngineTest, PrefillChunksChangeNothing) {
+  SessionOptions chunked = options();
+  chunked.prefill_chunk_tokens = 3;
+  Session by_three(*model_, codec_->tokenizer, chunked), at_once = session();
+  const GenerateRequest request = greedy("a prompt of some length", 8);
+  EXPECT_EQ(by_three.generate(request, {}).token_ids, at_once.generate(request, {}).token_ids);
+}
+
+TEST_F(EngineTest, StreamedPiecesAreTheText) {
+  Session one = session();
+  GenerateRequest request = greedy("xyz", 40);
+  request.sampling = {.temperature = 1.5, .seed = 9};
+  std::string streamed;
+  const GenerateResult result =
+      one.generate(request, [&](std::string_view piece) { streamed += piece; });
+  EXPECT_EQ(streamed, result.text);
+  EXPECT_EQ(result.text,
+            codec_->tokenizer.decode(result.token_ids, tokenizer::SpecialTokens::kSkip));
+  Session other = session();
+  EXPECT_EQ(other.generate(request, {}).token_ids, result.token_ids) << "a seed repeats";
+}
+
+TEST_F(EngineTest, StopTokensAndStopTextsEndTheAnswerAndAreNoPartOfIt) {
+  Session one = session();
+  const std::vector<i32> ids = one.generate(greedy("abc", 12), {}).token_ids;
+  GenerateRequest request = greedy("abc", 12);
+  request.stop_token_ids = {ids[5]};
+  const auto first = std::find(ids.begin(), ids.end(), ids[5]) - ids.begin();
+  const GenerateResult by_id = one.generate(request, {});
+  EXPECT_EQ(by_id.finish_reason, FinishReason::kStop);
+  EXPECT_EQ(static_cast<i64>(by_id.token_ids.size()), first);
+
+  GenerateRequest sampled = greedy("abc", 60);
+  sampled.sampling = {.temperature = 2.0, .seed = 3};
+  const std::string text = one.generate(sampled, {}).text;
+  ASSERT_GT(text.size(), 8u);
+  const std::string stop = text.substr(4, 2);
+  sampled.stop = {stop};
+  const GenerateResult by_text = one.generate(sampled, {});
+  EXPECT_EQ(by_text.finish_reason, FinishReason::kStop);
+  EXPECT_EQ(by_text.text, text.substr(0, text.find(stop)));
+}
+
+TEST_F(EngineTest, AFullContextEndsTheAnswer) {
+  Session one = session(/*context_tokens=*/10);
+  const GenerateResult result = one.generate(greedy("abc", 100), {});  // 4 tokens with BOS
+  EXPECT_EQ(result.finish_reason, FinishReason::kLength);
+  EXPECT_EQ(result.token_ids.size(), 7u) << "six more fit the cache, their successor is free";
+}
+
+TEST_F(EngineTest, AnInterruptEndsTheAnswerAndTheSessionGoesOn) {
+  Session one = session();
+  std::atomic<bool> interrupted = false;
+  const GenerateResult cut = one.generate(
+      greedy("abc", 30), [&](std::string_view) { interrupted = true; }, &interrupted);
+  EXPECT_EQ(cut.finish_reason, FinishReason::kInterrupted);
+  EXPECT_LT(cut.token_ids.size(), 30u);
+  const GenerateResult before = one.generate(greedy("abc", 30), {}, &interrupted);
+  EXPECT_EQ(before.finish_reason, FinishReason::kInterrupted);
+  interrupted = false;
+  Session fresh = session();
+  EXPECT_EQ(one.generate(greedy("abc", 30), {}, &interrupted).token_ids,
+            fresh.generate(greedy("abc", 30), {}).token_ids);
+}
+
+std::string message_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.message();
+  }
+  return "no error";
+}
+
+TEST_F(EngineTest, WrongRequestsAreRefusedWithTheNumbers) {
+  Session one = session(/*context_tokens=*/4);
+  EXPECT_THAT(message_of([&] { one.generate({}, {}); }), HasSubstr("the prompt holds no tokens"));
+  EXPECT_THAT(message_of([&] { one.generate(greedy("too long", 1), {}); }),
+              HasSubstr("the prompt has 9 tokens, the context holds 4"));
+  EXPECT_THAT(message_of([&] { session(/*context_tokens=*/4096); }),
+              HasSubstr("4096 tokens was asked for; this model takes 1 to 128"));
+}
+
+TEST_F(EngineTest, ScoresAreLogSoftmaxOfTheLogits) {
+  const std::vector<i32> ids = {0, 70, 80, 90, 100, 70};
+  std::vector<float> dumped;
+  const Score score =
+      score_tokens(*model_, ids, {.session = options()}, [&](View<const float, 2> logits) {
+        dumped.insert(dumped.end(), logits.data(), logits.data() + logits.size());
+      });
+  const std::vector<float> logits = logits_of(ids);
+  EXPECT_EQ(dumped, logits);
+  EXPECT_TRUE(std::isnan(score.log_probs[0]));
+  double total = 0.0;
+  for (size_t i = 1; i < ids.size(); ++i) {
+    double sum = 0.0;
+    const float* row = logits.data() + (i - 1) * kVocabSize;
+    for (i64 v = 0; v < kVocabSize; ++v) sum += std::exp(static_cast<double>(row[v]));
+    const double want = static_cast<double>(row[ids[i]]) - std::log(sum);
+    EXPECT_NEAR(score.log_probs[i], want, 1e-5) << i;
+    total += want;
+  }
+  EXPECT_NEAR(score.total_log_prob, total, 1e-4);
+}
+
+TEST_F(EngineTest, WindowsScoreEachTokenOnceWithTheHistoryTheyHave) {
+  std::vector<i32> ids(23);
+  std::iota(ids.begin(), ids.end(), 40);
+  const Score windows =
+      score_tokens(*model_, ids, {.session = options(/*context_tokens=*/8), .stride_tokens = 3});
+  EXPECT_EQ(windows.windows, 6);  // 0-8, 3-11, ..., 15-23
+  for (size_t i = 1; i < ids.size(); ++i) {
+    // The first window whose last row reaches token i: begins at the multiple of 3 that holds it.
+    const size_t begin = i <= 8 ? 0 : (i - 8 + 2) / 3 * 3;
+    const std::vector<i32> history(ids.begin() + static_cast<i64>(begin),
+                                   ids.begin() + static_cast<i64>(i) + 1);
+    const Score alone = score_tokens(*model_, history, {.session = options()});
+    EXPECT_NEAR(windows.log_probs[i], alone.log_probs.back(), 1e-5) << i;
+  }
+  EXPECT_THAT(
+      message_of([&] { score_tokens(*model_, ids, {.session = options(8), .stride_tokens = 8}); }),
+      HasSubstr("stride is 8, expected 1 to 7"));
+}
+
+TEST_F(EngineTest, PromptsBeginWithOneBos) {
+  const std::vector<i32> ids = encode_prompt(*codec_, "ab", tokenizer::TextKind::kMarkup);
+  ASSERT_EQ(ids.size(), 3u);
+  EXPECT_EQ(ids[0], 0);
+  EXPECT_EQ(encode_prompt(*codec_, "<｜begin▁of▁sentence｜>ab", tokenizer::TextKind::kMarkup), ids);
+  EXPECT_GT(encode_prompt(*codec_, "<｜begin▁of▁sentence｜>", tokenizer::TextKind::kPlain).size(),
+            2u);
+}
+
+TEST_F(EngineTest, StopTokensComeFromEveryConfig) {
+  ModelConfig config = tiny_config();
+  config.eos_token_id = {7};
+  EXPECT_EQ(stop_token_ids(*codec_, config, {9, 7}), (std::vector<i32>{1, 7, 9}));
+}
+
+}  // namespace
+}  // namespace fathom::engine
