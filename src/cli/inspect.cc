@@ -4,15 +4,14 @@
 #include <array>
 #include <filesystem>
 #include <map>
-#include <optional>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/command.h"
-#include "cli/inspect_notes.h"
 #include "io/json.h"
 #include "io/safetensors.h"
 #include "model/checkpoint_check.h"
+#include "plan/model_notes.h"
 #include "plan/model_size.h"
 #include "tokenizer/tokenizer.h"
 
@@ -33,13 +32,6 @@ struct Inspection {
   std::vector<std::string> problems;  // of the files against the config
 };
 
-/// The tokenizer's number of ids, if there is one.
-std::optional<i64> tokenizer_ids(const fs::path& directory) {
-  if (!fs::exists(directory / "tokenizer.json")) return std::nullopt;
-  return value_or_throw(tokenizer::Tokenizer::load((directory / "tokenizer.json").string()))
-      .vocab_size();
-}
-
 bool holds_weights(const fs::path& directory) {
   return fs::exists(directory / "model.safetensors") ||
          fs::exists(directory / "model.safetensors.index.json");
@@ -48,10 +40,7 @@ bool holds_weights(const fs::path& directory) {
 void inspect_files(const fs::path& directory, Inspection& result) {
   const io::Checkpoint checkpoint = value_or_throw(io::Checkpoint::open(directory));
   result.has_weights = true;
-  result.bytes_by_dtype.clear();
-  for (const io::StoredTensor* tensor : checkpoint.tensors()) {
-    result.bytes_by_dtype[tensor->dtype] += static_cast<i64>(tensor->bytes.size());
-  }
+  result.bytes_by_dtype = checkpoint.bytes_by_dtype();
   result.num_tensors = static_cast<i64>(checkpoint.tensors().size());
   result.num_files = static_cast<i64>(checkpoint.files().size());
   const model::CheckpointCheck check = model::check_checkpoint(result.config, checkpoint);
@@ -66,21 +55,30 @@ void inspect_files(const fs::path& directory, Inspection& result) {
   }
 }
 
+void inspect_tokenizer(const fs::path& directory, Inspection& result) {
+  const std::string path = (directory / "tokenizer.json").string();
+  const i64 ids = value_or_throw(tokenizer::Tokenizer::load(path)).vocab_size();
+  const i64 rows = result.config.vocab_size;
+  if (ids < rows) {
+    result.notes.push_back(fmt::format(
+        "{} of {} rows of the vocabulary have no token and are never sampled", rows - ids, rows));
+  } else if (ids > rows) {
+    result.problems.push_back(fmt::format(
+        "tokenizer.json has {} ids, expected at most vocab_size {} of config.json", ids, rows));
+  }
+}
+
 Inspection inspect(const std::string& path) {
   Inspection result;
   result.config = value_or_throw(load_model_config(path));
   result.size = plan::model_size(result.config);
   result.bytes_by_dtype = result.size.bytes_by_dtype;
   result.num_tensors = result.size.num_tensors;
+  result.notes = plan::model_notes(result.config);
   const fs::path directory(path);
-  std::optional<i64> ids;
-  if (fs::is_directory(directory)) {
-    if (holds_weights(directory)) inspect_files(directory, result);
-    ids = tokenizer_ids(directory);
-  }
-  for (std::string& note : config_notes(result.config, ids)) {
-    result.notes.push_back(std::move(note));
-  }
+  if (!fs::is_directory(directory)) return result;
+  if (holds_weights(directory)) inspect_files(directory, result);
+  if (fs::exists(directory / "tokenizer.json")) inspect_tokenizer(directory, result);
   return result;
 }
 
