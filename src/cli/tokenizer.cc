@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "cli/tokenizer_jsonl.h"
 #include "cli/tokenizer_train.h"
 #include "io/json.h"
 
@@ -67,6 +68,7 @@ class TokenizerCommand : public Command {
     auto* source = encode_->add_option_group("text", "What to encode");
     source->add_option("-t,--text", text_, "The text itself");
     source->add_option("-f,--file", file_, "A file with it; - reads stdin");
+    source->add_flag("--jsonl", jsonl_, "A line {\"text\": ...} or {\"hex\": ...} each from stdin");
     source->require_option(1);
     encode_->add_flag("--plain", plain_, "Never recognise special tokens in the text");
     encode_->add_flag("--bos", bos_, "Add what the tokenizer's post-processor adds (BOS)");
@@ -82,6 +84,7 @@ class TokenizerCommand : public Command {
     auto* source = decode_->add_option_group("ids", "What to decode");
     source->add_option("ids", ids_, "Token ids: 1 2 3 or 1,2,3");
     source->add_option("-f,--file", file_, "A file with them; - reads stdin");
+    source->add_flag("--jsonl", jsonl_, "A line {\"ids\": [...]} each from stdin");
     source->require_option(1);
     decode_->add_flag("--skip-special", skip_special_, "Leave special tokens out");
     decode_->footer("Example: fathom tokenizer decode --model DIR 17 42 3");
@@ -89,6 +92,10 @@ class TokenizerCommand : public Command {
 
   int run_encode() const {
     const tokenizer::Tokenizer tokenizer = open_tokenizer(path_);
+    if (jsonl_) {
+      encode_json_lines(tokenizer, encode_options());
+      return kExitOk;
+    }
     const std::string text = file_.empty() ? text_ : read_text(file_);
     if (!lines_) {
       print_ids(tokenizer, text);
@@ -102,10 +109,13 @@ class TokenizerCommand : public Command {
     return kExitOk;
   }
 
+  tokenizer::EncodeOptions encode_options() const {
+    return {.text = plain_ ? tokenizer::TextKind::kPlain : tokenizer::TextKind::kMarkup,
+            .add_special_tokens = bos_};
+  }
+
   void print_ids(const tokenizer::Tokenizer& tokenizer, std::string_view text) const {
-    const std::vector<i32> ids = tokenizer.encode(
-        text, {.text = plain_ ? tokenizer::TextKind::kPlain : tokenizer::TextKind::kMarkup,
-               .add_special_tokens = bos_});
+    const std::vector<i32> ids = tokenizer.encode(text, encode_options());
     if (!json_) {
       fmt::print("{}\n", fmt::join(ids, " "));
       return;
@@ -120,6 +130,12 @@ class TokenizerCommand : public Command {
 
   int run_decode() const {
     const tokenizer::Tokenizer tokenizer = open_tokenizer(path_);
+    const auto special =
+        skip_special_ ? tokenizer::SpecialTokens::kSkip : tokenizer::SpecialTokens::kKeep;
+    if (jsonl_) {
+      decode_json_lines(tokenizer, special);
+      return kExitOk;
+    }
     const std::vector<i32> ids =
         parse_ids(file_.empty() ? fmt::format("{}", fmt::join(ids_, " ")) : read_text(file_));
     for (const i32 id : ids) {
@@ -128,8 +144,7 @@ class TokenizerCommand : public Command {
                     fmt::format("token id {}: expected 0 to {}", id, tokenizer.vocab_size() - 1));
       }
     }
-    const std::string text = tokenizer.decode(
-        ids, skip_special_ ? tokenizer::SpecialTokens::kSkip : tokenizer::SpecialTokens::kKeep);
+    const std::string text = tokenizer.decode(ids, special);
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fputc('\n', stdout);
     return kExitOk;
@@ -140,7 +155,8 @@ class TokenizerCommand : public Command {
   TokenizerTrain train_;
   std::string path_, text_, file_;
   std::vector<std::string> ids_;
-  bool plain_ = false, bos_ = false, lines_ = false, json_ = false, skip_special_ = false;
+  bool plain_ = false, bos_ = false, lines_ = false, json_ = false, jsonl_ = false,
+       skip_special_ = false;
 };
 
 }  // namespace
