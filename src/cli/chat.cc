@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>
+#include <iterator>
 #include <string>
 
 #include "base/error.h"
@@ -22,6 +23,8 @@ namespace {
 using tokenizer::ChatRequest;
 using tokenizer::ChatTemplate;
 using tokenizer::Message;
+
+constexpr i64 kConversationTokens = 8192;  // context of a conversation unless --context says
 
 constexpr const char* kHelp =
     "/clear  forget the conversation      /system TEXT  set the system message and start anew\n"
@@ -89,10 +92,12 @@ class Chat : public Command {
     engine::GenerateRequest generation = make_request(options_, *command_, *model, codec);
     add_end_of_turn(codec.tokenizer, generation);
     const bool once = !message_.empty() || !messages_file_.empty();
-    const i64 wanted = once ? prompt_tokens(codec.tokenizer) + options_.max_tokens : 8192;
+    if (once) generation.prompt_ids = encode(codec.tokenizer);
+    const i64 wanted =
+        once ? std::ssize(generation.prompt_ids) + options_.max_tokens : kConversationTokens;
     engine::Session session(*model, codec.tokenizer,
                             session_options(model_, model->config(), wanted));
-    if (once) return answer_once(session, codec, generation, *model);
+    if (once) return answer_once(session, generation, *model);
     return converse(session, codec, generation, *model);
   }
 
@@ -129,18 +134,13 @@ class Chat : public Command {
     return tokenizer::encode_chat(tokenizer, segments);
   }
 
-  i64 prompt_tokens(const tokenizer::Tokenizer& tokenizer) const {
-    return static_cast<i64>(encode(tokenizer).size());
-  }
-
   static void print(std::string_view text) {
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fflush(stdout);
   }
 
-  int answer_once(engine::Session& session, const engine::TextCodec& codec,
-                  engine::GenerateRequest& generation, const model::Model& model) {
-    generation.prompt_ids = encode(codec.tokenizer);
+  int answer_once(engine::Session& session, const engine::GenerateRequest& generation,
+                  const model::Model& model) {
     const InterruptGuard interrupt;
     const auto result = session.generate(
         generation, json_ ? engine::OnText() : engine::OnText(print), interrupt.flag());
