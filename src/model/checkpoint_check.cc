@@ -23,7 +23,11 @@ std::string shape_text(std::span<const i64> shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
-bool may_be_fp8(const Parameter& parameter) { return parameter.kind == ParameterKind::kMatrix; }
+/// eh_proj is written as BF16, but whether every published FP8 checkpoint has it so is not known,
+/// and reading it in FP8 costs nothing.
+bool may_be_fp8(const Parameter& parameter) {
+  return parameter.kind == ParameterKind::kMatrix || parameter.name.ends_with(".eh_proj.weight");
+}
 
 bool dtype_allowed(const Parameter& parameter, DType dtype) {
   if (dtype == DType::kF8E4M3) return may_be_fp8(parameter);

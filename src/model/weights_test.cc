@@ -142,6 +142,17 @@ TEST_F(WeightsTest, EmbeddingsAreNeverFp8) {
   EXPECT_THAT(load("llama", tensors), ThrowsMessage<Error>(HasSubstr("is F8_E4M3, expected F32")));
 }
 
+TEST_F(WeightsTest, EhProjMayBeFp8WithScales) {
+  LooseTensors tensors = tensors_of("mtp");
+  auto& eh_proj = tensors["model.layers.1.eh_proj.weight"];
+  eh_proj.dtype = DType::kF8E4M3;
+  eh_proj.bytes.resize(eh_proj.bytes.size() / 2);
+  const std::string scale = "model.layers.1.eh_proj.weight_scale_inv";
+  EXPECT_THAT(load("mtp", tensors), ThrowsMessage<Error>(HasSubstr("`" + scale + "` is missing")));
+  tensors[scale] = {DType::kF32, {1, 1}, {0, 0, 0x80, 0x3f}};
+  EXPECT_NO_THROW(load("mtp", tensors)());
+}
+
 TEST_F(WeightsTest, UnusedTensorsAreNoProblem) {
   LooseTensors tensors = tensors_of("llama");
   tensors["model.layers.0.self_attn.rotary_emb.inv_freq"] = {DType::kF32, {1}, std::vector<u8>(4)};
