@@ -103,6 +103,25 @@ bool quantises(DType dtype, Activations activations) {
          (activations == Activations::kFp8 || activations == Activations::kFp8PowerOf2);
 }
 
+void copy_rows(Ctx& ctx, View<const float, 2> x, float* out, i64 out_stride) {
+  ctx.for_rows(x.dim(0), x.dim(1) / 4, [&](i64 begin, i64 end) {
+    for (i64 t = begin; t < end; ++t) std::copy_n(x.row(t), x.dim(1), out + t * out_stride);
+  });
+}
+
+/// out = x rounded to BF16, held as bf16 or f32.
+void round_rows(Ctx& ctx, View<const float, 2> x, void* out, i64 out_stride, bool is_bf16) {
+  const kernels::RoundBf16Args args{.x = x.data(),
+                                    .x_stride = x.stride(0),
+                                    .out = out,
+                                    .out_stride = out_stride,
+                                    .out_is_bf16 = is_bf16,
+                                    .cols = x.dim(1)};
+  ctx.for_rows(x.dim(0), x.dim(1), [&](i64 begin, i64 end) {
+    ctx.isa().round_bf16_rows(args, begin, end);
+  });
+}
+
 }  // namespace
 
 kernels::WeightType weight_type(const MatRef& w, const char* op) {
@@ -131,46 +150,44 @@ PreparedInput PreparedInput::rows(i64 begin, i64 count) const {
   return part;
 }
 
+i64 prepared_stride(i64 in, bool is_bf16) {
+  // A line more than the columns: rows a power of two apart would share a few sets of the cache.
+  return round_up(in, kernels::kScaleBlock) + (is_bf16 ? 32 : 16);
+}
+
 PreparedInput prepare_input(Ctx& ctx, Workspace::Scope& scope, View<const float, 2> x, DType dtype,
                             Activations activations) {
   FATHOM_CHECK(last_axis_contiguous(x), "rows of x ", x, " must be contiguous");
   PreparedInput p{.data = x.data(), .stride = x.stride(0), .tokens = x.dim(0), .in = x.dim(1)};
-  if (dtype == DType::kF32 || activations == Activations::kF32) return p;
+  const bool as_it_is = dtype == DType::kF32 || activations == Activations::kF32;
+  if (as_it_is && p.tokens <= kReadBoundTokens) return p;
 
-  p.stride = round_up(p.in, kernels::kScaleBlock);
-  p.is_bf16 = ctx.isa().bf16_dot;
+  p.is_bf16 = !as_it_is && ctx.isa().bf16_dot;
+  p.stride = prepared_stride(p.in, p.is_bf16);
   void* out = p.is_bf16 ? static_cast<void*>(scope.alloc<u16>(p.tokens, p.stride).data())
                         : static_cast<void*>(scope.alloc<float>(p.tokens, p.stride).data());
   p.data = out;
-  if (!quantises(dtype, activations)) {
-    const kernels::RoundBf16Args args{.x = x.data(),
-                                      .x_stride = x.stride(0),
-                                      .out = out,
-                                      .out_stride = p.stride,
-                                      .out_is_bf16 = p.is_bf16,
-                                      .cols = p.in,
-                                      .padded_cols = p.stride};
+  if (as_it_is) {
+    copy_rows(ctx, x, static_cast<float*>(out), p.stride);
+  } else if (!quantises(dtype, activations)) {
+    round_rows(ctx, x, out, p.stride, p.is_bf16);
+  } else {
+    p.scale_stride = ceil_div(p.in, kernels::kScaleBlock);
+    float* scale = scope.alloc<float>(p.tokens, p.scale_stride).data();
+    p.scale = scale;
+    const kernels::QuantizeTilesArgs args{.x = x.data(),
+                                          .x_stride = x.stride(0),
+                                          .out = out,
+                                          .out_stride = p.stride,
+                                          .out_is_bf16 = p.is_bf16,
+                                          .power_of_2 = activations == Activations::kFp8PowerOf2,
+                                          .scale = scale,
+                                          .scale_stride = p.scale_stride,
+                                          .cols = p.in};
     ctx.for_rows(p.tokens, p.in, [&](i64 begin, i64 end) {
-      ctx.isa().round_bf16_rows(args, begin, end);
+      ctx.isa().quantize_tile_rows(args, begin, end);
     });
-    return p;
   }
-  p.scale_stride = p.stride / kernels::kScaleBlock;
-  float* scale = scope.alloc<float>(p.tokens, p.scale_stride).data();
-  p.scale = scale;
-  const kernels::QuantizeTilesArgs args{.x = x.data(),
-                                        .x_stride = x.stride(0),
-                                        .out = out,
-                                        .out_stride = p.stride,
-                                        .out_is_bf16 = p.is_bf16,
-                                        .power_of_2 = activations == Activations::kFp8PowerOf2,
-                                        .scale = scale,
-                                        .scale_stride = p.scale_stride,
-                                        .cols = p.in,
-                                        .padded_cols = p.stride};
-  ctx.for_rows(p.tokens, p.in, [&](i64 begin, i64 end) {
-    ctx.isa().quantize_tile_rows(args, begin, end);
-  });
   return p;
 }
 
@@ -215,16 +232,7 @@ void linear_transposed_forward(Ctx& ctx, View<const float, 2> x, const MatRef& w
   if (w.dtype != DType::kF32 && activations != Activations::kF32) {
     stride = x.dim(1);
     float* rounded = scope.alloc<float>(x.dim(0), stride).data();
-    const kernels::RoundBf16Args args{.x = x.data(),
-                                      .x_stride = x.stride(0),
-                                      .out = rounded,
-                                      .out_stride = stride,
-                                      .out_is_bf16 = false,
-                                      .cols = stride,
-                                      .padded_cols = stride};
-    ctx.for_rows(x.dim(0), stride, [&](i64 begin, i64 end) {
-      ctx.isa().round_bf16_rows(args, begin, end);
-    });
+    round_rows(ctx, x, rounded, stride, /*is_bf16=*/false);
     data = rounded;
   }
   const kernels::LinearTransposedArgs args{.x = data,

@@ -23,6 +23,9 @@ struct PreparedInput {
   PreparedInput rows(i64 begin, i64 count) const;
 };
 
+/// Elements from one row of a prepared input to the next.
+i64 prepared_stride(i64 in, bool is_bf16);
+
 /// Rounds or quantises x as `activations` says for weights of `dtype`; scratch comes from `scope`. With
 /// nothing to do the result points into x.
 PreparedInput prepare_input(Ctx& ctx, Workspace::Scope& scope, View<const float, 2> x, DType dtype,

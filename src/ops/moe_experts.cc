@@ -75,7 +75,7 @@ PreparedInput gather_rows(Ctx& ctx, Workspace::Scope& scope, const PreparedInput
   PreparedInput rows = x;
   const i64 element_bytes = x.is_bf16 ? 2 : 4;
   rows.tokens = token.dim(0);
-  rows.stride = x.in;
+  rows.stride = prepared_stride(x.in, x.is_bf16);
   u8* data = scope.alloc<u8>(rows.tokens * rows.stride * element_bytes).data();
   rows.data = data;
   float* scale = nullptr;

@@ -2,7 +2,12 @@
 
 #include <gmock/gmock.h>
 
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
 #include "kernels/ref/rmsnorm.h"
+#include "tensor/device_memory.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
 #include "testing/tensor.h"
@@ -67,6 +72,34 @@ TEST(RmsNorm, NanAndZeroRowsStayTheirOwn) {
     EXPECT_EQ(y[17], 0.0f);  // a zero row: 0 / sqrt(eps)
     EXPECT_NEAR(y[2 * 17], 1.0f, 1e-6f);
   });
+}
+
+// On a machine with a device, in a build with CUDA.
+TEST(RmsNorm, CudaMatchesReference) {
+  try {
+    Ctx probe(Device::kCuda);
+  } catch (const Error& error) {
+    ASSERT_EQ(error.code(), ErrorCode::kUnsupported);
+    GTEST_SKIP() << error.message();
+  }
+  Ctx ctx(Device::kCuda);
+  for (const i64 dim : {1, 31, 256, 257, 7168}) {
+    const i64 rows = 5;
+    const auto x = normal<float>({rows, dim}), w = normal<float>({dim}, 1.0, 1);
+    Buffer on_device(Device::kCuda, (2 * rows + 1) * dim * 4, "rmsnorm test");
+    auto* device_x = reinterpret_cast<float*>(on_device.data());
+    float *device_w = device_x + rows * dim, *device_y = device_w + dim;
+    device_memory::copy(device_x, x.data(), rows * dim * 4);
+    device_memory::copy(device_w, w.data(), dim * 4);
+    rmsnorm_forward(ctx, {device_x, {rows, dim}}, {device_w, {dim}}, kEps, {device_y, {rows, dim}});
+    Tensor<float> y({rows, dim});
+    device_memory::copy(y.data(), device_y, rows * dim * 4);
+    Tensor<double> want({rows, dim});
+    const auto exact_x = x.to<double>(), exact_w = w.to<double>();
+    ref::rmsnorm_forward<double>(exact_x.v<2>(), exact_w.v<1>(), static_cast<double>(kEps),
+                                 want.v<2>());
+    expect_close(y, want, {.rel = kRmsNormRelTol}, "dim " + std::to_string(dim));
+  }
 }
 
 TEST(RmsNorm, ShapeMismatchNamesBothShapes) {

@@ -11,6 +11,7 @@
 #include "base/checked_math.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "tensor/device_memory.h"
 
 namespace fathom {
 namespace {
@@ -45,9 +46,9 @@ i64 free_memory_bytes() {
 Buffer::Buffer(Device device, i64 size_bytes, const char* what) : device_(device) {
   FATHOM_CHECK(size_bytes >= 0, "buffer of ", size_bytes, " bytes for ", what);
   if (device != Device::kCpu) {
-    throw Error(ErrorCode::kUnsupported,
-                std::string(what) + ": this build holds no memory on device " +
-                    device_name(device));
+    data_ = device_memory::allocate(size_bytes, what);
+    size_bytes_ = size_bytes;
+    return;
   }
   if (size_bytes == 0) return;
   // Anonymous maps come zeroed and lazily; the check makes a too large model an error now
@@ -70,7 +71,9 @@ Buffer::Buffer(Device device, i64 size_bytes, const char* what) : device_(device
 }
 
 Buffer::~Buffer() {
-  if (data_ != nullptr) ::munmap(data_, static_cast<size_t>(size_bytes_));
+  if (data_ == nullptr) return;
+  if (device_ != Device::kCpu) return device_memory::release(data_);
+  ::munmap(data_, static_cast<size_t>(size_bytes_));
 }
 
 }  // namespace fathom

@@ -6,14 +6,13 @@
 namespace fathom::kernels {
 
 /// x rounded to BF16, stored as BF16 or, for tables without BF16 dot products, as f32.
-/// Columns from `cols` up to `padded_cols` of the output are zeroed.
 struct RoundBf16Args {
   const float* x;  // [rows, cols]
   int64_t x_stride;
-  void* out;  // [rows, padded_cols]
+  void* out;  // [rows, cols]
   int64_t out_stride;
   bool out_is_bf16;
-  int64_t cols, padded_cols;
+  int64_t cols;
 };
 
 /// q = round_e4m3(x / s), s = max(amax, 1e-4) / 448 over each 1x128 tile; q is an E4M3 value held in
@@ -21,13 +20,13 @@ struct RoundBf16Args {
 struct QuantizeTilesArgs {
   const float* x;  // [rows, cols]
   int64_t x_stride;
-  void* out;  // [rows, padded_cols]
+  void* out;  // [rows, cols]
   int64_t out_stride;
   bool out_is_bf16;
   bool power_of_2;  // scales rounded up to a power of two
   float* scale;     // [rows, ceil(cols/128)]
   int64_t scale_stride;
-  int64_t cols, padded_cols;
+  int64_t cols;
 };
 
 /// The same with one scale a 128x128 block, to E4M3 codes. Works on rows of blocks.

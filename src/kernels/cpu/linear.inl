@@ -20,12 +20,16 @@ struct DotF32 {
   static Vec accumulate(Vec acc, Operand w, Operand x) { return fma(w, x, acc); }
 };
 
-/// Rows of weights worked on together. With many tokens they are decoded once into scratch.
+/// Rows of weights worked on together.
 constexpr int64_t kGroupRows = kLinearRowGrain;
-/// More tokens than this make decoding into scratch pay.
+/// Up to this many tokens the weights are multiplied as they come from memory, each read once. For more
+/// a group of rows is first decoded into scratch, aligned and in the form that Dot multiplies.
 constexpr int64_t kDirectTokens = 4;
-/// Bytes of x that one pass over the weights keeps in the second-level cache.
-constexpr int64_t kTokenBlockBytes = 512 * 1024;
+/// Bytes of x that one pass over the weights keeps in the second-level cache, and bytes of a decoded row
+/// that are multiplied before the next tile takes the same columns, so that tiles of weights and of x
+/// stay in the first-level cache. Both are multiples of kScaleBlock elements.
+constexpr int64_t kTokenBlockBytes = 1024 * 1024;
+constexpr int64_t kColumnChunkBytes = 4096;
 
 template <class Dot, typename Stored>
 struct TileArgs {
@@ -39,6 +43,8 @@ struct TileArgs {
   float* y;
   int64_t y_stride;
   int64_t in;
+  int64_t begin, end;  // columns of this chunk
+  Vec* sums;           // accumulators between chunks, a tile after the other; unused with one chunk
 };
 
 template <class Dot, typename Stored>
@@ -49,22 +55,41 @@ inline typename Dot::Operand load_step(const Stored* p, int64_t n) {
   return Dot::load(buffer);
 }
 
-/// acc[r, t] += sum over [begin, end) of w[r, i] x[t, i]; the last step may be partial.
-template <class Dot, typename Stored, int R, int T>
+/// Few tokens: memory is the limit, and the hardware's prefetcher stops at the end of a short row. The
+/// same columns of the next tile's rows are where reading goes on.
+template <class Dot, typename Stored>
+inline void prefetch_step(const Stored* p) {
+  constexpr int64_t kBytes = Dot::kStep * static_cast<int64_t>(sizeof(Stored));
+  for (int64_t b = 0; b < kBytes; b += 64) __builtin_prefetch(reinterpret_cast<const char*>(p) + b);
+}
+
+// The pragmas make GCC unroll before it decides what lives in registers; without them the accumulators
+// go through the stack at both ends of a tile.
+
+/// acc[r][t] += sum over [begin, end) of w[r, i] x[t, i]; the last step may be partial.
+template <class Dot, typename Stored, bool kDirect, int R, int T>
 [[gnu::always_inline]] inline void dot_span(const TileArgs<Dot, Stored>& a, int64_t begin,
                                             int64_t end, Vec (&acc)[R][T]) {
   int64_t i = begin;
   for (; i + Dot::kStep <= end; i += Dot::kStep) {
     typename Dot::Operand w[R];
-    for (int r = 0; r < R; ++r) w[r] = Dot::load(a.w + r * a.w_stride + i);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      w[r] = Dot::load(a.w + r * a.w_stride + i);
+      if constexpr (kDirect) prefetch_step<Dot>(a.w + (r + R) * a.w_stride + i);
+    }
+#pragma GCC unroll 8
     for (int t = 0; t < T; ++t) {
       const typename Dot::Operand x = Dot::load(a.x + t * a.x_stride + i);
+#pragma GCC unroll 8
       for (int r = 0; r < R; ++r) acc[r][t] = Dot::accumulate(acc[r][t], w[r], x);
     }
   }
   if (i == end) return;
+#pragma GCC unroll 8
   for (int t = 0; t < T; ++t) {
     const typename Dot::Operand x = load_step<Dot>(a.x + t * a.x_stride + i, end - i);
+#pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       acc[r][t] =
           Dot::accumulate(acc[r][t], load_step<Dot>(a.w + r * a.w_stride + i, end - i), x);
@@ -72,111 +97,175 @@ template <class Dot, typename Stored, int R, int T>
   }
 }
 
-template <class Dot, typename Stored, bool kScaled, int R, int T>
+template <int R, int T>
+[[gnu::always_inline]] inline void set_zero(Vec (&total)[R][T]) {
+#pragma GCC unroll 32
+  for (int i = 0; i < R * T; ++i) total[i / T][i % T] = Vec::zero();
+}
+
+/// One chunk of columns of R x T results.
+template <class Dot, typename Stored, bool kScaled, bool kDirect, int R, int T>
 void linear_tile(const TileArgs<Dot, Stored>& a) {
   Vec total[R][T];
-  for (int r = 0; r < R; ++r) {
-    for (int t = 0; t < T; ++t) total[r][t] = Vec::zero();
+  set_zero(total);
+  if (a.begin > 0) {
+#pragma GCC unroll 32
+    for (int i = 0; i < R * T; ++i) total[i / T][i % T] = a.sums[i];
   }
   if constexpr (!kScaled) {
-    dot_span<Dot, Stored, R, T>(a, 0, a.in, total);
+    dot_span<Dot, Stored, kDirect, R, T>(a, a.begin, a.end, total);
   } else {
-    for (int64_t i = 0, block = 0; i < a.in; i += kScaleBlock, ++block) {
+    for (int64_t i = a.begin; i < a.end; i += kScaleBlock) {
       Vec acc[R][T];
-      for (int r = 0; r < R; ++r) {
-        for (int t = 0; t < T; ++t) acc[r][t] = Vec::zero();
-      }
-      dot_span<Dot, Stored, R, T>(a, i, smaller(a.in, i + kScaleBlock), acc);
+      set_zero(acc);
+      dot_span<Dot, Stored, kDirect, R, T>(a, i, smaller(a.end, i + kScaleBlock), acc);
+      const int64_t block = i / kScaleBlock;
+#pragma GCC unroll 8
       for (int t = 0; t < T; ++t) {
         const float x_scale = a.x_scale != nullptr ? a.x_scale[t * a.x_scale_stride + block] : 1.0f;
         const Vec scale = Vec::set1(x_scale * a.w_scale[block]);
+#pragma GCC unroll 8
         for (int r = 0; r < R; ++r) total[r][t] = fma(acc[r][t], scale, total[r][t]);
       }
     }
   }
-  for (int r = 0; r < R; ++r) {
-    for (int t = 0; t < T; ++t) a.y[t * a.y_stride + r] = reduce_add(total[r][t]);
+  if (a.end < a.in) {
+#pragma GCC unroll 32
+    for (int i = 0; i < R * T; ++i) a.sums[i] = total[i / T][i % T];
+    return;
+  }
+#pragma GCC unroll 8
+  for (int t = 0; t < T; ++t) {
+    float* y = a.y + t * a.y_stride;
+    if constexpr (R == 4) {
+      reduce_add4(total[0][t], total[1][t], total[2][t], total[3][t], y);
+    } else {
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) y[r] = reduce_add(total[r][t]);
+    }
   }
 }
 
-/// `rows` rows of weights x T tokens, in tiles of at most R rows.
-template <class Dot, typename Stored, bool kScaled, int R, int T>
-void linear_row_tiles(TileArgs<Dot, Stored> a, int64_t rows) {
-  for (; rows >= R; rows -= R, a.w += R * a.w_stride, a.y += R) {
-    linear_tile<Dot, Stored, kScaled, R, T>(a);
+/// Weights that will be needed soon, fetched a few lines at a time between tiles: all at once would
+/// fill the queues that the tiles' own loads need.
+struct Ahead {
+  const char* at;
+  const char* end;
+  int64_t lines_a_tile;
+
+  void fetch() {
+    for (int64_t i = 0; i < lines_a_tile && at < end; ++i, at += 64) __builtin_prefetch(at, 0, 2);
   }
-  for (; rows > 0; --rows, a.w += a.w_stride, ++a.y) linear_tile<Dot, Stored, kScaled, 1, T>(a);
+};
+
+/// `rows` rows of weights x T tokens, in tiles of at most R rows. Returns the sums after its own.
+template <class Dot, typename Stored, bool kScaled, bool kDirect, int R, int T>
+Vec* linear_row_tiles(TileArgs<Dot, Stored> a, int64_t rows) {
+  for (; rows >= R; rows -= R, a.w += R * a.w_stride, a.y += R, a.sums += R * T) {
+    linear_tile<Dot, Stored, kScaled, kDirect, R, T>(a);
+  }
+  for (; rows > 0; --rows, a.w += a.w_stride, ++a.y, a.sums += T) {
+    linear_tile<Dot, Stored, kScaled, kDirect, 1, T>(a);
+  }
+  return a.sums;
 }
 
-/// A group of weight rows x `tokens` tokens.
-template <class Dot, typename Stored, bool kScaled>
-void linear_group(TileArgs<Dot, Stored> a, int64_t rows, int64_t tokens) {
-  constexpr int kRows = kScaled ? Vec::kScaledTileRows : Vec::kTileRows;
-  constexpr int kTokens = kScaled ? Vec::kScaledTileTokens : Vec::kTileTokens;
+/// A chunk of columns of a group of weight rows x `tokens` tokens.
+template <class Dot, typename Stored, bool kScaled, bool kDirect>
+void linear_group_chunk(TileArgs<Dot, Stored> a, int64_t rows, int64_t tokens, Ahead& ahead) {
+  constexpr bool kDecodes = kDirect && kScaled;
+  constexpr int kRows = kDecodes  ? Vec::kDirectScaledTileRows
+                        : kScaled ? Vec::kScaledTileRows
+                                  : Vec::kTileRows;
+  constexpr int kFull = kDecodes  ? Vec::kDirectScaledTileTokens
+                        : kScaled ? Vec::kScaledTileTokens
+                                  : Vec::kTileTokens;
+  constexpr int kTokens = kDirect && kFull > kDirectTokens ? kDirectTokens : kFull;
   const auto advance = [&a](int64_t count) {
     a.x += count * a.x_stride;
     a.y += count * a.y_stride;
     if (a.x_scale != nullptr) a.x_scale += count * a.x_scale_stride;
   };
   for (; tokens >= kTokens; tokens -= kTokens, advance(kTokens)) {
-    linear_row_tiles<Dot, Stored, kScaled, kRows, kTokens>(a, rows);
+    ahead.fetch();
+    a.sums = linear_row_tiles<Dot, Stored, kScaled, kDirect, kRows, kTokens>(a, rows);
   }
-  for (; tokens >= 2; tokens -= 2, advance(2)) {
-    linear_row_tiles<Dot, Stored, kScaled, kRows, 2>(a, rows);
+  if constexpr (kTokens > 2) {
+    for (; tokens >= 2; tokens -= 2, advance(2)) {
+      a.sums = linear_row_tiles<Dot, Stored, kScaled, kDirect, kRows, 2>(a, rows);
+    }
   }
-  if (tokens == 1) linear_row_tiles<Dot, Stored, kScaled, 4, 1>(a, rows);
+  if (tokens == 1) linear_row_tiles<Dot, Stored, kScaled, kDirect, 4, 1>(a, rows);
 }
 
 inline int64_t padded(int64_t in) { return (in + kScaleBlock - 1) / kScaleBlock * kScaleBlock; }
 
-/// Writes n stored weights in the form that Dot multiplies, zeros up to padded(n).
-template <class Dot, typename Stored>
-void decode_for_dot(const Stored* w, int64_t n, typename Dot::X* out) {
-  int64_t i = 0;
-  for (; i < n; i += Dot::kStep) Dot::store(load_step<Dot>(w + i, n - i), out + i);
+/// Elements from one decoded row to the next: a line more than the columns, because rows a power of two
+/// apart would fall into the same few sets of the first-level cache.
+inline int64_t decoded_stride(int64_t in, int64_t x_bytes) { return padded(in) + 64 / x_bytes; }
+
+/// Tokens worked on in one pass over the weights.
+inline int64_t token_block(int64_t in, int64_t x_bytes) {
+  const int64_t fitting = kTokenBlockBytes / (padded(in) * x_bytes);
+  return fitting < 24 ? 24 : (fitting > 240 ? 240 : fitting / 12 * 12);
 }
 
-template <class Dot, typename Stored>
-constexpr bool kNeedsDecoding = sizeof(typename Dot::X) != sizeof(Stored);
+/// Decodes a group of rows into scratch and multiplies it with a block of tokens, a chunk of columns
+/// after the other. scratch: the decoded rows, then the sums of the tokens.
+template <class Dot, typename Stored, bool kScaled>
+void linear_group(const TileArgs<Dot, Stored>& a, int64_t rows, int64_t tokens, void* scratch) {
+  using X = typename Dot::X;
+  constexpr int64_t kChunk = kColumnChunkBytes / static_cast<int64_t>(sizeof(X));
+  X* decoded = static_cast<X*>(scratch);
+  const int64_t stride = decoded_stride(a.in, sizeof(X));
+  for (int64_t r = 0; r < rows; ++r) {
+    const Stored* w = a.w + r * a.w_stride;
+    for (int64_t i = 0; i < a.in; i += Dot::kStep) {  // zeros up to the end of a step
+      Dot::store(load_step<Dot>(w + i, a.in - i), decoded + r * stride + i);
+    }
+  }
+  TileArgs<Dot, X> tile{a.x, a.x_stride, a.x_scale,  a.x_scale_stride, decoded, stride, a.w_scale,
+                        a.y, a.y_stride, a.in,       0,                0,       nullptr};
+  const char* next = reinterpret_cast<const char*>(a.w + rows * a.w_stride);
+  const int64_t bytes = rows * a.w_stride * static_cast<int64_t>(sizeof(Stored));
+  const int64_t tiles = (tokens + 3) / 4 * ((a.in + kChunk - 1) / kChunk);
+  Ahead ahead{next, next + bytes, bytes / 64 / (tiles > 0 ? tiles : 1) + 1};
+  do {
+    tile.end = smaller(a.in, tile.begin + kChunk);
+    tile.sums = reinterpret_cast<Vec*>(decoded + kGroupRows * stride);
+    linear_group_chunk<Dot, X, kScaled, false>(tile, rows, tokens, ahead);
+    tile.begin = tile.end;
+  } while (tile.begin < a.in);
+}
 
 template <class Dot, typename Stored, bool kScaled>
 void linear_rows_of(const LinearArgs& a, int64_t begin, int64_t end, void* scratch) {
   using X = typename Dot::X;
-  const int64_t fitting = kTokenBlockBytes / (padded(a.in) * static_cast<int64_t>(sizeof(X)));
-  const int64_t token_block = fitting < 16 ? 16 : fitting / 4 * 4;
-  for (int64_t t0 = 0; t0 < a.tokens; t0 += token_block) {
-    const int64_t tokens = smaller(token_block, a.tokens - t0);
+  const int64_t block = token_block(a.in, sizeof(X));
+  for (int64_t t0 = 0; t0 < a.tokens; t0 += block) {
+    const int64_t tokens = smaller(block, a.tokens - t0);
     for (int64_t row = begin, rows; row < end; row += rows) {
       rows = smaller(kGroupRows, end - row);
-      TileArgs<Dot, Stored> tile{};
-      tile.x = static_cast<const X*>(a.x) + t0 * a.x_stride;
-      tile.x_stride = a.x_stride;
-      tile.w = static_cast<const Stored*>(a.w) + row * a.in;
-      tile.w_stride = a.in;
-      tile.y = a.y + t0 * a.y_stride + row;
-      tile.y_stride = a.y_stride;
-      tile.in = a.in;
+      TileArgs<Dot, Stored> group{};
+      group.x = static_cast<const X*>(a.x) + t0 * a.x_stride;
+      group.x_stride = a.x_stride;
+      group.w = static_cast<const Stored*>(a.w) + row * a.in;
+      group.w_stride = a.in;
+      group.y = a.y + t0 * a.y_stride + row;
+      group.y_stride = a.y_stride;
+      group.in = group.end = a.in;
       if constexpr (kScaled) {  // a group stays within one row of scale blocks
-        const int64_t in_block = (a.w_row_offset + row) % kScaleBlock;
-        rows = smaller(rows, kScaleBlock - in_block);
-        tile.w_scale = a.w_scale + (a.w_row_offset + row) / kScaleBlock * a.w_scale_stride;
-        tile.x_scale = a.x_scale == nullptr ? nullptr : a.x_scale + t0 * a.x_scale_stride;
-        tile.x_scale_stride = a.x_scale_stride;
+        rows = smaller(rows, kScaleBlock - (a.w_row_offset + row) % kScaleBlock);
+        group.w_scale = a.w_scale + (a.w_row_offset + row) / kScaleBlock * a.w_scale_stride;
+        group.x_scale = a.x_scale == nullptr ? nullptr : a.x_scale + t0 * a.x_scale_stride;
+        group.x_scale_stride = a.x_scale_stride;
       }
-      if constexpr (kNeedsDecoding<Dot, Stored>) {
-        if (a.tokens > kDirectTokens) {
-          X* decoded = static_cast<X*>(scratch);
-          for (int64_t r = 0; r < rows; ++r) {
-            decode_for_dot<Dot>(tile.w + r * a.in, a.in, decoded + r * padded(a.in));
-          }
-          const TileArgs<Dot, X> panel{tile.x,       tile.x_stride, tile.x_scale, tile.x_scale_stride,
-                                       decoded,      padded(a.in),  tile.w_scale, tile.y,
-                                       tile.y_stride, tile.in};
-          linear_group<Dot, X, kScaled>(panel, rows, tokens);
-          continue;
-        }
+      if (a.tokens > kDirectTokens) {
+        linear_group<Dot, Stored, kScaled>(group, rows, tokens, scratch);
+      } else {
+        Ahead nothing{};  // the tiles prefetch for themselves
+        linear_group_chunk<Dot, Stored, kScaled, true>(group, rows, tokens, nothing);
       }
-      linear_group<Dot, Stored, kScaled>(tile, rows, tokens);
     }
   }
 }
@@ -206,10 +295,10 @@ void linear_rows(const LinearArgs& a, int64_t begin, int64_t end, void* scratch)
 }
 
 int64_t linear_scratch_bytes(const LinearArgs& a) {
-  const bool decodes = a.w_type == WeightType::kFp8E4m3 ||
-                       (a.w_type == WeightType::kBf16 && !a.x_is_bf16);
-  if (!decodes || a.tokens <= kDirectTokens) return 0;
-  return kGroupRows * padded(a.in) * (a.x_is_bf16 ? 2 : 4);
+  if (a.tokens <= kDirectTokens) return 0;
+  const int64_t x_bytes = a.x_is_bf16 ? 2 : 4;
+  const int64_t tokens = smaller(a.tokens, token_block(a.in, x_bytes));
+  return kGroupRows * (decoded_stride(a.in, x_bytes) * x_bytes + tokens * static_cast<int64_t>(sizeof(Vec)));
 }
 
 }  // namespace

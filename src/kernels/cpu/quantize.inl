@@ -76,7 +76,6 @@ void quantize_tile_row(const QuantizeTilesArgs& a, int64_t row) {
     a.scale[row * a.scale_stride + i / kScaleBlock] = scale;
     quantize_run(x + i, n, scale, out + i);
   }
-  for (int64_t i = a.cols; i < a.padded_cols; ++i) out[i] = Out{};
 }
 
 void quantize_tile_rows(const QuantizeTilesArgs& a, int64_t begin, int64_t end) {
@@ -99,7 +98,6 @@ void round_bf16_row(const RoundBf16Args& a, int64_t row) {
       store_n(Vec::load_bf16(rounded), out + i, n);
     }
   }
-  for (int64_t i = a.cols; i < a.padded_cols; ++i) out[i] = Out{};
 }
 
 void round_bf16_rows(const RoundBf16Args& a, int64_t begin, int64_t end) {

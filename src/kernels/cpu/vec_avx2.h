@@ -9,8 +9,11 @@ namespace {
 
 struct Vec {
   static constexpr int kLanes = 8;
-  // Register tiles of the matrix product: rows of weights x tokens. 16 registers.
-  static constexpr int kTileRows = 4, kTileTokens = 2, kScaledTileRows = 2, kScaledTileTokens = 2;
+  // Register tiles of the matrix product, weight rows x tokens, for 16 registers. Scaled ones hold
+  // two accumulators a result; direct ones also decode their weights.
+  static constexpr int kTileRows = 4, kTileTokens = 2;
+  static constexpr int kScaledTileRows = 2, kScaledTileTokens = 2;
+  static constexpr int kDirectScaledTileRows = 2, kDirectScaledTileTokens = 2;
   __m256 v;
 
   static Vec zero() { return {_mm256_setzero_ps()}; }
@@ -84,6 +87,19 @@ inline float reduce_add(Vec a) {
   const __m128 four = _mm_add_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));
   const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+/// Four sums to out[0..3], each as reduce_add makes it.
+inline void reduce_add4(Vec a, Vec b, Vec c, Vec d, float* out) {
+  // Halves of two vectors side by side: [a0..3 | b0..3] and so on.
+  const __m256 ab = _mm256_add_ps(_mm256_permute2f128_ps(a.v, b.v, 0x20),
+                                  _mm256_permute2f128_ps(a.v, b.v, 0x31));
+  const __m256 cd = _mm256_add_ps(_mm256_permute2f128_ps(c.v, d.v, 0x20),
+                                  _mm256_permute2f128_ps(c.v, d.v, 0x31));
+  // [a02 a13 c02 c13 | b02 b13 d02 d13], then 02 + 13.
+  const __m256 two = _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
+  const __m256 one = _mm256_add_ps(_mm256_shuffle_ps(two, two, 0x88),
+                                   _mm256_shuffle_ps(two, two, 0xdd));  // [a c . . | b d . .]
+  _mm_storeu_ps(out, _mm_unpacklo_ps(_mm256_castps256_ps128(one), _mm256_extractf128_ps(one, 1)));
 }
 inline float reduce_max(Vec a) {
   const __m128 four = _mm_max_ps(_mm256_castps256_ps128(a.v), _mm256_extractf128_ps(a.v, 1));

@@ -9,8 +9,11 @@ namespace {
 
 struct Vec {
   static constexpr int kLanes = 16;
-  // Register tiles of the matrix product: rows of weights x tokens. 32 registers.
-  static constexpr int kTileRows = 4, kTileTokens = 4, kScaledTileRows = 2, kScaledTileTokens = 4;
+  // Register tiles of the matrix product, weight rows x tokens, for 32 registers. Scaled ones hold
+  // two accumulators a result; direct ones also decode their weights.
+  static constexpr int kTileRows = 4, kTileTokens = 6;
+  static constexpr int kScaledTileRows = 4, kScaledTileTokens = 3;
+  static constexpr int kDirectScaledTileRows = 2, kDirectScaledTileTokens = 4;
   __m512 v;
 
   static Vec zero() { return {_mm512_setzero_ps()}; }
@@ -22,22 +25,22 @@ struct Vec {
   }
   static Vec load_e4m3(const uint8_t* p) {
     const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    const __m512i code = _mm512_cvtepu8_epi32(bytes);
-    const __m512i magnitude = _mm512_and_si512(code, _mm512_set1_epi32(0x7f));
-    // Normal: exponent + 120. Subnormal: (1 + m/8) 2^-6 - 2^-6, exact. 0x7f: NaN.
-    const __m512i shifted = _mm512_slli_epi32(magnitude, 20);
-    const __m512 normal =
-        _mm512_castsi512_ps(_mm512_add_epi32(shifted, _mm512_set1_epi32(120 << 23)));
-    const __m512 one_up =
-        _mm512_castsi512_ps(_mm512_add_epi32(shifted, _mm512_set1_epi32(121 << 23)));
-    const __mmask16 is_subnormal = _mm512_cmplt_epi32_mask(magnitude, _mm512_set1_epi32(8));
-    const __mmask16 is_nan = _mm512_cmpeq_epi32_mask(magnitude, _mm512_set1_epi32(0x7f));
+    const __m512i code = _mm512_cvtepi8_epi32(bytes);  // the sign fills the upper bits
+    const __m512i shifted = _mm512_slli_epi32(code, 20);
+    const __m512i all = _mm512_set1_epi32(0x7f << 20);
+    const __m512i magnitude = _mm512_and_si512(shifted, all);
+    const __m512i normal = _mm512_add_epi32(magnitude, _mm512_set1_epi32(120 << 23));
+    // Exponent 0: a multiple of 2^-9. All ones: NaN. Both by the lowest four bits.
+    const __m512 table = _mm512_setr_ps(0, 0x1p-9f, 0x2p-9f, 0x3p-9f, 0x4p-9f, 0x5p-9f, 0x6p-9f,
+                                        0x7p-9f, 0, 0, 0, 0, 0, 0, 0, __builtin_nanf(""));
+    const __mmask16 special = static_cast<__mmask16>(
+        _mm512_testn_epi32_mask(code, _mm512_set1_epi32(0x78)) |
+        _mm512_cmpeq_epi32_mask(magnitude, all));
     const __m512 value =
-        _mm512_mask_sub_ps(normal, is_subnormal, one_up, _mm512_set1_ps(0x1p-6f));
-    const __m512i bits = _mm512_mask_mov_epi32(_mm512_castps_si512(value), is_nan,
-                                               _mm512_set1_epi32(0x7fc00000));
-    const __m512i sign = _mm512_slli_epi32(_mm512_and_si512(code, _mm512_set1_epi32(0x80)), 24);
-    return {_mm512_castsi512_ps(_mm512_or_si512(bits, sign))};
+        _mm512_mask_permutexvar_ps(_mm512_castsi512_ps(normal), special, code, table);
+    const __m512i sign = _mm512_set1_epi32(static_cast<int>(0x80000000u));
+    return {_mm512_castsi512_ps(  // value | (shifted & sign)
+        _mm512_ternarylogic_epi32(_mm512_castps_si512(value), shifted, sign, 0xf8))};
   }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   void store_bf16(uint16_t* p) const {
@@ -88,6 +91,20 @@ inline float reduce_add(Vec a) {
   const __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
   const __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
   return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+/// Four sums to out[0..3], each as reduce_add makes it.
+inline void reduce_add4(Vec a, Vec b, Vec c, Vec d, float* out) {
+  // Quarters of two vectors side by side: [a01 | b01] + [a23 | b23].
+  const __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a.v, b.v, 0x44),
+                                  _mm512_shuffle_f32x4(a.v, b.v, 0xee));
+  const __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c.v, d.v, 0x44),
+                                  _mm512_shuffle_f32x4(c.v, d.v, 0xee));
+  const __m512 four = _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88),
+                                    _mm512_shuffle_f32x4(ab, cd, 0xdd));  // [a | b | c | d]
+  const __m512 two = _mm512_add_ps(four, _mm512_permute_ps(four, 0x4e));  // 0+2, 1+3, ...
+  const __m512 one = _mm512_add_ps(two, _mm512_permute_ps(two, 0xb1));
+  const __m512i first = _mm512_setr_epi32(0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+  _mm_storeu_ps(out, _mm512_castps512_ps128(_mm512_permutexvar_ps(first, one)));
 }
 inline float reduce_max(Vec a) {
   const __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(a.v), upper_half(a.v));

@@ -12,8 +12,11 @@ using I4 = int32_t __attribute__((vector_size(16)));
 
 struct Vec {
   static constexpr int kLanes = 4;
-  // Register tiles of the matrix product: rows of weights x tokens. 16 registers.
-  static constexpr int kTileRows = 4, kTileTokens = 2, kScaledTileRows = 2, kScaledTileTokens = 2;
+  // Register tiles of the matrix product, weight rows x tokens, for 16 registers. Scaled ones hold
+  // two accumulators a result; direct ones also decode their weights.
+  static constexpr int kTileRows = 4, kTileTokens = 2;
+  static constexpr int kScaledTileRows = 2, kScaledTileTokens = 2;
+  static constexpr int kDirectScaledTileRows = 2, kDirectScaledTileTokens = 2;
   F4 v;
 
   static Vec zero() { return {F4{}}; }
@@ -86,6 +89,13 @@ inline Vec e4m3_rounder(Vec a) {
   return {reinterpret_cast<F4>(((larger & exponent) | (~larger & least)) + (20 << 23))};
 }
 inline float reduce_add(Vec a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }
+/// Four sums to out[0..3], each as reduce_add makes it.
+inline void reduce_add4(Vec a, Vec b, Vec c, Vec d, float* out) {
+  out[0] = reduce_add(a);
+  out[1] = reduce_add(b);
+  out[2] = reduce_add(c);
+  out[3] = reduce_add(d);
+}
 inline float reduce_max(Vec a) {
   const float x = a.v[0] > a.v[1] ? a.v[0] : a.v[1], y = a.v[2] > a.v[3] ? a.v[2] : a.v[3];
   return x > y ? x : y;

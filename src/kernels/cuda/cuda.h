@@ -12,6 +12,8 @@ using Stream = void*;
 
 /// Throws Error{kUnsupported} unless this build has CUDA kernels and this machine a device.
 void require_device();
+/// Throws Error{kInternal} if the launch just made failed. Only builds with CUDA have it.
+void check_launch(const char* op);
 
 void rmsnorm_forward(const RmsNormForwardArgs& args, Stream stream);
 
