@@ -12,8 +12,8 @@ import re
 import sys
 
 SOURCE_SUFFIXES = {".h", ".cc", ".cu", ".cuh", ".inl"}
-# mla_test.cc, linear_test_weights.h, test_support.h
-TEST_FILE = re.compile(r"(^|_)test[_.]")
+# mla_test.cc, linear_test_weights.h, test_support.h, ops_bench.cc
+TEST_FILE = re.compile(r"(^|_)test[_.]|_bench\.")
 # testing stands beside everything: tests may include it, and it may look at what it helps to test.
 BESIDE = "testing"
 

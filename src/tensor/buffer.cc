@@ -72,8 +72,11 @@ Buffer::Buffer(Device device, i64 size_bytes, const char* what) : device_(device
 
 Buffer::~Buffer() {
   if (data_ == nullptr) return;
-  if (device_ != Device::kCpu) return device_memory::release(data_);
-  ::munmap(data_, static_cast<size_t>(size_bytes_));
+  if (device_ == Device::kCpu) {
+    ::munmap(data_, static_cast<size_t>(size_bytes_));
+  } else {
+    device_memory::release(data_);
+  }
 }
 
 }  // namespace fathom
