@@ -36,7 +36,12 @@ std::vector<std::string> names_of(const CLI::App& app) {
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
   }
   for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
-    names.push_back(sub->get_name());
+    if (!sub->get_name().empty()) {
+      names.push_back(sub->get_name());
+      continue;
+    }
+    const std::vector<std::string> grouped = names_of(*sub);  // an option group has no name
+    names.insert(names.end(), grouped.begin(), grouped.end());
   }
   return names;
 }

@@ -25,7 +25,7 @@ class FormatError(Exception):
 class Step:
     def __init__(self, line, command):
         self.line, self.command = line, command
-        self.exit, self.timeout_s, self.stdin = 0, 60, ""
+        self.exit, self.timeout_s, self.stdin = 0, 120, ""
         self.checks = []  # (line number, kind, argument)
 
 
@@ -162,8 +162,10 @@ def run_step(step, folder, env):
 
 
 def environment(fathom, folder):
-    env = {key: value for key, value in os.environ.items()
-           if key in ("OMP_NUM_THREADS", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS")}
+    # Waiting threads sleep: tests run beside each other, and spinning would take the other's cores.
+    env = {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"}
+    env.update((key, value) for key, value in os.environ.items()
+               if key in ("OMP_NUM_THREADS", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"))
     env["PATH"] = os.pathsep.join([str(folder / ".bin"), os.environ["PATH"]])
     env.update(HOME=str(folder), LC_ALL="C.UTF-8", ROOT=str(ROOT))
     (folder / ".bin").mkdir()
