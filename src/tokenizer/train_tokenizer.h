@@ -4,9 +4,10 @@
 // tokenizers' BpeTrainer over the same documents (tools/compare_bpe_trainer.py compares them).
 //
 // Memory: the text is read in batches of 16 MiB; what grows is the table of distinct words (about
-// 60 bytes a word on each thread that met it, folded together from time to time) and, after
-// reading, the trainer's arrays over it. Both are estimated after every batch; passing
-// max_memory_bytes ends the work with an error that says how much would be needed.
+// 100 bytes a word on each thread that met it, folded together from time to time) and, after
+// reading, the trainer's arrays over it (about 100 bytes for each byte of a distinct word). Both
+// are estimated after every batch; passing max_memory_bytes ends the work with an error that says
+// how much would be needed. 100 MB of English, code and Chinese took 190 MB in all.
 #include <functional>
 #include <optional>
 #include <string>
