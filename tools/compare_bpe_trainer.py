@@ -2,15 +2,15 @@
 """Does `fathom tokenizer train` learn what Hugging Face's BpeTrainer learns?
 
 Trains both on the same documents and compares merges and ids exactly (the first difference is
-shown), then encodes the documents with both tokenizers, through `tokenizers` and through
-transformers' AutoTokenizer, and compares ids.
+shown), then encodes the documents with both tokenizers, through `tokenizers`, through
+transformers' AutoTokenizer and through `fathom tokenizer encode`, and compares ids.
 
     tools/compare_bpe_trainer.py --fathom build/release/fathom --vocab-size 32768 PATH...
     tools/compare_bpe_trainer.py --trained DIR PATH...      DIR: what fathom wrote for these paths
     tools/compare_bpe_trainer.py --write-golden             remakes tests/golden/bpe_trainer/merges.json
 
 Needs `tokenizers` (and transformers for the AutoTokenizer part). Folders are searched as fathom
-searches them: .txt, .md, .jsonl (field "text") unless --extensions says otherwise.
+searches them: .txt, .md, .jsonl (field "text").
 """
 import argparse
 import json
@@ -38,6 +38,7 @@ SPLITS = [
     r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"""
     r"""| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+""",
 ]
+EXTENSIONS = (".txt", ".md", ".jsonl")
 GOLDEN_CASES = {  # name -> vocab_size (FIRST + bytes + merges), min_frequency, max_token_length
     "default": (650, 0, 0),
     "min_frequency": (1200, 5, 0),
@@ -45,12 +46,12 @@ GOLDEN_CASES = {  # name -> vocab_size (FIRST + bytes + merges), min_frequency, 
 }
 
 
-def documents(paths, extensions):
+def documents(paths):
     """The texts, in fathom's order; ill-formed UTF-8 replaced."""
     files = []
     for path in map(pathlib.Path, paths):
         if path.is_dir():
-            found = [p for p in path.rglob("*") if p.is_file() and p.suffix in extensions]
+            found = [p for p in path.rglob("*") if p.is_file() and p.suffix in EXTENSIONS]
             found = [p for p in found
                      if not any(part.startswith(".") for part in p.relative_to(path).parts)]
             files += sorted(found, key=str)
@@ -111,17 +112,23 @@ def compare_ids(name, texts, ours, theirs):
 def run_fathom(args, directory):
     command = [args.fathom, "tokenizer", "train", "--out", directory,
                "--vocab-size", str(args.vocab_size), "--min-frequency", str(args.min_frequency),
-               "--max-token-length", str(args.max_token_length)]
-    for extension in args.extensions:
-        command += ["--extension", extension]
+               "--max-token-bytes", str(args.max_token_length)]
     start = time.time()
     subprocess.run(command + args.paths, check=True)
     print(f"fathom: {time.time() - start:.1f} s")
 
 
+def encode_with_fathom(fathom, directory):
+    def encode(text):
+        command = [fathom, "tokenizer", "encode", "--model", directory, "--file", "-"]
+        done = subprocess.run(command, input=text.encode(), stdout=subprocess.PIPE, check=True)
+        return [int(word) for word in done.stdout.split()]
+    return encode
+
+
 def compare(args, directory):
     trained = Tokenizer.from_file(f"{directory}/tokenizer.json")
-    texts = documents(args.paths, args.extensions)
+    texts = [text for text in documents(args.paths) if text]
     start = time.time()
     reference = train_hugging_face(texts, trained.get_vocab_size() - len(LAST),
                                    args.min_frequency, args.max_token_length)
@@ -155,6 +162,10 @@ def compare(args, directory):
         with_bos = lambda text: [0] + encode(reference)(text)
         same &= compare_ids("AutoTokenizer", sample, lambda text: auto(text)["input_ids"], with_bos)
         same &= (auto.bos_token_id, auto.eos_token_id, auto.pad_token_id) == (0, 1, 2)
+    if args.fathom:
+        few = sample[:: max(1, len(sample) // 20)]
+        same &= compare_ids("fathom", few, encode_with_fathom(args.fathom, directory),
+                            encode(reference))
     print(f"{len(ours[0])} merges, {len(sample)} documents encoded:", "same" if same else "DIFFERENT")
     return same
 
@@ -183,7 +194,6 @@ def main():
     parser.add_argument("--vocab-size", type=int, default=32768, help="special tokens included")
     parser.add_argument("--min-frequency", type=int, default=0)
     parser.add_argument("--max-token-length", type=int, default=0)
-    parser.add_argument("--extensions", nargs="+", default=[".txt", ".md", ".jsonl"])
     parser.add_argument("--max-documents", type=int, default=200, help="to encode (all are trained on)")
     parser.add_argument("--write-golden", action="store_true")
     args = parser.parse_args()
