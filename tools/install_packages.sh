@@ -19,6 +19,9 @@ libtomlplusplus-dev||TOML, for run files
 libexpected-dev||errors as values
 libcli11-dev||the command line
 libpcre2-dev||Unicode patterns of the tokenizer
+zlib1g-dev||training text in .gz
+libzstd-dev||training text in .zst
+libxxhash-dev||knows tokenised text again by its content
 libgtest-dev||unit tests
 libgmock-dev||unit tests
 libbenchmark-dev||benchmarks

@@ -58,8 +58,8 @@ void DataConfig::list_fields(FieldList& list) {
   list.add("transform_seed", transform_seed,
            "of fim_rate and split_rate; another value means tokenising again",
            {.min = 0, .max = kMaxSeed});
-  list.add("add_bos", add_bos, "each document begins with the tokenizer's BOS token");
-  list.add("add_eos", add_eos, "each document ends with the tokenizer's EOS token");
+  list.add("bos_token", bos_token, "the token that begins each document; empty: none");
+  list.add("eos_token", eos_token, "the token that ends each document; empty: none");
   list.add("cache_dir", cache_dir, "where tokenised text is kept between runs");
   list.add("verify_cache", verify_cache,
            "check every byte of the kept tokens at the start, not only the sizes");
@@ -86,9 +86,9 @@ void DataConfig::check(const std::string& prefix, Problems& problems) const {
                        "a validation set has no weight: each is scored alone");
     }
   }
-  if (!add_bos && !add_eos) {
-    problems.invalid(prefix + "add_eos",
-                     "without add_bos nothing would mark where a document ends");
+  if (bos_token.empty() && eos_token.empty()) {
+    problems.invalid(prefix + "eos_token",
+                     "without a bos_token nothing would mark where a document ends");
   }
   if (cache_dir.empty()) problems.invalid(prefix + "cache_dir", "must not be empty");
 }

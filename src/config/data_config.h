@@ -44,8 +44,8 @@ struct DataConfig {
   double fim_rate = 0.1;
   double split_rate = 0.1;
   i64 transform_seed = 0;
-  bool add_bos = true;
-  bool add_eos = true;
+  std::string bos_token = "<｜begin▁of▁sentence｜>";
+  std::string eos_token = "<｜end▁of▁sentence｜>";
 
   std::string cache_dir = "token_cache";
   bool verify_cache = true;

@@ -274,8 +274,8 @@ TEST(DataConfig, ImpossibleCombinationsAreRefused) {
   DataRoot root;
   const std::string error = read_data(root, R"(
 [data]
-add_bos = false
-add_eos = false
+bos_token = ""
+eos_token = ""
 cache_dir = ""
 [data.train.a]
 paths = "x"
@@ -291,7 +291,7 @@ weight = 1
   EXPECT_THAT(error, HasSubstr("data.train.b.separator: is the text of one line"));
   EXPECT_THAT(error, HasSubstr("data.validation.c.paths: an empty path"));
   EXPECT_THAT(error, HasSubstr("data.validation.c.weight: a validation set has no weight"));
-  EXPECT_THAT(error, HasSubstr("data.add_eos: without add_bos"));
+  EXPECT_THAT(error, HasSubstr("data.eos_token: without a bos_token"));
   EXPECT_THAT(error, HasSubstr("data.cache_dir: must not be empty"));
   DataRoot empty;
   EXPECT_THAT(read_data(empty, "[data]\n"), HasSubstr("data.train: no source"));
