@@ -11,12 +11,12 @@ namespace fathom::ops {
 namespace {
 
 void check_state(const AttentionState& s) {
-  FATHOM_CHECK(s.max.dims() == s.sum.dims() && s.acc.dim(0) == s.max.dim(0) &&
-                   s.acc.dim(1) == s.max.dim(1),
-               "max ", s.max, ", sum ", s.sum, " and acc ", s.acc, " of one attention state");
-  FATHOM_CHECK(last_axis_contiguous(s.max) && last_axis_contiguous(s.sum) &&
-                   last_axis_contiguous(s.acc),
-               "the last axis of the state, acc ", s.acc, ", must be contiguous");
+  FATHOM_CHECK(
+      s.max.dims() == s.sum.dims() && s.acc.dim(0) == s.max.dim(0) && s.acc.dim(1) == s.max.dim(1),
+      "max ", s.max, ", sum ", s.sum, " and acc ", s.acc, " of one attention state");
+  FATHOM_CHECK(
+      last_axis_contiguous(s.max) && last_axis_contiguous(s.sum) && last_axis_contiguous(s.acc),
+      "the last axis of the state, acc ", s.acc, ", must be contiguous");
 }
 
 /// The shapes of one part of the score, q . k.
@@ -112,8 +112,8 @@ void attention_tile_forward(Ctx& ctx, const AttentionTile& tile, const Attention
   const i64 units = args.groups * args.units_per_group;
   const i64 unit_products =
       kernels::kAttentionQueries * args.keys * (args.dim + args.rope_dim + args.v_dim);
-  const i64 parts = std::clamp<i64>(units * unit_products >> 16, 1,
-                                    std::min<i64>(units, num_threads()));
+  const i64 parts =
+      std::clamp<i64>(units * unit_products >> 16, 1, std::min<i64>(units, num_threads()));
   const i64 row_floats = round_up(args.keys, kernels::kAttentionKeyPad);
   Workspace::Scope scope(ctx.workspace());
   const auto scratch = scope.alloc<float>(parts, kernels::kAttentionQueries * row_floats);

@@ -94,14 +94,13 @@ struct Problem {
 };
 
 //                            tokens keys heads kv rope_heads dim rope v
-constexpr Shape kShapes[] = {{1, 1, 1, 1, 1, 1, 0, 1},
-                             {1, 33, 4, 1, 1, 64, 8, 64},   // absorbed MLA, decode
-                             {5, 21, 6, 1, 1, 33, 7, 19},   // absorbed MLA, prefill
-                             {7, 7, 3, 3, 1, 12, 4, 10},    // expanded MLA: one rope key for all
-                             {17, 40, 4, 4, 1, 128, 64, 128},
-                             {3, 50, 8, 2, 1, 16, 0, 17},   // grouped queries
-                             {9, 9, 5, 5, 1, 7, 0, 3},      // one key head a head
-                             {4, 12, 4, 2, 4, 6, 2, 8}};    // more rope heads than key heads
+constexpr Shape kShapes[] = {
+    {1, 1, 1, 1, 1, 1, 0, 1},        {1, 33, 4, 1, 1, 64, 8, 64},  // absorbed MLA, decode
+    {5, 21, 6, 1, 1, 33, 7, 19},                                   // absorbed MLA, prefill
+    {7, 7, 3, 3, 1, 12, 4, 10},  // expanded MLA: one rope key for all
+    {17, 40, 4, 4, 1, 128, 64, 128}, {3, 50, 8, 2, 1, 16, 0, 17},  // grouped queries
+    {9, 9, 5, 5, 1, 7, 0, 3},                                      // one key head a head
+    {4, 12, 4, 2, 4, 6, 2, 8}};                                    // more rope heads than key heads
 
 TEST(Attention, EveryIsaMatchesReferenceForEveryTiling) {
   for_each_isa([](Ctx& ctx) {

@@ -19,8 +19,8 @@ bool last_axis_contiguous(const View<T, R>& view) {
   return view.stride(R - 1) == 1 || view.dim(R - 1) <= 1;
 }
 
-/// The kernels' name of a weight's stored type. Throws Error{kUnsupported} for a type without kernels,
-/// InternalError for FP8 without scales.
+/// The kernels' name of a weight's stored type. Throws Error{kUnsupported} for a type without
+/// kernels, InternalError for FP8 without scales.
 kernels::WeightType weight_type(const MatRef& w, const char* op);
 
 }  // namespace fathom::ops

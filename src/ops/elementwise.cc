@@ -21,9 +21,8 @@ void silu_mul_forward(Ctx& ctx, View<const float, 2> gate, View<const float, 2> 
                                   .y = y.data(),
                                   .y_stride = y.stride(0),
                                   .dim = y.dim(1)};
-  ctx.for_rows(y.dim(0), 4 * args.dim, [&](i64 begin, i64 end) {
-    ctx.isa().silu_mul_rows(args, begin, end);
-  });
+  ctx.for_rows(y.dim(0), 4 * args.dim,
+               [&](i64 begin, i64 end) { ctx.isa().silu_mul_rows(args, begin, end); });
 }
 
 void add_inplace(Ctx& ctx, View<float, 2> x, View<const float, 2> y) {
@@ -36,9 +35,8 @@ void add_inplace(Ctx& ctx, View<float, 2> x, View<const float, 2> y) {
                               .y = y.data(),
                               .y_stride = y.stride(0),
                               .dim = x.dim(1)};
-  ctx.for_rows(x.dim(0), args.dim, [&](i64 begin, i64 end) {
-    ctx.isa().add_rows(args, begin, end);
-  });
+  ctx.for_rows(x.dim(0), args.dim,
+               [&](i64 begin, i64 end) { ctx.isa().add_rows(args, begin, end); });
 }
 
 void embedding_forward(Ctx& ctx, const MatRef& table, View<const i32, 1> ids, View<float, 2> out) {
@@ -59,9 +57,8 @@ void embedding_forward(Ctx& ctx, const MatRef& table, View<const i32, 1> ids, Vi
                                      .out = out.data(),
                                      .out_stride = out.stride(0),
                                      .cols = table.cols};
-  ctx.for_rows(out.dim(0), table.cols, [&](i64 begin, i64 end) {
-    ctx.isa().decode_rows(args, begin, end);
-  });
+  ctx.for_rows(out.dim(0), table.cols,
+               [&](i64 begin, i64 end) { ctx.isa().decode_rows(args, begin, end); });
 }
 
 void token_log_probs(Ctx& ctx, View<const float, 2> logits, View<const i32, 1> targets,
@@ -81,9 +78,8 @@ void token_log_probs(Ctx& ctx, View<const float, 2> logits, View<const i32, 1> t
                                         .logits_stride = logits.stride(0),
                                         .max_and_sum = max_and_sum.data(),
                                         .vocab = vocab};
-  ctx.for_rows(rows, 4 * vocab, [&](i64 begin, i64 end) {
-    ctx.isa().token_log_probs_rows(args, begin, end);
-  });
+  ctx.for_rows(rows, 4 * vocab,
+               [&](i64 begin, i64 end) { ctx.isa().token_log_probs_rows(args, begin, end); });
   for (i64 t = 0; t < rows; ++t) {
     out(t) = static_cast<double>(logits(t, targets(t))) - max_and_sum(t, 0) -
              std::log(max_and_sum(t, 1));

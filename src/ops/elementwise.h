@@ -5,8 +5,8 @@
 
 namespace fathom::ops {
 
-/// y[i] = silu(gate[i]) * up[i], silu(z) = z / (1 + exp(-z)).  All [tokens, dim] f32; y overwritten,
-/// may alias gate or up. Agrees with ref<double> to kSiluMulRelTol.
+/// y[i] = silu(gate[i]) * up[i], silu(z) = z / (1 + exp(-z)).  All [tokens, dim] f32; y
+/// overwritten, may alias gate or up. Agrees with ref<double> to kSiluMulRelTol.
 void silu_mul_forward(Ctx& ctx, View<const float, 2> gate, View<const float, 2> up,
                       View<float, 2> y);
 inline constexpr double kSiluMulRelTol = 2e-6;
@@ -14,8 +14,8 @@ inline constexpr double kSiluMulRelTol = 2e-6;
 /// x[i] += y[i], [tokens, dim] f32, rows may be strided: the residual connection.
 void add_inplace(Ctx& ctx, View<float, 2> x, View<const float, 2> y);
 
-/// out[t] = table[ids[t]], dequantised. table f32 | bf16 | fp8_e4m3 with scales; ids [tokens] i32 in [0, rows), out [tokens, cols] f32
-/// overwritten. Throws InternalError naming an id outside.
+/// out[t] = table[ids[t]], dequantised. table f32 | bf16 | fp8_e4m3 with scales; ids [tokens] i32
+/// in [0, rows), out [tokens, cols] f32 overwritten. Throws InternalError naming an id outside.
 void embedding_forward(Ctx& ctx, const MatRef& table, View<const i32, 1> ids, View<float, 2> out);
 
 /// out[t] = log softmax(logits[t])[targets[t]]; logits [tokens, vocab] f32, targets [tokens] i32 in
@@ -23,7 +23,8 @@ void embedding_forward(Ctx& ctx, const MatRef& table, View<const i32, 1> ids, Vi
 /// and then in f64. Throws InternalError naming a target outside.
 void token_log_probs(Ctx& ctx, View<const float, 2> logits, View<const i32, 1> targets,
                      View<double, 1> out);
-/// Absolute, in nats: the rounding of logit - max in f32 and the error of exp, seen through the log.
+/// Absolute, in nats: the rounding of logit - max in f32 and the error of exp, seen through the
+/// log.
 inline constexpr double kTokenLogProbsAbsTol = 2e-6;
 
 }  // namespace fathom::ops

@@ -22,8 +22,8 @@ constexpr i64 kThreadProducts = i64{1} << 16;
 
 void check_shapes(const PreparedInput& x, const MatRef& w, const View<float, 2>& y) {
   FATHOM_CHECK(x.in == w.cols, "x [", x.tokens, ", ", x.in, "] vs weight ", w);
-  FATHOM_CHECK(y.dim(0) == x.tokens && y.dim(1) == w.rows, "y ", y, " vs x [", x.tokens, ", ",
-               x.in, "] and weight ", w);
+  FATHOM_CHECK(y.dim(0) == x.tokens && y.dim(1) == w.rows, "y ", y, " vs x [", x.tokens, ", ", x.in,
+               "] and weight ", w);
   FATHOM_CHECK(last_axis_contiguous(y), "rows of y ", y, " must be contiguous");
 }
 
@@ -49,8 +49,8 @@ i64 row_cost(const LinearJob& job) {
   return std::max(job.x.tokens, kReadBoundTokens) * std::max<i64>(job.x.in, 1);
 }
 
-/// The jobs cut into `parts` of about equal cost. Where the cuts lie changes no result: each y[t, o]
-/// is computed by itself.
+/// The jobs cut into `parts` of about equal cost. Where the cuts lie changes no result: each y[t,
+/// o] is computed by itself.
 class Partition {
  public:
   Partition(std::span<const LinearJob> jobs, i64 parts) : jobs_(jobs), parts_(parts) {
@@ -117,9 +117,8 @@ void round_rows(Ctx& ctx, View<const float, 2> x, void* out, i64 out_stride, boo
                                     .out_stride = out_stride,
                                     .out_is_bf16 = is_bf16,
                                     .cols = x.dim(1)};
-  ctx.for_rows(x.dim(0), x.dim(1), [&](i64 begin, i64 end) {
-    ctx.isa().round_bf16_rows(args, begin, end);
-  });
+  ctx.for_rows(x.dim(0), x.dim(1),
+               [&](i64 begin, i64 end) { ctx.isa().round_bf16_rows(args, begin, end); });
 }
 
 }  // namespace
@@ -184,9 +183,8 @@ PreparedInput prepare_input(Ctx& ctx, Workspace::Scope& scope, View<const float,
                                           .scale = scale,
                                           .scale_stride = p.scale_stride,
                                           .cols = p.in};
-    ctx.for_rows(p.tokens, p.in, [&](i64 begin, i64 end) {
-      ctx.isa().quantize_tile_rows(args, begin, end);
-    });
+    ctx.for_rows(p.tokens, p.in,
+                 [&](i64 begin, i64 end) { ctx.isa().quantize_tile_rows(args, begin, end); });
   }
   return p;
 }
@@ -250,9 +248,8 @@ void linear_transposed_forward(Ctx& ctx, View<const float, 2> x, const MatRef& w
   const i64 col_products = x.dim(0) * w.rows;
   const i64 grain = round_up(std::max<i64>(1, kThreadProducts / std::max<i64>(1, col_products)),
                              kernels::cpu::kTransposedColGrain);
-  parallel_for(w.cols, grain, [&](i64 begin, i64 end) {
-    ctx.isa().linear_transposed_cols(args, begin, end);
-  });
+  parallel_for(w.cols, grain,
+               [&](i64 begin, i64 end) { ctx.isa().linear_transposed_cols(args, begin, end); });
 }
 
 }  // namespace fathom::ops

@@ -1,6 +1,6 @@
 #pragma once
-// The parts of linear_forward, for ops that run several products at once (ffn, experts): an input is
-// prepared once, and all products share one parallel region. Internal to ops/.
+// The parts of linear_forward, for ops that run several products at once (ffn, experts): an input
+// is prepared once, and all products share one parallel region. Internal to ops/.
 #include <span>
 
 #include "kernels/api/linear.h"
@@ -26,8 +26,8 @@ struct PreparedInput {
 /// Elements from one row of a prepared input to the next.
 i64 prepared_stride(i64 in, bool is_bf16);
 
-/// Rounds or quantises x as `activations` says for weights of `dtype`; scratch comes from `scope`. With
-/// nothing to do the result points into x.
+/// Rounds or quantises x as `activations` says for weights of `dtype`; scratch comes from `scope`.
+/// With nothing to do the result points into x.
 PreparedInput prepare_input(Ctx& ctx, Workspace::Scope& scope, View<const float, 2> x, DType dtype,
                             Activations activations);
 

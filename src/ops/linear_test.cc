@@ -9,9 +9,9 @@
 #include "base/checked_math.h"
 #include "base/error.h"
 #include "kernels/ref/linear.h"
-#include "testing/stored_weights.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
+#include "testing/stored_weights.h"
 #include "testing/tensor.h"
 
 namespace fathom::ops {
@@ -72,7 +72,8 @@ TEST(Linear, EveryIsaMatchesReference) {
   for_each_isa([](Ctx& ctx) {
     for (const DType dtype : kDTypes) {
       for (const Activations mode : kModes) {
-        for (const i64 in : {1, 3, 4, 7, 8, 9, 15, 16, 17, 63, 64, 65, 127, 128, 129, 160, 192, 257}) {
+        for (const i64 in :
+             {1, 3, 4, 7, 8, 9, 15, 16, 17, 63, 64, 65, 127, 128, 129, 160, 192, 257}) {
           expect_matches_reference(ctx, 3, in, 5, dtype, mode);
         }
         for (const i64 out : {1, 2, 3, 4, 7, 8, 9, 31, 129}) {
@@ -94,8 +95,8 @@ Tensor<float> rows_of(const Tensor<float>& x, i64 begin, i64 count) {
   return r;
 }
 
-// The hard promise: y[t] is the same bits alone, in any batch, at any place in it, for any number of
-// threads. 600 tokens need more than one token block at this width.
+// The hard promise: y[t] is the same bits alone, in any batch, at any place in it, for any number
+// of threads. 600 tokens need more than one token block at this width.
 TEST(Linear, ATokenIsBitwiseTheSameInAnyCompany) {
   for_each_isa([](Ctx& ctx) {
     for (const DType dtype : kDTypes) {
@@ -256,8 +257,8 @@ TEST(LinearTransposed, EveryIsaMatchesReference) {
       for (const Activations mode : {Activations::kF32, Activations::kBf16}) {
         const auto exact_x = rounded_input(x, dtype, mode);
         Tensor<double> want({kTokens, in});
-        ref::linear_transposed_forward<double>(
-            exact_x.v<2>(), exact_w.v<2>().slice(0, kFirst, kOut), want.v<2>());
+        ref::linear_transposed_forward<double>(exact_x.v<2>(),
+                                               exact_w.v<2>().slice(0, kFirst, kOut), want.v<2>());
         for_each_isa([&](Ctx& ctx) {
           Tensor<float> y({kTokens, in});
           linear_transposed_forward(ctx, x.v<2>(), slice, y.v<2>(), mode);
@@ -276,7 +277,8 @@ TEST(LinearTransposed, EveryIsaMatchesReference) {
 TEST(Linear, MisuseNamesTheShapes) {
   Ctx ctx;
   Tensor<float> x({2, 8}), y({2, 5}), bad_y({3, 5});
-  const StoredWeights w(normal<float>({5, 8}), DType::kF32), other(normal<float>({5, 9}), DType::kF32);
+  const StoredWeights w(normal<float>({5, 8}), DType::kF32),
+      other(normal<float>({5, 9}), DType::kF32);
   const auto message = [&](const MatRef& weight, View<float, 2> out) -> std::string {
     try {
       linear_forward(ctx, x.v<2>(), weight, out, Activations::kF32);

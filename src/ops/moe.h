@@ -25,13 +25,14 @@ struct RouterOptions {
 
 /// The choice of experts. Source: DeepSeek-V3 §2.1.2, eqs (13)-(16); V2 §2.2.2.
 ///   logits        [tokens, experts]  f32   router outputs, before the scoring function
-///   bias          [experts]          f32   e_score_correction_bias; for the choice only; empty: none
-///   topk_indices  [tokens, topk]     i32   overwritten; in order of falling (biased) score
-///   topk_weights  [tokens, topk]     f32   overwritten; from UNBIASED scores, normalised (+1e-20) if
+///   bias          [experts]          f32   e_score_correction_bias; for the choice only; empty:
+///   none topk_indices  [tokens, topk]     i32   overwritten; in order of falling (biased) score
+///   topk_weights  [tokens, topk]     f32   overwritten; from UNBIASED scores, normalised (+1e-20)
+///   if
 ///                                          norm_topk_prob, times routed_scaling_factor
 /// Dropped groups are masked with -inf. Ties: the lowest index. A NaN score never wins over a
-/// number. Throws InternalError on a shape mismatch, a bias without kNoauxTc, or groups that do not fit.
-/// CPU.
+/// number. Throws InternalError on a shape mismatch, a bias without kNoauxTc, or groups that do not
+/// fit. CPU.
 void moe_route(Ctx& ctx, View<const float, 2> logits, View<const float, 1> bias,
                const RouterOptions& options, View<i32, 2> topk_indices,
                View<float, 2> topk_weights);
@@ -50,8 +51,8 @@ void ffn_forward(Ctx& ctx, View<const float, 2> x, const FfnWeights& w, View<flo
                  Activations activations);
 
 /// y[t] = sum_j topk_weights[t, j] * FFN_{topk_indices[t, j]}(x[t]); y overwritten.
-/// Experts must have one shape and one stored type. Rows are grouped by expert. A token's experts are summed in order of rising index, so the result
-/// does not depend on the rest of the batch.
+/// Experts must have one shape and one stored type. Rows are grouped by expert. A token's experts
+/// are summed in order of rising index, so the result does not depend on the rest of the batch.
 void moe_experts_forward(Ctx& ctx, View<const float, 2> x, std::span<const FfnWeights> experts,
                          View<const i32, 2> topk_indices, View<const float, 2> topk_weights,
                          View<float, 2> y, Activations activations);

@@ -11,19 +11,19 @@
 namespace fathom::ops {
 namespace {
 
-/// Tokens grouped at once: bounds the scratch (topk rows of hidden + 2 * intermediate numbers each).
+/// Tokens grouped at once: bounds the scratch (topk rows of hidden + 2 * intermediate numbers
+/// each).
 constexpr i64 kChunkTokens = 512;
 
 /// gate_proj and up_proj of one expert read the same prepared input.
 void check_expert(const FfnWeights& w, const FfnWeights& first) {
   FATHOM_CHECK(w.gate_proj.dtype == w.up_proj.dtype, "gate_proj ", w.gate_proj, " vs up_proj ",
                w.up_proj);
-  FATHOM_CHECK(w.gate_proj.dtype == first.gate_proj.dtype &&
-                   w.gate_proj.rows == first.gate_proj.rows &&
-                   w.down_proj.dtype == first.down_proj.dtype,
-               "experts of one layer must have one shape and one stored type: gate_proj ",
-               w.gate_proj, " vs ", first.gate_proj, ", down_proj ", w.down_proj, " vs ",
-               first.down_proj);
+  FATHOM_CHECK(
+      w.gate_proj.dtype == first.gate_proj.dtype && w.gate_proj.rows == first.gate_proj.rows &&
+          w.down_proj.dtype == first.down_proj.dtype,
+      "experts of one layer must have one shape and one stored type: gate_proj ", w.gate_proj,
+      " vs ", first.gate_proj, ", down_proj ", w.down_proj, " vs ", first.down_proj);
 }
 
 /// Which rows, grouped by expert, belong to which token.
@@ -138,9 +138,8 @@ void combine(Ctx& ctx, const Grouping& g, View<const float, 2> rows, View<float,
                                       .y_stride = y.stride(0),
                                       .topk = g.row.dim(1),
                                       .dim = y.dim(1)};
-  ctx.for_rows(y.dim(0), args.topk * args.dim, [&](i64 begin, i64 end) {
-    ctx.isa().combine_rows(args, begin, end);
-  });
+  ctx.for_rows(y.dim(0), args.topk * args.dim,
+               [&](i64 begin, i64 end) { ctx.isa().combine_rows(args, begin, end); });
 }
 
 }  // namespace

@@ -38,7 +38,8 @@ struct Experts {
 
 /// Choices and weights; expert 4 is never chosen, expert 0 often, and indices are not sorted.
 struct Choice {
-  explicit Choice(i64 tokens) : indices({tokens, kTopk}), weights(normal<float>({tokens, kTopk}, 1, 7)) {
+  explicit Choice(i64 tokens)
+      : indices({tokens, kTopk}), weights(normal<float>({tokens, kTopk}, 1, 7)) {
     for (i64 t = 0; t < tokens; ++t) {
       indices[t * kTopk] = static_cast<i32>(5 + t % 4);
       indices[t * kTopk + 1] = t % 3 == 0 ? 3 : 0;
@@ -87,7 +88,8 @@ TEST(MoeExperts, EqualsTheSumOverExpertsOfTheFfn) {
                       Activations::kBf16);
           for (i64 i = 0; i < want.size(); ++i) {
             for (i64 j = i / kHidden * kTopk; j < (i / kHidden + 1) * kTopk; ++j) {
-              if (choice.indices[j] == e) want[i] += static_cast<double>(choice.weights[j] * part[i]);
+              if (choice.indices[j] == e)
+                want[i] += static_cast<double>(choice.weights[j] * part[i]);
             }
           }
         }

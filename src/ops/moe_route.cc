@@ -37,23 +37,22 @@ void moe_route(Ctx& ctx, View<const float, 2> logits, View<const float, 1> bias,
   check_options(options, experts, topk, !bias.empty());
 
   const bool groups = options.topk_method != TopkMethod::kGreedy;
-  const kernels::MoeRouteArgs args{
-      .logits = logits.data(),
-      .logits_stride = logits.stride(0),
-      .bias = bias.data(),
-      .topk_indices = topk_indices.data(),
-      .indices_stride = topk_indices.stride(0),
-      .topk_weights = topk_weights.data(),
-      .weights_stride = topk_weights.stride(0),
-      .experts = experts,
-      .topk = topk,
-      .n_group = groups ? options.n_group : 1,
-      .topk_group = groups ? options.topk_group : 1,
-      .softmax = options.scoring_func == ScoringFunc::kSoftmax,
-      .group_limited = groups && options.topk_group < options.n_group,
-      .group_sum_top2 = options.topk_method == TopkMethod::kNoauxTc,
-      .norm_topk_prob = options.norm_topk_prob,
-      .routed_scaling_factor = options.routed_scaling_factor};
+  const kernels::MoeRouteArgs args{.logits = logits.data(),
+                                   .logits_stride = logits.stride(0),
+                                   .bias = bias.data(),
+                                   .topk_indices = topk_indices.data(),
+                                   .indices_stride = topk_indices.stride(0),
+                                   .topk_weights = topk_weights.data(),
+                                   .weights_stride = topk_weights.stride(0),
+                                   .experts = experts,
+                                   .topk = topk,
+                                   .n_group = groups ? options.n_group : 1,
+                                   .topk_group = groups ? options.topk_group : 1,
+                                   .softmax = options.scoring_func == ScoringFunc::kSoftmax,
+                                   .group_limited = groups && options.topk_group < options.n_group,
+                                   .group_sum_top2 = options.topk_method == TopkMethod::kNoauxTc,
+                                   .norm_topk_prob = options.norm_topk_prob,
+                                   .routed_scaling_factor = options.routed_scaling_factor};
   const i64 parts = std::clamp<i64>(tokens * experts / 4096, 1, num_threads());
   Workspace::Scope scope(ctx.workspace());
   const i64 scratch_floats = 2 * experts + 2 * std::max(topk, args.topk_group);

@@ -27,7 +27,8 @@ struct Routed {
 Routed route(Ctx& ctx, const std::vector<float>& logits, const std::vector<float>& bias,
              const RouterOptions& options, i64 topk) {
   const i64 experts = std::ssize(logits);
-  Routed r{std::vector<i32>(static_cast<size_t>(topk)), std::vector<float>(static_cast<size_t>(topk))};
+  Routed r{std::vector<i32>(static_cast<size_t>(topk)),
+           std::vector<float>(static_cast<size_t>(topk))};
   View<const float, 1> bias_view;
   if (!bias.empty()) bias_view = {bias.data(), {experts}};
   moe_route(ctx, {logits.data(), {1, experts}}, bias_view, options, {r.indices.data(), {1, topk}},
@@ -49,10 +50,10 @@ struct Case {
 };
 
 const Case kCases[] = {
-    {256, 8, {.n_group = 8, .topk_group = 4, .routed_scaling_factor = 2.5f}, true},    // V3
-    {64, 6, {.n_group = 1, .topk_group = 1, .routed_scaling_factor = 2.446f}, true},   // Moonlight
+    {256, 8, {.n_group = 8, .topk_group = 4, .routed_scaling_factor = 2.5f}, true},   // V3
+    {64, 6, {.n_group = 1, .topk_group = 1, .routed_scaling_factor = 2.446f}, true},  // Moonlight
     {160, 6, {ScoringFunc::kSoftmax, TopkMethod::kGroupLimitedGreedy, 8, 3, false, 16.0f}, false},
-    {64, 6, {ScoringFunc::kSoftmax, TopkMethod::kGreedy, 1, 1, false, 1.0f}, false},   // V2-Lite
+    {64, 6, {ScoringFunc::kSoftmax, TopkMethod::kGreedy, 1, 1, false, 1.0f}, false},  // V2-Lite
     {17, 3, {ScoringFunc::kSoftmax, TopkMethod::kGreedy, 1, 1, true, 1.0f}, false},
     {7, 7, {.n_group = 7, .topk_group = 7}, true},
     {1, 1, {}, true}};
@@ -62,17 +63,19 @@ TEST(MoeRoute, EveryIsaMatchesReference) {
     for (const Case& c : kCases) {
       const RouterOptions& o = c.options;
       const i64 tokens = 40;
-      const auto logits = normal<float>({tokens, c.experts}), bias = normal<float>({c.experts}, .1, 1);
+      const auto logits = normal<float>({tokens, c.experts}),
+                 bias = normal<float>({c.experts}, .1, 1);
       Tensor<i32> indices({tokens, c.topk});
       Tensor<float> weights({tokens, c.topk});
       moe_route(ctx, logits.v<2>(), c.bias ? bias.v<1>() : View<const float, 1>(), o,
                 indices.v<2>(), weights.v<2>());
-      const ref::RouterRule rule{.softmax = o.scoring_func == ScoringFunc::kSoftmax,
-                                 .n_group = o.n_group,
-                                 .topk_group = o.topk_group,
-                                 .group_sum_top2 = o.topk_method == TopkMethod::kNoauxTc,
-                                 .norm_topk_prob = o.norm_topk_prob,
-                                 .routed_scaling_factor = static_cast<double>(o.routed_scaling_factor)};
+      const ref::RouterRule rule{
+          .softmax = o.scoring_func == ScoringFunc::kSoftmax,
+          .n_group = o.n_group,
+          .topk_group = o.topk_group,
+          .group_sum_top2 = o.topk_method == TopkMethod::kNoauxTc,
+          .norm_topk_prob = o.norm_topk_prob,
+          .routed_scaling_factor = static_cast<double>(o.routed_scaling_factor)};
       for (i64 t = 0; t < tokens; ++t) {
         const float* row = logits.data() + t * c.experts;
         const std::vector<double> z(row, row + c.experts);
@@ -106,7 +109,7 @@ TEST(MoeRoute, BiasChoosesButDoesNotWeigh) {
     const auto logits = logits_of({.5, .25, .75, .5});
     const RouterOptions options{.routed_scaling_factor = 2.0f};
     const Routed r = route(ctx, logits, {0.0f, 1.0f, 0.0f, 0.0f}, options, 2);
-    EXPECT_THAT(r.indices, ElementsAre(1, 2));  // biased 1.25 and 0.75
+    EXPECT_THAT(r.indices, ElementsAre(1, 2));    // biased 1.25 and 0.75
     EXPECT_NEAR(r.weights[0], 2.0 * 0.25, 1e-6);  // 0.25 / (0.25 + 0.75), unbiased
     EXPECT_NEAR(r.weights[1], 2.0 * 0.75, 1e-6);
   });

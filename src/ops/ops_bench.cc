@@ -1,4 +1,5 @@
-// Speed of the products: `ops_bench` checks each kernel against the double reference, then times it.
+// Speed of the products: `ops_bench` checks each kernel against the double reference, then times
+// it.
 //   GFLOP/s  2 * tokens * rows * cols / time
 //   GB/s     stored weights / time; the weights of one timing are larger than the caches
 //   of_read  GB/s as a share of the read bandwidth that the same threads measured at the start
@@ -21,8 +22,8 @@
 namespace fathom::ops {
 namespace {
 
-constexpr i64 kDim = 2048;                         // rows and cols of one matrix
-constexpr i64 kPoolBytes = i64{768} << 20;         // matrices of one timing
+constexpr i64 kDim = 2048;                  // rows and cols of one matrix
+constexpr i64 kPoolBytes = i64{768} << 20;  // matrices of one timing
 constexpr i64 kScaleBlocks = kDim / kFp8Block;
 
 /// Many stored matrices of like numbers, so that each call reads memory that no cache holds.
@@ -40,7 +41,8 @@ class WeightPool {
       const float value = static_cast<float>(rng.uniform(static_cast<u64>(i)) - 0.5);
       if (dtype == DType::kF32) reinterpret_cast<float*>(data_.data())[i] = value;
       if (dtype == DType::kBF16) reinterpret_cast<Bf16*>(data_.data())[i] = Bf16(value);
-      if (dtype == DType::kF8E4M3) reinterpret_cast<Fp8E4M3*>(data_.data())[i] = Fp8E4M3(400 * value);
+      if (dtype == DType::kF8E4M3)
+        reinterpret_cast<Fp8E4M3*>(data_.data())[i] = Fp8E4M3(400 * value);
     }
     const i64 bytes = first * dtype_bytes(dtype);
     for (i64 m = 1; m < count_; ++m) std::copy_n(data_.data(), bytes, data_.data() + m * bytes);
@@ -120,8 +122,8 @@ bool verify(const Case& c, const WeightPool& pool) {
     worst = std::max(worst, std::abs(static_cast<double>(y[i]) - want[i]));
   }
   const bool ok = worst <= kLinearRelTol * largest;
-  fmt::print(stderr, "verify {:<12} worst error {:.2e} of the largest |y|, bound {:.2e}: {}\n", c.name,
-             worst / largest, kLinearRelTol, ok ? "ok" : "WRONG");
+  fmt::print(stderr, "verify {:<12} worst error {:.2e} of the largest |y|, bound {:.2e}: {}\n",
+             c.name, worst / largest, kLinearRelTol, ok ? "ok" : "WRONG");
   return ok;
 }
 
@@ -158,8 +160,8 @@ int run(int argc, char** argv) {
   for (const Case& c : kCases) ok = verify(c, WeightPool(c.dtype)) && ok;
   if (!ok) return 1;
   const double read = read_bandwidth_gb_per_s();
-  fmt::print(stderr, "{}, instruction set {}, {} threads: read bandwidth {:.1f} GB/s\n", cpu_brand(),
-             Ctx().isa_name(), num_threads(), read);
+  fmt::print(stderr, "{}, instruction set {}, {} threads: read bandwidth {:.1f} GB/s\n",
+             cpu_brand(), Ctx().isa_name(), num_threads(), read);
   for (const Case& c : kCases) {
     for (const i64 tokens : {1, 4, 16, 128, 512}) {
       benchmark::RegisterBenchmark(fmt::format("linear/{}/M{}", c.name, tokens).c_str(),

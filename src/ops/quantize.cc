@@ -24,9 +24,8 @@ void quantize_blocks(Ctx& ctx, View<const float, 2> x, ScaleFormat format, View<
                                          .rows = x.dim(0),
                                          .cols = x.dim(1),
                                          .power_of_2 = format == ScaleFormat::kUe8m0};
-  ctx.for_rows(block_rows, x.dim(1) * kFp8Block, [&](i64 begin, i64 end) {
-    ctx.isa().quantize_block_rows(args, begin, end);
-  });
+  ctx.for_rows(block_rows, x.dim(1) * kFp8Block,
+               [&](i64 begin, i64 end) { ctx.isa().quantize_block_rows(args, begin, end); });
 }
 
 void dequantize(Ctx& ctx, const MatRef& w, View<float, 2> out) {
@@ -42,9 +41,8 @@ void dequantize(Ctx& ctx, const MatRef& w, View<float, 2> out) {
                                      .out = out.data(),
                                      .out_stride = out.stride(0),
                                      .cols = w.cols};
-  ctx.for_rows(w.rows, w.cols, [&](i64 begin, i64 end) {
-    ctx.isa().decode_rows(args, begin, end);
-  });
+  ctx.for_rows(w.rows, w.cols,
+               [&](i64 begin, i64 end) { ctx.isa().decode_rows(args, begin, end); });
 }
 
 namespace {
@@ -54,9 +52,9 @@ i64 quantised_cols(const CacheRowLayout& layout) {
 }
 
 kernels::CacheRowsArgs cache_args(const CacheRowLayout& layout, u8* first_row) {
-  FATHOM_CHECK(layout.cols >= 0 && quantised_cols(layout) >= 0 &&
-                   quantised_cols(layout) <= layout.cols,
-               "cache row of ", layout.cols, " numbers, ", layout.fp8_cols, " of them in FP8");
+  FATHOM_CHECK(
+      layout.cols >= 0 && quantised_cols(layout) >= 0 && quantised_cols(layout) <= layout.cols,
+      "cache row of ", layout.cols, " numbers, ", layout.fp8_cols, " of them in FP8");
   return {.x = nullptr,
           .out = nullptr,
           .row_stride = 0,
@@ -84,9 +82,8 @@ void cache_store_rows(Ctx& ctx, View<const float, 2> x, const CacheRowLayout& la
   kernels::CacheRowsArgs args = cache_args(layout, cache + first_row * layout.row_bytes());
   args.x = x.data();
   args.row_stride = x.stride(0);
-  ctx.for_rows(x.dim(0), 2 * layout.cols, [&](i64 begin, i64 end) {
-    ctx.isa().cache_store_rows(args, begin, end);
-  });
+  ctx.for_rows(x.dim(0), 2 * layout.cols,
+               [&](i64 begin, i64 end) { ctx.isa().cache_store_rows(args, begin, end); });
 }
 
 void cache_load_rows(Ctx& ctx, const CacheRowLayout& layout, const u8* cache, i64 first_row,
@@ -101,9 +98,8 @@ void cache_load_rows(Ctx& ctx, const CacheRowLayout& layout, const u8* cache, i6
       cache_args(layout, const_cast<u8*>(cache) + first_row * layout.row_bytes());
   args.out = out.data();
   args.row_stride = out.stride(0);
-  ctx.for_rows(out.dim(0), layout.cols, [&](i64 begin, i64 end) {
-    ctx.isa().cache_load_rows(args, begin, end);
-  });
+  ctx.for_rows(out.dim(0), layout.cols,
+               [&](i64 begin, i64 end) { ctx.isa().cache_load_rows(args, begin, end); });
 }
 
 }  // namespace fathom::ops

@@ -21,8 +21,9 @@ void quantize_blocks(Ctx& ctx, View<const float, 2> x, ScaleFormat format, View<
 /// out = w in f32, [rows, cols], overwritten. Any stored dtype of MatRef.
 void dequantize(Ctx& ctx, const MatRef& w, View<float, 2> out);
 
-/// How one row of a cache is stored. The first `fp8_cols` numbers of a kFp8 row are E4M3 with one f32
-/// scale a 128 of them, the rest BF16: 512 + 4*4 + 64*2 = 656 bytes for V3's latent (FlashMLA's size).
+/// How one row of a cache is stored. The first `fp8_cols` numbers of a kFp8 row are E4M3 with one
+/// f32 scale a 128 of them, the rest BF16: 512 + 4*4 + 64*2 = 656 bytes for V3's latent (FlashMLA's
+/// size).
 enum class CacheDType { kF32, kBf16, kFp8 };
 struct CacheRowLayout {
   CacheDType dtype = CacheDType::kBf16;

@@ -46,7 +46,8 @@ void expect_quantised(const Tensor<float>& x, ScaleFormat format, const Tensor<F
 
 TEST(QuantizeBlocks, EveryIsaEqualsTheDefinitionBitForBit) {
   for_each_isa([](Ctx& ctx) {
-    for (const auto& [rows, cols] : {std::pair<i64, i64>{1, 1}, {128, 128}, {129, 127}, {3, 576}, {300, 161}}) {
+    for (const auto& [rows, cols] :
+         {std::pair<i64, i64>{1, 1}, {128, 128}, {129, 127}, {3, 576}, {300, 161}}) {
       for (const double magnitude : {1e-7, 0.02, 1e6}) {
         for (const ScaleFormat format : {ScaleFormat::kF32, ScaleFormat::kUe8m0}) {
           auto x = normal<float>({rows, cols}, magnitude);
@@ -113,7 +114,8 @@ TEST(Dequantize, AllCodesAndRowOffsets) {
     w.cols = cols;
     w.scale = scale.data();
     w.scale_stride = 2;
-    for (const auto& [begin, count] : {std::pair<i64, i64>{0, 300}, {100, 60}, {128, 128}, {299, 1}}) {
+    for (const auto& [begin, count] :
+         {std::pair<i64, i64>{0, 300}, {100, 60}, {128, 128}, {299, 1}}) {
       Tensor<float> out({count, cols});
       dequantize(ctx, w.row_slice(begin, count), out.v<2>());
       for (i64 i = 0; i < out.size(); ++i) {

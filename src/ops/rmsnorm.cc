@@ -11,8 +11,8 @@ void rmsnorm_forward(Ctx& ctx, View<const float, 2> x, View<const float, 1> weig
   FATHOM_CHECK(x.dims() == y.dims(), "x ", x, " vs y ", y);
   FATHOM_CHECK(weight.dim(0) == x.dim(1), "weight ", weight, " vs x ", x);
   FATHOM_CHECK(rstd.empty() || rstd.dim(0) == x.dim(0), "rstd ", rstd, " vs x ", x);
-  FATHOM_CHECK(last_axis_contiguous(x) && last_axis_contiguous(y) &&
-                   last_axis_contiguous(weight) && last_axis_contiguous(rstd),
+  FATHOM_CHECK(last_axis_contiguous(x) && last_axis_contiguous(y) && last_axis_contiguous(weight) &&
+                   last_axis_contiguous(rstd),
                "the last axis must be contiguous: x ", x, ", y ", y);
   const kernels::RmsNormForwardArgs args{.x = x.data(),
                                          .x_stride = x.stride(0),

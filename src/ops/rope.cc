@@ -26,17 +26,18 @@ void rope_forward_inplace(Ctx& ctx, const RopeTable& table, View<const i64, 1> p
                                       .pairs = pairs,
                                       .halves = table.pairing == RopePairing::kHalves};
   const double factor = static_cast<double>(table.cos_sin_factor);
-  ctx.for_rows(tokens, pairs * (x.dim(1) + 50), [&](i64 begin, i64 end) {  // 50: two sines in double
-    for (i64 t = begin; t < end; ++t) {
-      for (i64 i = 0; i < pairs; ++i) {
-        const double angle =
-            static_cast<double>(positions(t)) * table.frequency[static_cast<size_t>(i)];
-        cos(t, i) = static_cast<float>(factor * std::cos(angle));
-        sin(t, i) = static_cast<float>(factor * std::sin(angle));
-      }
-    }
-    ctx.isa().rope_forward_rows(args, begin, end);
-  });
+  ctx.for_rows(
+      tokens, pairs * (x.dim(1) + 50), [&](i64 begin, i64 end) {  // 50: two sines in double
+        for (i64 t = begin; t < end; ++t) {
+          for (i64 i = 0; i < pairs; ++i) {
+            const double angle =
+                static_cast<double>(positions(t)) * table.frequency[static_cast<size_t>(i)];
+            cos(t, i) = static_cast<float>(factor * std::cos(angle));
+            sin(t, i) = static_cast<float>(factor * std::sin(angle));
+          }
+        }
+        ctx.isa().rope_forward_rows(args, begin, end);
+      });
 }
 
 }  // namespace fathom::ops

@@ -21,7 +21,8 @@ using testing::Tensor;
 RopeTable table_of(i64 pairs, RopePairing pairing, float factor = 1.0f) {
   RopeTable table;
   for (i64 i = 0; i < pairs; ++i) {
-    table.frequency.push_back(std::pow(10000.0, -static_cast<double>(i) / static_cast<double>(pairs)));
+    table.frequency.push_back(
+        std::pow(10000.0, -static_cast<double>(i) / static_cast<double>(pairs)));
   }
   table.pairing = pairing;
   table.cos_sin_factor = factor;

@@ -1,6 +1,6 @@
 #pragma once
-// Memory of a device other than the CPU, for Buffer. tensor/cuda/ holds two versions: one over the CUDA
-// runtime, one for builds without it.
+// Memory of a device other than the CPU, for Buffer. tensor/cuda/ holds two versions: one over the
+// CUDA runtime, one for builds without it.
 #include "base/types.h"
 
 namespace fathom::device_memory {

@@ -20,7 +20,8 @@ class StoredWeights {
     fp8_.resize(static_cast<size_t>(w.size()));
     scale_ = Tensor<float>({ceil_div(rows, kFp8Block), ceil_div(cols, kFp8Block)});
     Ctx ctx;
-    ops::quantize_blocks(ctx, w.v<2>(), ops::ScaleFormat::kF32, {fp8_.data(), {rows, cols}}, scale_.v<2>());
+    ops::quantize_blocks(ctx, w.v<2>(), ops::ScaleFormat::kF32, {fp8_.data(), {rows, cols}},
+                         scale_.v<2>());
   }
 
   MatRef ref() const {

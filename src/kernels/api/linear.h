@@ -9,20 +9,20 @@ enum class WeightType : uint8_t { kF32, kBf16, kFp8E4m3 };
 /// Elements of one activation tile; rows and columns of one weight block.
 inline constexpr int64_t kScaleBlock = 128;
 
-/// y[t, o] = sum_i x[t, i] * w[o, i]; with scales the sum of each 128 elements of i is multiplied by
-/// x_scale[t, i/128] * w_scale[(w_row_offset + o)/128, i/128] before it is added.
+/// y[t, o] = sum_i x[t, i] * w[o, i]; with scales the sum of each 128 elements of i is multiplied
+/// by x_scale[t, i/128] * w_scale[(w_row_offset + o)/128, i/128] before it is added.
 struct LinearArgs {
-  const void* x;          // [tokens, in]  f32 or bf16
-  int64_t x_stride;       // elements
-  bool x_is_bf16;         // only with a table that has bf16_dot
-  const float* x_scale;   // [tokens, ceil(in/128)] or nullptr: 1. Only with w_scale
+  const void* x;         // [tokens, in]  f32 or bf16
+  int64_t x_stride;      // elements
+  bool x_is_bf16;        // only with a table that has bf16_dot
+  const float* x_scale;  // [tokens, ceil(in/128)] or nullptr: 1. Only with w_scale
   int64_t x_scale_stride;
-  const void* w;          // [out, in] contiguous rows
+  const void* w;  // [out, in] contiguous rows
   WeightType w_type;
-  const float* w_scale;   // nullptr unless kFp8E4m3
+  const float* w_scale;  // nullptr unless kFp8E4m3
   int64_t w_scale_stride;
-  int64_t w_row_offset;   // rows into the first scale block
-  float* y;               // [tokens, out]  overwritten
+  int64_t w_row_offset;  // rows into the first scale block
+  float* y;              // [tokens, out]  overwritten
   int64_t y_stride;
   int64_t tokens;
   int64_t in;
@@ -32,12 +32,12 @@ struct LinearArgs {
 struct LinearTransposedArgs {
   const float* x;  // [tokens, out]
   int64_t x_stride;
-  const void* w;   // [out, in]
+  const void* w;  // [out, in]
   WeightType w_type;
   const float* w_scale;
   int64_t w_scale_stride;
   int64_t w_row_offset;
-  float* y;        // [tokens, in]  overwritten
+  float* y;  // [tokens, in]  overwritten
   int64_t y_stride;
   int64_t tokens;
   int64_t out;

@@ -7,7 +7,7 @@ namespace fathom::kernels {
 struct MoeRouteArgs {
   const float* logits;  // [tokens, experts]
   int64_t logits_stride;
-  const float* bias;  // [experts] or nullptr
+  const float* bias;      // [experts] or nullptr
   int32_t* topk_indices;  // [tokens, topk]
   int64_t indices_stride;
   float* topk_weights;  // [tokens, topk]

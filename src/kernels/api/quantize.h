@@ -15,8 +15,8 @@ struct RoundBf16Args {
   int64_t cols;
 };
 
-/// q = round_e4m3(x / s), s = max(amax, 1e-4) / 448 over each 1x128 tile; q is an E4M3 value held in
-/// bf16 or f32 (both exact).
+/// q = round_e4m3(x / s), s = max(amax, 1e-4) / 448 over each 1x128 tile; q is an E4M3 value held
+/// in bf16 or f32 (both exact).
 struct QuantizeTilesArgs {
   const float* x;  // [rows, cols]
   int64_t x_stride;

@@ -1,12 +1,13 @@
-// One tile of keys, kAttentionQueries queries at a time. Per element every sum has a fixed order (the
-// head dimension in lanes, keys in rising order), so a query's result does not depend on its company.
+// One tile of keys, kAttentionQueries queries at a time. Per element every sum has a fixed order
+// (the head dimension in lanes, keys in rising order), so a query's result does not depend on its
+// company.
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
 constexpr int kQueries = static_cast<int>(kAttentionQueries);
 
-/// What a unit works on: up to kQueries queries of one group. Unused slots repeat the last query with
-/// no visible key.
+/// What a unit works on: up to kQueries queries of one group. Unused slots repeat the last query
+/// with no visible key.
 struct QueryBlock {
   int count;
   int64_t token[kQueries], head[kQueries];
@@ -70,8 +71,8 @@ void score_keys(const AttentionTileArgs& a, const QueryBlock& b, const float* k,
   }
 }
 
-/// Turns a query's scores into exp(score - new maximum) and updates its maximum and sum. Returns the
-/// factor for what was accumulated before; nothing visible or all -inf: `visible` becomes 0.
+/// Turns a query's scores into exp(score - new maximum) and updates its maximum and sum. Returns
+/// the factor for what was accumulated before; nothing visible or all -inf: `visible` becomes 0.
 float soften(const AttentionTileArgs& a, int64_t token, int64_t head, float* scores,
              int64_t& visible) {
   constexpr float kMinusInf = -__builtin_inff();
@@ -100,8 +101,8 @@ float soften(const AttentionTileArgs& a, int64_t token, int64_t head, float* sco
 
 /// acc[q] = acc[q] * factor[q] + sum over keys [0, visible[q]) of p[q][key] v[key], on C vectors.
 template <int C>
-void add_values(const AttentionTileArgs& a, const QueryBlock& b, const float* v,
-                const float* p, int64_t p_stride, const float* factor, int64_t col) {
+void add_values(const AttentionTileArgs& a, const QueryBlock& b, const float* v, const float* p,
+                int64_t p_stride, const float* factor, int64_t col) {
   const int64_t n = a.v_dim - col;
   Vec acc[kQueries][C];
   float* out[kQueries];
@@ -144,9 +145,10 @@ void attention_tile_units(const AttentionTileArgs& a, int64_t begin, int64_t end
     const int64_t kv_head = group / a.groups_per_kv_head;
     const float* k = a.k.data + kv_head * a.k.head_stride;
     const float* v = a.v.data + kv_head * a.v.head_stride;
-    const float* k_rope = a.k_rope.data == nullptr
-                              ? nullptr
-                              : a.k_rope.data + group / a.groups_per_rope_head * a.k_rope.head_stride;
+    const float* k_rope =
+        a.k_rope.data == nullptr
+            ? nullptr
+            : a.k_rope.data + group / a.groups_per_rope_head * a.k_rope.head_stride;
     int64_t key = 0;
     for (; key + 4 <= b.most_visible; key += 4) {
       score_keys<4>(a, b, k, k_rope, key, scratch, stride);

@@ -44,8 +44,8 @@ inline Vec load_stored_n(const Stored* p, int64_t n) {
   return load_stored(buffer);
 }
 
-/// e^x. Relative error below 2.5e-7 for x in [-86.6, 88.72]; 0 below (so e^-inf = 0), inf above, NaN
-/// stays NaN. Argument reduction and polynomial of Cephes' expf; exact enough without fused
+/// e^x. Relative error below 2.5e-7 for x in [-86.6, 88.72]; 0 below (so e^-inf = 0), inf above,
+/// NaN stays NaN. Argument reduction and polynomial of Cephes' expf; exact enough without fused
 /// multiply-add because n * kLn2High is exact.
 inline Vec exp(Vec x) {
   constexpr float kLog2E = 1.44269504f, kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;

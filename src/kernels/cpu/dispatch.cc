@@ -39,15 +39,15 @@ const IsaTable& choose_isa(std::string_view name, const CpuFeatures& features) {
     names += (names.empty() ? "" : ", ") + std::string(choice.table->name);
     if (name.empty() ? !choice.runs_on(features) : name != choice.table->name) continue;
     if (!choice.runs_on(features)) {
-      throw Error(ErrorCode::kUnsupported,
-                  "FATHOM_CPU_ISA=" + std::string(name) + " needs " + choice.needs +
-                      ", which this CPU or its operating system lacks");
+      throw Error(ErrorCode::kUnsupported, "FATHOM_CPU_ISA=" + std::string(name) + " needs " +
+                                               choice.needs +
+                                               ", which this CPU or its operating system lacks");
     }
     return *choice.table;
   }
-  throw Error(ErrorCode::kInvalidInput, "FATHOM_CPU_ISA=" + std::string(name) +
-                                            " is no instruction set of this build: expected one of " +
-                                            names);
+  throw Error(ErrorCode::kInvalidInput,
+              "FATHOM_CPU_ISA=" + std::string(name) +
+                  " is no instruction set of this build: expected one of " + names);
 }
 
 }  // namespace fathom::kernels::cpu

@@ -19,8 +19,8 @@ struct IsaChoice {
 /// All sets of this build, best first; the last one runs everywhere.
 std::span<const IsaChoice> isa_choices();
 
-/// The named set, or the best one if `name` is empty. Throws Error{kInvalidInput} that lists the names
-/// for an unknown one, Error{kUnsupported} for one that `features` lack.
+/// The named set, or the best one if `name` is empty. Throws Error{kInvalidInput} that lists the
+/// names for an unknown one, Error{kUnsupported} for one that `features` lack.
 const IsaTable& choose_isa(std::string_view name, const CpuFeatures& features);
 
 }  // namespace fathom::kernels::cpu

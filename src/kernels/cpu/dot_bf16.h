@@ -1,7 +1,7 @@
 #pragma once
-// BF16 dot products (VDPBF16PS) and E4M3 to BF16 by byte permutes (VBMI), for kernels/cpu/linear.inl.
-// VDPBF16PS takes BF16 subnormals as zero and flushes subnormal sums. E4M3 subnormals are normal in
-// BF16, so FP8 weights lose nothing.
+// BF16 dot products (VDPBF16PS) and E4M3 to BF16 by byte permutes (VBMI), for
+// kernels/cpu/linear.inl. VDPBF16PS takes BF16 subnormals as zero and flushes subnormal sums. E4M3
+// subnormals are normal in BF16, so FP8 weights lose nothing.
 #include <immintrin.h>
 
 #include <cstdint>
@@ -42,7 +42,9 @@ struct DotBf16 {
   };
   static constexpr int kStep = 64;
 
-  static Operand load(const uint16_t* p) { return {_mm512_loadu_si512(p), _mm512_loadu_si512(p + 32)}; }
+  static Operand load(const uint16_t* p) {
+    return {_mm512_loadu_si512(p), _mm512_loadu_si512(p + 32)};
+  }
   static Operand load(const uint8_t* p) {
     // Quadwords 0 4 1 5 2 6 3 7, because the unpacks below work within 128-bit lanes.
     const __m512i order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);

@@ -15,8 +15,9 @@ namespace fathom::kernels::cpu {
 
 struct IsaTable {
   const char* name;
-  /// Multiplies BF16 pairs in one instruction: LinearArgs::x may be bf16. The instruction takes BF16
-  /// subnormals (below 2^-126) as zero and flushes f32 subnormal sums; all else is f32 arithmetic.
+  /// Multiplies BF16 pairs in one instruction: LinearArgs::x may be bf16. The instruction takes
+  /// BF16 subnormals (below 2^-126) as zero and flushes f32 subnormal sums; all else is f32
+  /// arithmetic.
   bool bf16_dot;
 
   // Each works on rows [begin, end) of what its name or its struct says.
@@ -31,7 +32,8 @@ struct IsaTable {
   void (*cache_load_rows)(const CacheRowsArgs&, int64_t begin, int64_t end);
   void (*rmsnorm_forward_rows)(const RmsNormForwardArgs&, int64_t begin, int64_t end);
   void (*rope_forward_rows)(const RopeForwardArgs&, int64_t begin, int64_t end);
-  void (*attention_tile_units)(const AttentionTileArgs&, int64_t begin, int64_t end, float* scratch);
+  void (*attention_tile_units)(const AttentionTileArgs&, int64_t begin, int64_t end,
+                               float* scratch);
   void (*silu_mul_rows)(const SiluMulArgs&, int64_t begin, int64_t end);
   void (*add_rows)(const AddArgs&, int64_t begin, int64_t end);
   void (*token_log_probs_rows)(const TokenLogProbsArgs&, int64_t begin, int64_t end);
@@ -39,7 +41,8 @@ struct IsaTable {
   void (*combine_rows)(const CombineRowsArgs&, int64_t begin, int64_t end);
 };
 
-/// Output rows of linear_rows and columns of linear_transposed_cols are split in multiples of these.
+/// Output rows of linear_rows and columns of linear_transposed_cols are split in multiples of
+/// these.
 inline constexpr int64_t kLinearRowGrain = 8;
 inline constexpr int64_t kTransposedColGrain = 64;
 

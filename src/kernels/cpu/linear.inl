@@ -1,9 +1,10 @@
-// y = x w^T. Weights and x both lie along `in`, so K runs in the vector lanes: a tile of R weight rows
-// and T tokens holds R*T accumulators, and lanes are summed at the end.
+// y = x w^T. Weights and x both lie along `in`, so K runs in the vector lanes: a tile of R weight
+// rows and T tokens holds R*T accumulators, and lanes are summed at the end.
 //
-// Invariant: y[t, o] is one accumulator that meets its K steps in rising order (with scales: one for
-// each block of 128 and one for the total), whatever the tile, the token block and the thread. So the
-// result for a token does not depend on the batch, and not on where the weights were decoded.
+// Invariant: y[t, o] is one accumulator that meets its K steps in rising order (with scales: one
+// for each block of 128 and one for the total), whatever the tile, the token block and the thread.
+// So the result for a token does not depend on the batch, and not on where the weights were
+// decoded.
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
@@ -22,12 +23,12 @@ struct DotF32 {
 
 /// Rows of weights worked on together.
 constexpr int64_t kGroupRows = kLinearRowGrain;
-/// Up to this many tokens the weights are multiplied as they come from memory, each read once. For more
-/// a group of rows is first decoded into scratch, aligned and in the form that Dot multiplies.
+/// Up to this many tokens the weights are multiplied as they come from memory, each read once. For
+/// more a group of rows is first decoded into scratch, aligned and in the form that Dot multiplies.
 constexpr int64_t kDirectTokens = 4;
-/// Bytes of x that one pass over the weights keeps in the second-level cache, and bytes of a decoded row
-/// that are multiplied before the next tile takes the same columns, so that tiles of weights and of x
-/// stay in the first-level cache. Both are multiples of kScaleBlock elements.
+/// Bytes of x that one pass over the weights keeps in the second-level cache, and bytes of a
+/// decoded row that are multiplied before the next tile takes the same columns, so that tiles of
+/// weights and of x stay in the first-level cache. Both are multiples of kScaleBlock elements.
 constexpr int64_t kTokenBlockBytes = 1024 * 1024;
 constexpr int64_t kColumnChunkBytes = 4096;
 
@@ -55,16 +56,16 @@ inline typename Dot::Operand load_step(const Stored* p, int64_t n) {
   return Dot::load(buffer);
 }
 
-/// Few tokens: memory is the limit, and the hardware's prefetcher stops at the end of a short row. The
-/// same columns of the next tile's rows are where reading goes on.
+/// Few tokens: memory is the limit, and the hardware's prefetcher stops at the end of a short row.
+/// The same columns of the next tile's rows are where reading goes on.
 template <class Dot, typename Stored>
 inline void prefetch_step(const Stored* p) {
   constexpr int64_t kBytes = Dot::kStep * static_cast<int64_t>(sizeof(Stored));
   for (int64_t b = 0; b < kBytes; b += 64) __builtin_prefetch(reinterpret_cast<const char*>(p) + b);
 }
 
-// The pragmas make GCC unroll before it decides what lives in registers; without them the accumulators
-// go through the stack at both ends of a tile.
+// The pragmas make GCC unroll before it decides what lives in registers; without them the
+// accumulators go through the stack at both ends of a tile.
 
 /// acc[r][t] += sum over [begin, end) of w[r, i] x[t, i]; the last step may be partial.
 template <class Dot, typename Stored, bool kDirect, int R, int T>
@@ -91,8 +92,7 @@ template <class Dot, typename Stored, bool kDirect, int R, int T>
     const typename Dot::Operand x = load_step<Dot>(a.x + t * a.x_stride + i, end - i);
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
-      acc[r][t] =
-          Dot::accumulate(acc[r][t], load_step<Dot>(a.w + r * a.w_stride + i, end - i), x);
+      acc[r][t] = Dot::accumulate(acc[r][t], load_step<Dot>(a.w + r * a.w_stride + i, end - i), x);
     }
   }
 }
@@ -200,8 +200,8 @@ void linear_group_chunk(TileArgs<Dot, Stored> a, int64_t rows, int64_t tokens, A
 
 inline int64_t padded(int64_t in) { return (in + kScaleBlock - 1) / kScaleBlock * kScaleBlock; }
 
-/// Elements from one decoded row to the next: a line more than the columns, because rows a power of two
-/// apart would fall into the same few sets of the first-level cache.
+/// Elements from one decoded row to the next: a line more than the columns, because rows a power of
+/// two apart would fall into the same few sets of the first-level cache.
 inline int64_t decoded_stride(int64_t in, int64_t x_bytes) { return padded(in) + 64 / x_bytes; }
 
 /// Tokens worked on in one pass over the weights.
@@ -210,8 +210,8 @@ inline int64_t token_block(int64_t in, int64_t x_bytes) {
   return fitting < 24 ? 24 : (fitting > 240 ? 240 : fitting / 12 * 12);
 }
 
-/// Decodes a group of rows into scratch and multiplies it with a block of tokens, a chunk of columns
-/// after the other. scratch: the decoded rows, then the sums of the tokens.
+/// Decodes a group of rows into scratch and multiplies it with a block of tokens, a chunk of
+/// columns after the other. scratch: the decoded rows, then the sums of the tokens.
 template <class Dot, typename Stored, bool kScaled>
 void linear_group(const TileArgs<Dot, Stored>& a, int64_t rows, int64_t tokens, void* scratch) {
   using X = typename Dot::X;
@@ -224,8 +224,9 @@ void linear_group(const TileArgs<Dot, Stored>& a, int64_t rows, int64_t tokens, 
       Dot::store(load_step<Dot>(w + i, a.in - i), decoded + r * stride + i);
     }
   }
-  TileArgs<Dot, X> tile{a.x, a.x_stride, a.x_scale,  a.x_scale_stride, decoded, stride, a.w_scale,
-                        a.y, a.y_stride, a.in,       0,                0,       nullptr};
+  TileArgs<Dot, X> tile{a.x,    a.x_stride, a.x_scale, a.x_scale_stride, decoded,
+                        stride, a.w_scale,  a.y,       a.y_stride,       a.in,
+                        0,      0,          nullptr};
   const char* next = reinterpret_cast<const char*>(a.w + rows * a.w_stride);
   const int64_t bytes = rows * a.w_stride * static_cast<int64_t>(sizeof(Stored));
   const int64_t tiles = (tokens + 3) / 4 * ((a.in + kChunk - 1) / kChunk);
@@ -298,7 +299,8 @@ int64_t linear_scratch_bytes(const LinearArgs& a) {
   if (a.tokens <= kDirectTokens) return 0;
   const int64_t x_bytes = a.x_is_bf16 ? 2 : 4;
   const int64_t tokens = smaller(a.tokens, token_block(a.in, x_bytes));
-  return kGroupRows * (decoded_stride(a.in, x_bytes) * x_bytes + tokens * static_cast<int64_t>(sizeof(Vec)));
+  return kGroupRows *
+         (decoded_stride(a.in, x_bytes) * x_bytes + tokens * static_cast<int64_t>(sizeof(Vec)));
 }
 
 }  // namespace

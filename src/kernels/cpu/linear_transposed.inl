@@ -17,8 +17,7 @@ void transposed_tile(const LinearTransposedArgs& a, int64_t token, int64_t col, 
     for (int c = 0; c < C; ++c) {
       row[c] = C == 1 ? load_stored_n(w, n) : load_stored(w + c * Vec::kLanes);
       if constexpr (sizeof(Stored) == 1) {  // a vector never straddles a block: kLanes divides 128
-        const float* scale =
-            a.w_scale + (a.w_row_offset + o) / kScaleBlock * a.w_scale_stride;
+        const float* scale = a.w_scale + (a.w_row_offset + o) / kScaleBlock * a.w_scale_stride;
         row[c] = row[c] * Vec::set1(scale[(col + c * Vec::kLanes) / kScaleBlock]);
       }
     }

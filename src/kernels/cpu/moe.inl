@@ -3,8 +3,8 @@ namespace {
 
 constexpr float kNever = -__builtin_inff();  // score of a dropped group or of a NaN
 
-/// A list of the `capacity` best (score, index) seen, best first. Among equal scores the lower index
-/// stands first, if candidates come in order of rising index.
+/// A list of the `capacity` best (score, index) seen, best first. Among equal scores the lower
+/// index stands first, if candidates come in order of rising index.
 struct Best {
   float* scores;
   int32_t* indices;

@@ -18,16 +18,16 @@ inline float scale_of(float amax, bool power_of_2) {
   return power_of_2 ? round_up_to_power_of_2(scale) : scale;
 }
 
-/// The largest |x| of n numbers, the larger of it and `amax`; a NaN does not count: its own quotient
-/// keeps it.
+/// The largest |x| of n numbers, the larger of it and `amax`; a NaN does not count: its own
+/// quotient keeps it.
 inline Vec fold_amax(const float* x, int64_t n, Vec amax) {
   for (int64_t i = 0; i < n; i += Vec::kLanes) amax = max(abs(load_n(x + i, n - i)), amax);
   return amax;
 }
 
 /// v rounded to the nearest E4M3 value, ties to even, saturated to +-448; NaN stays.
-/// Adding and subtracting 2^(e+20) drops all but three bits of the mantissa of |v| < 2^(e+1), where e
-/// is v's exponent or that of the least normal, -6: the subnormal grid is 2^-9.
+/// Adding and subtracting 2^(e+20) drops all but three bits of the mantissa of |v| < 2^(e+1), where
+/// e is v's exponent or that of the least normal, -6: the subnormal grid is 2^-9.
 inline Vec round_to_e4m3(Vec v) {
   const Vec magnitude = min(abs(v), Vec::set1(kE4m3Max));
   const Vec rounder = e4m3_rounder(magnitude);
@@ -41,7 +41,8 @@ inline uint8_t e4m3_code(float v) {
   const uint32_t sign = (word >> 24) & 0x80u, magnitude = word & 0x7fffffffu;
   const float positive = v < 0.0f ? -v : v;
   const uint32_t normal = (magnitude >> 20) - (120u << 3);
-  const uint32_t subnormal = static_cast<uint32_t>(magnitude < (121u << 23) ? positive * 512.0f : 0.0f);
+  const uint32_t subnormal =
+      static_cast<uint32_t>(magnitude < (121u << 23) ? positive * 512.0f : 0.0f);
   const uint32_t code = magnitude < (121u << 23) ? subnormal : normal;
   return static_cast<uint8_t>(sign | (magnitude > 0x7f800000u ? 0x7fu : code));
 }
@@ -160,8 +161,8 @@ void decode_rows(const DecodeRowsArgs& a, int64_t begin, int64_t end) {
   }
 }
 
-// A cache row: [fp8_cols] codes, [ceil(fp8_cols/128)] f32 scales, the rest in bf16 or f32. The row's
-// bytes need no alignment: scales are copied bytewise.
+// A cache row: [fp8_cols] codes, [ceil(fp8_cols/128)] f32 scales, the rest in bf16 or f32. The
+// row's bytes need no alignment: scales are copied bytewise.
 
 void cache_store_rows(const CacheRowsArgs& a, int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; ++row) {

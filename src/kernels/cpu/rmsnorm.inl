@@ -11,8 +11,7 @@ void rmsnorm_forward_rows(const RmsNormForwardArgs& a, int64_t begin, int64_t en
       const Vec v = load_n(x + i, a.dim - i);
       sum = fma(v, v, sum);
     }
-    const float rstd =
-        1.0f / __builtin_sqrtf(reduce_add(sum) / static_cast<float>(a.dim) + a.eps);
+    const float rstd = 1.0f / __builtin_sqrtf(reduce_add(sum) / static_cast<float>(a.dim) + a.eps);
     if (a.rstd != nullptr) a.rstd[row] = rstd;
     for (int64_t i = 0; i < a.dim; i += Vec::kLanes) {
       const int64_t n = a.dim - i;

@@ -2,8 +2,8 @@
 // FATHOM_ISA, Vec and DotBf16 are defined before it.
 //
 // Freestanding on purpose: nothing of std and no inline function with a shared name is used here. A
-// template instantiated under -mavx512f would be a weak symbol, and the linker may keep that copy for
-// the whole program: a crash on an older CPU. tools/check_isa_objects.py looks for it.
+// template instantiated under -mavx512f would be a weak symbol, and the linker may keep that copy
+// for the whole program: a crash on an older CPU. tools/check_isa_objects.py looks for it.
 #include "kernels/cpu/isa_table.h"
 //
 #include "kernels/cpu/common.inl"

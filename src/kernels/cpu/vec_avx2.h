@@ -37,8 +37,7 @@ struct Vec {
     const __m256i is_nan = _mm256_cmpeq_epi32(magnitude, _mm256_set1_epi32(0x7f));
     __m256i bits = _mm256_blendv_epi8(normal, _mm256_castps_si256(subnormal), is_subnormal);
     bits = _mm256_or_si256(bits, _mm256_and_si256(is_nan, _mm256_set1_epi32(0x7fc00000)));
-    const __m256i sign =
-        _mm256_slli_epi32(_mm256_and_si256(code, _mm256_set1_epi32(0x80)), 24);
+    const __m256i sign = _mm256_slli_epi32(_mm256_and_si256(code, _mm256_set1_epi32(0x80)), 24);
     return {_mm256_castsi256_ps(_mm256_or_si256(bits, sign))};
   }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
@@ -48,8 +47,8 @@ struct Vec {
     const __m256i odd = _mm256_and_si256(high, _mm256_set1_epi32(1));
     const __m256i sum = _mm256_add_epi32(word, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
     const __m256i nan = _mm256_castps_si256(_mm256_cmp_ps(v, v, _CMP_UNORD_Q));
-    const __m256i bits = _mm256_blendv_epi8(
-        _mm256_srli_epi32(sum, 16), _mm256_or_si256(high, _mm256_set1_epi32(0x40)), nan);
+    const __m256i bits = _mm256_blendv_epi8(_mm256_srli_epi32(sum, 16),
+                                            _mm256_or_si256(high, _mm256_set1_epi32(0x40)), nan);
     const __m128i low = _mm256_castsi256_si128(bits), up = _mm256_extracti128_si256(bits, 1);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm_packus_epi32(low, up));
   }
@@ -91,12 +90,13 @@ inline float reduce_add(Vec a) {
 /// Four sums to out[0..3], each as reduce_add makes it.
 inline void reduce_add4(Vec a, Vec b, Vec c, Vec d, float* out) {
   // Halves of two vectors side by side: [a0..3 | b0..3] and so on.
-  const __m256 ab = _mm256_add_ps(_mm256_permute2f128_ps(a.v, b.v, 0x20),
-                                  _mm256_permute2f128_ps(a.v, b.v, 0x31));
-  const __m256 cd = _mm256_add_ps(_mm256_permute2f128_ps(c.v, d.v, 0x20),
-                                  _mm256_permute2f128_ps(c.v, d.v, 0x31));
+  const __m256 ab =
+      _mm256_add_ps(_mm256_permute2f128_ps(a.v, b.v, 0x20), _mm256_permute2f128_ps(a.v, b.v, 0x31));
+  const __m256 cd =
+      _mm256_add_ps(_mm256_permute2f128_ps(c.v, d.v, 0x20), _mm256_permute2f128_ps(c.v, d.v, 0x31));
   // [a02 a13 c02 c13 | b02 b13 d02 d13], then 02 + 13.
-  const __m256 two = _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
+  const __m256 two =
+      _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
   const __m256 one = _mm256_add_ps(_mm256_shuffle_ps(two, two, 0x88),
                                    _mm256_shuffle_ps(two, two, 0xdd));  // [a c . . | b d . .]
   _mm_storeu_ps(out, _mm_unpacklo_ps(_mm256_castps256_ps128(one), _mm256_extractf128_ps(one, 1)));

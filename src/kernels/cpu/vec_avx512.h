@@ -33,9 +33,9 @@ struct Vec {
     // Exponent 0: a multiple of 2^-9. All ones: NaN. Both by the lowest four bits.
     const __m512 table = _mm512_setr_ps(0, 0x1p-9f, 0x2p-9f, 0x3p-9f, 0x4p-9f, 0x5p-9f, 0x6p-9f,
                                         0x7p-9f, 0, 0, 0, 0, 0, 0, 0, __builtin_nanf(""));
-    const __mmask16 special = static_cast<__mmask16>(
-        _mm512_testn_epi32_mask(code, _mm512_set1_epi32(0x78)) |
-        _mm512_cmpeq_epi32_mask(magnitude, all));
+    const __mmask16 special =
+        static_cast<__mmask16>(_mm512_testn_epi32_mask(code, _mm512_set1_epi32(0x78)) |
+                               _mm512_cmpeq_epi32_mask(magnitude, all));
     const __m512 value =
         _mm512_mask_permutexvar_ps(_mm512_castsi512_ps(normal), special, code, table);
     const __m512i sign = _mm512_set1_epi32(static_cast<int>(0x80000000u));
@@ -49,8 +49,8 @@ struct Vec {
     const __m512i odd = _mm512_and_si512(high, _mm512_set1_epi32(1));
     const __m512i sum = _mm512_add_epi32(word, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
     const __mmask16 nan = _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q);
-    const __m512i bits = _mm512_mask_or_epi32(_mm512_srli_epi32(sum, 16), nan, high,
-                                              _mm512_set1_epi32(0x40));
+    const __m512i bits =
+        _mm512_mask_or_epi32(_mm512_srli_epi32(sum, 16), nan, high, _mm512_set1_epi32(0x40));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(bits));
   }
 };
@@ -95,10 +95,10 @@ inline float reduce_add(Vec a) {
 /// Four sums to out[0..3], each as reduce_add makes it.
 inline void reduce_add4(Vec a, Vec b, Vec c, Vec d, float* out) {
   // Quarters of two vectors side by side: [a01 | b01] + [a23 | b23].
-  const __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(a.v, b.v, 0x44),
-                                  _mm512_shuffle_f32x4(a.v, b.v, 0xee));
-  const __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(c.v, d.v, 0x44),
-                                  _mm512_shuffle_f32x4(c.v, d.v, 0xee));
+  const __m512 ab =
+      _mm512_add_ps(_mm512_shuffle_f32x4(a.v, b.v, 0x44), _mm512_shuffle_f32x4(a.v, b.v, 0xee));
+  const __m512 cd =
+      _mm512_add_ps(_mm512_shuffle_f32x4(c.v, d.v, 0x44), _mm512_shuffle_f32x4(c.v, d.v, 0xee));
   const __m512 four = _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88),
                                     _mm512_shuffle_f32x4(ab, cd, 0xdd));  // [a | b | c | d]
   const __m512 two = _mm512_add_ps(four, _mm512_permute_ps(four, 0x4e));  // 0+2, 1+3, ...

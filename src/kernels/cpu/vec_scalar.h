@@ -1,6 +1,6 @@
 #pragma once
-// Vec without instruction-set flags: four lanes in the compiler's own vector type, which every target
-// lowers to what it has (SSE2 on any x86-64). No fused multiply-add: fma rounds twice here.
+// Vec without instruction-set flags: four lanes in the compiler's own vector type, which every
+// target lowers to what it has (SSE2 on any x86-64). No fused multiply-add: fma rounds twice here.
 // Included once, by kernels_scalar.cc.
 #include <cstdint>
 
@@ -81,8 +81,8 @@ inline Vec copysign(Vec magnitude, Vec sign) {
   const I4 mask = I4{} + 0x7fffffff;
   return select(mask, abs(magnitude), sign);
 }
-/// 2^(e+20), e the exponent of a >= 0 but at least -6: adding it and subtracting it again rounds a to
-/// E4M3's grid.
+/// 2^(e+20), e the exponent of a >= 0 but at least -6: adding it and subtracting it again rounds a
+/// to E4M3's grid.
 inline Vec e4m3_rounder(Vec a) {
   const I4 exponent = reinterpret_cast<I4>(a.v) & 0x7f800000, least = I4{} + (121 << 23);
   const I4 larger = exponent > least;

@@ -1,5 +1,5 @@
-// One block a row. The sum has a fixed order (a strided part a thread, then a tree over the block), so
-// a row's result is the same bits in any batch.
+// One block a row. The sum has a fixed order (a strided part a thread, then a tree over the block),
+// so a row's result is the same bits in any batch.
 #include <cuda_runtime.h>
 
 #include "kernels/cuda/cuda.h"

@@ -8,8 +8,9 @@ namespace fathom::kernels::cuda {
 
 void refuse(const char* op) {
   throw Error(ErrorCode::kUnsupported,
-              std::string(op) + " on device cuda: this build has no CUDA kernels (configure with "
-                                "the preset `cuda`)");
+              std::string(op) +
+                  " on device cuda: this build has no CUDA kernels (configure with "
+                  "the preset `cuda`)");
 }
 
 void require_device() { refuse("a context"); }

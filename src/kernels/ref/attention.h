@@ -6,9 +6,9 @@
 
 namespace fathom::kernels::ref {
 
-/// out[t, h] = sum over keys s <= positions[t] of softmax_s(scale * (q . k_s + q_rope . k_rope_s)) v_s.
-/// Key heads are shared: head h reads head h * count / heads of each operand. Key 0 has position 0.
-/// The rope views may be empty. A query that sees no key gives NaN.
+/// out[t, h] = sum over keys s <= positions[t] of softmax_s(scale * (q . k_s + q_rope . k_rope_s))
+/// v_s. Key heads are shared: head h reads head h * count / heads of each operand. Key 0 has
+/// position 0. The rope views may be empty. A query that sees no key gives NaN.
 template <typename T>
 void attention_forward(View<const T, 3> q, View<const T, 3> k, View<const T, 3> q_rope,
                        View<const T, 3> k_rope, View<const T, 3> v, View<const i64, 1> positions,

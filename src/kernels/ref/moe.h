@@ -16,8 +16,8 @@ struct RouterRule {
   double routed_scaling_factor = 1.0;
 };
 
-/// DeepSeek-V3 §2.1.2, eqs (13)-(16), for one token; `bias` may be empty. The chosen experts by falling
-/// biased score, the lower index first among equals.
+/// DeepSeek-V3 §2.1.2, eqs (13)-(16), for one token; `bias` may be empty. The chosen experts by
+/// falling biased score, the lower index first among equals.
 template <typename T>
 std::vector<std::pair<i64, T>> moe_route(const std::vector<T>& logits, const std::vector<T>& bias,
                                          const RouterRule& rule, i64 topk) {
@@ -48,7 +48,8 @@ std::vector<std::pair<i64, T>> moe_route(const std::vector<T>& logits, const std
     for (i64 g = 0; g < rule.n_group; ++g) {
       std::vector<T> members(choice.begin() + g * size, choice.begin() + (g + 1) * size);
       std::sort(members.rbegin(), members.rend());
-      group_scores.push_back(rule.group_sum_top2 && size > 1 ? members[0] + members[1] : members[0]);
+      group_scores.push_back(rule.group_sum_top2 && size > 1 ? members[0] + members[1]
+                                                             : members[0]);
     }
     const auto order = by_value(group_scores);
     for (i64 rank = rule.topk_group; rank < rule.n_group; ++rank) {
@@ -63,8 +64,8 @@ std::vector<std::pair<i64, T>> moe_route(const std::vector<T>& logits, const std
   std::vector<std::pair<i64, T>> chosen;
   for (i64 j = 0; j < topk; ++j) {
     const i64 expert = at(order, j);
-    chosen.emplace_back(expert, at(scores, expert) / divisor *
-                                    static_cast<T>(rule.routed_scaling_factor));
+    chosen.emplace_back(expert,
+                        at(scores, expert) / divisor * static_cast<T>(rule.routed_scaling_factor));
   }
   return chosen;
 }

@@ -15,8 +15,7 @@ void rope_forward_inplace(std::span<const double> frequency, double factor, bool
   for (i64 t = 0; t < x.dim(0); ++t) {
     for (i64 h = 0; h < x.dim(1); ++h) {
       for (i64 i = 0; i < pairs; ++i) {
-        const double angle =
-            static_cast<double>(positions(t)) * frequency[static_cast<size_t>(i)];
+        const double angle = static_cast<double>(positions(t)) * frequency[static_cast<size_t>(i)];
         const T cos = static_cast<T>(factor * std::cos(angle));
         const T sin = static_cast<T>(factor * std::sin(angle));
         T& a = x(t, h, halves ? i : 2 * i);

@@ -16,13 +16,14 @@ u8* allocate(i64 size_bytes, const char* what) {
   if (status == cudaSuccess) status = cudaMemset(data, 0, static_cast<size_t>(size_bytes));
   if (status == cudaSuccess) return static_cast<u8*>(data);
   cudaFree(data);
-  cudaGetLastError();  // allocation failures are not sticky; do not let the next launch see this one
+  cudaGetLastError();  // allocation failures are not sticky; do not let the next launch see this
+                       // one
   if (status == cudaErrorMemoryAllocation) {
     size_t free_bytes = 0, total_bytes = 0;
     cudaMemGetInfo(&free_bytes, &total_bytes);
-    throw Error(ErrorCode::kOutOfMemory,
-                std::string(what) + " needs " + format_bytes(size_bytes) +
-                    " on device cuda, free are " + format_bytes(static_cast<i64>(free_bytes)));
+    throw Error(ErrorCode::kOutOfMemory, std::string(what) + " needs " + format_bytes(size_bytes) +
+                                             " on device cuda, free are " +
+                                             format_bytes(static_cast<i64>(free_bytes)));
   }
   throw Error(ErrorCode::kUnsupported,
               std::string(what) + " on device cuda: " + cudaGetErrorString(status));

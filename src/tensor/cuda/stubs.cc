@@ -8,8 +8,9 @@ namespace fathom::device_memory {
 namespace {
 
 [[noreturn]] void refuse(const std::string& what) {
-  throw Error(ErrorCode::kUnsupported, what + " on device cuda: this build has no CUDA (configure "
-                                              "with the preset `cuda`)");
+  throw Error(ErrorCode::kUnsupported, what +
+                                           " on device cuda: this build has no CUDA (configure "
+                                           "with the preset `cuda`)");
 }
 
 }  // namespace
