@@ -86,7 +86,9 @@ TEST(Ctx, OpsReturnTheirScratch) {
       ops::moe_experts_forward(ctx, x.v<2>(), {&expert, 1}, indices.v<2>(), weights.v<2>(),
                                y.v<2>(), ops::Activations::kF32);
       EXPECT_EQ(ctx.workspace().used_bytes(), 0);
-      if (call > 0) EXPECT_EQ(ctx.workspace().capacity_bytes(), grown);
+      if (call > 0) {
+        EXPECT_EQ(ctx.workspace().capacity_bytes(), grown);
+      }
       grown = ctx.workspace().capacity_bytes();
     }
     EXPECT_GE(ctx.workspace().high_water_bytes(), 40 * 2 * 70 * 4);

@@ -70,8 +70,7 @@ TEST(Ffn, EqualsItsPartsBitwise) {
   });
 }
 
-// One expert at a time, summed in order of rising index: the definition. Bitwise for AVX sets; the
-// scalar set has no fused multiply-add to begin with.
+// One expert at a time, summed: the definition.
 TEST(MoeExperts, EqualsTheSumOverExpertsOfTheFfn) {
   for_each_isa([](Ctx& ctx) {
     for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF8E4M3}) {
@@ -125,6 +124,27 @@ TEST(MoeExperts, ATokenAloneEqualsATokenInABatchBitwise) {
         expect_bitwise_equal(again, together, "threads " + std::to_string(threads));
       }
     }
+  });
+}
+
+// Experts are summed in order of rising index, in whatever order the router lists them.
+TEST(MoeExperts, TheOrderOfTheChoiceChangesNothingBitwise) {
+  for_each_isa([](Ctx& ctx) {
+    const Experts experts(DType::kF32);
+    const auto x = normal<float>({20, kHidden});
+    const Choice choice(20);
+    Choice reversed(20);
+    for (i64 i = 0; i < 20 * kTopk; ++i) {
+      const i64 from = i / kTopk * kTopk + (kTopk - 1 - i % kTopk);
+      reversed.indices[i] = choice.indices[from];
+      reversed.weights[i] = choice.weights[from];
+    }
+    Tensor<float> y({20, kHidden}), same({20, kHidden});
+    moe_experts_forward(ctx, x.v<2>(), experts.weights, choice.indices.v<2>(),
+                        choice.weights.v<2>(), y.v<2>(), Activations::kF32);
+    moe_experts_forward(ctx, x.v<2>(), experts.weights, reversed.indices.v<2>(),
+                        reversed.weights.v<2>(), same.v<2>(), Activations::kF32);
+    expect_bitwise_equal(same, y);
   });
 }
 

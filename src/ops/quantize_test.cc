@@ -177,6 +177,29 @@ TEST(CacheRows, StoreThenLoadRoundsAsTheLayoutSays) {
   });
 }
 
+// Halfway between two BF16 numbers, and one bit beside: to even, for even and odd neighbours.
+TEST(CacheRows, Bf16RoundsTiesToEven) {
+  for_each_isa([](Ctx& ctx) {
+    std::vector<float> values;
+    for (const u32 upper :
+         {0x0000u, 0x0001u, 0x3f80u, 0x3f81u, 0xbf80u, 0xbf81u, 0x7f7fu, 0x0080u}) {
+      for (const u32 lower : {0x0000u, 0x0001u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) {
+        values.push_back(std::bit_cast<float>(upper << 16 | lower));
+      }
+    }
+    const i64 cols = std::ssize(values);
+    const CacheRowLayout layout = layout_of(CacheDType::kBf16, cols, 0);
+    std::vector<u8> cache(static_cast<size_t>(layout.row_bytes()));
+    cache_store_rows(ctx, {values.data(), {1, cols}}, layout, cache.data(), 0);
+    for (i64 i = 0; i < cols; ++i) {
+      u16 stored = 0;
+      std::memcpy(&stored, cache.data() + 2 * i, 2);
+      EXPECT_EQ(stored, Bf16(values[static_cast<size_t>(i)]).bits)
+          << values[static_cast<size_t>(i)];
+    }
+  });
+}
+
 TEST(CacheRows, NanAndInfinitySurviveBf16) {
   for_each_isa([](Ctx& ctx) {
     const CacheRowLayout layout = layout_of(CacheDType::kBf16, 19, 0);
