@@ -5,6 +5,8 @@ Needs: pip install tokenizers. Nothing is downloaded; give it any byte-level tok
 
     tools/compare_tokenizer.py --tokenizer DIR/tokenizer.json [--corpus TEXT_DIR] [--count 20000]
 
+or a Moonshot checkpoint's directory with tiktoken.model, whose reference is pip's `tiktoken`.
+
 Each string goes to `ENCODER` as one line, {"text": "..."} or, for bytes that are not UTF-8, {"hex": "ff41"}, and
 comes back as {"ids": [...]}; the ids then go to `DECODER` and come back as {"text": "..."}. Prints the number of
 identical strings per kind; exit status 1 if any differs.
@@ -136,9 +138,9 @@ def corpus_strings(rng: random.Random, folder: pathlib.Path, count: int) -> list
     return result
 
 
-def make_strings(tokenizer: dict, count: int, seed: int, corpus: pathlib.Path | None) -> dict[str, list[str | bytes]]:
+def make_strings(added: list[str], count: int, seed: int, corpus: pathlib.Path | None) -> dict[str, list[str | bytes]]:
     rng = random.Random(seed)
-    contents = [t["content"] for t in tokenizer["added_tokens"] if "holder" not in t["content"] and "reserved" not in t["content"]] or ["<s>"]
+    contents = [content for content in added if "holder" not in content and "reserved_special" not in content] or ["<s>"]
     per_kind = max(1, count // (len(SCRIPTS) + 8))
     kinds: dict[str, list[str | bytes]] = {
         name: [script_string(rng, ranges) for _ in range(per_kind)] for name, ranges in SCRIPTS.items()
@@ -155,6 +157,48 @@ def make_strings(tokenizer: dict, count: int, seed: int, corpus: pathlib.Path | 
     return kinds
 
 
+class HuggingFace:
+    """A tokenizer.json as `tokenizers` answers."""
+
+    def __init__(self, path: pathlib.Path):
+        self.tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        self.added = [token["content"] for token in json.loads(path.read_text())["added_tokens"]]
+        self.name = f"tokenizers {tokenizers.__version__}"
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        return [e.ids for e in self.tokenizer.encode_batch(texts, add_special_tokens=False)]
+
+    def decode(self, ids: list[list[int]]) -> list[str]:
+        return self.tokenizer.decode_batch(ids, skip_special_tokens=False)
+
+
+class Tiktoken:
+    """A tiktoken.model as the code beside Moonshot's checkpoints (tokenization_moonshot.py) sets it up."""
+
+    def __init__(self, folder: pathlib.Path):
+        import tiktoken
+        import tiktoken.load
+
+        ranks = tiktoken.load.load_tiktoken_bpe(str(folder / "tiktoken.model"))
+        named = json.loads((folder / "tokenizer_config.json").read_text()).get("added_tokens_decoder", {})
+        names = {int(key): entry["content"] for key, entry in named.items()}
+        special = {names.get(i, f"<|reserved_token_{i}|>"): i for i in range(len(ranks), len(ranks) + 258)}
+        upper, lower = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]", r"\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]"
+        ending = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+        pattern = "|".join([
+            r"[\p{Han}]+", rf"[^\r\n\p{{L}}\p{{N}}]?[{upper}]*[{lower}]+{ending}", rf"[^\r\n\p{{L}}\p{{N}}]?[{upper}]+[{lower}]*{ending}",
+            r"\p{N}{1,3}", r" ?[^\s\p{L}\p{N}]+[\r\n]*", r"\s*[\r\n]+", r"\s+(?!\S)", r"\s+"])  # fmt: skip
+        self.tokenizer = tiktoken.Encoding("moonshot", pat_str=pattern, mergeable_ranks=ranks, special_tokens=special)
+        self.added = [*names.values(), *list(special)[-3:]]
+        self.name = f"tiktoken {tiktoken.__version__}"
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        return [self.tokenizer.encode(text, allowed_special="all") for text in texts]
+
+    def decode(self, ids: list[list[int]]) -> list[str]:
+        return [self.tokenizer.decode(sequence) for sequence in ids]
+
+
 def run(command: str, lines: list[str]) -> list[dict]:
     done = subprocess.run(shlex.split(command), input="\n".join(lines) + "\n", capture_output=True, encoding="utf-8", check=False)
     answers = [json.loads(line) for line in done.stdout.split("\n") if line]
@@ -165,7 +209,7 @@ def run(command: str, lines: list[str]) -> list[dict]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tokenizer", required=True, help="a tokenizer.json")
+    parser.add_argument("--tokenizer", required=True, type=pathlib.Path, help="a tokenizer.json or a model directory")
     parser.add_argument("--encoder", default="build/release/fathom tokenizer encode --jsonl --tokenizer {tokenizer}")
     parser.add_argument("--decoder", default="build/release/fathom tokenizer decode --jsonl --tokenizer {tokenizer}")
     parser.add_argument("--count", type=int, default=20000)
@@ -173,16 +217,17 @@ def main() -> None:
     parser.add_argument("--corpus", type=pathlib.Path, help="a folder of text files to cut strings from")
     args = parser.parse_args()
 
-    reference = tokenizers.Tokenizer.from_file(args.tokenizer)
-    kinds = make_strings(json.loads(pathlib.Path(args.tokenizer).read_text()), args.count, args.seed, args.corpus)
+    is_tiktoken = args.tokenizer.is_dir() and not (args.tokenizer / "tokenizer.json").exists()
+    reference = Tiktoken(args.tokenizer) if is_tiktoken else HuggingFace(args.tokenizer / "tokenizer.json" if args.tokenizer.is_dir() else args.tokenizer)
+    kinds = make_strings(reference.added, args.count, args.seed, args.corpus)
     total = same = same_text = 0
     for kind, strings in kinds.items():
         lines = [json.dumps({"hex": s.hex()} if isinstance(s, bytes) else {"text": s}) for s in strings]
         texts = [s.decode("utf-8", errors="replace") if isinstance(s, bytes) else s for s in strings]
-        want = [e.ids for e in reference.encode_batch(texts, add_special_tokens=False)]
+        want = reference.encode(texts)
         got = [answer["ids"] for answer in run(args.encoder.format(tokenizer=args.tokenizer), lines)]
         decoded = [answer["text"] for answer in run(args.decoder.format(tokenizer=args.tokenizer), [json.dumps({"ids": ids}) for ids in want])]
-        wanted_text = reference.decode_batch(want, skip_special_tokens=False)
+        wanted_text = reference.decode(want)
         wrong = [i for i in range(len(strings)) if got[i] != want[i]]
         wrong_text = [i for i in range(len(strings)) if decoded[i] != wanted_text[i]]
         print(f"{kind:20} {len(strings) - len(wrong):6} of {len(strings):6} encode, {len(strings) - len(wrong_text):6} decode identically")
@@ -191,7 +236,7 @@ def main() -> None:
         for i in wrong_text[:3]:
             print(f"  ids {want[i][:60]}\n  want {wanted_text[i][:300]!r}\n  got  {decoded[i][:300]!r}")
         total, same, same_text = total + len(strings), same + len(strings) - len(wrong), same_text + len(strings) - len(wrong_text)
-    print(f"total: {same} of {total} strings encode and {same_text} decode identically (tokenizers {tokenizers.__version__})")
+    print(f"total: {same} of {total} strings encode and {same_text} decode identically ({reference.name})")
     sys.exit(0 if same == total and same_text == total else 1)
 
 

@@ -94,7 +94,7 @@ def variants(tokenizer: dict) -> dict[str, dict]:
         AddedToken("word", single_word=True),
         AddedToken("wordy"),
         AddedToken("<both>", lstrip=True, rstrip=True, single_word=True, special=True),
-        AddedToken("ø"),
+        AddedToken("Ω"),
     ]
     added = [
         {"id": size + i, "content": t.content, "single_word": t.single_word, "lstrip": t.lstrip, "rstrip": t.rstrip,
@@ -121,7 +121,7 @@ def variants(tokenizer: dict) -> dict[str, dict]:
 
 
 def short_strings(tokenizer: dict, rng: random.Random) -> list[str | bytes]:
-    kinds = compare_tokenizer.make_strings(tokenizer, 5000, 7, None)
+    kinds = compare_tokenizer.make_strings([token["content"] for token in tokenizer["added_tokens"]], 5000, 7, None)
     chosen: list[str | bytes] = []
     for name, strings in kinds.items():
         if name in ("every_character", "long_runs"):
@@ -129,7 +129,7 @@ def short_strings(tokenizer: dict, rng: random.Random) -> list[str | bytes]:
         fitting = [s for s in strings if len(s if isinstance(s, bytes) else s.encode()) <= 64]
         chosen += rng.sample(fitting, min(8, len(fitting)))
     flags = ["a <left> b", "x\u3000 <right>  y", "word wordy words word.", "(word) éword word1 _word", " <both> ", "a<both>b",
-             "øre ø", "<left><right> <left>", "", " ", "\n", "'ſ 'S I'LL", "<｜User｜><think>\n", "<｜begin▁of▁sentence｜><|EOT|>x"]
+             "Ωre Ω", "<left><right> <left>", "", " ", "\n", "'ſ 'S I'LL", "<｜User｜><think>\n", "<｜begin▁of▁sentence｜><|EOT|>x"]
     return flags + ["word " * 3] + chosen
 
 

@@ -20,8 +20,9 @@ namespace {
 
 /// A tokenizer.json, or a directory that holds one.
 tokenizer::Tokenizer open_tokenizer(const std::string& path) {
-  const bool directory = std::filesystem::is_directory(path);
-  return value_or_throw(tokenizer::Tokenizer::load(directory ? path + "/tokenizer.json" : path));
+  return value_or_throw(std::filesystem::is_directory(path)
+                            ? tokenizer::Tokenizer::load_directory(path)
+                            : tokenizer::Tokenizer::load(path));
 }
 
 /// Ids from words or from text with any of space, comma and brackets between them.

@@ -19,8 +19,7 @@ std::vector<i32> prefix_of(const tokenizer::Tokenizer& tokenizer,
 }  // namespace
 
 Result<TextCodec> load_text_codec(const std::string& directory) {
-  Result<tokenizer::Tokenizer> tokenizer =
-      tokenizer::Tokenizer::load(directory + "/tokenizer.json");
+  Result<tokenizer::Tokenizer> tokenizer = tokenizer::Tokenizer::load_directory(directory);
   if (!tokenizer) return tl::unexpected(tokenizer.error());
   Result<tokenizer::TokenizerConfig> config =
       tokenizer::load_tokenizer_config(directory + "/tokenizer_config.json");

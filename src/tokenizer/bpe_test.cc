@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 
 #include "base/rng.h"
 #include "tokenizer/piece_cache.h"
@@ -58,6 +59,19 @@ TEST(Bpe, LowestRankFirstThenLeftmost) {
   EXPECT_EQ(merged(bpe, "abc"), (std::vector<i32>{'a', 256}));
   EXPECT_EQ(merged(bpe, "aaa"), (std::vector<i32>{258, 'a'}));
   EXPECT_EQ(merged(bpe, "x"), (std::vector<i32>{'x'}));
+}
+
+// tiktoken's ranks are those of the result, which two pairs may share.
+TEST(Bpe, EqualRanksGoLeftmostFirst) {
+  std::array<i32, 256> byte_ids;
+  std::iota(byte_ids.begin(), byte_ids.end(), 0);
+  MergeTable table(2);
+  table.insert({'b', 'c', 7, 256});
+  table.insert({'a', 'b', 7, 257});
+  const Bpe bpe(byte_ids, std::move(table));
+  EXPECT_EQ(merged(bpe, "abcbca"), (std::vector<i32>{257, 'c', 256, 'a'}));
+  const std::vector<i32> ids = merged(bpe, "abcbca" + std::string(100, 'x'));
+  EXPECT_EQ(std::vector(ids.begin(), ids.begin() + 4), (std::vector<i32>{257, 'c', 256, 'a'}));
 }
 
 TEST(Bpe, ShortAndLongPiecesFollowTheRule) {

@@ -38,7 +38,8 @@ Result<std::shared_ptr<const PieceEncoder>> PieceEncoder::build(const TokenizerS
                                        table.spelling(merge.right)));
     }
     if (is_excluded(*merged)) continue;
-    merges.insert({merge.left, merge.right, static_cast<i32>(rank), *merged});
+    const i32 merge_rank = spec.rank_is_merged_id ? *merged : static_cast<i32>(rank);
+    merges.insert({merge.left, merge.right, merge_rank, *merged});
   }
   auto encoder = std::make_shared<PieceEncoder>(Bpe(table.byte_ids(), std::move(merges)));
   for (i32 id = 0; spec.ignore_merges && id < vocab_size; ++id) {

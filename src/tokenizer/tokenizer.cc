@@ -8,7 +8,9 @@
 #include "io/mapped_file.h"
 #include "tokenizer/added_tokens.h"
 #include "tokenizer/piece_encoder.h"
+#include "tokenizer/tiktoken.h"
 #include "tokenizer/token_table.h"
+#include "tokenizer/tokenizer_config.h"
 #include "tokenizer/utf8.h"
 
 namespace fathom::tokenizer {
@@ -46,6 +48,10 @@ struct Route {
     });
   }
 };
+
+std::string_view text_of(const io::MappedFile& file) {
+  return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
 
 }  // namespace
 
@@ -90,9 +96,20 @@ Result<void> Tokenizer::Impl::build(const std::string& where) {
 Result<Tokenizer> Tokenizer::load(const std::string& path) {
   const Result<io::MappedFile> file = io::MappedFile::open(path);
   if (!file) return tl::unexpected(file.error());
-  const std::span<const u8> bytes = file->bytes();
-  Result<TokenizerSpec> spec =
-      parse_tokenizer_json({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path);
+  Result<TokenizerSpec> spec = parse_tokenizer_json(text_of(*file), path);
+  if (!spec) return tl::unexpected(spec.error());
+  return from_spec(std::move(*spec), path);
+}
+
+Result<Tokenizer> Tokenizer::load_directory(const std::string& directory) {
+  Result<Tokenizer> tokenizer = load(directory + "/tokenizer.json");
+  if (tokenizer || tokenizer.error().code() != ErrorCode::kNotFound) return tokenizer;
+  const std::string path = directory + "/tiktoken.model";
+  const Result<io::MappedFile> file = io::MappedFile::open(path);
+  if (!file) return tokenizer;  // the usual file is the one to name as missing
+  const auto config = load_tokenizer_config(directory + "/tokenizer_config.json");
+  if (!config) return tl::unexpected(config.error());
+  Result<TokenizerSpec> spec = parse_tiktoken_model(text_of(*file), *config, path);
   if (!spec) return tl::unexpected(spec.error());
   return from_spec(std::move(*spec), path);
 }

@@ -40,6 +40,9 @@ class Tokenizer {
   /// Reads one tokenizer.json. Errors: see parse_tokenizer_json; kNotFound if there is no such
   /// file.
   static Result<Tokenizer> load(const std::string& path);
+  /// Reads a model directory: its tokenizer.json, or else a Moonshot checkpoint's tiktoken.model
+  /// with tokenizer_config.json (tiktoken.h).
+  static Result<Tokenizer> load_directory(const std::string& directory);
   /// Validates `spec`; `where` opens every error message.
   static Result<Tokenizer> from_spec(TokenizerSpec spec, std::string_view where);
 

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <charconv>
+
 #include "io/json.h"
 
 namespace fathom::tokenizer {
@@ -67,6 +70,27 @@ class MemberReader {
     return {};
   }
 
+  /// {"163584": {"content": "[BOS]", "special": true, ...}, ...}; of each only id and content.
+  Result<void> read_added_tokens(std::vector<AddedToken>& out) const {
+    const io::JsonValue* const value = find("added_tokens_decoder");
+    if (value == nullptr) return {};
+    if (!value->is_object()) return wrong("added_tokens_decoder", "an object", *value);
+    for (const auto& [key, entry] : value->as_object()) {
+      const io::JsonValue* const content = entry.find("content");
+      AddedToken token;
+      const char* const end = key.data() + key.size();
+      const auto [parsed_to, status] = std::from_chars(key.data(), end, token.id);
+      const bool is_id = status == std::errc{} && parsed_to == end && token.id >= 0;
+      if (!is_id || content == nullptr || !content->is_string()) {
+        return wrong("added_tokens_decoder", "ids with \"content\"", entry);
+      }
+      token.content = content->as_string();
+      out.push_back(std::move(token));
+    }
+    std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
+    return {};
+  }
+
  private:
   const io::JsonValue* find(std::string_view key) const {
     const io::JsonValue* const value = root_.find(key);
@@ -98,7 +122,8 @@ Result<TokenizerConfig> read_config(const io::JsonValue& root, std::string_view 
         reader.read_token("eos_token", config.eos_token),
         reader.read_token("pad_token", config.pad_token),
         reader.read_token("unk_token", config.unk_token),
-        reader.read_length(config.model_max_length), reader.read_template(config.chat_template)}) {
+        reader.read_length(config.model_max_length), reader.read_template(config.chat_template),
+        reader.read_added_tokens(config.added_tokens_decoder)}) {
     if (!done) return tl::unexpected(done.error());
   }
   return config;

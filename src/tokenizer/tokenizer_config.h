@@ -4,9 +4,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "base/types.h"
+#include "tokenizer/tokenizer_spec.h"
 
 namespace fathom::tokenizer {
 
@@ -20,6 +22,8 @@ struct TokenizerConfig {
   std::optional<std::string> unk_token;
   std::optional<i64> model_max_length;  // absent too when it is transformers' "very large" 1e30
   std::optional<std::string> chat_template;  // raw text; of a list of named ones, "default"
+  /// By ascending id. Only a tokenizer without tokenizer.json needs them (tiktoken.h).
+  std::vector<AddedToken> added_tokens_decoder;
 };
 
 /// Parses the text of a tokenizer_config.json; unknown keys are allowed, wrong types are not.

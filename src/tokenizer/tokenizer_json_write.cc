@@ -130,6 +130,10 @@ void append_model(const TokenizerSpec& spec, std::string& out) {
 }  // namespace
 
 std::string write_tokenizer_json(const TokenizerSpec& spec) {
+  if (spec.rank_is_merged_id) {
+    throw Error(ErrorCode::kUnsupported,
+                "a tiktoken vocabulary cannot be written as tokenizer.json");
+  }
   std::string out = "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n";
   append_added_tokens(spec, out);
   fmt::format_to(std::back_inserter(out),

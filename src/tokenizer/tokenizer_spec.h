@@ -36,7 +36,10 @@ struct TokenizerSpec {
   std::vector<Merge> merges;
   std::vector<AddedToken> added_tokens;  // ascending id; may repeat an entry of vocab
   PreTokenizer pre_tokenizer = PreTokenizer::deepseek_v3();
-  bool ignore_merges = false;   // a piece that is in the vocabulary is that token, unmerged
+  bool ignore_merges = false;  // a piece that is in the vocabulary is that token, unmerged
+  /// tiktoken's rule: a merge ranks by the id it makes, so equal pairs of neighbours go leftmost
+  /// first. tokenizer.json cannot say this.
+  bool rank_is_merged_id = false;
   std::vector<i32> prefix_ids;  // the post-processor's template: prefix $A suffix
   std::vector<i32> suffix_ids;
 };
@@ -52,7 +55,8 @@ inline constexpr i64 kMaxVocabSize = i64{1} << 22;
 /// change the ids and is not handled, by name.
 Result<TokenizerSpec> parse_tokenizer_json(std::string_view text, std::string_view where);
 
-/// The tokenizer.json that Hugging Face `tokenizers` loads to the same ids.
+/// The tokenizer.json that Hugging Face `tokenizers` loads to the same ids. Throws
+/// Error(kUnsupported) if `rank_is_merged_id`.
 std::string write_tokenizer_json(const TokenizerSpec& spec);
 
 }  // namespace fathom::tokenizer

@@ -91,11 +91,11 @@ TEST(Tokenizer, ControlMeansSpecialOrLongerThanACharacter) {
   EXPECT_FALSE(v3.is_special(*v3.token_to_id("<｜User｜>")));
   EXPECT_TRUE(v3.is_special(*v3.token_to_id("<|EOT|>")));
   EXPECT_FALSE(v3.is_control(*v3.token_to_id("Ġself")));
-  // DeepSeek-V2 lists letters such as ø as added tokens: they are text.
+  // DeepSeek-V2 lists some single characters as added tokens: they are text.
   const Tokenizer flags = golden_tokenizer("flags");
-  const i32 letter = *flags.token_to_id("ø");
+  const i32 letter = *flags.token_to_id("Ω");
   EXPECT_FALSE(flags.is_control(letter));
-  EXPECT_EQ(flags.encode("ø", kPlain), Ids{letter});
+  EXPECT_EQ(flags.encode("Ω", kPlain), Ids{letter});
 }
 
 // A file may let merges arrive at a special token; text must still not.
