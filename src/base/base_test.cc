@@ -86,6 +86,10 @@ TEST(Philox, MomentsOfTheNormal) {
   EXPECT_NEAR(squares / kDraws, 1.0, 0.01);
 }
 
+TEST(Text, ControlCharactersAreShownAndNotObeyed) {
+  EXPECT_EQ(printable("a\x1b[2Jb\n\tc\x7f\u00e9"), "a\\x1b[2Jb\n\tc\\x7f\u00e9");
+}
+
 TEST(Text, FormatsAndFindsTheNearestName) {
   EXPECT_EQ(format_bytes(70272), "68.6 KiB");
   EXPECT_EQ(format_count(671026404352), "671.026 B");

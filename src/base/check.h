@@ -39,11 +39,11 @@ template <typename... Values>
 }  // namespace check_detail
 }  // namespace fathom
 
-#define FATHOM_CHECK(condition, ...)                                                 \
-  do {                                                                               \
-    if (!(condition)) [[unlikely]]                                                   \
-      ::fathom::check_detail::fail_with(__FILE__, __LINE__, #condition __VA_OPT__(, ) \
-                                            __VA_ARGS__);                            \
+#define FATHOM_CHECK(condition, ...)                                            \
+  do {                                                                          \
+    if (!(condition)) [[unlikely]]                                              \
+      ::fathom::check_detail::fail_with(__FILE__, __LINE__,                     \
+                                        #condition __VA_OPT__(, ) __VA_ARGS__); \
   } while (false)
 
 #ifdef FATHOM_DEBUG_CHECKS

@@ -38,8 +38,8 @@ CpuFeatures detect() {
   const bool zmm = (xcr0 & 0xe6) == 0xe6;
   const bool tiles = (xcr0 & 0x60000) == 0x60000;
   f.avx2 = ymm && bit(leaf7.b, 5) && bit(leaf1.c, 12) && bit(leaf1.c, 29);
-  f.avx512 = f.avx2 && zmm && bit(leaf7.b, 16) && bit(leaf7.b, 30) && bit(leaf7.b, 17) &&
-             bit(leaf7.b, 31);
+  f.avx512 =
+      f.avx2 && zmm && bit(leaf7.b, 16) && bit(leaf7.b, 30) && bit(leaf7.b, 17) && bit(leaf7.b, 31);
   f.avx512_vnni = f.avx512 && bit(leaf7.c, 11);
   f.avx512_vbmi = f.avx512 && bit(leaf7.c, 1);
   f.avx512_bf16 = f.avx512 && bit(leaf7_1.a, 5);

@@ -6,8 +6,6 @@ namespace fathom {
 /// Where a Buffer lives and where an op runs.
 enum class Device : u8 { kCpu, kCuda };
 
-constexpr const char* device_name(Device device) {
-  return device == Device::kCpu ? "cpu" : "cuda";
-}
+constexpr const char* device_name(Device device) { return device == Device::kCpu ? "cpu" : "cuda"; }
 
 }  // namespace fathom

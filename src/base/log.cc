@@ -5,6 +5,8 @@
 
 #include <memory>
 
+#include "base/text.h"
+
 namespace fathom::log {
 namespace {
 
@@ -38,6 +40,8 @@ spdlog::logger& logger() {
 
 void set_level(Level level) { logger().set_level(to_spdlog(level)); }
 bool enabled(Level level) { return logger().should_log(to_spdlog(level)); }
-void write(Level level, std::string_view message) { logger().log(to_spdlog(level), message); }
+void write(Level level, std::string_view message) {
+  logger().log(to_spdlog(level), printable(message));
+}
 
 }  // namespace fathom::log

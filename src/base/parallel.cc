@@ -31,7 +31,7 @@ void run(i64 count, i64 grain, RangeFn fn, void* context) {
 
   std::exception_ptr error;
   std::atomic_flag taken = ATOMIC_FLAG_INIT;
-#pragma omp parallel for num_threads(static_cast<int>(parts)) schedule(static, 1)
+#pragma omp parallel for num_threads(static_cast <int>(parts)) schedule(static, 1)
   for (i64 part = 0; part < parts; ++part) {
     const i64 begin = units * part / parts * grain;
     const i64 end = std::min(count, units * (part + 1) / parts * grain);

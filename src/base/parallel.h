@@ -25,8 +25,7 @@ void parallel_for(i64 count, i64 grain, Fn&& fn) {
   auto call = [](void* context, i64 begin, i64 end) {
     (*static_cast<std::remove_reference_t<Fn>*>(context))(begin, end);
   };
-  parallel_detail::run(count, grain, call,
-                       const_cast<void*>(static_cast<const void*>(&fn)));
+  parallel_detail::run(count, grain, call, const_cast<void*>(static_cast<const void*>(&fn)));
 }
 
 }  // namespace fathom

@@ -1,7 +1,7 @@
 #pragma once
-// Counter-based random numbers (Philox4x32-10, Salmon et al. 2011): value = f(seed, stream, counter).
-// The result does not depend on who drew first, on threads or on ranks, and any point of the
-// sequence can be reached at once, so a resumed run continues exactly.
+// Counter-based random numbers (Philox4x32-10, Salmon et al. 2011): value = f(seed, stream,
+// counter). The result does not depend on who drew first, on threads or on ranks, and any point of
+// the sequence can be reached at once, so a resumed run continues exactly.
 #include <array>
 #include <cmath>
 #include <numbers>

@@ -47,6 +47,20 @@ std::string format_count(i64 count) {
   return fmt::format("{}", count);
 }
 
+std::string printable(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  for (const char c : text) {
+    const bool control = (static_cast<u8>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7f;
+    if (control) {
+      result += fmt::format("\\x{:02x}", static_cast<u8>(c));
+    } else {
+      result += c;
+    }
+  }
+  return result;
+}
+
 std::string nearest_name(std::string_view word, std::span<const std::string_view> candidates) {
   std::string_view best;
   i64 best_distance = std::max<i64>(2, static_cast<i64>(word.size()) / 3) + 1;

@@ -74,6 +74,7 @@ class Chat : public Command {
                      "Built-in chat template; default: the one recognised in the checkpoint")
         ->type_name("NAME");
     command_->add_flag("--show-prompt", show_prompt_, "Print the rendered prompt to stderr");
+    options_.max_tokens = kConversationTokens;  // an answer may think for long
     add_generate_options(*command_, options_);
     command_->add_flag("--json", json_, "With --message or --messages: one JSON object");
     command_->footer("Chat templates:" + template_names() +
@@ -91,10 +92,14 @@ class Chat : public Command {
     request_ = make_chat_request();
     engine::GenerateRequest generation = make_request(options_, *command_, *model, codec);
     add_end_of_turn(codec.tokenizer, generation);
-    const bool once = !message_.empty() || !messages_file_.empty();
+    const bool once = given("--message") || given("--messages");
+    if (json_ && !once) {
+      throw Error(ErrorCode::kInvalidInput, "--json needs --message or --messages");
+    }
+
     if (once) generation.prompt_ids = encode(codec.tokenizer);
     const i64 wanted =
-        once ? std::ssize(generation.prompt_ids) + options_.max_tokens : kConversationTokens;
+        once ? std::ssize(generation.prompt_ids) + generation.max_tokens : kConversationTokens;
     engine::Session session(*model, codec.tokenizer,
                             session_options(model_, model->config(), wanted));
     if (once) return answer_once(session, generation, *model);
@@ -102,6 +107,8 @@ class Chat : public Command {
   }
 
  private:
+  bool given(const char* option) const { return command_->get_option(option)->count() > 0; }
+
   /// An answer ends at the template's end-of-turn token, whatever the configs say.
   void add_end_of_turn(const tokenizer::Tokenizer& tokenizer,
                        engine::GenerateRequest& generation) const {
@@ -121,8 +128,8 @@ class Chat : public Command {
       request.messages.insert(request.messages.begin(),
                               Message{.role = "system", .content = system_});
     }
-    if (!message_.empty()) request.messages.push_back({.role = "user", .content = message_});
-    if (command_->get_option("--think")->count() > 0) {
+    if (given("--message")) request.messages.push_back({.role = "user", .content = message_});
+    if (given("--think")) {
       request.thinking = think_ ? tokenizer::Thinking::kOn : tokenizer::Thinking::kOff;
     }
     return request;
@@ -176,8 +183,11 @@ class Chat : public Command {
         const InterruptGuard interrupt;
         const auto result = session.generate(generation, print, interrupt.flag());
         print("\n");
+        remember_answer(result.text);
         report_speed(result, model);
-        request_.messages.push_back({.role = "assistant", .content = result.text});
+        if (result.finish_reason == engine::FinishReason::kLength) {
+          log::warn("the answer was cut: raise --max-tokens or --context");
+        }
       } catch (const Error& error) {
         // A message that cannot be answered (a full context) must not end the conversation.
         if (error.code() == ErrorCode::kInternal) throw;
@@ -188,6 +198,18 @@ class Chat : public Command {
     }
     if (terminal) fmt::print(stderr, "\n");
     return kExitOk;
+  }
+
+  /// Thoughts are kept apart from the answer, so that templates which drop them can.
+  void remember_answer(const std::string& text) {
+    constexpr std::string_view kEndOfThought = "</think>";
+    Message message{.role = "assistant", .content = text};
+    const size_t end = text.rfind(kEndOfThought);
+    if (template_->dialect == tokenizer::ChatDialect::kDsml && end != std::string::npos) {
+      message.reasoning_content = text.substr(0, end);
+      message.content = text.substr(end + kEndOfThought.size());
+    }
+    request_.messages.push_back(std::move(message));
   }
 
   void run_slash(const std::string& line) {

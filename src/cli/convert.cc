@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/validators.h"
 #include "io/json.h"
@@ -24,6 +25,7 @@ namespace {
 
 /// Logits of a few tokens before and after.
 struct LogitCheck {
+  bool finite = true;           // all logits, before and after
   double max_difference = 0.0;  // relative to the largest logit
   i64 same_top1 = 0;
   i64 tokens = 0;
@@ -49,11 +51,13 @@ LogitCheck compare_logits(const std::string& from, const std::string& to,
     ids.push_back(static_cast<i32>((7919 * i + 11) % config.vocab_size));  // spread over the rows
   }
   const std::vector<float> before = logits_of(from, ids), after = logits_of(to, ids);
-  LogitCheck check{.tokens = static_cast<i64>(ids.size())};
+  LogitCheck check = {.tokens = static_cast<i64>(ids.size())};
   double largest = 0.0, difference = 0.0;
   for (size_t i = 0; i < before.size(); ++i) {
-    largest = std::max(largest, std::abs(static_cast<double>(before[i])));
-    difference = std::max(difference, std::abs(static_cast<double>(before[i]) - after[i]));
+    const double value = before[i], change = std::abs(value - after[i]);
+    if (!std::isfinite(value) || !std::isfinite(change)) check.finite = false;
+    largest = std::max(largest, std::abs(value));
+    difference = std::max(difference, change);
   }
   check.max_difference = largest > 0 ? difference / largest : difference;
   for (i64 t = 0; t < check.tokens; ++t) {
@@ -99,8 +103,10 @@ class Convert : public Command {
     Ctx ctx;
     model::ConvertReport report;
     {
+      const InterruptGuard interrupt;
       ProgressLine progress;
       options.on_progress = [&](i64 done, i64 total) {
+        interrupt.check();
         progress.update("converting", done, total);
       };
       report = model::convert_checkpoint(ctx, from_, to_, options);
@@ -110,6 +116,12 @@ class Convert : public Command {
       print_json(report, check);
     } else {
       print_text(report, check);
+    }
+    if (check && !check->finite) {
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("{} was written, but logits of it or of {} are NaN or infinite: the "
+                              "weights are damaged",
+                              to_, from_));
     }
     return kExitOk;
   }

@@ -44,7 +44,7 @@ class Generate : public Command {
     request.prompt_ids = engine::encode_prompt(
         codec, text, plain_ ? tokenizer::TextKind::kPlain : tokenizer::TextKind::kMarkup);
 
-    const auto wanted = static_cast<i64>(request.prompt_ids.size()) + options_.max_tokens;
+    const auto wanted = static_cast<i64>(request.prompt_ids.size()) + request.max_tokens;
     engine::Session session(*model, codec.tokenizer,
                             session_options(model_, model->config(), wanted));
     if (echo_ && !json_) print(text);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 
 #include "base/log.h"
@@ -59,13 +60,34 @@ engine::GenerateRequest make_request(const GenerateOptions& options, const CLI::
         static_cast<u64>(std::chrono::system_clock::now().time_since_epoch().count());
     log::info("seed {}", request.sampling.seed);
   }
-  request.max_tokens = options.max_tokens;
+  // More than the model can hold is as good as no limit, and cannot overflow a sum.
+  request.max_tokens = std::min(options.max_tokens, model.config().max_position_embeddings);
   request.stop = options.stop;
   if (!options.ignore_eos) {
     request.stop_token_ids = engine::stop_token_ids(codec, model.config(), published.eos_token_id);
   }
   return request;
 }
+
+namespace {
+
+/// " (45.8 % of the 46.0 GB/s read bandwidth)"; the bandwidth is measured once a process. Empty if
+/// there is no memory to measure it with: a finished answer must not fail for its speed line.
+std::string bandwidth_share(double tokens_per_s, const ModelConfig& config) {
+  static const i64 read_bytes = plan::model_size(config).read_bytes_per_token;
+  static const double limit = [] {
+    try {
+      return engine::read_bandwidth_bytes_per_s(read_bytes);
+    } catch (const Error&) {
+      return 0.0;
+    }
+  }();
+  if (limit == 0.0) return {};
+  const double share = tokens_per_s * static_cast<double>(read_bytes) / limit;
+  return fmt::format(" ({:.1f} % of the {:.1f} GB/s read bandwidth)", 100.0 * share, limit / 1e9);
+}
+
+}  // namespace
 
 void report_speed(const engine::GenerateResult& result, const model::Model& model) {
   std::string line = fmt::format("{} prompt tokens", result.prompt_tokens);
@@ -74,10 +96,7 @@ void report_speed(const engine::GenerateResult& result, const model::Model& mode
                       result.token_ids.size());
   if (result.decode_steps > 0 && result.decode_s > 0) {
     const double rate = static_cast<double>(result.decode_steps) / result.decode_s;
-    const i64 read = plan::model_size(model.config()).read_bytes_per_token;
-    const double limit = engine::read_bandwidth_bytes_per_s(read);
-    line += fmt::format(" at {:.1f} tokens/s ({:.1f} % of the {:.1f} GB/s read bandwidth)", rate,
-                        100.0 * rate * static_cast<double>(read) / limit, limit / 1e9);
+    line += fmt::format(" at {:.1f} tokens/s{}", rate, bandwidth_share(rate, model.config()));
   }
   line += fmt::format(", finish reason {}", engine::finish_reason_name(result.finish_reason));
   log::info("{}", line);

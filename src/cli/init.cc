@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/validators.h"
 #include "model/random_init.h"
@@ -73,8 +74,10 @@ class Init : public Command {
 
   void write_weights(const ModelConfig& config) {
     Ctx ctx;
+    const InterruptGuard interrupt;
     ProgressLine progress;
     options_.on_progress = [&](i64 done, i64 total) {
+      interrupt.check();
       progress.update("writing weights", done, total);
     };
     model::write_random_checkpoint(ctx, config, out_, options_);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 
+#include "base/checked_math.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/command.h"
@@ -137,8 +138,9 @@ void print_text(const Inspection& inspection) {
   fmt::print("\nKV cache           {:>12}   at {} tokens\n", "a token", c.max_position_embeddings);
   for (const DType dtype : kCacheTypes) {
     const i64 bytes = plan::cache_bytes_per_token(c, dtype);
+    const auto all = checked_mul(bytes, c.max_position_embeddings);
     fmt::print("  {:<16} {:>12}   {}\n", dtype_name(dtype), fmt::format("{} B", bytes),
-               format_bytes(bytes * c.max_position_embeddings));
+               all ? format_bytes(*all) : "more than can be counted");
   }
   if (!inspection.notes.empty()) fmt::print("\nworth knowing\n");
   for (const std::string& note : inspection.notes) fmt::print("  - {}\n", note);

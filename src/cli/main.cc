@@ -2,10 +2,13 @@
 // error (one clear message, no stack trace), 2 for ours.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <new>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "base/check.h"
@@ -14,6 +17,7 @@
 #include "base/parallel.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/validators.h"
 
 namespace fathom::cli {
@@ -26,7 +30,7 @@ struct LogOptions {
 };
 
 void print_error(std::string_view message) {
-  std::fprintf(stderr, "fathom: %.*s\n", static_cast<int>(message.size()), message.data());
+  std::fprintf(stderr, "fathom: %s\n", printable(message).c_str());
 }
 
 /// The flags and subcommands that may stand where `app` was parsing.
@@ -82,14 +86,27 @@ void print_parse_error(const CLI::App& app, const CLI::ParseError& error) {
   print_error("try: " + path + "--help");
 }
 
+/// A full disk or a closed pipe must not look like success to a script.
+int flush_stdout(int code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  print_error(std::string("writing to stdout failed: ") + std::strerror(errno));
+  return kExitUserError;
+}
+
 int run_guarded(Command& command) {
   try {
-    return command.run();
+    return flush_stdout(command.run());
+  } catch (const Interrupted&) {
+    print_error("interrupted");
+    return kExitInterrupted;
   } catch (const Error& error) {
     print_error(error.message());
     return error.code() == ErrorCode::kInternal ? kExitInternalError : kExitUserError;
   } catch (const std::bad_alloc&) {
     print_error("out of memory");
+    return kExitUserError;
+  } catch (const std::system_error& error) {  // a path or a file that the system refuses
+    print_error(error.what());
     return kExitUserError;
   } catch (const std::exception& error) {  // InternalError and anything unforeseen: our bug
     print_error(std::string("internal error: ") + error.what());
@@ -106,7 +123,7 @@ int run(int argc, char** argv) {
   app.add_flag("--verbose", log_options.verbose, "Log more to stderr");
   app.add_flag("--quiet", log_options.quiet, "Log errors only");
   app.add_option("--threads", log_options.threads, "CPU threads; default: all cores")
-      ->check(integer_from(1));
+      ->check(integer_between(1, 1024));
   app.footer(
       "Models are Hugging Face directories (config.json, *.safetensors, tokenizer.json).\n"
       "Results go to stdout, messages to stderr. FATHOM_CPU_ISA=scalar|avx2|avx512 forces an "

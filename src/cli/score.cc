@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/model_options.h"
 #include "cli/validators.h"
 #include "engine/prompt.h"
@@ -29,33 +30,33 @@ struct Subject {
 class ScoreCommand : public Command {
  public:
   CLI::App* add(CLI::App& app) override {
-    CLI::App* command = app.add_subcommand("score", "Log-probability of each token of a text");
-    add_model_options(*command, model_);
-    auto* source = command->add_option_group("subject", "What to score");
+    command_ = app.add_subcommand("score", "Log-probability of each token of a text");
+    add_model_options(*command_, model_);
+    auto* source = command_->add_option_group("subject", "What to score");
     source->add_option("-t,--text", text_, "A text");
     source->add_option("-f,--file", file_, "A file with it; - reads stdin");
     source->add_option("--token-ids", token_ids_, "Token ids: 1,2,3 (no BOS is added)")
         ->delimiter(',');
     source->require_option(1);
-    command->add_flag("--markup", markup_,
-                      "Recognise special tokens in the text; by default it is ordinary text");
-    command
+    command_->add_flag("--markup", markup_,
+                       "Recognise special tokens in the text; by default it is ordinary text");
+    command_
         ->add_option("--stride", stride_,
                      "A text longer than --context is scored in windows that begin every N "
                      "tokens; default: half the context")
         ->check(integer_from(1));
-    command->add_option("--dump-logits", dump_,
-                        "Write logits [tokens, vocab] f32 to this safetensors file");
-    command->add_flag("--no-tokens", no_tokens_, "Only the totals, not a line for each token");
-    command->add_flag("--json", json_, "One JSON object");
-    command->footer(
+    command_->add_option("--dump-logits", dump_,
+                         "Write logits [tokens, vocab] f32 to this safetensors file");
+    command_->add_flag("--no-tokens", no_tokens_, "Only the totals, not a line for each token");
+    command_->add_flag("--json", json_, "One JSON object");
+    command_->footer(
         "A text begins with BOS if the tokenizer adds one; the first token has no probability.\n"
         "Bits per byte = -total log2 probability / bytes of the text.\n"
         "Examples:\n"
         "  fathom score --model DIR --text 'The quick brown fox'\n"
         "  fathom score --model DIR --file book.txt --context 2048 --no-tokens --json\n"
         "  fathom score --model DIR --token-ids 0,5,9 --dump-logits logits.safetensors");
-    return command;
+    return command_;
   }
 
   int run() override {
@@ -71,6 +72,12 @@ class ScoreCommand : public Command {
       log::info("{} tokens in {} windows of {}", subject.ids.size(), score.windows,
                 options.session.context_tokens);
     }
+    if (!std::isfinite(score.total_log_prob)) {
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("{}: the log-probabilities are not finite; the weights hold NaN, "
+                              "infinity or numbers too large",
+                              model_.directory));
+    }
     if (json_) {
       print_json(subject, score);
     } else {
@@ -82,7 +89,7 @@ class ScoreCommand : public Command {
  private:
   Subject read_subject() const {
     Subject subject;
-    if (!token_ids_.empty()) {
+    if (command_->get_option("--token-ids")->count() > 0) {
       subject.ids = token_ids_;
       return subject;
     }
@@ -99,8 +106,10 @@ class ScoreCommand : public Command {
     const i64 vocab = model.config().vocab_size;
     const io::TensorSpec spec{"logits", DType::kF32, {static_cast<i64>(ids.size()), vocab}};
     io::SafetensorsWriter writer(dump_, {&spec, 1});
+    const InterruptGuard interrupt;
     engine::Score score =
         engine::score_tokens(model, ids, options, [&](View<const float, 2> logits) {
+          interrupt.check();
           writer.append("logits", {reinterpret_cast<const u8*>(logits.data()),
                                    static_cast<size_t>(logits.size()) * sizeof(float)});
         });
@@ -153,7 +162,9 @@ class ScoreCommand : public Command {
     }
     object.set("tokens_scored", static_cast<i64>(subject.ids.size()) - 1);
     object.set("total_log_prob", score.total_log_prob);
-    if (subject.ids.size() > 1) object.set("perplexity", perplexity(score));
+    if (subject.ids.size() > 1 && std::isfinite(perplexity(score))) {
+      object.set("perplexity", perplexity(score));
+    }
     if (subject.text_bytes > 0) {
       object.set("bytes", subject.text_bytes);
       object.set("bits_per_byte", bits_per_byte(subject, score));
@@ -162,6 +173,7 @@ class ScoreCommand : public Command {
     fmt::print("{}\n", io::write_json(object));
   }
 
+  CLI::App* command_ = nullptr;
   ModelOptions model_;
   std::string text_, file_, dump_;
   std::vector<i32> token_ids_;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "cli/validators.h"
 #include "io/json.h"
@@ -64,9 +65,11 @@ bool TokenizerTrain::chosen() const { return command_->parsed(); }
 
 int TokenizerTrain::run() {
   options_.max_memory_bytes = max_memory_gib_ << 30;
+  const InterruptGuard interrupt;
   ProgressLine progress;
   const tokenizer::TrainedTokenizer trained = value_or_throw(
       tokenizer::train_tokenizer(options_, [&](tokenizer::TrainPhase phase, i64 done, i64 total) {
+        interrupt.check();
         progress.update(tokenizer::phase_name(phase), done, total);
       }));
   trained.save(out_);

@@ -93,23 +93,24 @@ i32 Sampler::draw(View<float, 1> logits) {
     }
   }
   if (best < 0 || !std::isfinite(largest)) {
-    throw Error(ErrorCode::kInternal,
-                fmt::format("step {}: no logit is a finite number; the weights or the arithmetic "
-                            "hold NaN or infinity",
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("step {}: no logit is a finite number; the weights hold NaN, "
+                            "infinity or numbers too large",
                             step_));
   }
   if (params_.temperature == 0.0) return best;
 
-  const auto inverse_temperature = 1.0 / params_.temperature;
   const double floor =
       params_.min_p > 0 ? std::log(params_.min_p) : -std::numeric_limits<double>::infinity();
   candidates_.clear();
   for (i64 id = 0; id < logits.dim(0); ++id) {
     if (!allowed_[static_cast<size_t>(id)]) continue;
-    const double scaled = (static_cast<double>(logits(id)) - largest) * inverse_temperature;
-    // At very low temperatures a difference may overflow to -inf; the largest itself is 0.
+    // Divided, not multiplied by 1/temperature: the largest stays 0 at any temperature, however
+    // small, and the others at worst become -inf.
+    const double scaled = (static_cast<double>(logits(id)) - largest) / params_.temperature;
     if (scaled >= floor) candidates_.push_back({static_cast<float>(scaled), static_cast<i32>(id)});
   }
+  FATHOM_CHECK(!candidates_.empty(), "step ", step_, ": the best token itself was dropped");
   keep_top_k();
   double total = 0.0;
   for (const Candidate& c : candidates_) total += std::exp(static_cast<double>(c.logit));

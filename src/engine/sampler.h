@@ -9,8 +9,8 @@
 
 namespace fathom::engine {
 
-/// The defaults sample from the model's own distribution. The order in which they act is that of
-/// vLLM and transformers: penalties, temperature, min-p, top-k, top-p.
+/// The defaults sample from the model's own distribution. The order in which they act is vLLM's:
+/// penalties, temperature, min-p, top-k, top-p.
 struct SamplingParams {
   double temperature = 1.0;  // >= 0; 0 takes the largest logit
   i64 top_k = 0;             // keep the k largest; 0: all
@@ -37,7 +37,7 @@ class Sampler {
   void observe_prompt(std::span<const i32> ids);
 
   /// The next token; it is counted as generated. `logits` [vocab] is used as scratch.
-  /// Throws Error{kInternal} if no allowed logit is a number: the model's arithmetic failed.
+  /// Throws Error{kInvalidInput} if no allowed logit is a number: the model's arithmetic failed.
   i32 sample(View<float, 1> logits);
 
  private:

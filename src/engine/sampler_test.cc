@@ -116,6 +116,13 @@ TEST(Sampler, NanLogitsAreSkippedAndAllNanIsAnError) {
   EXPECT_THROW(sample_once(sampler, {kNan, kNan, kNan}), Error);
 }
 
+TEST(Sampler, ADenormalTemperatureIsGreedy) {
+  for (const double min_p : {0.0, 0.1}) {
+    Sampler sampler({.temperature = 1e-310, .min_p = min_p}, all(4));
+    EXPECT_EQ(sample_once(sampler, {1.0f, 3.0f, 2.0f, -1.0f}), 1);
+  }
+}
+
 TEST(Sampler, ValidateListsEveryProblem) {
   const auto result = validate({.temperature = -1.0, .top_p = 0.0, .min_p = 2.0});
   ASSERT_FALSE(result);

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "base/check.h"
@@ -28,6 +29,13 @@ int flush_directory(const std::filesystem::path& directory) {
 }  // namespace
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
+  // The rename would replace a device or a pipe by a file.
+  std::error_code ignored;
+  const auto status = std::filesystem::status(path_, ignored);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{}: exists and is no regular file", path_.string()));
+  }
   static std::atomic<u64> next = 0;
   do {
     temporary_ = fmt::format("{}.tmp-{}-{}", path_.string(), ::getpid(), next++);

@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <cstdlib>
+#include <set>
 #include <system_error>
 
 #include "base/parallel.h"
@@ -63,15 +64,17 @@ struct ErrorSum {
   void add(View<const float, 2> before, View<const float, 2> after) {
     for (i64 i = 0; i < before.size(); ++i) {
       const double value = before.data()[i], difference = value - after.data()[i];
-      max_difference = std::max(max_difference, std::abs(difference));
+      // Written so that a NaN stays: std::max would drop it and call the tensor unchanged.
+      if (!(std::abs(difference) <= max_difference)) max_difference = std::abs(difference);
       max_value = std::max(max_value, std::abs(value));
       squared_difference += difference * difference;
       squared_value += value * value;
     }
   }
-  double max_error() const { return max_value > 0.0 ? max_difference / max_value : 0.0; }
+  double max_error() const { return max_value > 0.0 ? max_difference / max_value : max_difference; }
   double rms_error() const {
-    return squared_value > 0.0 ? std::sqrt(squared_difference / squared_value) : 0.0;
+    return squared_value == 0.0 ? std::sqrt(squared_difference)
+                                : std::sqrt(squared_difference / squared_value);
   }
 };
 
@@ -91,7 +94,10 @@ class Converter {
     for (const Parameter& parameter : check.parameters) {
       add(source, parameter);
     }
+    std::set<std::string> scales;  // of the model's own matrices: written anew, or no longer true
+    for (const Parameter& parameter : check.parameters) scales.insert(scale_name(parameter.name));
     for (const std::string& name : check.unused) {
+      if (scales.contains(name)) continue;
       copied_.push_back(source.find(name));
       declare_tensor_as_is(*copied_.back());
     }

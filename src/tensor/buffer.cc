@@ -34,13 +34,26 @@ i64 mem_available_bytes() {
   return std::numeric_limits<i64>::max();
 }
 
+i64 cgroup_page_cache_bytes() {
+  std::ifstream file("/sys/fs/cgroup/memory.stat");
+  std::string key;
+  i64 value = 0, total = 0;
+  while (file >> key >> value) {
+    if (key == "inactive_file" || key == "active_file") total += value;
+  }
+  return total;
+}
+
 }  // namespace
 
 i64 free_memory_bytes() {
   const i64 available = mem_available_bytes();
   const i64 limit = read_number("/sys/fs/cgroup/memory.max");
   const i64 used = read_number("/sys/fs/cgroup/memory.current");
-  return limit > 0 && used >= 0 ? std::min(available, limit - used) : available;
+  if (limit <= 0 || used < 0) return available;
+  // The group's usage counts the page cache, mapped weights included, which the kernel gives back.
+  const i64 free_in_group = std::max<i64>(0, limit - used + cgroup_page_cache_bytes());
+  return std::min({available, limit, free_in_group});
 }
 
 Buffer::Buffer(Device device, i64 size_bytes, const char* what) : device_(device) {
@@ -59,9 +72,8 @@ Buffer::Buffer(Device device, i64 size_bytes, const char* what) : device_(device
                      : ::mmap(nullptr, static_cast<size_t>(size_bytes), PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapped == MAP_FAILED) {
-    throw Error(ErrorCode::kOutOfMemory, std::string(what) + " needs " +
-                                             format_bytes(size_bytes) + ", free are " +
-                                             format_bytes(free_bytes));
+    throw Error(ErrorCode::kOutOfMemory, std::string(what) + " needs " + format_bytes(size_bytes) +
+                                             ", free are " + format_bytes(free_bytes));
   }
   if (size_bytes >= kHugePageBytes) {
     ::madvise(mapped, static_cast<size_t>(size_bytes), MADV_HUGEPAGE);  // a hint; may be refused
