@@ -5,12 +5,14 @@
 #include <cstdio>
 #include <numbers>
 #include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/model_options.h"
+#include "cli/token_ids.h"
 #include "cli/validators.h"
 #include "engine/prompt.h"
 #include "engine/scorer.h"
@@ -35,8 +37,7 @@ class ScoreCommand : public Command {
     auto* source = command_->add_option_group("subject", "What to score");
     source->add_option("-t,--text", text_, "A text");
     source->add_option("-f,--file", file_, "A file with it; - reads stdin");
-    source->add_option("--token-ids", token_ids_, "Token ids: 1,2,3 (no BOS is added)")
-        ->delimiter(',');
+    source->add_option("--token-ids", token_ids_, "Token ids: 1,2,3 (no BOS is added)");
     source->require_option(1);
     command_->add_flag("--markup", markup_,
                        "Recognise special tokens in the text; by default it is ordinary text");
@@ -60,8 +61,9 @@ class ScoreCommand : public Command {
   }
 
   int run() override {
+    std::vector<i32> ids = parse_token_ids(token_ids_);  // wrong flags before slow files
     const auto model = load_model(model_);
-    const Subject subject = read_subject();
+    const Subject subject = read_subject(std::move(ids));
     engine::ScoreOptions options;
     options.session =
         session_options(model_, model->config(), static_cast<i64>(subject.ids.size()));
@@ -87,10 +89,10 @@ class ScoreCommand : public Command {
   }
 
  private:
-  Subject read_subject() const {
+  Subject read_subject(std::vector<i32> ids) const {
     Subject subject;
     if (command_->get_option("--token-ids")->count() > 0) {
-      subject.ids = token_ids_;
+      subject.ids = std::move(ids);
       return subject;
     }
     const std::string text = file_.empty() ? text_ : read_text(file_);
@@ -175,8 +177,7 @@ class ScoreCommand : public Command {
 
   CLI::App* command_ = nullptr;
   ModelOptions model_;
-  std::string text_, file_, dump_;
-  std::vector<i32> token_ids_;
+  std::string text_, file_, dump_, token_ids_;
   i64 stride_ = 0;
   bool markup_ = false, no_tokens_ = false, json_ = false;
 };

@@ -4,13 +4,13 @@
 #include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
-#include <charconv>
 #include <cstdio>
 #include <filesystem>
 
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "cli/token_ids.h"
 #include "cli/tokenizer_jsonl.h"
 #include "cli/tokenizer_train.h"
 #include "io/json.h"
@@ -23,25 +23,6 @@ tokenizer::Tokenizer open_tokenizer(const std::string& path) {
   return value_or_throw(std::filesystem::is_directory(path)
                             ? tokenizer::Tokenizer::load_directory(path)
                             : tokenizer::Tokenizer::load(path));
-}
-
-/// Ids from words or from text with any of space, comma and brackets between them.
-std::vector<i32> parse_ids(std::string_view text) {
-  std::vector<i32> ids;
-  size_t pos = 0;
-  while ((pos = text.find_first_not_of(" ,[]\t\r\n", pos)) != std::string_view::npos) {
-    const size_t end = std::min(text.find_first_of(" ,[]\t\r\n", pos), text.size());
-    i32 id = 0;
-    const auto parsed = std::from_chars(text.data() + pos, text.data() + end, id);
-    if (parsed.ec != std::errc() || parsed.ptr != text.data() + end) {
-      throw Error(
-          ErrorCode::kInvalidInput,
-          fmt::format("token ids: found \"{}\", expected integers", text.substr(pos, end - pos)));
-    }
-    ids.push_back(id);
-    pos = end;
-  }
-  return ids;
 }
 
 class TokenizerCommand : public Command {
@@ -138,7 +119,7 @@ class TokenizerCommand : public Command {
       return kExitOk;
     }
     const std::vector<i32> ids =
-        parse_ids(file_.empty() ? fmt::format("{}", fmt::join(ids_, " ")) : read_text(file_));
+        parse_token_ids(file_.empty() ? fmt::format("{}", fmt::join(ids_, " ")) : read_text(file_));
     for (const i32 id : ids) {
       if (id < 0 || id >= tokenizer.vocab_size()) {
         throw Error(ErrorCode::kInvalidInput,
