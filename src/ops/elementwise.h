@@ -11,12 +11,26 @@ void silu_mul_forward(Ctx& ctx, View<const float, 2> gate, View<const float, 2> 
                       View<float, 2> y);
 inline constexpr double kSiluMulRelTol = 2e-6;
 
+/// Gradients of silu_mul_forward, with s = 1 / (1 + exp(-gate)):
+///   dgate = dy * up * s * (1 + gate * (1 - s)),  dup = dy * gate * s
+/// All [tokens, dim] f32; dgate and dup OVERWRITTEN, dgate may alias gate and dup may alias up or
+/// dy.  Rows may be strided.
+void silu_mul_backward(Ctx& ctx, View<const float, 2> dy, View<const float, 2> gate,
+                       View<const float, 2> up, View<float, 2> dgate, View<float, 2> dup);
+inline constexpr double kSiluMulGradRelTol = 4e-6;
+
 /// x[i] += y[i], [tokens, dim] f32, rows may be strided: the residual connection.
 void add_inplace(Ctx& ctx, View<float, 2> x, View<const float, 2> y);
 
 /// out[t] = table[ids[t]], dequantised. table f32 | bf16 | fp8_e4m3 with scales; ids [tokens] i32
 /// in [0, rows), out [tokens, cols] f32 overwritten. Throws InternalError naming an id outside.
 void embedding_forward(Ctx& ctx, const MatRef& table, View<const i32, 1> ids, View<float, 2> out);
+
+/// dtable[ids[t]] += dout[t].  dtable [rows, cols] f32 ACCUMULATED; ids [tokens] i32; dout [tokens,
+/// cols] f32. Each row of the table is summed in the order of t: bitwise the same for any thread
+/// count. An id of -1 is skipped.
+void embedding_backward(Ctx& ctx, View<const float, 2> dout, View<const i32, 1> ids,
+                        View<float, 2> dtable);
 
 /// out[t] = log softmax(logits[t])[targets[t]]; logits [tokens, vocab] f32, targets [tokens] i32 in
 /// [0, vocab), out [tokens] f64 overwritten. Exponentials in f32, their sum in blocks of 256 in f32

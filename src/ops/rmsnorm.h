@@ -16,4 +16,19 @@ void rmsnorm_forward(Ctx& ctx, View<const float, 2> x, View<const float, 1> weig
                      View<float, 2> y, View<float, 1> rstd = {});
 inline constexpr double kRmsNormRelTol = 2e-6;
 
+/// Gradients of rmsnorm_forward. With xhat = x * rstd:
+///   dx[t, i]   = rstd[t] * (w[i] dy[t, i] - xhat[t, i] * mean_j(w[j] dy[t, j] xhat[t, j]))
+///   dweight[i] += sum_t dy[t, i] xhat[t, i]
+///   dy, x    [tokens, dim]  f32   rows may be strided
+///   rstd     [tokens]       f32   as forward saved it
+///   dx       [tokens, dim]  f32   OVERWRITTEN, or ACCUMULATED if `accumulate_dx` (the residual
+///                                 stream); may alias dy if overwritten
+///   dweight  [dim]          f32   ACCUMULATED
+/// dweight is summed over blocks of rows of a fixed size and then over the blocks, so it is bitwise
+/// the same for any thread count.
+void rmsnorm_backward(Ctx& ctx, View<const float, 2> dy, View<const float, 2> x,
+                      View<const float, 1> weight, View<const float, 1> rstd, View<float, 2> dx,
+                      View<float, 1> dweight, bool accumulate_dx = false);
+inline constexpr double kRmsNormGradRelTol = 1e-5;
+
 }  // namespace fathom::ops

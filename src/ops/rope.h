@@ -28,6 +28,10 @@ struct RopeTable {
 /// Throws InternalError on a shape mismatch. CPU.
 void rope_forward_inplace(Ctx& ctx, const RopeTable& table, View<const i64, 1> positions,
                           View<float, 3> x);
+/// The gradient of rope_forward_inplace: rotates dx in place by the negative angle; factors on cosine
+/// and sine stay.
+void rope_backward_inplace(Ctx& ctx, const RopeTable& table, View<const i64, 1> positions,
+                           View<float, 3> dx);
 /// Cosine and sine are rounded to f32, then two products and a sum.
 inline constexpr double kRopeRelTol = 5e-7;
 

@@ -13,6 +13,9 @@
 
 namespace fathom::kernels::cpu {
 
+struct GemmTable;
+struct TrainingTable;
+
 struct IsaTable {
   const char* name;
   /// Multiplies BF16 pairs in one instruction: LinearArgs::x may be bf16. The instruction takes
@@ -39,6 +42,10 @@ struct IsaTable {
   void (*token_log_probs_rows)(const TokenLogProbsArgs&, int64_t begin, int64_t end);
   void (*moe_route_rows)(const MoeRouteArgs&, int64_t begin, int64_t end, float* scratch);
   void (*combine_rows)(const CombineRowsArgs&, int64_t begin, int64_t end);
+
+  // Training, each compiled by itself: a change there compiles no inference kernel.
+  const GemmTable* gemm;
+  const TrainingTable* training;
 };
 
 /// Output rows of linear_rows and columns of linear_transposed_cols are split in multiples of

@@ -22,6 +22,8 @@
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
 
+extern const GemmTable kGemmTable;          // gemm_<isa>.cc
+extern const TrainingTable kTrainingTable;  // training_<isa>.cc
 extern const IsaTable kTable;
 const IsaTable kTable = {
     .name = FATHOM_STRING(FATHOM_ISA),
@@ -43,6 +45,8 @@ const IsaTable kTable = {
     .token_log_probs_rows = token_log_probs_rows,
     .moe_route_rows = moe_route_rows,
     .combine_rows = combine_rows,
+    .gemm = &kGemmTable,
+    .training = &kTrainingTable,
 };
 
 }  // namespace fathom::kernels::cpu::FATHOM_ISA

@@ -1,0 +1,17 @@
+// The last include of a training_<isa>.cc; freestanding, as table.inl explains.
+#include "kernels/cpu/training_table.h"
+//
+#include "kernels/cpu/common.inl"
+//
+
+#define FATHOM_STRING_OF(x) #x
+#define FATHOM_STRING(x) FATHOM_STRING_OF(x)
+
+namespace fathom::kernels::cpu::FATHOM_ISA {
+
+extern const TrainingTable kTrainingTable;
+const TrainingTable kTrainingTable = {
+    .name = FATHOM_STRING(FATHOM_ISA),
+};
+
+}  // namespace fathom::kernels::cpu::FATHOM_ISA

@@ -1,0 +1,21 @@
+#pragma once
+#include "ops/ctx.h"
+#include "tensor/view.h"
+
+namespace fathom::ops {
+
+/// The loss of rows of logits and its gradient, in place.
+///   nll[t]       = log sum_v exp(logits[t, v]) - logits[t, targets[t]]
+///   logits[t, v] <- grad_scale * (softmax(logits[t])[v] - [v == targets[t]])
+///   logits   [tokens, vocab]  f32   in: logits, out: their gradient
+///   targets  [tokens]         i32   a negative one is no target: nll 0, gradient 0
+///   nll      [tokens]         f64   overwritten
+/// `grad_scale`: the weight of one target in the step's loss (1 / targets of the step, times
+/// lambda for MTP): the one place where a loss is scaled. Exponentials in f32, sums as
+/// token_log_probs makes them. Rows beyond `real_vocab` (no token has them) take part as any other.
+/// Throws InternalError on a shape mismatch or a target >= vocab. CPU.
+void cross_entropy_inplace(Ctx& ctx, View<float, 2> logits, View<const i32, 1> targets,
+                           float grad_scale, View<double, 1> nll);
+inline constexpr double kCrossEntropyRelTol = 5e-6;
+
+}  // namespace fathom::ops

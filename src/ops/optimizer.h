@@ -1,0 +1,37 @@
+#pragma once
+// What an optimizer step does to flat arrays. Every array may be megabytes to gigabytes; work is cut
+// into pieces of a fixed size, so sums do not depend on the number of threads.
+#include "ops/ctx.h"
+#include "tensor/bf16.h"
+#include "tensor/view.h"
+
+namespace fathom::ops {
+
+/// sum of x[i]^2 in f64, over pieces of a fixed size in order; NaN and infinities come through.
+double sum_of_squares(Ctx& ctx, View<const float, 1> x);
+/// True if every number is finite.
+bool all_finite(Ctx& ctx, View<const float, 1> x);
+
+struct AdamWOptions {
+  double lr = 0.0;
+  double beta1 = 0.9;
+  double beta2 = 0.95;
+  double eps = 1e-8;
+  double weight_decay = 0.0;  // decoupled: p -= lr * weight_decay * p
+  i64 step = 1;               // 1 for the first: bias corrections 1 - beta^step
+  float grad_scale = 1.0f;    // multiplies every gradient first (the clip)
+};
+/// Source: Loshchilov & Hutter 2019, as torch.optim.AdamW: decay first, then
+///   m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;
+///   p -= lr / (1-b1^step) * m / (sqrt(v / (1-b2^step)) + eps)
+///   p, m, v  [n]  f32  updated;  g  [n]  f32
+void adamw_step(Ctx& ctx, View<float, 1> p, View<const float, 1> g, View<float, 1> m,
+                View<float, 1> v, const AdamWOptions& options);
+/// The same with BF16 moments (DeepSeek-V3 §3.3.3), rounded to nearest even after the update.
+void adamw_step(Ctx& ctx, View<float, 1> p, View<const float, 1> g, View<Bf16, 1> m,
+                View<Bf16, 1> v, const AdamWOptions& options);
+
+/// average = decay * average + (1 - decay) * p.
+void ema_update(Ctx& ctx, View<float, 1> average, View<const float, 1> p, float decay);
+
+}  // namespace fathom::ops
