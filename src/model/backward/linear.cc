@@ -1,5 +1,7 @@
 #include "model/backward/linear.h"
 
+#include <iterator>
+
 namespace fathom::model::backward {
 namespace {
 
@@ -52,12 +54,37 @@ void linear_backward_weight(const TrainStep& step, View<const float, 2> dy, cons
            pack_input_turned(step, scratch, x, w), dweight, Into::kAccumulate);
 }
 
-SavedMatrix first_rows(const SavedMatrix& saved, i64 rows) {
-  FATHOM_CHECK(!saved.empty() && rows <= saved.rows, rows, " rows of a kept ", saved);
+View<const ops::PackedMatrix, 1> pack_several(const TrainStep& step, Workspace::Scope& scope,
+                                              View<const ops::PackSource, 1> sources,
+                                              const ops::GemmRounding& rounding) {
+  const i64 count = sources.dim(0);
+  const auto packed = scope.alloc<ops::PackedMatrix>(count);
+  const auto storage = scope.alloc<u8*>(count);
+  for (i64 i = 0; i < count; ++i) {
+    const ops::PackSource& source = sources(i);
+    const i64 taken = source.row_ids.data() == nullptr ? source.x.rows : std::ssize(source.row_ids);
+    const i64 rows = source.transpose ? source.x.cols : taken;
+    const i64 k = source.transpose ? taken : source.x.cols;
+    storage(i) = scope.alloc<u8>(ops::packed_bytes(step.ctx, rows, k, rounding)).data();
+  }
+  const size_t n = static_cast<size_t>(count);
+  ops::pack_all(step.ctx, {sources.data(), n}, rounding, {storage.data(), n}, {packed.data(), n});
+  return packed;
+}
+
+SavedMatrix rows_of(const SavedMatrix& saved, i64 begin, i64 count) {
+  FATHOM_CHECK(!saved.empty() && begin >= 0 && begin + count <= saved.rows, "rows [", begin, ", ",
+               begin + count, ") of a kept ", saved);
   SavedMatrix part = saved;
-  part.rows = rows;
+  part.data += begin * saved.row_bytes();
+  if (part.scale != nullptr) {
+    part.scale += begin * SavedMatrix::scales_per_row(saved.format, saved.cols);
+  }
+  part.rows = count;
   return part;
 }
+
+SavedMatrix first_rows(const SavedMatrix& saved, i64 rows) { return rows_of(saved, 0, rows); }
 
 void keep(const TrainStep& step, View<const float, 2> x, const SavedMatrix& saved) {
   if (!saved.empty()) ops::save_matrix(step.ctx, x, first_rows(saved, x.dim(0)));

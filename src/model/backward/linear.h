@@ -30,7 +30,14 @@ ops::PackedMatrix pack_gradient_turned(const TrainStep& step, Workspace::Scope& 
 ops::PackedMatrix pack_input_turned(const TrainStep& step, Workspace::Scope& scope,
                                     const ops::PackSource& x, const PackedLinear& w);
 
-/// The first `rows` rows of a kept matrix: a micro-batch may be smaller than the storage.
+/// Several operands packed at once, in scratch of the scope.
+View<const ops::PackedMatrix, 1> pack_several(const TrainStep& step, Workspace::Scope& scope,
+                                              View<const ops::PackSource, 1> sources,
+                                              const ops::GemmRounding& rounding);
+
+/// Rows [begin, begin + count) of a kept matrix.
+SavedMatrix rows_of(const SavedMatrix& saved, i64 begin, i64 count);
+/// The first `rows` rows: a micro-batch may be smaller than the storage.
 SavedMatrix first_rows(const SavedMatrix& saved, i64 rows);
 /// x kept in the first rows of `saved`; nothing if `saved` is empty.
 void keep(const TrainStep& step, View<const float, 2> x, const SavedMatrix& saved);

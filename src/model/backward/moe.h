@@ -54,9 +54,9 @@ void moe_forward(const TrainStep& step, const MoeWeights& w, View<const float, 2
 void moe_backward_input(const TrainStep& step, const MoeWeights& w, View<const float, 2> dy,
                         const MoeSaved& saved, View<const float, 2> dnormalised,
                         const MoeBackward& b, View<float, 2> dx);
-///   x  [tokens, hidden]  the layer's input, as kept or made again
+///   x  [tokens, hidden]  the layer's input, as kept or made again, turned for wgrad
 void moe_backward_weight(const TrainStep& step, const MoeWeights& w, View<const float, 2> dy,
-                         const SavedMatrix& x, const MoeSaved& saved, const MoeBackward& b,
+                         const ops::PackSource& x, const MoeSaved& saved, const MoeBackward& b,
                          const MoeGrads& grads);
 
 }  // namespace fathom::model::backward

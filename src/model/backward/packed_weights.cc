@@ -74,6 +74,7 @@ void PackedWeights::pack(Ctx& ctx) {
       group.linears[i]->dgrad = group.packed[2 * i + 1];
     }
   }
+  packed_isa_ = isa_;
 }
 
 const PackedLinear* PackedWeights::find(std::string_view name) const {

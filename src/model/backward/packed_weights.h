@@ -32,6 +32,8 @@ class PackedWeights {
   void pack(Ctx& ctx);
   /// Storage for ctx's instruction set; nothing is packed.
   void lay_out(Ctx& ctx);
+  /// True after pack() with a ctx of this instruction set.
+  bool packed_for(const Ctx& ctx) const { return packed_isa_ == &ctx.isa(); }
   /// Throws InternalError for a name without a packed form.
   const PackedLinear* find(std::string_view name) const;
 
@@ -54,7 +56,8 @@ class PackedWeights {
   std::unordered_map<std::string, PackedLinear> by_name_;  // its nodes do not move
   std::vector<Group> groups_;
   Buffer storage_;
-  const void* isa_ = nullptr;  // whose packed form storage_ has
+  const void* isa_ = nullptr;         // whose packed form storage_ has room for
+  const void* packed_isa_ = nullptr;  // whose packed form it holds
 };
 
 }  // namespace fathom::model::backward

@@ -34,6 +34,11 @@ struct TrainStep {
   StepStats* stats = nullptr;         // nullptr: none is wanted
   View<i64, 2> raw_counts = {};       // [MoE layers, experts] ACCUMULATED raw top-k; empty: not wanted
 
+  // Of the backward pass.
+  LossScale scale = {};
+  View<const i64, 2> batch_counts = {};  // [MoE layers, experts] raw top-k of the whole step; empty: no
+                                         // batch-wise loss
+
   i64 tokens() const { return sequences * seq_len; }
 };
 
