@@ -3,6 +3,14 @@
 //
 #include "kernels/cpu/common.inl"
 //
+#include "kernels/cpu/rounding.inl"
+//
+#include "kernels/cpu/gemm_micro.inl"
+//
+#include "kernels/cpu/gemm.inl"
+#include "kernels/cpu/saved.inl"
+//
+#include "kernels/cpu/pack.inl"
 
 #define FATHOM_STRING_OF(x) #x
 #define FATHOM_STRING(x) FATHOM_STRING_OF(x)
@@ -12,6 +20,11 @@ namespace fathom::kernels::cpu::FATHOM_ISA {
 extern const GemmTable kGemmTable;
 const GemmTable kGemmTable = {
     .name = FATHOM_STRING(FATHOM_ISA),
+    .save_rows = save_rows,
+    .load_rows = load_rows,
+    .pack_units = pack_units<DotBf16>,
+    .amax_units = amax_units,
+    .gemm_block = gemm_block<DotBf16>,
 };
 
 }  // namespace fathom::kernels::cpu::FATHOM_ISA
