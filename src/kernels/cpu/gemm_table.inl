@@ -3,6 +3,9 @@
 //
 #include "kernels/cpu/common.inl"
 //
+#include "kernels/cpu/causal_attention.inl"
+//
+#include "kernels/cpu/causal_attention_backward.inl"
 
 #define FATHOM_STRING_OF(x) #x
 #define FATHOM_STRING(x) FATHOM_STRING_OF(x)
@@ -12,6 +15,11 @@ namespace fathom::kernels::cpu::FATHOM_ISA {
 extern const GemmTable kGemmTable;
 const GemmTable kGemmTable = {
     .name = FATHOM_STRING(FATHOM_ISA),
+    .causal_attention_forward_scratch_bytes = causal_attention_forward_scratch_bytes,
+    .causal_attention_backward_scratch_bytes = causal_attention_backward_scratch_bytes,
+    .causal_attention_forward_units = causal_attention_forward_units,
+    .causal_attention_backward_units = causal_attention_backward_units,
+    .sum_heads_rows = sum_heads_rows,
 };
 
 }  // namespace fathom::kernels::cpu::FATHOM_ISA
