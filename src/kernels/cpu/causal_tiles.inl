@@ -16,12 +16,6 @@ constexpr int64_t round_up(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
-inline Vec round_to_bf16(Vec v) {
-  uint16_t halves[Vec::kLanes];
-  v.store_bf16(halves);
-  return Vec::load_bf16(halves);
-}
-
 /// Words of one f32 number, rounded to BF16 where asked.
 template <bool kRounded>
 struct F32Words {
