@@ -15,8 +15,8 @@ ModelConfig load(const std::string& name) {
 // By hand, nano.json: hidden 256, 4 layers (1 dense), 4 heads, q 96, kv 64, nope 32, rope 16, v 32,
 // 4 of 16 experts of 128 and one shared, vocab 8192, one MTP module.
 TEST(TrainingFlops, NanoByHand) {
-  const double attention_weights = 96.0 * 256 + 4 * 48 * 96 + (64 + 16) * 256 + 4 * 64 * 64 +
-                                   256 * 4 * 32;
+  const double attention_weights =
+      96.0 * 256 + 4 * 48 * 96 + (64 + 16) * 256 + 4 * 64 * 64 + 256 * 4 * 32;
   const double dense = 3.0 * 768 * 256;
   const double moe = 5.0 * 3 * 128 * 256 + 16 * 256;
   const double head = 8192.0 * 256;

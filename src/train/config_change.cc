@@ -94,7 +94,8 @@ Result<std::vector<std::string>> accept_changes(RunConfig& before, RunConfig& af
   for (const std::string& line : accepted) {
     if (plan_changed) message += fmt::format("\n  changed too: {}", line);
   }
-  return invalid_input(message + "\nbegin a new run in another directory, or put the settings back");
+  return invalid_input(message +
+                       "\nbegin a new run in another directory, or put the settings back");
 }
 
 }  // namespace fathom::train

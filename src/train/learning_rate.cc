@@ -23,13 +23,12 @@ double shape_at(const ScheduleConfig& config, const SchedulePoint& point) {
   switch (config.shape) {
     case ScheduleShape::kV3:
       if (point.frac >= config.tail_begin_frac) return config.tail_lr_frac;
-      return cosine(config,
-                    progress(point.frac, config.cosine_begin_frac, config.cosine_end_frac));
+      return cosine(config, progress(point.frac, config.cosine_begin_frac, config.cosine_end_frac));
     case ScheduleShape::kCosine:
       return cosine(config, progress(point.frac, point.warmup_frac, 1.0));
     case ScheduleShape::kWsd:
-      return 1.0 - (1.0 - config.final_lr_frac) *
-                       progress(point.frac, 1.0 - config.decay_frac, 1.0);
+      return 1.0 -
+             (1.0 - config.final_lr_frac) * progress(point.frac, 1.0 - config.decay_frac, 1.0);
     case ScheduleShape::kConstant:
       break;
   }

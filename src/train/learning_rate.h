@@ -12,7 +12,8 @@ struct SchedulePoint {
 };
 
 /// The learning rate of a step: peak_lr * step / warmup_steps up to warmup_steps, then by shape:
-///   v3        peak to cosine_begin_frac; peak * (f + (1 - f) (1 + cos(pi p)) / 2) with p from 0 to 1
+///   v3        peak to cosine_begin_frac; peak * (f + (1 - f) (1 + cos(pi p)) / 2) with p from 0 to
+///   1
 ///             at cosine_end_frac, f = final_lr_frac; peak * f to tail_begin_frac; peak *
 ///             tail_lr_frac
 ///   cosine    the same cosine from the end of the warm-up to the end of the run

@@ -30,11 +30,12 @@ class Optimizer {
   /// torch.nn.utils.clip_grad_norm_: clip_norm / (norm + 1e-6).
   float clip_scale(double norm) const;
 
-  /// One update of `weights` by scaled gradients; slots without gradient are left alone. `update` is
-  /// 1 for the first.
+  /// One update of `weights` by scaled gradients; slots without gradient are left alone. `update`
+  /// is 1 for the first.
   void step(Ctx& ctx, i64 update, double lr, float gradient_scale, std::span<float> weights,
             std::span<const float> gradients);
-  /// average = ema_decay * average + (1 - ema_decay) * weights; after the step and the balance rule.
+  /// average = ema_decay * average + (1 - ema_decay) * weights; after the step and the balance
+  /// rule.
   void update_average(Ctx& ctx, std::span<const float> weights);
 
   bool has_average() const { return config_.ema_decay > 0.0; }

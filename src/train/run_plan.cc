@@ -67,20 +67,18 @@ StepPlan RunPlan::step(i64 step) const {
   return {.step = step,
           .first_sample = samples_before(step),
           .sequences = phase_of(step).sequences,
-          .lr = learning_rate(schedule_, {.step = step,
-                                          .frac = frac,
-                                          .warmup_frac = frac_before(schedule_.warmup_steps + 1)}),
-          .bias_update_speed =
-              frac < balance_.bias_freeze_frac ? balance_.bias_update_speed : 0.0,
+          .lr = learning_rate(
+              schedule_,
+              {.step = step, .frac = frac, .warmup_frac = frac_before(schedule_.warmup_steps + 1)}),
+          .bias_update_speed = frac < balance_.bias_freeze_frac ? balance_.bias_update_speed : 0.0,
           .mtp_weight = frac < mtp_.late_frac ? mtp_.loss_weight : mtp_.late_loss_weight};
 }
 
 void RunPlan::check(Problems& problems) const {
   if (schedule_.warmup_steps == 0) return;
   const auto refuse = [&](const std::string& text) {
-    problems.invalid("schedule.warmup_steps",
-                     fmt::format("{} of the run's {} steps: {}", schedule_.warmup_steps, steps_,
-                                 text));
+    problems.invalid("schedule.warmup_steps", fmt::format("{} of the run's {} steps: {}",
+                                                          schedule_.warmup_steps, steps_, text));
   };
   if (schedule_.warmup_steps > steps_) return refuse("the warm-up is longer than the run");
   const double end = frac_before(schedule_.warmup_steps + 1);

@@ -80,8 +80,7 @@ Result<CheckpointManifest> parse_manifest(const io::JsonValue& json, const std::
   i64 format = 0;
   reader.read("format", format);
   if (!reader.error && format != kFormat) {
-    return unsupported(
-        fmt::format("{}: format {}, this program reads {}", where, format, kFormat));
+    return unsupported(fmt::format("{}: format {}, this program reads {}", where, format, kFormat));
   }
   for (const auto& [key, member] : kCounters) reader.read(key, manifest.state.*member);
   reader.read("seconds", manifest.state.seconds);
