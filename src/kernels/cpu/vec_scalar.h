@@ -67,6 +67,10 @@ inline Vec select(I4 mask, Vec a, Vec b) {
 inline Vec max(Vec a, Vec b) { return select(a.v > b.v, a, b); }
 inline Vec min(Vec a, Vec b) { return select(a.v < b.v, a, b); }
 inline Vec abs(Vec a) { return {reinterpret_cast<F4>(reinterpret_cast<I4>(a.v) & 0x7fffffff)}; }
+inline Vec sqrt(Vec a) {
+  for (int i = 0; i < Vec::kLanes; ++i) a.v[i] = __builtin_sqrtf(a.v[i]);
+  return a;
+}
 /// a < b ? x : y.
 inline Vec select_less(Vec a, Vec b, Vec x, Vec y) { return select(a.v < b.v, x, y); }
 /// Where a is NaN: a, else x.
