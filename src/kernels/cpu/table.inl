@@ -8,6 +8,7 @@
 //
 #include "kernels/cpu/common.inl"
 //
+#include "kernels/cpu/rounding.inl"
 #include "kernels/cpu/router.inl"
 //
 #include "kernels/cpu/attention.inl"

@@ -8,6 +8,7 @@
 #include "kernels/api/gradients.h"
 #include "kernels/api/moe_train.h"
 #include "kernels/api/optimizer.h"
+#include "kernels/api/weighted_silu.h"
 
 namespace fathom::kernels::cpu {
 
@@ -19,6 +20,9 @@ struct TrainingTable {
   void (*rmsnorm_backward_blocks)(const RmsNormBackwardArgs&, int64_t begin, int64_t end);
   void (*add_row_sums_cols)(const AddRowSumsArgs&, int64_t begin, int64_t end);
   void (*silu_mul_backward_rows)(const SiluMulBackwardArgs&, int64_t begin, int64_t end);
+  void (*weighted_silu_mul_rows)(const WeightedSiluMulArgs&, int64_t begin, int64_t end);
+  void (*weighted_silu_mul_backward_rows)(const WeightedSiluMulBackwardArgs&, int64_t begin,
+                                          int64_t end);
   void (*scatter_add_cols)(const ScatterAddArgs&, int64_t begin, int64_t end);
   void (*cross_entropy_rows)(const CrossEntropyArgs&, int64_t begin, int64_t end);
 

@@ -10,6 +10,7 @@
 #include "kernels/cpu/gradients.inl"
 #include "kernels/cpu/moe_train.inl"
 #include "kernels/cpu/optimizer.inl"
+#include "kernels/cpu/weighted_silu.inl"
 
 #define FATHOM_STRING_OF(x) #x
 #define FATHOM_STRING(x) FATHOM_STRING_OF(x)
@@ -19,6 +20,8 @@ namespace fathom::kernels::cpu::FATHOM_ISA {
 extern const TrainingTable kTrainingTable;
 const TrainingTable kTrainingTable = {
     .name = FATHOM_STRING(FATHOM_ISA),
+    .weighted_silu_mul_rows = weighted_silu_mul_rows,
+    .weighted_silu_mul_backward_rows = weighted_silu_mul_backward_rows,
     .rmsnorm_backward_blocks = rmsnorm_backward_blocks,
     .add_row_sums_cols = add_row_sums_cols,
     .silu_mul_backward_rows = silu_mul_backward_rows,

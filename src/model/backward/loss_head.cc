@@ -1,0 +1,78 @@
+#include "model/backward/loss_head.h"
+
+#include <algorithm>
+
+#include "ops/cross_entropy.h"
+
+namespace fathom::model::backward {
+namespace {
+
+/// Tokens of a chunk: logits of about 32 MiB. Fixed by the vocabulary alone, so that the sums over
+/// chunks do not depend on the machine.
+i64 chunk_tokens(i64 vocab, i64 tokens) {
+  constexpr i64 kChunkFloats = i64{8} << 20;
+  return std::min(tokens, std::max<i64>(128, kChunkFloats / vocab / 128 * 128));
+}
+
+bool is_argmax(const float* logits, i64 vocab, i32 target) {
+  const float value = logits[target];
+  const float* before = std::find_if(logits, logits + target, [=](float x) { return x >= value; });
+  if (before != logits + target) return false;
+  return std::none_of(logits + target, logits + vocab, [=](float x) { return x > value; });
+}
+
+/// chain[t] = chain[t] and "the target is the arg-max"; returns how many are left.
+i64 follow_chain(Ctx& ctx, View<const float, 2> logits, View<const i32, 1> targets,
+                 View<u8, 1> chain) {
+  ctx.for_rows(logits.dim(0), logits.dim(1), [&](i64 begin, i64 end) {
+    for (i64 t = begin; t < end; ++t) {
+      const bool right =
+          targets(t) >= 0 && chain(t) != 0 && is_argmax(logits.row(t), logits.dim(1), targets(t));
+      chain(t) = right ? 1 : 0;
+    }
+  });
+  return std::count(chain.data(), chain.data() + chain.dim(0), u8{1});
+}
+
+}  // namespace
+
+HeadLoss head_loss(const TrainStep& step, const PackedLinear& w, View<const float, 2> hidden,
+                   View<const i32, 1> targets, double target_weight, View<u8, 1> chain,
+                   View<float, 2> dhidden, View<float, 2> dweight) {
+  const i64 tokens = hidden.dim(0), rows = chunk_tokens(w.out, tokens);
+  Workspace::Scope scratch(step.ctx.workspace());
+  const auto all_logits = scratch.alloc<float>(rows, w.out);
+  const auto all_nll = scratch.alloc<double>(rows);
+  HeadLoss loss;
+  for (i64 begin = 0; begin < tokens; begin += rows) {
+    const i64 count = std::min(rows, tokens - begin);
+    const auto x = hidden.slice(0, begin, count);
+    const auto wanted = targets.slice(0, begin, count);
+    const auto logits = all_logits.slice(0, 0, count);
+    const auto nll = all_nll.slice(0, 0, count);
+    linear_forward(step, x, w, logits);
+    if (!chain.empty()) {
+      loss.correct += follow_chain(step.ctx, logits, wanted, chain.slice(0, begin, count));
+    }
+    ops::cross_entropy_inplace(step.ctx, logits, wanted, static_cast<float>(target_weight), nll);
+    for (i64 t = 0; t < count; ++t) {
+      loss.nll += nll(t);
+      loss.targets += wanted(t) >= 0 ? 1 : 0;
+    }
+    if (dhidden.empty()) continue;
+    linear_backward_input(step, logits, w, dhidden.slice(0, begin, count));
+    linear_backward_weight(step, logits, w, ops::PackSource(x, /*transposed=*/true), dweight);
+  }
+  return loss;
+}
+
+void head_logits(const TrainStep& step, const PackedLinear& w, View<const float, 2> hidden,
+                 View<float, 2> logits) {
+  const i64 tokens = hidden.dim(0), rows = chunk_tokens(w.out, tokens);
+  for (i64 begin = 0; begin < tokens; begin += rows) {
+    const i64 count = std::min(rows, tokens - begin);
+    linear_forward(step, hidden.slice(0, begin, count), w, logits.slice(0, begin, count));
+  }
+}
+
+}  // namespace fathom::model::backward
