@@ -1,7 +1,8 @@
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
-void rope_forward_rows(const RopeForwardArgs& a, int64_t begin, int64_t end) {
+template <bool kInverse>
+void rope_rows(const RopeForwardArgs& a, int64_t begin, int64_t end) {
   const int64_t step = a.halves ? 1 : 2, partner = a.halves ? a.pairs : 1;
   for (int64_t token = begin; token < end; ++token) {
     const float* cos = a.cos + token * a.pairs;
@@ -11,13 +12,18 @@ void rope_forward_rows(const RopeForwardArgs& a, int64_t begin, int64_t end) {
       for (int64_t i = 0; i < a.pairs; ++i) {
         float& first = x[i * step];
         float& second = x[i * step + partner];
-        const float re = first * cos[i] - second * sin[i];
-        const float im = first * sin[i] + second * cos[i];
+        const float sine = kInverse ? -sin[i] : sin[i];
+        const float re = first * cos[i] - second * sine;
+        const float im = first * sine + second * cos[i];
         first = re;
         second = im;
       }
     }
   }
+}
+
+void rope_forward_rows(const RopeForwardArgs& a, int64_t begin, int64_t end) {
+  a.inverse ? rope_rows<true>(a, begin, end) : rope_rows<false>(a, begin, end);
 }
 
 }  // namespace
