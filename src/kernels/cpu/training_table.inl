@@ -20,11 +20,11 @@ namespace fathom::kernels::cpu::FATHOM_ISA {
 extern const TrainingTable kTrainingTable;
 const TrainingTable kTrainingTable = {
     .name = FATHOM_STRING(FATHOM_ISA),
-    .weighted_silu_mul_rows = weighted_silu_mul_rows,
-    .weighted_silu_mul_backward_rows = weighted_silu_mul_backward_rows,
     .rmsnorm_backward_blocks = rmsnorm_backward_blocks,
     .add_row_sums_cols = add_row_sums_cols,
     .silu_mul_backward_rows = silu_mul_backward_rows,
+    .weighted_silu_mul_rows = weighted_silu_mul_rows,
+    .weighted_silu_mul_backward_rows = weighted_silu_mul_backward_rows,
     .scatter_add_cols = scatter_add_cols,
     .cross_entropy_rows = cross_entropy_rows,
     .router_scores_rows = router_scores_rows,
