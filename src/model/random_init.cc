@@ -33,7 +33,7 @@ double deviation(const Parameter& parameter, const RandomInitOptions& options) {
 
 }  // namespace
 
-void fill_random_rows(Ctx&, const ModelConfig& config, const Parameter& parameter,
+void fill_random_rows(const ModelConfig& config, const Parameter& parameter,
                       const RandomInitOptions& options, i64 begin, View<float, 2> rows) {
   const Philox rng(options.seed, hash_of(shared_source(parameter, config)));
   const float mean = parameter.kind == ParameterKind::kNorm ? 1.0f : 0.0f;
@@ -56,7 +56,7 @@ void write_random_checkpoint(Ctx& ctx, const ModelConfig& config,
     const i64 cols = row_shape(parameter.shape).cols;
     values.resize(static_cast<size_t>(count * cols));
     const View<float, 2> rows(values.data(), {count, cols});
-    fill_random_rows(ctx, config, parameter, options, begin, rows);
+    fill_random_rows(config, parameter, options, begin, rows);
     return View<const float, 2>(rows);
   };
   write_checkpoint(ctx, config, directory, random_rows,

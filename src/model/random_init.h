@@ -24,7 +24,7 @@ struct RandomInitOptions {
 
 /// rows [count, cols] f32 overwritten: rows [begin, begin + count) of a parameter (a vector is one
 /// row), as write_random_checkpoint would store them in F32.
-void fill_random_rows(Ctx& ctx, const ModelConfig& config, const Parameter& parameter,
+void fill_random_rows(const ModelConfig& config, const Parameter& parameter,
                       const RandomInitOptions& options, i64 begin, View<float, 2> rows);
 
 /// Writes a checkpoint directory (config.json, model*.safetensors) of random weights: matrices from

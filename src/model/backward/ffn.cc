@@ -50,9 +50,9 @@ void ffn_backward_input(const TrainStep& step, const FfnWeights& w, View<const f
   const auto dactivation = scratch.alloc<float>(dy.dim(0), w.gate_proj->out);
   load(step, saved.gate, b.dgate);
   load(step, saved.up, b.dup);
-  if (saved.activation.empty()) ops::silu_mul_forward(ctx, b.dgate, b.dup, b.activation);
   linear_backward_input(step, dy, *w.down_proj, dactivation);
-  ops::silu_mul_backward(ctx, dactivation, b.dgate, b.dup, b.dgate, b.dup);
+  ops::silu_mul_backward(ctx, dactivation, b.dgate, b.dup, b.dgate, b.dup,
+                         saved.activation.empty() ? b.activation : View<float, 2>{});
   linear_backward_input(step, b.dgate, *w.gate_proj, dx, into);
   linear_backward_input(step, b.dup, *w.up_proj, dx, Into::kAccumulate);
 }

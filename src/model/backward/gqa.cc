@@ -66,8 +66,8 @@ void gqa_forward(const TrainStep& step, const GqaWeights& w, View<const float, 2
   linear_forward(step, packed_h, *w.q_proj, heads.q.flatten());
   linear_forward(step, packed_h, *w.k_proj, heads.k.flatten());
   linear_forward(step, packed_h, *w.v_proj, heads.v.flatten());
-  ops::rope_forward_inplace(ctx, step.rope, step.positions, heads.q);
-  ops::rope_forward_inplace(ctx, step.rope, step.positions, heads.k);
+  ops::rope_forward_inplace(ctx, step.rope, heads.q);
+  ops::rope_forward_inplace(ctx, step.rope, heads.k);
   keep_and_round(step, heads.q.flatten(), saved.q);
   keep_and_round(step, heads.k.flatten(), saved.k);
   keep_and_round(step, heads.v.flatten(), saved.v);
@@ -101,8 +101,8 @@ void gqa_backward_input(const TrainStep& step, const GqaWeights& w, View<const f
     ops::sum_heads(ctx, dk, b.dk);
     ops::sum_heads(ctx, dv, b.dv);
   }
-  ops::rope_backward_inplace(ctx, step.rope, step.positions, b.dq);
-  ops::rope_backward_inplace(ctx, step.rope, step.positions, b.dk);
+  ops::rope_backward_inplace(ctx, step.rope, b.dq);
+  ops::rope_backward_inplace(ctx, step.rope, b.dk);
   linear_backward_input(step, b.dv.flatten(), *w.v_proj, dh);
   linear_backward_input(step, b.dk.flatten(), *w.k_proj, dh, Into::kAccumulate);
   linear_backward_input(step, b.dq.flatten(), *w.q_proj, dh, Into::kAccumulate);

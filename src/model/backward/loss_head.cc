@@ -14,24 +14,14 @@ i64 chunk_tokens(i64 vocab, i64 tokens) {
   return std::min(tokens, std::max<i64>(128, kChunkFloats / vocab / 128 * 128));
 }
 
-bool is_argmax(const float* logits, i64 vocab, i32 target) {
-  const float value = logits[target];
-  const float* before = std::find_if(logits, logits + target, [=](float x) { return x >= value; });
-  if (before != logits + target) return false;
-  return std::none_of(logits + target, logits + vocab, [=](float x) { return x > value; });
-}
-
 /// chain[t] = chain[t] and "the target is the arg-max"; returns how many are left.
-i64 follow_chain(Ctx& ctx, View<const float, 2> logits, View<const i32, 1> targets,
-                 View<u8, 1> chain) {
-  ctx.for_rows(logits.dim(0), logits.dim(1), [&](i64 begin, i64 end) {
-    for (i64 t = begin; t < end; ++t) {
-      const bool right =
-          targets(t) >= 0 && chain(t) != 0 && is_argmax(logits.row(t), logits.dim(1), targets(t));
-      chain(t) = right ? 1 : 0;
-    }
-  });
-  return std::count(chain.data(), chain.data() + chain.dim(0), u8{1});
+i64 follow_chain(View<const u8, 1> target_is_largest, View<u8, 1> chain) {
+  i64 left = 0;
+  for (i64 t = 0; t < chain.dim(0); ++t) {
+    chain(t) = static_cast<u8>(chain(t) & target_is_largest(t));
+    left += chain(t);
+  }
+  return left;
 }
 
 }  // namespace
@@ -43,6 +33,7 @@ HeadLoss head_loss(const TrainStep& step, const PackedLinear& w, View<const floa
   Workspace::Scope scratch(step.ctx.workspace());
   const auto all_logits = scratch.alloc<float>(rows, w.out);
   const auto all_nll = scratch.alloc<double>(rows);
+  const auto all_largest = scratch.alloc<u8>(rows);
   HeadLoss loss;
   for (i64 begin = 0; begin < tokens; begin += rows) {
     const i64 count = std::min(rows, tokens - begin);
@@ -51,10 +42,10 @@ HeadLoss head_loss(const TrainStep& step, const PackedLinear& w, View<const floa
     const auto logits = all_logits.slice(0, 0, count);
     const auto nll = all_nll.slice(0, 0, count);
     linear_forward(step, x, w, logits);
-    if (!chain.empty()) {
-      loss.correct += follow_chain(step.ctx, logits, wanted, chain.slice(0, begin, count));
-    }
-    ops::cross_entropy_inplace(step.ctx, logits, wanted, static_cast<float>(target_weight), nll);
+    const auto largest = all_largest.slice(0, 0, count);
+    ops::cross_entropy_inplace(step.ctx, logits, wanted, static_cast<float>(target_weight), nll,
+                               chain.empty() ? View<u8, 1>{} : largest);
+    if (!chain.empty()) loss.correct += follow_chain(largest, chain.slice(0, begin, count));
     for (i64 t = 0; t < count; ++t) {
       loss.nll += nll(t);
       loss.targets += wanted(t) >= 0 ? 1 : 0;

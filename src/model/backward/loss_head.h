@@ -7,7 +7,7 @@ namespace fathom::model::backward {
 struct HeadLoss {
   double nll = 0.0;  // summed over targets, nats
   i64 targets = 0;
-  i64 correct = 0;   // targets that are the arg-max, where `chain` was set; 0 without a chain
+  i64 correct = 0;   // targets that are the arg-max where `chain` was 1; 0 without a chain
 };
 
 /// The output head and its loss, forward and backward in one: in chunks of tokens, so that
@@ -17,8 +17,7 @@ struct HeadLoss {
 /// Source: DeepSeek-V3 §2.2, eqs (23)-(25).
 ///   hidden   [tokens, hidden]  f32
 ///   targets  [tokens]          i32  negative: none
-///   chain    [tokens]          u8   empty, or: stays 1 where the target is the arg-max too (of equal
-///                                   logits the first)
+///   chain    [tokens]          u8   empty, or: stays 1 where no logit is above the target's
 ///   dhidden  [tokens, hidden]  f32  OVERWRITTEN; empty: no gradients at all
 ///   dweight  [vocab, hidden]   f32  ACCUMULATED
 HeadLoss head_loss(const TrainStep& step, const PackedLinear& w, View<const float, 2> hidden,

@@ -40,7 +40,7 @@ void up_project_queries(const TrainStep& step, const PackedLinear& w, View<const
                         View<float, 3> q) {
   const Dims d(step.config);
   linear_forward(step, latent, w, q.flatten());
-  ops::rope_forward_inplace(step.ctx, step.rope, step.positions,
+  ops::rope_forward_inplace(step.ctx, step.rope,
                             q.slice(/*axis=*/2, d.nope, d.rope));
 }
 
@@ -50,7 +50,7 @@ void forward_queries(const TrainStep& step, const MlaWeights& w, const ops::Pack
   const Dims d(step.config);
   if (w.q_a_proj == nullptr) {
     linear_forward(step, h, *w.q_proj, q.flatten());
-    ops::rope_forward_inplace(step.ctx, step.rope, step.positions,
+    ops::rope_forward_inplace(step.ctx, step.rope,
                               q.slice(/*axis=*/2, d.nope, d.rope));
   } else {
     Workspace::Scope scratch(step.ctx.workspace());
@@ -72,7 +72,7 @@ void forward_keys(const TrainStep& step, const MlaWeights& w, const ops::PackedM
   Workspace::Scope scratch(step.ctx.workspace());
   const auto latent = scratch.alloc<float>(step.tokens(), d.rank);
   linear_forward(step, h, *w.kv_a_proj_with_mqa, kv_a);
-  ops::rope_forward_inplace(step.ctx, step.rope, step.positions,
+  ops::rope_forward_inplace(step.ctx, step.rope,
                             as_heads(kv_a.slice(/*axis=*/1, d.rank, d.rope), 1));
   keep_and_round(step, kv_a, saved.kv_a);
   ops::rmsnorm_forward(step.ctx, kv_a.slice(/*axis=*/1, 0, d.rank), w.kv_a_layernorm,
@@ -137,8 +137,8 @@ void backward_attention(const TrainStep& step, const MlaWeights& w, View<const f
                                   .dv = b.dkv.slice(/*axis=*/2, d.nope, d.v)});
   const auto dshared_key = as_heads(b.dkv_a.slice(/*axis=*/1, d.rank, d.rope), 1);
   ops::sum_heads(ctx, dk_rope, dshared_key);
-  ops::rope_backward_inplace(ctx, step.rope, step.positions, dshared_key);
-  ops::rope_backward_inplace(ctx, step.rope, step.positions,
+  ops::rope_backward_inplace(ctx, step.rope, dshared_key);
+  ops::rope_backward_inplace(ctx, step.rope,
                              b.dq.slice(/*axis=*/2, d.nope, d.rope));
 }
 

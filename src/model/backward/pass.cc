@@ -37,6 +37,8 @@ ModelSaved plan_model(const ModelConfig& config, const TrainingRecipe& recipe,
   saved.ids = plan.array<i32>("token ids and positions", heads, tokens);
   saved.targets = plan.array<i32>("token ids and positions", heads, tokens);
   saved.positions = plan.array<i64>("token ids and positions", tokens);
+  saved.rope.cos = plan.array<float>("rotary angles", tokens, config.rope_dim() / 2);
+  saved.rope.sin = plan.array<float>("rotary angles", tokens, config.rope_dim() / 2);
   saved.first_key = plan.array<i32>("token ids and positions", tokens);
   saved.chain = plan.array<u8>("token ids and positions", tokens);
   for (i64 layer = 0; layer < config.num_hidden_layers; ++layer) {

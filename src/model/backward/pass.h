@@ -11,6 +11,7 @@ struct ModelSaved {
   View<i32, 2> ids;        // [1 + mtp, tokens]  row k: t_{i+k}
   View<i32, 2> targets;    // [1 + mtp, tokens]  row k: t_{i+k+1}, negative: none
   View<i64, 1> positions;  // [tokens]
+  ops::RopeAngles rope;    // [tokens, rope/2]
   View<i32, 1> first_key;  // [tokens]
   View<u8, 1> chain;       // [tokens]  targets met so far by the arg-max, module after module
   std::vector<BlockSaved> layers;

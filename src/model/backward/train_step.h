@@ -22,11 +22,10 @@ struct TrainStep {
   const ModelConfig& config;
   const TrainingRecipe& recipe;
   const Precision& precision;
-  const ops::RopeTable& rope;
 
   i64 sequences = 0;
   i64 seq_len = 0;
-  View<const i64, 1> positions = {};  // [tokens] in its sequence
+  ops::RopeAngles rope = {};          // of every token's position in its sequence
   View<const i32, 1> first_key = {};  // [tokens] first position it may see; empty: 0
   View<const i64, 1> samples = {};    // [sequences]
   bool drop_tokens = false;           // token dropping applies; never in evaluation

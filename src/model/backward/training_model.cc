@@ -147,10 +147,11 @@ backward::TrainStep TrainingModel::Impl::start(Ctx& ctx, const TrainingBatch& ba
                            .config = config,
                            .recipe = recipe,
                            .precision = precision,
-                           .rope = rope,
                            .sequences = sequences,
-                           .seq_len = length,
-                           .positions = saved.positions.slice(0, 0, tokens)};
+                           .seq_len = length};
+  step.rope.cos = saved.rope.cos.slice(0, 0, tokens);
+  step.rope.sin = saved.rope.sin.slice(0, 0, tokens);
+  ops::rope_angles(ctx, rope, saved.positions.slice(0, 0, tokens), step.rope);
   if (batch.isolate_documents) step.first_key = saved.first_key.slice(0, 0, tokens);
   step.samples = batch.samples;
   return step;
@@ -176,12 +177,12 @@ i64 TrainingModel::allocated_bytes() const {
          impl_->activations.size_bytes() + impl_->packed.size_bytes();
 }
 
-void TrainingModel::initialise(Ctx& ctx, double std, u64 seed) {
+void TrainingModel::initialise(Ctx&, double std, u64 seed) {
   const RandomInitOptions options{.weight_std = std, .seed = seed};
   for (const ParameterSlot& slot : impl_->layout.slots()) {
     const std::vector<i64>& shape = slot.parameter.shape;
     const i64 cols = shape.back();
-    fill_random_rows(ctx, impl_->config, slot.parameter, options, /*begin=*/0,
+    fill_random_rows(impl_->config, slot.parameter, options, /*begin=*/0,
                      {floats(impl_->weight_array) + slot.offset,
                       {slot.parameter.elements() / cols, cols}});
   }
