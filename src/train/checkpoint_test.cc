@@ -7,7 +7,7 @@
 
 #include <filesystem>
 
-#include "io/safetensors.h"
+#include "model/checkpoint_write.h"
 #include "train/optimizer.h"
 #include "train/test_support.h"
 
