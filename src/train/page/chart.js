@@ -2,23 +2,34 @@
 //
 // series: {name, x: {step, tokens, seconds}, y, range?: [least, largest], colour, smooth?, dash?, dots?}
 // options: {key, title, unit, format, log?: may be logarithmic, zero?: the axis starts at 0,
-//           robust?: hides the tallest values until "full range", references?: [{value, name}],
+//           robust?: share of the values that the axis shows until "full range", references?: [{value, name}],
 //           skips?: steps, depth?: series are layers in order,
 //           layers?: their number if there are several series a layer, height?}
 const MARGIN = {left: 54, right: 12, top: 8, bottom: 24};
 const MAX_LEGEND = 12, MAX_TIP_ROWS = 10;
 let chartCount = 0;
 
-/** Exponential moving average without the bias of its start; gaps stay gaps. */
+/**
+ * Mean with weights that fall by `weight` a point to both sides, so that the line does not lag behind;
+ * at the last point it is the usual exponential moving average. Gaps stay gaps.
+ */
 function smoothed(values, weight) {
   if (!(weight > 0)) return values;
-  let sum = 0, norm = 0;
-  return values.map((v) => {
-    if (!finite(v)) return v;
-    sum = weight * sum + (1 - weight) * v;
-    norm = weight * norm + (1 - weight);
-    return sum / norm;
-  });
+  const sums = new Float64Array(values.length), norms = new Float64Array(values.length);
+  const pass = (from, to, step) => {
+    let sum = 0, norm = 0;
+    for (let i = from; i !== to; i += step) {
+      sums[i] += weight * sum;
+      norms[i] += weight * norm;
+      if (finite(values[i])) {
+        sum = weight * sum + values[i];
+        norm = weight * norm + 1;
+      }
+    }
+  };
+  pass(0, values.length, 1);
+  pass(values.length - 1, -1, -1);
+  return values.map((v, i) => (finite(v) ? (sums[i] + v) / (norms[i] + 1) : v));
 }
 
 function niceTicks(lo, hi, count) {
@@ -86,8 +97,7 @@ class LineChart {
     this.figure.append(this.caption(), this.plot, this.legend, this.spoken);
     parent.append(this.figure);
     this.buildLegend();
-    this.listen();
-    this.draw();
+    this.listen();  // the first drawing comes with view.changed(), when the layout is known
   }
 
   caption() {
@@ -95,7 +105,7 @@ class LineChart {
     const buttons = element('span', {class: 'buttons'});
     if (robust) buttons.append(toggle(`${key} full`, 'full range', 'Also the extreme values', false, () => this.draw()));
     if (log) buttons.append(toggle(`${key} log`, 'log', 'Logarithmic vertical axis', this.options.logFirst || false, () => this.draw()));
-    const caption = element('figcaption', {}, element('b', {}, title), element('span', {class: 'unit'}, unit || ''), buttons);
+    const caption = element('figcaption', {}, element('b', {}, title), element('span', {class: 'unit'}, unit || ''), element('span', {class: 'latest'}), buttons);
     if (help) caption.title = help;
     return caption;
   }
@@ -109,7 +119,10 @@ class LineChart {
 
   buildLegend() {
     this.values = new Map();
-    this.legend.textContent = '';
+    if (this.series.length === 1) {
+      this.values.set(this.series[0], this.figure.querySelector('.latest'));
+      return;
+    }
     if (this.series.length > MAX_LEGEND) {
       const [first, last] = [this.series[0].name, this.series[(this.options.layers || this.series.length) - 1].name];
       const ramp = element('i', {style: 'background: linear-gradient(90deg, var(--depth-from), var(--depth-to))'});
@@ -177,7 +190,7 @@ class LineChart {
     all.sort((a, b) => a - b);
     const robust = this.options.robust && !full && all.length > 50;
     let lo = robust ? quantile(all, 0.002) : all[0];
-    let hi = robust ? quantile(all, 0.97) : all[all.length - 1];
+    let hi = robust ? quantile(all, this.options.robust) : all[all.length - 1];
     if (log) return lo === hi ? [lo / 2, hi * 2] : [lo * (lo / hi) ** 0.04, hi * (hi / lo) ** 0.04];
     if (this.options.zero) lo = Math.min(lo, 0);
     const pad = (hi - lo) * 0.06 || Math.abs(hi) * 0.1 || 0.5;
@@ -263,9 +276,9 @@ class LineChart {
       const x = s.x[view.xAxis], colour = this.colour(s);
       const style = {fill: 'none', stroke: colour, 'stroke-linejoin': 'round'};
       if (s.range) layer.append(svgElement('path', {d: this.band(x, s.range), fill: colour, opacity: 0.16, stroke: 'none'}));
-      if (s.smooth && view.smoothing > 0) layer.append(svgElement('path', {...style, d: this.path(x, s.y), opacity: 0.3, 'stroke-width': 1}));
+      if (s.smooth && view.smoothing > 0) layer.append(svgElement('path', {...style, d: this.path(x, s.y), opacity: this.series.length > 8 ? 0 : this.options.depth ? 0.15 : 0.3, 'stroke-width': 1}));
       layer.append(svgElement('path', {...style, d: this.path(x, this.line(s)), 'stroke-width': many ? 1 : 1.8, opacity: many ? 0.75 : 1, 'stroke-dasharray': s.dash || 'none'}));
-      const few = x.length <= 60;
+      const few = x.length <= 60 && !many;
       if ((s.dots && few) || x.length === 1) {
         for (let i = 0; i < x.length; ++i) {
           if (!finite(s.y[i]) || (this.log && !(s.y[i] > 0)) || (view.xLog && !(x[i] > 0))) continue;
@@ -379,10 +392,10 @@ class LineChart {
     this.svg.addEventListener('blur', () => view.point(null, this));
     view.listeners.push((what, source) => {
       if (what === 'view') this.draw();
-      else this.drawCursor(source === this);
+      else if (this.x) this.drawCursor(source === this);
     });
     new ResizeObserver(() => {
-      if (Math.abs((this.plot.clientWidth || this.width) - this.width) > 1) this.draw();
+      if (this.x && Math.abs((this.plot.clientWidth || this.width) - this.width) > 1) this.draw();
     }).observe(this.plot);
   }
 

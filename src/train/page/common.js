@@ -16,6 +16,11 @@ function svgElement(tag, attributes = {}, text = '') {
   return node;
 }
 
+// A page without curves must say why.
+addEventListener('error', (event) => {
+  document.getElementById('charts').prepend(element('p', {class: 'reason'}, `The curves could not be drawn: ${event.message}`));
+});
+
 function cssColour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
@@ -50,13 +55,13 @@ function trim(text) {
 function plain(value, digits = 4) {
   if (value === 0) return '0';
   const size = Math.abs(value);
-  if (size < 1e-3 || size >= 1e6) return trim(value.toExponential(digits - 2));
+  if (size < 1e-4 || size >= 1e6) return trim(value.toExponential(digits - 2));
   return trim(value.toPrecision(digits));
 }
 
 const percent = (value) => trim((100 * value).toPrecision(3)) + ' %';
 const times = (value) => (value < 0.01 ? (value > 0 ? '<0.01' : '0') : value.toPrecision(2)) + '×';
-const signed = (value, format) => (value > 0 ? '+' : value < 0 ? '−' : '±') + format(Math.abs(value));
+const signed = (value, format) => (value > 0 ? '+' : value < 0 ? '−' : '') + format(Math.abs(value));
 
 function duration(seconds) {
   const s = Math.round(seconds);
@@ -170,8 +175,10 @@ function buildToolbar(points) {
 function followRun() {
   const reloadS = Number(document.body.dataset.reloadS);
   const generated = Number(document.body.dataset.generated);
-  const stamp = document.getElementById('generated');
-  if (stamp) stamp.textContent = new Date(generated * 1000).toLocaleString();
+  for (const stamp of document.querySelectorAll('time[data-unix]')) {
+    const date = new Date(Number(stamp.dataset.unix) * 1000);
+    if (date > 0) stamp.textContent = date.toLocaleString([], {dateStyle: 'medium', timeStyle: 'short'});
+  }
   if (!(reloadS > 0)) return;
   let lastTouch = 0;
   for (const kind of ['pointermove', 'pointerdown', 'keydown', 'wheel', 'touchmove']) {
