@@ -122,19 +122,20 @@ std::vector<Row> summary_rows(std::span<const ComparedRun> runs) {
         "loss on " + html_escape(name), Better::kLess, [&](S, H h) { return latest_loss(h, name); },
         figure(4));
     add(
-        "bits/byte on " + html_escape(name), Better::kLess, [&](S, H h) { return latest_bits_per_byte(h, name); },
-        figure(4));
+        "bits/byte on " + html_escape(name), Better::kLess,
+        [&](S, H h) { return latest_bits_per_byte(h, name); }, figure(4));
   }
   add(
-      "MaxVio, mean of the layers", Better::kLess, [](S s, H) { return s.mean_max_vio; }, figure(3));
+      "MaxVio, mean of the layers", Better::kLess, [](S s, H) { return s.mean_max_vio; },
+      figure(3));
   add(
       "dead experts", Better::kNeither, [](S s, H) { return static_cast<double>(s.dead_experts); },
       figure(0));
   add(
       "tokens/s", Better::kMore, [](S s, H) { return s.tokens_per_s; }, format_short_count);
   add(
-      "skipped steps", Better::kNeither, [](S, H h) { return static_cast<double>(h.num_skipped()); },
-      figure(0));
+      "skipped steps", Better::kNeither,
+      [](S, H h) { return static_cast<double>(h.num_skipped()); }, figure(0));
   return rows;
 }
 
