@@ -23,7 +23,11 @@ class CheckpointTest : public ::testing::Test {
   CheckpointTest() {
     optimizer_config_.ema_decay = 0.5;
     optimizer_ = std::make_unique<Optimizer>(layout_, optimizer_config_);
-    for (size_t i = 0; i < weights_.size(); ++i) weights_[i] = 1.0f / static_cast<float>(i + 3);
+    for (const model::ParameterSlot& slot : layout_.slots()) {
+      for (i64 i = slot.offset; i < slot.offset + slot.parameter.elements(); ++i) {
+        weights_[static_cast<size_t>(i)] = 1.0f / static_cast<float>(i + 3);
+      }
+    }
     optimizer_->start_average(weights_);
     const std::vector<float> gradients = weights_;
     optimizer_->step(ctx_, 1, 1e-3, 1.0f, weights_, gradients);
