@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "config/run_file.h"
-#include "model/random_init.h"
+#include "model/checkpoint_write.h"
 #include "train/checkpoint.h"
 #include "train/config_change.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/checked_math.h"
 #include "base/text.h"
-#include "model/random_init.h"
+#include "model/checkpoint_write.h"
 #include "train/checkpoint.h"
 #include "train/optimizer.h"
 
