@@ -70,6 +70,16 @@ kernels::GroupValues scheme_scales(Workspace::Scope& scope, View<const float, 2>
   return group_values(scheme.scaling, scale);
 }
 
+}  // namespace
+
+void add(MagnitudeSums& sums, const MagnitudeSums& part) {
+  sums.numbers += part.numbers;
+  sums.zeros += part.zeros;
+  sums.not_measured += part.not_measured;
+  sums.abs_value += part.abs_value;
+  sums.squared_value += part.squared_value;
+}
+
 void add(QuantizationErrorSums& sums, const QuantizationErrorSums& part) {
   sums.abs_error += part.abs_error;
   sums.relative_error += part.relative_error;
@@ -78,8 +88,6 @@ void add(QuantizationErrorSums& sums, const QuantizationErrorSums& part) {
   sums.underflowed += part.underflowed;
   sums.subnormal += part.subnormal;
 }
-
-}  // namespace
 
 float largest_number(NumberFormat format) {
   switch (format) {
@@ -116,13 +124,7 @@ void tile_ranges(Ctx& ctx, View<const float, 2> x, View<float, 2> amax, Magnitud
   ctx.for_rows(parts.dim(0), 2 * kRangeTile * x.dim(1), [&](i64 begin, i64 end) {
     ctx.isa().training->tile_range_blocks(args, begin, end);
   });
-  for (i64 i = 0; i < parts.dim(0); ++i) {  // in the order of rows, whoever made them
-    sums.numbers += parts(i).numbers;
-    sums.zeros += parts(i).zeros;
-    sums.not_measured += parts(i).not_measured;
-    sums.abs_value += parts(i).abs_value;
-    sums.squared_value += parts(i).squared_value;
-  }
+  for (i64 i = 0; i < parts.dim(0); ++i) add(sums, parts(i));  // in the order of rows
 }
 
 void group_ranges(View<const float, 2> tile_amax, GemmScaling scaling, View<float, 2> out) {

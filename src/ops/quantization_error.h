@@ -23,6 +23,10 @@ using kernels::MagnitudeSums;
 using kernels::NumberFormat;
 using kernels::QuantizationErrorSums;
 
+/// Sums of two parts are those of the whole.
+void add(MagnitudeSums& sums, const MagnitudeSums& part);
+void add(QuantizationErrorSums& sums, const QuantizationErrorSums& part);
+
 /// The largest number of a format: 448, 57344, 129024; BF16 has no scale and no use for it.
 float largest_number(NumberFormat format);
 /// As in GemmRounding: amax / largest with amax at least 1e-4, then up to a power of two if asked.
