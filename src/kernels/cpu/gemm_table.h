@@ -21,9 +21,8 @@ struct GemmTable {
   void (*gemm_block)(const GemmArgs&, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
 };
 
-/// A decoded unit, its zeros and one panel of it.
-inline constexpr int64_t kPackScratchFloats =
-    kScaleBlock * kScaleBlock + (kScaleBlock + 1) * kPanelRows;
+/// A unit of a saved matrix, decoded.
+inline constexpr int64_t kPackScratchFloats = kScaleBlock * kScaleBlock;
 /// A block of c that one thread works on: its operands stay in the second-level cache.
 inline constexpr int64_t kGemmBlockRows = 128, kGemmBlockCols = 384;
 
