@@ -11,16 +11,16 @@ constexpr int64_t kBackwardQueryBlock = 96, kTogether = 48;
 template <class W>
 struct BackwardScratch {
   using Word = typename W::Word;
-  Word *q, *dout;                  // panels, K = columns: [row panels][words][16]
-  Word *q_turned, *dout_turned;    // panels, K = queries: [column panels][row words][16]
-  float *lse, *delta;              // [rows]
-  float* dq;                       // [rows][qk_cols]
-  Word *k, *v;                     // of the block: [kKeyBlock][words]
-  Word* k_turned;                  // panels, K = keys of the block
-  float *dk, *dv;                  // [kKeyBlock][qk_cols], [kKeyBlock][v_cols]
-  float *scores, *dp;              // of a group of keys: [kRowGroup][kTogether]
-  Word *p, *ds;                    // K = queries: [kKeyBlock][kBackwardQueryBlock words]
-  Word* ds_turned;                 // K = keys: [key words][kBackwardQueryBlock]
+  Word *q, *dout;                // panels, K = columns: [row panels][words][16]
+  Word *q_turned, *dout_turned;  // panels, K = queries: [column panels][row words][16]
+  float *lse, *delta;            // [rows]
+  float* dq;                     // [rows][qk_cols]
+  Word *k, *v;                   // of the block: [kKeyBlock][words]
+  Word* k_turned;                // panels, K = keys of the block
+  float *dk, *dv;                // [kKeyBlock][qk_cols], [kKeyBlock][v_cols]
+  float *scores, *dp;            // of a group of keys: [kRowGroup][kTogether]
+  Word *p, *ds;                  // K = queries: [kKeyBlock][kBackwardQueryBlock words]
+  Word* ds_turned;               // K = keys: [key words][kBackwardQueryBlock]
   QueryBounds bounds;
   float* rows;  // [kPanel][max(qk_cols, v_cols)]
 
@@ -78,8 +78,9 @@ void pack_queries(const CausalAttentionBackwardArgs& a, const CausalSizes& n,
   for (int64_t t = 0; t < n.rows; ++t) {
     const bool inside = t < a.in.seq_len;
     x.lse[t] = inside ? a.lse[(unit.token + t) * a.lse_stride + unit.head] : 0.0f;
-    x.delta[t] = inside ? delta_of<W>(dout.data + t * dout.stride, out.data + t * out.stride, a.in.v_dim)
-                        : 0.0f;
+    x.delta[t] =
+        inside ? delta_of<W>(dout.data + t * dout.stride, out.data + t * out.stride, a.in.v_dim)
+               : 0.0f;
   }
 }
 
@@ -130,9 +131,9 @@ void weigh_block(const CausalAttentionArgs& a, const CausalSizes& n, const Block
   const int64_t qk_words = n.qk_cols / W::kNumbers, v_words = n.v_cols / W::kNumbers;
   for (int64_t i = 0; i < b.queries; i += kTogether) {
     const int64_t end = smaller(b.queries, i + kTogether), panels = (end - i) / kPanel;
-    const TileProduct<W> scores{x.k, qk_words, x.q + (b.q0 + i) * qk_words, qk_words * kPanel,
+    const TileProduct<W> scores{x.k,      qk_words, x.q + (b.q0 + i) * qk_words, qk_words * kPanel,
                                 x.scores, kTogether};
-    const TileProduct<W> dp{x.v, v_words, x.dout + (b.q0 + i) * v_words, v_words * kPanel,
+    const TileProduct<W> dp{x.v,  v_words,  x.dout + (b.q0 + i) * v_words, v_words * kPanel,
                             x.dp, kTogether};
     for (int64_t s = 0; s < b.keys_before(end); s += kRowGroup) {
       const int64_t seen = b.first_panel(s) - i / kPanel, panel = seen < 0 ? 0 : seen;
@@ -142,8 +143,8 @@ void weigh_block(const CausalAttentionArgs& a, const CausalSizes& n, const Block
       part = dp.template from<Lie::kAlong>(s, panel, 0);
       part.c = x.dp + panel * kPanel;
       multiply_panels<W, Lie::kAlong, false>(part, v_words, panels - panel);
-      const bool masked = b.k0 + s + kRowGroup - 1 > b.q0 + i + panel * kPanel ||
-                          b.k0 + s < x.bounds.most_first;
+      const bool masked =
+          b.k0 + s + kRowGroup - 1 > b.q0 + i + panel * kPanel || b.k0 + s < x.bounds.most_first;
       for (int64_t pair = s; pair < s + kRowGroup; pair += 2) {
         for (int64_t t = i + panel * kPanel; t < end; t += Vec::kLanes) {
           if (masked) {
@@ -169,23 +170,28 @@ void add_gradients(const CausalSizes& n, const Block& b, const BackwardScratch<W
   for (int64_t t = 0; t < b.queries; t += kRowGroup) {
     keys[t / kRowGroup] = {0, b.keys_before(t + kRowGroup) / W::kNumbers};
   }
-  const TileProduct<W> dv{x.p, kWords, x.dout_turned + q_word * kPanel, turned_stride,
-                          x.dv, n.v_cols};
+  const TileProduct<W> dv{x.p,           kWords, x.dout_turned + q_word * kPanel,
+                          turned_stride, x.dv,   n.v_cols};
   add_product<W, Lie::kAlong>(dv, b.keys / kRowGroup, queries, n.v_cols / kPanel);
-  const TileProduct<W> dk{x.ds, kWords, x.q_turned + q_word * kPanel, turned_stride,
-                          x.dk, n.qk_cols};
+  const TileProduct<W> dk{x.ds,          kWords, x.q_turned + q_word * kPanel,
+                          turned_stride, x.dk,   n.qk_cols};
   add_product<W, Lie::kAlong>(dk, b.keys / kRowGroup, queries, n.qk_cols / kPanel);
-  const TileProduct<W> dq{x.ds_turned, kBackwardQueryBlock,
-                          x.k_turned, kKeyBlock / W::kNumbers * kPanel,
-                          x.dq + b.q0 * n.qk_cols, n.qk_cols};
+  const TileProduct<W> dq{x.ds_turned,
+                          kBackwardQueryBlock,
+                          x.k_turned,
+                          kKeyBlock / W::kNumbers * kPanel,
+                          x.dq + b.q0 * n.qk_cols,
+                          n.qk_cols};
   add_product<W, Lie::kAcross>(dq, b.queries / kRowGroup, keys, n.qk_cols / kPanel);
 }
 
 /// y rows [r0, r0 + count) = scale * columns [col, col + cols) of x [count, width].
 void store_scaled(const float* x, int64_t width, int64_t col, int64_t cols, float scale,
                   const HeadRowsOut& y, int64_t r0, int64_t count, int64_t head) {
+  constexpr int64_t kAhead = 12;
   for (int64_t r = 0; r < count; ++r) {
     float* to = y.data + (r0 + r) * y.row_stride + head * y.head_stride;
+    if (r + kAhead < count) prefetch_row<1>(to + kAhead * y.row_stride, cols);
     for (int64_t i = 0; i < cols; i += Vec::kLanes) {
       store_n(load_n(x + r * width + col + i, cols - i) * Vec::set1(scale), to + i, cols - i);
     }
