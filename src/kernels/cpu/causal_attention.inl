@@ -15,7 +15,7 @@ namespace {
 constexpr float kInfinity = __builtin_inff();
 
 /// Queries and keys of a block: operands of a block stay in the first two caches.
-constexpr int64_t kQueryBlock = 48, kKeyBlock = 96;
+constexpr int64_t kQueryBlock = 48, kKeyBlock = 192;
 
 /// Paddings of one sequence. Rows and columns of operands are padded with zeros to whole panels.
 struct CausalSizes {

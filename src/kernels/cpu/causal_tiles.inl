@@ -110,7 +110,7 @@ struct TileProduct {
 
 /// R rows x N vectors over `words` words of K; kAdd: onto c, else c is overwritten.
 template <class W, Lie kLie, bool kAdd, int R, int N>
-[[gnu::always_inline]] inline void multiply_tile(const TileProduct<W>& x, int64_t words) {
+[[gnu::always_inline]] inline void multiply_tile(const TileProduct<W> x, int64_t words) {
   Vec acc[R][N];
   const typename W::Word* a[R];
 #pragma GCC unroll 8
