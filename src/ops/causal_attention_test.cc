@@ -25,7 +25,7 @@ using testing::Tensor;
 
 struct Shape {
   i64 sequences, seq_len, heads, kv_heads, rope_heads, dim, rope, v;
-  i64 document = 0;  // tokens of an isolated document; 0: the sequence is one
+  i64 document = 0;  // tokens of an isolated document; 0: the sequence is one; -1: any first key
 
   std::string name() const {
     return fmt::format("sequences {} x {}, heads {}/{}/{}, dims {}+{}/{}, documents of {}",
@@ -61,11 +61,13 @@ Operands<float> operands(const Shape& s, double logit_scale = 1.0) {
                     normal<float>({tokens, s.kv_heads, s.v}, 1.0, 5),
                     normal<float>({tokens, s.heads, s.v}, 1.0, 6),
                     {}};
-  if (s.document > 0) {
-    x.first_key = Tensor<i32>({tokens});
-    for (i64 t = 0; t < tokens; ++t) {
-      x.first_key[t] = static_cast<i32>(t % s.seq_len / s.document * s.document);
-    }
+  if (s.document == 0) return x;
+  x.first_key = Tensor<i32>({tokens});
+  const Philox rng(1, 7);
+  for (i64 t = 0; t < tokens; ++t) {
+    const i64 position = t % s.seq_len;
+    const double any = rng.uniform(static_cast<u64>(t)) * static_cast<double>(position + 1);
+    x.first_key[t] = static_cast<i32>(s.document < 0 ? any : position / s.document * s.document);
   }
   return x;
 }
@@ -212,11 +214,12 @@ TEST(CausalAttention, ReferenceGradientsMatchFiniteDifferences) {
 }
 
 //                           sequences len heads kv rope_heads dim rope v document
-constexpr Shape kShapes[] = {{1, 1, 1, 1, 1, 1, 0, 1},         {3, 2, 2, 1, 1, 7, 3, 7},
-                             {2, 63, 2, 2, 1, 16, 7, 16},      {1, 64, 4, 2, 4, 16, 16, 7},
-                             {2, 65, 3, 1, 1, 48, 0, 32, 20},  {1, 97, 2, 2, 1, 1, 1, 1, 1},
-                             {2, 100, 2, 1, 2, 33, 5, 17, 50}, {1, 257, 2, 2, 1, 128, 64, 128},
-                             {1, 257, 1, 1, 1, 31, 0, 80, 111}};
+constexpr Shape kShapes[] = {{1, 1, 1, 1, 1, 1, 0, 1},          {3, 2, 2, 1, 1, 7, 3, 7},
+                             {2, 63, 2, 2, 1, 16, 7, 16},       {1, 64, 4, 2, 4, 16, 16, 7},
+                             {2, 65, 3, 1, 1, 48, 0, 32, 20},   {1, 97, 2, 2, 1, 1, 1, 1, 1},
+                             {2, 100, 2, 1, 2, 33, 5, 17, 50},  {1, 257, 2, 2, 1, 128, 64, 128},
+                             {1, 257, 1, 1, 1, 31, 0, 80, 111}, {1, 400, 1, 1, 1, 16, 0, 16, 100},
+                             {1, 300, 1, 1, 1, 16, 8, 16, -1}};
 
 /// Absolute for gradients of queries with one key: differences of equal sums, 0 in exact
 /// arithmetic.

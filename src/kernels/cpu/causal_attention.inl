@@ -8,92 +8,14 @@
 // Forward, Milakov & Gimelshein 2018: for each block of queries a running maximum and sum over
 // blocks of keys. Backward, Dao 2023: causal_attention_backward.inl.
 #include "kernels/cpu/causal_tiles.inl"
+//
+#include "kernels/cpu/causal_unit.inl"
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
-constexpr float kInfinity = __builtin_inff();
-
 /// Queries and keys of a block: operands of a block stay in the first two caches.
 constexpr int64_t kQueryBlock = 48, kKeyBlock = 192;
-
-/// Paddings of one sequence. Rows and columns of operands are padded with zeros to whole panels.
-struct CausalSizes {
-  int64_t rows, qk_cols, v_cols;
-
-  explicit CausalSizes(const CausalAttentionArgs& a)
-      : rows(round_up(a.seq_len, kPanel)),
-        qk_cols(round_up(a.dim + a.rope_dim, kPanel)),
-        v_cols(round_up(a.v_dim, kPanel)) {}
-};
-
-/// One query head of one sequence.
-struct CausalUnit {
-  Rows q, k, q_rope, k_rope, v;
-  int64_t token, head;  // token: row of position 0
-  const int32_t* first_key;
-
-  CausalUnit(const CausalAttentionArgs& a, int64_t unit)
-      : token(unit / a.heads * a.seq_len),
-        head(unit % a.heads),
-        first_key(a.first_key == nullptr ? nullptr : a.first_key + token) {
-    const int64_t kv_head = head * a.kv_heads / a.heads;
-    q = rows_of(a.q, token, head, a.dim);
-    k = rows_of(a.k, token, kv_head, a.dim);
-    q_rope = rows_of(a.q_rope, token, head, a.rope_dim);
-    k_rope = rows_of(a.k_rope, token, head * a.rope_heads / a.heads, a.rope_dim);
-    v = rows_of(a.v, token, kv_head, a.v_dim);
-  }
-};
-
-/// What a block of queries may see, as vectors compare it. Padded queries see nothing.
-struct QueryBounds {
-  float* position;
-  float* first;
-  int64_t least_first, most_first;  // of the block's true queries
-
-  void set(const CausalAttentionArgs& a, const CausalUnit& unit, int64_t q0, int64_t count) {
-    least_first = a.seq_len;
-    most_first = 0;
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t t = q0 + i;
-      position[i] = static_cast<float>(t);
-      first[i] = kInfinity;
-      if (t >= a.seq_len) continue;
-      const int64_t f = unit.first_key == nullptr ? 0 : unit.first_key[t];
-      first[i] = static_cast<float>(f);
-      if (f < least_first) least_first = f;
-      if (f > most_first) most_first = f;
-    }
-  }
-};
-
-/// x where the query sees the key, else `hidden`.
-inline Vec if_visible(Vec x, Vec key, Vec position, Vec first, Vec hidden) {
-  return select_less(key, first, hidden, select_less(position, key, hidden, x));
-}
-
-/// A masked weight of 0 hides a number that is not finite only because pack_across took it out.
-/// Here it goes to those who do see it: number i of key row s to the queries that see s, or, if not
-/// to_queries, of query row t to the keys that t sees. Number i of their y becomes NaN.
-void spread_nan(const CausalAttentionArgs& a, const CausalUnit& unit, const Rows& x, float limit,
-                const HeadRowsOut& y, bool to_queries) {
-  const auto first = [&](int64_t t) {
-    return unit.first_key == nullptr ? 0 : int64_t{unit.first_key[t]};
-  };
-  for (int64_t r = 0; r < a.seq_len; ++r) {
-    const float* from = x.data + r * x.stride;
-    for (int64_t i = 0; i < x.cols; ++i) {
-      if (__builtin_fabsf(from[i]) < limit) continue;
-      const int64_t begin = to_queries ? r : first(r), end = to_queries ? a.seq_len : r + 1;
-      for (int64_t row = begin; row < end; ++row) {
-        if (to_queries && first(row) > r) continue;
-        y.data[(unit.token + row) * y.row_stride + unit.head * y.head_stride + i] =
-            __builtin_nanf("");
-      }
-    }
-  }
-}
 
 template <class W>
 struct ForwardScratch {
@@ -140,20 +62,6 @@ bool pack_keys(const CausalAttentionArgs& a, const CausalSizes& n, const CausalU
   }
   return reduce_max(poison) > 0.0f;
 }
-
-/// A block of queries against a block of keys.
-struct Block {
-  int64_t q0, queries;  // queries: a multiple of kPanel
-  int64_t k0, keys;     // a multiple of kRowGroup
-
-  /// The first panel of queries that sees a key of the group of rows that begins with key k0 + s.
-  int64_t first_panel(int64_t s) const {
-    const int64_t before = k0 + s - q0;
-    return before < 0 ? 0 : before / kPanel;
-  }
-  /// Keys of the block up to the last that queries before q0 + end may see.
-  int64_t keys_before(int64_t end) const { return smaller(keys, q0 + end - k0); }
-};
 
 /// S^T of a block, without scale and mask. What no query of a panel sees is left out.
 template <class W>

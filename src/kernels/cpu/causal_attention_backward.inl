@@ -6,6 +6,7 @@ namespace {
 
 /// Queries of a block, and those whose logits are computed together.
 constexpr int64_t kBackwardQueryBlock = 192, kBackwardKeyBlock = 96, kTogether = 48;
+static_assert(kBackwardQueryBlock <= kMaxPanels * kPanel);
 
 /// Operands of all queries of a unit, of one block of keys, and one tile of probabilities.
 template <class W>
@@ -97,17 +98,18 @@ void pack_key_block(const CausalAttentionArgs& a, const CausalSizes& n, const Ca
   }
 }
 
-/// P and dS of two keys, s and s + 1 of the block, and the lanes from query i on.
+/// P and dS of two keys, s and s + 1 of the block, and the lanes from query i on, whose logits lie
+/// in column `col` of scores and dp.
 template <class W, bool kMasked>
 [[gnu::always_inline]] inline void soften_pair(float scale, const Block& b, int64_t s, int64_t i,
-                                               const BackwardScratch<W>& x) {
+                                               int64_t col, const BackwardScratch<W>& x) {
   constexpr int64_t kWords = kBackwardQueryBlock / W::kNumbers;
   const Vec minus_lse = Vec::zero() - Vec::load(x.lse + b.q0 + i);
   const Vec delta = Vec::load(x.delta + b.q0 + i);
   Vec ds[2];
 #pragma GCC unroll 2
   for (int j = 0; j < 2; ++j) {
-    const int64_t at = (s + j) % kRowGroup * kTogether + i % kTogether;
+    const int64_t at = (s + j) % kRowGroup * kTogether + col;
     Vec p = exp(fma(Vec::load(x.scores + at), Vec::set1(scale), minus_lse));
     ds[j] = p * (Vec::load(x.dp + at) - delta);
     if constexpr (kMasked) {
@@ -124,36 +126,43 @@ template <class W, bool kMasked>
                   kBackwardQueryBlock);
 }
 
-/// P and dS of the block, kTogether queries and kRowGroup keys at a time.
+/// P and dS of the group of keys from s on and the queries [begin, end), at most kTogether.
+template <class W>
+void weigh_group(const CausalAttentionArgs& a, const CausalSizes& n, const Block& b, int64_t s,
+                 int64_t begin, int64_t end, const BackwardScratch<W>& x) {
+  const int64_t qk_words = n.qk_cols / W::kNumbers, v_words = n.v_cols / W::kNumbers;
+  const int64_t panels = (end - begin) / kPanel;
+  multiply_panels<W, Lie::kAlong, false>(
+      {x.k + s * qk_words, qk_words, x.q + (b.q0 + begin) * qk_words, qk_words * kPanel, x.scores,
+       kTogether},
+      qk_words, panels);
+  multiply_panels<W, Lie::kAlong, false>(
+      {x.v + s * v_words, v_words, x.dout + (b.q0 + begin) * v_words, v_words * kPanel, x.dp,
+       kTogether},
+      v_words, panels);
+  const bool all_visible =
+      b.k0 + s + kRowGroup - 1 <= b.q0 + begin && b.k0 + s >= x.bounds.most_first;
+  for (int64_t pair = s; pair < s + kRowGroup; pair += 2) {
+    for (int64_t i = begin; i < end; i += Vec::kLanes) {
+      if (all_visible) {
+        soften_pair<W, false>(a.scale, b, pair, i, i - begin, x);
+      } else {
+        soften_pair<W, true>(a.scale, b, pair, i, i - begin, x);
+      }
+    }
+  }
+}
+
+/// P and dS of the block. What no query of a panel sees is left out.
 template <class W>
 void weigh_block(const CausalAttentionArgs& a, const CausalSizes& n, const Block& b,
                  const BackwardScratch<W>& x) {
-  const int64_t qk_words = n.qk_cols / W::kNumbers, v_words = n.v_cols / W::kNumbers;
   for (int64_t i = 0; i < b.queries; i += kTogether) {
-    const int64_t end = smaller(b.queries, i + kTogether), panels = (end - i) / kPanel;
-    const TileProduct<W> scores{x.k,      qk_words, x.q + (b.q0 + i) * qk_words, qk_words * kPanel,
-                                x.scores, kTogether};
-    const TileProduct<W> dp{x.v,  v_words,  x.dout + (b.q0 + i) * v_words, v_words * kPanel,
-                            x.dp, kTogether};
-    for (int64_t s = 0; s < b.keys_before(end); s += kRowGroup) {
-      const int64_t seen = b.first_panel(s) - i / kPanel, panel = seen < 0 ? 0 : seen;
-      TileProduct<W> part = scores.template from<Lie::kAlong>(s, panel, 0);
-      part.c = x.scores + panel * kPanel;
-      multiply_panels<W, Lie::kAlong, false>(part, qk_words, panels - panel);
-      part = dp.template from<Lie::kAlong>(s, panel, 0);
-      part.c = x.dp + panel * kPanel;
-      multiply_panels<W, Lie::kAlong, false>(part, v_words, panels - panel);
-      const bool masked =
-          b.k0 + s + kRowGroup - 1 > b.q0 + i + panel * kPanel || b.k0 + s < x.bounds.most_first;
-      for (int64_t pair = s; pair < s + kRowGroup; pair += 2) {
-        for (int64_t t = i + panel * kPanel; t < end; t += Vec::kLanes) {
-          if (masked) {
-            soften_pair<W, true>(a.scale, b, pair, t, x);
-          } else {
-            soften_pair<W, false>(a.scale, b, pair, t, x);
-          }
-        }
-      }
+    for (int64_t s = 0; s < b.keys; s += kRowGroup) {
+      const int64_t first = b.first_panel(s) * kPanel, begin = first < i ? i : first;
+      const int64_t last = x.bounds.end_panel(b.k0 + s + kRowGroup - 1) * kPanel;
+      const int64_t end = smaller(last, i + kTogether);
+      if (begin < end) weigh_group(a, n, b, s, begin, end, x);
     }
   }
 }
@@ -165,10 +174,12 @@ void add_gradients(const CausalSizes& n, const Block& b, const BackwardScratch<W
   const int64_t q_word = b.q0 / W::kNumbers, turned_stride = n.rows / W::kNumbers * kPanel;
   WordRange queries[kBackwardKeyBlock / kRowGroup], keys[kBackwardQueryBlock / kRowGroup];
   for (int64_t s = 0; s < b.keys; s += kRowGroup) {
-    queries[s / kRowGroup] = {b.first_panel(s) * kPanel / W::kNumbers, b.queries / W::kNumbers};
+    const int64_t end = x.bounds.end_panel(b.k0 + s + kRowGroup - 1);
+    queries[s / kRowGroup] = {b.first_panel(s) * kPanel / W::kNumbers, end * kPanel / W::kNumbers};
   }
   for (int64_t t = 0; t < b.queries; t += kRowGroup) {
-    keys[t / kRowGroup] = {0, b.keys_before(t + kRowGroup) / W::kNumbers};
+    keys[t / kRowGroup] = {b.keys_from(x.bounds.panel_first[t / kPanel]) / W::kNumbers,
+                           b.keys_before(t + kRowGroup) / W::kNumbers};
   }
   const TileProduct<W> dv{x.p,           kWords, x.dout_turned + q_word * kPanel,
                           turned_stride, x.dv,   n.v_cols};

@@ -16,7 +16,7 @@ constexpr int64_t round_up(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
-inline Vec round_to_bf16(Vec v) {
+inline Vec nearest_bf16(Vec v) {
   uint16_t halves[Vec::kLanes];
   v.store_bf16(halves);
   return Vec::load_bf16(halves);
@@ -31,7 +31,7 @@ struct F32Words {
   /// From here on a number is not finite as an operand: it rounds to infinity.
   static constexpr float kLimit = kRounded ? 0x1.ffp127f : __builtin_inff();
 
-  static Vec round(Vec v) { return kRounded ? round_to_bf16(v) : v; }
+  static Vec round(Vec v) { return kRounded ? nearest_bf16(v) : v; }
   static Operand load(const Word* p) { return Vec::load(p); }
   static Operand broadcast(const Word* p) { return Vec::set1(*p); }
   static Vec dot(Vec acc, Operand a, Operand b) { return fma(a, b, acc); }
@@ -54,7 +54,7 @@ struct Bf16Words {
   static constexpr int kNumbers = 2;
   static constexpr float kLimit = 0x1.ffp127f;
 
-  static Vec round(Vec v) { return round_to_bf16(v); }
+  static Vec round(Vec v) { return nearest_bf16(v); }
   static Operand load(const Word* p) { return Pairs::load(numbers(p)); }
   static Operand broadcast(const Word* p) { return Pairs::broadcast(numbers(p)); }
   static Vec dot(Vec acc, Operand a, Operand b) { return Pairs::accumulate(acc, a, b); }
@@ -187,110 +187,6 @@ void add_product(const TileProduct<W>& x, int64_t groups, const WordRange* k, in
     }
   }
 }
-
-/// Rows of one head of one sequence.
-struct Rows {
-  const float* data;  // nullptr: none
-  int64_t stride;
-  int64_t cols;
-};
-
-inline Rows rows_of(const HeadRows& x, int64_t row, int64_t head, int64_t cols) {
-  if (x.data == nullptr) return {nullptr, 0, 0};
-  return {x.data + row * x.row_stride + head * x.head_stride, x.row_stride, cols};
-}
-
-/// Rows of a head lie far apart and are short, so the hardware fetches none ahead.
-template <int kForWriting>
-inline void prefetch_row(const float* row, int64_t cols) {
-  for (int64_t i = 0; i < cols; i += 16) __builtin_prefetch(row + i, kForWriting, 2);
-  if (cols > 0) __builtin_prefetch(row + cols - 1, kForWriting, 2);
-}
-
-/// out [kPanel, width]: rows [begin, end) of two parts side by side, then zeros.
-void load_joined(const Rows& first, const Rows& second, int64_t begin, int64_t end, float* out,
-                 int64_t width) {
-  for (int64_t r = 0; r < kPanel; ++r, out += width) {
-    const bool inside = begin + r < end;
-    int64_t at = 0;
-    const auto append = [&](const Rows& part) {
-      if (!inside || part.cols == 0) return;
-      const float* row = part.data + (begin + r) * part.stride;
-      if (begin + r + kPanel < end) prefetch_row<0>(row + kPanel * part.stride, part.cols);
-      __builtin_memcpy(out + at, row, static_cast<Size>(part.cols) * sizeof(float));
-      at += part.cols;
-    };
-    append(first);
-    append(second);
-    for (; at < width; ++at) out[at] = 0.0f;
-  }
-}
-
-// Three ways to pack the rows x [kPanel, width], width a multiple of kPanel.
-
-/// K = columns, as a left operand: out [kPanel][width words].
-template <class W>
-void pack_along(const float* x, int64_t width, typename W::Word* out) {
-  const int64_t count = kPanel * width;
-  for (int64_t i = 0; i < count; i += Vec::kLanes) {
-    W::store_along(Vec::load(x + i), out + i / W::kNumbers);
-  }
-}
-
-/// K = columns, as one panel of a right operand: out [width words][kPanel].
-template <class W>
-void pack_panel(const float* x, int64_t width, typename W::Word* out) {
-  constexpr int64_t kWords = kPanel / W::kNumbers;
-  typename W::Word block[kPanel][kWords];
-  for (int64_t i = 0; i < width; i += kPanel, out += kWords * kPanel) {
-    for (int r = 0; r < kPanel; ++r) {
-      for (int j = 0; j < kPanel; j += Vec::kLanes) {
-        W::store_along(Vec::load(x + r * width + i + j), block[r] + j / W::kNumbers);
-      }
-    }
-    for (int64_t k = 0; k < kWords; ++k) {
-      for (int r = 0; r < kPanel; ++r) out[k * kPanel + r] = block[r][k];
-    }
-  }
-}
-
-/// K = rows, as panels of a right operand: out [width / kPanel][kPanel words of K][kPanel], with
-/// `stride` words from panel to panel. What is not finite becomes 0, because a masked weight of 0
-/// must hide it; `poison` becomes 1 then, and spread_nan finishes the work.
-template <class W>
-void pack_across(const float* x, int64_t width, typename W::Word* out, int64_t stride,
-                 Vec& poison) {
-  const Vec limit = Vec::set1(W::kLimit), one = Vec::set1(1.0f), zero = Vec::zero();
-  for (int64_t r = 0; r < kPanel; r += 2, x += 2 * width) {
-    for (int64_t i = 0; i < width; i += Vec::kLanes) {
-      const Vec even = Vec::load(x + i), odd = Vec::load(x + width + i);
-      poison = max(poison, select_less(abs(even), limit, zero, one));
-      poison = max(poison, select_less(abs(odd), limit, zero, one));
-      W::store_across(select_less(abs(even), limit, even, zero),
-                      select_less(abs(odd), limit, odd, zero),
-                      out + i / kPanel * stride + r / W::kNumbers * kPanel + i % kPanel, kPanel);
-    }
-  }
-}
-
-/// Hands out 64-byte aligned parts of scratch; from address 0 it counts the bytes.
-struct Carver {
-  uintptr_t at;
-
-  /// Parts of `count` elements each.
-  template <typename... T>
-  void take(int64_t count, T*&... parts) {
-    ((parts = next<T>(count)), ...);
-  }
-
- private:
-  template <typename T>
-  T* next(int64_t count) {
-    T* part = reinterpret_cast<T*>(at);
-    at += static_cast<uintptr_t>(round_up(count * static_cast<int64_t>(sizeof(T)), 64));
-    return part;
-  }
-};
 
 }  // namespace
 }  // namespace fathom::kernels::cpu::FATHOM_ISA
