@@ -29,6 +29,7 @@ struct TrainingTable {
   void (*router_scores_rows)(const RouterScoresArgs&, int64_t begin, int64_t end);
   void (*count_topk_rows)(const CountTopkArgs&, int64_t begin, int64_t end, int64_t* counts,
                           float* scratch);
+  void (*router_entropy_rows)(const RouterEntropyArgs&, int64_t begin, int64_t end);
   void (*router_backward_rows)(const RouterBackwardArgs&, int64_t begin, int64_t end);
   void (*combine_places_rows)(const CombinePlacesArgs&, int64_t begin, int64_t end);
   void (*combine_places_backward_rows)(const CombinePlacesBackwardArgs&, int64_t begin,

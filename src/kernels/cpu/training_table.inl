@@ -29,6 +29,7 @@ const TrainingTable kTrainingTable = {
     .cross_entropy_rows = cross_entropy_rows,
     .router_scores_rows = router_scores_rows,
     .count_topk_rows = count_topk_rows,
+    .router_entropy_rows = router_entropy_rows,
     .router_backward_rows = router_backward_rows,
     .combine_places_rows = combine_places_rows,
     .combine_places_backward_rows = combine_places_backward_rows,
