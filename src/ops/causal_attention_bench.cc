@@ -94,9 +94,10 @@ int run(int argc, char** argv) {
     for (const bool bf16 : {true, false}) {
       for (const bool backward : {false, true}) {
         const std::string name = (backward ? "backward/" : "forward/") + c.name(bf16);
-        benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& s) {
-          time_attention(s, c, bf16, backward);
-        })->UseRealTime()->Unit(benchmark::kMillisecond);
+        benchmark::RegisterBenchmark(
+            name.c_str(), [=](benchmark::State& s) { time_attention(s, c, bf16, backward); })
+            ->UseRealTime()
+            ->Unit(benchmark::kMillisecond);
       }
     }
   }

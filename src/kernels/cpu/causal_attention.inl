@@ -1,9 +1,9 @@
 // Causal attention over whole sequences; causal_tiles.inl has the products.
 //
 // Logits are computed as S^T [keys][queries]: a vector holds one key's logits of 16 queries. So the
-// softmax needs no sum across lanes, and probabilities leave the registers in the form that the next
-// product reads. Blocks of keys wholly above the diagonal or before every first key are skipped, and
-// each group of eight rows sums only the keys (or queries) that some row of it sees.
+// softmax needs no sum across lanes, and probabilities leave the registers in the form that the
+// next product reads. Blocks of keys wholly above the diagonal or before every first key are
+// skipped, and each group of eight rows sums only the keys (or queries) that some row of it sees.
 //
 // Forward, Milakov & Gimelshein 2018: for each block of queries a running maximum and sum over
 // blocks of keys. Backward, Dao 2023: causal_attention_backward.inl.
@@ -15,7 +15,7 @@ namespace {
 constexpr float kInfinity = __builtin_inff();
 
 /// Queries and keys of a block: operands of a block stay in the first two caches.
-constexpr int64_t kQueryBlock = 48, kKeyBlock = 96;
+constexpr int64_t kQueryBlock = 48, kKeyBlock = 192;
 
 /// Paddings of one sequence. Rows and columns of operands are padded with zeros to whole panels.
 struct CausalSizes {
@@ -98,12 +98,12 @@ void spread_nan(const CausalAttentionArgs& a, const CausalUnit& unit, const Rows
 template <class W>
 struct ForwardScratch {
   using Word = typename W::Word;
-  Word* k;  // [rows][qk words]
-  Word* v;  // panels, K = keys: [v panels][row words][16]
-  Word* q;  // panels of the block: [3][qk words][16]
-  Word* p;  // probabilities of a tile, [key words][kQueryBlock]
-  float* scores;  // [kKeyBlock][kQueryBlock]
-  float* acc;     // [kQueryBlock][v_cols]
+  Word* k;                    // [rows][qk words]
+  Word* v;                    // panels, K = keys: [v panels][row words][16]
+  Word* q;                    // panels of the block: [3][qk words][16]
+  Word* p;                    // probabilities of a tile, [key words][kQueryBlock]
+  float* scores;              // [kKeyBlock][kQueryBlock]
+  float* acc;                 // [kQueryBlock][v_cols]
   float *max, *sum, *factor;  // [kQueryBlock]
   QueryBounds bounds;
   float* rows;  // [kPanel][max(qk_cols, v_cols)]
@@ -135,8 +135,8 @@ bool pack_keys(const CausalAttentionArgs& a, const CausalSizes& n, const CausalU
     load_joined(unit.k, unit.k_rope, s, a.seq_len, x.rows, n.qk_cols);
     pack_along<W>(x.rows, n.qk_cols, x.k + s * n.qk_cols / W::kNumbers);
     load_joined(unit.v, {}, s, a.seq_len, x.rows, n.v_cols);
-    pack_across<W>(x.rows, n.v_cols, x.v + s / W::kNumbers * kPanel,
-                   n.rows / W::kNumbers * kPanel, poison);
+    pack_across<W>(x.rows, n.v_cols, x.v + s / W::kNumbers * kPanel, n.rows / W::kNumbers * kPanel,
+                   poison);
   }
   return reduce_max(poison) > 0.0f;
 }
@@ -159,8 +159,8 @@ struct Block {
 template <class W>
 void score_block(const CausalSizes& n, const Block& b, const ForwardScratch<W>& x) {
   const int64_t words = n.qk_cols / W::kNumbers, panels = b.queries / kPanel;
-  const TileProduct<W> product{x.k + b.k0 * words, words, x.q, words * kPanel,
-                               x.scores, kQueryBlock};
+  const TileProduct<W> product{x.k + b.k0 * words, words,    x.q,
+                               words * kPanel,     x.scores, kQueryBlock};
   for (int64_t s = 0; s < b.keys; s += kRowGroup) {
     const int64_t panel = b.first_panel(s);
     multiply_panels<W, Lie::kAlong, false>(product.template from<Lie::kAlong>(s, panel, 0), words,
@@ -168,31 +168,39 @@ void score_block(const CausalSizes& n, const Block& b, const ForwardScratch<W>& 
   }
 }
 
+/// scale * logit of one key and the lanes of its queries, -inf where they do not see it.
+template <bool kMasked>
+struct Logits {
+  Vec scale, shift, position, first;
+  int64_t k0;
+
+  /// scale * logit - shift.
+  Vec load(const float* scores, int64_t s) const {
+    // Not fused, so that the largest logit minus the maximum is 0 exactly, and its p 1.
+    const Vec logit = Vec::load(scores + s * kQueryBlock) * scale - shift;
+    if constexpr (!kMasked) return logit;
+    const Vec key = Vec::set1(static_cast<float>(k0 + s));
+    return if_visible(logit, key, position, first, Vec::set1(-kInfinity));
+  }
+};
+
 /// Turns the logits of the lanes from query i on into probabilities, and updates their maximum and
 /// sum. x.factor becomes the factor for what was accumulated before.
 template <class W, bool kMasked>
 void soften(float scale, const Block& b, int64_t i, int64_t keys, const ForwardScratch<W>& x) {
-  const Vec position = Vec::load(x.bounds.position + i), first = Vec::load(x.bounds.first + i);
-  const Vec scales = Vec::set1(scale), minus_inf = Vec::set1(-kInfinity);
+  const float* scores = x.scores + i;
+  Logits<kMasked> logits{Vec::set1(scale), Vec::zero(), Vec::load(x.bounds.position + i),
+                         Vec::load(x.bounds.first + i), b.k0};
   const Vec old_max = Vec::load(x.max + i);
-  Vec largest = old_max;
-  for (int64_t s = 0; s < keys; ++s) {
-    float* at = x.scores + s * kQueryBlock + i;
-    Vec score = Vec::load(at) * scales;
-    if constexpr (kMasked) {
-      const Vec key = Vec::set1(static_cast<float>(b.k0 + s));
-      score = if_visible(score, key, position, first, minus_inf);
-    }
-    score.store(at);
-    largest = max(score, largest);  // a NaN loses here, and poisons the sum below
-  }
+  Vec largest = old_max;  // a NaN loses here, and poisons the sum below
+  for (int64_t s = 0; s < keys; ++s) largest = max(logits.load(scores, s), largest);
   // Nothing but -inf so far: -inf counts as 0, not as -inf - -inf = NaN.
-  const Vec shift = select_less(minus_inf, largest, largest, Vec::zero());
+  const Vec shift = select_less(Vec::set1(-kInfinity), largest, largest, Vec::zero());
   const Vec factor = exp(old_max - shift);
+  logits.shift = shift;
   Vec sum = Vec::zero();
   for (int64_t s = 0; s < keys; s += 2) {
-    const float* at = x.scores + s * kQueryBlock + i;
-    const Vec even = exp(Vec::load(at) - shift), odd = exp(Vec::load(at + kQueryBlock) - shift);
+    const Vec even = exp(logits.load(scores, s)), odd = exp(logits.load(scores, s + 1));
     sum = sum + (even + odd);
     W::store_across(even, odd, x.p + s / W::kNumbers * kQueryBlock + i, kQueryBlock);
   }
@@ -230,9 +238,9 @@ void add_values(const CausalSizes& n, const Block& b, const ForwardScratch<W>& x
   for (int64_t t = 0; t < b.queries; t += kRowGroup) {
     keys[t / kRowGroup] = {0, b.keys_before(t + kRowGroup) / W::kNumbers};
   }
-  const TileProduct<W> product{x.p,      kQueryBlock,
-                               x.v + b.k0 / W::kNumbers * kPanel, n.rows / W::kNumbers * kPanel,
-                               x.acc,    n.v_cols};
+  const TileProduct<W> product{
+      x.p,   kQueryBlock, x.v + b.k0 / W::kNumbers * kPanel, n.rows / W::kNumbers * kPanel,
+      x.acc, n.v_cols};
   add_product<W, Lie::kAcross>(product, b.queries / kRowGroup, keys, n.v_cols / kPanel);
 }
 
@@ -278,8 +286,7 @@ void forward_block(const CausalAttentionForwardArgs& a, const CausalSizes& n,
 }
 
 template <class W>
-void forward_units(const CausalAttentionForwardArgs& a, int64_t begin, int64_t end,
-                   void* scratch) {
+void forward_units(const CausalAttentionForwardArgs& a, int64_t begin, int64_t end, void* scratch) {
   const CausalSizes n(a.in);
   ForwardScratch<W> x;
   x.carve(n, scratch);
@@ -297,8 +304,8 @@ int64_t causal_attention_forward_scratch_bytes(const CausalAttentionArgs& a) {
   return ForwardScratch<ExactWords>().carve(n, nullptr);
 }
 
-void causal_attention_forward_units(const CausalAttentionForwardArgs& a, int64_t begin,
-                                    int64_t end, void* scratch) {
+void causal_attention_forward_units(const CausalAttentionForwardArgs& a, int64_t begin, int64_t end,
+                                    void* scratch) {
   if (a.in.bf16) return forward_units<RoundedWords>(a, begin, end, scratch);
   forward_units<ExactWords>(a, begin, end, scratch);
 }

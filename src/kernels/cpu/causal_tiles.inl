@@ -1,10 +1,10 @@
 // What causal attention multiplies with: small packed tiles that stay in the nearest caches.
 //
 // Numbers along the summed axis K lie in words of 32 bits: one f32 number, or two BF16 numbers that
-// VDPBF16PS multiplies at once. The right operand b [n, K] lies in panels [K words][16], so a vector
-// holds 16 results; the left operand a [m, K] is broadcast word by word, so it may lie either way,
-// kAlong [m][K words] or kAcross [K words][m]. Each result is one accumulator that meets its K words
-// in rising order.
+// VDPBF16PS multiplies at once. The right operand b [n, K] lies in panels [K words][16], so a
+// vector holds 16 results; the left operand a [m, K] is broadcast word by word, so it may lie
+// either way, kAlong [m][K words] or kAcross [K words][m]. Each result is one accumulator that
+// meets its K words in rising order.
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
@@ -93,15 +93,18 @@ struct TileProduct {
   template <Lie kLie>
   TileProduct from(int64_t row, int64_t panel, int64_t k) const {
     const int64_t a_offset = kLie == Lie::kAlong ? row * a_stride + k : k * a_stride + row;
-    return {a + a_offset, a_stride,
-            b + panel * b_stride + k * kPanel, b_stride,
-            c + row * c_stride + panel * kPanel, c_stride};
+    return {a + a_offset,
+            a_stride,
+            b + panel * b_stride + k * kPanel,
+            b_stride,
+            c + row * c_stride + panel * kPanel,
+            c_stride};
   }
 };
 
 /// R rows x N vectors over `words` words of K; kAdd: onto c, else c is overwritten.
 template <class W, Lie kLie, bool kAdd, int R, int N>
-[[gnu::always_inline]] inline void multiply_tile(const TileProduct<W>& x, int64_t words) {
+[[gnu::always_inline]] inline void multiply_tile(const TileProduct<W> x, int64_t words) {
   Vec acc[R][N];
   const typename W::Word* a[R];
 #pragma GCC unroll 8
@@ -150,7 +153,9 @@ void multiply_panels(const TileProduct<W>& x, int64_t words) {
 }
 
 /// Panels that are multiplied together when `left` are left: three, but four as two and two.
-inline int64_t panels_at_once(int64_t left) { return left == 4 || left == 2 ? 2 : left == 1 ? 1 : 3; }
+inline int64_t panels_at_once(int64_t left) {
+  return left == 4 || left == 2 ? 2 : left == 1 ? 1 : 3;
+}
 
 template <class W, Lie kLie, bool kAdd>
 void multiply_panels(const TileProduct<W>& x, int64_t words, int64_t panels) {
@@ -189,6 +194,13 @@ inline Rows rows_of(const HeadRows& x, int64_t row, int64_t head, int64_t cols) 
   return {x.data + row * x.row_stride + head * x.head_stride, x.row_stride, cols};
 }
 
+/// Rows of a head lie far apart and are short, so the hardware fetches none ahead.
+template <int kForWriting>
+inline void prefetch_row(const float* row, int64_t cols) {
+  for (int64_t i = 0; i < cols; i += 16) __builtin_prefetch(row + i, kForWriting, 2);
+  if (cols > 0) __builtin_prefetch(row + cols - 1, kForWriting, 2);
+}
+
 /// out [kPanel, width]: rows [begin, end) of two parts side by side, then zeros.
 void load_joined(const Rows& first, const Rows& second, int64_t begin, int64_t end, float* out,
                  int64_t width) {
@@ -197,8 +209,9 @@ void load_joined(const Rows& first, const Rows& second, int64_t begin, int64_t e
     int64_t at = 0;
     const auto append = [&](const Rows& part) {
       if (!inside || part.cols == 0) return;
-      __builtin_memcpy(out + at, part.data + (begin + r) * part.stride,
-                       static_cast<Size>(part.cols) * sizeof(float));
+      const float* row = part.data + (begin + r) * part.stride;
+      if (begin + r + kPanel < end) prefetch_row<0>(row + kPanel * part.stride, part.cols);
+      __builtin_memcpy(out + at, row, static_cast<Size>(part.cols) * sizeof(float));
       at += part.cols;
     };
     append(first);
