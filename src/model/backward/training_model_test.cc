@@ -246,6 +246,18 @@ TEST(TrainingModel, ThreadsChangeNoBit) {
   }
 }
 
+/// Choices that no rounding changes: biases further apart than scores can be.
+void fix_choices(TrainingModel& model) {
+  for (i64 layer = 0; layer < model.num_moe_layers(); ++layer) {
+    const View<float, 1> bias = model.router_bias(layer);
+    for (i64 e = 0; e < bias.dim(0); ++e) {
+      bias(e) = 2.0f * static_cast<float>((3 * e + layer) % bias.dim(0));
+    }
+  }
+}
+
+// The choice of experts jumps, and a token that rounding sends elsewhere says nothing of the products:
+// choices are fixed here.
 TEST(TrainingModel, LowPrecisionStaysNearF32) {
   const testing::ScopedThreads one(1);
   ModelConfig config = small_v3();
@@ -256,6 +268,7 @@ TEST(TrainingModel, LowPrecisionStaysNearF32) {
   for_each_isa([&](Ctx& ctx) {
     TrainingModel exact(config, f32_recipe(), 4, 32);
     randomise(ctx, exact, 0.06);
+    fix_choices(exact);
     const StepResult want = run_step(ctx, exact, data);
     struct Case {
       TrainPrecision mode;
@@ -270,9 +283,12 @@ TEST(TrainingModel, LowPrecisionStaysNearF32) {
       recipe.precision.mode = c.mode;
       TrainingModel model(config, recipe, 4, 32);
       randomise(ctx, model, 0.06);
+      fix_choices(model);
       const StepResult got = run_step(ctx, model, data);
       EXPECT_NEAR(got.stats.nll / want.stats.nll, 1.0, c.loss);
       EXPECT_GT(cosine(got.gradients, want.gradients), c.cosine);
+      RecordProperty(std::string(ctx.isa_name()) + (c.mode == TrainPrecision::kFp8 ? "_fp8" : "_bf16"),
+                     std::to_string(cosine(got.gradients, want.gradients)));
     }
   });
 }
