@@ -98,8 +98,8 @@ def main():
         sys.exit("no Chromium; name one with --chromium")
     if args.screenshot:
         run_chromium(args.chromium, args.pages[0].resolve(), 1400, f"--screenshot={args.screenshot}")
-    problems = [f"{page}: {problem}" for page in args.pages for width in (1400, 500)
-                for problem in check(args.chromium, page.resolve(), width)]
+    problems = list(dict.fromkeys(f"{page}: {problem}" for page in args.pages for width in (1400, 500)
+                for problem in check(args.chromium, page.resolve(), width)))
     print("\n".join(problems))
     sys.exit(1 if problems else 0)
 
