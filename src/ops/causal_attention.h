@@ -51,6 +51,9 @@ void causal_attention_backward(Ctx& ctx, const CausalAttentionInputs& in,
                                View<const float, 3> out, View<const float, 2> lse,
                                View<const float, 3> dout, const CausalAttentionGrads& grads);
 inline constexpr double kCausalAttentionGradRelTol = 3e-5;
+/// With bf16: |error| / |result| of a whole result or gradient. Rounding to BF16 is off by 2^-9 at
+/// most and a result passes through four (q and k in the logit; p or ds, and the other operand).
+inline constexpr double kCausalAttentionBf16RelNorm = 4 * 0x1p-9;
 
 /// y[t, g] = sum over the heads/groups heads h of group g of x[t, h], in rising order of h.
 ///   x  [tokens, heads, dim] f32;  y  [tokens, groups, dim] f32 overwritten; heads % groups == 0

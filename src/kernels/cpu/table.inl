@@ -8,6 +8,9 @@
 //
 #include "kernels/cpu/common.inl"
 //
+#include "kernels/cpu/rounding.inl"
+#include "kernels/cpu/router.inl"
+//
 #include "kernels/cpu/attention.inl"
 #include "kernels/cpu/elementwise.inl"
 #include "kernels/cpu/linear.inl"
