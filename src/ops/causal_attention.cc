@@ -157,11 +157,8 @@ void sum_heads(Ctx& ctx, View<const float, 3> x, View<float, 3> y) {
   FATHOM_CHECK(y.dim(1) > 0 && x.dim(1) % y.dim(1) == 0, "x ", x, " has no whole groups for y ", y);
   check_rows("y", y, x.dim(0), y.dim(1), x.dim(2));
   FATHOM_CHECK(last_axis_contiguous(x), "the last axis of x ", x, " must be contiguous");
-  const kernels::SumHeadsArgs args = {.x = head_rows(x),
-                                      .y = head_rows(y),
-                                      .heads = x.dim(1),
-                                      .groups = y.dim(1),
-                                      .dim = x.dim(2)};
+  const kernels::SumHeadsArgs args = {
+      .x = head_rows(x), .y = head_rows(y), .heads = x.dim(1), .groups = y.dim(1), .dim = x.dim(2)};
   ctx.for_rows(x.dim(0), x.dim(1) * x.dim(2),
                [&](i64 begin, i64 end) { ctx.isa().gemm->sum_heads_rows(args, begin, end); });
 }

@@ -11,6 +11,7 @@
 #include "kernels/cpu/moe_train.inl"
 #include "kernels/cpu/optimizer.inl"
 #include "kernels/cpu/weighted_silu.inl"
+#include "kernels/cpu/quantization_error.inl"
 
 #define FATHOM_STRING_OF(x) #x
 #define FATHOM_STRING(x) FATHOM_STRING_OF(x)
@@ -29,6 +30,7 @@ const TrainingTable kTrainingTable = {
     .cross_entropy_rows = cross_entropy_rows,
     .router_scores_rows = router_scores_rows,
     .count_topk_rows = count_topk_rows,
+    .router_entropy_rows = router_entropy_rows,
     .router_backward_rows = router_backward_rows,
     .combine_places_rows = combine_places_rows,
     .combine_places_backward_rows = combine_places_backward_rows,
@@ -37,6 +39,10 @@ const TrainingTable kTrainingTable = {
     .adamw = adamw<float>,
     .adamw_bf16 = adamw<uint16_t>,
     .ema = ema,
+    .tile_range_blocks = tile_range_blocks,
+    .quantization_error_blocks = quantization_error_blocks,
+    .octave_count_blocks = octave_count_blocks,
+    .magnitude_bin_rows = magnitude_bin_rows,
 };
 
 }  // namespace fathom::kernels::cpu::FATHOM_ISA

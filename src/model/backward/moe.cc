@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "model/backward/balance.h"
 #include "model/backward/token_dropping.h"
 #include "model/moe.h"
 #include "ops/elementwise.h"
@@ -103,7 +102,8 @@ void route(const TrainStep& step, const MoeWeights& w, View<const float, 2> x,
   if (step.stats != nullptr) {
     auto& counts = step.stats->expert_counts[static_cast<size_t>(w.moe_layer)];
     ops::count_experts(chosen, {counts.data(), {std::ssize(counts)}});
-    step.stats->router_entropy[static_cast<size_t>(w.moe_layer)] += router_entropy(ctx, scores);
+    step.stats->router_entropy[static_cast<size_t>(w.moe_layer)] +=
+        ops::router_entropy(ctx, scores);
     step.stats->dropped += dropped;
   }
   if (!step.raw_counts.empty()) {

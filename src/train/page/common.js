@@ -65,16 +65,17 @@ const signed = (value, format) => (value > 0 ? '+' : value < 0 ? '−' : '') + f
 
 function duration(seconds) {
   const s = Math.round(seconds);
+  const parts = (big, bigName, small, smallName) => `${big} ${bigName}` + (small ? ` ${String(small).padStart(2, '0')} ${smallName}` : '');
   if (s < 60) return trim(seconds.toPrecision(2)) + ' s';
-  if (s < 3600) return `${Math.floor(s / 60)} min ${String(s % 60).padStart(2, '0')} s`;
-  if (s < 86400) return `${Math.floor(s / 3600)} h ${String(Math.floor(s / 60) % 60).padStart(2, '0')} min`;
-  return `${Math.floor(s / 86400)} d ${Math.floor(s / 3600) % 24} h`;
+  if (s < 3600) return parts(Math.floor(s / 60), 'min', s % 60, 's');
+  if (s < 86400) return parts(Math.floor(s / 3600), 'h', Math.floor(s / 60) % 60, 'min');
+  return parts(Math.floor(s / 86400), 'd', Math.floor(s / 3600) % 24, 'h');
 }
 
 const X_AXES = {
-  step: {name: 'Steps', format: (v) => withPrefix(v, 4), exact: (v) => `step ${v}`, scale: 1},
-  tokens: {name: 'Tokens', format: (v) => withPrefix(v), exact: (v) => `${withPrefix(v, 4)} tokens`, scale: 1},
-  seconds: {name: 'Time', format: duration, exact: duration, scale: 1},
+  step: {name: 'Steps', format: (v) => withPrefix(v, 4), exact: (v) => `step ${v}`},
+  tokens: {name: 'Tokens', format: (v) => withPrefix(v), exact: (v) => `${withPrefix(v, 4)} tokens`},
+  seconds: {name: 'Time', format: duration, exact: duration},
 };
 
 // ---- what the reader has chosen; kept when the page loads itself again
@@ -166,7 +167,7 @@ function buildToolbar(points) {
     });
     inner.append(live);
   }
-  inner.append(element('span', {class: 'none'}, 'Drag in a chart to zoom.'));
+  inner.append(element('span', {class: 'none hint'}, 'Drag in a chart to zoom, double-click to go back.'));
   bar.append(inner);
   bar.hidden = false;
 }

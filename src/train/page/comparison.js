@@ -67,10 +67,10 @@ const setCurve = (name, take) => overRuns((run) => {
 
 function lossSection() {
   const grid = section('Training loss', 'Smoothed by the slider above. The gap compares at equal steps; smoothing works on it too.', 'grid wide');
-  chart(grid, stepCurve('loss'), {key: 'loss', title: 'Loss', unit: 'nats a token', height: 320, log: true, robust: 0.97});
+  chart(grid, stepCurve('loss'), {key: 'loss', title: 'Loss', unit: 'nats a token', height: 320, log: true, robust: true});
   if (runs.length > 1) {
     const format = (v) => signed(v, (size) => trim((100 * size).toPrecision(3)) + ' %');
-    chart(grid, gapSeries(), {key: 'gap', title: `Gap to ${runs[0].label}`, unit: 'of the smoothed loss, relative', height: 320, robust: 0.97,
+    chart(grid, gapSeries(), {key: 'gap', title: `Gap to ${runs[0].label}`, unit: 'of the smoothed loss, relative', height: 320, robust: true,
       format, references: [{value: 0, name: ''}]});
   }
 }
@@ -79,8 +79,8 @@ function validationSection() {
   if (setNames.length === 0) return;
   const grid = section('Validation', '');
   for (const name of setNames) {
-    chart(grid, setCurve(name, (set) => ({x: set.x, y: set.loss})), {key: `loss ${name}`, title: `Loss on ${name}`, unit: 'nats a token', log: true, robust: 0.97});
-    chart(grid, setCurve(name, (set) => ({x: set.x, y: set.bits_per_byte})), {key: `bpb ${name}`, title: `Bits per byte on ${name}`, log: true, robust: 0.97});
+    chart(grid, setCurve(name, (set) => ({x: set.x, y: set.loss})), {key: `loss ${name}`, title: `Loss on ${name}`, unit: 'nats a token', log: true, robust: true});
+    chart(grid, setCurve(name, (set) => ({x: set.x, y: set.bits_per_byte})), {key: `bpb ${name}`, title: `Bits per byte on ${name}`, log: true, robust: true});
   }
 }
 
@@ -89,7 +89,7 @@ function mtpSection() {
   const acceptance = setNames.map((name) => [name, setCurve(name, (set) => ({x: set.acceptance.x, y: set.acceptance.share[0]}))]);
   if (loss.length === 0 && acceptance.every(([, series]) => series.length === 0)) return;
   const grid = section('Multi-token prediction', 'Depth 1.');
-  chart(grid, loss, {key: 'mtp', title: 'MTP loss', unit: 'nats a token, training', log: true, robust: 0.97});
+  chart(grid, loss, {key: 'mtp', title: 'MTP loss', unit: 'nats a token, training', log: true, robust: true});
   for (const [name, series] of acceptance) chart(grid, series, {key: `acceptance ${name}`, title: `Draft acceptance on ${name}`, unit: 'share of drafts', format: percent});
 }
 
@@ -97,7 +97,7 @@ function balanceSection() {
   if (runs.every((run) => run.layers.names.length === 0)) return;
   const grid = section('Expert balance', 'Over all layers.');
   const layers = (key, divide) => overRuns((run) => ({x: run.layers.x, y: combined(run.layers[key], divide)}), {smooth: true});
-  chart(grid, layers('max_vio', true), {key: 'max_vio', title: 'MaxVio', unit: 'mean over the layers', zero: true, log: true, robust: 0.97});
+  chart(grid, layers('max_vio', true), {key: 'max_vio', title: 'MaxVio', unit: 'mean over the layers', zero: true, log: true, robust: true});
   chart(grid, layers('entropy', true), {key: 'entropy', title: 'Router entropy', unit: 'nats, mean over the layers'});
   chart(grid, layers('dead_experts', false), {key: 'dead', title: 'Dead experts', unit: 'sum over the layers', zero: true});
   const specialisation = overRuns((run) => ({x: run.specialisation.x, y: combined(run.specialisation.bits, true)}), {dots: true});
@@ -106,7 +106,7 @@ function balanceSection() {
 
 function optimisationSection() {
   const grid = section('Optimisation and speed', '');
-  chart(grid, stepCurve('grad_norm'), {key: 'grad_norm', title: 'Gradient norm', unit: 'before the clip', log: true, logFirst: true, robust: 0.97});
+  chart(grid, stepCurve('grad_norm'), {key: 'grad_norm', title: 'Gradient norm', unit: 'before the clip', log: true, logFirst: true, robust: true});
   chart(grid, stepCurve('lr').map((s) => ({...s, smooth: false})), {key: 'lr', title: 'Learning rate', zero: true, log: true});
   chart(grid, stepCurve('tokens_per_s'), {key: 'tokens_per_s', title: 'Speed', unit: 'tokens a second', zero: true, format: withPrefix});
   chart(grid, stepCurve('gemm_peak_frac'), {key: 'gemm_peak_frac', title: 'Share of the GEMM peak', zero: true, format: percent});

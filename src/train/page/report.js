@@ -27,7 +27,7 @@ function lossSection() {
     const series = [stepSeries(key, 'training')];
     data.sets.forEach((set, i) => series.push({name: set.name, x: set.x, y: set[key], colour: setColour(i), dots: true}));
     if (series.some((s) => s.y.some(finite))) {
-      new LineChart(grid, series, {key, title, unit, height: 320, log: true, robust: 0.97, skips: data.skipped, format: plain});
+      new LineChart(grid, series, {key, title, unit, height: 320, log: true, robust: true, skips: data.skipped, format: plain});
     }
   }
 }
@@ -41,7 +41,7 @@ function mtpSection() {
   });
   if (loss.length === 0) return;
   const {grid} = section('Multi-token prediction', 'The module of depth d predicts d tokens further ahead. Acceptance is the share of its drafts that the main model would have chosen too.');
-  new LineChart(grid, loss, {key: 'mtp', title: 'MTP loss', unit: 'nats a token', log: true, robust: 0.97});
+  new LineChart(grid, loss, {key: 'mtp', title: 'MTP loss', unit: 'nats a token', log: true, robust: true});
   if (acceptance.length) new LineChart(grid, acceptance, {key: 'acceptance', title: 'Draft acceptance', unit: 'share of drafts', format: percent});
 }
 
@@ -51,7 +51,7 @@ function optimisationSection() {
     if (hasValues(data.steps[key])) new LineChart(grid, [stepSeries(key, title.toLowerCase(), more)], {key, title, unit, ...options});
   };
   chart('lr', 'Learning rate', '', {zero: true, log: true}, {smooth: false});
-  chart('grad_norm', 'Gradient norm', 'before the clip', {log: true, logFirst: true, robust: 0.995, skips: data.skipped});
+  chart('grad_norm', 'Gradient norm', 'before the clip', {log: true, logFirst: true, robust: true, skips: data.skipped});
   chart('tokens_per_s', 'Speed', 'tokens a second', {zero: true, format: withPrefix});
   chart('gemm_peak_frac', 'Share of the GEMM peak', 'of the measured peak', {zero: true, format: percent});
   chart('balance_loss', 'Balance loss', 'as it enters the total', {zero: true});
@@ -67,7 +67,7 @@ function balanceSection() {
   if (data.layers.names.length === 0) return;
   const {grid} = section('Expert balance', 'One line a layer, darker (in dark mode: brighter) the deeper. MaxVio = (largest load − mean load) / mean load of the step: 0 is perfect balance.');
   const chart = (key, title, unit, options, more) => new LineChart(grid, layerSeries(key, {smooth: true, ...more}), {key, title, unit, depth: true, ...options});
-  chart('max_vio', 'MaxVio', 'of each step', {zero: true, log: true, robust: 0.99});
+  chart('max_vio', 'MaxVio', 'of each step', {zero: true, log: true, robust: true});
   const experts = new Set(data.layers.experts.filter((e) => e > 0));
   chart('entropy', 'Router entropy', 'nats, of the normalised scores', {references: [...experts].map((e) => ({value: Math.log(e), name: `uniform: ln ${e}`}))});
   chart('dead_experts', 'Dead experts', 'without a token in the step', {zero: true}, {smooth: false});
