@@ -7,7 +7,7 @@
 #include <limits>
 #include <map>
 #include <optional>
-#include <set>
+#include <utility>
 
 #include "base/text.h"
 #include "train/html_table.h"
@@ -46,26 +46,25 @@ std::vector<std::pair<std::string, std::string>> settings_of(std::string_view co
   return settings;
 }
 
-/// A column of the summary: its text for each run, and which way is better.
+/// A row of the summary: a number of each run, its text, and which way is better.
 enum class Better { kNeither, kLess, kMore };
-struct Column {
+struct Row {
   std::string name;
   Better better = Better::kNeither;
   std::vector<double> values;
   std::vector<std::string> texts;
 };
 
-void mark_best(const Column& column, size_t index, HtmlTable& table) {
-  if (column.better == Better::kNeither || column.values.size() < 2) return;
+/// The run with the best value of a row, if there is a choice.
+std::optional<size_t> best_run(const Row& row) {
   std::optional<size_t> best;
-  for (size_t r = 0; r < column.values.size(); ++r) {
-    const double value = column.better == Better::kLess ? column.values[r] : -column.values[r];
-    const double least = !best                            ? 0.0
-                         : column.better == Better::kLess ? column.values[*best]
-                                                          : -column.values[*best];
-    if (std::isfinite(value) && (!best || value < least)) best = r;
+  if (row.better == Better::kNeither || row.values.size() < 2) return best;
+  const double sign = row.better == Better::kLess ? 1.0 : -1.0;
+  for (size_t r = 0; r < row.values.size(); ++r) {
+    if (!std::isfinite(row.values[r])) continue;
+    if (!best || sign * row.values[r] < sign * row.values[*best]) best = r;
   }
-  if (best) table.best.emplace_back(*best, index);
+  return best;
 }
 
 std::vector<std::string> set_names(std::span<const ComparedRun> runs) {
@@ -92,17 +91,17 @@ double latest_loss(const RunHistory& history, const std::string& set_name) {
   return kNan;
 }
 
-std::vector<Column> summary_columns(std::span<const ComparedRun> runs) {
+std::vector<Row> summary_rows(std::span<const ComparedRun> runs) {
   std::vector<RunSummary> summaries;
   for (const ComparedRun& run : runs) summaries.push_back(summarise(run.history));
-  std::vector<Column> columns;
+  std::vector<Row> rows;
   const auto add = [&](std::string name, Better better, auto value, auto text) {
-    Column column = {std::move(name), better, {}, {}};
+    Row row = {std::move(name), better, {}, {}};
     for (size_t r = 0; r < runs.size(); ++r) {
-      column.values.push_back(value(summaries[r], runs[r].history));
-      column.texts.push_back(text(column.values.back()));
+      row.values.push_back(value(summaries[r], runs[r].history));
+      row.texts.push_back(text(row.values.back()));
     }
-    columns.push_back(std::move(column));
+    rows.push_back(std::move(row));
   };
   const auto figure = [](int digits) {
     return [digits](double value) { return format_figure(value, digits); };
@@ -123,38 +122,43 @@ std::vector<Column> summary_columns(std::span<const ComparedRun> runs) {
         "loss on " + html_escape(name), Better::kLess, [&](S, H h) { return latest_loss(h, name); },
         figure(4));
     add(
-        "bits/byte", Better::kLess, [&](S, H h) { return latest_bits_per_byte(h, name); },
-        figure(4));
+        "bits/byte on " + html_escape(name), Better::kLess,
+        [&](S, H h) { return latest_bits_per_byte(h, name); }, figure(4));
   }
   add(
-      "MaxVio", Better::kLess, [](S s, H) { return s.mean_max_vio; }, figure(3));
+      "MaxVio, mean of the layers", Better::kLess, [](S s, H) { return s.mean_max_vio; },
+      figure(3));
   add(
       "dead experts", Better::kNeither, [](S s, H) { return static_cast<double>(s.dead_experts); },
       figure(0));
   add(
       "tokens/s", Better::kMore, [](S s, H) { return s.tokens_per_s; }, format_short_count);
   add(
-      "skipped", Better::kNeither, [](S, H h) { return static_cast<double>(h.num_skipped()); },
-      figure(0));
-  return columns;
+      "skipped steps", Better::kNeither,
+      [](S, H h) { return static_cast<double>(h.num_skipped()); }, figure(0));
+  return rows;
+}
+
+HtmlTable table_over_runs(std::string corner, std::span<const ComparedRun> runs) {
+  HtmlTable table;
+  table.head.push_back(std::move(corner));
+  for (const ComparedRun& run : runs) table.head.push_back(html_escape(run.label));
+  return table;
 }
 
 std::string summary_table(std::span<const ComparedRun> runs) {
-  const std::vector<Column> columns = summary_columns(runs);
-  HtmlTable table;
-  table.head = {"run", "state"};
+  HtmlTable table = table_over_runs("run", runs);
+  std::vector<std::string> titles = {"title"}, states = {"state"};
   for (const ComparedRun& run : runs) {
-    const std::string& title = run.history.info().title;
-    std::string name = html_escape(run.label);
-    if (!title.empty() && title != run.label)
-      name += "<br><small>" + html_escape(title) + "</small>";
-    table.rows.push_back({name, run.history.end() ? std::string(to_string(run.history.end()->state))
-                                                  : "no end recorded"});
+    titles.push_back(html_escape(run.history.info().title));
+    states.emplace_back(run.history.end() ? to_string(run.history.end()->state)
+                                          : "no end recorded");
   }
-  for (const Column& column : columns) {
-    mark_best(column, table.head.size(), table);
-    table.head.push_back(column.name);
-    for (size_t r = 0; r < runs.size(); ++r) table.rows[r].push_back(column.texts[r]);
+  table.rows = {std::move(titles), std::move(states)};
+  for (const Row& row : summary_rows(runs)) {
+    if (const auto best = best_run(row)) table.best.emplace_back(table.rows.size(), *best + 1);
+    table.rows.push_back({row.name});
+    table.rows.back().insert(table.rows.back().end(), row.texts.begin(), row.texts.end());
   }
   return to_html(table);
 }
@@ -162,9 +166,7 @@ std::string summary_table(std::span<const ComparedRun> runs) {
 std::string config_table(std::span<const ComparedRun> runs) {
   const std::vector<ConfigVariation> variations = config_variations(runs);
   if (variations.empty()) return "<p class=\"none\">Nothing.</p>";
-  HtmlTable table;
-  table.head.push_back("key");
-  for (const ComparedRun& run : runs) table.head.push_back(html_escape(run.label));
+  HtmlTable table = table_over_runs("key", runs);
   for (const ConfigVariation& variation : variations) {
     table.rows.push_back({html_escape(variation.key)});
     for (const std::string& value : variation.values) {

@@ -72,11 +72,10 @@ std::string tiles(const RunHistory& history) {
     text += tile("Validation " + html_escape(set.name), format_figure(set.latest.bits_per_byte, 4),
                  fmt::format("bits per byte, loss {}", format_figure(set.latest.loss, 4)));
   }
-  text +=
-      tile("Speed", fmt::format("{}<small> tokens/s</small>", format_short_count(now.tokens_per_s)),
-           std::isfinite(now.gemm_peak_frac)
-               ? fmt::format("{:.0f} % of the GEMM peak", 100 * now.gemm_peak_frac)
-               : "mean of the last steps");
+  text += tile("Tokens a second", format_short_count(now.tokens_per_s),
+               std::isfinite(now.gemm_peak_frac)
+                   ? fmt::format("{:.0f} % of the GEMM peak", 100 * now.gemm_peak_frac)
+                   : mean_of);
   text += tile("Learning rate", format_short(last.lr), "this step");
   text += tile("Gradient norm", format_short(now.grad_norm), "before the clip");
   if (!now.worst_layer.empty()) {
@@ -175,6 +174,7 @@ std::string report_page(const RunHistory& history, const PageOptions& options) {
                                  {"reload_s", fmt::format("{:.0f}", alive ? reload_s : 0.0)},
                                  {"generated", fmt::format("{:.0f}", options.generated)},
                                  {"generated_text", format_utc(options.generated)},
+                                 {"started", fmt::format("{:.0f}", history.info().started)},
                                  {"started_text", format_utc(history.info().started)},
                                  {"progress", progress(history, alive)},
                                  {"facts", facts(history)},

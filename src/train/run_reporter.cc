@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "io/append_file.h"
 #include "io/atomic_file.h"
 #include "train/metrics_log.h"
@@ -34,7 +35,7 @@ class Tolerance {
       action();
     } catch (const Error& error) {
       if (!std::exchange(failing_, true)) {
-        log::error("{}; training goes on, {} is tried again later", error.message(), what_);
+        log::error("{}; training goes on and tries again", error.message());
       }
       return false;
     }
@@ -55,12 +56,17 @@ class PatientLog {
   io::AppendFile& file() { return file_; }
   void append(std::string_view record) {
     waiting_ += record;
-    const bool written = tolerance_.attempt([this] { file_.append(waiting_); });
-    if (written || waiting_.size() > kMaxWaitingBytes) waiting_.clear();
+    if (tolerance_.attempt([this] { file_.append(waiting_); })) {
+      waiting_.clear();
+    } else if (waiting_.size() > kMaxWaitingBytes) {
+      log::error("{}: {} of records are given up", file_.path().string(),
+                 format_bytes(static_cast<i64>(waiting_.size())));
+      waiting_.clear();
+    }
   }
   void flush() {
     if (!waiting_.empty()) append({});
-    tolerance_.attempt([this] { file_.flush(); });
+    if (waiting_.empty()) tolerance_.attempt([this] { file_.flush(); });
   }
 
  private:

@@ -168,8 +168,10 @@ std::string encode_event(const Event& event) {
   std::string message;
   put_key(message, 1, kFixed64);
   put(message, event.wall_time);
-  put_key(message, 2, kVarint);
-  put_varint(message, static_cast<u64>(event.step));
+  if (event.step != 0) {  // proto3 leaves defaults out
+    put_key(message, 2, kVarint);
+    put_varint(message, static_cast<u64>(event.step));
+  }
   if (!event.file_version.empty()) put_bytes(message, 3, event.file_version);
   if (!summary.empty()) put_bytes(message, 5, summary);
 

@@ -34,8 +34,38 @@ constexpr ByteTable e4m3_to_bf16_bytes(bool upper) {
 constexpr ByteTable kE4m3Lower = e4m3_to_bf16_bytes(false);
 constexpr ByteTable kE4m3Upper = e4m3_to_bf16_bytes(true);
 
+/// Numbers of packed panels (gemm_micro.inl) in BF16: a step of K is a pair, [16][2] in a panel.
+struct PanelBf16 {
+  using Number = uint16_t;
+  using Operand = __m512i;
+  static constexpr int kDepth = 2;
+
+  static Operand load(const uint16_t* p) { return _mm512_loadu_si512(p); }
+  static Operand broadcast(const uint16_t* p) {
+    int32_t pair;
+    __builtin_memcpy(&pair, p, sizeof pair);
+    return _mm512_set1_epi32(pair);
+  }
+  static Vec accumulate(Vec acc, Operand a, Operand b) {
+    return {_mm512_dpbf16_ps(acc.v, (__m512bh)a, (__m512bh)b)};
+  }
+  /// 16 numbers of each of two neighbours along K, rounded to nearest even and interleaved.
+  static void store_step(Vec first, Vec second, uint16_t* p) {
+    const __m512i halves = (__m512i)_mm512_cvtne2ps_pbh(second.v, first.v);
+    alignas(64) static constexpr uint16_t kInterleave[32] = {
+        0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+        8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    _mm512_storeu_si512(p, _mm512_permutexvar_epi16(_mm512_load_si512(kInterleave), halves));
+  }
+  /// 32 numbers along K of one row, as 16 pairs.
+  static Vec pairs(Vec first, Vec second) {
+    return {(__m512)_mm512_cvtne2ps_pbh(second.v, first.v)};
+  }
+};
+
 struct DotBf16 {
   static constexpr bool kAvailable = true;
+  using Panel = PanelBf16;
   using X = uint16_t;
   struct Operand {
     __m512i first, second;  // elements 0..31 and 32..63

@@ -2,21 +2,32 @@
 //
 // series: {name, x: {step, tokens, seconds}, y, range?: [least, largest], colour, smooth?, dash?, dots?}
 // options: {key, title, unit, format, log?: may be logarithmic, zero?: the axis starts at 0,
-//           robust?: hides the tallest values until "full range", references?: [{value, name}],
+//           robust?: extremes are outside until "full range", references?: [{value, name}],
 //           skips?: steps, depth?: series are layers in order,
 //           layers?: their number if there are several series a layer, height?}
 const MARGIN = {left: 54, right: 12, top: 8, bottom: 24};
 const MAX_LEGEND = 12, MAX_TIP_ROWS = 10;
 let chartCount = 0;
 
-/** Exponential moving average without the bias of its start; gaps stay gaps. */
+/**
+ * Mean with weights that fall by `weight` a point to both sides, so that the line does not lag behind; at
+ * the last point it is the usual exponential moving average. The first points, where curves are steep,
+ * are averaged over fewer. Gaps stay gaps.
+ */
 function smoothed(values, weight) {
   if (!(weight > 0)) return values;
-  let sum = 0, norm = 0;
-  return values.map((v) => {
-    if (!finite(v)) return v;
-    sum = weight * sum + (1 - weight) * v;
-    norm = weight * norm + (1 - weight);
+  return values.map((value, i) => {
+    if (!finite(value)) return value;
+    const own = Math.min(weight, i / (i + 3));
+    let sum = value, norm = 1;
+    for (let d = 1, w = own; w > 1e-3; ++d, w *= own) {
+      for (const v of [values[i - d], values[i + d]]) {
+        if (finite(v)) {
+          sum += w * v;
+          norm += w;
+        }
+      }
+    }
     return sum / norm;
   });
 }
@@ -30,15 +41,22 @@ function niceTicks(lo, hi, count) {
   return ticks;
 }
 
+const TIME_STEPS = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 172800, 432000, 864000];
+
 /** Ticks for seconds: whole seconds, minutes, hours or days. */
-function timeTicks(lo, hi, count) {
+function timeTicks(lo, hi, count, log) {
+  if (log) return thinned(TIME_STEPS.filter((t) => t >= lo && t <= hi), count);
   const raw = (hi - lo) / Math.max(1, count);
-  const steps = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14400, 21600, 43200, 86400];
-  const step = steps.find((s) => s >= raw);
-  if (raw < 1 || !step) return raw < 1 ? niceTicks(lo, hi, count) : niceTicks(lo / 86400, hi / 86400, count).map((d) => d * 86400);
+  const step = TIME_STEPS.find((s) => s >= raw);
+  if (raw < 1 || !step) return niceTicks(lo, hi, count);
   const ticks = [];
   for (let t = Math.ceil(lo / step) * step; t <= hi; t += step) ticks.push(t);
   return ticks;
+}
+
+function thinned(ticks, count) {
+  const skip = Math.ceil(ticks.length / Math.max(1, count));
+  return ticks.filter((_, i) => i % skip === 0);
 }
 
 function logTicks(lo, hi, count) {
@@ -50,8 +68,7 @@ function logTicks(lo, hi, count) {
   }
   ticks = ticks.filter((t) => t >= lo * 0.999 && t <= hi * 1.001);
   if (ticks.length < 2) ticks = niceTicks(lo, hi, count).filter((t) => t > 0);
-  const skip = Math.ceil(ticks.length / (count + 2));
-  return ticks.filter((_, i) => i % skip === 0);
+  return thinned(ticks, count + 2);
 }
 
 /** A monotonic map of [lo, hi] to pixels. */
@@ -86,8 +103,7 @@ class LineChart {
     this.figure.append(this.caption(), this.plot, this.legend, this.spoken);
     parent.append(this.figure);
     this.buildLegend();
-    this.listen();
-    this.draw();
+    this.listen();  // the first drawing comes with view.changed(), when the layout is known
   }
 
   caption() {
@@ -95,7 +111,7 @@ class LineChart {
     const buttons = element('span', {class: 'buttons'});
     if (robust) buttons.append(toggle(`${key} full`, 'full range', 'Also the extreme values', false, () => this.draw()));
     if (log) buttons.append(toggle(`${key} log`, 'log', 'Logarithmic vertical axis', this.options.logFirst || false, () => this.draw()));
-    const caption = element('figcaption', {}, element('b', {}, title), element('span', {class: 'unit'}, unit || ''), buttons);
+    const caption = element('figcaption', {}, element('b', {}, title), element('span', {class: 'unit'}, unit || ''), element('span', {class: 'latest'}), buttons);
     if (help) caption.title = help;
     return caption;
   }
@@ -109,7 +125,10 @@ class LineChart {
 
   buildLegend() {
     this.values = new Map();
-    this.legend.textContent = '';
+    if (this.series.length === 1) {
+      this.values.set(this.series[0], this.figure.querySelector('.latest'));
+      return;
+    }
     if (this.series.length > MAX_LEGEND) {
       const [first, last] = [this.series[0].name, this.series[(this.options.layers || this.series.length) - 1].name];
       const ramp = element('i', {style: 'background: linear-gradient(90deg, var(--depth-from), var(--depth-to))'});
@@ -141,7 +160,7 @@ class LineChart {
     return s.smooth ? smoothed(s.y, view.smoothing) : s.y;
   }
 
-  xRange() {
+  findXRange() {
     if (view.zoom) return view.zoom;
     let lo = Infinity, hi = -Infinity;
     for (const s of this.series) {
@@ -157,27 +176,30 @@ class LineChart {
     return lo === hi ? [lo - (view.xLog ? lo / 2 : 1), hi + 1] : [lo, hi];
   }
 
-  yRange([xLo, xHi], log) {
-    const all = [], spikes = [];
-    for (const s of this.shown()) {
-      const x = s.x[view.xAxis];
-      const line = this.line(s);
-      for (let i = 0; i < x.length; ++i) {
-        if (x[i] < xLo || x[i] > xHi) continue;
-        for (const v of s.smooth ? [line[i], s.y[i]] : [line[i]]) {
-          if (finite(v) && (!log || v > 0)) all.push(v);
-        }
-        if (s.range) spikes.push(s.range[0][i], s.range[1][i]);
-      }
+  /** What a series adds to the vertical range: its values between the x's, without the extremes if `robust`. */
+  extent(s, [xLo, xHi], log, robust) {
+    const x = s.x[view.xAxis], line = this.line(s), values = [];
+    const good = (v) => finite(v) && (!log || v > 0);
+    for (let i = 0; i < x.length; ++i) {
+      if (x[i] < xLo || x[i] > xHi) continue;
+      const shown = s.smooth ? [line[i], s.y[i]] : [line[i]];
+      if (s.range && !robust) shown.push(s.range[0][i], s.range[1][i]);
+      values.push(...shown.filter(good));
     }
-    const full = view.toggles[`${this.options.key} full`];
-    if (full) all.push(...spikes.filter((v) => finite(v) && (!log || v > 0)));
+    values.sort((a, b) => a - b);
+    const cut = robust && values.length > 100 ? 0.005 : 0;
+    return values.length ? [quantile(values, cut), quantile(values, 1 - cut)] : [];
+  }
+
+  findYRange([xLo, xHi], log) {
+    // The steep first steps would leave no height for the rest: they may leave the frame, unless they are asked for.
+    const robust = Boolean(this.options.robust && !view.xLog && !view.toggles[`${this.options.key} full`]);
+    const begin = robust && !view.zoom ? xLo + 0.05 * (xHi - xLo) : xLo;
+    const all = this.shown().flatMap((s) => this.extent(s, [begin, xHi], log, robust));
     for (const r of this.options.references || []) all.push(r.value);
     if (all.length === 0) return [log ? 0.1 : 0, 1];
-    all.sort((a, b) => a - b);
-    const robust = this.options.robust && !full && all.length > 50;
-    let lo = robust ? quantile(all, 0.002) : all[0];
-    let hi = robust ? quantile(all, 0.97) : all[all.length - 1];
+    let lo = Math.min(...all);
+    const hi = Math.max(...all);
     if (log) return lo === hi ? [lo / 2, hi * 2] : [lo * (lo / hi) ** 0.04, hi * (hi / lo) ** 0.04];
     if (this.options.zero) lo = Math.min(lo, 0);
     const pad = (hi - lo) * 0.06 || Math.abs(hi) * 0.1 || 0.5;
@@ -188,7 +210,7 @@ class LineChart {
     const width = Math.max(240, this.plot.clientWidth || 480);
     const {height, key, log: mayLog} = this.options;
     const log = Boolean(mayLog && (view.toggles[`${key} log`] ?? this.options.logFirst));
-    const xRange = this.xRange(), yRange = this.yRange(xRange, log);
+    const xRange = this.findXRange(), yRange = this.findYRange(xRange, log);
     const box = {left: MARGIN.left, right: width - MARGIN.right, top: MARGIN.top, bottom: height - MARGIN.bottom};
     this.x = makeScale(...xRange, box.left, box.right, view.xLog && xRange[0] > 0);
     this.y = makeScale(...yRange, box.bottom, box.top, log);
@@ -207,8 +229,9 @@ class LineChart {
     const {box, svg} = this;
     const axis = X_AXES[view.xAxis];
     const xCount = Math.floor((box.right - box.left) / 85), yCount = Math.floor((box.bottom - box.top) / 38);
-    const xTicks = view.xLog && this.xRange[0] > 0 ? logTicks(...this.xRange, xCount)
-      : view.xAxis === 'seconds' ? timeTicks(...this.xRange, xCount) : niceTicks(...this.xRange, xCount);
+    const xLog = view.xLog && this.xRange[0] > 0;
+    const xTicks = view.xAxis === 'seconds' ? timeTicks(...this.xRange, xCount, xLog)
+      : (xLog ? logTicks : niceTicks)(...this.xRange, xCount);
     const yTicks = this.log ? logTicks(...this.yRange, yCount) : niceTicks(...this.yRange, yCount);
     for (const v of yTicks) {
       const y = this.y(v);
@@ -263,9 +286,9 @@ class LineChart {
       const x = s.x[view.xAxis], colour = this.colour(s);
       const style = {fill: 'none', stroke: colour, 'stroke-linejoin': 'round'};
       if (s.range) layer.append(svgElement('path', {d: this.band(x, s.range), fill: colour, opacity: 0.16, stroke: 'none'}));
-      if (s.smooth && view.smoothing > 0) layer.append(svgElement('path', {...style, d: this.path(x, s.y), opacity: 0.3, 'stroke-width': 1}));
+      if (s.smooth && view.smoothing > 0) layer.append(svgElement('path', {...style, d: this.path(x, s.y), opacity: this.series.length > 8 ? 0 : this.options.depth ? 0.15 : 0.3, 'stroke-width': 1}));
       layer.append(svgElement('path', {...style, d: this.path(x, this.line(s)), 'stroke-width': many ? 1 : 1.8, opacity: many ? 0.75 : 1, 'stroke-dasharray': s.dash || 'none'}));
-      const few = x.length <= 60;
+      const few = x.length <= 60 && !many;
       if ((s.dots && few) || x.length === 1) {
         for (let i = 0; i < x.length; ++i) {
           if (!finite(s.y[i]) || (this.log && !(s.y[i] > 0)) || (view.xLog && !(x[i] > 0))) continue;
@@ -311,8 +334,9 @@ class LineChart {
       return i < 0 ? null : {s, i, x: s.x[view.xAxis][i], y: this.line(s)[i], raw: s.y[i]};
     }).filter((row) => row && finite(row.y));
     for (const row of rows) {
-      if (this.series.length > MAX_LEGEND || (this.log && !(row.y > 0))) continue;
-      this.overlay.append(svgElement('circle', {cx: this.x(row.x), cy: this.y(row.y), r: 3, fill: this.colour(row.s)}));
+      const y = this.y(row.y);
+      if (this.series.length > MAX_LEGEND || !(y >= box.top - 4 && y <= box.bottom + 4)) continue;
+      this.overlay.append(svgElement('circle', {cx: this.x(row.x), cy: y, r: 3, fill: this.colour(row.s)}));
     }
     if (!withTip || rows.length === 0) return;
     if (rows.length > MAX_TIP_ROWS && finite(this.pointerY)) {
@@ -379,10 +403,10 @@ class LineChart {
     this.svg.addEventListener('blur', () => view.point(null, this));
     view.listeners.push((what, source) => {
       if (what === 'view') this.draw();
-      else this.drawCursor(source === this);
+      else if (this.x) this.drawCursor(source === this);
     });
     new ResizeObserver(() => {
-      if (Math.abs((this.plot.clientWidth || this.width) - this.width) > 1) this.draw();
+      if (this.x && Math.abs((this.plot.clientWidth || this.width) - this.width) > 1) this.draw();
     }).observe(this.plot);
   }
 

@@ -16,6 +16,11 @@ function svgElement(tag, attributes = {}, text = '') {
   return node;
 }
 
+// A page without curves must say why.
+addEventListener('error', (event) => {
+  document.getElementById('charts').prepend(element('p', {class: 'reason'}, `The curves could not be drawn: ${event.message}`));
+});
+
 function cssColour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
@@ -50,26 +55,27 @@ function trim(text) {
 function plain(value, digits = 4) {
   if (value === 0) return '0';
   const size = Math.abs(value);
-  if (size < 1e-3 || size >= 1e6) return trim(value.toExponential(digits - 2));
+  if (size < 1e-4 || size >= 1e6) return trim(value.toExponential(digits - 2));
   return trim(value.toPrecision(digits));
 }
 
 const percent = (value) => trim((100 * value).toPrecision(3)) + ' %';
 const times = (value) => (value < 0.01 ? (value > 0 ? '<0.01' : '0') : value.toPrecision(2)) + '×';
-const signed = (value, format) => (value > 0 ? '+' : value < 0 ? '−' : '±') + format(Math.abs(value));
+const signed = (value, format) => (value > 0 ? '+' : value < 0 ? '−' : '') + format(Math.abs(value));
 
 function duration(seconds) {
   const s = Math.round(seconds);
+  const parts = (big, bigName, small, smallName) => `${big} ${bigName}` + (small ? ` ${String(small).padStart(2, '0')} ${smallName}` : '');
   if (s < 60) return trim(seconds.toPrecision(2)) + ' s';
-  if (s < 3600) return `${Math.floor(s / 60)} min ${String(s % 60).padStart(2, '0')} s`;
-  if (s < 86400) return `${Math.floor(s / 3600)} h ${String(Math.floor(s / 60) % 60).padStart(2, '0')} min`;
-  return `${Math.floor(s / 86400)} d ${Math.floor(s / 3600) % 24} h`;
+  if (s < 3600) return parts(Math.floor(s / 60), 'min', s % 60, 's');
+  if (s < 86400) return parts(Math.floor(s / 3600), 'h', Math.floor(s / 60) % 60, 'min');
+  return parts(Math.floor(s / 86400), 'd', Math.floor(s / 3600) % 24, 'h');
 }
 
 const X_AXES = {
-  step: {name: 'Steps', format: (v) => withPrefix(v, 4), exact: (v) => `step ${v}`, scale: 1},
-  tokens: {name: 'Tokens', format: (v) => withPrefix(v), exact: (v) => `${withPrefix(v, 4)} tokens`, scale: 1},
-  seconds: {name: 'Time', format: duration, exact: duration, scale: 1},
+  step: {name: 'Steps', format: (v) => withPrefix(v, 4), exact: (v) => `step ${v}`},
+  tokens: {name: 'Tokens', format: (v) => withPrefix(v), exact: (v) => `${withPrefix(v, 4)} tokens`},
+  seconds: {name: 'Time', format: duration, exact: duration},
 };
 
 // ---- what the reader has chosen; kept when the page loads itself again
@@ -161,7 +167,7 @@ function buildToolbar(points) {
     });
     inner.append(live);
   }
-  inner.append(element('span', {class: 'none'}, 'Drag in a chart to zoom.'));
+  inner.append(element('span', {class: 'none hint'}, 'Drag in a chart to zoom, double-click to go back.'));
   bar.append(inner);
   bar.hidden = false;
 }
@@ -170,8 +176,10 @@ function buildToolbar(points) {
 function followRun() {
   const reloadS = Number(document.body.dataset.reloadS);
   const generated = Number(document.body.dataset.generated);
-  const stamp = document.getElementById('generated');
-  if (stamp) stamp.textContent = new Date(generated * 1000).toLocaleString();
+  for (const stamp of document.querySelectorAll('time[data-unix]')) {
+    const date = new Date(Number(stamp.dataset.unix) * 1000);
+    if (date > 0) stamp.textContent = date.toLocaleString([], {dateStyle: 'medium', timeStyle: 'short'});
+  }
   if (!(reloadS > 0)) return;
   let lastTouch = 0;
   for (const kind of ['pointermove', 'pointerdown', 'keydown', 'wheel', 'touchmove']) {

@@ -71,7 +71,7 @@ function lossSection() {
   if (runs.length > 1) {
     const format = (v) => signed(v, (size) => trim((100 * size).toPrecision(3)) + ' %');
     chart(grid, gapSeries(), {key: 'gap', title: `Gap to ${runs[0].label}`, unit: 'of the smoothed loss, relative', height: 320, robust: true,
-      format, references: [{value: 0, name: runs[0].label}]});
+      format, references: [{value: 0, name: ''}]});
   }
 }
 
@@ -119,4 +119,5 @@ validationSection();
 mtpSection();
 balanceSection();
 optimisationSection();
+view.changed();
 followRun();

@@ -11,15 +11,18 @@ function decodeBytes(base64) {
   return Uint8Array.from(text, (c) => c.charCodeAt(0));
 }
 
-const LOAD_SPAN = 2;  // octaves to each side of the mean that the colours tell apart
+/** How far the colours of loads reach to each side of the mean: [name, octaves]. */
+const LOAD_SPANS = {'4×': 2, '2×': 1, '1.2×': Math.log2(1.2)};
+const loadSpan = () => LOAD_SPANS[view.toggles['load span']] || 2;
 
 /** The load relative to the mean -> [r, g, b, a]. */
 function loadPalette() {
+  const span = loadSpan();
   const [low, even, high, dead] = ['--low', '--even', '--high', '--dead'].map((name) => rgb(cssColour(name)));
   return (load) => {
     if (!finite(load)) return [0, 0, 0, 0];
     if (load <= 0) return [...dead, 255];
-    const share = Math.max(-1, Math.min(1, Math.log2(load) / LOAD_SPAN));
+    const share = Math.max(-1, Math.min(1, Math.log2(load) / span));
     return [...mix(even, share < 0 ? low : high, Math.abs(share) ** 0.85), 255];
   };
 }
@@ -40,7 +43,29 @@ function ramp(from, to, gradient, withDead) {
   return legend;
 }
 
-const loadRamp = () => ramp('¼× the mean', '4×', 'var(--low), var(--even), var(--high)', true);
+/** The colours of loads, with buttons for how far they reach; `redraw` follows a choice. */
+function loadRamp(redraw) {
+  const legend = element('div', {class: 'map-tools'});
+  const build = () => {
+    const octaves = loadSpan();
+    const group = element('span', {class: 'group', role: 'group', 'aria-label': 'range of the colours'}, 'colours up to');
+    for (const name of Object.keys(LOAD_SPANS)) {
+      const button = element('button', {type: 'button', 'aria-pressed': LOAD_SPANS[name] === octaves}, name);
+      button.addEventListener('click', () => {
+        view.toggles['load span'] = name;
+        view.save();
+        loadRamp.redraw.forEach((act) => act());
+        legend.querySelector('[aria-pressed=true]').focus();
+      });
+      group.append(button);
+    }
+    legend.replaceChildren(ramp(`${plain(2 ** -octaves, 2)}× the mean`, `${plain(2 ** octaves, 2)}×`, 'var(--low), var(--even), var(--high)', true), group);
+  };
+  loadRamp.redraw.push(build, redraw);
+  build();
+  return legend;
+}
+loadRamp.redraw = [];
 
 /**
  * options: {title, unit, rows, columns, value(r, c), palette() -> value -> rgba, describe(r, c) -> text,

@@ -53,7 +53,7 @@ function optimisationSection() {
   chart('lr', 'Learning rate', '', {zero: true, log: true}, {smooth: false});
   chart('grad_norm', 'Gradient norm', 'before the clip', {log: true, logFirst: true, robust: true, skips: data.skipped});
   chart('tokens_per_s', 'Speed', 'tokens a second', {zero: true, format: withPrefix});
-  chart('gemm_peak_frac', 'Share of the GEMM peak', 'useful arithmetic over measured peak', {zero: true, format: percent});
+  chart('gemm_peak_frac', 'Share of the GEMM peak', 'of the measured peak', {zero: true, format: percent});
   chart('balance_loss', 'Balance loss', 'as it enters the total', {zero: true});
   chart('bias_update_speed', 'Bias update speed', 'γ', {zero: true}, {smooth: false});
   chart('dropped', 'Dropped token-expert pairs', 'a step', {zero: true});
@@ -98,16 +98,17 @@ function loadOverTimeSection() {
   const codes = decodeBytes(data.shares.codes);
   const width = data.layers.experts.reduce((a, b) => a + b, 0);
   const {node, grid} = section('Expert load over time', 'Load of each expert relative to the mean of its layer, averaged over the steps of a column. Training text, from the first step (left) to the last.', 'grid narrow');
-  node.insertBefore(loadRamp(), grid);
   const draw = () => {
     grid.textContent = '';
     let first = 0;
     const all = view.toggles['all layers'] ?? false;
-    const step = all ? 1 : Math.ceil(data.layers.names.length / 12);
+    const last = data.layers.names.length - 1;
+    const step = all ? 1 : Math.max(1, last / 11);  // at most 12, the first and the last among them
+    const picked = new Set(Array.from({length: Math.floor(last / step + 1e-9) + 1}, (_, i) => Math.round(i * step)));
     data.layers.names.forEach((name, l) => {
       const experts = data.layers.experts[l], offset = first;
       first += experts;
-      if (experts === 0 || (l % step !== 0 && l !== data.layers.names.length - 1)) return;
+      if (experts === 0 || !picked.has(l)) return;
       const value = (r, c) => decodeLoad(codes[c * width + offset + r]);
       new HeatMap(grid, {
         title: shortLayer(name), unit: `${experts} experts × time`, rows: experts, columns, value, palette: loadPalette,
@@ -119,6 +120,7 @@ function loadOverTimeSection() {
   if (data.layers.names.length > 12) {
     node.insertBefore(element('p', {}, toggle('all layers', `all ${data.layers.names.length} layers`, '', false, draw)), grid);
   }
+  node.insertBefore(loadRamp(draw), grid);
   let drawnFor = view.xAxis;
   view.listeners.push((what) => {
     if (what === 'view' && view.xAxis !== drawnFor) draw();
@@ -157,7 +159,7 @@ function domainSection() {
     const shared = {rows: layers.length, columns, yEach, yLabels, height, xLabels: bySet ? ['experts, by preferring domain', ''] : ['expert 0', String(columns - 1)]};
     const where = (r, c) => `${shortLayer(layers[r])}, expert ${orders[r][c]}`;
     const loads = element('div', {class: 'grid'});
-    body.append(loadRamp(), loads);
+    body.append(loads);
     sets.forEach((set, s) => new HeatMap(loads, {...shared, title: set.name, unit: `load at step ${set.step}`, palette: loadPalette, value: (r, c) => load(s, r, c),
       describe: (r, c) => (orders[r][c] === undefined ? 'no such expert' : `${where(r, c)}: ${times(load(s, r, c))} the mean load for ${set.name}`)}));
     if (sets.length < 2) return;
@@ -170,9 +172,11 @@ function domainSection() {
     sets.forEach((set, s) => new HeatMap(differences, {...shared, title: set.name, unit: 'load − mean of the sets', palette: () => differencePalette(span), value: (r, c) => difference(s, r, c),
       describe: (r, c) => (orders[r][c] === undefined ? 'no such expert' : `${where(r, c)}: ${signed(difference(s, r, c), (v) => v.toFixed(2))} × the mean load against the sets’ mean (${sets.map((t, i) => `${t.name} ${times(load(i, r, c))}`).join(', ')})`)}));
   };
+  const tools = loadRamp(draw);
   if (sets.length > 1) {
     node.insertBefore(element('p', {}, toggle('by domain', 'order experts by preferring domain', 'Within each layer', false, draw)), body);
   }
+  node.insertBefore(tools, body);
   draw();
 }
 
@@ -182,10 +186,11 @@ if (data.steps.x.step.length === 0 && data.sets.length === 0) {
   charts.append(element('p', {class: 'none'}, 'Curves appear with the first step.'));
 } else {
   lossSection();
+  optimisationSection();
   mtpSection();
   balanceSection();
   loadOverTimeSection();
   domainSection();
-  optimisationSection();
+  view.changed();
 }
 followRun();
