@@ -20,6 +20,15 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
   command.add_option("-m,--model", options.directory, "Model directory (Hugging Face layout)")
       ->required()
       ->type_name("DIR");
+  add_run_options(command, options);
+  command
+      .add_option("--context", options.context_tokens,
+                  "Tokens the cache holds (prompt and answer together)")
+      ->check(integer_from(1))
+      ->type_name("TOKENS");
+}
+
+void add_run_options(CLI::App& command, ModelOptions& options) {
   command
       .add_option("--activations", options.activations,
                   "What a Linear sees of its input: bf16; fp8 (per 1x128 tile, for FP8 weights, as "
@@ -38,11 +47,6 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
                   "cheaper one for each step")
       ->check(CLI::IsMember({"auto", "expanded", "absorbed"}))
       ->capture_default_str();
-  command
-      .add_option("--context", options.context_tokens,
-                  "Tokens the cache holds (prompt and answer together)")
-      ->check(integer_from(1))
-      ->type_name("TOKENS");
 }
 
 engine::SessionOptions session_options(const ModelOptions& options, const ModelConfig& config,

@@ -23,6 +23,9 @@ struct ModelOptions {
 /// --model, --activations, --cache-dtype, --mla, --context.
 void add_model_options(CLI::App& command, ModelOptions& options);
 
+/// --activations, --cache-dtype, --mla.
+void add_run_options(CLI::App& command, ModelOptions& options);
+
 /// The numeric settings; "auto" is f32 throughout for a checkpoint stored in F32, else BF16.
 engine::SessionOptions session_options(const ModelOptions& options, const ModelConfig& config,
                                        i64 wanted_context_tokens);

@@ -86,7 +86,7 @@ class FieldList {
   template <typename T>
   requires std::constructible_from<FieldValue, T*>
   void add(std::string_view name, T& member, std::string_view doc, Range range = {}) {
-    fields_.push_back({name, &member, doc, range});
+    append(name, &member, doc, range);
   }
   /// `table` must live as long as the program: a constexpr array of {enumerator, "spelling"}.
   template <typename E, size_t N>
@@ -107,6 +107,9 @@ class FieldList {
  private:
   template <ConfigStruct Config>
   friend FieldList field_list(Config& config);
+
+  /// Out of line: inlined into a long list_fields, GCC 12 warns falsely inside std::variant.
+  void append(std::string_view name, FieldValue value, std::string_view doc, Range range);
 
   std::vector<Field> fields_;
   std::function<void(const std::string& prefix, Problems& problems)> check_;
@@ -139,12 +142,12 @@ void FieldList::add(std::string_view name, E& member,
     return i;
   };
   choice.set = [&member, &table](size_t i) { member = table.at(i).first; };
-  fields_.push_back({name, std::move(choice), doc, {}});
+  append(name, std::move(choice), doc, {});
 }
 
 template <ConfigStruct Config>
 void FieldList::add(std::string_view name, Config& table, std::string_view doc) {
-  fields_.push_back({name, TableValue{[&table] { return field_list(table); }}, doc, {}});
+  append(name, TableValue{[&table] { return field_list(table); }}, doc, {});
 }
 
 template <ConfigStruct Config>
@@ -163,7 +166,7 @@ void FieldList::add(std::string_view name, std::map<std::string, Config>& tables
     list.owned_.push_back(std::move(fresh));
     return list;
   };
-  fields_.push_back({name, std::move(value), doc, {}});
+  append(name, std::move(value), doc, {});
 }
 
 }  // namespace fathom

@@ -304,6 +304,10 @@ void check_all(const FieldList& list, const std::string& prefix, Problems& probl
 
 }  // namespace
 
+void FieldList::append(std::string_view name, FieldValue value, std::string_view doc, Range range) {
+  fields_.push_back({name, std::move(value), doc, range});
+}
+
 const Field* FieldList::find(std::string_view name) const {
   for (const Field& field : fields_) {
     if (field.name == name) return &field;

@@ -12,11 +12,12 @@
 namespace fathom {
 
 enum class TrainPrecision { kF32, kBf16, kFp8 };
-inline constexpr std::array<std::pair<TrainPrecision, std::string_view>, 3> kTrainPrecisionNames = {{
-    {TrainPrecision::kF32, "f32"},
-    {TrainPrecision::kBf16, "bf16"},
-    {TrainPrecision::kFp8, "fp8"},
-}};
+inline constexpr std::array<std::pair<TrainPrecision, std::string_view>, 3> kTrainPrecisionNames = {
+    {
+        {TrainPrecision::kF32, "f32"},
+        {TrainPrecision::kBf16, "bf16"},
+        {TrainPrecision::kFp8, "fp8"},
+    }};
 
 enum class Fp8Scaling { kTile, kBlock, kChannel, kTensor };
 inline constexpr std::array<std::pair<Fp8Scaling, std::string_view>, 4> kFp8ScalingNames = {{
@@ -60,9 +61,10 @@ inline constexpr std::array<std::pair<BiasRule, std::string_view>, 3> kBiasRuleN
 /// [balance]. Every loss is a weight; 0 is off.
 struct BalanceConfig {
   BiasRule bias_rule = BiasRule::kSign;
-  double bias_update_speed = 0.001;     // gamma
-  double bias_freeze_frac = 0.966;      // of the run's tokens; from there gamma = 0 (V3: 14.3T of 14.8T)
-  bool bias_recenter = false;           // subtract the mean of the update (Moonlight)
+  double bias_update_speed = 0.001;  // gamma
+  double bias_freeze_frac =
+      0.966;                   // of the run's tokens; from there gamma = 0 (V3: 14.3T of 14.8T)
+  bool bias_recenter = false;  // subtract the mean of the update (Moonlight)
   double seq_aux_loss_weight = 1e-4;    // V3 alpha, eqs (17)-(20)
   double batch_aux_loss_weight = 0.0;   // the same over the step's whole batch, V3 §4.5.3
   double expert_aux_loss_weight = 0.0;  // V2 alpha_1
@@ -79,9 +81,9 @@ struct BalanceConfig {
 
 /// [mtp]. The depth is the model config's num_nextn_predict_layers.
 struct MtpConfig {
-  double loss_weight = 0.3;        // lambda
-  double late_loss_weight = 0.1;   // lambda from late_frac of the run's tokens on
-  double late_frac = 0.676;        // V3: 10T of 14.8T tokens
+  double loss_weight = 0.3;       // lambda
+  double late_loss_weight = 0.1;  // lambda from late_frac of the run's tokens on
+  double late_frac = 0.676;       // V3: 10T of 14.8T tokens
 
   void list_fields(FieldList& list);
 };

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "model/mtp.h"
+#include "model/part_timer.h"
 #include "model/step.h"
 #include "model/weights.h"
 #include "ops/elementwise.h"
@@ -101,6 +102,20 @@ void gather_wanted_rows(std::span<const SequenceStep> steps, View<const float, 2
 
 }  // namespace
 
+std::string_view to_string(StepPart part) {
+  switch (part) {
+    case StepPart::kAttention:
+      return "attention";
+    case StepPart::kExperts:
+      return "experts";
+    case StepPart::kDenseFfn:
+      return "dense";
+    case StepPart::kHead:
+      return "head";
+  }
+  return "?";
+}
+
 Model::Model() = default;
 Model::~Model() = default;
 
@@ -110,9 +125,16 @@ std::unique_ptr<Model> Model::load(const std::string& directory) {
   return model;
 }
 
+std::unique_ptr<Model> Model::random(const ModelConfig& config, const RandomWeights& options) {
+  std::unique_ptr<Model> model(new Model());
+  model->weights_ = make_random_weights(config, options);
+  return model;
+}
+
 const ModelConfig& Model::config() const { return weights_->config; }
 const std::string& Model::directory() const { return weights_->directory; }
 i64 Model::weight_bytes() const { return weights_->stored_bytes; }
+ReadBytes Model::read_bytes() const { return model::read_bytes(*weights_); }
 bool Model::has_mtp() const { return weights_->mtp.has_value(); }
 
 i64 Model::logits_rows(std::span<const SequenceStep> steps) {
@@ -146,6 +168,7 @@ void Model::forward(Ctx& ctx, std::span<const SequenceStep> steps, const RunOpti
   }
   const auto last = hidden.empty() ? scratch.alloc<float>(rows, width) : hidden;
   gather_wanted_rows(steps, x, last);
+  const PartTimer timer(options.profile, StepPart::kHead);
   ops::rmsnorm_forward(ctx, last, w.norm, w.config.rms_norm_eps, last);
   ops::linear_forward(ctx, last, w.lm_head, logits, options.activations);
 

@@ -1,8 +1,10 @@
 #pragma once
 // The public face of the model: load a checkpoint directory, run steps over a batch of sequences.
+#include <array>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/model_config.h"
@@ -19,9 +21,36 @@ struct Weights;
 /// mla.h: expanded for a prompt, absorbed for decoding and short appends.
 enum class MlaForm { kAuto, kExpanded, kAbsorbed };
 
+/// Where the time of steps goes; what is in none of the parts (norms, residuals, embedding,
+/// packing) is the rest.
+enum class StepPart { kAttention, kExperts, kDenseFfn, kHead };
+inline constexpr int kNumStepParts = 4;
+std::string_view to_string(StepPart part);  // "experts"
+
+struct StepProfile {
+  std::array<double, kNumStepParts> seconds{};
+  i64 experts_read = 0;  // distinct routed experts that had a token, summed over layers and steps
+};
+
+/// Bytes of weights that steps read, scales included, by where they lie; the embedding's rows and
+/// the MTP module do not count.
+struct ReadBytes {
+  std::array<i64, kNumStepParts> every_step{};  // all but the routed experts
+  i64 routed_expert = 0;                        // one of one layer, on average over the layers
+};
+
 struct RunOptions {
   ops::Activations activations = ops::Activations::kBf16;
   MlaForm mla_form = MlaForm::kAuto;
+  StepProfile* profile = nullptr;  // added to if there is one; reads the clock twice a part
+};
+
+/// Random weights of true shape, made in memory: such a model writes nonsense, but has every size
+/// and speed of a trained one. Matrices are uniform with deviation 0.006 (DeepSeek-V3 §4.2), norms
+/// 1, the router's bias 0. The numbers depend on the seed and the tensor alone.
+struct RandomWeights {
+  DType dtype = DType::kBF16;  // F32 | BF16 | F8_E4M3, see stored_dtype()
+  u64 seed = 0;
 };
 
 /// What is kept of the tokens seen so far: one latent row a token and layer (MLA: kv_lora_rank +
@@ -66,12 +95,15 @@ class Model {
   /// Maps the checkpoint; weights stay as stored (FP8 stays FP8). Throws Error with ALL problems of
   /// the config or of the tensors (missing, wrong shape or dtype) at once.
   static std::unique_ptr<Model> load(const std::string& directory);
+  /// Throws Error{kInvalidInput} with all problems of the config, Error{kOutOfMemory}.
+  static std::unique_ptr<Model> random(const ModelConfig& config, const RandomWeights& options);
   ~Model();
 
   const ModelConfig& config() const;
   const std::string& directory() const;
   /// Bytes of the weights as stored.
   i64 weight_bytes() const;
+  ReadBytes read_bytes() const;
   bool has_mtp() const;
 
   /// Rows of `logits` that a step writes: all new tokens or one a sequence.

@@ -1,5 +1,7 @@
 #include "model/moe.h"
 
+#include <algorithm>
+
 #include "ops/elementwise.h"
 
 namespace fathom::model {
@@ -27,6 +29,13 @@ ops::TopkMethod op_topk(TopkMethod topk_method) {
   FATHOM_CHECK(false, "topk_method ", static_cast<int>(topk_method));
 }
 
+i64 distinct_experts(Workspace::Scope& scratch, View<const i32, 2> topk_indices, i64 experts) {
+  const auto seen = scratch.alloc<bool>(experts);
+  std::fill_n(seen.data(), experts, false);
+  for (i64 i = 0; i < topk_indices.size(); ++i) seen(topk_indices.data()[i]) = true;
+  return std::count(seen.data(), seen.data() + experts, true);
+}
+
 }  // namespace
 
 ops::RouterOptions router_options(const ModelConfig& config) {
@@ -50,6 +59,9 @@ void moe_forward(const StepContext& step, const MoeWeights& w, View<const float,
   ops::linear_forward(ctx, x, w.gate, logits, ops::Activations::kF32);
   ops::moe_route(ctx, logits, w.e_score_correction_bias, router_options(step.config), topk_indices,
                  topk_weights);
+  if (step.options.profile != nullptr) {
+    step.options.profile->experts_read += distinct_experts(scratch, topk_indices, w.gate.rows);
+  }
   ops::moe_experts_forward(ctx, x, w.experts, topk_indices, topk_weights, y, activations);
   if (!w.shared_experts.gate_proj.empty()) {
     const auto shared = scratch.alloc<float>(tokens, x.dim(1));

@@ -35,8 +35,12 @@ class ParameterLayout {
   /// another number of axes.
   View<float, 2> matrix(float* array, std::string_view name) const;
   View<float, 1> vector(float* array, std::string_view name) const;
+  View<const float, 2> matrix(const float* array, std::string_view name) const;
+  View<const float, 1> vector(const float* array, std::string_view name) const;
 
  private:
+  const ParameterSlot& require(std::string_view name, size_t axes) const;
+
   std::vector<ParameterSlot> slots_;
   std::unordered_map<std::string, size_t> by_name_;
   i64 size_ = 0;

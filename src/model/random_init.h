@@ -4,6 +4,7 @@
 
 #include "base/dtype.h"
 #include "config/model_config.h"
+#include "config/parameter_list.h"
 #include "io/safetensors_writer.h"
 #include "ops/ctx.h"
 #include "ops/quantize.h"
@@ -21,6 +22,11 @@ struct RandomInitOptions {
   std::function<void(i64, i64)> on_progress = {};
 };
 
+/// rows [count, cols] f32 overwritten: rows [begin, begin + count) of a parameter (a vector is one
+/// row), as write_random_checkpoint would store them in F32.
+void fill_random_rows(const ModelConfig& config, const Parameter& parameter,
+                      const RandomInitOptions& options, i64 begin, View<float, 2> rows);
+
 /// Writes a checkpoint directory (config.json, model*.safetensors) of random weights: matrices from
 /// N(0, weight_std^2), norms 1, the router's bias N(0, router_bias_std^2). MTP's embedding and head
 /// are copies of the main model's. Tensor by tensor, so that a model larger than memory can be
@@ -29,8 +35,5 @@ struct RandomInitOptions {
 void write_random_checkpoint(Ctx& ctx, const ModelConfig& config,
                              const std::filesystem::path& directory,
                              const RandomInitOptions& options);
-
-/// `config` as it reads in a checkpoint written as `dtype`: torch_dtype and quantization_config.
-ModelConfig with_stored_dtype(ModelConfig config, DType dtype, ops::ScaleFormat scale_format);
 
 }  // namespace fathom::model

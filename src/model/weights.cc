@@ -169,32 +169,36 @@ MtpWeights bind_mtp(Binder& bind, const Weights& main) {
 
 }  // namespace
 
+void bind_weights(Weights& weights) {
+  const ModelConfig& config = weights.config;
+  const CheckpointCheck check = require_checkpoint(config, weights.checkpoint);
+  if (config.num_nextn_predict_layers > 1 && check.has_mtp) {
+    log::warn("{}: only the first of {} MTP modules is used", weights.directory,
+              config.num_nextn_predict_layers);
+  }
+  weights.rope = make_rope_table(config);
+
+  Binder bind(weights.checkpoint, check.parameters, weights);
+  weights.embed_tokens = bind.matrix("model.embed_tokens.weight");
+  weights.layers.reserve(static_cast<size_t>(config.num_hidden_layers));
+  for (i64 layer = 0; layer < config.num_hidden_layers; ++layer) {
+    weights.layers.push_back(bind_block(bind, config, layer));
+  }
+  weights.norm = bind.vector("model.norm.weight");
+  weights.lm_head =
+      config.tie_word_embeddings ? weights.embed_tokens : bind.matrix("lm_head.weight");
+  if (check.has_mtp) weights.mtp = bind_mtp(bind, weights);
+  if (bind.num_f16() > 0) {
+    log::info("{}: {} F16 matrices were converted to F32", weights.directory, bind.num_f16());
+  }
+}
+
 std::unique_ptr<Weights> load_weights(const std::string& directory) {
   auto weights = std::make_unique<Weights>();
   weights->directory = directory;
   weights->config = value_or_throw(load_model_config(directory));
   weights->checkpoint = value_or_throw(io::Checkpoint::open(directory));
-  const ModelConfig& config = weights->config;
-  const CheckpointCheck check = require_checkpoint(config, weights->checkpoint);
-  if (config.num_nextn_predict_layers > 1 && check.has_mtp) {
-    log::warn("{}: only the first of {} MTP modules is used", directory,
-              config.num_nextn_predict_layers);
-  }
-  weights->rope = make_rope_table(config);
-
-  Binder bind(weights->checkpoint, check.parameters, *weights);
-  weights->embed_tokens = bind.matrix("model.embed_tokens.weight");
-  weights->layers.reserve(static_cast<size_t>(config.num_hidden_layers));
-  for (i64 layer = 0; layer < config.num_hidden_layers; ++layer) {
-    weights->layers.push_back(bind_block(bind, config, layer));
-  }
-  weights->norm = bind.vector("model.norm.weight");
-  weights->lm_head =
-      config.tie_word_embeddings ? weights->embed_tokens : bind.matrix("lm_head.weight");
-  if (check.has_mtp) weights->mtp = bind_mtp(bind, *weights);
-  if (bind.num_f16() > 0) {
-    log::info("{}: {} F16 matrices were converted to F32", directory, bind.num_f16());
-  }
+  bind_weights(*weights);
   return weights;
 }
 

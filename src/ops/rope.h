@@ -28,10 +28,24 @@ struct RopeTable {
 /// Throws InternalError on a shape mismatch. CPU.
 void rope_forward_inplace(Ctx& ctx, const RopeTable& table, View<const i64, 1> positions,
                           View<float, 3> x);
-/// The gradient of rope_forward_inplace: rotates dx in place by the negative angle; factors on cosine
-/// and sine stay.
+/// The gradient of rope_forward_inplace: rotates dx in place by the negative angle; factors on
+/// cosine and sine stay.
 void rope_backward_inplace(Ctx& ctx, const RopeTable& table, View<const i64, 1> positions,
                            View<float, 3> dx);
+
+/// Cosines and sines of some positions, times the factor: computed once for the layers of a step.
+struct RopeAngles {
+  View<float, 2> cos, sin;  // [tokens, pairs] f32
+  RopePairing pairing = RopePairing::kInterleaved;
+};
+/// Fills angles.cos and angles.sin, [positions, frequencies], and sets the pairing.
+void rope_angles(Ctx& ctx, const RopeTable& table, View<const i64, 1> positions,
+                 RopeAngles& angles);
+/// The same rotations, bit for bit, by angles that rope_angles computed; x and dx [tokens, heads,
+/// dim].
+void rope_forward_inplace(Ctx& ctx, const RopeAngles& angles, View<float, 3> x);
+void rope_backward_inplace(Ctx& ctx, const RopeAngles& angles, View<float, 3> dx);
+
 /// Cosine and sine are rounded to f32, then two products and a sum.
 inline constexpr double kRopeRelTol = 5e-7;
 

@@ -6,6 +6,7 @@
 
 #include "kernels/ref/rope.h"
 #include "testing/expect.h"
+#include "testing/expect_gradient.h"
 #include "testing/for_each_isa.h"
 #include "testing/tensor.h"
 
@@ -13,7 +14,9 @@ namespace fathom::ops {
 namespace {
 
 namespace ref = kernels::ref;
+using testing::expect_bitwise_equal;
 using testing::expect_close;
+using testing::expect_gradient;
 using testing::for_each_isa;
 using testing::normal;
 using testing::Tensor;
@@ -94,6 +97,84 @@ TEST(Rope, RotatesASliceOfEachHead) {
       }
     }
   });
+}
+
+TEST(RopeBackward, ReferenceIsTheGradient) {
+  for (const bool halves : {false, true}) {
+    const std::vector<double> frequency = {1.0, 0.1, 0.01};
+    Tensor<i64> positions({2});
+    positions[0] = 3;
+    positions[1] = 50;
+    auto x = normal<double>({2, 2, 6});
+    const auto dy = normal<double>({2, 2, 6}, 1.0, 1);
+    auto dx = dy;
+    ref::rope_backward_inplace<double>(frequency, 0.7, halves, positions.v<1>(), dx.v<3>());
+    const auto loss = [&] {
+      auto y = x;
+      ref::rope_forward_inplace<double>(frequency, 0.7, halves, positions.v<1>(), y.v<3>());
+      return testing::dot(dy, y);
+    };
+    expect_gradient(loss, x, dx);
+  }
+}
+
+TEST(RopeBackward, EveryIsaMatchesReference) {
+  for_each_isa([](Ctx& ctx) {
+    for (const RopePairing pairing : {RopePairing::kInterleaved, RopePairing::kHalves}) {
+      for (const i64 pairs : {1, 3, 4, 5, 7, 8, 9, 16, 17, 32}) {
+        const RopeTable table = table_of(pairs, pairing, 1.25f);
+        Tensor<i64> positions({3});
+        positions[1] = 4095;
+        positions[2] = 163839;
+        auto dx = normal<float>({3, 2, 2 * pairs});
+        auto want = dx.to<double>();
+        rope_backward_inplace(ctx, table, positions.v<1>(), dx.v<3>());
+        ref::rope_backward_inplace<double>(table.frequency, 1.25, pairing == RopePairing::kHalves,
+                                           positions.v<1>(), want.v<3>());
+        expect_close(dx, want, {.rel = kRopeRelTol}, "pairs " + std::to_string(pairs));
+      }
+    }
+  });
+}
+
+// Angles that are computed once turn as those computed in the call, both ways, on any threads.
+TEST(RopeAngles, AreTheSameBits) {
+  for_each_isa([](Ctx& ctx) {
+    for (const RopePairing pairing : {RopePairing::kInterleaved, RopePairing::kHalves}) {
+      const i64 tokens = 300, pairs = 32;
+      const RopeTable table = table_of(pairs, pairing, 0.5f);
+      Tensor<i64> positions({tokens});
+      for (i64 t = 0; t < tokens; ++t) positions[t] = 7 * t;
+      Tensor<float> cos({tokens, pairs}), sin({tokens, pairs});
+      RopeAngles angles{cos.v<2>(), sin.v<2>()};
+      rope_angles(ctx, table, positions.v<1>(), angles);
+      EXPECT_EQ(angles.pairing, pairing);
+      const auto x = normal<float>({tokens, 3, 2 * pairs});
+      auto forward = x, backward = x;
+      rope_forward_inplace(ctx, table, positions.v<1>(), forward.v<3>());
+      rope_backward_inplace(ctx, table, positions.v<1>(), backward.v<3>());
+      for (const int threads : {1, 2, 7}) {
+        const testing::ScopedThreads scoped(threads);
+        auto y = x, z = x;
+        rope_forward_inplace(ctx, angles, y.v<3>());
+        rope_backward_inplace(ctx, angles, z.v<3>());
+        expect_bitwise_equal(y, forward);
+        expect_bitwise_equal(z, backward);
+      }
+    }
+  });
+}
+
+TEST(RopeAngles, MustFitTheTokens) {
+  Ctx ctx;
+  Tensor<float> cos({3, 4}), sin({3, 4}), x({2, 1, 8});
+  const RopeAngles angles{cos.v<2>(), sin.v<2>()};
+  try {
+    rope_forward_inplace(ctx, angles, x.v<3>());
+    FAIL() << "accepted";
+  } catch (const InternalError& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("angles [3, 4] and [3, 4] vs x [2, 1, 8]"));
+  }
 }
 
 TEST(Rope, FrequenciesMustFitTheHead) {

@@ -31,6 +31,11 @@ struct MatRef {
 
   bool empty() const { return data == nullptr; }
   i64 size_bytes() const { return rows * cols * dtype_bytes(dtype); }
+  /// With the scales that these rows need.
+  i64 stored_bytes() const {
+    const i64 scale_rows = scale == nullptr ? 0 : (row_offset + rows + 127) / 128;
+    return size_bytes() + scale_rows * scale_stride * static_cast<i64>(sizeof(float));
+  }
 
   /// Rows [begin, begin + count) as a matrix of their own.
   MatRef row_slice(i64 begin, i64 count) const {

@@ -12,7 +12,8 @@ struct RopeForwardArgs {
   const float* sin;  // [tokens, pairs]
   int64_t heads;
   int64_t pairs;
-  bool halves;  // pair i is (i, i + pairs), else (2i, 2i + 1)
+  bool halves;   // pair i is (i, i + pairs), else (2i, 2i + 1)
+  bool inverse;  // turn by the negative angle: the gradient
 };
 
 }  // namespace fathom::kernels

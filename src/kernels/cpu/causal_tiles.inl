@@ -16,12 +16,6 @@ constexpr int64_t round_up(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
 }
 
-inline Vec nearest_bf16(Vec v) {
-  uint16_t halves[Vec::kLanes];
-  v.store_bf16(halves);
-  return Vec::load_bf16(halves);
-}
-
 /// Words of one f32 number, rounded to BF16 where asked.
 template <bool kRounded>
 struct F32Words {
@@ -31,7 +25,7 @@ struct F32Words {
   /// From here on a number is not finite as an operand: it rounds to infinity.
   static constexpr float kLimit = kRounded ? 0x1.ffp127f : __builtin_inff();
 
-  static Vec round(Vec v) { return kRounded ? nearest_bf16(v) : v; }
+  static Vec round(Vec v) { return kRounded ? round_to_bf16(v) : v; }
   static Operand load(const Word* p) { return Vec::load(p); }
   static Operand broadcast(const Word* p) { return Vec::set1(*p); }
   static Vec dot(Vec acc, Operand a, Operand b) { return fma(a, b, acc); }
@@ -52,7 +46,7 @@ struct Bf16Words {
   static constexpr int kNumbers = 2;
   static constexpr float kLimit = 0x1.ffp127f;
 
-  static Vec round(Vec v) { return nearest_bf16(v); }
+  static Vec round(Vec v) { return round_to_bf16(v); }
   static Operand load(const Word* p) { return Pairs::load(numbers(p)); }
   static Operand broadcast(const Word* p) { return Pairs::broadcast(numbers(p)); }
   static Vec dot(Vec acc, Operand a, Operand b) { return Pairs::accumulate(acc, a, b); }

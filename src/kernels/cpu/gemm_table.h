@@ -4,12 +4,22 @@
 #include <cstdint>
 
 #include "kernels/api/causal_attention.h"
+#include "kernels/api/gemm.h"
 
 namespace fathom::kernels::cpu {
 
 struct GemmTable {
   const char* name;
 
+  // Rows [begin, end).
+  void (*save_rows)(const SaveArgs&, int64_t begin, int64_t end);
+  void (*load_rows)(const SaveArgs&, int64_t begin, int64_t end);
+  // Units [begin, end); scratch: kPackScratchFloats.
+  void (*pack_units)(const PackArgs&, int64_t begin, int64_t end, float* scratch);
+  /// amax [units, 128]: the largest |x| of each packed row of a unit.
+  void (*amax_units)(const PackArgs&, int64_t begin, int64_t end, float* amax, float* scratch);
+  // Rows [m0, m1) and columns [n0, n1) of c, both from multiples of kPanelRows.
+  void (*gemm_block)(const GemmArgs&, int64_t m0, int64_t m1, int64_t n0, int64_t n1);
   // Units and rows [begin, end) of what kernels/api/causal_attention.h says.
   int64_t (*causal_attention_forward_scratch_bytes)(const CausalAttentionArgs&);
   int64_t (*causal_attention_backward_scratch_bytes)(const CausalAttentionArgs&);
@@ -19,5 +29,10 @@ struct GemmTable {
                                           int64_t end, void* scratch);
   void (*sum_heads_rows)(const SumHeadsArgs&, int64_t begin, int64_t end);
 };
+
+/// A unit of a saved matrix, decoded.
+inline constexpr int64_t kPackScratchFloats = kScaleBlock * kScaleBlock;
+/// A block of c that one thread works on: its operands stay in the second-level cache.
+inline constexpr int64_t kGemmBlockRows = 128, kGemmBlockCols = 384;
 
 }  // namespace fathom::kernels::cpu

@@ -3,6 +3,15 @@
 //
 #include "kernels/cpu/common.inl"
 //
+#include "kernels/cpu/rounding.inl"
+//
+#include "kernels/cpu/gemm_micro.inl"
+//
+#include "kernels/cpu/gemm.inl"
+#include "kernels/cpu/saved.inl"
+//
+#include "kernels/cpu/pack.inl"
+//
 #include "kernels/cpu/causal_attention.inl"
 //
 #include "kernels/cpu/causal_attention_backward.inl"
@@ -15,6 +24,11 @@ namespace fathom::kernels::cpu::FATHOM_ISA {
 extern const GemmTable kGemmTable;
 const GemmTable kGemmTable = {
     .name = FATHOM_STRING(FATHOM_ISA),
+    .save_rows = save_rows,
+    .load_rows = load_rows,
+    .pack_units = pack_units<DotBf16>,
+    .amax_units = amax_units,
+    .gemm_block = gemm_block<DotBf16>,
     .causal_attention_forward_scratch_bytes = causal_attention_forward_scratch_bytes,
     .causal_attention_backward_scratch_bytes = causal_attention_backward_scratch_bytes,
     .causal_attention_forward_units = causal_attention_forward_units,

@@ -16,6 +16,12 @@ namespace fathom::kernels::cpu {
 struct GemmTable;
 struct TrainingTable;
 
+/// A loop of multiply-adds in registers.
+struct PeakKernel {
+  float (*run)(int64_t rounds);  // nullptr: the set has no such instruction
+  int64_t operations;            // of one round; a multiply-add counts as two
+};
+
 struct IsaTable {
   const char* name;
   /// Multiplies BF16 pairs in one instruction: LinearArgs::x may be bf16. The instruction takes
@@ -42,6 +48,8 @@ struct IsaTable {
   void (*token_log_probs_rows)(const TokenLogProbsArgs&, int64_t begin, int64_t end);
   void (*moe_route_rows)(const MoeRouteArgs&, int64_t begin, int64_t end, float* scratch);
   void (*combine_rows)(const CombineRowsArgs&, int64_t begin, int64_t end);
+
+  PeakKernel peak_f32, peak_bf16, peak_int8;
 
   // Training, each compiled by itself: a change there compiles no inference kernel.
   const GemmTable* gemm;

@@ -1,52 +1,6 @@
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
-constexpr float kNever = -__builtin_inff();  // score of a dropped group or of a NaN
-
-/// A list of the `capacity` best (score, index) seen, best first. Among equal scores the lower
-/// index stands first, if candidates come in order of rising index.
-struct Best {
-  float* scores;
-  int32_t* indices;
-  int64_t capacity;
-  int64_t count;
-
-  void offer(float score, int32_t index) {
-    if (count == capacity && !(score > scores[count - 1])) return;
-    int64_t at = count < capacity ? count++ : count - 1;
-    for (; at > 0 && score > scores[at - 1]; --at) {
-      scores[at] = scores[at - 1];
-      indices[at] = indices[at - 1];
-    }
-    scores[at] = score;
-    indices[at] = index;
-  }
-};
-
-/// scores = sigmoid(logits) or softmax(logits).
-void router_scores(const MoeRouteArgs& a, const float* logits, float* scores) {
-  if (!a.softmax) {
-    for (int64_t i = 0; i < a.experts; i += Vec::kLanes) {
-      store_n(sigmoid(load_n(logits + i, a.experts - i)), scores + i, a.experts - i);
-    }
-    return;
-  }
-  Vec largest = Vec::set1(kNever), sum = Vec::zero();
-  for (int64_t i = 0; i < a.experts; i += Vec::kLanes) {
-    largest = max(load_n(logits + i, a.experts - i, kNever), largest);
-  }
-  const Vec offset = Vec::set1(reduce_max(largest));
-  for (int64_t i = 0; i < a.experts; i += Vec::kLanes) {
-    const Vec p = exp(load_n(logits + i, a.experts - i, kNever) - offset);
-    sum = sum + p;
-    store_n(p, scores + i, a.experts - i);
-  }
-  const Vec total = Vec::set1(reduce_add(sum));
-  for (int64_t i = 0; i < a.experts; i += Vec::kLanes) {
-    store_n(load_n(scores + i, a.experts - i) / total, scores + i, a.experts - i);
-  }
-}
-
 /// Masks all but the topk_group best groups with -inf. `list_*` hold topk_group entries.
 void drop_groups(const MoeRouteArgs& a, float* choice, float* list_scores, int32_t* list_indices) {
   const int64_t group_size = a.experts / a.n_group;
@@ -80,7 +34,7 @@ void moe_route_rows(const MoeRouteArgs& a, int64_t begin, int64_t end, float* sc
   const int64_t list = a.topk > a.topk_group ? a.topk : a.topk_group;
   int32_t* list_indices = reinterpret_cast<int32_t*>(list_scores + list);
   for (int64_t token = begin; token < end; ++token) {
-    router_scores(a, a.logits + token * a.logits_stride, scores);
+    score_row(a.softmax, a.experts, a.logits + token * a.logits_stride, scores);
     for (int64_t i = 0; i < a.experts; ++i) {
       const float biased = a.bias != nullptr ? scores[i] + a.bias[i] : scores[i];
       choice[i] = biased == biased ? biased : kNever;
@@ -88,8 +42,7 @@ void moe_route_rows(const MoeRouteArgs& a, int64_t begin, int64_t end, float* sc
     if (a.group_limited) drop_groups(a, choice, list_scores, list_indices);
 
     int32_t* indices = a.topk_indices + token * a.indices_stride;
-    Best best{list_scores, indices, a.topk, 0};
-    for (int64_t i = 0; i < a.experts; ++i) best.offer(choice[i], static_cast<int32_t>(i));
+    for (int64_t j = 0; j < a.topk; ++j) indices[j] = take_largest(choice, a.experts);
 
     float* weights = a.topk_weights + token * a.weights_stride;
     float sum = 0.0f;

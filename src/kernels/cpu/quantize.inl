@@ -1,59 +1,6 @@
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
-constexpr float kE4m3Max = 448.0f, kAmaxFloor = 1e-4f;
-
-/// The smallest power of two >= scale; scale > 0. Infinity and NaN stay.
-inline float round_up_to_power_of_2(float scale) {
-  uint32_t word;
-  __builtin_memcpy(&word, &scale, sizeof word);
-  if ((word & 0x7f800000u) == 0x7f800000u) return scale;
-  word = (word & 0x7fffffu) != 0 ? (word & 0x7f800000u) + 0x800000u : word;
-  __builtin_memcpy(&scale, &word, sizeof word);
-  return scale;
-}
-
-inline float scale_of(float amax, bool power_of_2) {
-  const float scale = (amax < kAmaxFloor ? kAmaxFloor : amax) / kE4m3Max;
-  return power_of_2 ? round_up_to_power_of_2(scale) : scale;
-}
-
-/// The largest |x| of n numbers, the larger of it and `amax`; a NaN does not count: its own
-/// quotient keeps it.
-inline Vec fold_amax(const float* x, int64_t n, Vec amax) {
-  for (int64_t i = 0; i < n; i += Vec::kLanes) amax = max(abs(load_n(x + i, n - i)), amax);
-  return amax;
-}
-
-/// v rounded to the nearest E4M3 value, ties to even, saturated to +-448; NaN stays.
-/// Adding and subtracting 2^(e+20) drops all but three bits of the mantissa of |v| < 2^(e+1), where
-/// e is v's exponent or that of the least normal, -6: the subnormal grid is 2^-9.
-inline Vec round_to_e4m3(Vec v) {
-  const Vec magnitude = min(abs(v), Vec::set1(kE4m3Max));
-  const Vec rounder = e4m3_rounder(magnitude);
-  return keep_nan(v, copysign((magnitude + rounder) - rounder, v));
-}
-
-/// The code of an E4M3 value held in f32. NaN is 0x7f with v's sign.
-inline uint8_t e4m3_code(float v) {
-  uint32_t word;
-  __builtin_memcpy(&word, &v, sizeof word);
-  const uint32_t sign = (word >> 24) & 0x80u, magnitude = word & 0x7fffffffu;
-  const float positive = v < 0.0f ? -v : v;
-  const uint32_t normal = (magnitude >> 20) - (120u << 3);
-  const uint32_t subnormal =
-      static_cast<uint32_t>(magnitude < (121u << 23) ? positive * 512.0f : 0.0f);
-  const uint32_t code = magnitude < (121u << 23) ? subnormal : normal;
-  return static_cast<uint8_t>(sign | (magnitude > 0x7f800000u ? 0x7fu : code));
-}
-
-inline void store_e4m3(Vec v, uint8_t* p, int64_t n) {
-  float buffer[Vec::kLanes];
-  v.store(buffer);
-  const int64_t count = smaller(n, Vec::kLanes);
-  for (int64_t i = 0; i < count; ++i) p[i] = e4m3_code(buffer[i]);
-}
-
 /// out = round_e4m3(x / scale): codes, or values in bf16 or f32.
 inline void quantize_run(const float* x, int64_t n, float scale, uint8_t* out) {
   for (int64_t i = 0; i < n; i += Vec::kLanes) {
@@ -73,7 +20,8 @@ void quantize_tile_row(const QuantizeTilesArgs& a, int64_t row) {
   Out* out = static_cast<Out*>(a.out) + row * a.out_stride;
   for (int64_t i = 0; i < a.cols; i += kScaleBlock) {
     const int64_t n = smaller(kScaleBlock, a.cols - i);
-    const float scale = scale_of(reduce_max(fold_amax(x + i, n, Vec::zero())), a.power_of_2);
+    const float scale =
+        scale_of(reduce_max(fold_amax(x + i, n, Vec::zero())), kE4m3Max, a.power_of_2);
     a.scale[row * a.scale_stride + i / kScaleBlock] = scale;
     quantize_run(x + i, n, scale, out + i);
   }
@@ -116,7 +64,7 @@ void quantize_block_rows(const QuantizeBlocksArgs& a, int64_t begin, int64_t end
       for (int64_t row = first; row < last; ++row) {
         amax = fold_amax(a.x + row * a.x_stride + col, n, amax);
       }
-      const float scale = scale_of(reduce_max(amax), a.power_of_2);
+      const float scale = scale_of(reduce_max(amax), kE4m3Max, a.power_of_2);
       a.scale[block * a.scale_stride + col / kScaleBlock] = scale;
       for (int64_t row = first; row < last; ++row) {
         quantize_run(a.x + row * a.x_stride + col, n, scale, a.q + row * a.q_stride + col);
@@ -171,7 +119,7 @@ void cache_store_rows(const CacheRowsArgs& a, int64_t begin, int64_t end) {
     uint8_t* scales = codes + a.fp8_cols;
     for (int64_t i = 0; i < a.fp8_cols; i += kScaleBlock, scales += sizeof(float)) {
       const int64_t n = smaller(kScaleBlock, a.fp8_cols - i);
-      const float scale = scale_of(reduce_max(fold_amax(x + i, n, Vec::zero())), false);
+      const float scale = scale_of(reduce_max(fold_amax(x + i, n, Vec::zero())), kE4m3Max, false);
       __builtin_memcpy(scales, &scale, sizeof scale);
       quantize_run(x + i, n, scale, codes + i);
     }

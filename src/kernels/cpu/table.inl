@@ -8,11 +8,15 @@
 //
 #include "kernels/cpu/common.inl"
 //
+#include "kernels/cpu/rounding.inl"
+#include "kernels/cpu/router.inl"
+//
 #include "kernels/cpu/attention.inl"
 #include "kernels/cpu/elementwise.inl"
 #include "kernels/cpu/linear.inl"
 #include "kernels/cpu/linear_transposed.inl"
 #include "kernels/cpu/moe.inl"
+#include "kernels/cpu/peak.inl"
 #include "kernels/cpu/quantize.inl"
 #include "kernels/cpu/rmsnorm.inl"
 #include "kernels/cpu/rope.inl"
@@ -45,6 +49,9 @@ const IsaTable kTable = {
     .token_log_probs_rows = token_log_probs_rows,
     .moe_route_rows = moe_route_rows,
     .combine_rows = combine_rows,
+    .peak_f32 = kPeakF32,
+    .peak_bf16 = peak_bf16_of<DotBf16>(),
+    .peak_int8 = peak_int8_of<DotInt8>(),
     .gemm = &kGemmTable,
     .training = &kTrainingTable,
 };

@@ -17,6 +17,8 @@ struct Vec {
   static constexpr int kTileRows = 4, kTileTokens = 2;
   static constexpr int kScaledTileRows = 2, kScaledTileTokens = 2;
   static constexpr int kDirectScaledTileRows = 2, kDirectScaledTileTokens = 2;
+  // Tile of the packed product: rows of a x panels of b.
+  static constexpr int kPanelTileRows = 2, kPanelTilePanels = 1;
   F4 v;
 
   static Vec zero() { return {F4{}}; }
@@ -26,6 +28,8 @@ struct Vec {
     __builtin_memcpy(&r.v, p, sizeof r.v);
     return r;
   }
+  /// [p0 p0 p1 p1 ..] of kLanes / 2 numbers.
+  static Vec load_twice(const float* p) { return {F4{p[0], p[0], p[1], p[1]}}; }
   static Vec load_bf16(const uint16_t* p) {
     return {reinterpret_cast<F4>(I4{p[0] << 16, p[1] << 16, p[2] << 16, p[3] << 16})};
   }
@@ -53,6 +57,27 @@ struct Vec {
   }
 };
 
+/// The lanes' bits.
+using Words = I4;
+inline Words words_of(Vec a) { return reinterpret_cast<Words>(a.v); }
+inline Vec vec_of(Words a) { return {reinterpret_cast<F4>(a)}; }
+/// The lower byte of each lane to p.
+inline void store_bytes(Words a, uint8_t* p) {
+  for (int i = 0; i < 4; ++i) p[i] = static_cast<uint8_t>(a[i]);
+}
+/// The lower 12 bits of each lane, packed: two lanes in three bytes, the first in the lower bits.
+inline void store_12_bits(Words a, uint8_t* p) {
+  for (int i = 0; i < 4; i += 2, p += 3) {
+    const int pair = a[i] | a[i + 1] << 12;
+    for (int byte = 0; byte < 3; ++byte) p[byte] = static_cast<uint8_t>(pair >> (8 * byte));
+  }
+}
+/// The inverse.
+inline Words load_12_bits(const uint8_t* p) {
+  const int first = p[0] | p[1] << 8 | p[2] << 16, second = p[3] | p[4] << 8 | p[5] << 16;
+  return Words{first & 0xfff, first >> 12, second & 0xfff, second >> 12};
+}
+
 inline Vec operator+(Vec a, Vec b) { return {a.v + b.v}; }
 inline Vec operator-(Vec a, Vec b) { return {a.v - b.v}; }
 inline Vec operator*(Vec a, Vec b) { return {a.v * b.v}; }
@@ -67,6 +92,24 @@ inline Vec select(I4 mask, Vec a, Vec b) {
 inline Vec max(Vec a, Vec b) { return select(a.v > b.v, a, b); }
 inline Vec min(Vec a, Vec b) { return select(a.v < b.v, a, b); }
 inline Vec abs(Vec a) { return {reinterpret_cast<F4>(reinterpret_cast<I4>(a.v) & 0x7fffffff)}; }
+inline Vec sqrt(Vec a) {
+  for (int i = 0; i < Vec::kLanes; ++i) a.v[i] = __builtin_sqrtf(a.v[i]);
+  return a;
+}
+/// The first lane where a == b, or kLanes.
+inline int first_equal(Vec a, Vec b) {
+  int lane = 0;
+  while (lane < Vec::kLanes && !(a.v[lane] == b.v[lane])) ++lane;
+  return lane;
+}
+/// a = mantissa * 2^exponent, mantissa in [1, 2), for normal a > 0.
+inline Vec split_exponent(Vec a, Vec* exponent) {
+  const I4 bits = reinterpret_cast<I4>(a.v);
+  exponent->v = __builtin_convertvector((bits >> 23) - 127, F4);
+  return {reinterpret_cast<F4>((bits & 0x7fffff) | (127 << 23))};
+}
+/// [a1 a0 a3 a2 ..].
+inline Vec swap_pairs(Vec a) { return {F4{a.v[1], a.v[0], a.v[3], a.v[2]}}; }
 /// a < b ? x : y.
 inline Vec select_less(Vec a, Vec b, Vec x, Vec y) { return select(a.v < b.v, x, y); }
 /// Where a is NaN: a, else x.
@@ -81,12 +124,20 @@ inline Vec copysign(Vec magnitude, Vec sign) {
   const I4 mask = I4{} + 0x7fffffff;
   return select(mask, abs(magnitude), sign);
 }
-/// 2^(e+20), e the exponent of a >= 0 but at least -6: adding it and subtracting it again rounds a
-/// to E4M3's grid.
-inline Vec e4m3_rounder(Vec a) {
-  const I4 exponent = reinterpret_cast<I4>(a.v) & 0x7f800000, least = I4{} + (121 << 23);
+/// 2^(e + 23 - kMantissaBits), e the exponent of a >= 0 but at least kLeastExponent: adding it and
+/// subtracting it again rounds a to the grid of a format with these mantissa bits and least normal.
+template <int kMantissaBits, int kLeastExponent>
+inline Vec grid_rounder(Vec a) {
+  const I4 exponent = reinterpret_cast<I4>(a.v) & 0x7f800000;
+  const I4 least = I4{} + ((127 + kLeastExponent) << 23);
   const I4 larger = exponent > least;
-  return {reinterpret_cast<F4>(((larger & exponent) | (~larger & least)) + (20 << 23))};
+  return {reinterpret_cast<F4>(((larger & exponent) | (~larger & least)) +
+                               ((23 - kMantissaBits) << 23))};
+}
+/// rows[i][j] becomes rows[j][i].
+inline void transpose(Vec (&rows)[4]) {
+  const Vec a = rows[0], b = rows[1], c = rows[2], d = rows[3];
+  for (int j = 0; j < 4; ++j) rows[j].v = F4{a.v[j], b.v[j], c.v[j], d.v[j]};
 }
 inline float reduce_add(Vec a) { return (a.v[0] + a.v[2]) + (a.v[1] + a.v[3]); }
 /// Four sums to out[0..3], each as reduce_add makes it.

@@ -15,6 +15,27 @@ void silu_mul_forward(View<const T, 2> gate, View<const T, 2> up, View<T, 2> y) 
   }
 }
 
+/// dgate = dy up s (1 + gate (1 - s)), dup = dy gate s, s = 1 / (1 + e^-gate).
+template <typename T>
+void silu_mul_backward(View<const T, 2> dy, View<const T, 2> gate, View<const T, 2> up,
+                       View<T, 2> dgate, View<T, 2> dup) {
+  for (i64 t = 0; t < dy.dim(0); ++t) {
+    for (i64 i = 0; i < dy.dim(1); ++i) {
+      const T s = T(1) / (T(1) + std::exp(-gate(t, i)));
+      dgate(t, i) = dy(t, i) * up(t, i) * s * (T(1) + gate(t, i) * (T(1) - s));
+      dup(t, i) = dy(t, i) * gate(t, i) * s;
+    }
+  }
+}
+
+/// dtable[ids[t]] += dout[t]; ids below 0 are skipped.
+template <typename T>
+void embedding_backward(View<const T, 2> dout, View<const i32, 1> ids, View<T, 2> dtable) {
+  for (i64 t = 0; t < dout.dim(0); ++t) {
+    for (i64 i = 0; ids(t) >= 0 && i < dout.dim(1); ++i) dtable(ids(t), i) += dout(t, i);
+  }
+}
+
 /// out[t] = log softmax(logits[t])[targets[t]].
 template <typename T>
 void token_log_probs(View<const T, 2> logits, View<const i32, 1> targets, View<double, 1> out) {

@@ -1,6 +1,7 @@
 #pragma once
 #include <cmath>
 #include <span>
+#include <vector>
 
 #include "tensor/view.h"
 
@@ -26,6 +27,15 @@ void rope_forward_inplace(std::span<const double> frequency, double factor, bool
       }
     }
   }
+}
+
+/// The transpose of that linear map: the angle is negative, the factor stays.
+template <typename T>
+void rope_backward_inplace(std::span<const double> frequency, double factor, bool halves,
+                           View<const i64, 1> positions, View<T, 3> dx) {
+  std::vector<double> negative(frequency.begin(), frequency.end());
+  for (double& f : negative) f = -f;
+  rope_forward_inplace<T>(negative, factor, halves, positions, dx);
 }
 
 }  // namespace fathom::kernels::ref

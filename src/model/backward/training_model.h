@@ -86,6 +86,8 @@ class TrainingModel {
   const ParameterLayout& layout() const;
   std::span<float> weights();    // [layout().size()]
   std::span<float> gradients();  // [layout().size()]
+  /// Bytes that the model owns: what training_memory() says, without scratch.
+  i64 allocated_bytes() const;
 
   /// Matrices from N(0, std^2), norms 1, biases 0; by seed and tensor name alone, as `fathom init`.
   void initialise(Ctx& ctx, double std, u64 seed);

@@ -1,0 +1,79 @@
+#include "io/atomic_directory.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include "base/check.h"
+#include "base/error.h"
+
+namespace fathom::io {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void refuse(const fs::path& path, std::string_view action, const std::string& reason) {
+  throw Error(ErrorCode::kIo, fmt::format("{}: cannot {}: {}", path.string(), action, reason));
+}
+
+void flush_directory(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) refuse(path, "open", std::strerror(errno));
+  const int code = ::fsync(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  // EINVAL: a file system that does not flush directories.
+  if (code != 0 && code != EINVAL) refuse(path, "flush", std::strerror(code));
+}
+
+/// `from` gets the name `to`; a directory that is there gets the name `from`.
+void exchange(const fs::path& from, const fs::path& to) {
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_EXCHANGE) == 0) return;
+  if (errno != EINVAL && errno != ENOSYS && errno != ENOTSUP) {
+    refuse(to, "replace", std::strerror(errno));
+  }
+  // A file system that cannot exchange: for a moment there is neither, and a crash in it leaves the
+  // new one under its temporary name.
+  std::error_code code;
+  fs::remove_all(to, code);
+  if (!code) fs::rename(from, to, code);
+  if (code) refuse(to, "replace", code.message());
+}
+
+}  // namespace
+
+AtomicDirectory::AtomicDirectory(fs::path final_path) : final_(std::move(final_path)) {
+  FATHOM_CHECK(final_.has_filename(), final_.string(), " has no name");
+  temporary_ = final_.parent_path() / fmt::format(".{}.tmp", final_.filename().string());
+  std::error_code code;
+  fs::remove_all(temporary_, code);
+  if (!code) fs::create_directories(temporary_, code);
+  if (code) refuse(temporary_, "create", code.message());
+}
+
+AtomicDirectory::~AtomicDirectory() {
+  std::error_code ignored;
+  if (!committed_) fs::remove_all(temporary_, ignored);
+}
+
+void AtomicDirectory::commit() {
+  flush_directory(temporary_);
+  std::error_code code;
+  if (fs::exists(final_)) {
+    exchange(temporary_, final_);
+  } else {
+    fs::rename(temporary_, final_, code);
+    if (code) refuse(final_, "rename to", code.message());
+  }
+  committed_ = true;
+  const fs::path parent = final_.parent_path();
+  flush_directory(parent.empty() ? fs::path(".") : parent);
+  fs::remove_all(temporary_, code);  // what was replaced, if anything
+}
+
+}  // namespace fathom::io

@@ -1,0 +1,30 @@
+#pragma once
+// A directory that is whole or absent.
+#include <filesystem>
+
+namespace fathom::io {
+
+/// Files are written into path(), a temporary directory beside the final one; commit() makes the
+/// directory durable and gives it its name, replacing one that is there. Without commit() the
+/// destructor removes what was written, so a failure leaves the old directory or none. A crash
+/// leaves the temporary directory, ".NAME.tmp", which the next AtomicDirectory of that name
+/// removes: one process at a time may write a name. Files inside must have been made durable by
+/// their writers (AtomicFile does). Constructor and commit() throw Error{kIo} that names the
+/// directory and the system's reason.
+class AtomicDirectory {
+ public:
+  explicit AtomicDirectory(std::filesystem::path final_path);
+  ~AtomicDirectory();
+  AtomicDirectory(const AtomicDirectory&) = delete;
+  AtomicDirectory& operator=(const AtomicDirectory&) = delete;
+
+  const std::filesystem::path& path() const noexcept { return temporary_; }
+  void commit();
+
+ private:
+  std::filesystem::path final_;
+  std::filesystem::path temporary_;
+  bool committed_ = false;
+};
+
+}  // namespace fathom::io

@@ -1,0 +1,78 @@
+#include "io/atomic_directory.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "base/error.h"
+#include "testing/temp_dir.h"
+
+namespace fathom::io {
+namespace {
+
+namespace fs = std::filesystem;
+
+void write(const fs::path& path, std::string_view text) { std::ofstream(path) << text; }
+
+std::vector<std::string> names_in(const fs::path& path) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(path)) names.push_back(entry.path().filename());
+  std::ranges::sort(names);
+  return names;
+}
+
+TEST(AtomicDirectory, IsThereOnlyOnceCommitted) {
+  testing::TempDir dir;
+  {
+    AtomicDirectory directory(dir / "made");
+    write(directory.path() / "a", "1");
+    EXPECT_FALSE(fs::exists(dir / "made"));
+    directory.commit();
+    EXPECT_EQ(names_in(dir / "made"), std::vector<std::string>{"a"});
+  }
+  EXPECT_EQ(names_in(dir.path()), std::vector<std::string>{"made"});
+}
+
+TEST(AtomicDirectory, ReplacesAWholeDirectory) {
+  testing::TempDir dir;
+  fs::create_directory(dir / "made");
+  write(dir / "made" / "old", "0");
+  AtomicDirectory directory(dir / "made");
+  write(directory.path() / "new", "1");
+  directory.commit();
+  EXPECT_EQ(names_in(dir / "made"), std::vector<std::string>{"new"});
+  EXPECT_EQ(names_in(dir.path()), std::vector<std::string>{"made"});
+}
+
+TEST(AtomicDirectory, WithoutCommitTheOldOneStays) {
+  testing::TempDir dir;
+  fs::create_directory(dir / "made");
+  write(dir / "made" / "old", "0");
+  { write(AtomicDirectory(dir / "made").path() / "new", "1"); }
+  EXPECT_EQ(names_in(dir / "made"), std::vector<std::string>{"old"});
+  EXPECT_EQ(names_in(dir.path()), std::vector<std::string>{"made"});
+}
+
+TEST(AtomicDirectory, WhatACrashLeftIsRemoved) {
+  testing::TempDir dir;
+  fs::create_directory(dir / ".made.tmp");
+  write(dir / ".made.tmp" / "half", "?");
+  AtomicDirectory directory(dir / "made");
+  EXPECT_TRUE(names_in(directory.path()).empty());
+}
+
+TEST(AtomicDirectory, NamesWhatItCannotMake) {
+  testing::TempDir dir;
+  write(dir / "file", "");
+  try {
+    AtomicDirectory directory(dir / "file" / "made");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_NE(error.message().find("file/.made.tmp"), std::string::npos) << error.message();
+  }
+}
+
+}  // namespace
+}  // namespace fathom::io

@@ -1,0 +1,31 @@
+#pragma once
+#include "model/backward/linear.h"
+
+namespace fathom::model::backward {
+
+/// What one head's loss says of a micro-batch.
+struct HeadLoss {
+  double nll = 0.0;  // summed over targets, nats
+  i64 targets = 0;
+  i64 correct = 0;   // targets that are the arg-max where `chain` was 1; 0 without a chain
+};
+
+/// The output head and its loss, forward and backward in one: in chunks of tokens, so that
+/// [tokens, vocab] never exists whole.
+///   logits = hidden W^T;  nll[t] = log sum exp(logits[t]) - logits[t, targets[t]]
+///   loss = target_weight * sum_t nll[t];  dhidden = dlogits W;  dW += dlogits^T hidden
+/// Source: DeepSeek-V3 §2.2, eqs (23)-(25).
+///   hidden   [tokens, hidden]  f32
+///   targets  [tokens]          i32  negative: none
+///   chain    [tokens]          u8   empty, or: stays 1 where no logit is above the target's
+///   dhidden  [tokens, hidden]  f32  OVERWRITTEN; empty: no gradients at all
+///   dweight  [vocab, hidden]   f32  ACCUMULATED
+HeadLoss head_loss(const TrainStep& step, const PackedLinear& w, View<const float, 2> hidden,
+                   View<const i32, 1> targets, double target_weight, View<u8, 1> chain,
+                   View<float, 2> dhidden, View<float, 2> dweight);
+
+/// The logits alone, chunk by chunk; logits [tokens, vocab] overwritten.
+void head_logits(const TrainStep& step, const PackedLinear& w, View<const float, 2> hidden,
+                 View<float, 2> logits);
+
+}  // namespace fathom::model::backward

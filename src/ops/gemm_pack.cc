@@ -1,0 +1,205 @@
+#include <algorithm>
+#include <limits>
+
+#include "base/checked_math.h"
+#include "kernels/cpu/gemm_table.h"
+#include "kernels/cpu/isa_table.h"
+#include "ops/checks.h"
+#include "ops/gemm.h"
+#include "ops/saved_rows.h"
+#include "ops/shared_units.h"
+#include "tensor/fp8.h"
+
+namespace fathom::ops {
+namespace {
+
+using kernels::kPanelRows;
+using kernels::PackArgs;
+using kernels::PackFormat;
+using kernels::cpu::kPackScratchFloats;
+
+/// Units that are worth waking a thread.
+constexpr i64 kThreadUnits = 1;
+constexpr i64 kAlignment = 64;
+
+PackFormat pack_format(GemmFormat format) {
+  switch (format) {
+    case GemmFormat::kF32:
+      return PackFormat::kF32;
+    case GemmFormat::kBf16:
+      return PackFormat::kBf16;
+    case GemmFormat::kE4m3:
+      return PackFormat::kE4m3;
+    case GemmFormat::kE5m2:
+      return PackFormat::kE5m2;
+  }
+  return PackFormat::kF32;
+}
+
+/// Where the parts of a packed operand lie in its storage.
+struct Layout {
+  i64 panels, k_padded;
+  bool is_bf16;
+  i64 data_bytes, bytes;
+
+  Layout(const Ctx& ctx, i64 rows, i64 k, const GemmRounding& rounding)
+      : panels(ceil_div(rows, kPanelRows)),
+        k_padded(round_up(k, rounding.is_fp8() ? kFp8Block : 2)),
+        is_bf16(ctx.isa().bf16_dot && rounding.format != GemmFormat::kF32),
+        data_bytes(panels * k_padded * kPanelRows * (is_bf16 ? 2 : 4)),
+        bytes(data_bytes) {
+    if (rounding.is_fp8()) bytes += panels * (k_padded / kFp8Block) * kPanelRows * 4;
+  }
+};
+
+i64 packed_rows(const PackSource& s) {
+  const i64 taken = s.row_ids.data() != nullptr ? std::ssize(s.row_ids) : s.x.rows;
+  return s.transpose ? s.x.cols : taken;
+}
+i64 packed_k(const PackSource& s) {
+  const i64 taken = s.row_ids.data() != nullptr ? std::ssize(s.row_ids) : s.x.rows;
+  return s.transpose ? taken : s.x.cols;
+}
+
+i64 units_of(const PackArgs& args) {
+  return ceil_div(args.rows, kFp8Block) * ceil_div(args.k_padded, kFp8Block);
+}
+
+float fp8_scale(float amax, const GemmRounding& rounding) {
+  const float largest = rounding.format == GemmFormat::kE5m2 ? kE5m2Max : kE4m3Max;
+  const float scale = std::max(amax, kFp8AmaxFloor) / largest;
+  return rounding.power_of_2_scales && scale <= std::numeric_limits<float>::max()
+             ? ceil_to_power_of_two(scale)
+             : scale;
+}
+
+/// Scales that need all of K: one a packed row, in rows to a multiple of 128.
+const float* row_scales(Ctx& ctx, Workspace::Scope& scope, const PackArgs& args,
+                        const GemmRounding& rounding) {
+  const i64 row_blocks = ceil_div(args.rows, kFp8Block), units = units_of(args);
+  const View<float, 1> scales = scope.alloc<float>(row_blocks * kFp8Block);
+  if (rounding.static_amax > 0.0f) {
+    std::fill_n(scales.data(), scales.size(), fp8_scale(rounding.static_amax, rounding));
+    return scales.data();
+  }
+  const View<float, 2> amax = scope.alloc<float>(units, kFp8Block);
+  const i64 workers = std::min<i64>(units, num_threads());
+  const View<float, 2> scratch = scope.alloc<float>(std::max<i64>(workers, 1), kPackScratchFloats);
+  for_units(units, workers, [&](i64 worker, i64 unit) {
+    ctx.isa().gemm->amax_units(args, unit, unit + 1, amax.data(), scratch.row(worker));
+  });
+  const i64 k_blocks = ceil_div(args.k_padded, kFp8Block);
+  float largest = 0.0f;
+  for (i64 row = 0; row < scales.size(); ++row) {
+    float row_amax = 0.0f;
+    for (i64 k = 0; k < k_blocks; ++k) {
+      row_amax = std::max(row_amax, amax(row / kFp8Block * k_blocks + k, row % kFp8Block));
+    }
+    largest = std::max(largest, row_amax);
+    scales(row) = fp8_scale(row_amax, rounding);
+  }
+  if (rounding.scaling == GemmScaling::kTensor) {
+    std::fill_n(scales.data(), scales.size(), fp8_scale(largest, rounding));
+  }
+  return scales.data();
+}
+
+PackArgs args_of(Ctx& ctx, Workspace::Scope& scope, const PackSource& s,
+                 const GemmRounding& rounding, u8* storage) {
+  const bool plain = s.x.format == SavedFormat::kF32 || s.x.format == SavedFormat::kBf16;
+  FATHOM_CHECK(s.row_stride == 0 || (plain && s.row_stride >= s.x.cols), "pack: row stride ",
+               s.row_stride, " of ", s.x);
+  for (const i32 id : s.row_ids) {
+    FATHOM_CHECK(id >= 0 && id < s.x.rows, "pack: row ", id, " of ", s.x);
+  }
+  const i64 rows = packed_rows(s), k = packed_k(s);
+  FATHOM_CHECK(storage != nullptr && reinterpret_cast<uintptr_t>(storage) % kAlignment == 0,
+               "pack: storage of [", rows, ", ", k, "] must be 64-byte aligned");
+  const Layout layout(ctx, rows, k, rounding);
+  PackArgs args{
+      .x = saved_rows(s.x),
+      .ids = s.row_ids.data(),
+      .transpose = s.transpose,
+      .rows = rows,
+      .k = k,
+      .k_padded = layout.k_padded,
+      .format = pack_format(rounding.format),
+      .is_bf16 = layout.is_bf16,
+      .row_scale = nullptr,
+      .block_scales = rounding.is_fp8() && rounding.scaling == GemmScaling::kBlock,
+      .power_of_2 = rounding.power_of_2_scales,
+      .data = storage,
+      .scale = rounding.is_fp8() ? reinterpret_cast<float*>(storage + layout.data_bytes) : nullptr};
+  if (s.row_stride != 0)
+    args.x.row_bytes = s.row_stride * (s.x.format == SavedFormat::kF32 ? 4 : 2);
+  const bool whole_rows =
+      rounding.scaling == GemmScaling::kRow || rounding.scaling == GemmScaling::kTensor;
+  if (rounding.is_fp8() && (whole_rows || rounding.static_amax > 0.0f)) {
+    args.row_scale = row_scales(ctx, scope, args, rounding);
+    args.block_scales = false;
+  }
+  return args;
+}
+
+}  // namespace
+
+PackSource::PackSource(View<const float, 2> view, bool transposed, std::span<const i32> ids)
+    : row_stride(view.stride(0)), row_ids(ids), transpose(transposed) {
+  FATHOM_CHECK(last_axis_contiguous(view), "pack: rows of ", view, " must be contiguous");
+  // Packing only reads; SavedMatrix serves both ways.
+  x.data = reinterpret_cast<u8*>(const_cast<float*>(view.data()));
+  x.rows = view.dim(0);
+  x.cols = view.dim(1);
+}
+
+PackSource::PackSource(const SavedMatrix& saved, bool transposed, std::span<const i32> ids)
+    : x(saved), row_ids(ids), transpose(transposed) {}
+
+i64 packed_bytes(const Ctx& ctx, i64 rows, i64 k, const GemmRounding& rounding) {
+  return round_up(Layout(ctx, rows, k, rounding).bytes, kAlignment);
+}
+
+void pack_all(Ctx& ctx, std::span<const PackSource> sources, const GemmRounding& rounding,
+              std::span<u8* const> storage, std::span<PackedMatrix> packed) {
+  require_cpu(ctx, "pack");
+  FATHOM_CHECK(sources.size() == storage.size() && sources.size() == packed.size(),
+               "pack_all: ", sources.size(), " sources, ", storage.size(), " storages, ",
+               packed.size(), " results");
+  Workspace::Scope scope(ctx.workspace());
+  const i64 count = std::ssize(sources);
+  PackArgs* args = scope.alloc<PackArgs>(count).data();
+  i64* ends = scope.alloc<i64>(count).data();  // unit number after each source
+  i64 units = 0;
+  for (i64 i = 0; i < count; ++i) {
+    const size_t at = static_cast<size_t>(i);
+    args[i] = args_of(ctx, scope, sources[at], rounding, storage[at]);
+    ends[i] = units += units_of(args[i]);
+    packed[at] = {.data = args[i].data,
+                  .scale = args[i].scale,
+                  .rows = args[i].rows,
+                  .k = args[i].k,
+                  .k_padded = args[i].k_padded,
+                  .is_bf16 = args[i].is_bf16};
+  }
+  const i64 workers = std::clamp<i64>(units / kThreadUnits, 1, num_threads());
+  const View<float, 2> scratch = scope.alloc<float>(workers, kPackScratchFloats);
+  for_units(units, workers, [&](i64 worker, i64 unit) {
+    const i64 i = std::upper_bound(ends, ends + count, unit) - ends;
+    const i64 first = unit - (i > 0 ? ends[i - 1] : 0);
+    ctx.isa().gemm->pack_units(args[i], first, first + 1, scratch.row(worker));
+  });
+}
+
+PackedMatrix pack(Ctx& ctx, const PackSource& source, const GemmRounding& rounding, u8* storage) {
+  PackedMatrix packed;
+  pack_all(ctx, {&source, 1}, rounding, {&storage, 1}, {&packed, 1});
+  return packed;
+}
+
+PackedMatrix pack(Ctx& ctx, Workspace::Scope& scope, const PackSource& source,
+                  const GemmRounding& rounding) {
+  const i64 bytes = packed_bytes(ctx, packed_rows(source), packed_k(source), rounding);
+  return pack(ctx, source, rounding, scope.alloc<u8>(bytes).data());
+}
+
+}  // namespace fathom::ops

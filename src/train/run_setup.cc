@@ -1,0 +1,96 @@
+#include "train/run_setup.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/checked_math.h"
+#include "base/text.h"
+#include "model/checkpoint_write.h"
+#include "train/checkpoint.h"
+#include "train/optimizer.h"
+
+namespace fathom::train {
+namespace {
+
+void check_model(const RunConfig& config, const ModelConfig& model, Problems& problems) {
+  if (config.data.seq_len > model.max_position_embeddings) {
+    problems.invalid("data.seq_len",
+                     fmt::format("{} is more than the model's max_position_embeddings = {}",
+                                 config.data.seq_len, model.max_position_embeddings));
+  }
+  const BalanceConfig& balance = config.recipe.balance;
+  const bool has_bias = model.topk_method == TopkMethod::kNoauxTc;
+  if (model.has_experts() && !has_bias && balance.bias_rule != BiasRule::kNone) {
+    problems.unsupported("balance.bias_rule",
+                         fmt::format("a model with topk_method \"{}\" has no router bias to move; "
+                                     "set \"none\"",
+                                     to_string(model.topk_method)));
+  }
+  if (model.has_experts() && model.n_routed_experts % balance.num_devices != 0) {
+    problems.invalid("balance.num_devices",
+                     fmt::format("{} does not divide the model's {} experts", balance.num_devices,
+                                 model.n_routed_experts));
+  }
+}
+
+}  // namespace
+
+Result<RunSetup> load_run_setup(const RunConfig& config) {
+  auto model = load_model_config(config.model.config_path());
+  if (!model) return tl::unexpected(std::move(model.error()));
+  ModelConfig stored =
+      model::with_stored_dtype(*model, stored_dtype(config.model.dtype), ops::ScaleFormat::kF32);
+  if (config.model.init_from.empty()) stored.initializer_range = config.model.initializer_std;
+  RunSetup setup = {config, std::move(stored), RunPlan(config)};
+  Problems problems;
+  setup.plan.check(problems);
+  check_model(config, setup.model, problems);
+  if (!problems.empty()) return tl::unexpected(problems.error("run file"));
+  return setup;
+}
+
+i64 choose_micro_batch(const RunSetup& setup, i64 free_bytes) {
+  constexpr i64 kTokens = 8192;
+  const i64 batch = setup.config.train.batch_sequences;
+  i64 micro = std::clamp<i64>(kTokens / setup.plan.seq_len(), 1, batch);
+  micro = ceil_div(batch, ceil_div(batch, micro));
+  while (micro > 1 && run_cost(setup, micro, free_bytes).memory.total() > free_bytes / 5 * 4) {
+    micro = ceil_div(micro, 2);
+  }
+  return micro;
+}
+
+RunCost run_cost(const RunSetup& setup, i64 micro_batch_sequences, i64 free_bytes) {
+  const i64 micro =
+      micro_batch_sequences > 0 ? micro_batch_sequences : choose_micro_batch(setup, free_bytes);
+  RunCost cost;
+  cost.size = plan::model_size(setup.model);
+  cost.flops = plan::training_flops(setup.model, setup.plan.seq_len());
+  cost.memory =
+      model::training_memory(setup.model, setup.config.recipe, micro, setup.plan.seq_len());
+  cost.micro_batch_sequences = micro;
+  const i64 elements = model::ParameterLayout(setup.model).size();
+  const OptimizerConfig& optimizer = setup.config.optimizer;
+  cost.memory.rows.push_back(
+      {optimizer.bf16_moments ? "AdamW's moments (BF16)" : "AdamW's moments (F32)",
+       Optimizer::moment_bytes(elements, optimizer), false});
+  if (const i64 bytes = Optimizer::average_bytes(elements, optimizer); bytes > 0) {
+    cost.memory.rows.push_back({"average of the weights", bytes, false});
+  }
+  return cost;
+}
+
+std::string format_memory(const model::TrainingMemory& memory) {
+  size_t width = 0;
+  for (const auto& row : memory.rows) width = std::max(width, row.what.size());
+  std::string text;
+  for (const auto& row : memory.rows) {
+    text += fmt::format("  {:<{}}  {:>12}\n", row.what, width, format_bytes(row.bytes));
+  }
+  text += fmt::format("  {:<{}}  {:>12}   of which activations {}\n", "in all", width,
+                      format_bytes(memory.total()), format_bytes(memory.activations()));
+  return text;
+}
+
+}  // namespace fathom::train
