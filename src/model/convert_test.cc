@@ -36,7 +36,7 @@ std::map<std::string, DType> dtypes_of(const fs::path& directory) {
 class ConvertTest : public ::testing::Test {
  protected:
   fs::path random(const std::string& name, DType dtype, u64 seed = 3) {
-    write_random_checkpoint(ctx_, small_v3(), root_ / name,
+    write_random_checkpoint(ctx_, ragged_v3(), root_ / name,
                             {.dtype = dtype,
                              .weight_std = 0.1,
                              .router_bias_std = 0.1,

@@ -68,7 +68,7 @@ TEST(TensorKind, LeavesOutModelLayerModuleAndExpert) {
 
 // Tensors of several chunks: as if each were handed to the ops whole.
 TEST_F(QuantizationStudyTest, ChunksAndThreadsDoNotChangeABit) {
-  ModelConfig config = small_v3();
+  ModelConfig config = ragged_v3();
   config.vocab_size = 33000;  // 5.28 million numbers
   const fs::path directory = random(config, DType::kF32);
   const std::string name = "model.embed_tokens.weight";
@@ -110,7 +110,7 @@ TEST_F(QuantizationStudyTest, ChunksAndThreadsDoNotChangeABit) {
 }
 
 TEST_F(QuantizationStudyTest, GathersKindsAndLeavesOutWhatIsNeverQuantised) {
-  const QuantizationStudy got = study(random(small_v3(), DType::kBF16));
+  const QuantizationStudy got = study(random(ragged_v3(), DType::kBF16));
   std::vector<std::string> kinds, not_linear;
   for (const KindStudy& kind : got.kinds) {
     kinds.push_back(kind.kind);
@@ -144,7 +144,7 @@ TEST_F(QuantizationStudyTest, GathersKindsAndLeavesOutWhatIsNeverQuantised) {
 }
 
 TEST_F(QuantizationStudyTest, Fp8IsDequantisedFirst) {
-  const fs::path bf16 = random(small_v3(), DType::kBF16);
+  const fs::path bf16 = random(ragged_v3(), DType::kBF16);
   convert_checkpoint(ctx_, bf16, root_ / "fp8", {.dtype = DType::kF8E4M3});
   const QuantizationStudy got = study(root_ / "fp8");
   EXPECT_GT(got.by_dtype.at(DType::kF8E4M3), 0);
@@ -155,7 +155,7 @@ TEST_F(QuantizationStudyTest, Fp8IsDequantisedFirst) {
 
 TEST_F(QuantizationStudyTest, AStaticRangeMayBeAQuantileOfEachTensor) {
   const QuantizationStudy got = study_quantization(
-      ctx_, random(small_v3(), DType::kBF16),
+      ctx_, random(ragged_v3(), DType::kBF16),
       {.schemes = all_schemes(), .static_quantile = 0.9, .name_contains = "o_proj"});
   for (const TensorStudy& tensor : got.tensors) {
     EXPECT_NEAR(tensor.static_amax, 1.645 * 0.02, 0.002) << tensor.name;  // 90 % of a normal
@@ -166,7 +166,7 @@ TEST_F(QuantizationStudyTest, AStaticRangeMayBeAQuantileOfEachTensor) {
 }
 
 TEST_F(QuantizationStudyTest, DamagedNumbersAreCountedAndNamed) {
-  const fs::path directory = random(small_v3(), DType::kBF16);
+  const fs::path directory = random(ragged_v3(), DType::kBF16);
   const std::string name = "model.layers.1.self_attn.kv_b_proj.weight";
   i64 offset = 0;
   {
@@ -188,7 +188,7 @@ TEST_F(QuantizationStudyTest, DamagedNumbersAreCountedAndNamed) {
 
 TEST_F(QuantizationStudyTest, WrongInputIsRefused) {
   EXPECT_THROW(study(root_ / "none"), Error);
-  const fs::path directory = random(small_v3(), DType::kBF16);
+  const fs::path directory = random(ragged_v3(), DType::kBF16);
   EXPECT_THAT(
       [&] {
         study_quantization(ctx_, directory,

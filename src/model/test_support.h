@@ -25,7 +25,7 @@ inline std::filesystem::path golden_directory(const std::string& name) {
 }
 
 /// V3-shaped with ragged blocks, one MTP module.
-inline ModelConfig small_v3() {
+inline ModelConfig ragged_v3() {
   ModelConfig config;
   config.vocab_size = 300;
   config.hidden_size = 160;
