@@ -27,16 +27,17 @@ STATIC = 0.05
 LARGEST = {"e4m3": 448.0, "e5m2": 57344.0, "e5m6": 129024.0}
 LEAST_NORMAL = {"e4m3": 2.0**-6, "e5m2": 2.0**-14, "e5m6": 2.0**-14, "bf16": 2.0**-126}
 TOLERANCE = 1e-5
-# A nano model of which each matrix is measured in a moment.
-SMALLER = {"num_hidden_layers": 3, "n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1,
-           "vocab_size": 2048}
+# Over configs/models/nano.json: rows of several tiles, and few enough matrices to measure each in a moment.
+SHAPE = {"num_hidden_layers": 3, "n_routed_experts": 4, "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1,
+         "vocab_size": 2048, "hidden_size": 256, "intermediate_size": 768, "moe_intermediate_size": 128,
+         "q_lora_rank": 96, "kv_lora_rank": 64}
 DISTRIBUTIONS = ("normal", "heavy-tailed", "awkward")
 
 
 def make_model(fathom, directory):
     """A small model in F32. -> its tensors, and the distribution of each matrix."""
     config = json.loads((ROOT / "configs/models/nano.json").read_text())
-    config.update(SMALLER)
+    config.update(SHAPE)
     source = directory.with_name("config.json")
     source.write_text(json.dumps(config))
     subprocess.run([fathom, "init", "--config", source, "--out", directory], check=True, capture_output=True)
