@@ -2,6 +2,7 @@
 // time; heads of sequences share nothing, so more threads take more of them.
 //   GFLOP/s  useful arithmetic / time: 2 * (q.k and p.v; backward 3 of q.k and 2 of p.v) products
 //            for each pair of a query and a key that it sees
+//   of_peak  bf16: as a share of what ops::gemm reaches, measured at the start
 // FATHOM_CPU_ISA and --benchmark_filter choose what runs.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
@@ -10,6 +11,7 @@
 
 #include "base/cpu_features.h"
 #include "ops/causal_attention.h"
+#include "ops/gemm_peak.h"
 #include "testing/tensor.h"
 
 namespace fathom::ops {
@@ -78,7 +80,8 @@ struct Problem {
   Tensor<float> out, dv, lse, dq, dk, dq_rope, dk_rope;
 };
 
-void time_attention(benchmark::State& state, const Case& c, bool bf16, bool backward) {
+void time_attention(benchmark::State& state, const Case& c, bool bf16, bool backward,
+                    double peak_gflop) {
   Ctx ctx;
   Problem problem(c);
   const CausalAttentionInputs in = problem.inputs(c, bf16);
@@ -88,20 +91,25 @@ void time_attention(benchmark::State& state, const Case& c, bool bf16, bool back
   const i64 products = pairs * (backward ? 3 * qk + 2 * c.v : qk + c.v);
   const double gflop = 2e-9 * static_cast<double>(products * state.iterations());
   state.counters["GFLOP/s"] = benchmark::Counter(gflop, benchmark::Counter::kIsRate);
+  if (!bf16) return;
+  state.counters["of_peak"] = benchmark::Counter(gflop / peak_gflop, benchmark::Counter::kIsRate);
 }
 
 int run(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   set_num_threads(1);
-  fmt::print(stderr, "{}, instruction set {}\n", cpu_brand(), Ctx().isa_name());
+  Ctx ctx;
+  const double peak = 1e-9 * gemm_peak_flops_per_s(ctx);
+  fmt::print(stderr, "{}, instruction set {}: gemm {:.0f} GFLOP/s\n", cpu_brand(), ctx.isa_name(),
+             peak);
   for (const Case& c : kCases) {
     for (const bool bf16 : {true, false}) {
       for (const bool backward : {false, true}) {
         const std::string name = fmt::format("{}/{}/{}", backward ? "backward" : "forward",
                                              bf16 ? "bf16" : "f32", c.name());
         benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& s) {
-          time_attention(s, c, bf16, backward);
+          time_attention(s, c, bf16, backward, peak);
         })->Unit(benchmark::kMillisecond);
       }
     }
