@@ -5,8 +5,8 @@
 
 #include <string>
 
-#include "model/backward/training_model.h"
 #include "base/rng.h"
+#include "model/backward/training_model.h"
 
 namespace fathom::model {
 namespace {
@@ -76,7 +76,8 @@ void train(benchmark::State& state, const ModelConfig& config, TrainPrecision mo
   const TrainingBatch batch{.tokens = {tokens.data(), {kSequences, width}},
                             .targets = {targets.data(), {heads, kSequences, kSeqLen}},
                             .samples = {samples.data(), {kSequences}}};
-  const LossScale scale{.targets = kSequences * kSeqLen, .sequences = kSequences, .mtp_weight = 0.3};
+  const LossScale scale{
+      .targets = kSequences * kSeqLen, .sequences = kSequences, .mtp_weight = 0.3};
   StepStats stats(config);
   const auto step = [&] {
     model.begin_step(ctx);
