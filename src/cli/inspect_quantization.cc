@@ -142,7 +142,11 @@ std::vector<QuantizationScheme> chosen_schemes(const QuantizationOptions& option
 std::optional<io::AtomicFile> open_drawing(const QuantizationOptions& options, bool json) {
   if (json && options.out.empty()) return std::nullopt;
   const fs::path path = options.out.empty() ? "quantization.html" : options.out;
-  if (fs::is_directory(path) || (fs::exists(path) && !options.overwrite)) {
+  if (fs::is_directory(path)) {
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("--out: {} is a directory, expected a file", path.string()));
+  }
+  if (fs::exists(path) && !options.overwrite) {
     throw Error(ErrorCode::kInvalidInput,
                 fmt::format("{} exists already: --overwrite replaces a file, --out names another",
                             path.string()));

@@ -225,6 +225,9 @@ std::vector<std::string> quantization_notes(const QuantizationStudy& study) {
         "matrices stored in FP8 were dequantised first: their errors come on top of that rounding, "
         "and e4m3-block finds its own grid again");
   }
+  if (study.by_dtype.contains(DType::kBF16)) {
+    notes.emplace_back("what is stored in BF16 is exact in bf16, and compared with that rounding");
+  }
   if (study.num_vectors > 0) {
     notes.push_back(fmt::format("{} vectors (norms, biases) are never quantised: not measured",
                                 study.num_vectors));

@@ -9,7 +9,7 @@
 #include "base/rng.h"
 #include "config/parameter_list.h"
 #include "model/checkpoint_check.h"
-#include "model/random_init.h"
+#include "model/checkpoint_write.h"
 #include "model/tensor_codec.h"
 #include "model/weights.h"
 #include "tensor/bf16.h"

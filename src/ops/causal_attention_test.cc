@@ -67,7 +67,8 @@ Operands<float> operands(const Shape& s, double logit_scale = 1.0) {
   for (i64 t = 0; t < tokens; ++t) {
     const i64 position = t % s.seq_len;
     const double any = rng.uniform(static_cast<u64>(t)) * static_cast<double>(position + 1);
-    x.first_key[t] = static_cast<i32>(s.document < 0 ? any : position / s.document * s.document);
+    x.first_key[t] = static_cast<i32>(s.document < 0 ? static_cast<i64>(any)
+                                                     : position / s.document * s.document);
   }
   return x;
 }

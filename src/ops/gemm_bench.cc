@@ -1,6 +1,6 @@
 // Speed of training's products: `gemm_bench` checks each format against the double reference, then
 // times it.
-//   GFLOP/s   2 m n k / processor time of the product alone, the fastest of the repetitions; a thread
+//   GFLOP/s   2 m n k / time of the product alone, the fastest of the repetitions
 //   of_peak   the same as a share of the peak: what a loop of multiply-adds on registers alone
 //             reached between these very repetitions (of BF16 pairs where the set multiplies them)
 //   pack+     the share if both operands are packed anew for each product
@@ -25,11 +25,12 @@ namespace {
 
 using testing::normal;
 
-/// Seconds of processor time a thread, so that other programs' turns do not count.
+/// Seconds: of this process's turns on the processor, so that other programs do not count; with
+/// several threads, of the clock.
 double now() {
   timespec t{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-  return (static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec));
+  clock_gettime(num_threads() == 1 ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
 // Twelve independent sums and more hide the latency of every set; each call is about 2 Mflop.
@@ -94,7 +95,7 @@ double peak_scalar_flop() {  // four lanes, multiply and add apart
 double peak_gflops(const Ctx& ctx, GemmFormat format) {
   const std::string_view isa = ctx.isa_name();
   const bool pairs = ctx.isa().bf16_dot && format != GemmFormat::kF32;
-  auto* run = pairs                     ? peak_bf16_flop
+  auto* run = pairs                       ? peak_bf16_flop
               : isa.starts_with("avx512") ? peak_avx512_flop
               : isa == "avx2"             ? peak_avx2_flop
                                           : peak_scalar_flop;
@@ -114,10 +115,9 @@ struct Case {
   const char* name;
   GemmRounding a, b;
 };
-constexpr Case kCases[] = {
-    {"f32", {GemmFormat::kF32}, {GemmFormat::kF32}},
-    {"bf16", {GemmFormat::kBf16}, {GemmFormat::kBf16}},
-    {"fp8", {GemmFormat::kE4m3}, {GemmFormat::kE4m3, GemmScaling::kBlock}}};
+constexpr Case kCases[] = {{"f32", {GemmFormat::kF32}, {GemmFormat::kF32}},
+                           {"bf16", {GemmFormat::kBf16}, {GemmFormat::kBf16}},
+                           {"fp8", {GemmFormat::kE4m3}, {GemmFormat::kE4m3, GemmScaling::kBlock}}};
 // Dense layers, a vocabulary's head, then experts.
 constexpr Shape kShapes[] = {{4096, 1024, 1024}, {4096, 1024, 4096}, {2048, 8192, 512},
                              {1024, 512, 1024},  {1024, 128, 256},   {512, 256, 512},
@@ -143,7 +143,8 @@ bool verify(const Case& c) {
   return ok;
 }
 
-/// Buffers of one shape. `count` operands in turn, so that packing reads memory that no cache holds.
+/// Buffers of one shape. `count` operands in turn, so that packing reads memory that no cache
+/// holds.
 struct Operands {
   std::vector<Tensor<float>> a, b;
   Tensor<float> c;
@@ -188,7 +189,7 @@ void time_gemm(benchmark::State& state, const Case& c, const Shape& s) {
   while (turn < 3) time_once(ctx, c, in, turn++, warm_up, in.c.v<2>());
   for (auto _ : state) time_once(ctx, c, in, turn++, times, in.c.v<2>());
   const double gflop = 2e-9 * static_cast<double>(s.m * s.n * s.k);
-  const double peak = times.peak_gflops;
+  const double peak = times.peak_gflops * num_threads();
   state.counters["peak"] = peak;
   state.counters["GFLOP/s"] = gflop / times.gemm;
   state.counters["of_peak"] = gflop / times.gemm / peak;
@@ -201,8 +202,8 @@ void time_pack(benchmark::State& state, const GemmRounding& rounding, bool trans
   Ctx ctx;
   Operands in({4096, 16, 1024}, 4);
   Workspace::Scope scope(ctx.workspace());
-  const i64 bytes = std::max(packed_bytes(ctx, 4096, 1024, rounding),
-                             packed_bytes(ctx, 1024, 4096, rounding));
+  const i64 bytes =
+      std::max(packed_bytes(ctx, 4096, 1024, rounding), packed_bytes(ctx, 1024, 4096, rounding));
   u8* storage = scope.alloc<u8>(bytes).data();
   double best = 1e9;
   size_t turn = 0;
@@ -233,11 +234,13 @@ int run(int argc, char** argv) {
     for (const bool transpose : {false, true}) {
       for (const GemmRounding& rounding : {c.a, c.b}) {
         if (rounding == c.b && c.a == c.b && transpose) continue;
-        const std::string name = fmt::format("pack/{}{}{}", c.name, transpose ? "/turned" : "",
-                                             rounding.scaling == GemmScaling::kBlock ? "/block" : "");
-        benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
-          time_pack(state, rounding, transpose);
-        })->Iterations(50)->Unit(benchmark::kMillisecond);
+        const std::string name =
+            fmt::format("pack/{}{}{}", c.name, transpose ? "/turned" : "",
+                        rounding.scaling == GemmScaling::kBlock ? "/block" : "");
+        benchmark::RegisterBenchmark(
+            name.c_str(), [=](benchmark::State& state) { time_pack(state, rounding, transpose); })
+            ->Iterations(50)
+            ->Unit(benchmark::kMillisecond);
       }
     }
   }

@@ -121,9 +121,7 @@ void put_steps(Json& json, const BucketedRows& rows) {
 void put_layers(Json& json, const LoadHistory& load) {
   json.key("layers").open('{');
   put_positions(json, load.numbers);
-  json.key("names").list(load.layers, [&](const auto& layer) { json.string(layer.name); });
-  json.key("experts").list(
-      load.layers, [&](const auto& layer) { json.integer(static_cast<i64>(layer.experts)); });
+  json.key("names").list(load.layers, [&](const std::string& name) { json.string(name); });
   for (size_t c = 0; c < kLayerCurves.size(); ++c) {
     json.key(kLayerCurves[c].key);
     put_columns(json, load.numbers, c, kLayerCurves.size());
@@ -131,10 +129,11 @@ void put_layers(Json& json, const LoadHistory& load) {
   json.close('}');
 }
 
-void put_shares(Json& json, const LoadHistory& load) {
+/// {x, layers: [{name, experts}], codes: a byte for each point, layer and expert, in this order}
+void put_shares(Json& json, const ExpertShares& shares) {
   std::string codes;
-  for (const BucketedRows::Bucket& bucket : load.shares.buckets()) {
-    for (const LoadHistory::Layer& layer : load.layers) {
+  for (const BucketedRows::Bucket& bucket : shares.rows().buckets()) {
+    for (const ExpertShares::Layer& layer : shares.layers()) {
       for (size_t e = 0; e < layer.experts; ++e) {
         const double share = BucketedRows::cell(bucket, layer.first_column + e).mean();
         codes += static_cast<char>(load_code(share * static_cast<double>(layer.experts)));
@@ -142,7 +141,13 @@ void put_shares(Json& json, const LoadHistory& load) {
     }
   }
   json.key("shares").open('{');
-  put_positions(json, load.shares);
+  put_positions(json, shares.rows());
+  json.key("layers").list(shares.layers(), [&](const ExpertShares::Layer& layer) {
+    json.open('{');
+    json.key("name").string(layer.name);
+    json.key("experts").integer(static_cast<i64>(layer.experts));
+    json.close('}');
+  });
   json.key("codes").string(base64(codes));
   json.close('}');
 }
@@ -184,6 +189,7 @@ void put_sets(Json& json, const RunHistory& history, ReportDetail detail) {
     if (detail == ReportDetail::kFull) {
       json.key("load");
       put_load(json, set.latest.load);
+      put_shares(json, set.shares);
     }
     json.close('}');
   });
@@ -219,7 +225,7 @@ std::string report_data(const RunHistory& history, ReportDetail detail) {
   json.key("total_tokens").integer(info.total_tokens);
   put_steps(json, history.steps());
   put_layers(json, history.load());
-  if (detail == ReportDetail::kFull) put_shares(json, history.load());
+  if (detail == ReportDetail::kFull) put_shares(json, history.load().shares);
   put_sets(json, history, detail);
   put_specialisation(json, history);
   json.key("skipped").list(history.skipped(),

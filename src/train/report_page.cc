@@ -27,6 +27,14 @@ std::pair<std::string_view, std::string> badge(const RunHistory& history, bool a
   return {"unknown", "no end recorded"};
 }
 
+/// "42 % nano" while it runs, so that a glance at the tabs is enough; else "nano: finished".
+std::string tab_title(const RunHistory& history, bool alive, const std::string& title,
+                      const std::string& words) {
+  const i64 total = history.info().total_steps;
+  if (!alive || total <= 0 || !history.last_step()) return title + ": " + words;
+  return fmt::format("{} % {}", 100 * history.last_step()->step / total, title);
+}
+
 std::string progress(const RunHistory& history, bool alive) {
   const RunInfo& info = history.info();
   const i64 step = history.last_step() ? history.last_step()->step : 0;
@@ -56,8 +64,9 @@ std::string progress(const RunHistory& history, bool alive) {
 
 std::string tile(std::string_view name, const std::string& value, const std::string& note,
                  bool alarm = false) {
-  return fmt::format("<div class=\"tile{}\"><dt>{}</dt><dd>{}</dd><p>{}</p></div>\n",
-                     alarm ? " alarm" : "", name, value, html_escape(note));
+  return fmt::format(
+      "<div class=\"tile{}\"><dt>{}</dt><dd>{}</dd><dd class=\"note\">{}</dd></div>\n",
+      alarm ? " alarm" : "", name, value, html_escape(note));
 }
 
 std::string tiles(const RunHistory& history) {
@@ -167,6 +176,7 @@ std::string report_page(const RunHistory& history, const PageOptions& options) {
                           reload_s)
             : "";
   return fill_page(kReportHtml, {{"title", title},
+                                 {"tab", tab_title(history, alive, title, words)},
                                  {"state", state},
                                  {"state_words", words},
                                  {"reason", reason},

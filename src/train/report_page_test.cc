@@ -74,6 +74,10 @@ TEST(ReportPage, HoldsEverySeries) {
   EXPECT_EQ(length(web.find("bits_per_byte")), 2u);
   EXPECT_EQ(length(web.find("mtp")->find("loss")), 1u);
   EXPECT_EQ(length(web.find("acceptance")->find("share")), 1u);
+  const io::JsonValue* shares = web.find("shares");
+  EXPECT_EQ(length(shares->find("x")->find("step")), 2u);
+  EXPECT_EQ(length(shares->find("layers")), 2u);
+  EXPECT_EQ(shares->find("codes")->as_string().size(), base64(std::string(16, 'x')).size());
   EXPECT_NEAR(web.find("load")->as_array()[0].find("load")->as_array()[2].as_number(),
               4 * test_validation(20, "web", 0.1).load[0].share[2], 0.005);
   EXPECT_EQ(length(data.find("specialisation")->find("bits")), 2u);

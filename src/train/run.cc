@@ -307,6 +307,9 @@ void Run::note_best() {
       validation_.front().step != state.step) {
     return;
   }
+  // The last step is scored on whole sets, which is no comparison with parts of them; its checkpoint
+  // is kept as the newest anyway.
+  if (setup_.config.train.validation_sequences > 0 && state.step == setup_.plan.steps()) return;
   const double bits = mean_bits_per_byte(validation_);
   if (!std::isfinite(bits) || (state.best && state.best->bits_per_byte <= bits)) return;
   state.best = BestStep{state.step, bits};

@@ -13,11 +13,6 @@ namespace {
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr size_t kMaxSkipped = 200;
 
-/// An even number of buckets so that `width` columns take at most about `cells` cells.
-size_t capacity_for(size_t width, size_t cells, size_t least, size_t most) {
-  return std::clamp(cells / std::max<size_t>(width, 1), least, most) / 2 * 2;
-}
-
 }  // namespace
 
 const std::array<StepCurve, 9> kStepCurves = {{
@@ -71,42 +66,21 @@ void RunHistory::add_step(const StepMetrics& step) {
 }
 
 void RunHistory::add_load(const StepMetrics& step) {
-  if (load_.numbers.buckets().empty()) {
-    const size_t columns = step.load.size() * kLayerCurves.size();
-    load_.numbers = BucketedRows(capacity_for(columns, 150'000, 64, 1024));
-  }
-  size_t columns = load_.shares.width();
-  std::vector<double> numbers(load_.layers.size() * kLayerCurves.size(), kNan);
-  std::vector<double> shares(columns, kNan);
-  bool has_shares = false;
+  std::vector<double> numbers;
   for (const LayerLoad& layer : step.load) {
-    auto at = std::find_if(load_.layers.begin(), load_.layers.end(),
-                           [&](const auto& known) { return known.name == layer.layer; });
-    if (at == load_.layers.end()) {
-      at = load_.layers.insert(at, {layer.layer, 0, 0});
-      numbers.resize(load_.layers.size() * kLayerCurves.size(), kNan);
-    }
-    const auto index = static_cast<size_t>(at - load_.layers.begin());
+    const auto at = std::find(load_.layers.begin(), load_.layers.end(), layer.layer);
+    const auto first = static_cast<size_t>(at - load_.layers.begin()) * kLayerCurves.size();
+    if (at == load_.layers.end()) load_.layers.push_back(layer.layer);
+    numbers.resize(load_.layers.size() * kLayerCurves.size(), kNan);
     for (size_t c = 0; c < kLayerCurves.size(); ++c) {
-      numbers[index * kLayerCurves.size() + c] = kLayerCurves[c].value(layer);
+      numbers[first + c] = kLayerCurves[c].value(layer);
     }
-    if (layer.share.empty()) continue;
-    has_shares = true;
-    if (at->experts == 0) {
-      at->experts = layer.share.size();
-      at->first_column = columns;
-      columns += at->experts;
-      shares.resize(columns, kNan);
-    }
-    std::copy_n(layer.share.begin(), std::min(layer.share.size(), at->experts),
-                shares.begin() + static_cast<std::ptrdiff_t>(at->first_column));
+  }
+  if (load_.numbers.buckets().empty()) {
+    load_.numbers = BucketedRows(bucket_capacity(numbers.size(), 150'000, 64, 1024));
   }
   load_.numbers.add(position(), numbers);
-  if (!has_shares) return;
-  if (load_.shares.buckets().empty()) {
-    load_.shares = BucketedRows(capacity_for(columns, 1'000'000, 32, 256));
-  }
-  load_.shares.add(position(), shares);
+  if (!load_.shares.add(position(), step.load)) return;
   load_.latest = step.load;
   load_.latest_step = step.step;
 }
@@ -122,6 +96,7 @@ void RunHistory::add_validation(const ValidationMetrics& validation) {
   set->loss.add(at, std::array{validation.loss, validation.bits_per_byte});
   if (!validation.mtp_loss.empty()) set->mtp_loss.add(at, validation.mtp_loss);
   if (!validation.mtp_acceptance.empty()) set->mtp_acceptance.add(at, validation.mtp_acceptance);
+  set->shares.add(at, validation.load);
   if (std::isfinite(validation.loss) && !(validation.loss >= set->best_loss)) {
     set->best_loss = validation.loss;
     set->best_bits_per_byte = validation.bits_per_byte;
@@ -138,21 +113,6 @@ void RunHistory::add_validation(const ValidationMetrics& validation) {
   if (specialised_layers_.empty()) {
     for (const LayerLoad& layer : validation.load) specialised_layers_.push_back(layer.layer);
   }
-}
-
-double jensen_shannon_bits(const std::vector<const std::vector<double>*>& shares) {
-  const auto entropy_term = [](double p) { return p > 0 ? -p * std::log2(p) : 0.0; };
-  const auto sets = static_cast<double>(shares.size());
-  double bits = 0.0;
-  for (size_t expert = 0; expert < shares.front()->size(); ++expert) {
-    double mean = 0.0, mean_term = 0.0;
-    for (const auto* share : shares) {
-      mean += (*share)[expert] / sets;
-      mean_term += entropy_term((*share)[expert]) / sets;
-    }
-    bits += entropy_term(mean) - mean_term;
-  }
-  return std::max(bits, 0.0);
 }
 
 void RunHistory::add_specialisation(BucketedRows& rows) const {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "train/bucketed_rows.h"
+#include "train/expert_shares.h"
 #include "train/metrics_json.h"
 
 namespace fathom::train {
@@ -34,6 +35,7 @@ struct SetHistory {
   BucketedRows loss{512};  // loss, bits per byte
   BucketedRows mtp_loss{512};
   BucketedRows mtp_acceptance{512};
+  ExpertShares shares{300'000, 16, 64};
   ValidationMetrics latest;
   double best_loss = 0.0;           // NaN while no loss was finite
   double best_bits_per_byte = 0.0;  // where the loss was best
@@ -42,14 +44,9 @@ struct SetHistory {
 
 /// The layers' numbers over the steps.
 struct LoadHistory {
-  struct Layer {
-    std::string name;
-    size_t experts = 0;
-    size_t first_column = 0;  // of its experts in `shares`
-  };
-  std::vector<Layer> layers;
-  BucketedRows numbers{2};        // [layers * kLayerCurves]
-  BucketedRows shares{2};         // [all experts]: share of the layer's pairs
+  std::vector<std::string> layers;
+  BucketedRows numbers{2};  // [layers * kLayerCurves]
+  ExpertShares shares{1'000'000, 32, 256};
   std::vector<LayerLoad> latest;  // of the last step that recorded shares
   i64 latest_step = 0;
 };
@@ -99,10 +96,6 @@ class RunHistory {
   BucketedRows specialisation_{512};  // without them
   std::vector<std::string> specialised_layers_;
 };
-
-/// Jensen-Shannon divergence of distributions over the same experts, equally weighted:
-/// H(mean p) - mean H(p) in bits; 0 for equal ones, log2(their number) for disjoint ones.
-double jensen_shannon_bits(const std::vector<const std::vector<double>*>& shares);
 
 struct ReadRun {
   RunHistory history;

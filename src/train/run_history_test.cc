@@ -82,8 +82,8 @@ TEST(RunHistory, GathersWhatARunSaid) {
   EXPECT_EQ(history.num_skipped(), 1);
   EXPECT_EQ(history.skipped()[0].step, 4);
   ASSERT_EQ(history.load().layers.size(), 2u);
-  EXPECT_EQ(history.load().layers[1].name, "model.layers.2");
-  EXPECT_EQ(history.load().shares.width(), 8u);
+  EXPECT_EQ(history.load().layers[1], "model.layers.2");
+  EXPECT_EQ(history.load().shares.rows().width(), 8u);
   const BucketedRows bits = history.specialisation();
   ASSERT_EQ(bits.buckets().size(), 2u);  // step 0 had one set
   const LayerLoad a = test_load(1, 4, 5 - 5.0), b = test_load(1, 4, 5.0);
@@ -120,7 +120,7 @@ TEST(RunHistory, StepsWithoutSharesKeepTheLastRecordedLoad) {
   metrics.step = 3;
   history.add(metrics);
   EXPECT_EQ(history.load().latest_step, 2);
-  EXPECT_EQ(history.load().shares.buckets().size(), 1u);
+  EXPECT_EQ(history.load().shares.rows().buckets().size(), 1u);
   EXPECT_EQ(history.load().numbers.buckets().size(), 3u);
 }
 

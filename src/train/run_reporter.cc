@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <functional>
 #include <utility>
 
@@ -126,6 +127,7 @@ struct RunReporter::State {
   PatientLog event_log;
   Tolerance report_tolerance{"report.html"};
   Clock::time_point report_due;
+  const int exceptions = std::uncaught_exceptions();  // in flight when the run began
   bool finished = false;
 
  private:
@@ -186,7 +188,12 @@ RunReporter::RunReporter(fs::path directory, RunInfo info, ReporterOptions optio
 RunReporter::~RunReporter() {
   if (state_->finished) return;
   try {
-    flush();
+    if (std::uncaught_exceptions() > state_->exceptions) {
+      const auto& last = state_->history.last_step();
+      finish({last ? last->step : 0, RunState::kFailed, "stopped by an exception"});
+    } else {
+      flush();
+    }
   } catch (...) {  // a destructor must not throw, and nobody is left to tell
   }
 }

@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <stdexcept>
 
 #include "base/error.h"
 #include "io/mapped_file.h"
@@ -105,6 +106,20 @@ TEST(RunReporter, TheReportIsWhatMetricsRebuild) {
   EXPECT_THAT(failed, HasSubstr("class=\"badge failed\""));
   EXPECT_THAT(failed, HasSubstr("12 steps &lt;in&gt; a row"));
   EXPECT_EQ(failed, rebuilt(folder / "run", failed, /*alive=*/false));
+}
+
+TEST(RunReporter, AnExceptionThatPassesByIsAFailedRun) {
+  const testing::TempDir folder;
+  try {
+    RunReporter reporter(folder / "run", test_info());
+    train(reporter, 1, 3);
+    throw std::runtime_error("a bug");
+  } catch (const std::runtime_error&) {
+  }
+  const RunHistory history = read_run(folder / "run")->history;
+  ASSERT_TRUE(history.end());
+  EXPECT_EQ(history.end()->state, RunState::kFailed);
+  EXPECT_EQ(history.end()->step, 3);
 }
 
 TEST(RunReporter, EveryLineIsThereAtOnceAndThePageWaitsForItsTime) {

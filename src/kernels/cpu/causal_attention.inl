@@ -183,6 +183,11 @@ void forward_block(const CausalAttentionForwardArgs& a, const CausalSizes& n,
     x.sum[t] = 0.0f;
   }
   for (int64_t i = 0; i < b.queries * n.v_cols; ++i) x.acc[i] = 0.0f;
+  for (int64_t t = q0; t < smaller(a.in.seq_len, q0 + b.queries); ++t) {
+    prefetch_row<1>(
+        a.out.data + (unit.token + t) * a.out.row_stride + unit.head * a.out.head_stride,
+        a.in.v_dim);
+  }
   const int64_t end = smaller(n.rows, q0 + b.queries);
   for (b.k0 = x.bounds.least_first / kRowGroup * kRowGroup; b.k0 < end; b.k0 += kKeyBlock) {
     b.keys = smaller(kKeyBlock, end - b.k0);

@@ -41,9 +41,7 @@ struct F32Words {
 /// Words of two BF16 numbers. Pairs: PanelBf16 of dot_bf16.h.
 template <class Pairs>
 struct Bf16Words {
-  struct Word {
-    uint16_t first, second;
-  };
+  using Word = uint32_t;
   using Operand = typename Pairs::Operand;
   static constexpr int kNumbers = 2;
   static constexpr float kLimit = 0x1.ffp127f;

@@ -153,11 +153,18 @@ template <class Panel, bool kScaled, int R, int P>
   }
 }
 
-/// The smallest of R, R/2, ... rows that hold `rows`.
+/// Rows of the next smaller tile.
+constexpr int fewer_rows(int rows) { return rows == 6 ? 4 : rows / 2; }
+/// A tile must end where its panel does: behind the last panel there is no memory to read.
+static_assert(kPanelRows % Vec::kPanelTileRows == 0 ||
+              kPanelRows % Vec::kPanelTileRows == fewer_rows(Vec::kPanelTileRows));
+
+/// The smallest tile of at most R rows that holds `rows`.
 template <class Panel, bool kScaled, int R, int P>
 inline void multiply_rows(const PanelTile<Panel>& t, int64_t rows, int64_t cols) {
   if constexpr (R > 2) {
-    if (rows <= R / 2) return multiply_rows<Panel, kScaled, R / 2, P>(t, rows, cols);
+    constexpr int kFewer = fewer_rows(R);
+    if (rows <= kFewer) return multiply_rows<Panel, kScaled, kFewer, P>(t, rows, cols);
   }
   multiply_part<Panel, kScaled, R, P>(t, rows, cols);
 }

@@ -57,6 +57,9 @@ inline void prefetch_row(const UnitSource& s, int64_t row) {
   for (int64_t b = 0; b < s.cols * 4; b += 64) __builtin_prefetch(p + b);
 }
 constexpr int64_t kRowsAhead = 16;
+inline void prefetch_at(const UnitSource& s, int64_t row, int64_t k) {
+  if (row < s.count) __builtin_prefetch(s.rows[row] + k);
+}
 
 /// amax [128]: the largest |x| of each packed row of a unit, 0 beyond the real ones.
 inline void unit_amax(const PackArgs& a, const UnitSource& s, float* amax) {
@@ -169,7 +172,10 @@ void write_rows(const PackArgs& a, const Unit& u, const UnitSource& s, int64_t p
       const int64_t row = panel * kPanelRows + at;
       Vec block[Vec::kLanes];
 #pragma GCC unroll 16
-      for (int i = 0; i < Vec::kLanes; ++i) block[i] = load_row(s, row + i, k);
+      for (int i = 0; i < Vec::kLanes; ++i) {
+        prefetch_at(s, row + i + kRowsAhead, k);
+        block[i] = load_row(s, row + i, k);
+      }
       transpose(block);
       for (int64_t i = 0; i < steps; i += Panel::kDepth) {
         store_lanes<Panel>(block[i], block[i + Panel::kDepth - 1], round, row,
@@ -188,6 +194,8 @@ void write_pairs(const PackArgs& a, const Unit& u, const UnitSource& s, int64_t 
 #pragma GCC unroll 16
     for (int i = 0; i < Vec::kLanes; ++i) {
       const int64_t row = panel * kPanelRows + i;
+      prefetch_at(s, row + kRowsAhead, k);
+      prefetch_at(s, row + kRowsAhead, k + Vec::kLanes);
       block[i] = Panel::pairs(load_row(s, row, k), load_row(s, row, k + Vec::kLanes));
     }
     transpose(block);
@@ -205,7 +213,6 @@ void write_unit(const PackArgs& a, const Unit& u, const UnitSource& s, const Rou
                                  : write_turned<Panel, false>(a, u, s, round);
   }
   for (int64_t panel = 0; panel * kPanelRows < u.rows; ++panel) {
-    for (int64_t i = 0; i < kPanelRows; ++i) prefetch_row(s, (panel + 1) * kPanelRows + i);
     if constexpr (Panel::kDepth == 2 && __is_same(Round, KeepNumbers)) {
       write_pairs<Panel>(a, u, s, panel);
     } else {

@@ -3,28 +3,23 @@
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
-// The lanes as integers, in the compiler's own vector type.
-using Lanes = int32_t __attribute__((vector_size(sizeof(Vec))));
-inline Lanes to_lanes(Vec a) { return reinterpret_cast<Lanes>(a.v); }
-inline Vec from_lanes(Lanes a) { return {reinterpret_cast<decltype(Vec::v)>(a)}; }
-
 constexpr uint32_t kLargestMeasuredBits = (127u + 30u) << 23;
 
 struct FormatTraits {
-  int mantissa_bits;
+  int mantissa_bits, least_exponent;
   float least_normal, largest;
 };
 template <NumberFormat kFormat>
 constexpr FormatTraits format_traits() {
   switch (kFormat) {
     case NumberFormat::kE4m3:
-      return {3, 0x1p-6f, 448.0f};
+      return {3, -6, 0x1p-6f, kE4m3Max};
     case NumberFormat::kE5m2:
-      return {2, 0x1p-14f, 57344.0f};
+      return {2, -14, 0x1p-14f, kE5m2Max};
     case NumberFormat::kE5m6:
-      return {6, 0x1p-14f, 129024.0f};
+      return {6, -14, 0x1p-14f, kE5m6Max};
     case NumberFormat::kBf16:
-      return {7, 0x1p-126f, 0x1.fep127f};
+      return {7, -126, 0x1p-126f, 0x1.fep127f};
   }
 }
 
@@ -32,27 +27,22 @@ constexpr FormatTraits format_traits() {
 inline Vec load_magnitudes(const float* x, int64_t n) {
   const Vec magnitude = abs(load_n(x, n));
   const Vec limit = Vec::set1(kLargestMeasured);  // a NaN is not "at most"
-  return from_lanes((to_lanes(magnitude) <= to_lanes(limit)) & to_lanes(magnitude));
+  return vec_of((words_of(magnitude) <= words_of(limit)) & words_of(magnitude));
 }
 
-inline int64_t sum_lanes(Lanes counts) {
+inline int64_t sum_lanes(Words counts) {
   int64_t sum = 0;
   for (int i = 0; i < Vec::kLanes; ++i) sum += counts[i];
   return sum;
 }
 
-/// v >= 0 rounded to the format's grid as if it had no largest number, ties to even.
+/// v >= 0 rounded to the format's grid as if it had no largest number, ties to even; see
+/// round_to_grid.
 template <NumberFormat kFormat>
 inline Vec round_unlimited(Vec v) {
   constexpr FormatTraits kTraits = format_traits<kFormat>();
-  constexpr int kDropped = 23 - kTraits.mantissa_bits;
-  const Lanes word = to_lanes(v);
-  const Lanes rounded = word + ((1 << (kDropped - 1)) - 1) + ((word >> kDropped) & 1);
-  const Vec normal = from_lanes(rounded & ~((1 << kDropped) - 1));
-  // The ulp of this sum is the subnormal step.
-  const Vec counter = Vec::set1(kTraits.least_normal * static_cast<float>(1 << kDropped));
-  const Vec subnormal = (v + counter) - counter;
-  return select_less(v, Vec::set1(kTraits.least_normal), subnormal, normal);
+  const Vec rounder = grid_rounder<kTraits.mantissa_bits, kTraits.least_exponent>(v);
+  return (v + rounder) - rounder;
 }
 
 /// Adds what becomes of n <= 128 numbers that share `scale`.
@@ -62,21 +52,21 @@ inline void add_errors(const float* x, int64_t n, float scale, QuantizationError
   const Vec largest = Vec::set1(kTraits.largest), least = Vec::set1(kTraits.least_normal);
   const Vec one = Vec::set1(1.0f), s = Vec::set1(scale);
   Vec abs_error = Vec::zero(), relative_error = Vec::zero(), squared_error = Vec::zero();
-  Lanes saturated{}, underflowed{}, subnormal{};
+  Words saturated{}, underflowed{}, subnormal{};
   for (int64_t i = 0; i < n; i += Vec::kLanes) {
     const Vec magnitude = load_magnitudes(x + i, n - i), v = magnitude / s;
     const Vec unlimited = round_unlimited<kFormat>(v), q = min(unlimited, largest);
     const Vec error = abs(v - q);
-    const Lanes is_zero = to_lanes(q) == 0, was_zero = to_lanes(magnitude) == 0;
-    const Lanes lost = is_zero & ~was_zero;
+    const Words is_zero = words_of(q) == 0, was_zero = words_of(magnitude) == 0;
+    const Words lost = is_zero & ~was_zero;
     // Of what became zero all is lost, also where x / s itself is too small for f32.
-    const Lanes ratio = (~is_zero & to_lanes(error / v)) | (lost & to_lanes(one));
+    const Words ratio = (~is_zero & words_of(error / v)) | (lost & words_of(one));
     abs_error = abs_error + error;
-    relative_error = relative_error + from_lanes(ratio);
+    relative_error = relative_error + vec_of(ratio);
     squared_error = fma(error, error, squared_error);
-    saturated -= to_lanes(unlimited) > to_lanes(largest);  // a true lane is -1
+    saturated -= words_of(unlimited) > words_of(largest);  // a true lane is -1
     underflowed -= lost;
-    subnormal -= (to_lanes(q) < to_lanes(least)) & ~is_zero;
+    subnormal -= (words_of(q) < words_of(least)) & ~is_zero;
   }
   const double unit = static_cast<double>(scale);
   sums.abs_error += unit * static_cast<double>(reduce_add(abs_error));
@@ -128,13 +118,13 @@ void quantization_error_blocks(const QuantizationErrorArgs& a, int64_t begin, in
 /// The range of n <= 128 numbers, added to `sums`; returns their amax.
 inline float add_magnitudes(const float* x, int64_t n, MagnitudeSums& sums) {
   Vec amax = Vec::zero(), abs_value = Vec::zero();
-  Lanes zeros{}, measured{};
+  Words zeros{}, measured{};
   for (int64_t i = 0; i < n; i += Vec::kLanes) {
     const Vec raw = abs(load_n(x + i, n - i)), magnitude = load_magnitudes(x + i, n - i);
     amax = max(magnitude, amax);
     abs_value = abs_value + magnitude;
-    measured -= to_lanes(raw) <= to_lanes(Vec::set1(kLargestMeasured));
-    zeros -= to_lanes(raw) == 0;
+    measured -= words_of(raw) <= words_of(Vec::set1(kLargestMeasured));
+    zeros -= words_of(raw) == 0;
   }
   const float largest = reduce_max(amax);
   // Squares in units of a power of two near the largest, so that tiny ones do not vanish.
@@ -183,8 +173,8 @@ void octave_count_blocks(const OctaveCountArgs& a, int64_t begin, int64_t end) {
         const Vec magnitude = load_magnitudes(a.x + row * a.x_stride + col, a.cols - col);
         const Vec amax = Vec::set1(value_of(a.amax, row, col / kRangeTile));
         // The ratio's exponent; a ratio of 1 falls into octave -1, which is counted with octave 0.
-        const Lanes octave = 126 - (to_lanes(magnitude / amax) >> 23);
-        const Lanes is_zero = to_lanes(magnitude) == 0;
+        const Words octave = 126 - (words_of(magnitude / amax) >> 23);
+        const Words is_zero = words_of(magnitude) == 0;
         for (int i = 0; i < Vec::kLanes; ++i) {
           if (is_zero[i] != 0) continue;  // so is what was read beyond the row
           const int64_t o = octave[i] < 0 ? 0 : octave[i];

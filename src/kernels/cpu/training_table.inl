@@ -4,14 +4,15 @@
 #include "kernels/cpu/common.inl"
 //
 #include "kernels/cpu/each_vec.inl"
+#include "kernels/cpu/rounding.inl"
 #include "kernels/cpu/router.inl"
 //
 #include "kernels/cpu/cross_entropy.inl"
 #include "kernels/cpu/gradients.inl"
 #include "kernels/cpu/moe_train.inl"
 #include "kernels/cpu/optimizer.inl"
-#include "kernels/cpu/weighted_silu.inl"
 #include "kernels/cpu/quantization_error.inl"
+#include "kernels/cpu/weighted_silu.inl"
 
 #define FATHOM_STRING_OF(x) #x
 #define FATHOM_STRING(x) FATHOM_STRING_OF(x)

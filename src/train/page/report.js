@@ -68,7 +68,7 @@ function balanceSection() {
   const {grid} = section('Expert balance', 'One line a layer, darker (in dark mode: brighter) the deeper. MaxVio = (largest load − mean load) / mean load of the step: 0 is perfect balance.');
   const chart = (key, title, unit, options, more) => new LineChart(grid, layerSeries(key, {smooth: true, ...more}), {key, title, unit, depth: true, ...options});
   chart('max_vio', 'MaxVio', 'of each step', {zero: true, log: true, robust: true});
-  const experts = new Set(data.layers.experts.filter((e) => e > 0));
+  const experts = new Set(data.shares.layers.map((layer) => layer.experts));
   chart('entropy', 'Router entropy', 'nats, of the normalised scores', {references: [...experts].map((e) => ({value: Math.log(e), name: `uniform: ln ${e}`}))});
   chart('dead_experts', 'Dead experts', 'without a token in the step', {zero: true}, {smooth: false});
   const bias = [...layerSeries('bias_max'), ...layerSeries('bias_min').map((s) => ({...s, dash: '4 3'}))];
@@ -96,19 +96,20 @@ function loadOverTimeSection() {
   const columns = data.shares.x.step.length;
   if (columns === 0) return;
   const codes = decodeBytes(data.shares.codes);
-  const width = data.layers.experts.reduce((a, b) => a + b, 0);
+  const layers = data.shares.layers;
+  const width = layers.reduce((sum, layer) => sum + layer.experts, 0);
   const {node, grid} = section('Expert load over time', 'Load of each expert relative to the mean of its layer, averaged over the steps of a column. Training text, from the first step (left) to the last.', 'grid narrow');
   const draw = () => {
     grid.textContent = '';
     let first = 0;
     const all = view.toggles['all layers'] ?? false;
-    const last = data.layers.names.length - 1;
+    const last = layers.length - 1;
     const step = all ? 1 : Math.max(1, last / 11);  // at most 12, the first and the last among them
     const picked = new Set(Array.from({length: Math.floor(last / step + 1e-9) + 1}, (_, i) => Math.round(i * step)));
-    data.layers.names.forEach((name, l) => {
-      const experts = data.layers.experts[l], offset = first;
+    layers.forEach(({name, experts}, l) => {
+      const offset = first;
       first += experts;
-      if (experts === 0 || !picked.has(l)) return;
+      if (!picked.has(l)) return;
       const value = (r, c) => decodeLoad(codes[c * width + offset + r]);
       new HeatMap(grid, {
         title: shortLayer(name), unit: `${experts} experts × time`, rows: experts, columns, value, palette: loadPalette,
@@ -117,8 +118,8 @@ function loadOverTimeSection() {
       });
     });
   };
-  if (data.layers.names.length > 12) {
-    node.insertBefore(element('p', {}, toggle('all layers', `all ${data.layers.names.length} layers`, '', false, draw)), grid);
+  if (layers.length > 12) {
+    node.insertBefore(element('p', {}, toggle('all layers', `all ${layers.length} layers`, '', false, draw)), grid);
   }
   node.insertBefore(loadRamp(draw), grid);
   let drawnFor = view.xAxis;
@@ -129,54 +130,83 @@ function loadOverTimeSection() {
   draw();
 }
 
-/** For each layer the order in which its experts are drawn: by number, or by the set that uses them most. */
-function expertOrder(sets, layer, bySet) {
-  const count = sets[0].load[layer].load.length;
+/** Loads of a validation set, relative to the mean: at(time, layer, expert); the last time is the latest, exactly. */
+function setLoads(set) {
+  const {x, layers, codes} = set.shares;
+  const bytes = decodeBytes(codes);
+  const width = layers.reduce((sum, layer) => sum + layer.experts, 0);
+  const offsets = layers.map((_, l) => layers.slice(0, l).reduce((sum, layer) => sum + layer.experts, 0));
+  const last = x.step.length - 1;
+  const at = (t, l, e) => {
+    if (!layers[l] || e >= layers[l].experts) return NaN;
+    return t >= last ? set.load[l]?.load[e] ?? NaN : decodeLoad(bytes[t * width + offsets[l] + e]);
+  };
+  return {name: set.name, steps: x.step, layers, at};
+}
+
+/** The order in which a layer's experts are drawn: by number, or by the set that uses them most. */
+function expertOrder(loads, layer, count, bySet) {
   const order = Array.from({length: count}, (_, e) => e);
   if (!bySet) return order;
-  const loads = (e) => sets.map((set) => set.load[layer].load[e] ?? 0);
-  const favourite = order.map((e) => loads(e).indexOf(Math.max(...loads(e))));
-  const lead = order.map((e) => { const l = loads(e); return l[favourite[e]] - l.reduce((a, b) => a + b, 0) / l.length; });
+  const of = (e) => loads.map((load) => load(layer, e) || 0);
+  const favourite = order.map((e) => of(e).indexOf(Math.max(...of(e))));
+  const lead = order.map((e) => of(e)[favourite[e]] - of(e).reduce((a, b) => a + b, 0) / loads.length);
   return order.sort((a, b) => favourite[a] - favourite[b] || lead[b] - lead[a]);
 }
 
+/** A map of layers by experts; `text(l, e)` describes a cell. */
+function layerMap(parent, layers, orders, options) {
+  const yEach = layers.length <= 16;
+  const names = layers.map((layer) => shortLayer(layer.name).replace('layer ', ''));
+  const cell = (give, otherwise) => (r, c) => (orders[r][c] === undefined ? otherwise : give(r, orders[r][c]));
+  new HeatMap(parent, {
+    ...options, rows: layers.length, columns: Math.max(...layers.map((layer) => layer.experts)), yEach,
+    yLabels: yEach ? names : [names[0], names[names.length - 1]],
+    height: Math.min(480, Math.max(72, layers.length * (layers.length > 16 ? 8 : 22))),
+    value: cell(options.value, NaN), describe: cell((l, e) => `${shortLayer(layers[l].name)}, expert ${e}: ${options.text(l, e)}`, 'no such expert'),
+  });
+}
+
+/** The maps of all sets at one validation, and below what each uses more or less than the others. */
+function drawDomains(body, sets, time) {
+  const bySet = (view.toggles['by domain'] ?? false) && sets.length > 1;
+  const {layers, steps} = sets[0];
+  const loads = sets.map((set) => (l, e) => set.at(time, l, e));
+  const orders = layers.map((layer, l) => expertOrder(loads, l, layer.experts, bySet));
+  const xLabels = bySet ? ['experts, by preferring domain', ''] : ['expert 0', String(Math.max(...layers.map((layer) => layer.experts)) - 1)];
+  const maps = element('div', {class: 'grid'});
+  body.append(maps);
+  sets.forEach((set, s) => layerMap(maps, layers, orders, {title: set.name, unit: `load at step ${steps[time]}`, xLabels, palette: loadPalette,
+    value: loads[s], text: (l, e) => `${times(loads[s](l, e))} the mean load for ${set.name}`}));
+  if (sets.length < 2) return;
+  const difference = (s, l, e) => loads[s](l, e) - loads.reduce((sum, load) => sum + load(l, e), 0) / sets.length;
+  const sizes = sets.flatMap((_, s) => layers.flatMap((layer, l) => Array.from({length: layer.experts}, (__, e) => Math.abs(difference(s, l, e))))).filter(finite);
+  const span = Math.max(0.1, quantile(sizes.sort((a, b) => a - b), 0.98) || 0);
+  const differences = element('div', {class: 'grid'});
+  body.append(element('h3', {}, 'What each domain uses more or less than the others'), ramp(`−${plain(span, 2)}`, `+${plain(span, 2)} × the mean load`, 'var(--less), var(--same), var(--more)'), differences);
+  sets.forEach((set, s) => layerMap(differences, layers, orders, {title: set.name, unit: 'load − mean of the sets', xLabels, palette: () => differencePalette(span),
+    value: (l, e) => difference(s, l, e),
+    text: (l, e) => `${signed(difference(s, l, e), (v) => v.toFixed(2))} × the mean load against the sets’ mean (${sets.map((other, i) => `${other.name} ${times(loads[i](l, e))}`).join(', ')})`}));
+}
+
 function domainSection() {
-  const sets = data.sets.filter((set) => set.load.length > 0 && set.load[0].load.length > 0);
+  const sets = data.sets.filter((set) => set.shares.layers.length > 0).map(setLoads);
   if (sets.length === 0) return;
-  const layers = sets[0].load.map((l) => l.layer);
-  const columns = Math.max(...sets[0].load.map((l) => l.load.length));
-  const {node, grid} = section('Expert load by domain', 'Each validation set’s tokens at its latest validation: layers from top to bottom, experts from left to right.', '');
-  const body = grid;
+  const {node, grid} = section('Expert load by domain', 'Each validation set’s own tokens: layers from top to bottom, experts from left to right.', '');
+  const last = Math.min(...sets.map((set) => set.steps.length)) - 1;
+  const slider = element('input', {type: 'range', min: 0, max: last, step: 1, value: last});
+  const shown = element('output');
   const draw = () => {
-    body.textContent = '';
-    const bySet = view.toggles['by domain'] ?? false;
-    const orders = layers.map((_, l) => expertOrder(sets, l, bySet));
-    const load = (s, r, c) => (orders[r][c] === undefined ? NaN : sets[s].load[r] ? sets[s].load[r].load[orders[r][c]] ?? NaN : NaN);
-    const mean = (r, c) => sets.reduce((sum, _, s) => sum + load(s, r, c), 0) / sets.length;
-    const height = Math.min(480, Math.max(72, layers.length * (layers.length > 16 ? 8 : 22)));
-    const yEach = layers.length <= 16;
-    const yLabels = yEach ? layers.map((name) => shortLayer(name).replace('layer ', '')) : [layers[0], layers[layers.length - 1]].map((n) => shortLayer(n).replace('layer ', ''));
-    const shared = {rows: layers.length, columns, yEach, yLabels, height, xLabels: bySet ? ['experts, by preferring domain', ''] : ['expert 0', String(columns - 1)]};
-    const where = (r, c) => `${shortLayer(layers[r])}, expert ${orders[r][c]}`;
-    const loads = element('div', {class: 'grid'});
-    body.append(loads);
-    sets.forEach((set, s) => new HeatMap(loads, {...shared, title: set.name, unit: `load at step ${set.step}`, palette: loadPalette, value: (r, c) => load(s, r, c),
-      describe: (r, c) => (orders[r][c] === undefined ? 'no such expert' : `${where(r, c)}: ${times(load(s, r, c))} the mean load for ${set.name}`)}));
-    if (sets.length < 2) return;
-    const difference = (s, r, c) => load(s, r, c) - mean(r, c);
-    const sizes = [];
-    sets.forEach((_, s) => layers.forEach((__, r) => { for (let c = 0; c < columns; ++c) if (finite(difference(s, r, c))) sizes.push(Math.abs(difference(s, r, c))); }));
-    const span = Math.max(0.1, quantile(sizes.sort((a, b) => a - b), 0.98));
-    const differences = element('div', {class: 'grid'});
-    body.append(element('h3', {}, 'What each domain uses more or less than the others'), ramp(`−${plain(span, 2)}`, `+${plain(span, 2)} × the mean load`, 'var(--less), var(--same), var(--more)'), differences);
-    sets.forEach((set, s) => new HeatMap(differences, {...shared, title: set.name, unit: 'load − mean of the sets', palette: () => differencePalette(span), value: (r, c) => difference(s, r, c),
-      describe: (r, c) => (orders[r][c] === undefined ? 'no such expert' : `${where(r, c)}: ${signed(difference(s, r, c), (v) => v.toFixed(2))} × the mean load against the sets’ mean (${sets.map((t, i) => `${t.name} ${times(load(i, r, c))}`).join(', ')})`)}));
+    grid.textContent = '';
+    shown.textContent = `step ${sets[0].steps[slider.value]}`;
+    drawDomains(grid, sets, Number(slider.value));
   };
-  const tools = loadRamp(draw);
-  if (sets.length > 1) {
-    node.insertBefore(element('p', {}, toggle('by domain', 'order experts by preferring domain', 'Within each layer', false, draw)), body);
-  }
-  node.insertBefore(tools, body);
+  slider.addEventListener('input', draw);
+  const tools = element('p', {class: 'map-tools'});
+  if (last > 0) tools.append(element('label', {}, 'validation ', slider, ' ', shown));
+  if (sets.length > 1) tools.append(toggle('by domain', 'order experts by preferring domain', 'Within each layer', false, draw));
+  node.insertBefore(tools, grid);
+  node.insertBefore(loadRamp(draw), grid);
   draw();
 }
 
