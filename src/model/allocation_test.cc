@@ -1,5 +1,5 @@
-// Steady-state decoding and training allocate nothing. This file replaces the whole test binary's operator new
-// by one that counts; not under a sanitizer, which brings its own.
+// Steady-state decoding and training allocate nothing. This file replaces the whole test binary's
+// operator new by one that counts; not under a sanitizer, which brings its own.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define FATHOM_TEST_SANITIZED
 #elif defined(__has_feature)

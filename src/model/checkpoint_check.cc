@@ -149,7 +149,7 @@ class Checker {
   const ModelConfig& config_;
   const io::Checkpoint& checkpoint_;
   CheckpointCheck result_;
-  std::vector<bool> has_module_;                // any tensor of MTP module k is there
+  std::vector<bool> has_module_;               // any tensor of MTP module k is there
   std::unordered_set<std::string_view> used_;  // views names inside checkpoint_
   std::unordered_map<std::string, std::pair<const io::StoredTensor*, DType>> companions_;
 };

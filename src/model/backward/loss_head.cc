@@ -7,13 +7,6 @@
 namespace fathom::model::backward {
 namespace {
 
-/// Tokens of a chunk: logits of about 32 MiB. Fixed by the vocabulary alone, so that the sums over
-/// chunks do not depend on the machine.
-i64 chunk_tokens(i64 vocab, i64 tokens) {
-  constexpr i64 kChunkFloats = i64{8} << 20;
-  return std::min(tokens, std::max<i64>(128, kChunkFloats / vocab / 128 * 128));
-}
-
 /// chain[t] = chain[t] and "the target is the arg-max"; returns how many are left.
 i64 follow_chain(View<const u8, 1> target_is_largest, View<u8, 1> chain) {
   i64 left = 0;
@@ -26,10 +19,15 @@ i64 follow_chain(View<const u8, 1> target_is_largest, View<u8, 1> chain) {
 
 }  // namespace
 
+i64 head_chunk_tokens(i64 vocab, i64 tokens) {
+  constexpr i64 kChunkFloats = i64{8} << 20;
+  return std::min(tokens, std::max<i64>(128, kChunkFloats / vocab / 128 * 128));
+}
+
 HeadLoss head_loss(const TrainStep& step, const PackedLinear& w, View<const float, 2> hidden,
                    View<const i32, 1> targets, double target_weight, View<u8, 1> chain,
                    View<float, 2> dhidden, View<float, 2> dweight) {
-  const i64 tokens = hidden.dim(0), rows = chunk_tokens(w.out, tokens);
+  const i64 tokens = hidden.dim(0), rows = head_chunk_tokens(w.out, tokens);
   Workspace::Scope scratch(step.ctx.workspace());
   const auto all_logits = scratch.alloc<float>(rows, w.out);
   const auto all_nll = scratch.alloc<double>(rows);
@@ -59,7 +57,7 @@ HeadLoss head_loss(const TrainStep& step, const PackedLinear& w, View<const floa
 
 void head_logits(const TrainStep& step, const PackedLinear& w, View<const float, 2> hidden,
                  View<float, 2> logits) {
-  const i64 tokens = hidden.dim(0), rows = chunk_tokens(w.out, tokens);
+  const i64 tokens = hidden.dim(0), rows = head_chunk_tokens(w.out, tokens);
   for (i64 begin = 0; begin < tokens; begin += rows) {
     const i64 count = std::min(rows, tokens - begin);
     linear_forward(step, hidden.slice(0, begin, count), w, logits.slice(0, begin, count));

@@ -7,8 +7,12 @@ namespace fathom::model::backward {
 struct HeadLoss {
   double nll = 0.0;  // summed over targets, nats
   i64 targets = 0;
-  i64 correct = 0;   // targets that are the arg-max where `chain` was 1; 0 without a chain
+  i64 correct = 0;  // targets that are the arg-max where `chain` was 1; 0 without a chain
 };
+
+/// Tokens whose logits exist at once: about 32 MiB of them. Fixed by the vocabulary alone, so that
+/// the sums over chunks do not depend on the machine.
+i64 head_chunk_tokens(i64 vocab, i64 tokens);
 
 /// The output head and its loss, forward and backward in one: in chunks of tokens, so that
 /// [tokens, vocab] never exists whole.

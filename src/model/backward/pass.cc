@@ -59,8 +59,12 @@ void set_inputs(const ModelConfig& config, const TrainingBatch& batch, const Mod
   const i64 seq_len = batch.tokens.dim(1) - heads, capacity = saved.positions.dim(0);
   FATHOM_CHECK(sequences >= 1 && seq_len >= 1 && sequences * seq_len <= capacity, "tokens ",
                batch.tokens, " with ", heads, " heads for ", capacity, " places");
-  FATHOM_CHECK(batch.targets.empty() || batch.targets.dims() == (std::array{heads, sequences, seq_len}),
-               "targets ", batch.targets, " vs tokens ", batch.tokens);
+  FATHOM_CHECK(
+      batch.tokens.stride(1) == 1 && (batch.targets.empty() || batch.targets.stride(2) == 1),
+      "rows of tokens and targets must be contiguous");
+  FATHOM_CHECK(
+      batch.targets.empty() || batch.targets.dims() == (std::array{heads, sequences, seq_len}),
+      "targets ", batch.targets, " vs tokens ", batch.tokens);
   FATHOM_CHECK(!batch.isolate_documents || batch.documents.dims() == batch.tokens.dims(),
                "documents ", batch.documents, " vs tokens ", batch.tokens);
   for (i64 s = 0; s < sequences; ++s) {
@@ -108,12 +112,10 @@ void head_losses(const TrainStep& step, const ModelWeights& w, const ModelSaved&
   if (modules > 0) std::fill_n(chain.data(), chain.dim(0), u8{1});
   for (i64 k = 0; k <= modules; ++k) {
     // Each target weighs 1 / targets of the step, MTP's lambda / D of that: eqs (24)-(25).
-    const double share =
-        k == 0 ? 1.0 : step.scale.mtp_weight / static_cast<double>(modules);
-    const HeadLoss loss = head_loss(
-        step, *w.head, row_of(step, saved.hidden, k), row_of(step, saved.targets, k),
-        share / step.scale.targets, chain,
-        dhidden.empty() ? View<float, 2>{} : dhidden[k], dhead);
+    const double share = k == 0 ? 1.0 : step.scale.mtp_weight / static_cast<double>(modules);
+    const HeadLoss loss = head_loss(step, *w.head, row_of(step, saved.hidden, k),
+                                    row_of(step, saved.targets, k), share / step.scale.targets,
+                                    chain, dhidden.empty() ? View<float, 2>{} : dhidden[k], dhead);
     StepStats& stats = *step.stats;
     if (k == 0) {
       stats.nll += loss.nll;

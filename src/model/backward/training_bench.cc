@@ -5,8 +5,8 @@
 
 #include <string>
 
-#include "model/backward/training_model.h"
 #include "base/rng.h"
+#include "model/backward/training_model.h"
 
 namespace fathom::model {
 namespace {
@@ -16,14 +16,14 @@ constexpr i64 kSequences = 8, kSeqLen = 512;
 /// configs/models/nano.json.
 ModelConfig nano() {
   ModelConfig c;
-  c.vocab_size = 8192;
-  c.hidden_size = 256;
-  c.intermediate_size = 768;
-  c.moe_intermediate_size = 128;
+  c.vocab_size = 4096;
+  c.hidden_size = 128;
+  c.intermediate_size = 384;
+  c.moe_intermediate_size = 64;
   c.num_hidden_layers = 4;
   c.num_attention_heads = c.num_key_value_heads = 4;
-  c.q_lora_rank = 96;
-  c.kv_lora_rank = 64;
+  c.q_lora_rank = 64;
+  c.kv_lora_rank = 32;
   c.qk_nope_head_dim = 32;
   c.qk_rope_head_dim = 16;
   c.v_head_dim = 32;
@@ -42,9 +42,21 @@ ModelConfig nano() {
   return c;
 }
 
+/// Twice as wide.
+ModelConfig small() {
+  ModelConfig c = nano();
+  c.vocab_size = 8192;
+  c.hidden_size = 256;
+  c.intermediate_size = 768;
+  c.moe_intermediate_size = 128;
+  c.q_lora_rank = 96;
+  c.kv_lora_rank = 64;
+  return c;
+}
+
 /// Of hidden size 1024: 16 experts of width 512, heads as V3's.
 ModelConfig wide() {
-  ModelConfig c = nano();
+  ModelConfig c = small();
   c.hidden_size = 1024;
   c.intermediate_size = 2816;
   c.moe_intermediate_size = 512;
@@ -76,7 +88,8 @@ void train(benchmark::State& state, const ModelConfig& config, TrainPrecision mo
   const TrainingBatch batch{.tokens = {tokens.data(), {kSequences, width}},
                             .targets = {targets.data(), {heads, kSequences, kSeqLen}},
                             .samples = {samples.data(), {kSequences}}};
-  const LossScale scale{.targets = kSequences * kSeqLen, .sequences = kSequences, .mtp_weight = 0.3};
+  const LossScale scale{
+      .targets = kSequences * kSeqLen, .sequences = kSequences, .mtp_weight = 0.3};
   StepStats stats(config);
   const auto step = [&] {
     model.begin_step(ctx);
@@ -89,7 +102,8 @@ void train(benchmark::State& state, const ModelConfig& config, TrainPrecision mo
 }
 
 void register_all() {
-  const std::pair<const char*, ModelConfig> configs[] = {{"nano", nano()}, {"wide", wide()}};
+  const std::pair<const char*, ModelConfig> configs[] = {
+      {"nano", nano()}, {"small", small()}, {"wide", wide()}};
   const std::pair<const char*, TrainPrecision> modes[] = {{"bf16", TrainPrecision::kBf16},
                                                           {"fp8", TrainPrecision::kFp8},
                                                           {"f32", TrainPrecision::kF32}};

@@ -40,27 +40,25 @@ TEST(TrainingModel, ForwardIsTheModelsForward) {
   }
 }
 
-/// The loss as a function of the weights, and which experts it was computed with.
+/// The whole loss of a step, and which experts it was computed with.
 struct LossAt {
   double loss;
   std::vector<std::vector<i64>> expert_counts;
 };
 LossAt loss_at(Ctx& ctx, TrainingModel& model, const BatchData& data, double mtp_weight) {
-  StepStats stats(model.config());
-  model.refresh_weights(ctx);
-  model.forward_only(ctx, data.batch(), stats);
+  const StepStats stats = run_step(ctx, model, data, mtp_weight).stats;
   const double sum = stats.nll + mtp_weight * stats.mtp_nll[0];
-  return {sum / static_cast<double>(stats.targets), stats.expert_counts};
+  return {sum / static_cast<double>(stats.targets) + stats.balance_loss, stats.expert_counts};
 }
 
-// Along a tensor's own gradient the loss must rise by the gradient's square: one number a tensor that
-// all its elements take part in, large enough to stand above the noise of f32. The choice of experts
-// jumps, so a step that changes it is made smaller.
-TEST(TrainingModel, EveryTensorsGradientIsItsSlope) {
+// Along a tensor's own gradient the loss must rise by the gradient's square: one number a tensor
+// that all its elements take part in, large enough to stand above the noise of f32. The choice of
+// experts jumps, so a step that changes it is made smaller.
+void expect_every_gradient_is_a_slope(const TrainingRecipe& recipe) {
   const testing::ScopedThreads one(1);
   Ctx ctx;
   const ModelConfig config = small_v3();
-  TrainingModel model(config, f32_recipe(), 2, 16);
+  TrainingModel model(config, recipe, 2, 16);
   randomise(ctx, model);
   const BatchData data(config, 2, 16);
   const StepResult step = run_step(ctx, model, data);
@@ -94,6 +92,17 @@ TEST(TrainingModel, EveryTensorsGradientIsItsSlope) {
   }
 }
 
+TEST(TrainingModel, EveryTensorsGradientIsItsSlope) {
+  expect_every_gradient_is_a_slope(f32_recipe());
+}
+
+TEST(TrainingModel, EveryTensorsGradientIsItsSlopeWithTokensDropped) {
+  TrainingRecipe recipe = f32_recipe();
+  recipe.balance.capacity_factor = 0.5;
+  recipe.balance.num_devices = 2;
+  recipe.balance.drop_exempt_frac = 0.0;
+  expect_every_gradient_is_a_slope(recipe);
+}
 
 /// A recipe with every recomputation on, or off.
 TrainingRecipe with_recompute(TrainingRecipe recipe, bool norms, bool up_projections, bool swiglu) {
@@ -104,9 +113,10 @@ TrainingRecipe with_recompute(TrainingRecipe recipe, bool norms, bool up_project
 TEST(TrainingModel, RecomputedIsKeptBitForBit) {
   const testing::ScopedThreads one(1);
   Ctx ctx;
-  for (const bool q_lora : {true, false}) {
-    ModelConfig config = small_v3();
-    if (!q_lora) config.q_lora_rank = 0;
+  ModelConfig no_q_lora = small_v3();
+  no_q_lora.q_lora_rank = 0;
+  const ModelConfig llama = value_or_throw(load_model_config(golden_directory("llama")));
+  for (const ModelConfig& config : {small_v3(), no_q_lora, llama}) {
     const BatchData data(config, 2, 16);
     std::vector<float> first;
     for (int bits = 0; bits < 8; ++bits) {
@@ -163,8 +173,9 @@ TEST(TrainingModel, BatchWiseLossRefusesAStepThatWasNotCounted) {
   const BatchData data(config, 4, 16);
   StepStats stats(config);
   model.begin_step(ctx);
-  EXPECT_THROW(model.forward_backward(ctx, data.batch(0, 2), {.targets = 64, .sequences = 4}, stats),
-               InternalError);
+  EXPECT_THROW(
+      model.forward_backward(ctx, data.batch(0, 2), {.targets = 64, .sequences = 4}, stats),
+      InternalError);
 }
 
 TEST(TrainingModel, ExpertsWithoutTokens) {
@@ -256,8 +267,8 @@ void fix_choices(TrainingModel& model) {
   }
 }
 
-// The choice of experts jumps, and a token that rounding sends elsewhere says nothing of the products:
-// choices are fixed here.
+// The choice of experts jumps, and a token that rounding sends elsewhere says nothing of the
+// products: choices are fixed here.
 TEST(TrainingModel, LowPrecisionStaysNearF32) {
   const testing::ScopedThreads one(1);
   ModelConfig config = small_v3();
@@ -287,15 +298,17 @@ TEST(TrainingModel, LowPrecisionStaysNearF32) {
       const StepResult got = run_step(ctx, model, data);
       EXPECT_NEAR(got.stats.nll / want.stats.nll, 1.0, c.loss);
       EXPECT_GT(cosine(got.gradients, want.gradients), c.cosine);
-      RecordProperty(std::string(ctx.isa_name()) + (c.mode == TrainPrecision::kFp8 ? "_fp8" : "_bf16"),
-                     std::to_string(cosine(got.gradients, want.gradients)));
+      RecordProperty(
+          std::string(ctx.isa_name()) + (c.mode == TrainPrecision::kFp8 ? "_fp8" : "_bf16"),
+          std::to_string(cosine(got.gradients, want.gradients)));
     }
   });
 }
 
 TEST(TrainingModel, MemoryIsWhatIsAllocated) {
-  for (const ModelConfig& config : {small_v3(), value_or_throw(load_model_config(golden_directory("llama"))),
-                                    value_or_throw(load_model_config(golden_directory("v2")))}) {
+  for (const ModelConfig& config :
+       {small_v3(), value_or_throw(load_model_config(golden_directory("llama"))),
+        value_or_throw(load_model_config(golden_directory("v2")))}) {
     for (int bits = 0; bits < 8; ++bits) {
       for (const TrainPrecision mode :
            {TrainPrecision::kF32, TrainPrecision::kBf16, TrainPrecision::kFp8}) {
@@ -305,9 +318,39 @@ TEST(TrainingModel, MemoryIsWhatIsAllocated) {
         recipe.balance.capacity_factor = bits == 0 ? 0.0 : 1.0;
         const TrainingMemory memory = training_memory(config, recipe, 3, 32);
         const TrainingModel model(config, recipe, 3, 32);
-        EXPECT_EQ(memory.total(), model.allocated_bytes());
+        ASSERT_EQ(memory.rows.back().what, kScratchRow);
+        EXPECT_EQ(memory.total() - memory.rows.back().bytes, model.allocated_bytes());
         EXPECT_GT(memory.activations(), 0);
       }
+    }
+  }
+}
+
+TEST(TrainingModel, ScratchIsBoundedFromSizesAlone) {
+  ModelConfig tokens_decide = small_v3();
+  tokens_decide.hidden_size = 96;
+  tokens_decide.moe_intermediate_size = 64;
+  ModelConfig vocab_decides = small_v3();
+  vocab_decides.vocab_size = 8192;
+  ModelConfig dense = small_v3();
+  dense.intermediate_size = 1024;
+  const ModelConfig llama = value_or_throw(load_model_config(golden_directory("llama")));
+  for (const ModelConfig& config : {tokens_decide, vocab_decides, dense, llama}) {
+    for (const TrainPrecision mode :
+         {TrainPrecision::kF32, TrainPrecision::kBf16, TrainPrecision::kFp8}) {
+      TrainingRecipe recipe;
+      recipe.precision.mode = mode;
+      Ctx ctx;
+      TrainingModel model(config, recipe, 8, 64);
+      randomise(ctx, model);
+      const BatchData data(config, 8, 64);
+      run_step(ctx, model, data);
+      const i64 bound = training_memory(config, recipe, 8, 64).rows.back().bytes;
+      EXPECT_LE(ctx.workspace().high_water_bytes(), bound);
+      EXPECT_GE(ctx.workspace().high_water_bytes(), bound / 2);
+      RecordProperty("used_of_bound",
+                     std::to_string(static_cast<double>(ctx.workspace().high_water_bytes()) /
+                                    static_cast<double>(bound)));
     }
   }
 }
