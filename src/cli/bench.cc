@@ -36,9 +36,19 @@ i64 peak_resident_bytes() {
   return 0;
 }
 
-DType dtype_of(const std::string& weights) {
-  if (weights == "f32") return DType::kF32;
-  return weights == "fp8" ? DType::kF8E4M3 : DType::kBF16;
+std::string_view activations_name(ops::Activations activations) {
+  switch (activations) {
+    case ops::Activations::kF32:
+      return "f32";
+    case ops::Activations::kBf16:
+      return "bf16";
+    case ops::Activations::kInt8:
+      return "int8";
+    case ops::Activations::kFp8:
+    case ops::Activations::kFp8PowerOf2:
+      return "fp8";
+  }
+  return "?";
 }
 
 class Bench : public Command {
@@ -51,8 +61,12 @@ class Bench : public Command {
         ->type_name("FILE");
     source->require_option(1);
     command->add_option("--weights", weights_, "With --config: how they are stored")
-        ->check(CLI::IsMember({"f32", "bf16", "fp8"}))
+        ->check(CLI::IsMember(storage_names()))
         ->capture_default_str();
+    command->add_option("--group-size", group_size_, "Columns that share a scale in int8 and int4")
+        ->check(CLI::IsMember({32, 128}))
+        ->capture_default_str();
+    command->add_flag("--quantize-head", quantize_head_, "Embedding and head are stored so too");
     const auto list = [&](const char* name, std::vector<i64>& values, const char* help) {
       command->add_option(name, values, help)
           ->delimiter(',')
@@ -105,9 +119,11 @@ class Bench : public Command {
  private:
   std::unique_ptr<model::Model> make_model() {
     start_ = Clock::now();
-    auto model = config_.empty() ? load_model(model_)
-                                 : model::Model::random(value_or_throw(load_model_config(config_)),
-                                                        {.dtype = dtype_of(weights_)});
+    auto model = config_.empty()
+                     ? load_model(model_)
+                     : model::Model::random(
+                           value_or_throw(load_model_config(config_)),
+                           {.storage = parse_storage(weights_, group_size_, quantize_head_)});
     load_s_ = seconds_since(start_);
     return model;
   }
@@ -141,7 +157,11 @@ class Bench : public Command {
   }
 
   std::string source() const {
-    return config_.empty() ? model_.directory : fmt::format("{} in {}", config_, weights_);
+    if (config_.empty()) return model_.directory;
+    const bool packed = weights_.starts_with("int");
+    return fmt::format("{} in {}{}{}", config_, weights_,
+                       packed ? fmt::format(" g{}", group_size_) : "",
+                       quantize_head_ ? ", head too" : "");
   }
 
   /// What useful arithmetic is measured against: BF16 dot products where the set has them.
@@ -160,9 +180,7 @@ class Bench : public Command {
     fmt::print("{}: weights {}, loaded in {:.2f} s, first token after {:.2f} s, most memory {}\n",
                source(), format_bytes(model.weight_bytes()), load_s_, first_token_s_,
                format_bytes(peak_resident_bytes()));
-    fmt::print("{}\n", options_.run.activations == ops::Activations::kBf16  ? "activations bf16"
-                       : options_.run.activations == ops::Activations::kF32 ? "activations f32"
-                                                                            : "activations fp8");
+    fmt::print("activations {}\n", activations_name(options_.run.activations));
     fmt::print("{:>8} {:>6} {:>8} {:>18} {:>9} {:>6} {:>8} {:>6}   {}\n", "", "rows", "context",
                "tokens/s", "MB/row", "read", "Gop/s", "peak",
                "attention / experts / dense / head / rest");
@@ -218,6 +236,7 @@ class Bench : public Command {
     }
     io::JsonObject object;
     object.set("source", source());
+    object.set("activations", activations_name(options_.run.activations));
     object.set("machine", std::move(limits));
     object.set("weight_bytes", model.weight_bytes());
     object.set("load_s", load_s_);
@@ -230,6 +249,8 @@ class Bench : public Command {
   engine::BenchmarkOptions options_;
   ModelOptions model_;
   std::string config_, weights_ = "bf16";
+  i64 group_size_ = 128;
+  bool quantize_head_ = false;
   bool no_prefill_ = false, no_batches_ = false, no_verify_ = false, json_ = false;
   Clock::time_point start_;
   double load_s_ = 0.0, first_token_s_ = 0.0;

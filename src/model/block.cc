@@ -25,7 +25,7 @@ void feed_forward(const StepContext& step, const BlockWeights& w, View<const flo
   if (moe != nullptr) {
     moe_forward(step, *moe, x, y);
   } else {
-    ops::ffn_forward(step.ctx, x, std::get<ops::FfnWeights>(w.mlp), y, step.options.activations);
+    ops::ffn_forward(step.ctx, x, std::get<ops::FfnWeights>(w.mlp), y, step.linear_mode());
   }
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/model_config.h"
+#include "model/storage.h"
 #include "ops/ctx.h"
 #include "ops/linear.h"
 #include "ops/quantize.h"
@@ -49,7 +50,7 @@ struct RunOptions {
 /// and speed of a trained one. Matrices are uniform with deviation 0.006 (DeepSeek-V3 §4.2), norms
 /// 1, the router's bias 0. The numbers depend on the seed and the tensor alone.
 struct RandomWeights {
-  DType dtype = DType::kBF16;  // F32 | BF16 | F8_E4M3, see stored_dtype()
+  Storage storage;
   u64 seed = 0;
 };
 
@@ -115,10 +116,11 @@ class Model {
   ///   the
   ///                                             input of the MTP module
   /// Each row is bitwise the same alone or in any batch and for any thread count, and for any way
-  /// of chunking as long as the MLA form is the same; kF32LogitTol between the forms. Scratch grows
-  /// with the tokens of a step, not with the context: cut long prompts into chunks. Throws
-  /// Error{kInvalidInput} for a token id outside the vocabulary or a full cache, before any cache
-  /// is changed; whatever is thrown, the caches hold the tokens that they held before.
+  /// of chunking as long as the MLA form is the same and either all chunks have kManyRows (step.h)
+  /// tokens or none has; kF32LogitTol between the forms. Scratch grows with the tokens of a step,
+  /// not with the context: cut long prompts into chunks. Throws Error{kInvalidInput} for a token id
+  /// outside the vocabulary or a full cache, before any cache is changed; whatever is thrown, the
+  /// caches hold the tokens that they held before.
   void forward(Ctx& ctx, std::span<const SequenceStep> steps, const RunOptions& options,
                View<float, 2> logits, View<float, 2> hidden = {}) const;
 

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "ops/elementwise.h"
-
 namespace fathom::model {
 namespace {
 
@@ -51,7 +49,6 @@ void moe_forward(const StepContext& step, const MoeWeights& w, View<const float,
                  View<float, 2> y) {
   Ctx& ctx = step.ctx;
   const i64 tokens = x.dim(0), topk = step.config.num_experts_per_tok;
-  const auto activations = step.options.activations;
   Workspace::Scope scratch(ctx.workspace());
   const auto logits = scratch.alloc<float>(tokens, w.gate.rows);
   const auto topk_indices = scratch.alloc<i32>(tokens, topk);
@@ -62,12 +59,9 @@ void moe_forward(const StepContext& step, const MoeWeights& w, View<const float,
   if (step.options.profile != nullptr) {
     step.options.profile->experts_read += distinct_experts(scratch, topk_indices, w.gate.rows);
   }
-  ops::moe_experts_forward(ctx, x, w.experts, topk_indices, topk_weights, y, activations);
-  if (!w.shared_experts.gate_proj.empty()) {
-    const auto shared = scratch.alloc<float>(tokens, x.dim(1));
-    ops::ffn_forward(ctx, x, w.shared_experts, shared, activations);
-    ops::add_inplace(ctx, y, shared);
-  }
+  const ops::FfnWeights* shared = w.shared_experts.gate_proj.empty() ? nullptr : &w.shared_experts;
+  ops::moe_experts_forward(ctx, x, w.experts, topk_indices, topk_weights, y, step.linear_mode(),
+                           shared);
 }
 
 }  // namespace fathom::model

@@ -8,7 +8,6 @@
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "config/parameter_list.h"
-#include "model/checkpoint_check.h"
 #include "model/checkpoint_write.h"
 #include "model/tensor_codec.h"
 #include "model/weights.h"
@@ -88,16 +87,38 @@ i64 size_bytes_of(const io::TensorSpec& spec) {
   return bytes;
 }
 
-void fill_tensor(const io::TensorSpec& spec, u8* out, i64 size_bytes, u64 stream) {
-  const bool scale = spec.name.ends_with("_scale_inv");
-  if (scale || spec.shape.size() == 1) {
-    const bool bias = spec.name.ends_with("e_score_correction_bias");
-    const float value = scale ? e4m3_scale() : bias ? 0.0f : 1.0f;
-    return fill_constant(out, size_bytes / dtype_bytes(spec.dtype), spec.dtype, value);
+/// The scale that gives uniform codes of so many bits kDeviation.
+float group_scale(int bits) {
+  return static_cast<float>(kDeviation * std::sqrt(12.0) / std::pow(2.0, bits));
+}
+
+/// A tensor, and the parameter that it stands for.
+struct Piece {
+  io::TensorSpec spec;
+  std::vector<i64> shape;
+  Storage storage;
+};
+
+void fill(const Piece& piece, u8* out, u64 stream) {
+  const auto& [name, dtype, shape] = piece.spec;
+  const i64 size_bytes = size_bytes_of(piece.spec), elements = size_bytes / dtype_bytes(dtype);
+  if (dtype == DType::kI64) {  // weight_shape
+    std::copy(piece.shape.begin(), piece.shape.end(), reinterpret_cast<i64*>(out));
+  } else if (name.ends_with("_scale_inv")) {
+    fill_constant(out, elements, dtype, e4m3_scale());
+  } else if (name.ends_with(".weight_scale")) {
+    fill_constant(out, elements, dtype, group_scale(piece.storage.bits));
+  } else if (shape.size() == 1) {
+    fill_constant(out, elements, dtype, name.ends_with("e_score_correction_bias") ? 0.0f : 1.0f);
+  } else if (dtype == DType::kI32) {
+    fill_words(out, size_bytes, stream, [](u64 word) { return word; });
+  } else if (dtype == DType::kF8E4M3) {
+    fill_e4m3(out, size_bytes, stream);
+  } else if (dtype == DType::kBF16) {
+    fill_bf16(out, size_bytes, stream);
+  } else {
+    fill_f32(out, size_bytes, stream);
   }
-  if (spec.dtype == DType::kF8E4M3) return fill_e4m3(out, size_bytes, stream);
-  if (spec.dtype == DType::kBF16) return fill_bf16(out, size_bytes, stream);
-  fill_f32(out, size_bytes, stream);
 }
 
 }  // namespace
@@ -106,27 +127,31 @@ std::unique_ptr<Weights> make_random_weights(const ModelConfig& config,
                                              const RandomWeights& options) {
   auto weights = std::make_unique<Weights>();
   weights->directory = "random weights";
-  weights->config = with_stored_dtype(config, options.dtype, ops::ScaleFormat::kF32);
+  weights->config = with_storage(config, options.storage, ops::ScaleFormat::kF32);
   value_or_throw(weights->config.validate());
-  std::vector<io::TensorSpec> specs;
+  std::vector<Piece> pieces;
   for_each_parameter(weights->config, [&](const Parameter& parameter) {
-    declare_tensor(specs, parameter.name, stored_dtype(parameter.kind, options.dtype),
-                   parameter.shape);
+    const Storage storage = storage_of(parameter, options.storage);
+    std::vector<io::TensorSpec> specs;
+    declare_parameter(specs, parameter, storage);
+    for (io::TensorSpec& spec : specs)
+      pieces.push_back({std::move(spec), parameter.shape, storage});
   });
 
   std::vector<i64> offsets = {0};
-  for (const io::TensorSpec& spec : specs) {
-    offsets.push_back(offsets.back() + round_up(size_bytes_of(spec), kAlignment));
+  for (const Piece& piece : pieces) {
+    offsets.push_back(offsets.back() + round_up(size_bytes_of(piece.spec), kAlignment));
   }
   Buffer storage(Device::kCpu, offsets.back(), "random weights");
   std::vector<io::StoredTensor> tensors;
-  for (size_t i = 0; i < specs.size(); ++i) {
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    const io::TensorSpec& spec = pieces[i].spec;
     u8* data = storage.data() + offsets[i];
-    fill_tensor(specs[i], data, size_bytes_of(specs[i]), word_at(options.seed, i));
-    tensors.push_back({.name = specs[i].name,
-                       .dtype = specs[i].dtype,
-                       .shape = specs[i].shape,
-                       .bytes = {data, static_cast<size_t>(size_bytes_of(specs[i]))},
+    fill(pieces[i], data, word_at(options.seed, i));
+    tensors.push_back({.name = spec.name,
+                       .dtype = spec.dtype,
+                       .shape = spec.shape,
+                       .bytes = {data, static_cast<size_t>(size_bytes_of(spec))},
                        .file_name = "memory"});
   }
   weights->checkpoint = io::Checkpoint::of_tensors(std::move(tensors));

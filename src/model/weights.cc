@@ -26,7 +26,9 @@ class Binder {
     weights_.owned.push_back(std::move(vectors));
   }
 
-  bool has(const std::string& name) const { return checkpoint_.find(name) != nullptr; }
+  bool has(const std::string& matrix_name) const {
+    return has_tensor(matrix_name) || has_tensor(PackedNames(matrix_name).packed);
+  }
 
   View<const float, 1> vector(const std::string& name) {
     const io::StoredTensor& tensor = find(name);
@@ -37,6 +39,7 @@ class Binder {
   }
 
   MatRef matrix(const std::string& name) {
+    if (!has_tensor(name)) return packed_matrix(name);
     const io::StoredTensor& tensor = find(name);
     MatRef m;
     m.rows = tensor.shape[0];
@@ -61,6 +64,28 @@ class Binder {
   i64 num_f16() const { return num_f16_; }
 
  private:
+  bool has_tensor(const std::string& name) const { return checkpoint_.find(name) != nullptr; }
+
+  MatRef packed_matrix(const std::string& name) {
+    const PackedNames names(name);
+    const io::StoredTensor &packed = find(names.packed), &scale = find(names.scale);
+    const io::StoredTensor& shape = find(names.shape);
+    i64 extents[2] = {0, 0};
+    const size_t width = static_cast<size_t>(dtype_bytes(shape.dtype));
+    for (size_t i = 0; i < 2; ++i) std::memcpy(&extents[i], shape.bytes.data() + i * width, width);
+    const PackedForm form = packed_form(packed, scale, extents[1]);
+    MatRef m;
+    m.data = aligned(packed);
+    m.dtype = DType::kI32;
+    m.rows = extents[0];
+    m.cols = extents[1];
+    m.bits = form.bits;
+    m.group_size = form.group_size;
+    m.group_scale = reinterpret_cast<const u16*>(aligned(scale));
+    m.group_stride = scale.shape[1];
+    return m;
+  }
+
   const io::StoredTensor& find(const std::string& name) {
     const io::StoredTensor* tensor = checkpoint_.find(name);
     FATHOM_CHECK(tensor != nullptr, "tensor ", name, " was not checked");

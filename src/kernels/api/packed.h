@@ -19,9 +19,9 @@ struct QuantizeGroupsArgs {
   const float* x;  // [rows, cols]
   int64_t x_stride;
   int64_t cols;
-  int64_t group;  // 32 or 128
-  int bits;       // of the weights: 4 or 8
-  void* out;      // [rows] of packed_row_bytes(); or, for the f32 form, [rows, cols] f32
+  int64_t group;       // 32 or 128
+  int bits;            // of the weights: 4 or 8
+  void* out;           // [rows] of packed_row_bytes(); or, for the f32 form, [rows, cols] f32
   int64_t out_stride;  // bytes
 };
 
@@ -41,6 +41,10 @@ struct PackedLinearArgs {
   int bits;
 };
 
+/// Bytes of one row of packed weights.
+constexpr int64_t packed_weight_stride(int bits, int64_t cols) {
+  return (cols * bits + 31) / 32 * 4;
+}
 /// Columns that one unit of quantised activations covers.
 constexpr int64_t packed_unit_codes(int bits, int64_t group) {
   return bits == 8 && group == 32 ? 64 : 128;

@@ -1,5 +1,6 @@
 #pragma once
-// Products of bytes, four to a 32-bit lane (VPDPBUSD): unsigned weights x signed activations, exact.
+// Products of bytes, four to a 32-bit lane (VPDPBUSD): unsigned weights x signed activations,
+// exact.
 #include <immintrin.h>
 
 #include <cstdint>
@@ -27,16 +28,14 @@ struct DotInt8 {
     const uint64_t mask = n <= 0 ? 0 : n >= 64 ? ~uint64_t{0} : (uint64_t{1} << n) - 1;
     return {_mm512_maskz_loadu_epi8(mask, p)};
   }
-  static Codes low_nibbles(Codes c) {
-    return {_mm512_and_si512(c.v, _mm512_set1_epi8(15))};
-  }
+  static Codes low_nibbles(Codes c) { return {_mm512_and_si512(c.v, _mm512_set1_epi8(15))}; }
   static Codes high_nibbles(Codes c) {
     return {_mm512_and_si512(_mm512_srli_epi16(c.v, 4), _mm512_set1_epi8(15))};
   }
   static Acc dot(Acc acc, Codes w, Codes x) { return {_mm512_dpbusd_epi32(acc.v, w.v, x.v)}; }
 
-  /// kGroups BF16 scales as f32, each in 16 / kGroups lanes. Only `count` of them are read; the rest
-  /// are 0.
+  /// kGroups BF16 scales as f32, each in 16 / kGroups lanes. Only `count` of them are read; the
+  /// rest are 0.
   template <int kGroups>
   static Vec spread_scales(const uint16_t* p, int64_t count) {
     uint64_t bits = 0;
@@ -49,9 +48,9 @@ struct DotInt8 {
       return {_mm512_castsi512_ps(_mm512_set1_epi32(static_cast<int>(bits << 16)))};
     }
     // Scale k of the eight bytes to the upper half of its lanes: bytes 2k and 2k + 1.
-    const __m512i order = _mm512_inserti64x4(
-        _mm512_castsi256_si512(_mm256_set_m128i(pick(1 * kGroups / 4), pick(0))),
-        _mm256_set_m128i(pick(3 * kGroups / 4), pick(2 * kGroups / 4)), 1);
+    const __m512i order =
+        _mm512_inserti64x4(_mm512_castsi256_si512(_mm256_set_m128i(pick(1 * kGroups / 4), pick(0))),
+                           _mm256_set_m128i(pick(3 * kGroups / 4), pick(2 * kGroups / 4)), 1);
     const __m512i all = _mm512_set1_epi64(static_cast<int64_t>(bits));
     return {_mm512_castsi512_ps(_mm512_shuffle_epi8(all, order))};
   }

@@ -7,6 +7,7 @@
 #include "kernels/api/elementwise.h"
 #include "kernels/api/linear.h"
 #include "kernels/api/moe.h"
+#include "kernels/api/packed.h"
 #include "kernels/api/quantize.h"
 #include "kernels/api/rmsnorm.h"
 #include "kernels/api/rope.h"
@@ -14,6 +15,7 @@
 namespace fathom::kernels::cpu {
 
 struct GemmTable;
+struct PackedTable;
 struct TrainingTable;
 
 /// A loop of multiply-adds in registers.
@@ -50,6 +52,8 @@ struct IsaTable {
   void (*combine_rows)(const CombineRowsArgs&, int64_t begin, int64_t end);
 
   PeakKernel peak_f32, peak_bf16, peak_int8;
+
+  const PackedTable* packed;  // weights packed as integers
 
   // Training, each compiled by itself: a change there compiles no inference kernel.
   const GemmTable* gemm;

@@ -50,13 +50,13 @@ void quantize_group_rows_f32(const QuantizeGroupsArgs& a, int64_t begin, int64_t
   }
 }
 
-#if FATHOM_HAS_INT8_DOT
+#if FATHOM_HAS_DOTS
 
 /// What a unit of K is, for one kind of weights.
 template <int kBits, int kGroup>
 struct Unit {
   static constexpr int64_t kCodes = packed_unit_codes(kBits, kGroup);
-  static constexpr int64_t kBytes = kUnitHeader + kCodes;     // of activations
+  static constexpr int64_t kBytes = kUnitHeader + kCodes;      // of activations
   static constexpr int64_t kWeightBytes = kCodes * kBits / 8;  // of weights
   static constexpr int kParts = kCodes / 64;                   // registers of codes
   static constexpr int kGroups = kCodes / kGroup;
@@ -105,8 +105,8 @@ void quantize_rows_of(const QuantizeGroupsArgs& a, int64_t begin, int64_t end) {
 /// The weights of one unit as registers of unsigned codes, in the order of the activations' codes.
 /// `bytes`: how many lie there; codes beyond them are 0, and so are the activations'.
 template <int kBits, int kGroup>
-[[gnu::always_inline]] inline void load_weights(
-    const uint8_t* p, int64_t bytes, DotInt8::Codes (&w)[Unit<kBits, kGroup>::kParts]) {
+[[gnu::always_inline]] inline void load_weights(const uint8_t* p, int64_t bytes,
+                                                DotInt8::Codes (&w)[Unit<kBits, kGroup>::kParts]) {
   using U = Unit<kBits, kGroup>;
   const bool whole = bytes >= U::kWeightBytes;
   if constexpr (kBits == 4) {
@@ -180,11 +180,8 @@ struct PackedTile {
 
 template <int kBits, int kGroup, int R, int T>
 void packed_tile(const PackedLinearArgs& a, int64_t row, int64_t token) {
-  PackedTile<kBits, kGroup, R, T> tile{a,
-                                       a.x + token * a.x_stride,
-                                       a.w + row * a.w_stride,
-                                       a.scale + row * a.scale_stride,
-                                       {}};
+  PackedTile<kBits, kGroup, R, T> tile{
+      a, a.x + token * a.x_stride, a.w + row * a.w_stride, a.scale + row * a.scale_stride, {}};
   tile.run(a.y + token * a.y_stride + row);
 }
 
@@ -222,20 +219,7 @@ void quantize_group_rows(const QuantizeGroupsArgs& a, int64_t begin, int64_t end
   }
 }
 
-#endif  // FATHOM_HAS_INT8_DOT
+#endif  // FATHOM_HAS_DOTS
 
 }  // namespace
-
-extern const PackedTable kPackedTable;
-const PackedTable kPackedTable = {
-    .quantize_group_rows_f32 = quantize_group_rows_f32,
-#if FATHOM_HAS_INT8_DOT
-    .quantize_group_rows = quantize_group_rows,
-    .linear_rows = packed_linear_rows,
-#else
-    .quantize_group_rows = nullptr,
-    .linear_rows = nullptr,
-#endif
-};
-
 }  // namespace fathom::kernels::cpu::FATHOM_ISA

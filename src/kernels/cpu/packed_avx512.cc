@@ -1,10 +1,7 @@
-// The avx512 table of packed weights. src/CMakeLists.txt gives this file its instruction-set flags.
+// The avx512 table of inference kernels. src/CMakeLists.txt gives this file its instruction-set
+// flags.
 #define FATHOM_ISA avx512
-#define FATHOM_HAS_INT8_DOT 0
+#define FATHOM_HAS_DOTS 0  // of BF16 pairs and of bytes
 #include "kernels/cpu/vec_avx512.h"
 //
-#include "kernels/cpu/packed_table.h"
-//
-#include "kernels/cpu/common.inl"
-//
-#include "kernels/cpu/packed.inl"
+#include "kernels/cpu/packed_table.inl"

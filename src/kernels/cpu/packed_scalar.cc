@@ -1,10 +1,6 @@
-// The scalar table of packed weights. Compiled for the baseline of the target.
+// The scalar table of inference kernels. Compiled for the baseline of the target.
 #define FATHOM_ISA scalar
-#define FATHOM_HAS_INT8_DOT 0
+#define FATHOM_HAS_DOTS 0  // of BF16 pairs and of bytes
 #include "kernels/cpu/vec_scalar.h"
 //
-#include "kernels/cpu/packed_table.h"
-//
-#include "kernels/cpu/common.inl"
-//
-#include "kernels/cpu/packed.inl"
+#include "kernels/cpu/packed_table.inl"

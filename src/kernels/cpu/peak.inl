@@ -6,8 +6,8 @@ namespace {
 /// Enough chains to hide the latency of a fused multiply-add on any core (10 are needed at most).
 constexpr int kPeakChains = 12;
 
-/// `step(acc)` on each chain, `rounds` times. The result keeps the arithmetic alive; the chains begin
-/// with different numbers, or the compiler would see that one is enough.
+/// `step(acc)` on each chain, `rounds` times. The result keeps the arithmetic alive; the chains
+/// begin with different numbers, or the compiler would see that one is enough.
 template <typename Start, typename Step>
 auto run_chains(int64_t rounds, Start start, Step step) {
   decltype(start(0)) acc[kPeakChains];
@@ -36,8 +36,8 @@ float run_peak_bf16(int64_t rounds) {
   uint16_t ones[Bf16::kStep];
   for (uint16_t& one : ones) one = 0x3f80;
   const typename Bf16::Operand w = Bf16::load(ones);
-  return reduce_add(run_chains(rounds, start_of_chain,
-                               [=](Vec acc) { return Bf16::accumulate(acc, w, w); }));
+  return reduce_add(
+      run_chains(rounds, start_of_chain, [=](Vec acc) { return Bf16::accumulate(acc, w, w); }));
 }
 
 template <class Int8>

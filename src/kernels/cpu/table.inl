@@ -8,6 +8,7 @@
 //
 #include "kernels/cpu/common.inl"
 //
+#include "kernels/cpu/packed_rows.inl"
 #include "kernels/cpu/rounding.inl"
 #include "kernels/cpu/router.inl"
 //
@@ -26,6 +27,7 @@
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
 
+extern const PackedTable kPackedTable;      // packed_<isa>.cc
 extern const GemmTable kGemmTable;          // gemm_<isa>.cc
 extern const TrainingTable kTrainingTable;  // training_<isa>.cc
 extern const IsaTable kTable;
@@ -52,6 +54,7 @@ const IsaTable kTable = {
     .peak_f32 = kPeakF32,
     .peak_bf16 = peak_bf16_of<DotBf16>(),
     .peak_int8 = peak_int8_of<DotInt8>(),
+    .packed = &kPackedTable,
     .gemm = &kGemmTable,
     .training = &kTrainingTable,
 };
