@@ -49,6 +49,13 @@ inline TrainingRecipe f32_recipe() {
   return recipe;
 }
 
+/// A recipe with every recomputation on, or off.
+inline TrainingRecipe with_recompute(TrainingRecipe recipe, bool norms, bool up_projections,
+                                     bool swiglu) {
+  recipe.recompute = {.norms = norms, .mla_up_projections = up_projections, .swiglu = swiglu};
+  return recipe;
+}
+
 /// Random tokens of random documents, with everything a TrainingBatch points to.
 class BatchData {
  public:
