@@ -7,16 +7,6 @@
 namespace fathom::model::backward {
 namespace {
 
-/// chain[t] = chain[t] and "the target is the arg-max"; returns how many are left.
-i64 follow_chain(View<const u8, 1> target_is_largest, View<u8, 1> chain) {
-  i64 left = 0;
-  for (i64 t = 0; t < chain.dim(0); ++t) {
-    chain(t) = static_cast<u8>(chain(t) & target_is_largest(t));
-    left += chain(t);
-  }
-  return left;
-}
-
 }  // namespace
 
 i64 head_chunk_tokens(i64 vocab, i64 tokens) {
@@ -25,13 +15,12 @@ i64 head_chunk_tokens(i64 vocab, i64 tokens) {
 }
 
 HeadLoss head_loss(const TrainStep& step, const PackedLinear& w, View<const float, 2> hidden,
-                   View<const i32, 1> targets, double target_weight, View<u8, 1> chain,
+                   View<const i32, 1> targets, double target_weight, View<i32, 1> largest,
                    View<float, 2> dhidden, View<float, 2> dweight) {
   const i64 tokens = hidden.dim(0), rows = head_chunk_tokens(w.out, tokens);
   Workspace::Scope scratch(step.ctx.workspace());
   const auto all_logits = scratch.alloc<float>(rows, w.out);
   const auto all_nll = scratch.alloc<double>(rows);
-  const auto all_largest = scratch.alloc<u8>(rows);
   HeadLoss loss;
   for (i64 begin = 0; begin < tokens; begin += rows) {
     const i64 count = std::min(rows, tokens - begin);
@@ -40,10 +29,8 @@ HeadLoss head_loss(const TrainStep& step, const PackedLinear& w, View<const floa
     const auto logits = all_logits.slice(0, 0, count);
     const auto nll = all_nll.slice(0, 0, count);
     linear_forward(step, x, w, logits);
-    const auto largest = all_largest.slice(0, 0, count);
     ops::cross_entropy_inplace(step.ctx, logits, wanted, static_cast<float>(target_weight), nll,
-                               chain.empty() ? View<u8, 1>{} : largest);
-    if (!chain.empty()) loss.correct += follow_chain(largest, chain.slice(0, begin, count));
+                               largest.empty() ? largest : largest.slice(0, begin, count));
     for (i64 t = 0; t < count; ++t) {
       loss.nll += nll(t);
       loss.targets += wanted(t) >= 0 ? 1 : 0;

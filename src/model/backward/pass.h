@@ -14,7 +14,7 @@ struct ModelSaved {
   View<i64, 1> positions;  // [tokens]
   ops::RopeAngles rope;    // [tokens, rope/2]
   View<i32, 1> first_key;  // [tokens]
-  View<u8, 1> chain;       // [tokens]  targets met so far by the arg-max, module after module
+  View<i32, 2> largest;    // [1 + modules, tokens]  arg-max of each head's logits
   std::vector<BlockSaved> layers;
   SavedMatrix x;          // [tokens, hidden]  before the final norm
   View<float, 1> rstd;    // [tokens]

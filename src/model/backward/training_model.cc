@@ -72,7 +72,8 @@ StepStats::StepStats(const ModelConfig& config) {
   const size_t layers = backward::moe_layers(config).size();
   mtp_nll.resize(modules);
   mtp_targets.resize(modules);
-  mtp_correct.resize(modules);
+  mtp_drafts.resize(modules);
+  mtp_accepted.resize(modules);
   expert_counts.resize(layers);
   for (auto& counts : expert_counts) counts.resize(static_cast<size_t>(config.n_routed_experts));
   router_entropy.resize(layers);
@@ -83,7 +84,8 @@ void StepStats::clear() {
   targets = dropped = tokens = 0;
   std::ranges::fill(mtp_nll, 0.0);
   std::ranges::fill(mtp_targets, 0);
-  std::ranges::fill(mtp_correct, 0);
+  std::ranges::fill(mtp_drafts, 0);
+  std::ranges::fill(mtp_accepted, 0);
   for (auto& counts : expert_counts) std::ranges::fill(counts, 0);
   std::ranges::fill(router_entropy, 0.0);
 }
