@@ -250,6 +250,10 @@ void Run::take_step() {
   trainer_.state().seconds = metrics.seconds;
   reporter_->step(metrics);
   if (events_.step) events_.step(metrics);
+  if (metrics.step == first_step_ + 1) {
+    say(log::Level::kInfo, fmt::format("scratch of a step beside that: {}",
+                                       format_bytes(ctx_.workspace().capacity_bytes())));
+  }
   if (!metrics.skipped.empty()) explain_skip(metrics);
   last_step_ = std::move(metrics);
 }
