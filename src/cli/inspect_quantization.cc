@@ -18,6 +18,7 @@
 #include "cli/quantization_page.h"
 #include "io/atomic_file.h"
 #include "tensor/fp8.h"
+#include "train/run_directory.h"
 
 namespace fathom::cli {
 namespace {
@@ -29,46 +30,18 @@ using model::QuantizationStudy;
 using model::StudyOptions;
 using model::StudySums;
 
-/// The number N of a directory "step-N", or nullopt.
-std::optional<i64> step_of(const fs::path& directory) {
-  const std::string name = directory.filename().string();
-  constexpr std::string_view kPrefix = "step-";
-  if (!name.starts_with(kPrefix) || !fs::is_directory(directory)) return std::nullopt;
-  i64 step = 0;
-  const char* end = name.data() + name.size();
-  const auto parsed = std::from_chars(name.data() + kPrefix.size(), end, step);
-  if (parsed.ec != std::errc() || parsed.ptr != end || step < 0) return std::nullopt;
-  return step;
-}
-
 /// The model itself, or the newest checkpoint of a run.
 fs::path weights_directory(const fs::path& path) {
   if (!fs::is_directory(path)) {
     throw Error(ErrorCode::kNotFound,
                 fmt::format("{}: expected the directory of a model or of a run", path.string()));
   }
-  const fs::path checkpoints = path / "checkpoints";
   if (fs::exists(path / "config.json")) return path;
-  if (!fs::is_directory(checkpoints)) {
-    throw Error(ErrorCode::kNotFound,
-                fmt::format("{}: neither a model (config.json) nor a run (checkpoints/step-N)",
-                            path.string()));
-  }
-  fs::path newest;
-  i64 newest_step = -1;
-  for (const fs::directory_entry& entry : fs::directory_iterator(checkpoints)) {
-    const std::optional<i64> step = step_of(entry.path());
-    if (step && *step > newest_step) {
-      newest_step = *step;
-      newest = entry.path();
-    }
-  }
-  if (newest.empty()) {
-    throw Error(
-        ErrorCode::kNotFound,
-        fmt::format("{}: holds no step-N: this run has no checkpoint yet", checkpoints.string()));
-  }
-  return newest;
+  if (const std::optional<fs::path> newest = train::newest_checkpoint(path)) return *newest;
+  throw Error(ErrorCode::kNotFound,
+              fmt::format("{}: neither a model (config.json) nor a run with a checkpoint "
+                          "(checkpoints/step-N)",
+                          path.string()));
 }
 
 /// "0.5" is a number, "99.9%" a share of each tensor's numbers.

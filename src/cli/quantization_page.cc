@@ -226,7 +226,8 @@ std::vector<std::string> quantization_notes(const QuantizationStudy& study) {
         "and e4m3-block finds its own grid again");
   }
   if (study.by_dtype.contains(DType::kBF16)) {
-    notes.emplace_back("what is stored in BF16 is exact in bf16, and compared with that rounding");
+    notes.emplace_back(
+        "matrices stored in BF16 are exact in bf16; errors of the others are against those values");
   }
   if (study.num_vectors > 0) {
     notes.push_back(fmt::format("{} vectors (norms, biases) are never quantised: not measured",
