@@ -46,10 +46,12 @@ struct Timing {
 std::vector<Timing> run_benchmark(Ctx& ctx, const model::Model& model,
                                   const BenchmarkOptions& options);
 
-/// What must hold before a speed means anything, on a short prompt.
+/// What must hold before a speed means anything, on short prompts. As timed, activations are
+/// rounded, and a last bit may send a token to another expert: so that comparison takes the median
+/// token.
 struct Verification {
   double exact_error = 0.0;      // scalar kernels against this context's, f32 throughout
-  double timed_error = 0.0;      // the same with the options that are timed
+  double timed_error = 0.0;      // as timed, against another instruction set's kernels
   bool threads_agree = false;    // bitwise: one thread against all
   bool chunking_agrees = false;  // bitwise: the prompt at once against token by token
   bool ok() const;

@@ -22,6 +22,29 @@ struct DotInt8 {
   static Codes set1(char code) { return {_mm512_set1_epi8(code)}; }
   static Acc set_acc(int32_t sum) { return {_mm512_set1_epi32(sum)}; }
   static Codes load(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
+  static Codes load(const int8_t* p) { return {_mm512_loadu_si512(p)}; }
+  static void store(Codes c, uint8_t* p) { _mm512_storeu_si512(p, c.v); }
+  static void store(Acc a, uint8_t* p) { _mm512_storeu_si512(p, a.v); }
+  /// 16 integers of small size, held in f32, as bytes.
+  static void store_codes(Vec codes, int8_t* p) {
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                     _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(codes.v)));
+  }
+  /// The even or the odd ones of 128 bytes.
+  static Codes every_second(const int8_t* words, bool odd) {
+    __m512i first = _mm512_loadu_si512(words), second = _mm512_loadu_si512(words + 64);
+    if (odd) {
+      first = _mm512_srli_epi16(first, 8);
+      second = _mm512_srli_epi16(second, 8);
+    }
+    return {_mm512_inserti64x4(_mm512_castsi256_si512(_mm512_cvtepi16_epi8(first)),
+                               _mm512_cvtepi16_epi8(second), 1)};
+  }
+  /// -2^power * sums.
+  static Acc times_minus_power(Acc sums, int power) {
+    return {_mm512_sub_epi32(_mm512_setzero_si512(),
+                             _mm512_slli_epi32(sums.v, static_cast<unsigned>(power)))};
+  }
   static Acc load_acc(const uint8_t* p) { return {_mm512_loadu_si512(p)}; }
   /// The first n < 64 bytes (none for n < 0), then zeros.
   static Codes load_partial(const uint8_t* p, int64_t n) {

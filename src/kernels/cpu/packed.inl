@@ -68,26 +68,26 @@ template <int kBits, int kGroup>
 void quantize_unit(const float* x, int64_t n, uint8_t* out) {
   using U = Unit<kBits, kGroup>;
   float scale[16];
-  int32_t start[16] = {};
-  int8_t codes[U::kCodes] = {};
+  alignas(64) int8_t in_order[U::kCodes] = {};
   for (int g = 0; g < U::kGroups; ++g) {
     const int64_t first = g * kGroup, count = smaller(kGroup, n - first);
     const GroupScale s = count > 0 ? group_scale(x + first, count) : GroupScale{0.0f, 0.0f};
     for (int lane = 0; lane < U::kGroupLanes; ++lane) scale[g * U::kGroupLanes + lane] = s.scale;
     for (int64_t i = 0; i < count; i += Vec::kLanes) {
-      float code[Vec::kLanes];
-      code_of(load_n(x + first + i, count - i), s.inverse).store(code);
-      for (int64_t j = 0; j < smaller(Vec::kLanes, count - i); ++j) {
-        const int64_t at = first + i + j;
-        const int64_t slot = kBits == 4 ? at / 2 + at % 2 * 64 : at;
-        codes[slot] = code[j] == code[j] ? static_cast<int8_t>(code[j]) : int8_t{0};
-      }
+      DotInt8::store_codes(code_of(load_n(x + first + i, count - i), s.inverse),
+                           in_order + first + i);
     }
   }
-  for (int64_t i = 0; i < U::kCodes; ++i) start[i % 64 / 4] -= (1 << (kBits - 1)) * codes[i];
+  DotInt8::Acc sum = DotInt8::zero();
+#pragma GCC unroll 2
+  for (int i = 0; i < U::kParts; ++i) {
+    const DotInt8::Codes part =
+        kBits == 4 ? DotInt8::every_second(in_order, i == 1) : DotInt8::load(in_order + 64 * i);
+    sum = DotInt8::dot(sum, DotInt8::set1(1), part);
+    DotInt8::store(part, out + kUnitHeader + 64 * i);
+  }
   __builtin_memcpy(out, scale, sizeof scale);
-  __builtin_memcpy(out + 64, start, sizeof start);
-  __builtin_memcpy(out + kUnitHeader, codes, sizeof codes);
+  DotInt8::store(DotInt8::times_minus_power(sum, kBits - 1), out + 64);
 }
 
 template <int kBits, int kGroup>
