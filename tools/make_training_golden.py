@@ -117,6 +117,12 @@ CASES = {
         seed=3,
         about="softmax router without normalisation, groups, V2's three losses",
     ),
+    "training_llama_tied": Case(
+        _LLAMA | {"tie_word_embeddings": True, "num_hidden_layers": 1, "hidden_size": 24},
+        Recipe(),
+        seed=5,
+        about="embedding and head are one matrix; head_dim 6",
+    ),
     "training_llama": Case(
         _LLAMA, Recipe(), seed=4, about="dense, 4 heads on 2 key/value heads"
     ),

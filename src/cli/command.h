@@ -28,6 +28,7 @@ std::unique_ptr<Command> make_score();
 std::unique_ptr<Command> make_tokenizer();
 std::unique_ptr<Command> make_convert();
 std::unique_ptr<Command> make_init();
+std::unique_ptr<Command> make_bench();
 std::unique_ptr<Command> make_train();
 std::unique_ptr<Command> make_report();
 

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <optional>
 #include <vector>
 
@@ -13,8 +14,11 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "cli/model_options.h"
 #include "cli/progress.h"
 #include "cli/validators.h"
+#include "engine/prompt.h"
+#include "engine/scorer.h"
 #include "io/json.h"
 #include "model/model.h"
 #include "plan/model_size.h"
@@ -70,6 +74,28 @@ LogitCheck compare_logits(const std::string& from, const std::string& to,
   return check;
 }
 
+/// Bits per byte of a text, each model run as `fathom score` would run it.
+struct TextLoss {
+  double before = 0.0;
+  double after = 0.0;
+};
+
+double bits_per_byte(const std::string& directory, const std::string& text) {
+  const auto model = model::Model::load(directory);
+  const engine::TextCodec codec = value_or_throw(engine::load_text_codec(directory));
+  const std::vector<i32> ids = engine::encode_prompt(codec, text, tokenizer::TextKind::kPlain);
+  engine::ScoreOptions options;
+  options.session = session_options({}, model->config(), static_cast<i64>(ids.size()));
+  const engine::Score score = engine::score_tokens(*model, ids, options);
+  return -score.total_log_prob / std::numbers::ln2 / static_cast<double>(text.size());
+}
+
+TextLoss text_loss(const std::string& from, const std::string& to, const std::string& path) {
+  const std::string text = read_text(path);
+  if (text.empty()) throw Error(ErrorCode::kInvalidInput, path + " is empty");
+  return {.before = bits_per_byte(from, text), .after = bits_per_byte(to, text)};
+}
+
 class Convert : public Command {
  public:
   CLI::App* add(CLI::App& app) override {
@@ -79,7 +105,15 @@ class Convert : public Command {
     command
         ->add_option("--to", dtype_, "Stored weights: fp8 is E4M3 with 128x128 scales as released")
         ->required()
-        ->check(CLI::IsMember({"f32", "bf16", "fp8"}));
+        ->check(CLI::IsMember(storage_names()));
+    command
+        ->add_option("--group-size", group_size_,
+                     "With int8 and int4: columns of a row that share a scale; default: 128 and 32")
+        ->check(CLI::IsMember({32, 128}));
+    command->add_flag("--quantize-head", quantize_head_,
+                      "Embedding and head too; by default they keep BF16");
+    command->add_option("--text", text_, "A text file: report its bits per byte before and after")
+        ->type_name("FILE");
     command->add_flag("--ue8m0", ue8m0_, "With fp8: scales are powers of two, as V3.1 has them");
     command->add_option("--max-shard-gb", max_shard_gb_, "Largest file, in 10^9 bytes")
         ->check(number_from(0.001))
@@ -97,7 +131,8 @@ class Convert : public Command {
 
   int run() override {
     model::ConvertOptions options;
-    options.dtype = dtype_ == "f32" ? DType::kF32 : dtype_ == "fp8" ? DType::kF8E4M3 : DType::kBF16;
+    if (group_size_ == 0) group_size_ = dtype_ == "int4" ? 32 : 128;
+    options.storage = parse_storage(dtype_, group_size_, quantize_head_);
     if (ue8m0_) options.scale_format = ops::ScaleFormat::kUe8m0;
     options.max_shard_bytes = static_cast<i64>(max_shard_gb_ * 1e9);
     Ctx ctx;
@@ -112,10 +147,12 @@ class Convert : public Command {
       report = model::convert_checkpoint(ctx, from_, to_, options);
     }
     const std::optional<LogitCheck> check = check_logits(report);
+    std::optional<TextLoss> loss;
+    if (!text_.empty()) loss = text_loss(from_, to_, text_);
     if (json_) {
-      print_json(report, check);
+      print_json(report, check, loss);
     } else {
-      print_text(report, check);
+      print_text(report, check, loss);
     }
     if (check && !check->finite) {
       throw Error(ErrorCode::kInvalidInput,
@@ -138,8 +175,8 @@ class Convert : public Command {
     return compare_logits(from_, to_, value_or_throw(load_model_config(from_)));
   }
 
-  void print_text(const model::ConvertReport& report,
-                  const std::optional<LogitCheck>& check) const {
+  void print_text(const model::ConvertReport& report, const std::optional<LogitCheck>& check,
+                  const std::optional<TextLoss>& loss) const {
     double worst_rms = 0.0;
     std::string worst;
     for (const model::TensorConversion& t : report.tensors) {
@@ -161,10 +198,14 @@ class Convert : public Command {
           "choice for {}\n",
           check->tokens, check->max_difference, check->same_top1);
     }
+    if (loss) {
+      fmt::print("{}: {:.4f} bits per byte, {:.4f} before ({:+.2f} %)\n", text_, loss->after,
+                 loss->before, 100 * (loss->after / loss->before - 1));
+    }
   }
 
-  static void print_json(const model::ConvertReport& report,
-                         const std::optional<LogitCheck>& check) {
+  static void print_json(const model::ConvertReport& report, const std::optional<LogitCheck>& check,
+                         const std::optional<TextLoss>& loss) {
     io::JsonObject object;
     object.set("bytes_before", report.bytes_before);
     object.set("bytes_after", report.bytes_after);
@@ -176,12 +217,18 @@ class Convert : public Command {
       logits.set("same_top1", check->same_top1);
       object.set("logits", std::move(logits));
     }
+    if (loss) {
+      io::JsonObject bits;
+      bits.set("before", loss->before);
+      bits.set("after", loss->after);
+      object.set("bits_per_byte", std::move(bits));
+    }
     io::JsonArray tensors;
     for (const model::TensorConversion& t : report.tensors) {
       io::JsonObject tensor;
       tensor.set("name", t.name);
-      tensor.set("from", dtype_name(t.from));
-      tensor.set("to", dtype_name(t.to));
+      tensor.set("from", to_string(t.from));
+      tensor.set("to", to_string(t.to));
       tensor.set("max_error_frac", t.max_error);
       tensor.set("rms_error_frac", t.rms_error);
       tensors.emplace_back(std::move(tensor));
@@ -190,7 +237,9 @@ class Convert : public Command {
     fmt::print("{}\n", io::write_json(object));
   }
 
-  std::string from_, to_, dtype_;
+  std::string from_, to_, dtype_, text_;
+  i64 group_size_ = 0;
+  bool quantize_head_ = false;
   double max_shard_gb_ = 5.0;
   bool ue8m0_ = false, no_check_ = false, json_ = false;
 };

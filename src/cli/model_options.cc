@@ -20,11 +20,21 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
   command.add_option("-m,--model", options.directory, "Model directory (Hugging Face layout)")
       ->required()
       ->type_name("DIR");
+  add_run_options(command, options);
+  command
+      .add_option("--context", options.context_tokens,
+                  "Tokens the cache holds (prompt and answer together)")
+      ->check(integer_from(1))
+      ->type_name("TOKENS");
+}
+
+void add_run_options(CLI::App& command, ModelOptions& options) {
   command
       .add_option("--activations", options.activations,
                   "What a Linear sees of its input: bf16; fp8 (per 1x128 tile, for FP8 weights, as "
-                  "DeepSeek runs them); f32 (exact); auto: f32 for F32 checkpoints, else bf16")
-      ->check(CLI::IsMember({"auto", "f32", "bf16", "fp8"}))
+                  "DeepSeek runs them); int8 (per group, for packed integer weights); f32 (exact); "
+                  "auto: f32 for F32 checkpoints, int8 for packed integers, else bf16")
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "fp8", "int8"}))
       ->capture_default_str();
   command
       .add_option("--cache-dtype", options.cache,
@@ -38,28 +48,32 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
                   "cheaper one for each step")
       ->check(CLI::IsMember({"auto", "expanded", "absorbed"}))
       ->capture_default_str();
-  command
-      .add_option("--context", options.context_tokens,
-                  "Tokens the cache holds (prompt and answer together)")
-      ->check(integer_from(1))
-      ->type_name("TOKENS");
 }
 
 engine::SessionOptions session_options(const ModelOptions& options, const ModelConfig& config,
                                        i64 wanted_context_tokens) {
   engine::SessionOptions result;
-  const std::string stored = config.torch_dtype == DType::kF32 ? "f32" : "bf16";
+  const bool packed = config.quantization_config && config.quantization_config->is_packed();
+  const std::string stored = config.torch_dtype == DType::kF32 ? "f32" : packed ? "int8" : "bf16";
   const std::string activations = options.activations == "auto" ? stored : options.activations;
   if (activations == "f32") {
     result.run.activations = ops::Activations::kF32;
   } else if (activations == "fp8") {
-    if (!config.quantization_config) {
+    if (!config.quantization_config || packed) {
       throw Error(ErrorCode::kUnsupported,
                   "--activations fp8 needs FP8 weights; config.json has no quantization_config "
                   "(fathom convert --to fp8 makes such a model)");
     }
     const bool power_of_2 = config.quantization_config->scale_fmt == "ue8m0";
     result.run.activations = power_of_2 ? ops::Activations::kFp8PowerOf2 : ops::Activations::kFp8;
+  }
+  if (activations == "int8") {
+    if (!packed) {
+      throw Error(ErrorCode::kUnsupported,
+                  "--activations int8 needs packed integer weights; config.json has none (fathom "
+                  "convert --to int8 makes such a model)");
+    }
+    result.run.activations = ops::Activations::kInt8;
   }
   const std::string cache =
       options.cache != "auto" ? options.cache : (activations == "f32" ? "f32" : "bf16");
@@ -71,6 +85,18 @@ engine::SessionOptions session_options(const ModelOptions& options, const ModelC
                               ? options.context_tokens
                               : std::min(wanted_context_tokens, config.max_position_embeddings);
   return result;
+}
+
+std::vector<std::string> storage_names() { return {"f32", "bf16", "fp8", "int8", "int4"}; }
+
+model::Storage parse_storage(const std::string& name, i64 group_size, bool head) {
+  if (name == "f32") return {.dtype = DType::kF32, .head = head};
+  if (name == "fp8") return {.dtype = DType::kF8E4M3, .head = head};
+  if (name == "int8")
+    return {.dtype = DType::kI32, .bits = 8, .group_size = group_size, .head = head};
+  if (name == "int4")
+    return {.dtype = DType::kI32, .bits = 4, .group_size = group_size, .head = head};
+  return {.dtype = DType::kBF16, .head = head};
 }
 
 std::unique_ptr<model::Model> load_model(const ModelOptions& options) {

@@ -2,6 +2,7 @@
 // The options of every command that runs a model, and what they open.
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/session.h"
 #include "model/model.h"
@@ -23,7 +24,15 @@ struct ModelOptions {
 /// --model, --activations, --cache-dtype, --mla, --context.
 void add_model_options(CLI::App& command, ModelOptions& options);
 
-/// The numeric settings; "auto" is f32 throughout for a checkpoint stored in F32, else BF16.
+/// --activations, --cache-dtype, --mla.
+void add_run_options(CLI::App& command, ModelOptions& options);
+
+/// Names of --to and --weights: f32, bf16, fp8, int8, int4.
+std::vector<std::string> storage_names();
+model::Storage parse_storage(const std::string& name, i64 group_size, bool head);
+
+/// The numeric settings; "auto" is f32 throughout for a checkpoint stored in F32, int8 activations
+/// for one of packed integers, else BF16.
 engine::SessionOptions session_options(const ModelOptions& options, const ModelConfig& config,
                                        i64 wanted_context_tokens);
 

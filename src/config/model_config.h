@@ -38,14 +38,29 @@ struct RopeScaling {
   double high_freq_factor = 4.0;
 };
 
-/// config.json `quantization_config`, as DeepSeek-V3 is released: FP8 E4M3 weights with one f32
-/// `weight_scale_inv` per 128x128 block.
+/// One entry of `config_groups` of a `compressed-tensors` config: symmetric integers, a BF16 scale
+/// for each `group_size` columns of a row.
+struct PackedGroup {
+  int num_bits = 8;      // 4 or 8
+  i64 group_size = 128;  // 32 or 128
+  std::vector<std::string> targets = {"Linear"};
+};
+
+/// config.json `quantization_config`. By quant_method:
+///   fp8                 as DeepSeek-V3 is released: FP8 E4M3 weights with one f32
+///                       `weight_scale_inv` per 128x128 block
+///   compressed-tensors  format pack-quantized, as vLLM and transformers load it: `groups`
+/// Which tensor is stored how is read off the tensors themselves.
 struct QuantizationConfig {
   std::string quant_method = "fp8";
   std::string fmt = "e4m3";
   std::string activation_scheme = "dynamic";
   std::vector<i64> weight_block_size = {128, 128};
   std::string scale_fmt;  // "ue8m0": activation scales are powers of two (V3.1); "": any f32
+  std::vector<PackedGroup> groups = {};
+  std::vector<std::string> ignore = {};  // modules that stay as they were
+
+  bool is_packed() const { return quant_method == "compressed-tensors"; }
 };
 
 /// Epsilon of q_a_layernorm and kv_a_layernorm: 1e-6 whatever `rms_norm_eps` says, as in the

@@ -148,6 +148,9 @@ void read_quantization(const JsonValue& json, ModelConfig& config, Problems& pro
   quantization.quant_method.clear();
   quantization.weight_block_size.clear();
   read_string(*value, prefix, "quant_method", quantization.quant_method, problems);
+  if (quantization.is_packed()) {
+    return read_packed_quantization(*value, prefix, quantization, problems);
+  }
   read_string(*value, prefix, "fmt", quantization.fmt, problems);
   read_string(*value, prefix, "activation_scheme", quantization.activation_scheme, problems);
   read_string(*value, prefix, "scale_fmt", quantization.scale_fmt, problems);

@@ -4,6 +4,7 @@
 
 #include "config/model_config_enums.h"
 #include "config/model_config_fields.h"
+#include "config/model_config_load.h"
 #include "io/json.h"
 
 namespace fathom {
@@ -77,6 +78,7 @@ std::string_view dtype_text(DType dtype) {
 }
 
 JsonValue quantization_json(const QuantizationConfig& quantization) {
+  if (quantization.is_packed()) return packed_quantization_json(quantization);
   JsonObject object;
   object.set("activation_scheme", quantization.activation_scheme);
   object.set("fmt", quantization.fmt);

@@ -192,8 +192,11 @@ void check_quantization(const ModelConfig& config, Problems& problems) {
     problems.unsupported(name, fmt::format("only {} is supported, found {}", wanted,
                                            found.empty() ? "nothing" : found));
   };
-  require("quantization_config.quant_method", quantization.quant_method, "fp8");
-  if (quantization.quant_method != "fp8") return;  // the other fields mean something else there
+  if (quantization.is_packed()) return;      // its reader has checked it
+  if (quantization.quant_method != "fp8") {  // the other fields mean something else there
+    return require("quantization_config.quant_method", quantization.quant_method,
+                   "fp8 or compressed-tensors");
+  }
   require("quantization_config.fmt", quantization.fmt, "e4m3");
   require("quantization_config.activation_scheme", quantization.activation_scheme, "dynamic");
   require("quantization_config.weight_block_size",

@@ -78,7 +78,17 @@ tl::unexpected<Error> no_weights(const fs::path& directory) {
                                   : ""));
 }
 
+bool by_name(const StoredTensor* a, const StoredTensor* b) { return a->name < b->name; }
+
 }  // namespace
+
+Checkpoint Checkpoint::of_tensors(std::vector<StoredTensor> tensors) {
+  Checkpoint checkpoint;
+  checkpoint.in_memory_ = std::move(tensors);
+  for (const StoredTensor& tensor : checkpoint.in_memory_) checkpoint.tensors_.push_back(&tensor);
+  std::ranges::sort(checkpoint.tensors_, by_name);
+  return checkpoint;
+}
 
 Result<Checkpoint> Checkpoint::open(const fs::path& directory) {
   Checkpoint checkpoint;
@@ -112,8 +122,7 @@ Result<Checkpoint> Checkpoint::open(const fs::path& directory) {
       }
     }
   }
-  std::sort(checkpoint.tensors_.begin(), checkpoint.tensors_.end(),
-            [](const StoredTensor* a, const StoredTensor* b) { return a->name < b->name; });
+  std::ranges::sort(checkpoint.tensors_, by_name);
   return checkpoint;
 }
 

@@ -98,19 +98,23 @@ class Checkpoint {
   /// shard.
   [[nodiscard]] static Result<Checkpoint> open(const std::filesystem::path& directory);
 
+  /// Tensors whose bytes the caller keeps alive, as if a file had held them; names must be unique.
+  static Checkpoint of_tensors(std::vector<StoredTensor> tensors);
+
   /// Sorted by name.
   std::span<const StoredTensor* const> tensors() const noexcept { return tensors_; }
   const StoredTensor* find(std::string_view name) const;
   /// Bytes of the visible tensors by element type.
   std::map<DType, i64> bytes_by_dtype() const;
   std::span<const SafetensorsFile> files() const noexcept { return files_; }
-  /// The single file's __metadata__, or the first shard's.
+  /// The single file's __metadata__, or the first shard's; not of a checkpoint without files.
   const Metadata& metadata() const { return files_.front().metadata(); }
   const std::filesystem::path& directory() const noexcept { return directory_; }
 
  private:
   std::filesystem::path directory_;
   std::vector<SafetensorsFile> files_;
+  std::vector<StoredTensor> in_memory_;  // of_tensors
   std::vector<const StoredTensor*> tensors_;
 };
 

@@ -1,9 +1,35 @@
 #include "model/block.h"
 
+#include "model/part_timer.h"
 #include "ops/elementwise.h"
 #include "ops/rmsnorm.h"
 
 namespace fathom::model {
+namespace {
+
+void attention_forward(const StepContext& step, const BlockWeights& w, i64 layer,
+                       View<const float, 2> h, View<float, 2> u) {
+  const PartTimer timer(step.options.profile, StepPart::kAttention);
+  if (const auto* mla = std::get_if<MlaWeights>(&w.self_attn)) {
+    mla_forward(step, *mla, layer, h, u);
+  } else {
+    gqa_forward(step, std::get<GqaWeights>(w.self_attn), layer, h, u);
+  }
+}
+
+void feed_forward(const StepContext& step, const BlockWeights& w, View<const float, 2> x,
+                  View<float, 2> y) {
+  const auto* moe = std::get_if<MoeWeights>(&w.mlp);
+  const PartTimer timer(step.options.profile,
+                        moe != nullptr ? StepPart::kExperts : StepPart::kDenseFfn);
+  if (moe != nullptr) {
+    moe_forward(step, *moe, x, y);
+  } else {
+    ops::ffn_forward(step.ctx, x, std::get<ops::FfnWeights>(w.mlp), y, step.linear_mode());
+  }
+}
+
+}  // namespace
 
 void block_forward(const StepContext& step, const BlockWeights& w, i64 layer, View<float, 2> x) {
   Ctx& ctx = step.ctx;
@@ -13,20 +39,11 @@ void block_forward(const StepContext& step, const BlockWeights& w, i64 layer, Vi
   const auto branch = scratch.alloc<float>(x.dim(0), x.dim(1));
 
   ops::rmsnorm_forward(ctx, x, w.input_layernorm, eps, normed);
-  if (const auto* mla = std::get_if<MlaWeights>(&w.self_attn)) {
-    mla_forward(step, *mla, layer, normed, branch);
-  } else {
-    gqa_forward(step, std::get<GqaWeights>(w.self_attn), layer, normed, branch);
-  }
+  attention_forward(step, w, layer, normed, branch);
   ops::add_inplace(ctx, x, branch);
 
   ops::rmsnorm_forward(ctx, x, w.post_attention_layernorm, eps, normed);
-  if (const auto* moe = std::get_if<MoeWeights>(&w.mlp)) {
-    moe_forward(step, *moe, normed, branch);
-  } else {
-    ops::ffn_forward(ctx, normed, std::get<ops::FfnWeights>(w.mlp), branch,
-                     step.options.activations);
-  }
+  feed_forward(step, w, normed, branch);
   ops::add_inplace(ctx, x, branch);
 }
 

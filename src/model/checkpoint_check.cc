@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
+#include "base/checked_math.h"
 #include "base/log.h"
 
 namespace fathom::model {
@@ -23,10 +25,11 @@ std::string shape_text(std::span<const i64> shape) {
   return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
-/// eh_proj is written as BF16, but whether every published FP8 checkpoint has it so is not known,
-/// and reading it in FP8 costs nothing.
+/// Linear layers, and what quantisers may be told to take along: embedding, head and eh_proj. Never
+/// the router.
 bool may_be_fp8(const Parameter& parameter) {
-  return parameter.kind == ParameterKind::kMatrix || parameter.name.ends_with(".eh_proj.weight");
+  return parameter.kind == ParameterKind::kMatrix ||
+         (parameter.kind == ParameterKind::kMatrixBf16 && parameter.part != ModelPart::kRouter);
 }
 
 bool dtype_allowed(const Parameter& parameter, DType dtype) {
@@ -75,7 +78,12 @@ class Checker {
     if (!wanted(parameter)) return;
     const io::StoredTensor* tensor = checkpoint_.find(parameter.name);
     if (tensor == nullptr) {
-      if (!parameter.shared_copy) missing(parameter.name, parameter.shape, "");
+      if (may_be_fp8(parameter) &&
+          checkpoint_.find(PackedNames(parameter.name).packed) != nullptr) {
+        check_packed(parameter);
+      } else if (!parameter.shared_copy) {
+        missing(parameter.name, parameter.shape, "");
+      }
       return;
     }
     used_.insert(tensor->name);
@@ -87,8 +95,71 @@ class Checker {
     } else if (tensor->dtype == DType::kF8E4M3) {
       check_scale(parameter);
     }
-    check_companions(parameter, *tensor);
+    const DType dtype = tensor->dtype == DType::kF16 ? DType::kF32 : tensor->dtype;
+    check_companions(parameter, *tensor, std::string(dtype_name(dtype)));
     result_.parameters.push_back(parameter);
+  }
+
+  /// Integers: words, scales and the shape they stand for.
+  void check_packed(const Parameter& parameter) {
+    const PackedNames names(parameter.name);
+    const io::StoredTensor& packed = *checkpoint_.find(names.packed);
+    used_.insert(packed.name);
+    const io::StoredTensor* scale = checkpoint_.find(names.scale);
+    const io::StoredTensor* shape = checkpoint_.find(names.shape);
+    const i64 rows = parameter.shape[0], cols = parameter.shape[1];
+    if (scale == nullptr) {
+      const std::array<i64, 2> expected = {rows, ceil_div(cols, i64{128})};
+      missing(names.scale, expected, fmt::format(", the scales of `{}`", packed.name));
+    }
+    if (shape == nullptr) {
+      missing(names.shape, std::array<i64, 1>{2}, fmt::format(", the shape of `{}`", packed.name));
+    }
+    if (scale == nullptr || shape == nullptr) return;
+    used_.insert(scale->name);
+    used_.insert(shape->name);
+    check_packed_types(packed, *scale, *shape);
+    check_stored_shape(*shape, rows, cols);
+    const PackedForm form = packed_form(packed, *scale, cols);
+    const bool rows_fit =
+        packed.shape[0] == rows && scale->shape.size() == 2 && scale->shape[0] == rows;
+    if (form.bits == 0 || form.group_size == 0 || !rows_fit) {
+      problem(packed,
+              fmt::format("is {} with scales {}, expected {} packed as 4 or 8 bits in groups of 32 "
+                          "or 128 columns",
+                          shape_text(packed.shape), shape_text(scale->shape),
+                          shape_text(parameter.shape)));
+      return;
+    }
+    check_companions(parameter, packed,
+                     fmt::format("INT{} in groups of {}", form.bits, form.group_size));
+    result_.parameters.push_back(parameter);
+  }
+
+  void check_packed_types(const io::StoredTensor& packed, const io::StoredTensor& scale,
+                          const io::StoredTensor& shape) {
+    const auto require = [this](const io::StoredTensor& tensor, DType dtype) {
+      if (tensor.dtype == dtype) return;
+      problem(tensor,
+              fmt::format("is {}, expected {}", dtype_name(tensor.dtype), dtype_name(dtype)));
+    };
+    require(packed, DType::kI32);
+    require(scale, DType::kBF16);
+    if (shape.dtype != DType::kI32) require(shape, DType::kI64);  // writers differ
+  }
+
+  void check_stored_shape(const io::StoredTensor& shape, i64 rows, i64 cols) {
+    const i64 width = shape.dtype == DType::kI32 ? 4 : 8;
+    std::vector<i64> stored;
+    for (size_t at = 0; at + static_cast<size_t>(width) <= shape.bytes.size();
+         at += static_cast<size_t>(width)) {
+      i64 value = 0;
+      std::memcpy(&value, shape.bytes.data() + at, static_cast<size_t>(width));
+      stored.push_back(value);
+    }
+    if (stored == std::vector<i64>{rows, cols}) return;
+    problem(shape, fmt::format("says {}, expected {} from config.json", shape_text(stored),
+                               shape_text(std::array<i64, 2>{rows, cols})));
   }
 
   void check_scale(const Parameter& parameter) {
@@ -109,7 +180,8 @@ class Checker {
 
   /// gate_proj and up_proj read one prepared input, and the experts of a layer run together: they
   /// must have one dtype (F16 becomes F32 when loaded).
-  void check_companions(const Parameter& parameter, const io::StoredTensor& tensor) {
+  void check_companions(const Parameter& parameter, const io::StoredTensor& tensor,
+                        const std::string& type) {
     const size_t mlp = parameter.name.find(".mlp.");
     if (mlp == parameter.name.npos || parameter.kind != ParameterKind::kMatrix) return;
     const bool down = parameter.name.ends_with("down_proj.weight");
@@ -117,12 +189,10 @@ class Checker {
     const size_t end = parameter.expert >= 0 ? parameter.name.find(".experts.", mlp) + 1
                                              : parameter.name.rfind('.', parameter.name.size() - 8);
     const std::string group = parameter.name.substr(0, end) + (down ? " down" : " gate and up");
-    const DType dtype = tensor.dtype == DType::kF16 ? DType::kF32 : tensor.dtype;
-    const auto [first, is_new] = companions_.try_emplace(group, &tensor, dtype);
-    if (is_new || first->second.second == dtype) return;
-    problem(tensor,
-            fmt::format("is {}, expected {} as `{}`, with which it runs", dtype_name(tensor.dtype),
-                        dtype_name(first->second.second), first->second.first->name));
+    const auto [first, is_new] = companions_.try_emplace(group, &tensor, type);
+    if (is_new || first->second.second == type) return;
+    problem(tensor, fmt::format("is {}, expected {} as `{}`, with which it runs", type,
+                                first->second.second, first->second.first->name));
   }
 
   void check_shape(const io::StoredTensor& tensor, std::span<const i64> expected,
@@ -149,12 +219,26 @@ class Checker {
   const ModelConfig& config_;
   const io::Checkpoint& checkpoint_;
   CheckpointCheck result_;
-  std::vector<bool> has_module_;                // any tensor of MTP module k is there
+  std::vector<bool> has_module_;               // any tensor of MTP module k is there
   std::unordered_set<std::string_view> used_;  // views names inside checkpoint_
-  std::unordered_map<std::string, std::pair<const io::StoredTensor*, DType>> companions_;
+  std::unordered_map<std::string, std::pair<const io::StoredTensor*, std::string>> companions_;
 };
 
 }  // namespace
+
+PackedForm packed_form(const io::StoredTensor& packed, const io::StoredTensor& scale, i64 cols) {
+  PackedForm form;
+  if (packed.shape.size() != 2 || scale.shape.size() != 2) return form;
+  for (const int bits : {4, 8}) {
+    if (packed.shape[1] != ceil_div(cols * bits, i64{32})) continue;
+    if (form.bits != 0) return {};  // up to four columns fit one word either way
+    form.bits = bits;
+  }
+  for (const i64 group : {i64{32}, i64{128}}) {
+    if (scale.shape[1] == ceil_div(cols, group)) form.group_size = group;
+  }
+  return form;
+}
 
 std::string scale_name(const std::string& matrix_name) { return matrix_name + "_scale_inv"; }
 

@@ -12,6 +12,22 @@ namespace fathom::model {
 /// The f32 block scales that stand beside an FP8 matrix: "X.weight" -> "X.weight_scale_inv".
 std::string scale_name(const std::string& matrix_name);
 
+/// The three tensors that stand for a matrix packed as integers: "X.weight" -> "X.weight_packed",
+/// "X.weight_scale", "X.weight_shape".
+struct PackedNames {
+  std::string packed, scale, shape;
+  explicit PackedNames(const std::string& matrix_name)
+      : packed(matrix_name + "_packed"),
+        scale(matrix_name + "_scale"),
+        shape(matrix_name + "_shape") {}
+};
+/// How the integers of a checked matrix [rows, cols] are packed: from the shapes of its tensors.
+struct PackedForm {
+  int bits = 0;
+  i64 group_size = 0;
+};
+PackedForm packed_form(const io::StoredTensor& packed, const io::StoredTensor& scale, i64 cols);
+
 /// What of a checkpoint the model uses, and everything that is wrong with it.
 struct CheckpointCheck {
   std::vector<Parameter> parameters;  // present ones, in the order of the forward pass
@@ -23,6 +39,7 @@ struct CheckpointCheck {
 
 /// Lists every tensor that is missing, misshapen or of a dtype that its kind does not allow:
 ///   matrices           F32 | BF16 | F16, and F8_E4M3 with f32 scales where FP8 checkpoints have it
+///                      (embedding and head too), or integers as `compressed-tensors` packs them
 ///   norms, the router's bias  F32 | BF16 | F16
 /// The matrices of one feed-forward that run together (gate_proj and up_proj; a layer's experts)
 /// must share a dtype. An MTP module may be absent as a whole, and its embed_tokens and

@@ -10,7 +10,7 @@
 #include <system_error>
 
 #include "base/parallel.h"
-#include "io/json.h"
+#include "io/mapped_file.h"
 #include "model/checkpoint_check.h"
 #include "model/tensor_codec.h"
 
@@ -80,11 +80,34 @@ struct ErrorSum {
 
 /// One tensor of the model on its way.
 struct Item {
-  const io::StoredTensor* tensor = nullptr;
-  const io::StoredTensor* scale = nullptr;
-  DType to = DType::kF32;
+  Parameter parameter;
+  const io::StoredTensor* tensor = nullptr;  // the packed words of integers
+  const io::StoredTensor* scale = nullptr;   // of F8_E4M3 and of integers
+  const io::StoredTensor* shape = nullptr;   // of integers
+  Storage from = {}, to = {};
   bool as_is = false;
 };
+
+bool same_storage(const Storage& a, const Storage& b) {
+  return a.dtype == b.dtype && a.bits == b.bits && a.group_size == b.group_size;
+}
+
+/// Finds what stands for a parameter of a checked checkpoint.
+Item find_item(const io::Checkpoint& source, const Parameter& parameter) {
+  Item item{.parameter = parameter, .tensor = source.find(parameter.name)};
+  if (item.tensor != nullptr) {
+    item.from.dtype = item.tensor->dtype;
+    if (item.from.dtype == DType::kF8E4M3) item.scale = source.find(scale_name(parameter.name));
+    return item;
+  }
+  const PackedNames names(parameter.name);
+  item.tensor = source.find(names.packed);
+  item.scale = source.find(names.scale);
+  item.shape = source.find(names.shape);
+  const PackedForm form = packed_form(*item.tensor, *item.scale, parameter.shape[1]);
+  item.from = {.dtype = DType::kI32, .bits = form.bits, .group_size = form.group_size};
+  return item;
+}
 
 class Converter {
  public:
@@ -95,7 +118,10 @@ class Converter {
       add(source, parameter);
     }
     std::set<std::string> scales;  // of the model's own matrices: written anew, or no longer true
-    for (const Parameter& parameter : check.parameters) scales.insert(scale_name(parameter.name));
+    for (const Parameter& parameter : check.parameters) {
+      const PackedNames packed(parameter.name);
+      scales.insert({scale_name(parameter.name), packed.packed, packed.scale, packed.shape});
+    }
     for (const std::string& name : check.unused) {
       if (scales.contains(name)) continue;
       copied_.push_back(source.find(name));
@@ -108,9 +134,10 @@ class Converter {
     TensorEncoder encoder(ctx_, writer, options_.scale_format);
     for (const Item& item : items_) {
       if (item.as_is) {
-        copy_bytes(writer, *item.tensor);
-        if (item.scale != nullptr) copy_bytes(writer, *item.scale);
-        report.tensors.push_back({item.tensor->name, item.to, item.to, 0.0, 0.0});
+        for (const io::StoredTensor* tensor : {item.tensor, item.scale, item.shape}) {
+          if (tensor != nullptr) copy_bytes(writer, *tensor);
+        }
+        report.tensors.push_back({item.parameter.name, item.to, item.to, 0.0, 0.0});
       } else {
         report.tensors.push_back(recode(encoder, item));
       }
@@ -125,14 +152,18 @@ class Converter {
 
  private:
   void add(const io::Checkpoint& source, const Parameter& parameter) {
-    Item item;
-    item.tensor = source.find(parameter.name);
-    const bool fp8 = item.tensor->dtype == DType::kF8E4M3;
-    if (fp8) item.scale = source.find(scale_name(parameter.name));
-    item.to = stored_dtype(parameter.kind, options_.dtype);
-    item.as_is = item.tensor->dtype == item.to &&
+    Item item = find_item(source, parameter);
+    const bool fp8 = item.from.dtype == DType::kF8E4M3;
+    item.to = storage_of(parameter, options_.storage);
+    item.as_is = same_storage(item.from, item.to) &&
                  !(fp8 && options_.scale_format == ops::ScaleFormat::kUe8m0);
-    declare_tensor(specs_, parameter.name, item.to, parameter.shape);
+    if (item.as_is && item.shape != nullptr) {  // weight_shape may be I32 or I64
+      for (const io::StoredTensor* tensor : {item.tensor, item.scale, item.shape}) {
+        specs_.push_back({tensor->name, tensor->dtype, tensor->shape});
+      }
+    } else {
+      declare_parameter(specs_, parameter, item.to);
+    }
     total_bytes_ += source_bytes(item);
     items_.push_back(item);
   }
@@ -143,8 +174,10 @@ class Converter {
   }
 
   static i64 source_bytes(const Item& item) {
-    const size_t scale = item.scale != nullptr ? item.scale->bytes.size() : 0;
-    return static_cast<i64>(item.tensor->bytes.size() + scale);
+    size_t bytes = item.tensor->bytes.size();
+    if (item.scale != nullptr) bytes += item.scale->bytes.size();
+    if (item.shape != nullptr) bytes += item.shape->bytes.size();
+    return static_cast<i64>(bytes);
   }
 
   void copy_bytes(io::CheckpointWriter& writer, const io::StoredTensor& tensor) {
@@ -157,8 +190,11 @@ class Converter {
   }
 
   TensorConversion recode(TensorEncoder& encoder, const Item& item) {
-    TensorReader reader(ctx_, *item.tensor, item.scale);
-    const RowShape shape = reader.shape();
+    const std::string& name = item.parameter.name;
+    const RowShape shape = row_shape(item.parameter.shape);
+    TensorReader reader = item.shape != nullptr
+                              ? TensorReader(ctx_, *item.tensor, *item.scale, shape)
+                              : TensorReader(ctx_, *item.tensor, item.scale);
     const i64 step = chunk_rows(shape.cols);
     ErrorSum error;
     for (i64 begin = 0; begin < shape.rows; begin += step) {
@@ -168,11 +204,16 @@ class Converter {
       const View<float, 2> before(before_.data(), {count, shape.cols});
       const View<float, 2> after(after_.data(), {count, shape.cols});
       reader.read_rows(begin, before);
-      encoder.append_rows(item.tensor->name, item.to, before, after);
+      if (item.to.bits != 0) {
+        encoder.append_packed(name, item.to, before, after);
+      } else {
+        encoder.append_rows(name, item.to.dtype, before, after);
+      }
       error.add(before, after);
-      progress(count * shape.cols * dtype_bytes(item.tensor->dtype));
+      progress(source_bytes(item) * count / shape.rows);
     }
-    return {item.tensor->name, item.tensor->dtype, item.to, error.max_error(), error.rms_error()};
+    if (item.to.bits != 0) encoder.append_shape(name, item.parameter.shape);
+    return {name, item.from, item.to, error.max_error(), error.rms_error()};
   }
 
   void progress(i64 bytes) {
@@ -190,26 +231,18 @@ class Converter {
   i64 done_bytes_ = 0;
 };
 
-/// config.json with another dtype; all other keys stay as they are.
-void write_config(const fs::path& from, const fs::path& to, const ConvertOptions& options) {
-  io::JsonValue json = value_or_throw(io::read_json(from));
-  io::JsonObject& config = json.as_object();  // load_model_config has seen that it is one
-  const bool f32 = options.dtype == DType::kF32;
-  config.set(config.find("dtype") != nullptr ? "dtype" : "torch_dtype",
-             f32 ? "float32" : "bfloat16");
-  const bool ue8m0 = options.scale_format == ops::ScaleFormat::kUe8m0;
-  if (options.dtype != DType::kF8E4M3) {
-    config.erase("quantization_config");
-  } else if (config.find("quantization_config") == nullptr || ue8m0) {
-    io::JsonObject quantization;
-    quantization.set("activation_scheme", "dynamic");
-    quantization.set("fmt", "e4m3");
-    quantization.set("quant_method", "fp8");
-    if (ue8m0) quantization.set("scale_fmt", "ue8m0");
-    quantization.set("weight_block_size", io::JsonArray{kFp8Block, kFp8Block});
-    config.set("quantization_config", std::move(quantization));
-  }
-  io::write_file_atomically(to, io::write_json(json, 2) + "\n");
+/// config.json with another way its weights are stored; all other keys stay as they are.
+void write_config(const fs::path& from, const fs::path& to, const ModelConfig& config,
+                  const ConvertOptions& options) {
+  const ModelConfig stored = with_storage(config, options.storage, options.scale_format);
+  auto quantization = stored.quantization_config;
+  const bool keeps = options.storage.dtype == DType::kF8E4M3 && config.quantization_config &&
+                     !config.quantization_config->is_packed() &&
+                     options.scale_format == ops::ScaleFormat::kF32;
+  if (keeps) quantization = config.quantization_config;  // its tensors were copied, scales and all
+  const std::string text = value_or_throw(io::read_text(from, i64{4} << 20));
+  io::write_file_atomically(to, value_or_throw(fathom::with_storage(text, stored.torch_dtype,
+                                                                    quantization, from.string())));
 }
 
 /// Tokenizer, generation defaults, chat template, licence: what is neither weights nor config.
@@ -254,7 +287,7 @@ ConvertReport convert_checkpoint(Ctx& ctx, const fs::path& from, const fs::path&
   PartialDirectory partial(target);
   Converter(ctx, options, source, check).run(partial.path(), report);
   report.copied_files = copy_companions(from, partial.path());
-  write_config(from / "config.json", partial.path() / "config.json", options);
+  write_config(from / "config.json", partial.path() / "config.json", config, options);
   partial.become(target);
   return report;
 }

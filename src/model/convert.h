@@ -6,13 +6,14 @@
 
 #include "base/dtype.h"
 #include "io/safetensors_writer.h"
+#include "model/storage.h"
 #include "ops/ctx.h"
 #include "ops/quantize.h"
 
 namespace fathom::model {
 
 struct ConvertOptions {
-  DType dtype = DType::kBF16;  // F32 | BF16 | F8_E4M3; which tensors follow: see stored_dtype()
+  Storage storage;                                         // which tensors follow: see storage_of()
   ops::ScaleFormat scale_format = ops::ScaleFormat::kF32;  // of new F8_E4M3 tensors
   i64 max_shard_bytes = io::kDefaultMaxShardBytes;
   /// Called with (source bytes done, in all) after each chunk.
@@ -22,8 +23,7 @@ struct ConvertOptions {
 /// What became of one tensor. Errors compare the f32 values before and after, over all of it.
 struct TensorConversion {
   std::string name;
-  DType from = DType::kF32;
-  DType to = DType::kF32;
+  Storage from = {}, to = {};
   double max_error = 0.0;  // largest |before - after| / largest |before|
   double rms_error = 0.0;  // ||before - after|| / ||before||
 };
@@ -38,7 +38,7 @@ struct ConvertReport {
 };
 
 /// Converts a whole model directory, chunk by chunk: a model larger than memory converts. Tensors
-/// that have the wanted dtype already are copied byte for byte (FP8 is quantised anew only if
+/// that are stored as wanted already are copied byte for byte (FP8 is quantised anew only if
 /// kUe8m0 is asked for). config.json keeps all its keys; its dtype and quantization_config change.
 /// Files beside the weights (.json .jinja .txt .model .md, LICENSE*) are copied.
 /// Everything is written to a temporary directory beside `to` and renamed at the end.

@@ -19,35 +19,6 @@ using ::testing::HasSubstr;
 using testing::TempDir;
 using ::testing::ThrowsMessage;
 
-/// V3-shaped with ragged blocks, one MTP module.
-ModelConfig small_v3() {
-  ModelConfig config;
-  config.vocab_size = 300;
-  config.hidden_size = 160;
-  config.intermediate_size = 200;
-  config.num_hidden_layers = 2;
-  config.num_attention_heads = config.num_key_value_heads = 4;
-  config.max_position_embeddings = 256;
-  config.q_lora_rank = 136;
-  config.kv_lora_rank = 64;
-  config.qk_nope_head_dim = 32;
-  config.qk_rope_head_dim = 16;
-  config.v_head_dim = 32;
-  config.n_routed_experts = 8;
-  config.n_shared_experts = 1;
-  config.num_experts_per_tok = 2;
-  config.moe_intermediate_size = 48;
-  config.first_k_dense_replace = 1;
-  config.n_group = 4;
-  config.topk_group = 2;
-  config.norm_topk_prob = true;
-  config.routed_scaling_factor = 2.5f;
-  config.scoring_func = ScoringFunc::kSigmoid;
-  config.topk_method = TopkMethod::kNoauxTc;
-  config.num_nextn_predict_layers = 1;
-  return config;
-}
-
 const std::vector<i32> kIds = {1, 7, 299, 0, 42, 42, 13};
 
 Tensor<float> logits_of(const fs::path& directory) {
@@ -65,7 +36,7 @@ std::map<std::string, DType> dtypes_of(const fs::path& directory) {
 class ConvertTest : public ::testing::Test {
  protected:
   fs::path random(const std::string& name, DType dtype, u64 seed = 3) {
-    write_random_checkpoint(ctx_, small_v3(), root_ / name,
+    write_random_checkpoint(ctx_, ragged_v3(), root_ / name,
                             {.dtype = dtype,
                              .weight_std = 0.1,
                              .router_bias_std = 0.1,
@@ -77,7 +48,11 @@ class ConvertTest : public ::testing::Test {
                         ops::ScaleFormat format = ops::ScaleFormat::kF32) {
     return convert_checkpoint(
         ctx_, from, root_ / name,
-        {.dtype = dtype, .scale_format = format, .max_shard_bytes = 1'500'000});
+        {.storage = {.dtype = dtype}, .scale_format = format, .max_shard_bytes = 1'500'000});
+  }
+  ConvertReport convert_to(const fs::path& from, const std::string& name, const Storage& storage) {
+    return convert_checkpoint(ctx_, from, root_ / name,
+                              {.storage = storage, .max_shard_bytes = 1'500'000});
   }
   Ctx ctx_;
   TempDir root_;
@@ -141,7 +116,7 @@ TEST_F(ConvertTest, Fp8IsLaidOutAsReleased) {
   }
   EXPECT_EQ(dtypes.at("model.layers.1.mlp.gate.e_score_correction_bias"), DType::kF32);
   for (const TensorConversion& t : report.tensors) {
-    EXPECT_LE(t.max_error, t.to == DType::kF8E4M3 ? 1.0 / 16 : 0.0) << t.name;
+    EXPECT_LE(t.max_error, t.to.dtype == DType::kF8E4M3 ? 1.0 / 16 : 0.0) << t.name;
     EXPECT_LE(t.rms_error, 0.04) << t.name;
   }
   EXPECT_LT(report.bytes_after, report.bytes_before);
@@ -176,6 +151,63 @@ TEST_F(ConvertTest, PowerOfTwoScales) {
     int exponent = 0;
     EXPECT_EQ(std::frexp(scale, &exponent), 0.5f) << scale;
   }
+}
+
+TEST_F(ConvertTest, PackedIntegersAreLaidOutAsCompressedTensorsReadsThem) {
+  const fs::path bf16 = random("bf16", DType::kBF16);
+  const Storage int4 = {.dtype = DType::kI32, .bits = 4, .group_size = 32};
+  const ConvertReport report = convert_to(bf16, "int4", int4);
+  const auto checkpoint = value_or_throw(io::Checkpoint::open(root_ / "int4"));
+  const std::string name = "model.layers.1.mlp.experts.7.up_proj.weight";  // [48, 160]
+  EXPECT_EQ(checkpoint.find(name), nullptr);
+  EXPECT_EQ(checkpoint.find(name + "_packed")->dtype, DType::kI32);
+  EXPECT_EQ(checkpoint.find(name + "_packed")->shape, (std::vector<i64>{48, 20}));
+  EXPECT_EQ(checkpoint.find(name + "_scale")->dtype, DType::kBF16);
+  EXPECT_EQ(checkpoint.find(name + "_scale")->shape, (std::vector<i64>{48, 5}));
+  std::vector<i64> scratch;
+  EXPECT_THAT(checkpoint.find(name + "_shape")->elements_as<i64>(scratch),
+              ::testing::ElementsAre(48, 160));
+  // 48 columns are no whole groups: such a matrix keeps BF16, and the config says so.
+  const std::string ragged = "model.layers.1.mlp.experts.7.down_proj";
+  EXPECT_EQ(checkpoint.find(ragged + ".weight")->dtype, DType::kBF16);
+  const auto config = value_or_throw(load_model_config(root_ / "int4"));
+  ASSERT_TRUE(config.quantization_config && config.quantization_config->is_packed());
+  EXPECT_THAT(config.quantization_config->ignore,
+              ::testing::AllOf(::testing::Contains(ragged), ::testing::Contains("lm_head"),
+                               ::testing::Contains("model.layers.1.mlp.gate")));
+  for (const TensorConversion& t : report.tensors) {
+    EXPECT_LE(t.rms_error, t.to.bits == 4 ? 0.12 : 0.0) << t.name;
+  }
+  EXPECT_LE(relative_error(logits_of(root_ / "int4"), logits_of(bf16)), 0.5);
+}
+
+TEST_F(ConvertTest, PackedIntegersToF32AndBackKeepEveryValue) {
+  const fs::path bf16 = random("bf16", DType::kBF16);
+  for (const int bits : {4, 8}) {
+    for (const i64 group : {i64{32}, i64{128}}) {
+      const Storage storage = {.dtype = DType::kI32, .bits = bits, .group_size = group};
+      const std::string name = "int" + std::to_string(bits) + "_" + std::to_string(group);
+      const ConvertReport report = convert_to(bf16, name, storage);
+      EXPECT_LT(report.bytes_after, report.bytes_before) << name;
+      for (const TensorConversion& t : convert(root_ / name, name + "_f32", DType::kF32).tensors) {
+        EXPECT_EQ(t.max_error, 0.0) << name << " " << t.name;
+      }
+      EXPECT_LE(relative_error(logits_of(root_ / (name + "_f32")), logits_of(root_ / name)), 1e-5)
+          << name;
+      convert_to(root_ / name, name + "_again", storage);  // copied byte for byte
+      expect_bitwise_equal(logits_of(root_ / (name + "_again")), logits_of(root_ / name), name);
+    }
+  }
+}
+
+TEST_F(ConvertTest, EmbeddingAndHeadArePackedOnDemand) {
+  const fs::path bf16 = random("bf16", DType::kBF16);
+  convert_to(bf16, "int8", {.dtype = DType::kI32, .bits = 8, .group_size = 32, .head = true});
+  const auto dtypes = dtypes_of(root_ / "int8");
+  EXPECT_EQ(dtypes.at("lm_head.weight_packed"), DType::kI32);
+  EXPECT_EQ(dtypes.at("model.embed_tokens.weight_packed"), DType::kI32);
+  EXPECT_EQ(dtypes.at("model.layers.1.mlp.gate.weight"), DType::kBF16);
+  EXPECT_LE(relative_error(logits_of(root_ / "int8"), logits_of(bf16)), 0.05);
 }
 
 TEST_F(ConvertTest, KeepsOtherKeysAndFiles) {

@@ -13,9 +13,8 @@ void gqa_store_rows(const StepContext& step, const GqaWeights& w, i64 layer,
   Workspace::Scope scratch(ctx.workspace());
   const auto kv = scratch.alloc<float>(h.dim(0), 2 * kv_dim);  // [keys | values]
   const auto k = kv.slice(/*axis=*/1, 0, kv_dim);
-  ops::linear_forward(ctx, h, w.k_proj, k, step.options.activations);
-  ops::linear_forward(ctx, h, w.v_proj, kv.slice(/*axis=*/1, kv_dim, kv_dim),
-                      step.options.activations);
+  ops::linear_forward(ctx, h, w.k_proj, k, step.linear_mode());
+  ops::linear_forward(ctx, h, w.v_proj, kv.slice(/*axis=*/1, kv_dim, kv_dim), step.linear_mode());
   ops::rope_forward_inplace(ctx, step.rope, step.positions, as_heads(k, kv_heads));
   for (const BatchSequence& sequence : step.sequences) {
     const CacheRows rows = sequence.cache->rows(layer);
@@ -64,7 +63,7 @@ void gqa_forward(const StepContext& step, const GqaWeights& w, i64 layer, View<c
   Workspace::Scope scratch(ctx.workspace());
   const auto q = scratch.alloc<float>(h.dim(0), heads, head_dim);
   const auto attn = scratch.alloc<float>(h.dim(0), heads, head_dim);
-  ops::linear_forward(ctx, h, w.q_proj, q.flatten(), step.options.activations);
+  ops::linear_forward(ctx, h, w.q_proj, q.flatten(), step.linear_mode());
   ops::rope_forward_inplace(ctx, step.rope, step.positions, q);
   gqa_store_rows(step, w, layer, h);
   for (const BatchSequence& sequence : step.sequences) {
@@ -72,7 +71,7 @@ void gqa_forward(const StepContext& step, const GqaWeights& w, i64 layer, View<c
                   q.slice(0, sequence.row_begin, sequence.tokens),
                   attn.slice(0, sequence.row_begin, sequence.tokens));
   }
-  ops::linear_forward(ctx, attn.flatten(), w.o_proj, u, step.options.activations);
+  ops::linear_forward(ctx, attn.flatten(), w.o_proj, u, step.linear_mode());
 }
 
 }  // namespace fathom::model

@@ -1,6 +1,9 @@
 #include "model/mla.h"
 
+#include <array>
+
 #include "model/tiles.h"
+#include "ops/latent_attention.h"
 #include "ops/rmsnorm.h"
 
 namespace fathom::model {
@@ -26,33 +29,24 @@ struct MlaSequence {
   View<float, 3> out;            // [tokens, heads, v]  overwritten
 };
 
-/// q = W^UQ RMSNorm(W^DQ h), or W^Q h; rope part rotated. Eqs (6)-(9).
-///   q  [tokens, heads, nope+rope]  overwritten
-void mla_queries(const StepContext& step, const MlaWeights& w, View<const float, 2> h,
-                 View<float, 3> q) {
-  Ctx& ctx = step.ctx;
-  const auto activations = step.options.activations;
-  if (w.q_a_proj.empty()) {
-    ops::linear_forward(ctx, h, w.q_proj, q.flatten(), activations);
-  } else {
-    Workspace::Scope scratch(ctx.workspace());
-    const auto q_latent = scratch.alloc<float>(h.dim(0), w.q_a_proj.rows);
-    ops::linear_forward(ctx, h, w.q_a_proj, q_latent, activations);
-    ops::rmsnorm_forward(ctx, q_latent, w.q_a_layernorm, kLatentNormEps, q_latent);
-    ops::linear_forward(ctx, q_latent, w.q_b_proj, q.flatten(), activations);
-  }
-  const i64 nope = step.config.qk_nope_head_dim, rope = step.config.qk_rope_head_dim;
-  ops::rope_forward_inplace(ctx, step.rope, step.positions, q.slice(/*axis=*/2, nope, rope));
+/// The products with h itself, in one parallel region: the query latent (or q, without compression)
+/// and the new latents with the shared key. Eqs (1), (3), (6).
+///   q_or_latent  [tokens, q_lora_rank], or [tokens, heads*(nope+rope)]  overwritten
+///   kv_a         [tokens, rank+rope]                                    overwritten
+void mla_down_projections(const StepContext& step, const MlaWeights& w, View<const float, 2> h,
+                          View<float, 2> q_or_latent, View<float, 2> kv_a) {
+  const MatRef& query = w.q_a_proj.empty() ? w.q_proj : w.q_a_proj;
+  const std::array<ops::LinearOutput, 2> outputs = {
+      {{query, q_or_latent}, {w.kv_a_proj_with_mqa, kv_a}}};
+  ops::linears_forward(step.ctx, h, outputs, step.linear_mode());
 }
 
-/// The latents c^KV and the shared rotated key k^R of the new tokens, into the caches. Eqs (1)-(3).
+/// The latents c^KV and the shared rotated key k^R of the new tokens, from their projection into
+/// the caches. Eqs (1)-(3).
 void mla_store_latents(const StepContext& step, const MlaWeights& w, i64 layer,
-                       View<const float, 2> h) {
+                       View<float, 2> kv_a) {
   Ctx& ctx = step.ctx;
   const MlaDims d(step.config);
-  Workspace::Scope scratch(ctx.workspace());
-  const auto kv_a = scratch.alloc<float>(h.dim(0), d.rank + d.rope);
-  ops::linear_forward(ctx, h, w.kv_a_proj_with_mqa, kv_a, step.options.activations);
   const auto latent = kv_a.slice(/*axis=*/1, 0, d.rank);
   ops::rmsnorm_forward(ctx, latent, w.kv_a_layernorm, kLatentNormEps, latent);
   ops::rope_forward_inplace(ctx, step.rope, step.positions,
@@ -62,6 +56,27 @@ void mla_store_latents(const StepContext& step, const MlaWeights& w, i64 layer,
     ops::cache_store_rows(ctx, kv_a.slice(0, sequence.row_begin, sequence.tokens), rows.layout,
                           rows.data, sequence.position_begin);
   }
+}
+
+/// q = W^UQ RMSNorm(W^DQ h), or W^Q h; rope part rotated. Eqs (6)-(9). Stores the new latents on
+/// the way.
+///   q  [tokens, heads, nope+rope]  overwritten
+void mla_queries_and_latents(const StepContext& step, const MlaWeights& w, i64 layer,
+                             View<const float, 2> h, View<float, 3> q) {
+  Ctx& ctx = step.ctx;
+  const MlaDims d(step.config);
+  Workspace::Scope scratch(ctx.workspace());
+  const auto kv_a = scratch.alloc<float>(h.dim(0), d.rank + d.rope);
+  if (w.q_a_proj.empty()) {
+    mla_down_projections(step, w, h, q.flatten(), kv_a);
+  } else {
+    const auto q_latent = scratch.alloc<float>(h.dim(0), w.q_a_proj.rows);
+    mla_down_projections(step, w, h, q_latent, kv_a);
+    ops::rmsnorm_forward(ctx, q_latent, w.q_a_layernorm, kLatentNormEps, q_latent);
+    ops::linear_forward(ctx, q_latent, w.q_b_proj, q.flatten(), step.linear_mode());
+  }
+  ops::rope_forward_inplace(ctx, step.rope, step.positions, q.slice(/*axis=*/2, d.nope, d.rope));
+  mla_store_latents(step, w, layer, kv_a);
 }
 
 /// Eqs (4), (5), (10) as written: keys and values of all heads are made from the latents, one tile
@@ -82,7 +97,7 @@ void mla_attention_expanded(const StepContext& step, const MlaWeights& w, const 
     const auto kv = kv_tile.slice(0, 0, keys);
     ops::cache_load_rows(ctx, s.cache.layout, s.cache.data, key_begin, rows);
     ops::linear_forward(ctx, rows.slice(/*axis=*/1, 0, d.rank), w.kv_b_proj, kv.flatten(),
-                        step.options.activations);
+                        step.linear_mode());
     const auto q = s.q.slice(0, first_query, tokens - first_query);
     const ops::AttentionTile tile{.q = q.slice(/*axis=*/2, 0, d.nope),
                                   .k = kv.slice(/*axis=*/2, 0, d.nope),
@@ -97,26 +112,17 @@ void mla_attention_expanded(const StepContext& step, const MlaWeights& w, const 
   ops::attention_end(ctx, state, s.out);
 }
 
-/// The same as multi-query attention over the latents themselves: W^UK moves to the query, W^UV
-/// behind the sum. V2 §2.1.2.
-void mla_attention_absorbed(const StepContext& step, const MlaWeights& w, const MlaSequence& s) {
+/// context = sum_s p_s c^KV_s in f32, for every cache and instruction set.
+void attend_to_latents(const StepContext& step, const MlaSequence& s, View<const float, 3> q_latent,
+                       View<float, 3> context) {
   Ctx& ctx = step.ctx;
   const MlaDims d(step.config);
   const i64 tokens = s.q.dim(0);
-  using enum ops::Activations;
-  const auto activations = step.options.activations == kBf16 ? kBf16 : kF32;
   Workspace::Scope scratch(ctx.workspace());
-  const auto q_latent = scratch.alloc<float>(tokens, d.heads, d.rank);  // W^UK^T q^C
-  const auto context = scratch.alloc<float>(tokens, d.heads, d.rank);   // sum_s p_s c^KV_s
   const auto latents = scratch.alloc<float>(kKeyTileTokens, d.rank + d.rope);
   const ops::AttentionState state{.max = scratch.alloc<float>(tokens, d.heads),
                                   .sum = scratch.alloc<float>(tokens, d.heads),
                                   .acc = context};
-  for (i64 head = 0; head < d.heads; ++head) {
-    const MatRef w_uk = w.kv_b_proj.row_slice(head * (d.nope + d.v), d.nope);
-    ops::linear_transposed_forward(ctx, one_head(s.q.slice(/*axis=*/2, 0, d.nope), head), w_uk,
-                                   one_head(q_latent, head), activations);
-  }
   ops::attention_begin(ctx, state);
   for_key_tiles(s.sequence, [&](i64 key_begin, i64 keys, i64 first_query) {
     const auto rows = latents.slice(0, 0, keys);
@@ -135,10 +141,33 @@ void mla_attention_absorbed(const StepContext& step, const MlaWeights& w, const 
     ops::attention_tile_forward(ctx, tile, queries_from(state, first_query));
   });
   ops::attention_end(ctx, state, context);
-  for (i64 head = 0; head < d.heads; ++head) {
-    const MatRef w_uv = w.kv_b_proj.row_slice(head * (d.nope + d.v) + d.nope, d.v);
-    ops::linear_forward(ctx, one_head(context, head), w_uv, one_head(s.out, head), activations);
+}
+
+/// The same as multi-query attention over the latents themselves: W^UK moves to the query, W^UV
+/// behind the sum. V2 §2.1.2.
+void mla_attention_absorbed(const StepContext& step, const MlaWeights& w, const MlaSequence& s) {
+  Ctx& ctx = step.ctx;
+  const MlaDims d(step.config);
+  const i64 tokens = s.q.dim(0);
+  using enum ops::Activations;
+  const bool rounds = step.options.activations == kBf16 || step.options.activations == kInt8;
+  const auto activations = rounds ? step.options.activations : kF32;
+  Workspace::Scope scratch(ctx.workspace());
+  const auto q_latent = scratch.alloc<float>(tokens, d.heads, d.rank);  // W^UK^T q^C
+  const auto context = scratch.alloc<float>(tokens, d.heads, d.rank);   // sum_s p_s c^KV_s
+  const ops::HeadBands w_uk = {.first = 0, .count = d.nope, .step = d.nope + d.v};
+  const ops::HeadBands w_uv = {.first = d.nope, .count = d.v, .step = d.nope + d.v};
+  ops::linear_transposed_heads_forward(ctx, s.q.slice(/*axis=*/2, 0, d.nope), w.kv_b_proj, w_uk,
+                                       q_latent, activations);
+  const auto q_rope = s.q.slice(/*axis=*/2, d.nope, d.rope);
+  if (activations != kF32 && ops::has_latent_attention(ctx, s.cache.layout, d.rank)) {
+    ops::latent_attention_forward(ctx, q_latent, q_rope, s.positions, s.cache.layout, s.cache.data,
+                                  s.sequence.position_begin + tokens, step.config.softmax_scale(),
+                                  context);
+  } else {
+    attend_to_latents(step, s, q_latent, context);
   }
+  ops::linear_heads_forward(ctx, context, w.kv_b_proj, w_uv, s.out, activations);
 }
 
 }  // namespace
@@ -162,8 +191,7 @@ void mla_forward(const StepContext& step, const MlaWeights& w, i64 layer, View<c
   Workspace::Scope scratch(step.ctx.workspace());
   const auto q = scratch.alloc<float>(h.dim(0), d.heads, d.nope + d.rope);
   const auto attn = scratch.alloc<float>(h.dim(0), d.heads, d.v);  // o_t,i of eq. (10)
-  mla_queries(step, w, h, q);
-  mla_store_latents(step, w, layer, h);
+  mla_queries_and_latents(step, w, layer, h, q);
   for (const BatchSequence& sequence : step.sequences) {
     const i64 begin = sequence.row_begin, tokens = sequence.tokens;
     const MlaSequence s{.sequence = sequence,
@@ -181,7 +209,7 @@ void mla_forward(const StepContext& step, const MlaWeights& w, i64 layer, View<c
       mla_attention_absorbed(step, w, s);
     }
   }
-  ops::linear_forward(step.ctx, attn.flatten(), w.o_proj, u, step.options.activations);  // eq. (11)
+  ops::linear_forward(step.ctx, attn.flatten(), w.o_proj, u, step.linear_mode());  // eq. (11)
 }
 
 }  // namespace fathom::model

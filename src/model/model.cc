@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "model/mtp.h"
+#include "model/part_timer.h"
 #include "model/step.h"
 #include "model/weights.h"
 #include "ops/elementwise.h"
@@ -101,6 +102,20 @@ void gather_wanted_rows(std::span<const SequenceStep> steps, View<const float, 2
 
 }  // namespace
 
+std::string_view to_string(StepPart part) {
+  switch (part) {
+    case StepPart::kAttention:
+      return "attention";
+    case StepPart::kExperts:
+      return "experts";
+    case StepPart::kDenseFfn:
+      return "dense";
+    case StepPart::kHead:
+      return "head";
+  }
+  return "?";
+}
+
 Model::Model() = default;
 Model::~Model() = default;
 
@@ -110,9 +125,16 @@ std::unique_ptr<Model> Model::load(const std::string& directory) {
   return model;
 }
 
+std::unique_ptr<Model> Model::random(const ModelConfig& config, const RandomWeights& options) {
+  std::unique_ptr<Model> model(new Model());
+  model->weights_ = make_random_weights(config, options);
+  return model;
+}
+
 const ModelConfig& Model::config() const { return weights_->config; }
 const std::string& Model::directory() const { return weights_->directory; }
 i64 Model::weight_bytes() const { return weights_->stored_bytes; }
+ReadBytes Model::read_bytes() const { return model::read_bytes(*weights_); }
 bool Model::has_mtp() const { return weights_->mtp.has_value(); }
 
 i64 Model::logits_rows(std::span<const SequenceStep> steps) {
@@ -120,6 +142,47 @@ i64 Model::logits_rows(std::span<const SequenceStep> steps) {
   for (const SequenceStep& step : steps) rows += wanted_rows(step);
   return rows;
 }
+
+namespace {
+
+/// What decides how a sequence's rows are computed: two of one kind may share a pass.
+struct StepKind {
+  bool many_rows;    // in the layers
+  bool many_logits;  // in the head
+
+  explicit StepKind(const SequenceStep& step)
+      : many_rows(std::ssize(step.token_ids) >= kManyRows),
+        many_logits(step.all_logits && many_rows) {}
+  bool operator==(const StepKind&) const = default;
+};
+
+/// One pass over sequences of one kind; the caches' lengths stay as they are.
+void forward_alike(Ctx& ctx, const Weights& w, std::span<const SequenceStep> steps,
+                   const RunOptions& options, View<float, 2> logits, View<float, 2> hidden) {
+  const StepKind kind(steps.front());
+  const i64 rows = logits.dim(0), width = w.config.hidden_size;
+  Workspace::Scope scratch(ctx.workspace());
+  const PackedStep packed = pack(steps, scratch);
+  const StepContext step{.ctx = ctx,
+                         .config = w.config,
+                         .rope = w.rope,
+                         .options = options,
+                         .positions = packed.positions,
+                         .sequences = {packed.sequences.data(), steps.size()},
+                         .many_rows = kind.many_rows};
+  const auto x = scratch.alloc<float>(packed.token_ids.dim(0), width);  // the residual stream
+  ops::embedding_forward(ctx, w.embed_tokens, packed.token_ids, x);
+  for (size_t layer = 0; layer < w.layers.size(); ++layer) {
+    block_forward(step, w.layers[layer], static_cast<i64>(layer), x);
+  }
+  const auto last = hidden.empty() ? scratch.alloc<float>(rows, width) : hidden;
+  gather_wanted_rows(steps, x, last);
+  const PartTimer timer(options.profile, StepPart::kHead);
+  ops::rmsnorm_forward(ctx, last, w.norm, w.config.rms_norm_eps, last);
+  ops::linear_forward(ctx, last, w.lm_head, logits, {options.activations, kind.many_logits});
+}
+
+}  // namespace
 
 void Model::forward(Ctx& ctx, std::span<const SequenceStep> steps, const RunOptions& options,
                     View<float, 2> logits, View<float, 2> hidden) const {
@@ -131,24 +194,17 @@ void Model::forward(Ctx& ctx, std::span<const SequenceStep> steps, const RunOpti
   FATHOM_CHECK(hidden.empty() || (hidden.dim(0) == rows && hidden.dim(1) == width), "hidden ",
                hidden, ", expected [", rows, ", ", width, "]");
 
-  Workspace::Scope scratch(ctx.workspace());
-  const PackedStep packed = pack(steps, scratch);
-  const StepContext step{.ctx = ctx,
-                         .config = w.config,
-                         .rope = w.rope,
-                         .options = options,
-                         .positions = packed.positions,
-                         .sequences = {packed.sequences.data(), steps.size()}};
-  const auto x = scratch.alloc<float>(packed.token_ids.dim(0), width);  // the residual stream
-  ops::embedding_forward(ctx, w.embed_tokens, packed.token_ids, x);
-  for (size_t layer = 0; layer < w.layers.size(); ++layer) {
-    block_forward(step, w.layers[layer], static_cast<i64>(layer), x);
+  // Neighbours of one kind share a pass; a step of prompts and single tokens reads its weights
+  // twice.
+  i64 row = 0;
+  for (size_t begin = 0, end = 0; begin < steps.size(); begin = end) {
+    while (end < steps.size() && StepKind(steps[end]) == StepKind(steps[begin])) ++end;
+    const auto alike = steps.subspan(begin, end - begin);
+    const i64 count = logits_rows(alike);
+    forward_alike(ctx, w, alike, options, logits.slice(0, row, count),
+                  hidden.empty() ? hidden : hidden.slice(0, row, count));
+    row += count;
   }
-  const auto last = hidden.empty() ? scratch.alloc<float>(rows, width) : hidden;
-  gather_wanted_rows(steps, x, last);
-  ops::rmsnorm_forward(ctx, last, w.norm, w.config.rms_norm_eps, last);
-  ops::linear_forward(ctx, last, w.lm_head, logits, options.activations);
-
   // Only now do the new rows count: a throw above leaves every cache as it was.
   for (const SequenceStep& sequence : steps) {
     sequence.cache->impl().length_tokens += static_cast<i64>(sequence.token_ids.size());

@@ -1,11 +1,14 @@
 #pragma once
 // The public face of the model: load a checkpoint directory, run steps over a batch of sequences.
+#include <array>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/model_config.h"
+#include "model/storage.h"
 #include "ops/ctx.h"
 #include "ops/linear.h"
 #include "ops/quantize.h"
@@ -19,9 +22,36 @@ struct Weights;
 /// mla.h: expanded for a prompt, absorbed for decoding and short appends.
 enum class MlaForm { kAuto, kExpanded, kAbsorbed };
 
+/// Where the time of steps goes; what is in none of the parts (norms, residuals, embedding,
+/// packing) is the rest.
+enum class StepPart { kAttention, kExperts, kDenseFfn, kHead };
+inline constexpr int kNumStepParts = 4;
+std::string_view to_string(StepPart part);  // "experts"
+
+struct StepProfile {
+  std::array<double, kNumStepParts> seconds{};
+  i64 experts_read = 0;  // distinct routed experts that had a token, summed over layers and steps
+};
+
+/// Bytes of weights that steps read, scales included, by where they lie; the embedding's rows and
+/// the MTP module do not count.
+struct ReadBytes {
+  std::array<i64, kNumStepParts> every_step{};  // all but the routed experts
+  i64 routed_expert = 0;                        // one of one layer, on average over the layers
+};
+
 struct RunOptions {
   ops::Activations activations = ops::Activations::kBf16;
   MlaForm mla_form = MlaForm::kAuto;
+  StepProfile* profile = nullptr;  // added to if there is one; reads the clock twice a part
+};
+
+/// Random weights of true shape, made in memory: such a model writes nonsense, but has every size
+/// and speed of a trained one. Matrices are uniform with deviation 0.006 (DeepSeek-V3 §4.2), norms
+/// 1, the router's bias 0. The numbers depend on the seed and the tensor alone.
+struct RandomWeights {
+  Storage storage;
+  u64 seed = 0;
 };
 
 /// What is kept of the tokens seen so far: one latent row a token and layer (MLA: kv_lora_rank +
@@ -66,12 +96,15 @@ class Model {
   /// Maps the checkpoint; weights stay as stored (FP8 stays FP8). Throws Error with ALL problems of
   /// the config or of the tensors (missing, wrong shape or dtype) at once.
   static std::unique_ptr<Model> load(const std::string& directory);
+  /// Throws Error{kInvalidInput} with all problems of the config, Error{kOutOfMemory}.
+  static std::unique_ptr<Model> random(const ModelConfig& config, const RandomWeights& options);
   ~Model();
 
   const ModelConfig& config() const;
   const std::string& directory() const;
   /// Bytes of the weights as stored.
   i64 weight_bytes() const;
+  ReadBytes read_bytes() const;
   bool has_mtp() const;
 
   /// Rows of `logits` that a step writes: all new tokens or one a sequence.
@@ -83,10 +116,11 @@ class Model {
   ///   the
   ///                                             input of the MTP module
   /// Each row is bitwise the same alone or in any batch and for any thread count, and for any way
-  /// of chunking as long as the MLA form is the same; kF32LogitTol between the forms. Scratch grows
-  /// with the tokens of a step, not with the context: cut long prompts into chunks. Throws
-  /// Error{kInvalidInput} for a token id outside the vocabulary or a full cache, before any cache
-  /// is changed; whatever is thrown, the caches hold the tokens that they held before.
+  /// of chunking as long as the MLA form is the same and either all chunks have kManyRows (step.h)
+  /// tokens or none has; kF32LogitTol between the forms. Scratch grows with the tokens of a step,
+  /// not with the context: cut long prompts into chunks. Throws Error{kInvalidInput} for a token id
+  /// outside the vocabulary or a full cache, before any cache is changed; whatever is thrown, the
+  /// caches hold the tokens that they held before.
   void forward(Ctx& ctx, std::span<const SequenceStep> steps, const RunOptions& options,
                View<float, 2> logits, View<float, 2> hidden = {}) const;
 

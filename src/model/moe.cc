@@ -1,6 +1,6 @@
 #include "model/moe.h"
 
-#include "ops/elementwise.h"
+#include <algorithm>
 
 namespace fathom::model {
 namespace {
@@ -27,6 +27,13 @@ ops::TopkMethod op_topk(TopkMethod topk_method) {
   FATHOM_CHECK(false, "topk_method ", static_cast<int>(topk_method));
 }
 
+i64 distinct_experts(Workspace::Scope& scratch, View<const i32, 2> topk_indices, i64 experts) {
+  const auto seen = scratch.alloc<bool>(experts);
+  std::fill_n(seen.data(), experts, false);
+  for (i64 i = 0; i < topk_indices.size(); ++i) seen(topk_indices.data()[i]) = true;
+  return std::count(seen.data(), seen.data() + experts, true);
+}
+
 }  // namespace
 
 ops::RouterOptions router_options(const ModelConfig& config) {
@@ -42,7 +49,6 @@ void moe_forward(const StepContext& step, const MoeWeights& w, View<const float,
                  View<float, 2> y) {
   Ctx& ctx = step.ctx;
   const i64 tokens = x.dim(0), topk = step.config.num_experts_per_tok;
-  const auto activations = step.options.activations;
   Workspace::Scope scratch(ctx.workspace());
   const auto logits = scratch.alloc<float>(tokens, w.gate.rows);
   const auto topk_indices = scratch.alloc<i32>(tokens, topk);
@@ -50,12 +56,12 @@ void moe_forward(const StepContext& step, const MoeWeights& w, View<const float,
   ops::linear_forward(ctx, x, w.gate, logits, ops::Activations::kF32);
   ops::moe_route(ctx, logits, w.e_score_correction_bias, router_options(step.config), topk_indices,
                  topk_weights);
-  ops::moe_experts_forward(ctx, x, w.experts, topk_indices, topk_weights, y, activations);
-  if (!w.shared_experts.gate_proj.empty()) {
-    const auto shared = scratch.alloc<float>(tokens, x.dim(1));
-    ops::ffn_forward(ctx, x, w.shared_experts, shared, activations);
-    ops::add_inplace(ctx, y, shared);
+  if (step.options.profile != nullptr) {
+    step.options.profile->experts_read += distinct_experts(scratch, topk_indices, w.gate.rows);
   }
+  const ops::FfnWeights* shared = w.shared_experts.gate_proj.empty() ? nullptr : &w.shared_experts;
+  ops::moe_experts_forward(ctx, x, w.experts, topk_indices, topk_weights, y, step.linear_mode(),
+                           shared);
 }
 
 }  // namespace fathom::model

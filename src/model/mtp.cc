@@ -17,7 +17,7 @@ void mtp_block_forward(const StepContext& step, const MtpWeights& w, i64 layer,
   ops::embedding_forward(ctx, w.embed_tokens, next_tokens, embedding);
   ops::rmsnorm_forward(ctx, embedding, w.enorm, eps, joined.slice(/*axis=*/1, 0, width));
   ops::rmsnorm_forward(ctx, hidden, w.hnorm, eps, joined.slice(/*axis=*/1, width, width));
-  ops::linear_forward(ctx, joined, w.eh_proj, out, step.options.activations);
+  ops::linear_forward(ctx, joined, w.eh_proj, out, step.linear_mode());
   block_forward(step, w.block, layer, out);
   ops::rmsnorm_forward(ctx, out, w.shared_head_norm, eps, out);
 }

@@ -24,7 +24,14 @@ struct StepContext {
   const RunOptions& options;
   View<const i64, 1> positions;  // [tokens] absolute, in the order of the packed rows
   std::span<const BatchSequence> sequences;
+  bool many_rows = false;  // every sequence has kManyRows new tokens or more
+
+  ops::LinearMode linear_mode() const { return {options.activations, many_rows}; }
 };
+
+/// Sequences with so many new tokens are a prompt: their Linears run with tokens in the lanes. The
+/// number of a sequence's own tokens decides, never its company (Model::forward sees to that).
+inline constexpr i64 kManyRows = 32;
 
 /// Keys are read from the cache in tiles of this many positions, counted from position 0 whatever
 /// is new: a query then meets the same tiles for any chunking of the prompt, so its sums run in the

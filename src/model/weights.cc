@@ -26,7 +26,9 @@ class Binder {
     weights_.owned.push_back(std::move(vectors));
   }
 
-  bool has(const std::string& name) const { return checkpoint_.find(name) != nullptr; }
+  bool has(const std::string& matrix_name) const {
+    return has_tensor(matrix_name) || has_tensor(PackedNames(matrix_name).packed);
+  }
 
   View<const float, 1> vector(const std::string& name) {
     const io::StoredTensor& tensor = find(name);
@@ -37,6 +39,7 @@ class Binder {
   }
 
   MatRef matrix(const std::string& name) {
+    if (!has_tensor(name)) return packed_matrix(name);
     const io::StoredTensor& tensor = find(name);
     MatRef m;
     m.rows = tensor.shape[0];
@@ -61,6 +64,28 @@ class Binder {
   i64 num_f16() const { return num_f16_; }
 
  private:
+  bool has_tensor(const std::string& name) const { return checkpoint_.find(name) != nullptr; }
+
+  MatRef packed_matrix(const std::string& name) {
+    const PackedNames names(name);
+    const io::StoredTensor &packed = find(names.packed), &scale = find(names.scale);
+    const io::StoredTensor& shape = find(names.shape);
+    i64 extents[2] = {0, 0};
+    const size_t width = static_cast<size_t>(dtype_bytes(shape.dtype));
+    for (size_t i = 0; i < 2; ++i) std::memcpy(&extents[i], shape.bytes.data() + i * width, width);
+    const PackedForm form = packed_form(packed, scale, extents[1]);
+    MatRef m;
+    m.data = aligned(packed);
+    m.dtype = DType::kI32;
+    m.rows = extents[0];
+    m.cols = extents[1];
+    m.bits = form.bits;
+    m.group_size = form.group_size;
+    m.group_scale = reinterpret_cast<const u16*>(aligned(scale));
+    m.group_stride = scale.shape[1];
+    return m;
+  }
+
   const io::StoredTensor& find(const std::string& name) {
     const io::StoredTensor* tensor = checkpoint_.find(name);
     FATHOM_CHECK(tensor != nullptr, "tensor ", name, " was not checked");
@@ -169,32 +194,36 @@ MtpWeights bind_mtp(Binder& bind, const Weights& main) {
 
 }  // namespace
 
+void bind_weights(Weights& weights) {
+  const ModelConfig& config = weights.config;
+  const CheckpointCheck check = require_checkpoint(config, weights.checkpoint);
+  if (config.num_nextn_predict_layers > 1 && check.has_mtp) {
+    log::warn("{}: only the first of {} MTP modules is used", weights.directory,
+              config.num_nextn_predict_layers);
+  }
+  weights.rope = make_rope_table(config);
+
+  Binder bind(weights.checkpoint, check.parameters, weights);
+  weights.embed_tokens = bind.matrix("model.embed_tokens.weight");
+  weights.layers.reserve(static_cast<size_t>(config.num_hidden_layers));
+  for (i64 layer = 0; layer < config.num_hidden_layers; ++layer) {
+    weights.layers.push_back(bind_block(bind, config, layer));
+  }
+  weights.norm = bind.vector("model.norm.weight");
+  weights.lm_head =
+      config.tie_word_embeddings ? weights.embed_tokens : bind.matrix("lm_head.weight");
+  if (check.has_mtp) weights.mtp = bind_mtp(bind, weights);
+  if (bind.num_f16() > 0) {
+    log::info("{}: {} F16 matrices were converted to F32", weights.directory, bind.num_f16());
+  }
+}
+
 std::unique_ptr<Weights> load_weights(const std::string& directory) {
   auto weights = std::make_unique<Weights>();
   weights->directory = directory;
   weights->config = value_or_throw(load_model_config(directory));
   weights->checkpoint = value_or_throw(io::Checkpoint::open(directory));
-  const ModelConfig& config = weights->config;
-  const CheckpointCheck check = require_checkpoint(config, weights->checkpoint);
-  if (config.num_nextn_predict_layers > 1 && check.has_mtp) {
-    log::warn("{}: only the first of {} MTP modules is used", directory,
-              config.num_nextn_predict_layers);
-  }
-  weights->rope = make_rope_table(config);
-
-  Binder bind(weights->checkpoint, check.parameters, *weights);
-  weights->embed_tokens = bind.matrix("model.embed_tokens.weight");
-  weights->layers.reserve(static_cast<size_t>(config.num_hidden_layers));
-  for (i64 layer = 0; layer < config.num_hidden_layers; ++layer) {
-    weights->layers.push_back(bind_block(bind, config, layer));
-  }
-  weights->norm = bind.vector("model.norm.weight");
-  weights->lm_head =
-      config.tie_word_embeddings ? weights->embed_tokens : bind.matrix("lm_head.weight");
-  if (check.has_mtp) weights->mtp = bind_mtp(bind, *weights);
-  if (bind.num_f16() > 0) {
-    log::info("{}: {} F16 matrices were converted to F32", directory, bind.num_f16());
-  }
+  bind_weights(*weights);
   return weights;
 }
 

@@ -33,4 +33,14 @@ struct Weights {
 /// the config, or all of the weights.
 std::unique_ptr<Weights> load_weights(const std::string& directory);
 
+/// Random weights in memory, as RandomWeights (model.h) says.
+std::unique_ptr<Weights> make_random_weights(const ModelConfig& config,
+                                             const RandomWeights& options);
+
+/// What a step reads, for Model::read_bytes().
+ReadBytes read_bytes(const Weights& weights);
+
+/// Checks weights->checkpoint against weights->config and fills the views.
+void bind_weights(Weights& weights);
+
 }  // namespace fathom::model

@@ -22,5 +22,7 @@ bool last_axis_contiguous(const View<T, R>& view) {
 /// The kernels' name of a weight's stored type. Throws Error{kUnsupported} for a type without
 /// kernels, InternalError for FP8 without scales.
 kernels::WeightType weight_type(const MatRef& w, const char* op);
+/// Empty unless w is packed integers.
+kernels::GroupScales group_scales(const MatRef& w);
 
 }  // namespace fathom::ops

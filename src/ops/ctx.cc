@@ -26,6 +26,10 @@ Ctx::Ctx(Device device) : device_(device), isa_(&isa_from_environment()), worksp
 Ctx::Ctx(const kernels::cpu::IsaTable& isa)
     : device_(Device::kCpu), isa_(&isa), workspace_(Device::kCpu) {}
 
+Ctx Ctx::of_isa(std::string_view name) {
+  return Ctx(kernels::cpu::choose_isa(name, cpu_features()));
+}
+
 const char* Ctx::isa_name() const { return isa_->name; }
 
 }  // namespace fathom

@@ -1,5 +1,7 @@
 #pragma once
 // Ctx: what an op runs with. Passed explicitly, never global; two can work at once in one process.
+#include <string_view>
+
 #include "base/device.h"
 #include "base/parallel.h"
 #include "tensor/workspace.h"
@@ -19,6 +21,9 @@ class Ctx {
   explicit Ctx(Device device = Device::kCpu);
   /// With a given kernel table; tests use it to run every instruction set.
   explicit Ctx(const kernels::cpu::IsaTable& isa);
+
+  /// With the instruction set of that name, whatever the environment says; throws as Ctx(device).
+  static Ctx of_isa(std::string_view name);
 
   Device device() const { return device_; }
   Workspace& workspace() { return workspace_; }

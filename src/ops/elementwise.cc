@@ -87,6 +87,7 @@ void embedding_forward(Ctx& ctx, const MatRef& table, View<const i32, 1> ids, Vi
                                      .w_scale = table.scale,
                                      .w_scale_stride = table.scale_stride,
                                      .w_row_offset = table.row_offset,
+                                     .w_groups = group_scales(table),
                                      .ids = ids.data(),
                                      .out = out.data(),
                                      .out_stride = out.stride(0),

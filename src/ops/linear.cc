@@ -1,10 +1,13 @@
 #include "ops/linear.h"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 
 #include "base/checked_math.h"
 #include "base/error.h"
 #include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/packed_table.h"
 #include "ops/checks.h"
 #include "ops/linear_batch.h"
 #include "tensor/fp8.h"
@@ -30,7 +33,7 @@ void check_shapes(const PreparedInput& x, const MatRef& w, const View<float, 2>&
 LinearArgs job_args(const LinearJob& job) {
   return {.x = job.x.data,
           .x_stride = job.x.stride,
-          .x_is_bf16 = job.x.is_bf16,
+          .x_is_bf16 = job.x.is_bf16(),
           .x_scale = job.x.scale,
           .x_scale_stride = job.x.scale_stride,
           .w = job.w.data,
@@ -38,10 +41,69 @@ LinearArgs job_args(const LinearJob& job) {
           .w_scale = job.w.scale,
           .w_scale_stride = job.w.scale_stride,
           .w_row_offset = job.w.row_offset,
+          .w_groups = group_scales(job.w),
           .y = job.y.data(),
           .y_stride = job.y.stride(0),
           .tokens = job.x.tokens,
           .in = job.x.in};
+}
+
+kernels::PackedLinearArgs packed_args(const LinearJob& job) {
+  return {.x = static_cast<const u8*>(job.x.data),
+          .x_stride = job.x.stride,
+          .w = static_cast<const u8*>(job.w.data),
+          .w_stride = job.w.row_bytes(),
+          .scale = job.w.group_scale,
+          .scale_stride = job.w.group_stride,
+          .y = job.y.data(),
+          .y_stride = job.y.stride(0),
+          .tokens = job.x.tokens,
+          .in = job.x.in,
+          .group = job.w.group_size,
+          .bits = job.w.bits};
+}
+
+kernels::PanelLinearArgs panel_args(const LinearJob& job) {
+  return {.x = static_cast<const u8*>(job.x.data),
+          .x_scale = job.x.scale,
+          .form = job.x.panel_form,
+          .tokens = job.x.tokens,
+          .in = job.x.in,
+          .k_padded = kernels::panel_k_padded(job.x.in),
+          .w = job.w.data,
+          .w_type = weight_type(job.w, "linear_forward"),
+          .w_scale = job.w.scale,
+          .w_scale_stride = job.w.scale_stride,
+          .w_row_offset = job.w.row_offset,
+          .w_groups = group_scales(job.w),
+          .y = job.y.data(),
+          .y_stride = job.y.stride(0)};
+}
+
+/// Rows [first, last) of one job's weight.
+void run_rows(Ctx& ctx, const LinearJob& job, i64 first, i64 last, u8* scratch) {
+  switch (job.x.form) {
+    case PreparedInput::Form::kCodes:
+      return ctx.isa().packed->linear_rows(packed_args(job), first, last);
+    case PreparedInput::Form::kPanels:
+      return ctx.isa().packed->panel_linear_rows(panel_args(job), first, last, scratch);
+    case PreparedInput::Form::kF32:
+    case PreparedInput::Form::kBf16:
+      return ctx.isa().linear_rows(job_args(job), first, last, scratch);
+  }
+}
+
+i64 scratch_bytes_of(Ctx& ctx, const LinearJob& job) {
+  switch (job.x.form) {
+    case PreparedInput::Form::kCodes:
+      return 0;
+    case PreparedInput::Form::kPanels:
+      return kernels::panel_scratch_bytes(kernels::panel_k_padded(job.x.in));
+    case PreparedInput::Form::kF32:
+    case PreparedInput::Form::kBf16:
+      break;
+  }
+  return ctx.isa().linear_scratch_bytes(job_args(job));
 }
 
 /// What a row of weights costs, in arbitrary units.
@@ -121,6 +183,121 @@ void round_rows(Ctx& ctx, View<const float, 2> x, void* out, i64 out_stride, boo
                [&](i64 begin, i64 end) { ctx.isa().round_bf16_rows(args, begin, end); });
 }
 
+/// x quantised to INT8 in the groups of `w`: codes where bytes can be multiplied, else f32
+/// multiples of the scales.
+PreparedInput to_int8(Ctx& ctx, Workspace::Scope& scope, View<const float, 2> x, const MatRef& w) {
+  const kernels::cpu::PackedTable& packed = *ctx.isa().packed;
+  PreparedInput p{.tokens = x.dim(0), .in = x.dim(1)};
+  const bool codes = packed.quantize_group_rows != nullptr;
+  i64 stride_bytes = 0;
+  if (codes) {
+    p.form = PreparedInput::Form::kCodes;
+    p.stride = stride_bytes = kernels::packed_row_bytes(w.bits, w.group_size, p.in);
+  } else {
+    p.stride = prepared_stride(p.in, /*is_bf16=*/false);
+    stride_bytes = p.stride * static_cast<i64>(sizeof(float));
+  }
+  u8* out = scope.alloc<u8>(p.tokens * stride_bytes).data();
+  p.data = out;
+  const kernels::QuantizeGroupsArgs args{.x = x.data(),
+                                         .x_stride = x.stride(0),
+                                         .cols = p.in,
+                                         .group = w.group_size,
+                                         .bits = w.bits,
+                                         .out = out,
+                                         .out_stride = stride_bytes};
+  ctx.for_rows(p.tokens, p.in, [&](i64 begin, i64 end) {
+    (codes ? packed.quantize_group_rows : packed.quantize_group_rows_f32)(args, begin, end);
+  });
+  return p;
+}
+
+/// Rows `token` of x, in order.
+PreparedInput gather_rows(Ctx& ctx, Workspace::Scope& scope, const PreparedInput& x,
+                          View<const i32, 1> token) {
+  PreparedInput rows = x;
+  const i64 element_bytes = x.element_bytes();
+  rows.tokens = token.dim(0);
+  if (x.form != PreparedInput::Form::kCodes) rows.stride = prepared_stride(x.in, x.is_bf16());
+  u8* data = scope.alloc<u8>(rows.tokens * rows.stride * element_bytes).data();
+  rows.data = data;
+  float* scale = nullptr;
+  if (x.scale != nullptr) {
+    scale = scope.alloc<float>(rows.tokens, x.scale_stride).data();
+    rows.scale = scale;
+  }
+  ctx.for_rows(rows.tokens, x.in / 4, [&](i64 begin, i64 end) {
+    for (i64 r = begin; r < end; ++r) {
+      std::memcpy(data + r * rows.stride * element_bytes,
+                  static_cast<const u8*>(x.data) + token(r) * x.stride * element_bytes,
+                  static_cast<size_t>(x.row_bytes()));
+      if (scale == nullptr) continue;
+      std::copy_n(x.scale + token(r) * x.scale_stride, x.scale_stride, scale + r * x.scale_stride);
+    }
+  });
+  return rows;
+}
+
+/// Are there panels for such weights, and are they wanted?
+bool wants_panels(const Ctx& ctx, const MatRef& w, const LinearMode& mode) {
+  if (!mode.many_rows || ctx.isa().packed->panel_linear_rows == nullptr) return false;
+  if (mode.activations == Activations::kF32 || w.dtype == DType::kF32) return false;
+  return w.bits == 0 || mode.activations == Activations::kInt8;
+}
+
+/// Groups of rows as panels; each group begins a panel of its own.
+std::span<PreparedInput> to_panels(Ctx& ctx, Workspace::Scope& scope, View<const float, 2> x,
+                                   View<const i32, 1> ids, View<const i64, 1> begin,
+                                   const MatRef& w, const LinearMode& mode) {
+  FATHOM_CHECK(last_axis_contiguous(x), "rows of x ", x, " must be contiguous");
+  using kernels::kPanelTokens;
+  const i64 groups = begin.dim(0) - 1, in = x.dim(1), k_padded = kernels::panel_k_padded(in);
+  i64 panels = 0;
+  for (i64 g = 0; g < groups; ++g) panels += ceil_div(begin(g + 1) - begin(g), kPanelTokens);
+
+  const bool integers = w.bits != 0, fp8 = quantises(w.dtype, mode.activations);
+  const auto form = integers ? kernels::PanelForm::kInt8
+                    : fp8    ? kernels::PanelForm::kFp8
+                             : kernels::PanelForm::kBf16;
+  const i64 group = integers ? w.group_size : kernels::kScaleBlock;
+  const i64 bytes = kernels::panel_bytes(form, k_padded);
+  const i64 scales = kernels::panel_scales(in, group);
+  const auto first_row = scope.alloc<i64>(panels);
+  const auto panel_rows = scope.alloc<i32>(panels);
+  u8* data = scope.alloc<u8>(panels * bytes).data();
+  float* scale = integers || fp8 ? scope.alloc<float>(panels, scales).data() : nullptr;
+  const std::span<PreparedInput> result(scope.alloc<PreparedInput>(groups).data(),
+                                        static_cast<size_t>(groups));
+  i64 panel = 0;
+  for (i64 g = 0; g < groups; ++g) {
+    result[static_cast<size_t>(g)] = {.data = data + panel * bytes,
+                                      .form = PreparedInput::Form::kPanels,
+                                      .scale = scale == nullptr ? nullptr : scale + panel * scales,
+                                      .tokens = begin(g + 1) - begin(g),
+                                      .in = in,
+                                      .panel_form = form};
+    for (i64 row = begin(g); row < begin(g + 1); row += kPanelTokens, ++panel) {
+      first_row(panel) = row;
+      panel_rows(panel) = static_cast<i32>(std::min(kPanelTokens, begin(g + 1) - row));
+    }
+  }
+  const kernels::PackPanelsArgs args{.x = x.data(),
+                                     .x_stride = x.stride(0),
+                                     .ids = ids.empty() ? nullptr : ids.data(),
+                                     .first_row = first_row.data(),
+                                     .panel_rows = panel_rows.data(),
+                                     .cols = in,
+                                     .k_padded = k_padded,
+                                     .form = form,
+                                     .power_of_2 = mode.activations == Activations::kFp8PowerOf2,
+                                     .group = group,
+                                     .out = data,
+                                     .scale = scale};
+  ctx.for_rows(panels, in * kPanelTokens,
+               [&](i64 from, i64 to) { ctx.isa().packed->pack_panels(args, from, to); });
+  return result;
+}
+
 }  // namespace
 
 kernels::WeightType weight_type(const MatRef& w, const char* op) {
@@ -134,16 +311,25 @@ kernels::WeightType weight_type(const MatRef& w, const char* op) {
       FATHOM_CHECK(w.row_offset >= 0 && w.row_offset < kFp8Block, op, ": row offset ", w.row_offset,
                    " of weight ", w);
       return kernels::WeightType::kFp8E4m3;
+    case DType::kI32:
+      FATHOM_CHECK(w.bits == 4 || w.bits == 8, op, ": weight ", w);
+      FATHOM_CHECK(w.group_scale != nullptr && (w.group_size == 32 || w.group_size == 128), op,
+                   ": weight ", w, " has no scales for its groups");
+      return w.bits == 8 ? kernels::WeightType::kInt8 : kernels::WeightType::kInt4;
     default:
       throw Error(ErrorCode::kUnsupported, std::string(op) + ": weight " + to_string(w) +
-                                               " is stored in a type without kernels (F32, BF16 "
-                                               "and F8_E4M3 have them)");
+                                               " is stored in a type without kernels (F32, BF16, "
+                                               "F8_E4M3 and packed integers have them)");
   }
+}
+
+kernels::GroupScales group_scales(const MatRef& w) {
+  return {w.group_scale, w.group_stride, w.group_size};
 }
 
 PreparedInput PreparedInput::rows(i64 begin, i64 count) const {
   PreparedInput part = *this;
-  part.data = static_cast<const u8*>(data) + begin * stride * (is_bf16 ? 2 : 4);
+  part.data = static_cast<const u8*>(data) + begin * stride * element_bytes();
   if (scale != nullptr) part.scale = scale + begin * scale_stride;
   part.tokens = count;
   return part;
@@ -154,22 +340,30 @@ i64 prepared_stride(i64 in, bool is_bf16) {
   return round_up(in, kernels::kScaleBlock) + (is_bf16 ? 32 : 16);
 }
 
-PreparedInput prepare_input(Ctx& ctx, Workspace::Scope& scope, View<const float, 2> x, DType dtype,
-                            Activations activations) {
+PreparedInput prepare_input(Ctx& ctx, Workspace::Scope& scope, View<const float, 2> x,
+                            const MatRef& w, LinearMode mode) {
+  if (wants_panels(ctx, w, mode)) {
+    const std::array<i64, 2> all = {0, x.dim(0)};
+    return prepare_groups(ctx, scope, x, {}, {all.data(), {2}}, w, mode).front();
+  }
+  const DType dtype = w.dtype;
+  const Activations activations = mode.activations;
   FATHOM_CHECK(last_axis_contiguous(x), "rows of x ", x, " must be contiguous");
   PreparedInput p{.data = x.data(), .stride = x.stride(0), .tokens = x.dim(0), .in = x.dim(1)};
   const bool as_it_is = dtype == DType::kF32 || activations == Activations::kF32;
   if (as_it_is && p.tokens <= kReadBoundTokens) return p;
+  if (w.bits != 0 && activations == Activations::kInt8) return to_int8(ctx, scope, x, w);
 
-  p.is_bf16 = !as_it_is && ctx.isa().bf16_dot;
-  p.stride = prepared_stride(p.in, p.is_bf16);
-  void* out = p.is_bf16 ? static_cast<void*>(scope.alloc<u16>(p.tokens, p.stride).data())
-                        : static_cast<void*>(scope.alloc<float>(p.tokens, p.stride).data());
+  const bool is_bf16 = !as_it_is && ctx.isa().bf16_dot && w.bits == 0;
+  if (is_bf16) p.form = PreparedInput::Form::kBf16;
+  p.stride = prepared_stride(p.in, is_bf16);
+  void* out = is_bf16 ? static_cast<void*>(scope.alloc<u16>(p.tokens, p.stride).data())
+                      : static_cast<void*>(scope.alloc<float>(p.tokens, p.stride).data());
   p.data = out;
   if (as_it_is) {
     copy_rows(ctx, x, static_cast<float*>(out), p.stride);
   } else if (!quantises(dtype, activations)) {
-    round_rows(ctx, x, out, p.stride, p.is_bf16);
+    round_rows(ctx, x, out, p.stride, is_bf16);
   } else {
     p.scale_stride = ceil_div(p.in, kernels::kScaleBlock);
     float* scale = scope.alloc<float>(p.tokens, p.scale_stride).data();
@@ -178,7 +372,7 @@ PreparedInput prepare_input(Ctx& ctx, Workspace::Scope& scope, View<const float,
                                           .x_stride = x.stride(0),
                                           .out = out,
                                           .out_stride = p.stride,
-                                          .out_is_bf16 = p.is_bf16,
+                                          .out_is_bf16 = is_bf16,
                                           .power_of_2 = activations == Activations::kFp8PowerOf2,
                                           .scale = scale,
                                           .scale_stride = p.scale_stride,
@@ -189,11 +383,26 @@ PreparedInput prepare_input(Ctx& ctx, Workspace::Scope& scope, View<const float,
   return p;
 }
 
+std::span<PreparedInput> prepare_groups(Ctx& ctx, Workspace::Scope& scope, View<const float, 2> x,
+                                        View<const i32, 1> ids, View<const i64, 1> begin,
+                                        const MatRef& w, LinearMode mode) {
+  if (wants_panels(ctx, w, mode)) return to_panels(ctx, scope, x, ids, begin, w, mode);
+  const i64 groups = begin.dim(0) - 1;
+  const std::span<PreparedInput> result(scope.alloc<PreparedInput>(groups).data(),
+                                        static_cast<size_t>(groups));
+  PreparedInput all = prepare_input(ctx, scope, x, w, mode);
+  if (!ids.empty()) all = gather_rows(ctx, scope, all, ids);
+  for (i64 g = 0; g < groups; ++g) {
+    result[static_cast<size_t>(g)] = all.rows(begin(g), begin(g + 1) - begin(g));
+  }
+  return result;
+}
+
 void run_linear_jobs(Ctx& ctx, std::span<const LinearJob> jobs) {
   i64 scratch_bytes = 0;
   for (const LinearJob& job : jobs) {
     check_shapes(job.x, job.w, job.y);
-    scratch_bytes = std::max(scratch_bytes, ctx.isa().linear_scratch_bytes(job_args(job)));
+    scratch_bytes = std::max(scratch_bytes, scratch_bytes_of(ctx, job));
   }
   scratch_bytes = round_up(scratch_bytes, 64);
   const i64 parts = parts_for(jobs);
@@ -203,19 +412,95 @@ void run_linear_jobs(Ctx& ctx, std::span<const LinearJob> jobs) {
   parallel_for(parts, 1, [&](i64 begin, i64 end) {
     for (i64 part = begin; part < end; ++part) {
       partition.for_pieces(part, [&](size_t i, i64 first, i64 last) {
-        ctx.isa().linear_rows(job_args(jobs[i]), first, last, scratch + part * scratch_bytes);
+        run_rows(ctx, jobs[i], first, last, scratch + part * scratch_bytes);
       });
     }
   });
 }
 
 void linear_forward(Ctx& ctx, View<const float, 2> x, const MatRef& w, View<float, 2> y,
-                    Activations activations) {
+                    LinearMode mode) {
   require_cpu(ctx, "linear_forward");
   Workspace::Scope scope(ctx.workspace());
-  const LinearJob job{prepare_input(ctx, scope, x, w.dtype, activations), w, y};
+  const LinearJob job{prepare_input(ctx, scope, x, w, mode), w, y};
   run_linear_jobs(ctx, {&job, 1});
 }
+
+namespace {
+
+/// x [tokens, heads, dim] as [tokens * heads, dim].
+View<const float, 2> head_rows(const View<const float, 3>& x) {
+  FATHOM_CHECK(x.stride(2) == 1 && (x.dim(0) <= 1 || x.stride(0) == x.dim(1) * x.stride(1)),
+               "the heads of x ", x, " must be equally spaced");
+  return {x.data(), {x.dim(0) * x.dim(1), x.dim(2)}, {x.stride(1), 1}};
+}
+
+}  // namespace
+
+void linears_forward(Ctx& ctx, View<const float, 2> x, std::span<const LinearOutput> outputs,
+                     LinearMode mode) {
+  require_cpu(ctx, "linears_forward");
+  Workspace::Scope scope(ctx.workspace());
+  LinearJob* jobs = scope.alloc<LinearJob>(std::ssize(outputs)).data();
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const bool alike = i > 0 && outputs[i].w.same_type(outputs[i - 1].w);
+    jobs[i] = {alike ? jobs[i - 1].x : prepare_input(ctx, scope, x, outputs[i].w, mode),
+               outputs[i].w, outputs[i].y};
+  }
+  run_linear_jobs(ctx, {jobs, outputs.size()});
+}
+
+void linear_heads_forward(Ctx& ctx, View<const float, 3> x, const MatRef& w, const HeadBands& bands,
+                          View<float, 3> y, Activations activations) {
+  require_cpu(ctx, "linear_heads_forward");
+  const i64 tokens = x.dim(0), heads = x.dim(1);
+  FATHOM_CHECK(y.dim(0) == tokens && y.dim(1) == heads && y.dim(2) == bands.count, "y ", y,
+               " vs x ", x, " and bands of ", bands.count, " rows");
+  Workspace::Scope scope(ctx.workspace());
+  // Row t * heads + h of the prepared input is head h of token t.
+  const PreparedInput all = prepare_input(ctx, scope, head_rows(x), w, activations);
+  LinearJob* jobs = scope.alloc<LinearJob>(heads).data();
+  for (i64 h = 0; h < heads; ++h) {
+    PreparedInput head = all.rows(h, tokens);
+    head.stride *= heads;
+    head.scale_stride *= heads;
+    jobs[h] = {head,
+               w.row_slice(h * bands.step + bands.first, bands.count),
+               {y.data() + h * y.stride(1), {tokens, bands.count}, {y.stride(0), y.stride(2)}}};
+  }
+  run_linear_jobs(ctx, {jobs, static_cast<size_t>(heads)});
+}
+
+namespace {
+
+/// x as a product with transposed weights sees it: rounded to BF16 unless w is f32 or it is asked
+/// not to be.
+View<const float, 2> rounded_rows(Ctx& ctx, Workspace::Scope& scope, View<const float, 2> x,
+                                  const MatRef& w, Activations activations) {
+  if (w.dtype == DType::kF32 || activations == Activations::kF32) return x;
+  const auto rounded = scope.alloc<float>(x.dim(0), x.dim(1));
+  round_rows(ctx, x, rounded.data(), x.dim(1), /*is_bf16=*/false);
+  return rounded;
+}
+
+kernels::LinearTransposedArgs transposed_args(View<const float, 2> x, const MatRef& w,
+                                              View<float, 2> y) {
+  return {.x = x.data(),
+          .x_stride = x.stride(0),
+          .w = w.data,
+          .w_type = weight_type(w, "linear_transposed_forward"),
+          .w_scale = w.scale,
+          .w_scale_stride = w.scale_stride,
+          .w_row_offset = w.row_offset,
+          .w_groups = group_scales(w),
+          .y = y.data(),
+          .y_stride = y.stride(0),
+          .tokens = x.dim(0),
+          .out = w.rows,
+          .in = w.cols};
+}
+
+}  // namespace
 
 void linear_transposed_forward(Ctx& ctx, View<const float, 2> x, const MatRef& w, View<float, 2> y,
                                Activations activations) {
@@ -225,31 +510,42 @@ void linear_transposed_forward(Ctx& ctx, View<const float, 2> x, const MatRef& w
   FATHOM_CHECK(last_axis_contiguous(x) && last_axis_contiguous(y), "rows of x ", x, " and y ", y,
                " must be contiguous");
   Workspace::Scope scope(ctx.workspace());
-  const float* data = x.data();
-  i64 stride = x.stride(0);
-  if (w.dtype != DType::kF32 && activations != Activations::kF32) {
-    stride = x.dim(1);
-    float* rounded = scope.alloc<float>(x.dim(0), stride).data();
-    round_rows(ctx, x, rounded, stride, /*is_bf16=*/false);
-    data = rounded;
-  }
-  const kernels::LinearTransposedArgs args{.x = data,
-                                           .x_stride = stride,
-                                           .w = w.data,
-                                           .w_type = weight_type(w, "linear_transposed_forward"),
-                                           .w_scale = w.scale,
-                                           .w_scale_stride = w.scale_stride,
-                                           .w_row_offset = w.row_offset,
-                                           .y = y.data(),
-                                           .y_stride = y.stride(0),
-                                           .tokens = x.dim(0),
-                                           .out = w.rows,
-                                           .in = w.cols};
+  const auto args = transposed_args(rounded_rows(ctx, scope, x, w, activations), w, y);
   const i64 col_products = x.dim(0) * w.rows;
   const i64 grain = round_up(std::max<i64>(1, kThreadProducts / std::max<i64>(1, col_products)),
                              kernels::cpu::kTransposedColGrain);
   parallel_for(w.cols, grain,
                [&](i64 begin, i64 end) { ctx.isa().linear_transposed_cols(args, begin, end); });
+}
+
+void linear_transposed_heads_forward(Ctx& ctx, View<const float, 3> x, const MatRef& w,
+                                     const HeadBands& bands, View<float, 3> y,
+                                     Activations activations) {
+  require_cpu(ctx, "linear_transposed_heads_forward");
+  const i64 tokens = x.dim(0), heads = x.dim(1);
+  FATHOM_CHECK(
+      x.dim(2) == bands.count && y.dim(0) == tokens && y.dim(1) == heads && y.dim(2) == w.cols,
+      "x ", x, " and y ", y, " vs weight ", w, " in bands of ", bands.count, " rows");
+  FATHOM_CHECK(last_axis_contiguous(y), "rows of y ", y, " must be contiguous");
+  Workspace::Scope scope(ctx.workspace());
+  const auto rows = rounded_rows(ctx, scope, head_rows(x), w, activations);
+  // A unit is some columns of one head.
+  const i64 blocks = ceil_div(w.cols, kernels::cpu::kTransposedColGrain);
+  const i64 unit_products = tokens * bands.count * kernels::cpu::kTransposedColGrain;
+  parallel_for(heads * blocks, ceil_div(kThreadProducts, std::max<i64>(unit_products, 1)),
+               [&](i64 begin, i64 end) {
+                 for (i64 h = begin / blocks; h * blocks < end; ++h) {
+                   const auto args = transposed_args(
+                       {rows.row(h), {tokens, bands.count}, {heads * rows.stride(0), 1}},
+                       w.row_slice(h * bands.step + bands.first, bands.count),
+                       {y.data() + h * y.stride(1), {tokens, w.cols}, {y.stride(0), 1}});
+                   const i64 first = std::max<i64>(begin - h * blocks, 0);
+                   const i64 last = std::min(end - h * blocks, blocks);
+                   ctx.isa().linear_transposed_cols(
+                       args, first * kernels::cpu::kTransposedColGrain,
+                       std::min(last * kernels::cpu::kTransposedColGrain, w.cols));
+                 }
+               });
 }
 
 }  // namespace fathom::ops

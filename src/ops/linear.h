@@ -1,4 +1,6 @@
 #pragma once
+#include <span>
+
 #include "ops/ctx.h"
 #include "tensor/mat_ref.h"
 #include "tensor/view.h"
@@ -7,32 +9,77 @@ namespace fathom::ops {
 
 /// How a Linear sees its input. Activations are f32 in memory between ops in every mode.
 enum class Activations {
-  kF32,         // as they are
-  kBf16,        // rounded to BF16; with F32 weights they stay f32
-  kFp8,         // FP8 weights: quantised per 1x128 tile to E4M3, scale amax/448; others as kBf16
-  kFp8PowerOf2  // as kFp8 with scales rounded up to a power of two (UE8M0)
+  kF32,          // as they are
+  kBf16,         // rounded to BF16; with F32 weights they stay f32
+  kFp8,          // FP8 weights: quantised per 1x128 tile to E4M3, scale amax/448; others as kBf16
+  kFp8PowerOf2,  // as kFp8 with scales rounded up to a power of two (UE8M0)
+  kInt8          // INT8 and INT4 weights: quantised to INT8 in the groups of the weights, scale
+                 // amax/127; others as kBf16
+};
+
+/// How a Linear runs.
+struct LinearMode {
+  Activations activations;
+  /// The rows of a prompt: tokens are the lanes where the instruction set has the kernels for it,
+  /// which is the faster form from about 16 rows on. It sums in another order, so whoever asks for
+  /// it must not let it depend on a row's company.
+  bool many_rows = false;
+
+  LinearMode(Activations a, bool many = false)  // NOLINT(google-explicit-constructor)
+      : activations(a), many_rows(many) {}
 };
 
 /// y[t, o] = sum_i x[t, i] * w[o, i].
 /// Source: DeepSeek-V3 §3.3 for the scaled FP8 form: sums of 128 products, then scale, then add,
 /// f32.
 ///   x  [tokens, in]   f32   rows may be strided, last axis contiguous
-///   w  [out, in]      f32 | bf16 | fp8_e4m3 with scale [ceil(out/128), ceil(in/128)] f32
+///   w  [out, in]      f32 | bf16 | fp8_e4m3 with scale [ceil(out/128), ceil(in/128)] f32 | int8 or
+///                     int4 packed in 32-bit words with BF16 scales [out, ceil(in/group)]
 ///   y  [tokens, out]  f32   overwritten; rows may be strided; must not alias x
-/// Accumulates in f32. Each y[t, o] is summed over i in an order that depends on `in`, the dtypes
-/// and the ISA alone: bitwise the same for any thread count, number of tokens and position in a
-/// batch. Throws InternalError on a shape mismatch. CPU.
+/// Accumulates in f32. Each y[t, o] is summed over i in an order that depends on `in`, the dtypes,
+/// the mode and the ISA alone: bitwise the same for any thread count, number of tokens and position
+/// in a batch. Throws InternalError on a shape mismatch. CPU.
 void linear_forward(Ctx& ctx, View<const float, 2> x, const MatRef& w, View<float, 2> y,
-                    Activations activations);
+                    LinearMode mode);
 /// Relative to the largest |y|, for inputs of like size and `in` up to 8192: eps * sqrt(in / lanes)
 /// for the partial sums with one lane in the worst case, times a safety of 2; see docs/ops.md.
 inline constexpr double kLinearRelTol = 5e-6;
 
+/// One of several products of the same input.
+struct LinearOutput {
+  MatRef w;
+  View<float, 2> y;
+};
+/// linear_forward for each, in one parallel region; no y may overlap another.
+void linears_forward(Ctx& ctx, View<const float, 2> x, std::span<const LinearOutput> outputs,
+                     LinearMode mode);
+
+/// Where the rows of each head lie in a matrix of all heads: head h has rows [h * step + first,
+/// h * step + first + count).
+struct HeadBands {
+  i64 first = 0;
+  i64 count = 0;
+  i64 step = 0;
+};
+/// y[t, h, o] = sum_i x[t, h, i] * w_h[o, i]: linear_forward for each head with rows of its own, in
+/// one parallel region. Absorbed MLA's W_UV.
+///   x  [tokens, heads, in] f32 contiguous;  y  [tokens, heads, bands.count] f32 overwritten
+void linear_heads_forward(Ctx& ctx, View<const float, 3> x, const MatRef& w, const HeadBands& bands,
+                          View<float, 3> y, Activations activations);
+
 /// y[t, i] = sum_o x[t, o] * w[o, i]: the product with a stored matrix read the other way. Needed
 /// by absorbed MLA: q' = W_UK^T q_nope, per head, on row slices of kv_b_proj.
 ///   x  [tokens, out] f32;  w  [out, in] as above;  y  [tokens, in] f32 overwritten
-/// Weights are dequantised to f32, x is rounded as `activations` says (kFp8 counts as kBf16).
+/// Weights are dequantised to f32, x is rounded as `activations` says (kFp8 and kInt8 count as
+/// kBf16).
 void linear_transposed_forward(Ctx& ctx, View<const float, 2> x, const MatRef& w, View<float, 2> y,
                                Activations activations);
+
+/// y[t, h, i] = sum_o x[t, h, o] * w_h[o, i]: linear_transposed_forward for each head, in one
+/// parallel region. Absorbed MLA's W_UK.
+///   x  [tokens, heads, bands.count] f32, last axis contiguous;  y  [tokens, heads, in] overwritten
+void linear_transposed_heads_forward(Ctx& ctx, View<const float, 3> x, const MatRef& w,
+                                     const HeadBands& bands, View<float, 3> y,
+                                     Activations activations);
 
 }  // namespace fathom::ops

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "kernels/api/linear.h"
+#include "kernels/api/token_panels.h"
 #include "ops/ctx.h"
 #include "ops/linear.h"
 
@@ -11,25 +12,40 @@ namespace fathom::ops {
 
 /// x in the form that the kernels multiply.
 struct PreparedInput {
-  const void* data = nullptr;  // [tokens, in] f32 or bf16
-  i64 stride = 0;
-  bool is_bf16 = false;
-  const float* scale = nullptr;  // [tokens, ceil(in/128)] of kFp8 activations
+  /// kCodes: the units of kernels/api/packed.h; kPanels: those of kernels/api/token_panels.h.
+  enum class Form { kF32, kBf16, kCodes, kPanels };
+
+  const void* data = nullptr;  // [tokens, in]
+  i64 stride = 0;              // elements; bytes of kCodes
+  Form form = Form::kF32;
+  const float* scale = nullptr;  // [tokens, ceil(in/128)] of kFp8 activations, or of panels
   i64 scale_stride = 0;
   i64 tokens = 0;
   i64 in = 0;
+  kernels::PanelForm panel_form = kernels::PanelForm::kBf16;
 
-  /// Rows [begin, begin + count).
+  bool is_bf16() const { return form == Form::kBf16; }
+  i64 element_bytes() const { return form == Form::kF32 ? 4 : form == Form::kBf16 ? 2 : 1; }
+  /// Bytes of one row that mean something.
+  i64 row_bytes() const { return form == Form::kCodes ? stride : in * element_bytes(); }
+  /// Rows [begin, begin + count); not of panels.
   PreparedInput rows(i64 begin, i64 count) const;
 };
 
 /// Elements from one row of a prepared input to the next.
 i64 prepared_stride(i64 in, bool is_bf16);
 
-/// Rounds or quantises x as `activations` says for weights of `dtype`; scratch comes from `scope`.
-/// With nothing to do the result points into x.
-PreparedInput prepare_input(Ctx& ctx, Workspace::Scope& scope, View<const float, 2> x, DType dtype,
-                            Activations activations);
+/// Rounds or quantises x as `activations` says for weights stored like `w`; scratch comes from
+/// `scope`. With nothing to do the result points into x.
+PreparedInput prepare_input(Ctx& ctx, Workspace::Scope& scope, View<const float, 2> x,
+                            const MatRef& w, LinearMode mode);
+
+/// Rows of x in groups, each in the form that products with weights like `w` want. Row r of the
+/// groups is row ids(r) of x, or row r if `ids` is empty; group g has rows [begin(g), begin(g +
+/// 1)).
+std::span<PreparedInput> prepare_groups(Ctx& ctx, Workspace::Scope& scope, View<const float, 2> x,
+                                        View<const i32, 1> ids, View<const i64, 1> begin,
+                                        const MatRef& w, LinearMode mode);
 
 /// One product y = x w^T.
 struct LinearJob {

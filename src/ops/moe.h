@@ -48,13 +48,15 @@ struct FfnWeights {
 
 /// y = FFN(x), x and y [tokens, hidden] f32; y overwritten, must not alias x.
 void ffn_forward(Ctx& ctx, View<const float, 2> x, const FfnWeights& w, View<float, 2> y,
-                 Activations activations);
+                 LinearMode mode);
 
 /// y[t] = sum_j topk_weights[t, j] * FFN_{topk_indices[t, j]}(x[t]); y overwritten.
 /// Experts must have one shape and one stored type. Rows are grouped by expert. A token's experts
 /// are summed in order of rising index, so the result does not depend on the rest of the batch.
+/// `shared`: if not nullptr, a feed-forward of any width that every token passes through, added
+/// last; it runs beside the others.
 void moe_experts_forward(Ctx& ctx, View<const float, 2> x, std::span<const FfnWeights> experts,
                          View<const i32, 2> topk_indices, View<const float, 2> topk_weights,
-                         View<float, 2> y, Activations activations);
+                         View<float, 2> y, LinearMode mode, const FfnWeights* shared = nullptr);
 
 }  // namespace fathom::ops

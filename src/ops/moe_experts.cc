@@ -1,6 +1,5 @@
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "kernels/cpu/isa_table.h"
 #include "ops/checks.h"
@@ -17,13 +16,13 @@ constexpr i64 kChunkTokens = 512;
 
 /// gate_proj and up_proj of one expert read the same prepared input.
 void check_expert(const FfnWeights& w, const FfnWeights& first) {
-  FATHOM_CHECK(w.gate_proj.dtype == w.up_proj.dtype, "gate_proj ", w.gate_proj, " vs up_proj ",
+  FATHOM_CHECK(w.gate_proj.same_type(w.up_proj), "gate_proj ", w.gate_proj, " vs up_proj ",
                w.up_proj);
-  FATHOM_CHECK(
-      w.gate_proj.dtype == first.gate_proj.dtype && w.gate_proj.rows == first.gate_proj.rows &&
-          w.down_proj.dtype == first.down_proj.dtype,
-      "experts of one layer must have one shape and one stored type: gate_proj ", w.gate_proj,
-      " vs ", first.gate_proj, ", down_proj ", w.down_proj, " vs ", first.down_proj);
+  FATHOM_CHECK(w.gate_proj.same_type(first.gate_proj) && w.gate_proj.rows == first.gate_proj.rows &&
+                   w.down_proj.same_type(first.down_proj),
+               "experts of one layer must have one shape and one stored type: gate_proj ",
+               w.gate_proj, " vs ", first.gate_proj, ", down_proj ", w.down_proj, " vs ",
+               first.down_proj);
 }
 
 /// Which rows, grouped by expert, belong to which token.
@@ -69,62 +68,70 @@ Grouping group_by_expert(Workspace::Scope& scope, i64 experts, View<const i32, 2
   return g;
 }
 
-/// Rows of x in the order of the grouping.
-PreparedInput gather_rows(Ctx& ctx, Workspace::Scope& scope, const PreparedInput& x,
-                          View<const i32, 1> token) {
-  PreparedInput rows = x;
-  const i64 element_bytes = x.is_bf16 ? 2 : 4;
-  rows.tokens = token.dim(0);
-  rows.stride = prepared_stride(x.in, x.is_bf16);
-  u8* data = scope.alloc<u8>(rows.tokens * rows.stride * element_bytes).data();
-  rows.data = data;
-  float* scale = nullptr;
-  if (x.scale != nullptr) {
-    scale = scope.alloc<float>(rows.tokens, x.scale_stride).data();
-    rows.scale = scale;
-  }
-  ctx.for_rows(rows.tokens, x.in / 4, [&](i64 begin, i64 end) {
-    for (i64 r = begin; r < end; ++r) {
-      std::memcpy(data + r * rows.stride * element_bytes,
-                  static_cast<const u8*>(x.data) + token(r) * x.stride * element_bytes,
-                  static_cast<size_t>(x.in * element_bytes));
-      if (scale == nullptr) continue;
-      std::copy_n(x.scale + token(r) * x.scale_stride, x.scale_stride, scale + r * x.scale_stride);
-    }
-  });
-  return rows;
-}
+/// What the experts make of their rows, and the shared one of all tokens.
+struct ExpertOutputs {
+  View<float, 2> routed;  // [rows, hidden]
+  View<float, 2> shared;  // [tokens, hidden], or empty
+};
 
-/// down(silu(gate x) * up x) for the rows of each expert.
-View<float, 2> run_experts(Ctx& ctx, Workspace::Scope& scope, const PreparedInput& x,
-                           std::span<const FfnWeights> experts, View<const i64, 1> expert_begin,
-                           Activations activations) {
-  const i64 intermediate = experts[0].gate_proj.rows, hidden = experts[0].down_proj.rows;
-  const auto gate = scope.alloc<float>(x.tokens, intermediate);
-  const auto up = scope.alloc<float>(x.tokens, intermediate);
-  const auto out = scope.alloc<float>(x.tokens, hidden);
-  LinearJob* jobs = scope.alloc<LinearJob>(2 * std::ssize(experts)).data();
-  size_t count = 0;
-  const auto for_used = [&](auto&& fn) {
+/// One feed-forward layer: experts with their rows grouped, and the shared one of all tokens.
+struct ExpertLayer {
+  View<const float, 2> x;    // [tokens, hidden]
+  View<const i32, 1> token;  // [rows] the token of each grouped row
+  View<const i64, 1> begin;  // [experts + 1]
+  std::span<const FfnWeights> experts;
+  const FfnWeights* shared;
+
+  /// fn(expert, first row, rows) for every expert that has any.
+  template <typename Fn>
+  void for_used(Fn&& fn) const {
     for (size_t e = 0; e < experts.size(); ++e) {
-      const i64 first = expert_begin(static_cast<i64>(e));
-      const i64 rows = expert_begin(static_cast<i64>(e) + 1) - first;
-      if (rows > 0) fn(experts[e], first, rows);
+      const i64 first = begin(static_cast<i64>(e)), count = begin(static_cast<i64>(e) + 1) - first;
+      if (count > 0) fn(e, first, count);
     }
-  };
+  }
+};
 
-  for_used([&](const FfnWeights& w, i64 first, i64 rows) {
-    jobs[count++] = {x.rows(first, rows), w.gate_proj, gate.slice(0, first, rows)};
-    jobs[count++] = {x.rows(first, rows), w.up_proj, up.slice(0, first, rows)};
+/// down(silu(gate x) * up x) for the rows of each expert: all gates and ups are one parallel
+/// region, all downs another.
+ExpertOutputs run_experts(Ctx& ctx, Workspace::Scope& scope, const ExpertLayer& layer,
+                          LinearMode mode) {
+  const FfnWeights& like = layer.experts[0];
+  const i64 rows = layer.token.dim(0), tokens = layer.x.dim(0);
+  const i64 width = like.gate_proj.rows, hidden = like.down_proj.rows;
+  const i64 shared_width = layer.shared != nullptr ? layer.shared->gate_proj.rows : 0;
+  const auto gate = scope.alloc<float>(rows, width), up = scope.alloc<float>(rows, width);
+  const auto shared_gate = scope.alloc<float>(tokens, shared_width);
+  const auto shared_up = scope.alloc<float>(tokens, shared_width);
+  LinearJob* jobs = scope.alloc<LinearJob>(2 * std::ssize(layer.experts) + 2).data();
+  size_t count = 0;
+
+  const auto inputs =
+      prepare_groups(ctx, scope, layer.x, layer.token, layer.begin, like.gate_proj, mode);
+  layer.for_used([&](size_t e, i64 first, i64 n) {
+    jobs[count++] = {inputs[e], layer.experts[e].gate_proj, gate.slice(0, first, n)};
+    jobs[count++] = {inputs[e], layer.experts[e].up_proj, up.slice(0, first, n)};
   });
+  if (layer.shared != nullptr) {
+    const PreparedInput all = prepare_input(ctx, scope, layer.x, layer.shared->gate_proj, mode);
+    jobs[count++] = {all, layer.shared->gate_proj, shared_gate};
+    jobs[count++] = {all, layer.shared->up_proj, shared_up};
+  }
   run_linear_jobs(ctx, {jobs, count});
   silu_mul_forward(ctx, gate, up, gate);
 
-  const PreparedInput h = prepare_input(ctx, scope, gate, experts[0].down_proj.dtype, activations);
+  ExpertOutputs out{.routed = scope.alloc<float>(rows, hidden), .shared = {}};
+  const auto h = prepare_groups(ctx, scope, gate, {}, layer.begin, like.down_proj, mode);
   count = 0;
-  for_used([&](const FfnWeights& w, i64 first, i64 rows) {
-    jobs[count++] = {h.rows(first, rows), w.down_proj, out.slice(0, first, rows)};
+  layer.for_used([&](size_t e, i64 first, i64 n) {
+    jobs[count++] = {h[e], layer.experts[e].down_proj, out.routed.slice(0, first, n)};
   });
+  if (layer.shared != nullptr) {
+    silu_mul_forward(ctx, shared_gate, shared_up, shared_gate);
+    out.shared = scope.alloc<float>(tokens, hidden);
+    jobs[count++] = {prepare_input(ctx, scope, shared_gate, layer.shared->down_proj, mode),
+                     layer.shared->down_proj, out.shared};
+  }
   run_linear_jobs(ctx, {jobs, count});
   return out;
 }
@@ -145,22 +152,22 @@ void combine(Ctx& ctx, const Grouping& g, View<const float, 2> rows, View<float,
 }  // namespace
 
 void ffn_forward(Ctx& ctx, View<const float, 2> x, const FfnWeights& w, View<float, 2> y,
-                 Activations activations) {
+                 LinearMode mode) {
   require_cpu(ctx, "ffn_forward");
   check_expert(w, w);
   Workspace::Scope scope(ctx.workspace());
-  const PreparedInput input = prepare_input(ctx, scope, x, w.gate_proj.dtype, activations);
+  const PreparedInput input = prepare_input(ctx, scope, x, w.gate_proj, mode);
   const auto gate = scope.alloc<float>(x.dim(0), w.gate_proj.rows);
   const auto up = scope.alloc<float>(x.dim(0), w.up_proj.rows);
   const std::array<LinearJob, 2> jobs = {{{input, w.gate_proj, gate}, {input, w.up_proj, up}}};
   run_linear_jobs(ctx, jobs);
   silu_mul_forward(ctx, gate, up, gate);
-  linear_forward(ctx, gate, w.down_proj, y, activations);
+  linear_forward(ctx, gate, w.down_proj, y, mode);
 }
 
 void moe_experts_forward(Ctx& ctx, View<const float, 2> x, std::span<const FfnWeights> experts,
                          View<const i32, 2> topk_indices, View<const float, 2> topk_weights,
-                         View<float, 2> y, Activations activations) {
+                         View<float, 2> y, LinearMode mode, const FfnWeights* shared) {
   require_cpu(ctx, "moe_experts_forward");
   const i64 tokens = x.dim(0);
   FATHOM_CHECK(topk_indices.dims() == topk_weights.dims() && topk_indices.dim(0) == tokens,
@@ -169,6 +176,7 @@ void moe_experts_forward(Ctx& ctx, View<const float, 2> x, std::span<const FfnWe
   FATHOM_CHECK(last_axis_contiguous(y), "rows of y ", y, " must be contiguous");
   FATHOM_CHECK(!experts.empty(), "a layer without experts");
   for (const FfnWeights& expert : experts) check_expert(expert, experts[0]);
+  if (shared != nullptr) check_expert(*shared, *shared);
 
   for (i64 begin = 0; begin < tokens; begin += kChunkTokens) {
     const i64 count = std::min(kChunkTokens, tokens - begin);
@@ -176,11 +184,15 @@ void moe_experts_forward(Ctx& ctx, View<const float, 2> x, std::span<const FfnWe
     const Grouping grouping =
         group_by_expert(scope, std::ssize(experts), topk_indices.slice(0, begin, count),
                         topk_weights.slice(0, begin, count));
-    const PreparedInput input = prepare_input(ctx, scope, x.slice(0, begin, count),
-                                              experts[0].gate_proj.dtype, activations);
-    const PreparedInput rows = gather_rows(ctx, scope, input, grouping.token);
-    const auto out = run_experts(ctx, scope, rows, experts, grouping.expert_begin, activations);
-    combine(ctx, grouping, out, y.slice(0, begin, count));
+    const ExpertOutputs out = run_experts(ctx, scope,
+                                          {.x = x.slice(0, begin, count),
+                                           .token = grouping.token,
+                                           .begin = grouping.expert_begin,
+                                           .experts = experts,
+                                           .shared = shared},
+                                          mode);
+    combine(ctx, grouping, out.routed, y.slice(0, begin, count));
+    if (shared != nullptr) add_inplace(ctx, y.slice(0, begin, count), out.shared);
   }
 }
 

@@ -37,6 +37,7 @@ void dequantize(Ctx& ctx, const MatRef& w, View<float, 2> out) {
                                      .w_scale = w.scale,
                                      .w_scale_stride = w.scale_stride,
                                      .w_row_offset = w.row_offset,
+                                     .w_groups = group_scales(w),
                                      .ids = nullptr,
                                      .out = out.data(),
                                      .out_stride = out.stride(0),

@@ -89,7 +89,12 @@ std::vector<std::string> model_notes(const ModelConfig& config) {
                           "works without them",
                           config.num_nextn_predict_layers));
   }
-  if (config.quantization_config) {
+  if (config.quantization_config && config.quantization_config->is_packed()) {
+    for (const PackedGroup& group : config.quantization_config->groups) {
+      notes.push_back(fmt::format("INT{} weights with one scale for {} columns of a row",
+                                  group.num_bits, group.group_size));
+    }
+  } else if (config.quantization_config) {
     notes.push_back(fmt::format(
         "FP8 weights with one scale a 128x128 block{}",
         config.quantization_config->scale_fmt == "ue8m0" ? "; scales are powers of two" : ""));

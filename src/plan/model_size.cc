@@ -24,9 +24,17 @@ void add_bytes(const ModelConfig& config, const Parameter& parameter, ModelSize&
     if (read) size.read_bytes_per_token += elements * dtype_bytes(dtype);
     ++size.num_tensors;
   };
+  const auto& quantization = config.quantization_config;
   if (parameter.kind == ParameterKind::kRouterBias) {
     add(DType::kF32, parameter.elements());
-  } else if (parameter.kind == ParameterKind::kMatrix && config.quantization_config) {
+  } else if (parameter.kind == ParameterKind::kMatrix && quantization &&
+             quantization->is_packed()) {
+    const PackedGroup& group = quantization->groups.front();
+    const i64 rows = parameter.shape[0], cols = parameter.shape[1];
+    add(DType::kI32, rows * ceil_div(cols * group.num_bits, i64{32}));
+    add(DType::kBF16, rows * ceil_div(cols, group.group_size));
+    add(DType::kI64, 2);  // weight_shape
+  } else if (parameter.kind == ParameterKind::kMatrix && quantization) {
     add(DType::kF8E4M3, parameter.elements());
     const auto scale = scale_shape(parameter.shape);
     add(DType::kF32, scale[0] * scale[1]);

@@ -1,5 +1,5 @@
 #pragma once
-// MatRef: a 2-D weight of any stored type together with its block scales. Scales never travel as a
+// MatRef: a 2-D weight of any stored type together with its scales. Scales never travel as a
 // loose pointer beside a tensor.
 #include <string>
 
@@ -13,7 +13,11 @@ namespace fathom {
 /// A non-owning weight matrix, [rows = out, cols = in], row-major, contiguous rows.
 ///   dtype kF32 | kBF16 | kF8E4M3. kF8E4M3 has scale [ceil(rows/128), ceil(cols/128)] f32 and means
 ///   w[r, c] = data[r, c] * scale[r/128, c/128] (the checkpoint's `weight_scale_inv`, multiplied).
-/// `row_offset`: rows into the first scale block, so that a row slice of a scaled matrix stays exact.
+/// kI32 holds integers of `bits` = 4 or 8 as `compressed-tensors` packs them: a row is ceil(cols *
+/// bits / 32) words, each of 32 / bits codes, the first in the lowest bits, and
+///   w[r, c] = (code - 2^(bits-1)) * group_scale[r, c / group_size], scales in BF16.
+/// `row_offset`: rows into the first scale block, so that a row slice of a scaled matrix stays
+/// exact.
 struct MatRef {
   const void* data = nullptr;
   DType dtype = DType::kF32;
@@ -22,6 +26,10 @@ struct MatRef {
   const float* scale = nullptr;  // nullptr unless block-scaled
   i64 scale_stride = 0;          // elements between scale rows
   i64 row_offset = 0;            // 0 <= row_offset < 128
+  int bits = 0;                  // 0 unless dtype is kI32
+  i64 group_size = 0;
+  const u16* group_scale = nullptr;  // BF16 [rows, ceil(cols / group_size)]
+  i64 group_stride = 0;              // elements between rows of group_scale
 
   MatRef() = default;
   explicit MatRef(View<const float, 2> w)
@@ -30,15 +38,30 @@ struct MatRef {
   }
 
   bool empty() const { return data == nullptr; }
-  i64 size_bytes() const { return rows * cols * dtype_bytes(dtype); }
+  i64 row_bytes() const {
+    return bits == 0 ? cols * dtype_bytes(dtype) : (cols * bits + 31) / 32 * 4;
+  }
+  i64 size_bytes() const { return rows * row_bytes(); }
+  /// With the scales that these rows need.
+  i64 stored_bytes() const {
+    const i64 scale_rows = scale == nullptr ? 0 : (row_offset + rows + 127) / 128;
+    const i64 groups = bits == 0 ? 0 : rows * group_stride;
+    return size_bytes() + scale_rows * scale_stride * static_cast<i64>(sizeof(float)) +
+           groups * static_cast<i64>(sizeof(u16));
+  }
+  /// Stored alike, whatever the shape.
+  bool same_type(const MatRef& other) const {
+    return dtype == other.dtype && bits == other.bits && group_size == other.group_size;
+  }
 
   /// Rows [begin, begin + count) as a matrix of their own.
   MatRef row_slice(i64 begin, i64 count) const {
     FATHOM_CHECK(begin >= 0 && count >= 0 && begin + count <= rows, "rows [", begin, ", ",
                  begin + count, ") of ", *this);
     MatRef part = *this;
-    part.data = static_cast<const u8*>(data) + begin * cols * dtype_bytes(dtype);
+    part.data = static_cast<const u8*>(data) + begin * row_bytes();
     part.rows = count;
+    if (bits != 0) part.group_scale = group_scale + begin * group_stride;
     if (scale != nullptr) {
       const i64 first = row_offset + begin;
       part.scale = scale + first / 128 * scale_stride;
@@ -48,8 +71,10 @@ struct MatRef {
   }
 
   friend std::string to_string(const MatRef& m) {
-    return "[" + std::to_string(m.rows) + ", " + std::to_string(m.cols) + "] " +
-           std::string(dtype_name(m.dtype));
+    const std::string type = m.bits == 0 ? std::string(dtype_name(m.dtype))
+                                         : "INT" + std::to_string(m.bits) + " in groups of " +
+                                               std::to_string(m.group_size);
+    return "[" + std::to_string(m.rows) + ", " + std::to_string(m.cols) + "] " + type;
   }
 };
 

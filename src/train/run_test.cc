@@ -145,6 +145,22 @@ TEST_F(RunTest, ResumesEveryKindOfState) {
             read(run_.dir() / "whole" / "model/model.safetensors"));
 }
 
+TEST_F(RunTest, ResumesInEveryPrecision) {
+  for (const TrainPrecision mode : {TrainPrecision::kF32, TrainPrecision::kFp8}) {
+    const std::string name(kTrainPrecisionNames[static_cast<size_t>(mode)].second);
+    RunConfig whole = run_.config("whole-" + name);
+    whole.recipe.precision.mode = mode;
+    whole.model.dtype = mode == TrainPrecision::kFp8 ? StoredDType::kFp8 : StoredDType::kF32;
+    RunConfig cut = whole;
+    cut.run.out = run_.config("cut-" + name).run.out;
+    train(whole);
+    train(cut, 5);
+    train(cut);
+    expect_same_run(whole, cut);
+    EXPECT_LT(validations_.back().loss, std::log(288.0)) << name;
+  }
+}
+
 TEST_F(RunTest, GoesOnFromAnOlderCheckpoint) {
   const RunConfig config = run_.config("out");
   train(config);

@@ -4,10 +4,18 @@
 
 namespace fathom::kernels {
 
-enum class WeightType : uint8_t { kF32, kBf16, kFp8E4m3 };
+enum class WeightType : uint8_t { kF32, kBf16, kFp8E4m3, kInt8, kInt4 };
 
 /// Elements of one activation tile; rows and columns of one weight block.
 inline constexpr int64_t kScaleBlock = 128;
+
+/// Scales of kInt8 and kInt4 weights, packed as api/packed.h says: BF16, one for each `group`
+/// columns of a row.
+struct GroupScales {
+  const uint16_t* data;
+  int64_t stride;  // elements from a row to the next
+  int64_t group;
+};
 
 /// y[t, o] = sum_i x[t, i] * w[o, i]; with scales the sum of each 128 elements of i is multiplied
 /// by x_scale[t, i/128] * w_scale[(w_row_offset + o)/128, i/128] before it is added.
@@ -22,6 +30,7 @@ struct LinearArgs {
   const float* w_scale;  // nullptr unless kFp8E4m3
   int64_t w_scale_stride;
   int64_t w_row_offset;  // rows into the first scale block
+  GroupScales w_groups;  // kInt8 and kInt4, whose x is f32
   float* y;              // [tokens, out]  overwritten
   int64_t y_stride;
   int64_t tokens;
@@ -37,6 +46,7 @@ struct LinearTransposedArgs {
   const float* w_scale;
   int64_t w_scale_stride;
   int64_t w_row_offset;
+  GroupScales w_groups;
   float* y;  // [tokens, in]  overwritten
   int64_t y_stride;
   int64_t tokens;

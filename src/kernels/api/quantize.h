@@ -48,6 +48,7 @@ struct DecodeRowsArgs {
   const float* w_scale;
   int64_t w_scale_stride;
   int64_t w_row_offset;
+  GroupScales w_groups;
   const int32_t* ids;
   float* out;  // [rows, cols]  overwritten
   int64_t out_stride;

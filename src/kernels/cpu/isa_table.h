@@ -7,6 +7,7 @@
 #include "kernels/api/elementwise.h"
 #include "kernels/api/linear.h"
 #include "kernels/api/moe.h"
+#include "kernels/api/packed.h"
 #include "kernels/api/quantize.h"
 #include "kernels/api/rmsnorm.h"
 #include "kernels/api/rope.h"
@@ -14,7 +15,14 @@
 namespace fathom::kernels::cpu {
 
 struct GemmTable;
+struct PackedTable;
 struct TrainingTable;
+
+/// A loop of multiply-adds in registers.
+struct PeakKernel {
+  float (*run)(int64_t rounds);  // nullptr: the set has no such instruction
+  int64_t operations;            // of one round; a multiply-add counts as two
+};
 
 struct IsaTable {
   const char* name;
@@ -42,6 +50,10 @@ struct IsaTable {
   void (*token_log_probs_rows)(const TokenLogProbsArgs&, int64_t begin, int64_t end);
   void (*moe_route_rows)(const MoeRouteArgs&, int64_t begin, int64_t end, float* scratch);
   void (*combine_rows)(const CombineRowsArgs&, int64_t begin, int64_t end);
+
+  PeakKernel peak_f32, peak_bf16, peak_int8;
+
+  const PackedTable* packed;  // weights packed as integers
 
   // Training, each compiled by itself: a change there compiles no inference kernel.
   const GemmTable* gemm;

@@ -3,5 +3,6 @@
 #include "kernels/cpu/vec_avx512.h"
 //
 #include "kernels/cpu/dot_bf16.h"
+#include "kernels/cpu/dot_int8.h"
 //
 #include "kernels/cpu/table.inl"

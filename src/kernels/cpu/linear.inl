@@ -210,12 +210,31 @@ inline int64_t token_block(int64_t in, int64_t x_bytes) {
   return fitting < 24 ? 24 : (fitting > 240 ? 240 : fitting / 12 * 12);
 }
 
-/// Decodes a group of rows into scratch and multiplies it with a block of tokens, a chunk of
-/// columns after the other. scratch: the decoded rows, then the sums of the tokens.
+/// Multiplies a group of decoded rows (`tile.w`) with a block of tokens, a chunk of columns after
+/// the other, and fetches the `bytes` of the next group from `next` on. The sums of the tokens lie
+/// behind the decoded rows.
+template <class Dot, bool kScaled>
+void multiply_decoded(TileArgs<Dot, typename Dot::X> tile, int64_t rows, int64_t tokens,
+                      const void* next, int64_t bytes) {
+  using X = typename Dot::X;
+  constexpr int64_t kChunk = kColumnChunkBytes / static_cast<int64_t>(sizeof(X));
+  const int64_t tiles = (tokens + 3) / 4 * ((tile.in + kChunk - 1) / kChunk);
+  const char* from = static_cast<const char*>(next);
+  Ahead ahead{from, from + bytes, bytes / 64 / (tiles > 0 ? tiles : 1) + 1};
+  Vec* sums = reinterpret_cast<Vec*>(const_cast<X*>(tile.w) + kGroupRows * tile.w_stride);
+  tile.begin = 0;
+  do {
+    tile.end = smaller(tile.in, tile.begin + kChunk);
+    tile.sums = sums;
+    linear_group_chunk<Dot, X, kScaled, false>(tile, rows, tokens, ahead);
+    tile.begin = tile.end;
+  } while (tile.begin < tile.in);
+}
+
+/// Decodes a group of rows into scratch and multiplies it with a block of tokens.
 template <class Dot, typename Stored, bool kScaled>
 void linear_group(const TileArgs<Dot, Stored>& a, int64_t rows, int64_t tokens, void* scratch) {
   using X = typename Dot::X;
-  constexpr int64_t kChunk = kColumnChunkBytes / static_cast<int64_t>(sizeof(X));
   X* decoded = static_cast<X*>(scratch);
   const int64_t stride = decoded_stride(a.in, sizeof(X));
   for (int64_t r = 0; r < rows; ++r) {
@@ -224,19 +243,11 @@ void linear_group(const TileArgs<Dot, Stored>& a, int64_t rows, int64_t tokens, 
       Dot::store(load_step<Dot>(w + i, a.in - i), decoded + r * stride + i);
     }
   }
-  TileArgs<Dot, X> tile{a.x,    a.x_stride, a.x_scale, a.x_scale_stride, decoded,
-                        stride, a.w_scale,  a.y,       a.y_stride,       a.in,
-                        0,      0,          nullptr};
-  const char* next = reinterpret_cast<const char*>(a.w + rows * a.w_stride);
-  const int64_t bytes = rows * a.w_stride * static_cast<int64_t>(sizeof(Stored));
-  const int64_t tiles = (tokens + 3) / 4 * ((a.in + kChunk - 1) / kChunk);
-  Ahead ahead{next, next + bytes, bytes / 64 / (tiles > 0 ? tiles : 1) + 1};
-  do {
-    tile.end = smaller(a.in, tile.begin + kChunk);
-    tile.sums = reinterpret_cast<Vec*>(decoded + kGroupRows * stride);
-    linear_group_chunk<Dot, X, kScaled, false>(tile, rows, tokens, ahead);
-    tile.begin = tile.end;
-  } while (tile.begin < a.in);
+  const TileArgs<Dot, X> tile{a.x,    a.x_stride, a.x_scale, a.x_scale_stride, decoded,
+                              stride, a.w_scale,  a.y,       a.y_stride,       a.in,
+                              0,      0,          nullptr};
+  multiply_decoded<Dot, kScaled>(tile, rows, tokens, a.w + rows * a.w_stride,
+                                 rows * a.w_stride * static_cast<int64_t>(sizeof(Stored)));
 }
 
 template <class Dot, typename Stored, bool kScaled>
@@ -271,6 +282,36 @@ void linear_rows_of(const LinearArgs& a, int64_t begin, int64_t end, void* scrat
   }
 }
 
+/// Packed integers, scales and all, become f32 before they are multiplied, whatever the number of
+/// tokens: this is the exact form for every instruction set, packed.inl has the fast one.
+template <int kBits>
+void linear_packed_rows(const LinearArgs& a, int64_t begin, int64_t end, void* scratch) {
+  float* decoded = static_cast<float*>(scratch);
+  const int64_t stride = decoded_stride(a.in, sizeof(float));
+  const int64_t block = token_block(a.in, sizeof(float));
+  const int64_t row_bytes = packed_weight_stride(kBits, a.in);
+  for (int64_t row = begin, rows; row < end; row += rows) {
+    rows = smaller(kGroupRows, end - row);
+    for (int64_t r = 0; r < rows; ++r) {
+      const PackedRow packed = packed_row<kBits>(a.w, a.w_groups, a.in, row + r);
+      decode_packed_row<kBits>(packed, a.in, decoded + r * stride);
+    }
+    const uint8_t* next = static_cast<const uint8_t*>(a.w) + (row + rows) * row_bytes;
+    for (int64_t t = 0; t < a.tokens; t += block) {
+      TileArgs<DotF32, float> tile{};
+      tile.x = static_cast<const float*>(a.x) + t * a.x_stride;
+      tile.x_stride = a.x_stride;
+      tile.w = decoded;
+      tile.w_stride = stride;
+      tile.y = a.y + t * a.y_stride + row;
+      tile.y_stride = a.y_stride;
+      tile.in = a.in;
+      multiply_decoded<DotF32, false>(tile, rows, smaller(block, a.tokens - t), next,
+                                      rows * row_bytes);
+    }
+  }
+}
+
 template <class Dot>
 void linear_rows_with(const LinearArgs& a, int64_t begin, int64_t end, void* scratch) {
   switch (a.w_type) {
@@ -283,6 +324,10 @@ void linear_rows_with(const LinearArgs& a, int64_t begin, int64_t end, void* scr
       return linear_rows_of<Dot, uint16_t, false>(a, begin, end, scratch);
     case WeightType::kFp8E4m3:
       return linear_rows_of<Dot, uint8_t, true>(a, begin, end, scratch);
+    case WeightType::kInt8:
+      return linear_packed_rows<8>(a, begin, end, scratch);
+    case WeightType::kInt4:
+      return linear_packed_rows<4>(a, begin, end, scratch);
   }
 }
 
@@ -296,7 +341,8 @@ void linear_rows(const LinearArgs& a, int64_t begin, int64_t end, void* scratch)
 }
 
 int64_t linear_scratch_bytes(const LinearArgs& a) {
-  if (a.tokens <= kDirectTokens) return 0;
+  const bool packed = a.w_type == WeightType::kInt8 || a.w_type == WeightType::kInt4;
+  if (a.tokens <= kDirectTokens && !packed) return 0;
   const int64_t x_bytes = a.x_is_bf16 ? 2 : 4;
   const int64_t tokens = smaller(a.tokens, token_block(a.in, x_bytes));
   return kGroupRows *

@@ -3,23 +3,43 @@
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
+/// How rows of one stored type are read: column `col` on, of which `n` are left.
+template <typename Stored>
+struct StoredLoader {
+  const LinearTransposedArgs& a;
+
+  Vec load(int64_t o, int64_t col, int64_t n) const {
+    const Vec v = load_stored_n(static_cast<const Stored*>(a.w) + o * a.in + col, n);
+    if constexpr (sizeof(Stored) > 1) {
+      return v;
+    } else {  // a vector never straddles a block: kLanes divides 128
+      const float* scale = a.w_scale + (a.w_row_offset + o) / kScaleBlock * a.w_scale_stride;
+      return v * Vec::set1(scale[col / kScaleBlock]);
+    }
+  }
+};
+template <int kBits>
+struct PackedLoader {
+  const LinearTransposedArgs& a;
+
+  Vec load(int64_t o, int64_t col, int64_t n) const {
+    return load_packed_n<kBits>(packed_row<kBits>(a.w, a.w_groups, a.in, o), col, n);
+  }
+};
+
 /// Columns [col, col + C vectors) of T tokens; `n` columns are left (C = 1 may be partial).
-template <typename Stored, int T, int C>
+template <class Loader, int T, int C>
 void transposed_tile(const LinearTransposedArgs& a, int64_t token, int64_t col, int64_t n) {
-  const Stored* w = static_cast<const Stored*>(a.w) + col;
+  const Loader w{a};
   const float* x = a.x + token * a.x_stride;
   Vec acc[T][C];
   for (int t = 0; t < T; ++t) {
     for (int c = 0; c < C; ++c) acc[t][c] = Vec::zero();
   }
-  for (int64_t o = 0; o < a.out; ++o, w += a.in) {
+  for (int64_t o = 0; o < a.out; ++o) {
     Vec row[C];
     for (int c = 0; c < C; ++c) {
-      row[c] = C == 1 ? load_stored_n(w, n) : load_stored(w + c * Vec::kLanes);
-      if constexpr (sizeof(Stored) == 1) {  // a vector never straddles a block: kLanes divides 128
-        const float* scale = a.w_scale + (a.w_row_offset + o) / kScaleBlock * a.w_scale_stride;
-        row[c] = row[c] * Vec::set1(scale[(col + c * Vec::kLanes) / kScaleBlock]);
-      }
+      row[c] = w.load(o, col + c * Vec::kLanes, C == 1 ? n : Vec::kLanes);
     }
     for (int t = 0; t < T; ++t) {
       const Vec xo = Vec::set1(x[t * a.x_stride + o]);
@@ -32,7 +52,7 @@ void transposed_tile(const LinearTransposedArgs& a, int64_t token, int64_t col, 
   }
 }
 
-template <typename Stored>
+template <class Loader>
 void transposed_cols(const LinearTransposedArgs& a, int64_t begin, int64_t end) {
   constexpr int kTokens = Vec::kTileTokens;
   constexpr int64_t kWide = 4 * Vec::kLanes;
@@ -41,12 +61,12 @@ void transposed_cols(const LinearTransposedArgs& a, int64_t begin, int64_t end) 
     step = wide ? kWide : Vec::kLanes;
     int64_t t = 0;
     for (; t + kTokens <= a.tokens; t += kTokens) {
-      wide ? transposed_tile<Stored, kTokens, 4>(a, t, col, end - col)
-           : transposed_tile<Stored, kTokens, 1>(a, t, col, end - col);
+      wide ? transposed_tile<Loader, kTokens, 4>(a, t, col, end - col)
+           : transposed_tile<Loader, kTokens, 1>(a, t, col, end - col);
     }
     for (; t < a.tokens; ++t) {
-      wide ? transposed_tile<Stored, 1, 4>(a, t, col, end - col)
-           : transposed_tile<Stored, 1, 1>(a, t, col, end - col);
+      wide ? transposed_tile<Loader, 1, 4>(a, t, col, end - col)
+           : transposed_tile<Loader, 1, 1>(a, t, col, end - col);
     }
   }
 }
@@ -54,11 +74,15 @@ void transposed_cols(const LinearTransposedArgs& a, int64_t begin, int64_t end) 
 void linear_transposed_cols(const LinearTransposedArgs& a, int64_t begin, int64_t end) {
   switch (a.w_type) {
     case WeightType::kF32:
-      return transposed_cols<float>(a, begin, end);
+      return transposed_cols<StoredLoader<float>>(a, begin, end);
     case WeightType::kBf16:
-      return transposed_cols<uint16_t>(a, begin, end);
+      return transposed_cols<StoredLoader<uint16_t>>(a, begin, end);
     case WeightType::kFp8E4m3:
-      return transposed_cols<uint8_t>(a, begin, end);
+      return transposed_cols<StoredLoader<uint8_t>>(a, begin, end);
+    case WeightType::kInt8:
+      return transposed_cols<PackedLoader<8>>(a, begin, end);
+    case WeightType::kInt4:
+      return transposed_cols<PackedLoader<4>>(a, begin, end);
   }
 }
 

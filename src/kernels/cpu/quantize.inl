@@ -105,6 +105,12 @@ void decode_rows(const DecodeRowsArgs& a, int64_t begin, int64_t end) {
       case WeightType::kFp8E4m3:
         decode_row<uint8_t>(a, row, out);
         break;
+      case WeightType::kInt8:
+        decode_packed_row<8>(packed_row<8>(a.w, a.w_groups, a.cols, row), a.cols, out);
+        break;
+      case WeightType::kInt4:
+        decode_packed_row<4>(packed_row<4>(a.w, a.w_groups, a.cols, row), a.cols, out);
+        break;
     }
   }
 }

@@ -8,6 +8,7 @@
 //
 #include "kernels/cpu/common.inl"
 //
+#include "kernels/cpu/packed_rows.inl"
 #include "kernels/cpu/rounding.inl"
 #include "kernels/cpu/router.inl"
 //
@@ -16,6 +17,7 @@
 #include "kernels/cpu/linear.inl"
 #include "kernels/cpu/linear_transposed.inl"
 #include "kernels/cpu/moe.inl"
+#include "kernels/cpu/peak.inl"
 #include "kernels/cpu/quantize.inl"
 #include "kernels/cpu/rmsnorm.inl"
 #include "kernels/cpu/rope.inl"
@@ -25,6 +27,7 @@
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
 
+extern const PackedTable kPackedTable;      // packed_<isa>.cc
 extern const GemmTable kGemmTable;          // gemm_<isa>.cc
 extern const TrainingTable kTrainingTable;  // training_<isa>.cc
 extern const IsaTable kTable;
@@ -48,6 +51,10 @@ const IsaTable kTable = {
     .token_log_probs_rows = token_log_probs_rows,
     .moe_route_rows = moe_route_rows,
     .combine_rows = combine_rows,
+    .peak_f32 = kPeakF32,
+    .peak_bf16 = peak_bf16_of<DotBf16>(),
+    .peak_int8 = peak_int8_of<DotInt8>(),
+    .packed = &kPackedTable,
     .gemm = &kGemmTable,
     .training = &kTrainingTable,
 };

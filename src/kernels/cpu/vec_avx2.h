@@ -46,6 +46,18 @@ struct Vec {
     const __m256i sign = _mm256_slli_epi32(_mm256_and_si256(code, _mm256_set1_epi32(0x80)), 24);
     return {_mm256_castsi256_ps(_mm256_or_si256(bits, sign))};
   }
+  /// The next kLanes codes of a packed row: bytes, or nibbles with the lower one first.
+  static Vec load_bytes(const uint8_t* p) {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    return {_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes))};
+  }
+  static Vec load_nibbles(const uint8_t* p) {
+    int32_t word;
+    __builtin_memcpy(&word, p, sizeof word);
+    const __m256i shifts = _mm256_setr_epi32(0, 4, 8, 12, 16, 20, 24, 28);
+    const __m256i codes = _mm256_srlv_epi32(_mm256_set1_epi32(word), shifts);
+    return {_mm256_cvtepi32_ps(_mm256_and_si256(codes, _mm256_set1_epi32(15)))};
+  }
   void store(float* p) const { _mm256_storeu_ps(p, v); }
   void store_bf16(uint16_t* p) const {
     const __m256i word = _mm256_castps_si256(v);

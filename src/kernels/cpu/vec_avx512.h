@@ -48,6 +48,17 @@ struct Vec {
     return {_mm512_castsi512_ps(  // value | (shifted & sign)
         _mm512_ternarylogic_epi32(_mm512_castps_si512(value), shifted, sign, 0xf8))};
   }
+  /// The next kLanes codes of a packed row: bytes, or nibbles with the lower one first.
+  static Vec load_bytes(const uint8_t* p) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(bytes))};
+  }
+  static Vec load_nibbles(const uint8_t* p) {
+    const __m128i pairs = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+    const __m128i low = _mm_and_si128(pairs, _mm_set1_epi8(15));
+    const __m128i high = _mm_and_si128(_mm_srli_epi16(pairs, 4), _mm_set1_epi8(15));
+    return {_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_unpacklo_epi8(low, high)))};
+  }
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   void store_bf16(uint16_t* p) const {
     const __m512i word = _mm512_castps_si512(v);

@@ -45,6 +45,15 @@ struct Vec {
                     (~is_subnormal & reinterpret_cast<I4>(normal)) | (is_nan & 0x7fc00000);
     return {reinterpret_cast<F4>(bits | ((code & 0x80) << 24))};
   }
+  /// The next kLanes codes of a packed row: bytes, or nibbles with the lower one first.
+  static Vec load_bytes(const uint8_t* p) {
+    return {F4{static_cast<float>(p[0]), static_cast<float>(p[1]), static_cast<float>(p[2]),
+               static_cast<float>(p[3])}};
+  }
+  static Vec load_nibbles(const uint8_t* p) {
+    return {F4{static_cast<float>(p[0] & 15), static_cast<float>(p[0] >> 4),
+               static_cast<float>(p[1] & 15), static_cast<float>(p[1] >> 4)}};
+  }
   void store(float* p) const { __builtin_memcpy(p, &v, sizeof v); }
   void store_bf16(uint16_t* p) const {
     const I4 bits = reinterpret_cast<I4>(v);

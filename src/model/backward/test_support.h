@@ -12,8 +12,8 @@
 
 namespace fathom::model {
 
-/// Small, with everything that V3 has: query compression, groups, bias, shared experts, one dense and
-/// two MoE layers, one MTP module.
+/// Small, with everything that V3 has: query compression, groups, bias, shared experts, one dense
+/// and two MoE layers, one MTP module.
 inline ModelConfig small_v3() {
   ModelConfig c;
   c.vocab_size = 96;
@@ -46,6 +46,13 @@ inline ModelConfig small_v3() {
 inline TrainingRecipe f32_recipe() {
   TrainingRecipe recipe;
   recipe.precision.mode = TrainPrecision::kF32;
+  return recipe;
+}
+
+/// A recipe with every recomputation on, or off.
+inline TrainingRecipe with_recompute(TrainingRecipe recipe, bool norms, bool up_projections,
+                                     bool swiglu) {
+  recipe.recompute = {.norms = norms, .mla_up_projections = up_projections, .swiglu = swiglu};
   return recipe;
 }
 
@@ -171,9 +178,8 @@ inline StepResult run_step(Ctx& ctx, TrainingModel& model, const BatchData& data
   if (model.needs_counting_pass() && width < data.sequences()) {
     each([&](const TrainingBatch& batch) { model.count_experts(ctx, batch); });
   }
-  each([&](const TrainingBatch& batch) {
-    model.forward_backward(ctx, batch, scale, result.stats);
-  });
+  each(
+      [&](const TrainingBatch& batch) { model.forward_backward(ctx, batch, scale, result.stats); });
   const auto gradients = model.gradients();
   result.gradients.assign(gradients.begin(), gradients.end());
   return result;

@@ -70,7 +70,8 @@ class TrainingGolden : public ::testing::TestWithParam<std::string> {
   }
   LossScale scale(i64 index) const {
     const i32* first = targets_.data() + index * heads() * sequences() * seq_len();
-    const auto count = std::count_if(first, first + sequences() * seq_len(), [](i32 t) { return t >= 0; });
+    const auto count =
+        std::count_if(first, first + sequences() * seq_len(), [](i32 t) { return t >= 0; });
     return {.targets = static_cast<double>(count),
             .sequences = static_cast<double>(sequences()),
             .mtp_weight = mtp_weight_};
@@ -94,7 +95,7 @@ class TrainingGolden : public ::testing::TestWithParam<std::string> {
 
 INSTANTIATE_TEST_SUITE_P(Cases, TrainingGolden,
                          ::testing::Values("training_v3", "training_moonlight", "training_v2",
-                                           "training_llama"),
+                                           "training_llama", "training_llama_tied"),
                          [](const auto& c) { return c.param; });
 
 TEST_P(TrainingGolden, LossesAndEveryGradient) {
@@ -136,10 +137,11 @@ void optimise(Ctx& ctx, TrainingModel& model, double lr, i64 step, std::vector<f
   for (const ParameterSlot& slot : model.layout().slots()) {
     if (!slot.has_gradient) continue;
     const i64 at = slot.offset, count = slot.parameter.elements();
-    const ops::AdamWOptions options{.lr = lr,
-                                    .weight_decay = slot.weight_decay ? 0.1 : 0.0,
-                                    .step = step,
-                                    .grad_scale = static_cast<float>(std::min(1.0, 1.0 / (norm + 1e-6)))};
+    const ops::AdamWOptions options{
+        .lr = lr,
+        .weight_decay = slot.weight_decay ? 0.1 : 0.0,
+        .step = step,
+        .grad_scale = static_cast<float>(std::min(1.0, 1.0 / (norm + 1e-6)))};
     ops::adamw_step(ctx, View<float, 1>(model.weights().data() + at, {count}),
                     View<const float, 1>(model.gradients().data() + at, {count}),
                     View<float, 1>(m.data() + at, {count}), View<float, 1>(v.data() + at, {count}),

@@ -4,17 +4,14 @@
 #include <gmock/gmock.h>
 
 #include "model/backward/test_support.h"
-#include "model/random_init.h"
 #include "model/test_support.h"
 #include "model/tolerances.h"
 #include "testing/for_each_isa.h"
-#include "testing/temp_dir.h"
 
 namespace fathom::model {
 namespace {
 
 using testing::for_each_isa;
-using testing::TempDir;
 
 // The inference pass is the numeric truth: the same weights give the same logits.
 TEST(TrainingModel, ForwardIsTheModelsForward) {
@@ -40,27 +37,25 @@ TEST(TrainingModel, ForwardIsTheModelsForward) {
   }
 }
 
-/// The loss as a function of the weights, and which experts it was computed with.
+/// The whole loss of a step, and which experts it was computed with.
 struct LossAt {
   double loss;
   std::vector<std::vector<i64>> expert_counts;
 };
 LossAt loss_at(Ctx& ctx, TrainingModel& model, const BatchData& data, double mtp_weight) {
-  StepStats stats(model.config());
-  model.refresh_weights(ctx);
-  model.forward_only(ctx, data.batch(), stats);
+  const StepStats stats = run_step(ctx, model, data, mtp_weight).stats;
   const double sum = stats.nll + mtp_weight * stats.mtp_nll[0];
-  return {sum / static_cast<double>(stats.targets), stats.expert_counts};
+  return {sum / static_cast<double>(stats.targets) + stats.balance_loss, stats.expert_counts};
 }
 
-// Along a tensor's own gradient the loss must rise by the gradient's square: one number a tensor that
-// all its elements take part in, large enough to stand above the noise of f32. The choice of experts
-// jumps, so a step that changes it is made smaller.
-TEST(TrainingModel, EveryTensorsGradientIsItsSlope) {
+// Along a tensor's own gradient the loss must rise by the gradient's square: one number a tensor
+// that all its elements take part in, large enough to stand above the noise of f32. The choice of
+// experts jumps, so a step that changes it is made smaller.
+void expect_every_gradient_is_a_slope(const TrainingRecipe& recipe) {
   const testing::ScopedThreads one(1);
   Ctx ctx;
   const ModelConfig config = small_v3();
-  TrainingModel model(config, f32_recipe(), 2, 16);
+  TrainingModel model(config, recipe, 2, 16);
   randomise(ctx, model);
   const BatchData data(config, 2, 16);
   const StepResult step = run_step(ctx, model, data);
@@ -94,19 +89,25 @@ TEST(TrainingModel, EveryTensorsGradientIsItsSlope) {
   }
 }
 
+TEST(TrainingModel, EveryTensorsGradientIsItsSlope) {
+  expect_every_gradient_is_a_slope(f32_recipe());
+}
 
-/// A recipe with every recomputation on, or off.
-TrainingRecipe with_recompute(TrainingRecipe recipe, bool norms, bool up_projections, bool swiglu) {
-  recipe.recompute = {.norms = norms, .mla_up_projections = up_projections, .swiglu = swiglu};
-  return recipe;
+TEST(TrainingModel, EveryTensorsGradientIsItsSlopeWithTokensDropped) {
+  TrainingRecipe recipe = f32_recipe();
+  recipe.balance.capacity_factor = 0.5;
+  recipe.balance.num_devices = 2;
+  recipe.balance.drop_exempt_frac = 0.0;
+  expect_every_gradient_is_a_slope(recipe);
 }
 
 TEST(TrainingModel, RecomputedIsKeptBitForBit) {
   const testing::ScopedThreads one(1);
   Ctx ctx;
-  for (const bool q_lora : {true, false}) {
-    ModelConfig config = small_v3();
-    if (!q_lora) config.q_lora_rank = 0;
+  ModelConfig no_q_lora = small_v3();
+  no_q_lora.q_lora_rank = 0;
+  const ModelConfig llama = value_or_throw(load_model_config(golden_directory("llama")));
+  for (const ModelConfig& config : {small_v3(), no_q_lora, llama}) {
     const BatchData data(config, 2, 16);
     std::vector<float> first;
     for (int bits = 0; bits < 8; ++bits) {
@@ -148,7 +149,8 @@ TEST(TrainingModel, AnySplitIntoMicroBatchesGivesTheSameGradients) {
     EXPECT_NEAR(split.stats.balance_loss, whole.stats.balance_loss, 1e-6);
     EXPECT_EQ(split.stats.expert_counts, whole.stats.expert_counts);
     EXPECT_EQ(split.stats.dropped, whole.stats.dropped);
-    EXPECT_EQ(split.stats.mtp_correct, whole.stats.mtp_correct);
+    EXPECT_EQ(split.stats.mtp_drafts, whole.stats.mtp_drafts);
+    EXPECT_EQ(split.stats.mtp_accepted, whole.stats.mtp_accepted);
   }
 }
 
@@ -163,8 +165,9 @@ TEST(TrainingModel, BatchWiseLossRefusesAStepThatWasNotCounted) {
   const BatchData data(config, 4, 16);
   StepStats stats(config);
   model.begin_step(ctx);
-  EXPECT_THROW(model.forward_backward(ctx, data.batch(0, 2), {.targets = 64, .sequences = 4}, stats),
-               InternalError);
+  EXPECT_THROW(
+      model.forward_backward(ctx, data.batch(0, 2), {.targets = 64, .sequences = 4}, stats),
+      InternalError);
 }
 
 TEST(TrainingModel, ExpertsWithoutTokens) {
@@ -246,6 +249,18 @@ TEST(TrainingModel, ThreadsChangeNoBit) {
   }
 }
 
+/// Choices that no rounding changes: biases further apart than scores can be.
+void fix_choices(TrainingModel& model) {
+  for (i64 layer = 0; layer < model.num_moe_layers(); ++layer) {
+    const View<float, 1> bias = model.router_bias(layer);
+    for (i64 e = 0; e < bias.dim(0); ++e) {
+      bias(e) = 2.0f * static_cast<float>((3 * e + layer) % bias.dim(0));
+    }
+  }
+}
+
+// The choice of experts jumps, and a token that rounding sends elsewhere says nothing of the
+// products: choices are fixed here.
 TEST(TrainingModel, LowPrecisionStaysNearF32) {
   const testing::ScopedThreads one(1);
   ModelConfig config = small_v3();
@@ -256,6 +271,7 @@ TEST(TrainingModel, LowPrecisionStaysNearF32) {
   for_each_isa([&](Ctx& ctx) {
     TrainingModel exact(config, f32_recipe(), 4, 32);
     randomise(ctx, exact, 0.06);
+    fix_choices(exact);
     const StepResult want = run_step(ctx, exact, data);
     struct Case {
       TrainPrecision mode;
@@ -270,76 +286,15 @@ TEST(TrainingModel, LowPrecisionStaysNearF32) {
       recipe.precision.mode = c.mode;
       TrainingModel model(config, recipe, 4, 32);
       randomise(ctx, model, 0.06);
+      fix_choices(model);
       const StepResult got = run_step(ctx, model, data);
       EXPECT_NEAR(got.stats.nll / want.stats.nll, 1.0, c.loss);
       EXPECT_GT(cosine(got.gradients, want.gradients), c.cosine);
+      RecordProperty(
+          std::string(ctx.isa_name()) + (c.mode == TrainPrecision::kFp8 ? "_fp8" : "_bf16"),
+          std::to_string(cosine(got.gradients, want.gradients)));
     }
   });
-}
-
-TEST(TrainingModel, MemoryIsWhatIsAllocated) {
-  for (const ModelConfig& config : {small_v3(), value_or_throw(load_model_config(golden_directory("llama"))),
-                                    value_or_throw(load_model_config(golden_directory("v2")))}) {
-    for (int bits = 0; bits < 8; ++bits) {
-      for (const TrainPrecision mode :
-           {TrainPrecision::kF32, TrainPrecision::kBf16, TrainPrecision::kFp8}) {
-        TrainingRecipe recipe =
-            with_recompute({}, (bits & 1) == 0, (bits & 2) == 0, (bits & 4) == 0);
-        recipe.precision.mode = mode;
-        recipe.balance.capacity_factor = bits == 0 ? 0.0 : 1.0;
-        const TrainingMemory memory = training_memory(config, recipe, 3, 32);
-        const TrainingModel model(config, recipe, 3, 32);
-        EXPECT_EQ(memory.total(), model.allocated_bytes());
-        EXPECT_GT(memory.activations(), 0);
-      }
-    }
-  }
-}
-
-TEST(TrainingModel, RefusesWhatItCannotDo) {
-  ModelConfig config = small_v3();
-  TrainingRecipe recipe = f32_recipe();
-  recipe.balance.capacity_factor = 1.0;
-  recipe.balance.num_devices = 3;
-  try {
-    TrainingModel(config, recipe, 1, 65);
-    FAIL() << "accepted";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
-    EXPECT_THAT(error.message(), ::testing::HasSubstr("num_devices 3 does not divide"));
-    EXPECT_THAT(error.message(), ::testing::HasSubstr("max_position_embeddings is 64"));
-  }
-}
-
-// The same numbers as `fathom init` writes, and a directory that the inference model loads.
-TEST(TrainingModel, DirectoryThereAndBack) {
-  Ctx ctx;
-  const ModelConfig config = small_v3();
-  TrainingModel model(config, f32_recipe(), 1, 16);
-  model.initialise(ctx, 0.02, 9);
-  const TempDir dir;
-  write_random_checkpoint(ctx, config, dir / "init",
-                          {.dtype = DType::kF32, .weight_std = 0.02, .seed = 9});
-  std::vector<float> read(static_cast<size_t>(model.layout().size()));
-  read_model_directory(ctx, config, model.layout(), dir / "init", read);
-  EXPECT_TRUE(std::ranges::equal(read, model.weights()));
-
-  randomise(ctx, model);
-  for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF8E4M3}) {
-    const std::string to = dir / std::string(dtype_name(dtype));
-    write_model_directory(ctx, config, model.layout(), model.weights(), to, dtype);
-    std::ranges::fill(read, -1.0f);
-    read_model_directory(ctx, config, model.layout(), to, read);
-    const double bound = dtype == DType::kF32 ? 0.0 : dtype == DType::kBF16 ? 0x1p-8 : 0x1p-4;
-    for (const ParameterSlot& slot : model.layout().slots()) {
-      EXPECT_LE(norm_error(part_of(read, slot), part_of(model.weights(), slot)), bound)
-          << slot.parameter.name;
-    }
-    EXPECT_EQ(Model::load(to)->config().num_nextn_predict_layers, 1);
-  }
-  EXPECT_THROW(write_model_directory(ctx, config, model.layout(), model.weights(),
-                                     dir / std::string(dtype_name(DType::kF32)), DType::kF32),
-               Error);
 }
 
 TEST(TrainingModel, ForwardOnlyLeavesTheStepAlone) {

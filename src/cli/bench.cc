@@ -1,0 +1,262 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <fstream>
+
+#include "base/cpu_features.h"
+#include "base/error.h"
+#include "base/parallel.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/model_options.h"
+#include "cli/validators.h"
+#include "engine/benchmark.h"
+#include "io/json.h"
+
+namespace fathom::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using engine::Timing;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// The most memory this process has had resident, mapped files included.
+i64 peak_resident_bytes() {
+  std::ifstream file("/proc/self/status");
+  std::string key, rest;
+  i64 kib = 0;
+  while (file >> key) {
+    if (key == "VmHWM:" && file >> kib) return kib * 1024;
+    std::getline(file, rest);
+  }
+  return 0;
+}
+
+std::string_view activations_name(ops::Activations activations) {
+  switch (activations) {
+    case ops::Activations::kF32:
+      return "f32";
+    case ops::Activations::kBf16:
+      return "bf16";
+    case ops::Activations::kInt8:
+      return "int8";
+    case ops::Activations::kFp8:
+    case ops::Activations::kFp8PowerOf2:
+      return "fp8";
+  }
+  return "?";
+}
+
+class Bench : public Command {
+ public:
+  CLI::App* add(CLI::App& app) override {
+    CLI::App* command = app.add_subcommand("bench", "Measure speed beside this machine's limits");
+    auto* source = command->add_option_group("source", "What to run");
+    source->add_option("-m,--model", model_.directory, "Model directory")->type_name("DIR");
+    source->add_option("-c,--config", config_, "A config.json: random weights of that shape")
+        ->type_name("FILE");
+    source->require_option(1);
+    command->add_option("--weights", weights_, "With --config: how they are stored")
+        ->check(CLI::IsMember(storage_names()))
+        ->capture_default_str();
+    command->add_option("--group-size", group_size_, "Columns that share a scale in int8 and int4")
+        ->check(CLI::IsMember({32, 128}))
+        ->capture_default_str();
+    command->add_flag("--quantize-head", quantize_head_, "Embedding and head are stored so too");
+    const auto list = [&](const char* name, std::vector<i64>& values, const char* help) {
+      command->add_option(name, values, help)
+          ->delimiter(',')
+          ->allow_extra_args(false)
+          ->check(integer_from(1))
+          ->capture_default_str();
+    };
+    list("--prefill", options_.prefill_tokens, "Prompt lengths; 0 entries: --no-prefill");
+    list("--contexts", options_.decode_contexts, "Tokens in the cache of one decoding sequence");
+    list("--batches", options_.batches, "Numbers of sequences that decode together");
+    command->add_flag("--no-prefill", no_prefill_, "Decode only");
+    command->add_flag("--no-batches", no_batches_, "One sequence only");
+    command->add_option("--steps", options_.steps, "Decode steps of one timing")
+        ->check(integer_from(1))
+        ->capture_default_str();
+    command->add_option("--repeats", options_.repeats, "Prefills of one timing")
+        ->check(integer_from(1))
+        ->capture_default_str();
+    command->add_option("--chunk", options_.chunk_tokens, "Prompt tokens of one pass")
+        ->check(integer_from(1))
+        ->capture_default_str();
+    add_run_options(*command, model_);
+    command->add_flag("--no-verify", no_verify_, "Time without checking first");
+    command->add_flag("--json", json_, "One JSON object");
+    command->footer(
+        "Checks the model's numbers first, then measures the machine, then the model.\n"
+        "Tokens/s are of the best pass and, in brackets, of the median one; shares are of the best "
+        "pass.\n"
+        "Example: fathom --threads 2 bench --config config.json --weights fp8 --contexts 256,2048");
+    return command;
+  }
+
+  int run() override {
+    if (no_prefill_) options_.prefill_tokens.clear();
+    if (no_batches_) options_.batches.clear();
+    const auto model = make_model();
+    const auto session = session_options(model_, model->config(), /*wanted_context_tokens=*/1);
+    options_.run = session.run;
+    options_.cache_dtype = session.cache_dtype;
+    Ctx ctx;
+    first_token(ctx, *model);
+    if (!no_verify_) require_right(engine::verify(ctx, *model, options_));
+    engine::MachineSpeed machine = engine::measure_machine(ctx);
+    const std::vector<Timing> timings = engine::run_benchmark(ctx, *model, options_);
+    machine = better_of(machine, engine::measure_machine(ctx));
+    json_ ? print_json(ctx, *model, machine, timings) : print_text(ctx, *model, machine, timings);
+    return kExitOk;
+  }
+
+ private:
+  std::unique_ptr<model::Model> make_model() {
+    start_ = Clock::now();
+    auto model = config_.empty()
+                     ? load_model(model_)
+                     : model::Model::random(
+                           value_or_throw(load_model_config(config_)),
+                           {.storage = parse_storage(weights_, group_size_, quantize_head_)});
+    load_s_ = seconds_since(start_);
+    return model;
+  }
+
+  /// From nothing to the logits of one token.
+  void first_token(Ctx& ctx, const model::Model& model) {
+    model::KvCache cache(model.config(), options_.cache_dtype, 1);
+    std::vector<float> logits(static_cast<size_t>(model.config().vocab_size));
+    const i32 id = 0;
+    const model::SequenceStep step{.token_ids = {&id, 1}, .cache = &cache};
+    model.forward(ctx, {&step, 1}, options_.run, {logits.data(), {1, std::ssize(logits)}});
+    first_token_s_ = seconds_since(start_);
+  }
+
+  static void require_right(const engine::Verification& v) {
+    if (v.ok()) return;
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("wrong numbers are not timed: logits differ from other kernels' by "
+                            "{:.2e} in f32 and {:.2e} as timed; bitwise equal for one thread: {}, "
+                            "token by token: {}",
+                            v.exact_error, v.timed_error, v.threads_agree, v.chunking_agrees));
+  }
+
+  static engine::MachineSpeed better_of(const engine::MachineSpeed& a,
+                                        const engine::MachineSpeed& b) {
+    return {.read_bytes_per_s = std::max(a.read_bytes_per_s, b.read_bytes_per_s),
+            .peaks = {.f32 = std::max(a.peaks.f32, b.peaks.f32),
+                      .bf16 = std::max(a.peaks.bf16, b.peaks.bf16),
+                      .int8 = std::max(a.peaks.int8, b.peaks.int8)}};
+  }
+
+  std::string source() const {
+    if (config_.empty()) return model_.directory;
+    const bool packed = weights_.starts_with("int");
+    return fmt::format("{} in {}{}{}", config_, weights_,
+                       packed ? fmt::format(" g{}", group_size_) : "",
+                       quantize_head_ ? ", head too" : "");
+  }
+
+  /// What useful arithmetic is measured against: BF16 dot products where the set has them.
+  static double arithmetic_limit(const engine::MachineSpeed& machine) {
+    return std::max(machine.peaks.bf16, machine.peaks.f32);
+  }
+
+  void print_text(const Ctx& ctx, const model::Model& model, const engine::MachineSpeed& machine,
+                  const std::vector<Timing>& timings) const {
+    fmt::print(
+        "{}, {}, {} thread{}: read {:.1f} GB/s; in registers f32 {:.0f}, bf16 {:.0f}, int8 "
+        "{:.0f} Gop/s\n",
+        cpu_brand(), ctx.isa_name(), num_threads(), num_threads() == 1 ? "" : "s",
+        machine.read_bytes_per_s / 1e9, machine.peaks.f32 / 1e9, machine.peaks.bf16 / 1e9,
+        machine.peaks.int8 / 1e9);
+    fmt::print("{}: weights {}, loaded in {:.2f} s, first token after {:.2f} s, most memory {}\n",
+               source(), format_bytes(model.weight_bytes()), load_s_, first_token_s_,
+               format_bytes(peak_resident_bytes()));
+    fmt::print("activations {}\n", activations_name(options_.run.activations));
+    fmt::print("{:>8} {:>6} {:>8} {:>18} {:>9} {:>6} {:>8} {:>6}   {}\n", "", "rows", "context",
+               "tokens/s", "MB/row", "read", "Gop/s", "peak",
+               "attention / experts / dense / head / rest");
+    for (const Timing& t : timings) print_row(t, machine);
+  }
+
+  static void print_row(const Timing& t, const engine::MachineSpeed& machine) {
+    const double tokens = static_cast<double>(t.tokens);
+    std::string parts;
+    double rest = t.mean_s;
+    for (const double part : t.part_s) {
+      parts += fmt::format("{:.1f}% / ", 100 * part / t.mean_s);
+      rest -= part;
+    }
+    const std::string rate = fmt::format("{:.1f} ({:.1f})", tokens / t.best_s, tokens / t.median_s);
+    fmt::print("{:>8} {:>6} {:>8} {:>18} {:>9.1f} {:>5.0f}% {:>8.1f} {:>5.0f}%   {}{:.1f}%\n",
+               t.what, t.tokens, t.context, rate, t.bytes / tokens / 1e6,
+               100 * t.bytes / t.best_s / machine.read_bytes_per_s, t.operations / t.best_s / 1e9,
+               100 * t.operations / t.best_s / arithmetic_limit(machine), parts,
+               100 * rest / t.mean_s);
+  }
+
+  void print_json(const Ctx& ctx, const model::Model& model, const engine::MachineSpeed& machine,
+                  const std::vector<Timing>& timings) const {
+    io::JsonObject limits;
+    limits.set("cpu", cpu_brand());
+    limits.set("isa", ctx.isa_name());
+    limits.set("threads", num_threads());
+    limits.set("read_bytes_per_s", machine.read_bytes_per_s);
+    limits.set("f32_ops_per_s", machine.peaks.f32);
+    limits.set("bf16_ops_per_s", machine.peaks.bf16);
+    limits.set("int8_ops_per_s", machine.peaks.int8);
+    io::JsonArray rows;
+    for (const Timing& t : timings) {
+      io::JsonObject row;
+      row.set("what", t.what);
+      row.set("tokens", t.tokens);
+      row.set("context", t.context);
+      row.set("best_s", t.best_s);
+      row.set("median_s", t.median_s);
+      row.set("mean_s", t.mean_s);
+      row.set("bytes", t.bytes);
+      row.set("operations", t.operations);
+      row.set("read_share", t.bytes / t.best_s / machine.read_bytes_per_s);
+      row.set("arithmetic_share", t.operations / t.best_s / arithmetic_limit(machine));
+      io::JsonObject parts;
+      for (int p = 0; p < model::kNumStepParts; ++p) {
+        parts.set(std::string(to_string(static_cast<model::StepPart>(p))),
+                  t.part_s[static_cast<size_t>(p)]);
+      }
+      row.set("part_s", std::move(parts));
+      rows.emplace_back(std::move(row));
+    }
+    io::JsonObject object;
+    object.set("source", source());
+    object.set("activations", activations_name(options_.run.activations));
+    object.set("machine", std::move(limits));
+    object.set("weight_bytes", model.weight_bytes());
+    object.set("load_s", load_s_);
+    object.set("first_token_s", first_token_s_);
+    object.set("peak_resident_bytes", peak_resident_bytes());
+    object.set("timings", std::move(rows));
+    fmt::print("{}\n", io::write_json(object, 2));
+  }
+
+  engine::BenchmarkOptions options_;
+  ModelOptions model_;
+  std::string config_, weights_ = "bf16";
+  i64 group_size_ = 128;
+  bool quantize_head_ = false;
+  bool no_prefill_ = false, no_batches_ = false, no_verify_ = false, json_ = false;
+  Clock::time_point start_;
+  double load_s_ = 0.0, first_token_s_ = 0.0;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_bench() { return std::make_unique<Bench>(); }
+
+}  // namespace fathom::cli

@@ -1,0 +1,66 @@
+#pragma once
+// Products of many rows: 16 tokens are the lanes, weights are broadcast, so that weights are
+// decoded and never turned.
+#include <cstdint>
+
+#include "kernels/api/linear.h"
+
+namespace fathom::kernels {
+
+inline constexpr int64_t kPanelTokens = 16;
+
+/// What the numbers of a panel are.
+enum class PanelForm : uint8_t {
+  kBf16,  // [k/2][16][2] BF16; beside BF16 and FP8 weights
+  kFp8,   // the same, E4M3 values of quantised tiles in BF16; scale [ceil(k/128)][16]
+  kInt8   // [k/4][16][4] codes + 128, unsigned; scale [ceil(k/group)][16]; beside packed integers
+};
+
+/// Panels of rows of x, rounded or quantised; columns are padded with zeros to k_padded.
+struct PackPanelsArgs {
+  const float* x;  // [*, cols]
+  int64_t x_stride;
+  const int32_t* ids;         // row of x of each row, or nullptr: row i
+  const int64_t* first_row;   // [panels] first row of each panel
+  const int32_t* panel_rows;  // [panels] 1 to 16
+  int64_t cols, k_padded;
+  PanelForm form;
+  bool power_of_2;  // kFp8: scales rounded up to a power of two
+  int64_t group;    // columns of a scale: 128 for kFp8
+  uint8_t* out;     // [panels] of panel_bytes()
+  float* scale;     // [panels, groups, 16], or nullptr of kBf16
+};
+
+/// y[t, o] = sum_i x[t, i] w[o, i]; with scales, sums of a group times both scales are added in
+/// f32.
+struct PanelLinearArgs {
+  const uint8_t* x;      // [ceil(tokens/16)] panels
+  const float* x_scale;  // or nullptr: 1
+  PanelForm form;
+  int64_t tokens;
+  int64_t in, k_padded;
+  const void* w;  // [out, in]
+  WeightType w_type;
+  const float* w_scale;  // FP8: blocks
+  int64_t w_scale_stride, w_row_offset;
+  GroupScales w_groups;  // packed integers
+  float* y;
+  int64_t y_stride;
+};
+
+/// Rows of weights decoded at once; the unit of work.
+inline constexpr int64_t kPanelRowBlock = 64;
+/// Columns of a panel, padding included: whole groups of 128.
+constexpr int64_t panel_k_padded(int64_t in) { return (in + 127) / 128 * 128; }
+constexpr int64_t panel_bytes(PanelForm form, int64_t k_padded) {
+  return k_padded * kPanelTokens * (form == PanelForm::kInt8 ? 1 : 2);
+}
+constexpr int64_t panel_scales(int64_t in, int64_t group) {
+  return (in + group - 1) / group * kPanelTokens;
+}
+/// Scratch of one part: decoded rows, then of packed integers the offsets of each row and group.
+constexpr int64_t panel_scratch_bytes(int64_t k_padded) {
+  return kPanelRowBlock * (2 * k_padded + 64 + k_padded / 32 * 4);
+}
+
+}  // namespace fathom::kernels

@@ -1,0 +1,7 @@
+// The avx512 table of inference kernels. src/CMakeLists.txt gives this file its instruction-set
+// flags.
+#define FATHOM_ISA avx512
+#define FATHOM_HAS_DOTS 0  // of BF16 pairs and of bytes
+#include "kernels/cpu/vec_avx512.h"
+//
+#include "kernels/cpu/packed_table.inl"

@@ -1,0 +1,39 @@
+// The last include of a packed_<isa>.cc; freestanding, as table.inl explains.
+#include "kernels/cpu/packed_table.h"
+//
+#include "kernels/cpu/common.inl"
+//
+#include "kernels/cpu/packed_rows.inl"
+#include "kernels/cpu/rounding.inl"
+//
+#include "kernels/cpu/packed.inl"
+#if FATHOM_HAS_DOTS
+#include "kernels/cpu/latent_attention.inl"
+#include "kernels/cpu/token_panels.inl"
+#endif
+
+namespace fathom::kernels::cpu::FATHOM_ISA {
+
+extern const PackedTable kPackedTable;
+const PackedTable kPackedTable = {
+    .quantize_group_rows_f32 = quantize_group_rows_f32,
+#if FATHOM_HAS_DOTS
+    .quantize_group_rows = quantize_group_rows,
+    .linear_rows = packed_linear_rows,
+    .pack_panels = pack_panels,
+    .panel_linear_rows = panel_linear_rows,
+    .pack_latent_queries = pack_latent_queries,
+    .latent_attention_chunks = latent_attention_chunks,
+    .latent_attention_fold = latent_attention_fold,
+#else
+    .quantize_group_rows = nullptr,
+    .linear_rows = nullptr,
+    .pack_panels = nullptr,
+    .panel_linear_rows = nullptr,
+    .pack_latent_queries = nullptr,
+    .latent_attention_chunks = nullptr,
+    .latent_attention_fold = nullptr,
+#endif
+};
+
+}  // namespace fathom::kernels::cpu::FATHOM_ISA

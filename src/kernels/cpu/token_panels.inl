@@ -1,0 +1,439 @@
+// Many rows: tokens are the lanes, weights are broadcast. A block of weight rows is decoded into
+// scratch, as it lies, and meets 48 tokens at a time; their panels stay in the second-level cache.
+//
+// Invariant: y[t, o] is one accumulator that meets K in rising order (with scales: one for each
+// group and one for the total), whatever the tile. So it depends on no other token.
+namespace fathom::kernels::cpu::FATHOM_ISA {
+namespace {
+
+/// A tile: rows of weights x panels of tokens. 24 accumulators; with groups as small as 32 columns
+/// the totals must stay in registers too.
+constexpr int kTileRows = 8, kTilePanels = 3;
+constexpr int kInt8TileRows = 4, kInt8TilePanels = 3;
+
+// ---- Panels of activations
+
+/// 16 rows x 16 columns of x, turned: rows[i] holds column col + i of every row.
+inline void load_turned_rows(const float* const (&x)[16], int64_t cols, int64_t col,
+                             Vec (&rows)[16]) {
+  for (int r = 0; r < 16; ++r) {
+    rows[r] = x[r] == nullptr || col >= cols ? Vec::zero() : load_n(x[r] + col, cols - col);
+  }
+  transpose(rows);
+}
+
+/// scale and 1 / scale of each of 16 rows over a group of columns.
+struct PanelScales {
+  float scale[16], inverse[16];
+};
+
+inline PanelScales fp8_scales(const float* const (&x)[16], int64_t n, int64_t col,
+                              bool power_of_2) {
+  PanelScales s{};
+  for (int r = 0; r < 16; ++r) {
+    if (x[r] == nullptr) continue;
+    s.scale[r] = scale_of(reduce_max(fold_amax(x[r] + col, n, Vec::zero())), kE4m3Max, power_of_2);
+  }
+  return s;
+}
+inline PanelScales int8_scales(const float* const (&x)[16], int64_t n, int64_t col) {
+  PanelScales s{};
+  for (int r = 0; r < 16; ++r) {
+    if (x[r] == nullptr) continue;
+    const GroupScale g = group_scale(x[r] + col, n);
+    s.scale[r] = g.scale;
+    s.inverse[r] = g.inverse;
+  }
+  return s;
+}
+
+/// 16 columns of codes + 128, four columns to a lane.
+inline void store_int8_columns(const Vec (&codes)[16], uint8_t* out) {
+  for (int i = 0; i < 16; i += 4) {
+    __m512i word = _mm512_setzero_si512();
+    for (int j = 0; j < 4; ++j) {
+      const __m512i code =
+          _mm512_add_epi32(_mm512_cvtps_epi32(codes[i + j].v), _mm512_set1_epi32(128));
+      word = _mm512_or_si512(word, _mm512_slli_epi32(code, 8 * j));
+    }
+    _mm512_storeu_si512(out + i * kPanelTokens, word);
+  }
+}
+
+void pack_panel(const PackPanelsArgs& a, int64_t panel) {
+  const float* x[16] = {};
+  for (int r = 0; r < a.panel_rows[panel]; ++r) {
+    const int64_t row = a.first_row[panel] + r;
+    x[r] = a.x + (a.ids != nullptr ? a.ids[row] : row) * a.x_stride;
+  }
+  uint8_t* out = a.out + panel * panel_bytes(a.form, a.k_padded);
+  float* scale = a.scale == nullptr ? nullptr : a.scale + panel * panel_scales(a.cols, a.group);
+  for (int64_t g = 0; g < a.k_padded; g += a.group) {
+    const int64_t n = smaller(a.group, a.cols - g);
+    PanelScales s{};
+    if (a.form != PanelForm::kBf16 && n > 0) {
+      s = a.form == PanelForm::kFp8 ? fp8_scales(x, n, g, a.power_of_2) : int8_scales(x, n, g);
+      __builtin_memcpy(scale + g / a.group * kPanelTokens, s.scale, sizeof s.scale);
+    }
+    for (int64_t col = g; col < g + a.group; col += 16) {
+      Vec rows[16];
+      load_turned_rows(x, a.cols, col, rows);
+      if (a.form == PanelForm::kInt8) {
+        const Vec inverse = Vec::load(s.inverse);
+        for (Vec& v : rows) {
+          const Vec code = max(min(v * inverse, Vec::set1(127.0f)), Vec::set1(-127.0f));
+          v = code;  // rounded to nearest even by the conversion
+        }
+        store_int8_columns(rows, out + col * kPanelTokens);
+        continue;
+      }
+      if (a.form == PanelForm::kFp8) {
+        for (Vec& v : rows) v = round_to_e4m3(v / Vec::load(s.scale));
+      }
+      uint16_t* numbers = reinterpret_cast<uint16_t*>(out) + col * kPanelTokens;
+      for (int i = 0; i < 16; i += 2) {
+        PanelBf16::store_step(rows[i], rows[i + 1], numbers + i * kPanelTokens);
+      }
+    }
+  }
+}
+
+void pack_panels(const PackPanelsArgs& a, int64_t begin, int64_t end) {
+  for (int64_t panel = begin; panel < end; ++panel) pack_panel(a, panel);
+}
+
+// ---- Decoded weights
+
+/// A row of weights as BF16, padded with zeros.
+template <typename Stored>
+void decode_to_bf16(const Stored* w, int64_t in, int64_t k_padded, uint16_t* out) {
+  int64_t i = 0;
+  for (; i + DotBf16::kStep <= in; i += DotBf16::kStep)
+    DotBf16::store(DotBf16::load(w + i), out + i);
+  for (; i < k_padded; i += DotBf16::kStep) {
+    Stored tail[DotBf16::kStep] = {};
+    for (int64_t j = 0; j < smaller(DotBf16::kStep, in - i); ++j) tail[j] = w[i + j];
+    DotBf16::store(DotBf16::load(tail), out + i);
+  }
+}
+
+/// A row of packed codes as signed bytes, padded with zeros, and for each group -128 times their
+/// sum, which takes the activations' offset back.
+template <int kBits>
+void decode_to_int8(const uint8_t* w, int64_t in, int64_t k_padded, int64_t group, uint8_t* out,
+                    int32_t* starts) {
+  const __m512i offset = _mm512_set1_epi8(static_cast<char>(1 << (kBits - 1)));
+  const int64_t bytes = (in * kBits + 7) / 8;
+  for (int64_t i = 0; i < k_padded; i += 64) {
+    const int64_t from = i * kBits / 8, left = smaller(in - i, 64);
+    const uint64_t mask = left <= 0 ? 0 : left == 64 ? ~uint64_t{0} : (uint64_t{1} << left) - 1;
+    __m512i codes;
+    if constexpr (kBits == 8) {
+      codes = _mm512_maskz_loadu_epi8(mask, w + from);
+    } else {
+      const int64_t there = smaller(bytes - from, 32);
+      const __mmask32 byte_mask = there <= 0    ? 0
+                                  : there == 32 ? ~__mmask32{0}
+                                                : (__mmask32{1} << there) - 1;
+      const __m512i pairs = _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(byte_mask, w + from));
+      codes = _mm512_and_si512(_mm512_or_si512(pairs, _mm512_slli_epi16(pairs, 4)),
+                               _mm512_set1_epi8(15));
+    }
+    _mm512_storeu_si512(out + i, _mm512_maskz_sub_epi8(mask, codes, offset));
+  }
+  for (int64_t g = 0; g * group < in; ++g) {
+    __m256i sum = _mm256_setzero_si256();
+    for (int64_t i = g * group; i < (g + 1) * group; i += 32) {
+      const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(out + i));
+      sum = _mm256_dpbusd_epi32(sum, _mm256_set1_epi8(1), codes);
+    }
+    const __m128i four =
+        _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+    const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    const __m128i one = _mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1));
+    starts[g] = -128 * _mm_cvtsi128_si32(one);
+  }
+}
+
+// ---- Tiles
+
+struct TokenTile {
+  const uint8_t* x;
+  int64_t x_panel;                // bytes from a panel to the next
+  const float* x_scale;           // nullptr: 1
+  int64_t x_scale_panel;          // floats
+  const uint8_t* w;               // decoded rows
+  int64_t w_stride;               // bytes
+  const float* w_scale;           // FP8: of this row of blocks
+  const uint16_t* w_group_scale;  // integers: of row 0
+  int64_t w_group_stride;
+  const int32_t* starts;  // integers: of row 0
+  int64_t starts_stride;
+  int64_t k, group;
+  float* y;
+  int64_t y_stride;
+};
+
+/// Results of R rows x P panels to y, of which `rows` and `tokens` are wanted.
+template <int R, int P>
+inline void store_tile(const Vec (&total)[R][P], const TokenTile& t, int64_t rows, int64_t tokens) {
+  for (int p = 0; p < P; ++p) {
+    Vec turned[16];
+    for (int r = 0; r < 16; ++r) turned[r] = r < R ? total[r][p] : Vec::zero();
+    transpose(turned);
+    const int64_t count = smaller(kPanelTokens, tokens - p * kPanelTokens);
+    for (int64_t i = 0; i < count; ++i) {
+      float* y = t.y + (p * kPanelTokens + i) * t.y_stride;
+      _mm512_mask_storeu_ps(y, static_cast<__mmask16>((1u << rows) - 1), turned[i].v);
+    }
+  }
+}
+
+/// acc += a span of K of BF16 pairs.
+template <int R, int P>
+[[gnu::always_inline]] inline void bf16_span(const TokenTile& t, int64_t begin, int64_t end,
+                                             Vec (&acc)[R][P]) {
+  const uint8_t* x = t.x + begin * kPanelTokens * 2;
+  const uint8_t* w = t.w + begin * 2;
+  for (int64_t k = begin; k < end; k += 2, x += 4 * kPanelTokens, w += 4) {
+    __m512i tokens[P];
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) tokens[p] = _mm512_loadu_si512(x + p * t.x_panel);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const __m512i pair =
+          PanelBf16::broadcast(reinterpret_cast<const uint16_t*>(w + r * t.w_stride));
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) acc[r][p] = PanelBf16::accumulate(acc[r][p], tokens[p], pair);
+    }
+  }
+}
+
+template <int R, int P>
+[[gnu::always_inline]] inline void clear(Vec (&acc)[R][P]) {
+#pragma GCC unroll 32
+  for (int i = 0; i < R * P; ++i) acc[i / P][i % P] = Vec::zero();
+}
+
+template <int P>
+void bf16_tile(const TokenTile& t, int64_t rows, int64_t tokens) {
+  Vec acc[kTileRows][P];
+  clear(acc);
+  bf16_span(t, 0, t.k, acc);
+  store_tile(acc, t, rows, tokens);
+}
+
+template <int P>
+void fp8_tile(const TokenTile& t, int64_t rows, int64_t tokens) {
+  alignas(64) Vec total[kTileRows][P];
+  clear(total);
+  for (int64_t k = 0; k < t.k; k += kScaleBlock) {
+    Vec acc[kTileRows][P];
+    clear(acc);
+    bf16_span(t, k, k + kScaleBlock, acc);
+    const int64_t block = k / kScaleBlock;
+    const Vec w_scale = Vec::set1(t.w_scale[block]);
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) {
+      const Vec scale =
+          t.x_scale == nullptr
+              ? w_scale
+              : w_scale * Vec::load(t.x_scale + p * t.x_scale_panel + block * kPanelTokens);
+#pragma GCC unroll 8
+      for (int r = 0; r < kTileRows; ++r) total[r][p] = fma(acc[r][p], scale, total[r][p]);
+    }
+  }
+  store_tile(total, t, rows, tokens);
+}
+
+template <int P>
+void int8_tile(const TokenTile& t, int64_t rows, int64_t tokens) {
+  constexpr int R = kInt8TileRows;
+  Vec total[R][P];
+  clear(total);
+  const uint16_t* w_scale[R];  // rows that are not there repeat the last
+  for (int r = 0; r < R; ++r) {
+    w_scale[r] = t.w_group_scale + smaller(r, rows - 1) * t.w_group_stride;
+  }
+  const uint8_t* x = t.x;
+  for (int64_t g = 0; g * t.group < t.k; ++g) {
+    __m512i acc[R][P];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      const __m512i start = _mm512_set1_epi32(t.starts[r * t.starts_stride + g]);
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) acc[r][p] = start;
+    }
+    const uint8_t* w = t.w + g * t.group;
+    for (int64_t k = 0; k < t.group; k += 4, x += 4 * kPanelTokens, w += 4) {
+      __m512i codes[P];
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) codes[p] = _mm512_loadu_si512(x + p * t.x_panel);
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        int32_t four;
+        __builtin_memcpy(&four, w + r * t.w_stride, sizeof four);
+        const __m512i weights = _mm512_set1_epi32(four);
+#pragma GCC unroll 4
+        for (int p = 0; p < P; ++p) acc[r][p] = _mm512_dpbusd_epi32(acc[r][p], codes[p], weights);
+      }
+    }
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) {
+      const Vec x_scale = Vec::load(t.x_scale + p * t.x_scale_panel + g * kPanelTokens);
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        const Vec scale = x_scale * Vec::set1(bf16_to_f32(w_scale[r][g]));
+        total[r][p] = fma(Vec{_mm512_cvtepi32_ps(acc[r][p])}, scale, total[r][p]);
+      }
+    }
+  }
+  store_tile(total, t, rows, tokens);
+}
+
+template <int P>
+inline void one_tile(const TokenTile& t, WeightType type, int64_t rows, int64_t tokens) {
+  switch (type) {
+    case WeightType::kF32:
+      return;  // has no panels
+    case WeightType::kBf16:
+      return bf16_tile<P>(t, rows, tokens);
+    case WeightType::kFp8E4m3:
+      return fp8_tile<P>(t, rows, tokens);
+    case WeightType::kInt8:
+    case WeightType::kInt4:
+      return int8_tile<P>(t, rows, tokens);
+  }
+}
+
+/// The next block's weights, fetched a few lines at a time between tiles.
+struct NextBlock {
+  const char* at;
+  const char* end;
+  int64_t lines_a_tile;
+
+  void fetch() {
+    for (int64_t i = 0; i < lines_a_tile && at < end; ++i, at += 64) __builtin_prefetch(at, 0, 2);
+  }
+};
+
+/// Decoded rows [0, rows) of one block against all tokens; `next`: `bytes` that follow the block.
+void multiply_block(const PanelLinearArgs& a, TokenTile t, int64_t rows, const void* next_rows,
+                    int64_t bytes) {
+  const int64_t tile_rows = a.form == PanelForm::kInt8 ? kInt8TileRows : kTileRows;
+  const TokenTile first = t;
+  constexpr int64_t kTokens = kTilePanels * kPanelTokens;
+  const int64_t tiles = (a.tokens + kTokens - 1) / kTokens * ((rows + tile_rows - 1) / tile_rows);
+  const char* from = static_cast<const char*>(next_rows);
+  NextBlock next{from, from + bytes, bytes / 64 / tiles + 1};
+  for (int64_t token = 0; token < a.tokens; token += kTokens) {
+    const int64_t tokens = smaller(kTokens, a.tokens - token), panel = token / kPanelTokens;
+    t.x = first.x + panel * t.x_panel;
+    if (first.x_scale != nullptr) t.x_scale = first.x_scale + panel * t.x_scale_panel;
+    for (int64_t row = 0; row < rows; row += tile_rows) {
+      t.w = first.w + row * t.w_stride;
+      t.starts = first.starts + row * t.starts_stride;
+      t.w_group_scale = first.w_group_scale + row * t.w_group_stride;
+      t.y = first.y + token * t.y_stride + row;
+      const int64_t count = smaller(tile_rows, rows - row);
+      next.fetch();
+      if (tokens > 2 * kPanelTokens) {
+        one_tile<3>(t, a.w_type, count, tokens);
+      } else if (tokens > kPanelTokens) {
+        one_tile<2>(t, a.w_type, count, tokens);
+      } else {
+        one_tile<1>(t, a.w_type, count, tokens);
+      }
+    }
+  }
+}
+
+/// One row of weights into row `r` of the scratch.
+void decode_panel_row(const PanelLinearArgs& a, int64_t row, uint8_t* out, int32_t* starts) {
+  switch (a.w_type) {
+    case WeightType::kF32:
+      return;
+    case WeightType::kBf16:
+      return decode_to_bf16(static_cast<const uint16_t*>(a.w) + row * a.in, a.in, a.k_padded,
+                            reinterpret_cast<uint16_t*>(out));
+    case WeightType::kFp8E4m3:
+      return decode_to_bf16(static_cast<const uint8_t*>(a.w) + row * a.in, a.in, a.k_padded,
+                            reinterpret_cast<uint16_t*>(out));
+    case WeightType::kInt8:
+      return decode_to_int8<8>(
+          static_cast<const uint8_t*>(a.w) + row * packed_weight_stride(8, a.in), a.in, a.k_padded,
+          a.w_groups.group, out, starts);
+    case WeightType::kInt4:
+      return decode_to_int8<4>(
+          static_cast<const uint8_t*>(a.w) + row * packed_weight_stride(4, a.in), a.in, a.k_padded,
+          a.w_groups.group, out, starts);
+  }
+}
+
+inline int64_t stored_row_bytes(WeightType type, int64_t in) {
+  switch (type) {
+    case WeightType::kF32:
+      return in * 4;
+    case WeightType::kBf16:
+      return in * 2;
+    case WeightType::kFp8E4m3:
+      return in;
+    case WeightType::kInt8:
+      return packed_weight_stride(8, in);
+    case WeightType::kInt4:
+      return packed_weight_stride(4, in);
+  }
+  return 0;
+}
+
+/// Rows [begin, end) of w. scratch: panel_scratch_bytes().
+void panel_linear_rows(const PanelLinearArgs& a, int64_t begin, int64_t end, void* scratch) {
+  const bool integers = a.form == PanelForm::kInt8;
+  // Rows a power of two apart would share a few sets of the first-level cache: a line between them.
+  const int64_t stride = a.k_padded * (integers ? 1 : 2) + 64;
+  const int64_t groups = integers ? (a.in + a.w_groups.group - 1) / a.w_groups.group : 0;
+  uint8_t* decoded = static_cast<uint8_t*>(scratch);
+  int32_t* starts = reinterpret_cast<int32_t*>(decoded + kPanelRowBlock * stride);
+  for (int64_t row = begin, rows; row < end; row += rows) {
+    rows = smaller(kPanelRowBlock, end - row);
+    if (a.w_type == WeightType::kFp8E4m3) {  // stays within one row of scale blocks
+      rows = smaller(rows, kScaleBlock - (a.w_row_offset + row) % kScaleBlock);
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+      decode_panel_row(a, row + r, decoded + r * stride, starts + r * groups);
+    }
+    // Tiles are whole: what they compute beyond the rows is not stored, but must be numbers.
+    for (int64_t r = rows; r % kTileRows != 0; ++r) {
+      __builtin_memset(decoded + r * stride, 0, static_cast<Size>(stride));
+      for (int64_t g = 0; g < groups; ++g) starts[r * groups + g] = 0;
+    }
+    TokenTile t{};
+    t.x = a.x;
+    t.x_panel = panel_bytes(a.form, a.k_padded);
+    t.x_scale = a.x_scale;
+    t.w = decoded;
+    t.w_stride = stride;
+    t.k = integers ? groups * a.w_groups.group : a.k_padded;
+    t.y = a.y + row;
+    t.y_stride = a.y_stride;
+    t.starts = starts;
+    t.starts_stride = groups;
+    if (integers) {
+      t.group = a.w_groups.group;
+      t.w_group_scale = a.w_groups.data + row * a.w_groups.stride;
+      t.w_group_stride = a.w_groups.stride;
+      t.x_scale_panel = panel_scales(a.in, t.group);
+    } else {
+      t.x_scale_panel = panel_scales(a.in, kScaleBlock);
+      if (a.w_scale != nullptr) {
+        t.w_scale = a.w_scale + (a.w_row_offset + row) / kScaleBlock * a.w_scale_stride;
+      }
+    }
+    const int64_t row_bytes = stored_row_bytes(a.w_type, a.in);
+    multiply_block(a, t, rows, static_cast<const uint8_t*>(a.w) + (row + rows) * row_bytes,
+                   smaller(kPanelRowBlock, end - row - rows) * row_bytes);
+  }
+}
+
+}  // namespace
+}  // namespace fathom::kernels::cpu::FATHOM_ISA

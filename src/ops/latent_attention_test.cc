@@ -1,0 +1,140 @@
+#include "ops/latent_attention.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "testing/expect.h"
+#include "testing/for_each_isa.h"
+#include "testing/tensor.h"
+
+namespace fathom::ops {
+namespace {
+
+using testing::expect_bitwise_equal;
+using testing::expect_close;
+using testing::for_each_isa;
+using testing::normal;
+using testing::ScopedThreads;
+using testing::Tensor;
+
+struct Case {
+  i64 tokens, heads, rank, rope, keys;
+};
+
+Tensor<float> to_bf16(Tensor<float> x) {
+  for (i64 i = 0; i < x.size(); ++i) x[i] = static_cast<float>(Bf16(x[i]));
+  return x;
+}
+
+/// Numbers of one case, exact in BF16, and the cache that holds the rows.
+struct Inputs {
+  explicit Inputs(const Case& c)
+      : q_latent(to_bf16(normal<float>({c.tokens, c.heads, c.rank}, 0.4, 1))),
+        q_rope(to_bf16(normal<float>({c.tokens, c.heads, c.rope}, 0.4, 2))),
+        rows(to_bf16(normal<float>({c.keys, c.rank + c.rope}, 1.0, 3))),
+        layout{.dtype = CacheDType::kBf16, .cols = c.rank + c.rope, .fp8_cols = 0},
+        cache(static_cast<size_t>(c.keys * layout.row_bytes())) {
+    Ctx ctx;
+    cache_store_rows(ctx, rows.v<2>(), layout, cache.data(), 0);
+    // The last query sees every key, the ones before each one less: a causal append.
+    for (i64 t = 0; t < c.tokens; ++t) positions.push_back(c.keys - c.tokens + t);
+  }
+  Tensor<float> run(Ctx& ctx, const Case& c) const {
+    Tensor<float> out({c.tokens, c.heads, c.rank});
+    latent_attention_forward(ctx, q_latent.v<3>(), q_rope.v<3>(), {positions.data(), {c.tokens}},
+                             layout, cache.data(), c.keys, 0.11f, out.v<3>());
+    return out;
+  }
+
+  Tensor<float> q_latent, q_rope, rows;
+  CacheRowLayout layout;
+  std::vector<u8> cache;
+  std::vector<i64> positions;
+};
+
+/// The definition, in double.
+Tensor<double> exact(const Inputs& in, const Case& c) {
+  Tensor<double> out({c.tokens, c.heads, c.rank});
+  const i64 width = c.rank + c.rope;
+  for (i64 i = 0; i < c.tokens * c.heads; ++i) {
+    const i64 keys = in.positions[static_cast<size_t>(i / c.heads)] + 1;
+    std::vector<double> p(static_cast<size_t>(keys));
+    for (i64 s = 0; s < keys; ++s) {
+      double score = 0.0;
+      for (i64 d = 0; d < width; ++d) {
+        const float q =
+            d < c.rank ? in.q_latent[i * c.rank + d] : in.q_rope[i * c.rope + d - c.rank];
+        score += static_cast<double>(q) * static_cast<double>(in.rows[s * width + d]);
+      }
+      p[static_cast<size_t>(s)] = static_cast<double>(0.11f) * score;
+    }
+    const double most = *std::ranges::max_element(p);
+    double sum = 0.0;
+    for (double& value : p) sum += value = std::exp(value - most);
+    for (i64 s = 0; s < keys; ++s) {
+      for (i64 d = 0; d < c.rank; ++d) {
+        out[i * c.rank + d] +=
+            p[static_cast<size_t>(s)] / sum * static_cast<double>(in.rows[s * width + d]);
+      }
+    }
+  }
+  return out;
+}
+
+constexpr Case kCases[] = {{1, 1, 32, 2, 1},     {1, 16, 64, 16, 2},    {1, 16, 64, 16, 13},
+                           {1, 17, 96, 18, 127}, {1, 16, 512, 64, 128}, {1, 16, 512, 64, 129},
+                           {3, 5, 64, 30, 301},  {2, 33, 32, 64, 257},  {1, 16, 512, 64, 700},
+                           {1, 3, 32, 16, 9001}};
+
+TEST(LatentAttention, MatchesTheDefinition) {
+  for_each_isa([](Ctx& ctx) {
+    for (const Case& c : kCases) {
+      const Inputs in(c);
+      if (!has_latent_attention(ctx, in.layout, c.rank)) continue;
+      expect_close(in.run(ctx, c), exact(in, c), {.rel = kLatentAttentionRelTol},
+                   "heads " + std::to_string(c.heads) + " rank " + std::to_string(c.rank) +
+                       " keys " + std::to_string(c.keys));
+    }
+  });
+}
+
+TEST(LatentAttention, AQueryIsAloneWhateverTheThreads) {
+  for_each_isa([](Ctx& ctx) {
+    const Case c = {4, 17, 64, 16, 400};
+    const Inputs in(c);
+    if (!has_latent_attention(ctx, in.layout, c.rank)) return;
+    const auto want = in.run(ctx, c);
+    for (const int threads : {1, 2, 7}) {
+      const ScopedThreads scoped(threads);
+      expect_bitwise_equal(in.run(ctx, c), want, "threads");
+    }
+    for (i64 t = 0; t < c.tokens; ++t) {
+      Tensor<float> out({1, c.heads, c.rank}), row({1, c.heads, c.rank});
+      latent_attention_forward(
+          ctx, in.q_latent.v<3>().slice(0, t, 1), in.q_rope.v<3>().slice(0, t, 1),
+          {&in.positions[static_cast<size_t>(t)], {1}}, in.layout, in.cache.data(),
+          in.positions[static_cast<size_t>(t)] + 1, 0.11f, out.v<3>());
+      std::copy_n(want.data() + t * row.size(), row.size(), row.data());
+      expect_bitwise_equal(out, row, "alone");
+    }
+  });
+}
+
+TEST(LatentAttention, NanReachesWhoSeesIt) {
+  for_each_isa([](Ctx& ctx) {
+    const Case c = {2, 16, 64, 16, 200};
+    Inputs in(c);
+    if (!has_latent_attention(ctx, in.layout, c.rank)) return;
+    // The last row: only the last query sees it.
+    in.rows[199 * 80 + 3] = std::numeric_limits<float>::quiet_NaN();
+    cache_store_rows(ctx, in.rows.v<2>(), in.layout, in.cache.data(), 0);
+    const auto out = in.run(ctx, c);
+    for (i64 i = 0; i < out.size(); ++i) EXPECT_EQ(std::isnan(out[i]), i >= out.size() / 2) << i;
+  });
+}
+
+}  // namespace
+}  // namespace fathom::ops
