@@ -14,6 +14,7 @@
 #include "io/atomic_file.h"
 #include "io/json.h"
 #include "train/comparison_page.h"
+#include "train/loss_gap.h"
 #include "train/report_page.h"
 #include "train/run_summary.h"
 
@@ -52,6 +53,15 @@ std::vector<std::string> labels_of(const std::vector<std::string>& paths) {
 
 io::JsonValue number(double value) {
   return std::isfinite(value) ? io::JsonValue(value) : io::JsonValue();
+}
+
+io::JsonObject to_json(const train::LossGap& gap) {
+  io::JsonObject object;
+  object.set("mean", number(gap.mean));
+  object.set("largest", number(gap.largest));
+  object.set("last", number(gap.last));
+  object.set("last_step", gap.last_step);
+  return object;
 }
 
 io::JsonObject to_json(const std::string& label, const train::RunHistory& history) {
@@ -99,6 +109,13 @@ void print_run(const std::string& label, const train::RunHistory& history) {
   }
 }
 
+void print_gap(const train::ComparedRun& base, const train::ComparedRun& run) {
+  const train::LossGap gap = train::loss_gap(base.history, run.history);
+  if (!std::isfinite(gap.mean)) return;
+  fmt::print("  smoothed loss against {}: {:+.3f} % in the mean, {:+.3f} % at most\n", base.label,
+             100 * gap.mean, 100 * gap.largest);
+}
+
 class Report : public Command {
  public:
   CLI::App* add(CLI::App& app) override {
@@ -114,7 +131,9 @@ class Report : public Command {
     command->add_flag("--json", json_, "The latest numbers as one JSON object");
     command->footer(
         "Makes the page anew from metrics.jsonl alone; training keeps its own up to date. Several\n"
-        "runs make one page that lays their curves over each other, the first as the reference.\n"
+        "runs make one page that lays their curves over each other, the first as the reference: "
+        "the\n"
+        "gap to it is that of the loss smoothed by 0.9 a step, over the second half of the steps.\n"
         "Example: fathom report runs/bf16 runs/fp8 --out fp8.html");
     return command;
   }
@@ -126,13 +145,22 @@ class Report : public Command {
     const fs::path out = write_page(runs);
     if (json_) {
       io::JsonArray array;
-      for (const auto& run : runs) array.emplace_back(to_json(run.label, run.history));
+      for (const auto& run : runs) {
+        io::JsonObject entry = to_json(run.label, run.history);
+        if (&run != &runs.front()) {
+          entry.set("loss_gap", to_json(train::loss_gap(runs.front().history, run.history)));
+        }
+        array.emplace_back(std::move(entry));
+      }
       io::JsonObject object;
       object.set("page", out.string());
       object.set("runs", std::move(array));
       fmt::print("{}\n", io::write_json(object));
     } else {
-      for (const auto& run : runs) print_run(run.label, run.history);
+      for (const auto& run : runs) {
+        print_run(run.label, run.history);
+        if (&run != &runs.front()) print_gap(runs.front(), run);
+      }
       fmt::print("page: {}\n", out.string());
     }
     return kExitOk;

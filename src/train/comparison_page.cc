@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "train/html_table.h"
 #include "train/html_text.h"
+#include "train/loss_gap.h"
 #include "train/page_assets.h"
 #include "train/report_data.h"
 #include "train/run_summary.h"
@@ -117,6 +118,17 @@ std::vector<Row> summary_rows(std::span<const ComparedRun> runs) {
       "time", Better::kNeither, [](S s, H) { return s.seconds; }, format_seconds);
   add(
       "training loss", Better::kLess, [](S s, H) { return s.loss; }, figure(4));
+  const RunHistory& base = runs.front().history;
+  const std::string against = "gap to " + html_escape(runs.front().label);
+  const auto percent = [](double value) {
+    return std::isfinite(value) ? fmt::format("{:+.3f} %", 100 * value) : "–";
+  };
+  add(
+      against + ", mean", Better::kNeither,
+      [&](S, H h) { return &h == &base ? kNan : loss_gap(base, h).mean; }, percent);
+  add(
+      against + ", largest", Better::kNeither,
+      [&](S, H h) { return &h == &base ? kNan : loss_gap(base, h).largest; }, percent);
   for (const std::string& name : set_names(runs)) {
     add(
         "loss on " + html_escape(name), Better::kLess, [&](S, H h) { return latest_loss(h, name); },

@@ -174,7 +174,7 @@ function drawDomains(body, sets, time) {
   const loads = sets.map((set) => (l, e) => set.at(time, l, e));
   const orders = layers.map((layer, l) => expertOrder(loads, l, layer.experts, bySet));
   const xLabels = bySet ? ['experts, by preferring domain', ''] : ['expert 0', String(Math.max(...layers.map((layer) => layer.experts)) - 1)];
-  const maps = element('div', {class: 'grid'});
+  const maps = element('div', {class: 'grid maps'});
   body.append(maps);
   sets.forEach((set, s) => layerMap(maps, layers, orders, {title: set.name, unit: `load at step ${steps[time]}`, xLabels, palette: loadPalette,
     value: loads[s], text: (l, e) => `${times(loads[s](l, e))} the mean load for ${set.name}`}));
@@ -182,7 +182,7 @@ function drawDomains(body, sets, time) {
   const difference = (s, l, e) => loads[s](l, e) - loads.reduce((sum, load) => sum + load(l, e), 0) / sets.length;
   const sizes = sets.flatMap((_, s) => layers.flatMap((layer, l) => Array.from({length: layer.experts}, (__, e) => Math.abs(difference(s, l, e))))).filter(finite);
   const span = Math.max(0.1, quantile(sizes.sort((a, b) => a - b), 0.98) || 0);
-  const differences = element('div', {class: 'grid'});
+  const differences = element('div', {class: 'grid maps'});
   body.append(element('h3', {}, 'What each domain uses more or less than the others'), ramp(`−${plain(span, 2)}`, `+${plain(span, 2)} × the mean load`, 'var(--less), var(--same), var(--more)'), differences);
   sets.forEach((set, s) => layerMap(differences, layers, orders, {title: set.name, unit: 'load − mean of the sets', xLabels, palette: () => differencePalette(span),
     value: (l, e) => difference(s, l, e),
