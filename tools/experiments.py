@@ -22,8 +22,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BASE_MODEL = ROOT / "configs/models/micro.json"
-BASE_RUN = ROOT / "configs/train/micro.toml"
+BASE_MODEL = ROOT / "configs/models/nano.json"
+BASE_RUN = ROOT / "configs/train/experiment.toml"
 # Smoothing of the training loss, as DeepSeek-V3's appendix B.1 does it.
 EMA = 0.9
 

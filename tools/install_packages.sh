@@ -25,6 +25,7 @@ libxxhash-dev||knows tokenised text again by its content
 libgtest-dev||unit tests
 libgmock-dev||unit tests
 libbenchmark-dev||benchmarks
+xz-utils|xz|what the quick start compares the model with
 python3|python3|the checks of layers, docs and command-line texts
 LIST
 }

@@ -30,6 +30,7 @@ std::unique_ptr<Command> make_convert();
 std::unique_ptr<Command> make_init();
 std::unique_ptr<Command> make_bench();
 std::unique_ptr<Command> make_train();
+std::unique_ptr<Command> make_report();
 
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitUserError = 1;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/inspect_quantization.h"
 #include "io/json.h"
 #include "io/safetensors.h"
 #include "model/checkpoint_check.h"
@@ -197,16 +198,22 @@ class Inspect : public Command {
  public:
   CLI::App* add(CLI::App& app) override {
     CLI::App* command = app.add_subcommand("inspect", "What a model is: sizes, bytes, oddities");
-    command->add_option("model", path_, "Model directory, or a config.json alone")->required();
+    command
+        ->add_option("model", path_,
+                     "Model directory, or a config.json alone; a run for --quantization")
+        ->required();
     command->add_flag("--json", json_, "One JSON object");
+    add_quantization_options(*command, quantization_);
     command->footer(
         "Parameters are counted from the config; bytes come from the files where there are any,\n"
         "and then every tensor is checked against the config.\n"
-        "Example: fathom inspect configs/models/deepseek-v3.json");
+        "Example: fathom inspect configs/models/deepseek-v3.json\n"
+        "         fathom inspect --quantization models/nano --static-amax 99.9%");
     return command;
   }
 
   int run() override {
+    if (quantization_.wanted) return inspect_quantization(path_, quantization_, json_);
     const Inspection inspection = inspect(path_);
     if (json_) {
       fmt::print("{}\n", io::write_json(to_json(inspection)));
@@ -219,6 +226,7 @@ class Inspect : public Command {
  private:
   std::string path_;
   bool json_ = false;
+  QuantizationOptions quantization_;
 };
 
 }  // namespace

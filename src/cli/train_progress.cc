@@ -27,6 +27,7 @@ std::string format_duration(double seconds) {
   if (!std::isfinite(seconds)) return "?";
   const auto total = static_cast<i64>(std::llround(std::max(0.0, seconds)));
   const i64 days = total / 86400, hours = total / 3600 % 24, minutes = total / 60 % 60;
+  if (days > 1000) return fmt::format("{} years", days / 365);
   if (days > 0) return fmt::format("{} d {} h", days, hours);
   if (hours > 0) return fmt::format("{} h {} min", hours, minutes);
   if (minutes > 0) return fmt::format("{} min {} s", minutes, total % 60);

@@ -181,11 +181,6 @@ void check_refused(const ModelConfig& config, Problems& problems) {
   }
   if (config.attention_bias) problems.unsupported("attention_bias", "only false is supported");
   if (config.mlp_bias) problems.unsupported("mlp_bias", "only false is supported");
-  if (config.num_nextn_predict_layers > 1) {
-    problems.unsupported(
-        "num_nextn_predict_layers",
-        fmt::format("only 0 and 1 are supported, found {}", config.num_nextn_predict_layers));
-  }
 }
 
 void check_quantization(const ModelConfig& config, Problems& problems) {

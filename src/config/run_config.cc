@@ -61,7 +61,9 @@ void TrainSection::list_fields(FieldList& list) {
   list.add("validation_every", validation_every, "steps between validations; 0: at the end only",
            {.min = 0});
   list.add("validation_sequences", validation_sequences,
-           "at most so many of each validation set; 0: all", {.min = 0});
+           "at most so many of each validation set, from its beginning; 0: all. The run's last "
+           "validation takes all",
+           {.min = 0});
   list.add("checkpoint_every", checkpoint_every, "steps between checkpoints; 0: at the end only",
            {.min = 0});
   list.add("keep_last", keep_last, "so many newest checkpoints are kept", {.min = 1});

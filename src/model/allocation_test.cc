@@ -1,5 +1,5 @@
-// Steady-state decoding allocates nothing. This file replaces the whole test binary's operator new
-// by one that counts; not under a sanitizer, which brings its own.
+// Steady-state decoding and training allocate nothing. This file replaces the whole test binary's
+// operator new by one that counts; not under a sanitizer, which brings its own.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define FATHOM_TEST_SANITIZED
 #elif defined(__has_feature)
@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "model/backward/test_support.h"
 #include "model/test_support.h"
 
 namespace {
@@ -106,6 +107,39 @@ TEST_F(Allocation, SteadyDecodingAllocatesNothing) {
         }
       }
     }
+  }
+}
+
+/// The same for training: a step of two micro-batches, with everything on.
+TEST_F(Allocation, WarmTrainingStepsAllocateNothing) {
+  const ModelConfig config = small_v3();
+  const BatchData data(config, 4, 16);
+  for (const TrainPrecision mode :
+       {TrainPrecision::kF32, TrainPrecision::kBf16, TrainPrecision::kFp8}) {
+    TrainingRecipe recipe;
+    recipe.precision.mode = mode;
+    recipe.balance.batch_aux_loss_weight = 0.1;
+    recipe.balance.expert_aux_loss_weight = 0.1;
+    recipe.balance.capacity_factor = 1.0;
+    Ctx ctx;
+    TrainingModel model(config, recipe, 2, 16);
+    randomise(ctx, model);
+    StepStats stats(config);
+    const LossScale scale{.targets = 64, .sequences = 4, .mtp_weight = 0.3};
+    i64 before = 0, workspace_before = 0;
+    for (i64 step = 0; step < 5; ++step) {
+      if (step == 3) {
+        before = num_allocations;
+        workspace_before = ctx.workspace().capacity_bytes();
+      }
+      stats.clear();
+      model.begin_step(ctx);
+      for (i64 s = 0; s < 4; s += 2) model.count_experts(ctx, data.batch(s, 2));
+      for (i64 s = 0; s < 4; s += 2) model.forward_backward(ctx, data.batch(s, 2), scale, stats);
+      model.forward_only(ctx, data.batch(0, 2), stats);
+    }
+    EXPECT_EQ(num_allocations - before, 0);
+    EXPECT_EQ(ctx.workspace().capacity_bytes(), workspace_before);
   }
 }
 

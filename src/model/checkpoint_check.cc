@@ -43,7 +43,10 @@ class Checker {
       : config_(config), checkpoint_(checkpoint) {}
 
   CheckpointCheck run() {
-    result_.has_mtp = config_.num_nextn_predict_layers > 0 && any_mtp_tensor();
+    for (i64 k = 0; k < config_.num_nextn_predict_layers; ++k) {
+      has_module_.push_back(any_tensor_of(config_.num_hidden_layers + k));
+    }
+    result_.has_mtp = !has_module_.empty() && has_module_.front();
     try {
       for_each_parameter(config_, [this](const Parameter& parameter) { check(parameter); });
     } catch (const TooManyProblems&) {
@@ -58,18 +61,17 @@ class Checker {
   }
 
  private:
-  /// A conversion may have dropped the MTP module and left num_nextn_predict_layers in the config.
-  bool any_mtp_tensor() const {
-    const std::string prefix = fmt::format("model.layers.{}.", config_.num_hidden_layers);
+  bool any_tensor_of(i64 layer) const {
+    const std::string prefix = fmt::format("model.layers.{}.", layer);
     return std::ranges::any_of(checkpoint_.tensors(), [&](const io::StoredTensor* tensor) {
       return tensor->name.starts_with(prefix);
     });
   }
 
-  /// Only the first MTP module is used (DeepSeek publishes one).
+  /// A conversion may have dropped the MTP modules and left num_nextn_predict_layers in the config.
   bool wanted(const Parameter& parameter) const {
-    if (parameter.layer < config_.num_hidden_layers) return true;
-    return result_.has_mtp && parameter.layer == config_.num_hidden_layers;
+    const i64 module = parameter.layer - config_.num_hidden_layers;
+    return module < 0 || has_module_[static_cast<size_t>(module)];
   }
 
   void check(const Parameter& parameter) {
@@ -217,6 +219,7 @@ class Checker {
   const ModelConfig& config_;
   const io::Checkpoint& checkpoint_;
   CheckpointCheck result_;
+  std::vector<bool> has_module_;               // any tensor of MTP module k is there
   std::unordered_set<std::string_view> used_;  // views names inside checkpoint_
   std::unordered_map<std::string, std::pair<const io::StoredTensor*, std::string>> companions_;
 };

@@ -1,6 +1,6 @@
 #pragma once
-// A checkpoint directory from rows that come one chunk at a time: random ones (random_init) or those
-// of a model in training.
+// A checkpoint directory from rows that come one chunk at a time: random ones (random_init) or
+// those of a model in training.
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -14,7 +14,8 @@
 
 namespace fathom::model {
 
-/// The parameter's rows [begin, begin + count) in f32, valid until the next call; a vector is one row.
+/// The parameter's rows [begin, begin + count) in f32, valid until the next call; a vector is one
+/// row.
 using RowSource =
     std::function<View<const float, 2>(const Parameter& parameter, i64 begin, i64 count)>;
 

@@ -12,8 +12,8 @@ constexpr i64 kSlotAlignment = 16;  // elements: one cache line
 ParameterLayout::ParameterLayout(const ModelConfig& config) {
   for_each_parameter(config, [this](const Parameter& parameter) {
     if (parameter.shared_copy) return;
-    const bool matrix = parameter.kind == ParameterKind::kMatrix ||
-                        parameter.kind == ParameterKind::kMatrixBf16;
+    const bool matrix =
+        parameter.kind == ParameterKind::kMatrix || parameter.kind == ParameterKind::kMatrixBf16;
     by_name_.emplace(parameter.name, slots_.size());
     slots_.push_back({.parameter = parameter,
                       .offset = size_,

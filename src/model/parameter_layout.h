@@ -1,6 +1,6 @@
 #pragma once
-// Where each trained tensor lies in a flat f32 array. Weights, gradients, moments and averages share
-// one layout, so an optimizer step is one pass over flat arrays, and a tensor is found by its
+// Where each trained tensor lies in a flat f32 array. Weights, gradients, moments and averages
+// share one layout, so an optimizer step is one pass over flat arrays, and a tensor is found by its
 // checkpoint name. Made from the one enumeration of parameters (config/parameter_list.h).
 #include <span>
 #include <string>
@@ -16,7 +16,7 @@ namespace fathom::model {
 
 struct ParameterSlot {
   Parameter parameter;
-  i64 offset = 0;         // elements from the array's beginning; a multiple of 16
+  i64 offset = 0;             // elements from the array's beginning; a multiple of 16
   bool weight_decay = false;  // matrices only: no norm, no bias
   bool has_gradient = true;   // false: e_score_correction_bias, which the balance rule moves
 };

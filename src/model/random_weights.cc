@@ -8,6 +8,7 @@
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "config/parameter_list.h"
+#include "model/checkpoint_write.h"
 #include "model/tensor_codec.h"
 #include "model/weights.h"
 #include "tensor/bf16.h"

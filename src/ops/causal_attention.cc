@@ -6,6 +6,7 @@
 #include "kernels/cpu/gemm_table.h"
 #include "kernels/cpu/isa_table.h"
 #include "ops/checks.h"
+#include "ops/shared_units.h"
 
 namespace fathom::ops {
 namespace {
@@ -77,19 +78,17 @@ kernels::CausalAttentionArgs args_of(const CausalAttentionInputs& in) {
           .bf16 = in.bf16};
 }
 
-/// fn(begin, end, scratch) over all units, one slice of scratch a thread.
-template <typename Fn>
-void for_units(Ctx& ctx, const kernels::CausalAttentionArgs& args, i64 scratch_bytes, Fn&& fn) {
-  const i64 units = args.sequences * args.heads;
-  const i64 parts = std::min<i64>(units, num_threads());
-  if (parts == 0) return;
+/// kernel(args, begin, end, scratch) over all units, one slice of scratch a thread. Units with
+/// short documents are done sooner, so they are taken one by one.
+template <typename Args>
+void run_units(Ctx& ctx, const Args& args, i64 scratch_bytes,
+               void (*kernel)(const Args&, int64_t, int64_t, void*)) {
+  const i64 units = args.in.sequences * args.in.heads;
+  const i64 workers = std::min<i64>(units, num_threads());
   Workspace::Scope scope(ctx.workspace());
-  const auto scratch = scope.alloc<u8>(parts, round_up(scratch_bytes, 64));
-  parallel_for(parts, 1, [&](i64 begin, i64 end) {
-    for (i64 part = begin; part < end; ++part) {
-      fn(units * part / parts, units * (part + 1) / parts, scratch.row(part));
-    }
-  });
+  const auto scratch = scope.alloc<u8>(workers, round_up(scratch_bytes, 64));
+  for_units(units, workers,
+            [&](i64 worker, i64 unit) { kernel(args, unit, unit + 1, scratch.row(worker)); });
 }
 
 void check_grads(const CausalAttentionInputs& in, const CausalAttentionGrads& g) {
@@ -120,10 +119,8 @@ void causal_attention_forward(Ctx& ctx, const CausalAttentionInputs& in, View<fl
   const kernels::CausalAttentionForwardArgs args = {
       .in = args_of(in), .out = head_rows(out), .lse = lse.data(), .lse_stride = lse.stride(0)};
   const kernels::cpu::GemmTable& table = *ctx.isa().gemm;
-  for_units(ctx, args.in, table.causal_attention_forward_scratch_bytes(args.in),
-            [&](i64 begin, i64 end, u8* scratch) {
-              table.causal_attention_forward_units(args, begin, end, scratch);
-            });
+  run_units(ctx, args, table.causal_attention_forward_scratch_bytes(args.in),
+            table.causal_attention_forward_units);
 }
 
 void causal_attention_backward(Ctx& ctx, const CausalAttentionInputs& in, View<const float, 3> out,
@@ -146,10 +143,8 @@ void causal_attention_backward(Ctx& ctx, const CausalAttentionInputs& in, View<c
                                                      .dk_rope = head_rows(grads.dk_rope),
                                                      .dv = head_rows(grads.dv)};
   const kernels::cpu::GemmTable& table = *ctx.isa().gemm;
-  for_units(ctx, args.in, table.causal_attention_backward_scratch_bytes(args.in),
-            [&](i64 begin, i64 end, u8* scratch) {
-              table.causal_attention_backward_units(args, begin, end, scratch);
-            });
+  run_units(ctx, args, table.causal_attention_backward_scratch_bytes(args.in),
+            table.causal_attention_backward_units);
 }
 
 void sum_heads(Ctx& ctx, View<const float, 3> x, View<float, 3> y) {
@@ -157,11 +152,8 @@ void sum_heads(Ctx& ctx, View<const float, 3> x, View<float, 3> y) {
   FATHOM_CHECK(y.dim(1) > 0 && x.dim(1) % y.dim(1) == 0, "x ", x, " has no whole groups for y ", y);
   check_rows("y", y, x.dim(0), y.dim(1), x.dim(2));
   FATHOM_CHECK(last_axis_contiguous(x), "the last axis of x ", x, " must be contiguous");
-  const kernels::SumHeadsArgs args = {.x = head_rows(x),
-                                      .y = head_rows(y),
-                                      .heads = x.dim(1),
-                                      .groups = y.dim(1),
-                                      .dim = x.dim(2)};
+  const kernels::SumHeadsArgs args = {
+      .x = head_rows(x), .y = head_rows(y), .heads = x.dim(1), .groups = y.dim(1), .dim = x.dim(2)};
   ctx.for_rows(x.dim(0), x.dim(1) * x.dim(2),
                [&](i64 begin, i64 end) { ctx.isa().gemm->sum_heads_rows(args, begin, end); });
 }

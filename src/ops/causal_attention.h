@@ -1,6 +1,7 @@
 #pragma once
 // Attention over whole sequences for training: forward that keeps the log-sum-exp, and backward
-// that recomputes the probabilities from it (Dao 2022, 2023). Nothing of [seq_len, seq_len] is kept.
+// that recomputes the probabilities from it (Dao 2022, 2023). Nothing of [seq_len, seq_len] is
+// kept.
 #include "ops/ctx.h"
 #include "tensor/view.h"
 
@@ -10,17 +11,18 @@ namespace fathom::ops {
 /// Query head h reads key head h * kv_heads / heads; the rope part has its own count of key heads
 /// (MLA: one). MLA expanded and MHA/GQA are the same op on other views.
 struct CausalAttentionInputs {
-  View<const float, 3> q;         // [tokens, heads, dim]
-  View<const float, 3> k;         // [tokens, kv_heads, dim]
-  View<const float, 3> q_rope;    // [tokens, heads, rope]          empty: no second part
-  View<const float, 3> k_rope;    // [tokens, kv_heads_rope, rope]  empty: no second part
-  View<const float, 3> v;         // [tokens, kv_heads, v]
-  /// [tokens] first position of its sequence that a query may see; empty: 0. For isolated documents.
+  View<const float, 3> q;       // [tokens, heads, dim]
+  View<const float, 3> k;       // [tokens, kv_heads, dim]
+  View<const float, 3> q_rope;  // [tokens, heads, rope]          empty: no second part
+  View<const float, 3> k_rope;  // [tokens, kv_heads_rope, rope]  empty: no second part
+  View<const float, 3> v;       // [tokens, kv_heads, v]
+  /// [tokens] first position of its sequence that a query may see; empty: 0. For isolated
+  /// documents.
   View<const i32, 1> first_key;
   i64 seq_len = 0;
-  float scale = 1.0f;             // multiplies the logits
-  bool bf16 = false;              // products from BF16-rounded operands (q, k, v, p, dout, ds), sums
-                                  // f32; false: all f32
+  float scale = 1.0f;  // multiplies the logits
+  bool bf16 = false;   // products from BF16-rounded operands (q, k, v, p, dout, ds), sums
+                       // f32; false: all f32
 };
 
 /// out[t, h] = sum_s p[t, h, s] v[s, h],  p = softmax_s(scale * (q.k + q_rope.k_rope)) over
@@ -47,9 +49,9 @@ struct CausalAttentionGrads {
 ///   lse   [tokens, heads]     f32
 ///   dout  [tokens, heads, v]  f32
 /// ds = p * (dout.v - sum(dout * out)); dv = p^T dout; dq = scale ds k; dk = scale ds^T q.
-void causal_attention_backward(Ctx& ctx, const CausalAttentionInputs& in,
-                               View<const float, 3> out, View<const float, 2> lse,
-                               View<const float, 3> dout, const CausalAttentionGrads& grads);
+void causal_attention_backward(Ctx& ctx, const CausalAttentionInputs& in, View<const float, 3> out,
+                               View<const float, 2> lse, View<const float, 3> dout,
+                               const CausalAttentionGrads& grads);
 inline constexpr double kCausalAttentionGradRelTol = 3e-5;
 /// With bf16: |error| / |result| of a whole result or gradient. Rounding to BF16 is off by 2^-9 at
 /// most and a result passes through four (q and k in the logit; p or ds, and the other operand).

@@ -9,15 +9,15 @@
 namespace fathom::ops {
 
 void cross_entropy_inplace(Ctx& ctx, View<float, 2> logits, View<const i32, 1> targets,
-                           float grad_scale, View<double, 1> nll, View<u8, 1> target_is_largest) {
+                           float grad_scale, View<double, 1> nll, View<i32, 1> largest) {
   require_cpu(ctx, "cross_entropy_inplace");
   const i64 rows = logits.dim(0), vocab = logits.dim(1);
   FATHOM_CHECK(targets.dim(0) == rows && nll.dim(0) == rows &&
-                   (target_is_largest.empty() || target_is_largest.dim(0) == rows),
-               "targets ", targets, ", nll ", nll, " and target_is_largest ", target_is_largest,
-               " vs logits ", logits);
-  FATHOM_CHECK(last_axis_contiguous(logits) && last_axis_contiguous(targets), "rows of logits ",
-               logits, " and targets must be contiguous");
+                   (largest.empty() || largest.dim(0) == rows),
+               "targets ", targets, ", nll ", nll, " and largest ", largest, " vs logits ", logits);
+  FATHOM_CHECK(last_axis_contiguous(logits) && last_axis_contiguous(targets) &&
+                   last_axis_contiguous(largest),
+               "rows of logits ", logits, ", targets and largest must be contiguous");
   for (i64 t = 0; t < rows; ++t) {
     FATHOM_CHECK(targets(t) < vocab, "target ", targets(t), " at ", t, " of logits ", logits);
   }
@@ -27,6 +27,7 @@ void cross_entropy_inplace(Ctx& ctx, View<float, 2> logits, View<const i32, 1> t
                                        .logits_stride = logits.stride(0),
                                        .targets = targets.data(),
                                        .terms = terms.data(),
+                                       .largest_index = largest.data(),
                                        .vocab = vocab,
                                        .grad_scale = grad_scale};
   ctx.for_rows(rows, 4 * vocab, [&](i64 begin, i64 end) {
@@ -34,10 +35,7 @@ void cross_entropy_inplace(Ctx& ctx, View<float, 2> logits, View<const i32, 1> t
   });
   for (i64 t = 0; t < rows; ++t) {
     const kernels::CrossEntropyTerms& row = terms(t);
-    const bool has_target = targets(t) >= 0;
-    nll(t) = has_target ? -(row.target - row.largest - std::log(row.sum)) : 0.0;
-    if (target_is_largest.empty()) continue;
-    target_is_largest(t) = has_target && row.target >= row.largest ? 1 : 0;
+    nll(t) = targets(t) >= 0 ? -(row.target - row.largest - std::log(row.sum)) : 0.0;
   }
 }
 

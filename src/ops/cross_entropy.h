@@ -10,8 +10,8 @@ namespace fathom::ops {
 ///   logits   [tokens, vocab]  f32   in: logits, out: their gradient
 ///   targets  [tokens]         i32   a negative one is no target: nll 0, gradient 0
 ///   nll      [tokens]         f64   overwritten
-///   target_is_largest [tokens] u8   overwritten; 1 if no logit is above the target's, else 0, also
-///                                   where there is no target; empty: not wanted
+///   largest  [tokens]         i32   overwritten: the arg-max of the logits, the lowest among equals;
+///                                   -1 where there is no target or no number; empty: not wanted
 /// `grad_scale`: the weight of one target in the step's loss (1 / targets of the step, times
 /// lambda for MTP): the one place where a loss is scaled. Exponentials in f32, sums as
 /// token_log_probs makes them: nll has the bits of its negative. Rows beyond `real_vocab` (no token
@@ -20,7 +20,7 @@ namespace fathom::ops {
 /// kTokenLogProbsAbsTol. Throws InternalError on a shape mismatch or a target >= vocab. CPU.
 void cross_entropy_inplace(Ctx& ctx, View<float, 2> logits, View<const i32, 1> targets,
                            float grad_scale, View<double, 1> nll,
-                           View<u8, 1> target_is_largest = {});
+                           View<i32, 1> largest = {});
 inline constexpr double kCrossEntropyRelTol = 5e-6;
 
 }  // namespace fathom::ops

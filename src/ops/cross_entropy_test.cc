@@ -28,12 +28,12 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 struct Loss {
   Tensor<float> dlogits;
   Tensor<double> nll;
-  Tensor<u8> largest;
+  Tensor<i32> largest;
 };
 
 Loss loss_of(Ctx& ctx, const Tensor<float>& logits, const Tensor<i32>& targets,
              float grad_scale = 1.0f) {
-  Loss r{logits, Tensor<double>({logits.dim(0)}), Tensor<u8>({logits.dim(0)})};
+  Loss r{logits, Tensor<double>({logits.dim(0)}), Tensor<i32>({logits.dim(0)})};
   cross_entropy_inplace(ctx, r.dlogits.v<2>(), targets.v<1>(), grad_scale, r.nll.v<1>(),
                         r.largest.v<1>());
   return r;
@@ -123,21 +123,24 @@ TEST(CrossEntropy, MaskedAndHugeLogits) {
   });
 }
 
-TEST(CrossEntropy, TellsWhereTheTargetIsLargest) {
+TEST(CrossEntropy, NamesTheArgMax) {
   for_each_isa([](Ctx& ctx) {
-    Tensor<float> logits({4, 33});
-    logits[30] = 2.0f;           // row 0: the target alone
-    logits[33 + 30] = 2.0f;      // row 1: a tie with the target
-    logits[33 + 4] = 2.0f;       //
-    logits[2 * 33 + 4] = 1e-6f;  // row 2: another is larger
-    Tensor<i32> targets({4});
-    targets[0] = targets[1] = targets[2] = 30;
+    const i64 vocab = 600;  // three blocks of the search
+    Tensor<float> logits({5, vocab});
+    logits[530] = 2.0f;
+    logits[vocab + 530] = 2.0f;  // a tie: the lowest
+    logits[vocab + 4] = 2.0f;
+    logits[3 * vocab + 599] = 3.0f;  // without a target
+    for (i64 v = 0; v < vocab; ++v) logits[4 * vocab + v] = kNan;
+    Tensor<i32> targets({5});
+    targets[0] = targets[1] = targets[2] = targets[4] = 30;
     targets[3] = -1;
     const Loss got = loss_of(ctx, logits, targets);
-    EXPECT_EQ(got.largest[0], 1);
-    EXPECT_EQ(got.largest[1], 1);
+    EXPECT_EQ(got.largest[0], 530);
+    EXPECT_EQ(got.largest[1], 4);
     EXPECT_EQ(got.largest[2], 0);
-    EXPECT_EQ(got.largest[3], 0);
+    EXPECT_EQ(got.largest[3], -1);
+    EXPECT_EQ(got.largest[4], -1);
   });
 }
 

@@ -91,10 +91,15 @@ struct GemmJob {
   bool accumulate = false;
 };
 
-/// How partial sums of FP8 products are kept, for study; the default is f32 throughout.
+/// How partial sums of FP8 products are kept, for study; the default is f32 throughout. Jobs without
+/// scales do not look at it.
 struct GemmAccumulator {
-  i64 promotion_interval = 128;  // products summed before they are scaled and added in f32
-  int mantissa_bits = 23;        // of the partial sum: 13 for Hopper's short accumulator (ISCA §3.1)
+  /// Products summed before their sum is added to c in f32: even, at least 2. The scales are applied
+  /// then, so each block of 128 ends a sum too; above 128 they are applied to each 32 products.
+  i64 promotion_interval = 128;
+  /// Kept of the partial sum after each 32 products, by truncation: 13 for Hopper's short accumulator
+  /// (ISCA §3.1).
+  int mantissa_bits = 23;
 };
 
 /// Runs all jobs in one parallel region. Source: DeepSeek-V3 §3.3.2 for the scaled form: sums of
@@ -111,7 +116,7 @@ i64 saved_matrix_bytes(SavedFormat format, i64 rows, i64 cols);
 SavedMatrix saved_matrix_at(u8* storage, SavedFormat format, i64 rows, i64 cols);
 /// saved = x [rows, cols] f32, rounded to the saved format.
 void save_matrix(Ctx& ctx, View<const float, 2> x, const SavedMatrix& saved);
-/// out [rows, cols] f32 overwritten: rows `row_ids` of saved, or all in order if it is empty.
+/// out [rows, cols] f32 overwritten: rows `row_ids` of saved; nullptr data: all in order.
 void load_matrix(Ctx& ctx, const SavedMatrix& saved, View<float, 2> out,
                  std::span<const i32> row_ids = {});
 

@@ -9,6 +9,7 @@
 #include "ops/gemm_test_support.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
+#include "testing/guarded.h"
 
 namespace fathom::ops {
 namespace {
@@ -170,6 +171,32 @@ TEST(Gemm, ARowDoesNotDependOnTheOthers) {
         std::copy_n(a.data() + row * 700, 700, one.data());
         const auto got = multiply(ctx, one, rounding, b, rounding);
         for (i64 n = 0; n < 130; ++n) ASSERT_EQ(got[n], all[row * 130 + n]) << row << ", " << n;
+      }
+    }
+  });
+}
+
+// Sources, packed operands and c all end at memory that may not be touched.
+TEST(Gemm, TouchesNothingBeyondItsOperands) {
+  for_each_isa([](Ctx& ctx) {
+    for (const Shape& s :
+         {Shape{1, 1, 1}, {13, 48, 30}, {16, 16, 128}, {28, 31, 257}, {30, 17, 5}}) {
+      for (const GemmRounding& rounding : {kF32, kBf16, kTile}) {
+        for (const bool transpose : {false, true}) {
+          const testing::Guarded x(s.m * s.k * 4), w(s.n * s.k * 4), c(s.m * s.n * 4);
+          const testing::Guarded a(packed_bytes(ctx, s.m, s.k, rounding));
+          const testing::Guarded b(packed_bytes(ctx, s.n, s.k, rounding));
+          const auto source = [&](const testing::Guarded& memory, i64 rows) {
+            const float* data = reinterpret_cast<const float*>(memory.data());
+            return PackSource(transpose ? View<const float, 2>(data, {s.k, rows})
+                                        : View<const float, 2>(data, {rows, s.k}),
+                              transpose);
+          };
+          const GemmJob job{pack(ctx, source(x, s.m), rounding, a.data()),
+                            pack(ctx, source(w, s.n), rounding, b.data()),
+                            {reinterpret_cast<float*>(c.data()), {s.m, s.n}}};
+          gemm(ctx, {&job, 1});
+        }
       }
     }
   });

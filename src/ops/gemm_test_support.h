@@ -45,22 +45,33 @@ inline float round_number(float x, GemmFormat format) {
   return 0.0f;
 }
 
+/// The largest |x| of each 1 x 128 tile.
+inline Tensor<float> tile_amax(const Tensor<float>& x) {
+  const i64 k = x.dim(1), blocks = ceil_div(k, kFp8Block);
+  Tensor<float> amax({x.dim(0), blocks});
+  for (i64 i = 0; i < x.size(); ++i) {
+    float& tile = amax[i / k * blocks + i % k / kFp8Block];
+    tile = std::fmax(tile, std::abs(x[i]));
+  }
+  return amax;
+}
+
 /// The largest |x| over the numbers that share the scale of [row, block].
-inline float shared_amax(const Tensor<float>& x, i64 row, i64 block, const GemmRounding& rounding) {
+inline float shared_amax(const Tensor<float>& tiles, i64 row, i64 block,
+                         const GemmRounding& rounding) {
   if (rounding.static_amax > 0.0f) return rounding.static_amax;
-  i64 row0 = row, row1 = row + 1, k0 = block * kFp8Block;
-  i64 k1 = std::min(x.dim(1), k0 + kFp8Block);
-  if (rounding.scaling == GemmScaling::kBlock) {
-    row0 = row / kFp8Block * kFp8Block;
-    row1 = std::min(x.dim(0), row0 + kFp8Block);
-  }
-  if (rounding.scaling == GemmScaling::kTensor) row0 = 0, row1 = x.dim(0);
-  if (rounding.scaling == GemmScaling::kTensor || rounding.scaling == GemmScaling::kRow) {
-    k0 = 0, k1 = x.dim(1);
-  }
+  const i64 blocks = tiles.dim(1);
+  const bool whole_k =
+      rounding.scaling == GemmScaling::kRow || rounding.scaling == GemmScaling::kTensor;
+  const bool many_rows =
+      rounding.scaling == GemmScaling::kBlock || rounding.scaling == GemmScaling::kTensor;
   float amax = 0.0f;
-  for (i64 r = row0; r < row1; ++r) {
-    for (i64 k = k0; k < k1; ++k) amax = std::fmax(amax, std::abs(x[r * x.dim(1) + k]));
+  for (i64 i = 0; i < tiles.size(); ++i) {
+    const i64 r = i / blocks;
+    const bool same_rows =
+        many_rows ? rounding.scaling == GemmScaling::kTensor || r / kFp8Block == row / kFp8Block
+                  : r == row;
+    if (same_rows && (whole_k || i % blocks == block)) amax = std::fmax(amax, tiles[i]);
   }
   return amax;
 }
@@ -72,8 +83,9 @@ inline RoundedOperand round_operand(const Tensor<float>& x, const GemmRounding& 
   if (rounding.is_fp8()) {
     result.scale = Tensor<float>({rows, blocks});
     const float largest = rounding.format == GemmFormat::kE4m3 ? kE4m3Max : kE5m2Max;
+    const Tensor<float> tiles = tile_amax(x);
     for (i64 i = 0; i < result.scale.size(); ++i) {
-      const float amax = shared_amax(x, i / blocks, i % blocks, rounding);
+      const float amax = shared_amax(tiles, i / blocks, i % blocks, rounding);
       const float scale = std::max(amax, kFp8AmaxFloor) / largest;
       result.scale[i] = rounding.power_of_2_scales ? ceil_to_power_of_two(scale) : scale;
     }

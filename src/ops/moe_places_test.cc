@@ -89,6 +89,34 @@ TEST(SumNormalisedScores, IsTheReference) {
   }
 }
 
+TEST(RouterEntropy, EveryIsaMatchesReference) {
+  for_each_isa([](Ctx& ctx) {
+    for (const i64 experts : {1, 2, 3, 4, 5, 8, 9, 15, 16, 17, 64, 256}) {
+      for (const ScoringFunc func : {ScoringFunc::kSoftmax, ScoringFunc::kSigmoid}) {
+        for (const double scale : {0.0, 1.0, 10.0, 40.0}) {  // even, to one expert alone
+          const i64 tokens = 60;
+          const auto logits = normal<float>({tokens, experts}, scale);
+          Tensor<float> scores({tokens, experts});
+          router_scores(ctx, logits.v<2>(), func, scores.v<2>());
+          const double want = ref::router_entropy<double>(scores.to<double>().cv<2>());
+          const double one = router_entropy(ctx, scores.v<2>());
+          EXPECT_NEAR(one, want, kRouterEntropyAbsTol * tokens) << experts << " scale " << scale;
+          for (const int threads : {2, 7}) {
+            const testing::ScopedThreads scoped(threads);
+            EXPECT_EQ(router_entropy(ctx, scores.v<2>()), one);
+          }
+        }
+      }
+    }
+    Tensor<float> scores({1, 20});
+    EXPECT_EQ(router_entropy(ctx, scores.v<2>()), 0.0);
+    for (i64 e = 0; e < 20; ++e) scores[e] = 0.25f;
+    EXPECT_NEAR(router_entropy(ctx, scores.v<2>()), std::log(20.0), kRouterEntropyAbsTol);
+    scores[18] = kNan;
+    EXPECT_TRUE(std::isnan(router_entropy(ctx, scores.v<2>())));
+  });
+}
+
 /// Storage of an ExpertRows.
 struct Grouped {
   Grouped(const Tensor<i32>& chosen, i64 experts)

@@ -1,6 +1,7 @@
 #include "ops/moe_train.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "kernels/cpu/isa_table.h"
 #include "kernels/cpu/training_table.h"
@@ -59,7 +60,7 @@ void count_raw_topk(Ctx& ctx, View<const float, 2> scores, i64 topk, View<i64, 1
   const i64 parts = std::clamp<i64>(tokens * experts / 4096, 1, num_threads());
   Workspace::Scope scope(ctx.workspace());
   const auto part_counts = scope.alloc<i64>(parts, experts);
-  const auto scratch = scope.alloc<float>(parts, 2 * topk);
+  const auto scratch = scope.alloc<float>(parts, experts);
   std::fill_n(part_counts.data(), part_counts.size(), i64{0});
   parallel_for(parts, 1, [&](i64 begin, i64 end) {
     for (i64 part = begin; part < end; ++part) {
@@ -84,6 +85,27 @@ void sum_normalised_scores(View<const float, 2> scores, View<double, 1> sums) {
     const double factor = 1.0 / total;
     for (i64 e = 0; e < experts; ++e) sums(e) += static_cast<double>(s[e]) * factor;
   }
+}
+
+double router_entropy(Ctx& ctx, View<const float, 2> scores) {
+  require_cpu(ctx, "router_entropy");
+  const i64 tokens = scores.dim(0), experts = scores.dim(1);
+  FATHOM_CHECK(last_axis_contiguous(scores), "rows of scores ", scores, " must be contiguous");
+  Workspace::Scope scope(ctx.workspace());
+  const auto sums = scope.alloc<float>(tokens, 2);
+  const kernels::RouterEntropyArgs args{.scores = scores.data(),
+                                        .scores_stride = scores.stride(0),
+                                        .sums = sums.data(),
+                                        .experts = experts};
+  ctx.for_rows(tokens, 4 * experts, [&](i64 begin, i64 end) {
+    ctx.isa().training->router_entropy_rows(args, begin, end);
+  });
+  double total = 0.0;
+  for (i64 t = 0; t < tokens; ++t) {
+    const double sum = static_cast<double>(sums(t, 0)), sum_log = static_cast<double>(sums(t, 1));
+    if (sum != 0.0) total += std::log(sum) - sum_log / sum;
+  }
+  return total;
 }
 
 void router_backward(Ctx& ctx, View<const float, 2> scores, View<const i32, 2> topk_indices,

@@ -25,6 +25,11 @@ void count_raw_topk(Ctx& ctx, View<const float, 2> scores, i64 topk, View<i64, 1
 /// and in the order of t.  Softmax scores add up to 1 already, so for them s' = scores.
 void sum_normalised_scores(View<const float, 2> scores, View<double, 1> sums);
 
+/// sum_t -sum_e s'[t, e] log s'[t, e], in nats, s' as above: how undecided the router is. A token
+/// whose scores are all 0 counts 0. Agrees with ref<double> to kRouterEntropyAbsTol a token. CPU.
+double router_entropy(Ctx& ctx, View<const float, 2> scores);
+inline constexpr double kRouterEntropyAbsTol = 5e-6;
+
 /// dlogits of the router. Per token, with s the scores, I the chosen experts that were not dropped,
 /// f the factor:
 ///   g_i = f s_i / (sum_I s + 1e-20) if norm_topk_prob, else f s_i

@@ -27,13 +27,14 @@ struct AdamWOptions {
 ///   m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;
 ///   p -= lr / (1-b1^step) * m / (sqrt(v / (1-b2^step)) + eps)
 ///   p, m, v  [n]  f32  updated;  g  [n]  f32; none overlaps another
-/// In f32, its factors in f64 and rounded once. A NaN stays with its number. Throws InternalError
-/// if sizes differ. CPU.
+/// In f32, its factors in f64 and rounded once; agrees with torch 2.13 to 1e-6. Moments below
+/// 2^-126 become 0. A NaN stays with its number. Reads 16 and writes 12 bytes a number, at the
+/// memory's speed: call it once for neighbouring tensors that share their options. Throws
+/// InternalError if sizes differ. CPU.
 void adamw_step(Ctx& ctx, View<float, 1> p, View<const float, 1> g, View<float, 1> m,
                 View<float, 1> v, const AdamWOptions& options);
-/// Agrees with torch 2.13 to 1e-6. Speed: the memory's (reads 16, writes 12 bytes a number).
 /// The same with BF16 moments (DeepSeek-V3 §3.3.3), rounded to nearest even after the update; p
-/// moves by what was not yet rounded.
+/// moves by what was not yet rounded. A beta above 1 - 2^-9 would round every decay away.
 void adamw_step(Ctx& ctx, View<float, 1> p, View<const float, 1> g, View<Bf16, 1> m,
                 View<Bf16, 1> v, const AdamWOptions& options);
 

@@ -184,6 +184,25 @@ TEST(AdamW, Bf16MomentsAreRoundedToNearestAfterTheUpdate) {
   });
 }
 
+// Without gradients m and v shrink; in f32 alone they would stop at a few times 1.4e-45 for ever.
+TEST(AdamW, MomentsWithoutGradientsReachZero) {
+  for_each_isa([](Ctx& ctx) {
+    Tensor<float> p({17}), g({17}), m({17}), v({17});
+    for (i64 i = 0; i < 17; ++i) {
+      m[i] = i % 2 == 0 ? 1e-30f : -1e-30f;
+      v[i] = 1e-35f;
+    }
+    for (i64 step = 1; step <= 250; ++step) {
+      adamw_step(ctx, p.v<1>(), g.v<1>(), m.v<1>(), v.v<1>(), {.lr = 1e-3, .step = step});
+    }
+    for (i64 i = 0; i < 17; ++i) {
+      EXPECT_EQ(m[i], 0.0f);
+      EXPECT_EQ(v[i], 0.0f);
+      EXPECT_TRUE(std::isfinite(p[i]));
+    }
+  });
+}
+
 TEST(AdamW, NanStaysWithItsNumber) {
   for_each_isa([](Ctx& ctx) {
     State s = random_state(40);

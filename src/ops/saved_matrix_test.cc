@@ -13,6 +13,7 @@
 #include "tensor/fp8.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
+#include "testing/guarded.h"
 
 namespace fathom::ops {
 namespace {
@@ -145,19 +146,24 @@ TEST(SavedMatrix, RowsByIdAndNothingBeyond) {
     const auto x = normal<float>({9, 133});
     const std::vector<i32> ids = {8, 0, 8, 3};
     for (const SavedFormat format : kFormats) {
-      const i64 bytes = saved_matrix_bytes(format, 9, 133);
-      Workspace::Scope scope(ctx.workspace());
-      u8* storage = scope.alloc<u8>(bytes + 64).data();
-      std::fill_n(storage, bytes + 64, u8{0xa5});
-      const SavedMatrix saved = saved_matrix_at(storage, format, 9, 133);
+      const testing::Guarded storage(saved_matrix_bytes(format, 9, 133));
+      const SavedMatrix saved = saved_matrix_at(storage.data(), format, 9, 133);
       save_matrix(ctx, x.v<2>(), saved);
-      for (i64 i = bytes; i < bytes + 64; ++i) ASSERT_EQ(storage[i], 0xa5) << i;
       Tensor<float> all({9, 133}), chosen({4, 133});
       load_matrix(ctx, saved, all.v<2>());
       load_matrix(ctx, saved, chosen.v<2>(), ids);
       for (i64 i = 0; i < chosen.size(); ++i) {
         ASSERT_EQ(chosen[i], all[ids[static_cast<size_t>(i / 133)] * 133 + i % 133]);
       }
+      // A matrix that ends with its last row's last byte.
+      const testing::Guarded data(saved.row_bytes()), scale(2 * 4);
+      SavedMatrix last = saved;
+      last.data = data.data();
+      last.scale = reinterpret_cast<float*>(scale.data());
+      last.rows = 1;
+      save_matrix(ctx, x.v<2>().slice(0, 8, 1), last);
+      load_matrix(ctx, last, chosen.v<2>().slice(0, 0, 1));
+      for (i64 i = 0; i < 133; ++i) ASSERT_EQ(chosen[i], all[8 * 133 + i]);
     }
   });
 }

@@ -72,8 +72,8 @@ TEST(WeightedSiluMul, EveryIsaMatchesReference) {
 
       auto alias_gate = gate, alias_up = up, alias_dy = dy;  // in place: dgate, dup, y
       weighted_silu_mul_backward(ctx, alias_dy.v<2>(), alias_gate.v<2>(), alias_up.v<2>(),
-                                 weight.v<1>(), alias_gate.v<2>(), alias_up.v<2>(),
-                                 dweight.v<1>(), alias_dy.v<2>());
+                                 weight.v<1>(), alias_gate.v<2>(), alias_up.v<2>(), dweight.v<1>(),
+                                 alias_dy.v<2>());
       expect_bitwise_equal(alias_gate, dgate);
       expect_bitwise_equal(alias_up, dup);
       expect_bitwise_equal(alias_dy, y);

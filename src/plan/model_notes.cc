@@ -83,9 +83,11 @@ std::vector<std::string> model_notes(const ModelConfig& config) {
   if (config.tie_word_embeddings) notes.emplace_back("the head is the embedding's matrix (tied)");
   if (config.num_nextn_predict_layers > 0) {
     notes.push_back(
-        fmt::format("{} MTP module for speculative decoding; the model works without "
-                    "it",
-                    config.num_nextn_predict_layers));
+        config.num_nextn_predict_layers == 1
+            ? "1 MTP module for speculative decoding; the model works without it"
+            : fmt::format("{} MTP modules; only the first serves speculative decoding; the model "
+                          "works without them",
+                          config.num_nextn_predict_layers));
   }
   if (config.quantization_config && config.quantization_config->is_packed()) {
     for (const PackedGroup& group : config.quantization_config->groups) {

@@ -16,15 +16,15 @@ ModelConfig load(const std::string& name) {
 // 4 of 16 experts of 128 and one shared, vocab 8192, one MTP module.
 TEST(TrainingFlops, NanoByHand) {
   const double attention_weights =
-      96.0 * 256 + 4 * 48 * 96 + (64 + 16) * 256 + 4 * 64 * 64 + 256 * 4 * 32;
-  const double dense = 3.0 * 768 * 256;
-  const double moe = 5.0 * 3 * 128 * 256 + 16 * 256;
-  const double head = 8192.0 * 256;
+      64.0 * 128 + 4 * 48 * 64 + (32 + 16) * 128 + 4 * 64 * 32 + 128 * 4 * 32;
+  const double dense = 3.0 * 384 * 128;
+  const double moe = 5.0 * 3 * 64 * 128 + 16 * 128;
+  const double head = 4096.0 * 128;
   const double scores = 4.0 * (48 + 32) * 513 / 2;  // heads x widths x mean keys of 512
   const TrainingFlops flops = training_flops(load("nano"), 512);
   EXPECT_DOUBLE_EQ(flops.matrices, 6 * (4 * attention_weights + dense + 3 * moe + head));
   EXPECT_DOUBLE_EQ(flops.attention, 6 * 4 * scores);
-  EXPECT_DOUBLE_EQ(flops.mtp, 6 * (attention_weights + moe + 256.0 * 512 + head + scores));
+  EXPECT_DOUBLE_EQ(flops.mtp, 6 * (attention_weights + moe + 128.0 * 256 + head + scores));
   EXPECT_DOUBLE_EQ(flops.per_token(), flops.matrices + flops.attention + flops.mtp);
 }
 

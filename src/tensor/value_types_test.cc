@@ -7,6 +7,7 @@
 
 #include "base/rng.h"
 #include "tensor/bf16.h"
+#include "tensor/e5m6.h"
 #include "tensor/fp8.h"
 
 namespace fathom {
@@ -17,8 +18,8 @@ double decode(u8 bits, int exponent_bits, int mantissa_bits, int bias) {
   const int exponent = (bits >> mantissa_bits) & ((1 << exponent_bits) - 1);
   const int mantissa = bits & ((1 << mantissa_bits) - 1);
   const double fraction = static_cast<double>(mantissa) / (1 << mantissa_bits);
-  const double magnitude = exponent == 0 ? std::ldexp(fraction, 1 - bias)
-                                         : std::ldexp(1.0 + fraction, exponent - bias);
+  const double magnitude =
+      exponent == 0 ? std::ldexp(fraction, 1 - bias) : std::ldexp(1.0 + fraction, exponent - bias);
   return (bits & 0x80) != 0 ? -magnitude : magnitude;
 }
 
@@ -80,6 +81,31 @@ TEST(Fp8E4M3, SaturatesAndKeepsNan) {
   EXPECT_EQ(static_cast<float>(Fp8E4M3(1e30f)), kE4m3Max);
   EXPECT_EQ(static_cast<float>(Fp8E4M3(-std::numeric_limits<float>::infinity())), -kE4m3Max);
   EXPECT_TRUE(std::isnan(static_cast<float>(Fp8E4M3(std::nanf("")))));
+}
+
+TEST(E5M6, DecodesByTheFormulaAndRoundsToTheNearestCode) {
+  for (int code = 0; code < 0x800; ++code) {
+    const auto value = static_cast<float>(E5M6::from_bits(static_cast<u16>(code)));
+    if (code == 0x7ff) {
+      EXPECT_TRUE(std::isnan(value));
+      continue;
+    }
+    const int exponent = code >> 6;
+    const double fraction = (code & 0x3f) / 64.0;
+    EXPECT_EQ(value, exponent == 0 ? std::ldexp(fraction, -14)
+                                   : std::ldexp(1.0 + fraction, exponent - 15));
+    EXPECT_EQ(E5M6(value).bits, code);
+    EXPECT_EQ(E5M6(-value).bits, code | 0x800);
+    const auto next = static_cast<float>(E5M6::from_bits(static_cast<u16>(code + 1)));
+    if (code + 1 == 0x7ff) continue;
+    const float tie = (value + next) / 2;
+    EXPECT_EQ(E5M6(tie).bits, code % 2 == 0 ? code : code + 1);
+    EXPECT_EQ(E5M6(std::nextafter(tie, 0.0f)).bits, code);
+    EXPECT_EQ(E5M6(std::nextafter(tie, 1e9f)).bits, code + 1);
+  }
+  EXPECT_EQ(static_cast<float>(E5M6(1e30f)), kE5m6Max);
+  EXPECT_EQ(static_cast<float>(E5M6(-std::numeric_limits<float>::infinity())), -kE5m6Max);
+  EXPECT_TRUE(std::isnan(static_cast<float>(E5M6(std::nanf("")))));
 }
 
 TEST(Fp8, ReferenceVectorsOfSection13) {

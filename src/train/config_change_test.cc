@@ -42,8 +42,8 @@ TEST_F(ConfigChangeTest, WhatIsKeptAndValidatedMayChange) {
     c.data.validation.erase("held");
   });
   ASSERT_TRUE(lines.has_value()) << lines.error().message();
-  EXPECT_THAT(*lines, testing::Contains(std::string("train.keep_last: 100, now 3")));
-  EXPECT_THAT(*lines, testing::Contains(HasSubstr("data.validation.held.paths: [")));
+  EXPECT_THAT(*lines, ::testing::Contains(std::string("train.keep_last: 100, now 3")));
+  EXPECT_THAT(*lines, ::testing::Contains(HasSubstr("data.validation.held.paths: [")));
 }
 
 TEST_F(ConfigChangeTest, WhatWasTrainedMayNot) {

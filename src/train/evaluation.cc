@@ -65,7 +65,7 @@ std::optional<ValidationMetrics> evaluate(Ctx& ctx, model::TrainingModel& model,
   metrics.loss = stats.targets == 0 ? 0.0 : stats.nll / static_cast<double>(stats.targets);
   metrics.bits_per_byte = bits_per_byte(stats.nll, text_bytes);
   metrics.mtp_loss = ratios(stats.mtp_nll, stats.mtp_targets);
-  metrics.mtp_acceptance = ratios(stats.mtp_correct, stats.mtp_targets);
+  metrics.mtp_acceptance = ratios(stats.mtp_accepted, stats.mtp_drafts);
   metrics.load = layer_loads(stats, model);
   return metrics;
 }

@@ -250,6 +250,10 @@ void Run::take_step() {
   trainer_.state().seconds = metrics.seconds;
   reporter_->step(metrics);
   if (events_.step) events_.step(metrics);
+  if (metrics.step == first_step_ + 1) {
+    say(log::Level::kInfo, fmt::format("scratch of a step beside that: {}",
+                                       format_bytes(ctx_.workspace().capacity_bytes())));
+  }
   if (!metrics.skipped.empty()) explain_skip(metrics);
   last_step_ = std::move(metrics);
 }
@@ -307,6 +311,9 @@ void Run::note_best() {
       validation_.front().step != state.step) {
     return;
   }
+  // The last step is scored on whole sets, which is no comparison with parts of them; its checkpoint
+  // is kept as the newest anyway.
+  if (setup_.config.train.validation_sequences > 0 && state.step == setup_.plan.steps()) return;
   const double bits = mean_bits_per_byte(validation_);
   if (!std::isfinite(bits) || (state.best && state.best->bits_per_byte <= bits)) return;
   state.best = BestStep{state.step, bits};

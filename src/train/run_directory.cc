@@ -27,8 +27,10 @@ std::optional<i64> step_of(const std::string& name) {
   return step;
 }
 
+constexpr std::string_view kCheckpoints = "checkpoints";
+
 data::FolderLock lock(const fs::path& path) {
-  data::make_folder(path / "checkpoints");
+  data::make_folder(path / kCheckpoints);
   auto held = data::FolderLock::try_now(path);
   if (!held) {
     throw Error(ErrorCode::kInvalidInput,
@@ -38,6 +40,19 @@ data::FolderLock lock(const fs::path& path) {
 }
 
 }  // namespace
+
+std::optional<fs::path> newest_checkpoint(const fs::path& path) {
+  if (!fs::is_directory(path / kCheckpoints)) return std::nullopt;
+  std::optional<fs::path> newest;
+  i64 newest_step = -1;
+  for (const auto& entry : fs::directory_iterator(path / kCheckpoints)) {
+    const auto step = step_of(entry.path().filename().string());
+    if (!step || *step <= newest_step || !entry.is_directory()) continue;
+    newest_step = *step;
+    newest = entry.path();
+  }
+  return newest;
+}
 
 RunDirectory::RunDirectory(fs::path path) : path_(std::move(path)), lock_(lock(path_)) {
   clean_up();

@@ -9,6 +9,10 @@
 
 namespace fathom::train {
 
+/// The checkpoint of the highest step of the run at `path`, for readers: takes no lock and makes
+/// nothing. nullopt if it has none.
+std::optional<std::filesystem::path> newest_checkpoint(const std::filesystem::path& path);
+
 class RunDirectory {
  public:
   /// Makes it if absent, locks it, and removes what a killed process left half done. Throws

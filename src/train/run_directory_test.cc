@@ -32,6 +32,15 @@ TEST_F(RunDirectoryTest, ListsCheckpointsAndNothingElse) {
   dir_.write("run/checkpoints/step-000009", "a file");
   EXPECT_THAT(directory.checkpoint_steps(), ElementsAre(5, 400, 1'000'000));
   EXPECT_EQ(directory.checkpoint(5).filename(), "step-000005");
+  EXPECT_EQ(newest_checkpoint(dir_ / "run"),
+            directory.checkpoint(1'000'000));  // though it is locked
+}
+
+TEST_F(RunDirectoryTest, ReadingMakesNothing) {
+  EXPECT_EQ(newest_checkpoint(dir_ / "none"), std::nullopt);
+  EXPECT_FALSE(fs::exists(dir_ / "none"));
+  { const RunDirectory directory(dir_ / "run"); }
+  EXPECT_EQ(newest_checkpoint(dir_ / "run"), std::nullopt);
 }
 
 TEST_F(RunDirectoryTest, PrunesButTheLastAndTheBest) {

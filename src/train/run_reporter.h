@@ -25,8 +25,8 @@ class RunReporter {
   /// Makes the directory. Throws Error if it or its files cannot be opened, or on metrics of
   /// another run, because at the start of a run that is still cheap.
   RunReporter(std::filesystem::path directory, RunInfo info, ReporterOptions options = {});
-  /// Flushes. Without finish() the report goes on saying "running" and, read later, "no news
-  /// since".
+  /// Without finish(): flushes, and the report goes on saying "running" and, read later, "no news".
+  /// If an exception is passing by, the run is recorded as failed.
   ~RunReporter();
 
   /// Steps come in order, each once. A validation comes after the step it validates; one before

@@ -144,12 +144,15 @@ StepMetrics Trainer::metrics_of(const StepPlan& plan, const TargetCount& count, 
 std::optional<std::vector<ValidationMetrics>> Trainer::validate(
     Ctx& ctx, const std::function<bool()>& stop_requested) {
   model_.refresh_weights(ctx);
+  // The figures that a run is quoted by are of the whole sets.
+  const i64 cap =
+      state_.step == setup_.plan.steps() ? 0 : setup_.config.train.validation_sequences;
   std::vector<ValidationMetrics> all;
   for (const data::ValidationSet& set : validation_) {
     auto metrics = evaluate(ctx, model_, set,
                             {.step = state_.step,
                              .micro_batch_sequences = state_.micro_batch_sequences,
-                             .max_sequences = setup_.config.train.validation_sequences,
+                             .max_sequences = cap,
                              .isolate_documents = setup_.config.data.isolate_documents,
                              .text_bytes = text_bytes_,
                              .stop_requested = stop_requested});

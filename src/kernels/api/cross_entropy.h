@@ -17,6 +17,7 @@ struct CrossEntropyArgs {
   int64_t logits_stride;
   const int32_t* targets;    // [rows]  below 0: none
   CrossEntropyTerms* terms;  // [rows]  overwritten
+  int32_t* largest_index;    // [rows]  overwritten: where the largest logit is; nullptr: not wanted
   int64_t vocab;
   float grad_scale;
 };

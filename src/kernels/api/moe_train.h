@@ -20,6 +20,14 @@ struct CountTopkArgs {
   int64_t experts, topk;
 };
 
+/// sum s and sum s log s of each token.
+struct RouterEntropyArgs {
+  const float* scores;  // [tokens, experts]
+  int64_t scores_stride;
+  float* sums;  // [tokens, 2]  overwritten
+  int64_t experts;
+};
+
 /// Gradient of the chosen weights and of the normalised scores; ops/moe_train.h has the formulas.
 struct RouterBackwardArgs {
   const float* scores;  // [tokens, experts]

@@ -1,109 +1,31 @@
 // Causal attention over whole sequences; causal_tiles.inl has the products.
 //
 // Logits are computed as S^T [keys][queries]: a vector holds one key's logits of 16 queries. So the
-// softmax needs no sum across lanes, and probabilities leave the registers in the form that the next
-// product reads. Blocks of keys wholly above the diagonal or before every first key are skipped, and
-// each group of eight rows sums only the keys (or queries) that some row of it sees.
+// softmax needs no sum across lanes, and probabilities leave the registers in the form that the
+// next product reads. Blocks of keys wholly above the diagonal or before every first key are
+// skipped, and each group of eight rows sums only the keys (or queries) that some row of it sees.
 //
 // Forward, Milakov & Gimelshein 2018: for each block of queries a running maximum and sum over
 // blocks of keys. Backward, Dao 2023: causal_attention_backward.inl.
 #include "kernels/cpu/causal_tiles.inl"
+//
+#include "kernels/cpu/causal_unit.inl"
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
-constexpr float kInfinity = __builtin_inff();
-
 /// Queries and keys of a block: operands of a block stay in the first two caches.
-constexpr int64_t kQueryBlock = 48, kKeyBlock = 96;
-
-/// Paddings of one sequence. Rows and columns of operands are padded with zeros to whole panels.
-struct CausalSizes {
-  int64_t rows, qk_cols, v_cols;
-
-  explicit CausalSizes(const CausalAttentionArgs& a)
-      : rows(round_up(a.seq_len, kPanel)),
-        qk_cols(round_up(a.dim + a.rope_dim, kPanel)),
-        v_cols(round_up(a.v_dim, kPanel)) {}
-};
-
-/// One query head of one sequence.
-struct CausalUnit {
-  Rows q, k, q_rope, k_rope, v;
-  int64_t token, head;  // token: row of position 0
-  const int32_t* first_key;
-
-  CausalUnit(const CausalAttentionArgs& a, int64_t unit)
-      : token(unit / a.heads * a.seq_len),
-        head(unit % a.heads),
-        first_key(a.first_key == nullptr ? nullptr : a.first_key + token) {
-    const int64_t kv_head = head * a.kv_heads / a.heads;
-    q = rows_of(a.q, token, head, a.dim);
-    k = rows_of(a.k, token, kv_head, a.dim);
-    q_rope = rows_of(a.q_rope, token, head, a.rope_dim);
-    k_rope = rows_of(a.k_rope, token, head * a.rope_heads / a.heads, a.rope_dim);
-    v = rows_of(a.v, token, kv_head, a.v_dim);
-  }
-};
-
-/// What a block of queries may see, as vectors compare it. Padded queries see nothing.
-struct QueryBounds {
-  float* position;
-  float* first;
-  int64_t least_first, most_first;  // of the block's true queries
-
-  void set(const CausalAttentionArgs& a, const CausalUnit& unit, int64_t q0, int64_t count) {
-    least_first = a.seq_len;
-    most_first = 0;
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t t = q0 + i;
-      position[i] = static_cast<float>(t);
-      first[i] = kInfinity;
-      if (t >= a.seq_len) continue;
-      const int64_t f = unit.first_key == nullptr ? 0 : unit.first_key[t];
-      first[i] = static_cast<float>(f);
-      if (f < least_first) least_first = f;
-      if (f > most_first) most_first = f;
-    }
-  }
-};
-
-/// x where the query sees the key, else `hidden`.
-inline Vec if_visible(Vec x, Vec key, Vec position, Vec first, Vec hidden) {
-  return select_less(key, first, hidden, select_less(position, key, hidden, x));
-}
-
-/// A masked weight of 0 hides a number that is not finite only because pack_across took it out.
-/// Here it goes to those who do see it: number i of key row s to the queries that see s, or, if not
-/// to_queries, of query row t to the keys that t sees. Number i of their y becomes NaN.
-void spread_nan(const CausalAttentionArgs& a, const CausalUnit& unit, const Rows& x, float limit,
-                const HeadRowsOut& y, bool to_queries) {
-  const auto first = [&](int64_t t) {
-    return unit.first_key == nullptr ? 0 : int64_t{unit.first_key[t]};
-  };
-  for (int64_t r = 0; r < a.seq_len; ++r) {
-    const float* from = x.data + r * x.stride;
-    for (int64_t i = 0; i < x.cols; ++i) {
-      if (__builtin_fabsf(from[i]) < limit) continue;
-      const int64_t begin = to_queries ? r : first(r), end = to_queries ? a.seq_len : r + 1;
-      for (int64_t row = begin; row < end; ++row) {
-        if (to_queries && first(row) > r) continue;
-        y.data[(unit.token + row) * y.row_stride + unit.head * y.head_stride + i] =
-            __builtin_nanf("");
-      }
-    }
-  }
-}
+constexpr int64_t kQueryBlock = 48, kKeyBlock = 192;
 
 template <class W>
 struct ForwardScratch {
   using Word = typename W::Word;
-  Word* k;  // [rows][qk words]
-  Word* v;  // panels, K = keys: [v panels][row words][16]
-  Word* q;  // panels of the block: [3][qk words][16]
-  Word* p;  // probabilities of a tile, [key words][kQueryBlock]
-  float* scores;  // [kKeyBlock][kQueryBlock]
-  float* acc;     // [kQueryBlock][v_cols]
+  Word* k;                    // [rows][qk words]
+  Word* v;                    // panels, K = keys: [v panels][row words][16]
+  Word* q;                    // panels of the block: [3][qk words][16]
+  Word* p;                    // probabilities of a tile, [key words][kQueryBlock]
+  float* scores;              // [kKeyBlock][kQueryBlock]
+  float* acc;                 // [kQueryBlock][v_cols]
   float *max, *sum, *factor;  // [kQueryBlock]
   QueryBounds bounds;
   float* rows;  // [kPanel][max(qk_cols, v_cols)]
@@ -135,32 +57,18 @@ bool pack_keys(const CausalAttentionArgs& a, const CausalSizes& n, const CausalU
     load_joined(unit.k, unit.k_rope, s, a.seq_len, x.rows, n.qk_cols);
     pack_along<W>(x.rows, n.qk_cols, x.k + s * n.qk_cols / W::kNumbers);
     load_joined(unit.v, {}, s, a.seq_len, x.rows, n.v_cols);
-    pack_across<W>(x.rows, n.v_cols, x.v + s / W::kNumbers * kPanel,
-                   n.rows / W::kNumbers * kPanel, poison);
+    pack_across<W>(x.rows, n.v_cols, x.v + s / W::kNumbers * kPanel, n.rows / W::kNumbers * kPanel,
+                   poison);
   }
   return reduce_max(poison) > 0.0f;
 }
-
-/// A block of queries against a block of keys.
-struct Block {
-  int64_t q0, queries;  // queries: a multiple of kPanel
-  int64_t k0, keys;     // a multiple of kRowGroup
-
-  /// The first panel of queries that sees a key of the group of rows that begins with key k0 + s.
-  int64_t first_panel(int64_t s) const {
-    const int64_t before = k0 + s - q0;
-    return before < 0 ? 0 : before / kPanel;
-  }
-  /// Keys of the block up to the last that queries before q0 + end may see.
-  int64_t keys_before(int64_t end) const { return smaller(keys, q0 + end - k0); }
-};
 
 /// S^T of a block, without scale and mask. What no query of a panel sees is left out.
 template <class W>
 void score_block(const CausalSizes& n, const Block& b, const ForwardScratch<W>& x) {
   const int64_t words = n.qk_cols / W::kNumbers, panels = b.queries / kPanel;
-  const TileProduct<W> product{x.k + b.k0 * words, words, x.q, words * kPanel,
-                               x.scores, kQueryBlock};
+  const TileProduct<W> product{x.k + b.k0 * words, words,    x.q,
+                               words * kPanel,     x.scores, kQueryBlock};
   for (int64_t s = 0; s < b.keys; s += kRowGroup) {
     const int64_t panel = b.first_panel(s);
     multiply_panels<W, Lie::kAlong, false>(product.template from<Lie::kAlong>(s, panel, 0), words,
@@ -168,31 +76,39 @@ void score_block(const CausalSizes& n, const Block& b, const ForwardScratch<W>& 
   }
 }
 
+/// scale * logit of one key and the lanes of its queries, -inf where they do not see it.
+template <bool kMasked>
+struct Logits {
+  Vec scale, shift, position, first;
+  int64_t k0;
+
+  /// scale * logit - shift.
+  Vec load(const float* scores, int64_t s) const {
+    // Not fused, so that the largest logit minus the maximum is 0 exactly, and its p 1.
+    const Vec logit = Vec::load(scores + s * kQueryBlock) * scale - shift;
+    if constexpr (!kMasked) return logit;
+    const Vec key = Vec::set1(static_cast<float>(k0 + s));
+    return if_visible(logit, key, position, first, Vec::set1(-kInfinity));
+  }
+};
+
 /// Turns the logits of the lanes from query i on into probabilities, and updates their maximum and
 /// sum. x.factor becomes the factor for what was accumulated before.
 template <class W, bool kMasked>
 void soften(float scale, const Block& b, int64_t i, int64_t keys, const ForwardScratch<W>& x) {
-  const Vec position = Vec::load(x.bounds.position + i), first = Vec::load(x.bounds.first + i);
-  const Vec scales = Vec::set1(scale), minus_inf = Vec::set1(-kInfinity);
+  const float* scores = x.scores + i;
+  Logits<kMasked> logits{Vec::set1(scale), Vec::zero(), Vec::load(x.bounds.position + i),
+                         Vec::load(x.bounds.first + i), b.k0};
   const Vec old_max = Vec::load(x.max + i);
-  Vec largest = old_max;
-  for (int64_t s = 0; s < keys; ++s) {
-    float* at = x.scores + s * kQueryBlock + i;
-    Vec score = Vec::load(at) * scales;
-    if constexpr (kMasked) {
-      const Vec key = Vec::set1(static_cast<float>(b.k0 + s));
-      score = if_visible(score, key, position, first, minus_inf);
-    }
-    score.store(at);
-    largest = max(score, largest);  // a NaN loses here, and poisons the sum below
-  }
+  Vec largest = old_max;  // a NaN loses here, and poisons the sum below
+  for (int64_t s = 0; s < keys; ++s) largest = max(logits.load(scores, s), largest);
   // Nothing but -inf so far: -inf counts as 0, not as -inf - -inf = NaN.
-  const Vec shift = select_less(minus_inf, largest, largest, Vec::zero());
+  const Vec shift = select_less(Vec::set1(-kInfinity), largest, largest, Vec::zero());
   const Vec factor = exp(old_max - shift);
+  logits.shift = shift;
   Vec sum = Vec::zero();
   for (int64_t s = 0; s < keys; s += 2) {
-    const float* at = x.scores + s * kQueryBlock + i;
-    const Vec even = exp(Vec::load(at) - shift), odd = exp(Vec::load(at + kQueryBlock) - shift);
+    const Vec even = exp(logits.load(scores, s)), odd = exp(logits.load(scores, s + 1));
     sum = sum + (even + odd);
     W::store_across(even, odd, x.p + s / W::kNumbers * kQueryBlock + i, kQueryBlock);
   }
@@ -230,9 +146,9 @@ void add_values(const CausalSizes& n, const Block& b, const ForwardScratch<W>& x
   for (int64_t t = 0; t < b.queries; t += kRowGroup) {
     keys[t / kRowGroup] = {0, b.keys_before(t + kRowGroup) / W::kNumbers};
   }
-  const TileProduct<W> product{x.p,      kQueryBlock,
-                               x.v + b.k0 / W::kNumbers * kPanel, n.rows / W::kNumbers * kPanel,
-                               x.acc,    n.v_cols};
+  const TileProduct<W> product{
+      x.p,   kQueryBlock, x.v + b.k0 / W::kNumbers * kPanel, n.rows / W::kNumbers * kPanel,
+      x.acc, n.v_cols};
   add_product<W, Lie::kAcross>(product, b.queries / kRowGroup, keys, n.v_cols / kPanel);
 }
 
@@ -267,6 +183,11 @@ void forward_block(const CausalAttentionForwardArgs& a, const CausalSizes& n,
     x.sum[t] = 0.0f;
   }
   for (int64_t i = 0; i < b.queries * n.v_cols; ++i) x.acc[i] = 0.0f;
+  for (int64_t t = q0; t < smaller(a.in.seq_len, q0 + b.queries); ++t) {
+    prefetch_row<1>(
+        a.out.data + (unit.token + t) * a.out.row_stride + unit.head * a.out.head_stride,
+        a.in.v_dim);
+  }
   const int64_t end = smaller(n.rows, q0 + b.queries);
   for (b.k0 = x.bounds.least_first / kRowGroup * kRowGroup; b.k0 < end; b.k0 += kKeyBlock) {
     b.keys = smaller(kKeyBlock, end - b.k0);
@@ -278,8 +199,7 @@ void forward_block(const CausalAttentionForwardArgs& a, const CausalSizes& n,
 }
 
 template <class W>
-void forward_units(const CausalAttentionForwardArgs& a, int64_t begin, int64_t end,
-                   void* scratch) {
+void forward_units(const CausalAttentionForwardArgs& a, int64_t begin, int64_t end, void* scratch) {
   const CausalSizes n(a.in);
   ForwardScratch<W> x;
   x.carve(n, scratch);
@@ -297,8 +217,8 @@ int64_t causal_attention_forward_scratch_bytes(const CausalAttentionArgs& a) {
   return ForwardScratch<ExactWords>().carve(n, nullptr);
 }
 
-void causal_attention_forward_units(const CausalAttentionForwardArgs& a, int64_t begin,
-                                    int64_t end, void* scratch) {
+void causal_attention_forward_units(const CausalAttentionForwardArgs& a, int64_t begin, int64_t end,
+                                    void* scratch) {
   if (a.in.bf16) return forward_units<RoundedWords>(a, begin, end, scratch);
   forward_units<ExactWords>(a, begin, end, scratch);
 }

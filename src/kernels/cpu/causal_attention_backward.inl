@@ -5,22 +5,23 @@ namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
 /// Queries of a block, and those whose logits are computed together.
-constexpr int64_t kBackwardQueryBlock = 96, kTogether = 48;
+constexpr int64_t kBackwardQueryBlock = 192, kBackwardKeyBlock = 96, kTogether = 48;
+static_assert(kBackwardQueryBlock <= kMaxPanels * kPanel);
 
 /// Operands of all queries of a unit, of one block of keys, and one tile of probabilities.
 template <class W>
 struct BackwardScratch {
   using Word = typename W::Word;
-  Word *q, *dout;                  // panels, K = columns: [row panels][words][16]
-  Word *q_turned, *dout_turned;    // panels, K = queries: [column panels][row words][16]
-  float *lse, *delta;              // [rows]
-  float* dq;                       // [rows][qk_cols]
-  Word *k, *v;                     // of the block: [kKeyBlock][words]
-  Word* k_turned;                  // panels, K = keys of the block
-  float *dk, *dv;                  // [kKeyBlock][qk_cols], [kKeyBlock][v_cols]
-  float *scores, *dp;              // of a group of keys: [kRowGroup][kTogether]
-  Word *p, *ds;                    // K = queries: [kKeyBlock][kBackwardQueryBlock words]
-  Word* ds_turned;                 // K = keys: [key words][kBackwardQueryBlock]
+  Word *q, *dout;                // panels, K = columns: [row panels][words][16]
+  Word *q_turned, *dout_turned;  // panels, K = queries: [column panels][row words][16]
+  float *lse, *delta;            // [rows]
+  float* dq;                     // [rows][qk_cols]
+  Word *k, *v;                   // of the block: [kBackwardKeyBlock][words]
+  Word* k_turned;                // panels, K = keys of the block
+  float *dk, *dv;                // [kBackwardKeyBlock][qk_cols], [kBackwardKeyBlock][v_cols]
+  float *scores, *dp;            // of a group of keys: [kRowGroup][kTogether]
+  Word *p, *ds;                  // K = queries: [kBackwardKeyBlock][kBackwardQueryBlock words]
+  Word* ds_turned;               // K = keys: [key words][kBackwardQueryBlock]
   QueryBounds bounds;
   float* rows;  // [kPanel][max(qk_cols, v_cols)]
 
@@ -30,12 +31,12 @@ struct BackwardScratch {
     carver.take(n.rows * n.v_cols / W::kNumbers, dout, dout_turned);
     carver.take(n.rows, lse, delta);
     carver.take(n.rows * n.qk_cols, dq);
-    carver.take(kKeyBlock * n.qk_cols / W::kNumbers, k, k_turned);
-    carver.take(kKeyBlock * n.v_cols / W::kNumbers, v);
-    carver.take(kKeyBlock * n.qk_cols, dk);
-    carver.take(kKeyBlock * n.v_cols, dv);
+    carver.take(kBackwardKeyBlock * n.qk_cols / W::kNumbers, k, k_turned);
+    carver.take(kBackwardKeyBlock * n.v_cols / W::kNumbers, v);
+    carver.take(kBackwardKeyBlock * n.qk_cols, dk);
+    carver.take(kBackwardKeyBlock * n.v_cols, dv);
     carver.take(kRowGroup * kTogether, scores, dp);
-    carver.take(kKeyBlock * kBackwardQueryBlock / W::kNumbers, p, ds, ds_turned);
+    carver.take(kBackwardKeyBlock * kBackwardQueryBlock / W::kNumbers, p, ds, ds_turned);
     carver.take(kBackwardQueryBlock, bounds.position);
     carver.take(kBackwardQueryBlock, bounds.first);
     carver.take(kPanel * (n.qk_cols > n.v_cols ? n.qk_cols : n.v_cols), rows);
@@ -78,35 +79,37 @@ void pack_queries(const CausalAttentionBackwardArgs& a, const CausalSizes& n,
   for (int64_t t = 0; t < n.rows; ++t) {
     const bool inside = t < a.in.seq_len;
     x.lse[t] = inside ? a.lse[(unit.token + t) * a.lse_stride + unit.head] : 0.0f;
-    x.delta[t] = inside ? delta_of<W>(dout.data + t * dout.stride, out.data + t * out.stride, a.in.v_dim)
-                        : 0.0f;
+    x.delta[t] =
+        inside ? delta_of<W>(dout.data + t * dout.stride, out.data + t * out.stride, a.in.v_dim)
+               : 0.0f;
   }
 }
 
 template <class W>
 void pack_key_block(const CausalAttentionArgs& a, const CausalSizes& n, const CausalUnit& unit,
                     int64_t k0, const BackwardScratch<W>& x, Poisoned& poisoned) {
-  for (int64_t s = 0; s < smaller(kKeyBlock, n.rows - k0); s += kPanel) {
+  for (int64_t s = 0; s < smaller(kBackwardKeyBlock, n.rows - k0); s += kPanel) {
     load_joined(unit.k, unit.k_rope, k0 + s, a.seq_len, x.rows, n.qk_cols);
     pack_along<W>(x.rows, n.qk_cols, x.k + s * n.qk_cols / W::kNumbers);
     pack_across<W>(x.rows, n.qk_cols, x.k_turned + s / W::kNumbers * kPanel,
-                   kKeyBlock / W::kNumbers * kPanel, poisoned.k);
+                   kBackwardKeyBlock / W::kNumbers * kPanel, poisoned.k);
     load_joined(unit.v, {}, k0 + s, a.seq_len, x.rows, n.v_cols);
     pack_along<W>(x.rows, n.v_cols, x.v + s * n.v_cols / W::kNumbers);
   }
 }
 
-/// P and dS of two keys, s and s + 1 of the block, and the lanes from query i on.
+/// P and dS of two keys, s and s + 1 of the block, and the lanes from query i on, whose logits lie
+/// in column `col` of scores and dp.
 template <class W, bool kMasked>
 [[gnu::always_inline]] inline void soften_pair(float scale, const Block& b, int64_t s, int64_t i,
-                                               const BackwardScratch<W>& x) {
+                                               int64_t col, const BackwardScratch<W>& x) {
   constexpr int64_t kWords = kBackwardQueryBlock / W::kNumbers;
   const Vec minus_lse = Vec::zero() - Vec::load(x.lse + b.q0 + i);
   const Vec delta = Vec::load(x.delta + b.q0 + i);
   Vec ds[2];
 #pragma GCC unroll 2
   for (int j = 0; j < 2; ++j) {
-    const int64_t at = (s + j) % kRowGroup * kTogether + i % kTogether;
+    const int64_t at = (s + j) % kRowGroup * kTogether + col;
     Vec p = exp(fma(Vec::load(x.scores + at), Vec::set1(scale), minus_lse));
     ds[j] = p * (Vec::load(x.dp + at) - delta);
     if constexpr (kMasked) {
@@ -123,36 +126,43 @@ template <class W, bool kMasked>
                   kBackwardQueryBlock);
 }
 
-/// P and dS of the block, kTogether queries and kRowGroup keys at a time.
+/// P and dS of the group of keys from s on and the queries [begin, end), at most kTogether.
+template <class W>
+void weigh_group(const CausalAttentionArgs& a, const CausalSizes& n, const Block& b, int64_t s,
+                 int64_t begin, int64_t end, const BackwardScratch<W>& x) {
+  const int64_t qk_words = n.qk_cols / W::kNumbers, v_words = n.v_cols / W::kNumbers;
+  const int64_t panels = (end - begin) / kPanel;
+  multiply_panels<W, Lie::kAlong, false>(
+      {x.k + s * qk_words, qk_words, x.q + (b.q0 + begin) * qk_words, qk_words * kPanel, x.scores,
+       kTogether},
+      qk_words, panels);
+  multiply_panels<W, Lie::kAlong, false>(
+      {x.v + s * v_words, v_words, x.dout + (b.q0 + begin) * v_words, v_words * kPanel, x.dp,
+       kTogether},
+      v_words, panels);
+  const bool all_visible =
+      b.k0 + s + kRowGroup - 1 <= b.q0 + begin && b.k0 + s >= x.bounds.most_first;
+  for (int64_t pair = s; pair < s + kRowGroup; pair += 2) {
+    for (int64_t i = begin; i < end; i += Vec::kLanes) {
+      if (all_visible) {
+        soften_pair<W, false>(a.scale, b, pair, i, i - begin, x);
+      } else {
+        soften_pair<W, true>(a.scale, b, pair, i, i - begin, x);
+      }
+    }
+  }
+}
+
+/// P and dS of the block. What no query of a panel sees is left out.
 template <class W>
 void weigh_block(const CausalAttentionArgs& a, const CausalSizes& n, const Block& b,
                  const BackwardScratch<W>& x) {
-  const int64_t qk_words = n.qk_cols / W::kNumbers, v_words = n.v_cols / W::kNumbers;
   for (int64_t i = 0; i < b.queries; i += kTogether) {
-    const int64_t end = smaller(b.queries, i + kTogether), panels = (end - i) / kPanel;
-    const TileProduct<W> scores{x.k, qk_words, x.q + (b.q0 + i) * qk_words, qk_words * kPanel,
-                                x.scores, kTogether};
-    const TileProduct<W> dp{x.v, v_words, x.dout + (b.q0 + i) * v_words, v_words * kPanel,
-                            x.dp, kTogether};
-    for (int64_t s = 0; s < b.keys_before(end); s += kRowGroup) {
-      const int64_t seen = b.first_panel(s) - i / kPanel, panel = seen < 0 ? 0 : seen;
-      TileProduct<W> part = scores.template from<Lie::kAlong>(s, panel, 0);
-      part.c = x.scores + panel * kPanel;
-      multiply_panels<W, Lie::kAlong, false>(part, qk_words, panels - panel);
-      part = dp.template from<Lie::kAlong>(s, panel, 0);
-      part.c = x.dp + panel * kPanel;
-      multiply_panels<W, Lie::kAlong, false>(part, v_words, panels - panel);
-      const bool masked = b.k0 + s + kRowGroup - 1 > b.q0 + i + panel * kPanel ||
-                          b.k0 + s < x.bounds.most_first;
-      for (int64_t pair = s; pair < s + kRowGroup; pair += 2) {
-        for (int64_t t = i + panel * kPanel; t < end; t += Vec::kLanes) {
-          if (masked) {
-            soften_pair<W, true>(a.scale, b, pair, t, x);
-          } else {
-            soften_pair<W, false>(a.scale, b, pair, t, x);
-          }
-        }
-      }
+    for (int64_t s = 0; s < b.keys; s += kRowGroup) {
+      const int64_t first = b.first_panel(s) * kPanel, begin = first < i ? i : first;
+      const int64_t last = x.bounds.end_panel(b.k0 + s + kRowGroup - 1) * kPanel;
+      const int64_t end = smaller(last, i + kTogether);
+      if (begin < end) weigh_group(a, n, b, s, begin, end, x);
     }
   }
 }
@@ -162,30 +172,37 @@ template <class W>
 void add_gradients(const CausalSizes& n, const Block& b, const BackwardScratch<W>& x) {
   constexpr int64_t kWords = kBackwardQueryBlock / W::kNumbers;
   const int64_t q_word = b.q0 / W::kNumbers, turned_stride = n.rows / W::kNumbers * kPanel;
-  WordRange queries[kKeyBlock / kRowGroup], keys[kBackwardQueryBlock / kRowGroup];
+  WordRange queries[kBackwardKeyBlock / kRowGroup], keys[kBackwardQueryBlock / kRowGroup];
   for (int64_t s = 0; s < b.keys; s += kRowGroup) {
-    queries[s / kRowGroup] = {b.first_panel(s) * kPanel / W::kNumbers, b.queries / W::kNumbers};
+    const int64_t end = x.bounds.end_panel(b.k0 + s + kRowGroup - 1);
+    queries[s / kRowGroup] = {b.first_panel(s) * kPanel / W::kNumbers, end * kPanel / W::kNumbers};
   }
   for (int64_t t = 0; t < b.queries; t += kRowGroup) {
-    keys[t / kRowGroup] = {0, b.keys_before(t + kRowGroup) / W::kNumbers};
+    keys[t / kRowGroup] = {b.keys_from(x.bounds.panel_first[t / kPanel]) / W::kNumbers,
+                           b.keys_before(t + kRowGroup) / W::kNumbers};
   }
-  const TileProduct<W> dv{x.p, kWords, x.dout_turned + q_word * kPanel, turned_stride,
-                          x.dv, n.v_cols};
+  const TileProduct<W> dv{x.p,           kWords, x.dout_turned + q_word * kPanel,
+                          turned_stride, x.dv,   n.v_cols};
   add_product<W, Lie::kAlong>(dv, b.keys / kRowGroup, queries, n.v_cols / kPanel);
-  const TileProduct<W> dk{x.ds, kWords, x.q_turned + q_word * kPanel, turned_stride,
-                          x.dk, n.qk_cols};
+  const TileProduct<W> dk{x.ds,          kWords, x.q_turned + q_word * kPanel,
+                          turned_stride, x.dk,   n.qk_cols};
   add_product<W, Lie::kAlong>(dk, b.keys / kRowGroup, queries, n.qk_cols / kPanel);
-  const TileProduct<W> dq{x.ds_turned, kBackwardQueryBlock,
-                          x.k_turned, kKeyBlock / W::kNumbers * kPanel,
-                          x.dq + b.q0 * n.qk_cols, n.qk_cols};
+  const TileProduct<W> dq{x.ds_turned,
+                          kBackwardQueryBlock,
+                          x.k_turned,
+                          kBackwardKeyBlock / W::kNumbers * kPanel,
+                          x.dq + b.q0 * n.qk_cols,
+                          n.qk_cols};
   add_product<W, Lie::kAcross>(dq, b.queries / kRowGroup, keys, n.qk_cols / kPanel);
 }
 
 /// y rows [r0, r0 + count) = scale * columns [col, col + cols) of x [count, width].
 void store_scaled(const float* x, int64_t width, int64_t col, int64_t cols, float scale,
                   const HeadRowsOut& y, int64_t r0, int64_t count, int64_t head) {
+  constexpr int64_t kAhead = 12;
   for (int64_t r = 0; r < count; ++r) {
     float* to = y.data + (r0 + r) * y.row_stride + head * y.head_stride;
+    if (r + kAhead < count) prefetch_row<1>(to + kAhead * y.row_stride, cols);
     for (int64_t i = 0; i < cols; i += Vec::kLanes) {
       store_n(load_n(x + r * width + col + i, cols - i) * Vec::set1(scale), to + i, cols - i);
     }
@@ -196,13 +213,13 @@ inline void set_zero(float* x, int64_t n) {
   for (int64_t i = 0; i < n; ++i) x[i] = 0.0f;
 }
 
-/// dK and dV of keys [k0, k0 + kKeyBlock), and their part of dQ.
+/// dK and dV of keys [k0, k0 + kBackwardKeyBlock), and their part of dQ.
 template <class W>
 void backward_key_block(const CausalAttentionBackwardArgs& a, const CausalSizes& n,
                         const CausalUnit& unit, int64_t k0, BackwardScratch<W>& x) {
-  set_zero(x.dk, kKeyBlock * n.qk_cols);
-  set_zero(x.dv, kKeyBlock * n.v_cols);
-  Block b{.q0 = k0, .queries = 0, .k0 = k0, .keys = smaller(kKeyBlock, n.rows - k0)};
+  set_zero(x.dk, kBackwardKeyBlock * n.qk_cols);
+  set_zero(x.dv, kBackwardKeyBlock * n.v_cols);
+  Block b{.q0 = k0, .queries = 0, .k0 = k0, .keys = smaller(kBackwardKeyBlock, n.rows - k0)};
   for (; b.q0 < n.rows; b.q0 += kBackwardQueryBlock) {
     b.queries = smaller(kBackwardQueryBlock, n.rows - b.q0);
     x.bounds.set(a.in, unit, b.q0, b.queries);
@@ -210,7 +227,7 @@ void backward_key_block(const CausalAttentionBackwardArgs& a, const CausalSizes&
     weigh_block(a.in, n, b, x);
     add_gradients(n, b, x);
   }
-  const int64_t row = unit.token + k0, count = smaller(kKeyBlock, a.in.seq_len - k0);
+  const int64_t row = unit.token + k0, count = smaller(kBackwardKeyBlock, a.in.seq_len - k0);
   store_scaled(x.dk, n.qk_cols, 0, a.in.dim, a.in.scale, a.dk, row, count, unit.head);
   store_scaled(x.dk, n.qk_cols, a.in.dim, a.in.rope_dim, a.in.scale, a.dk_rope, row, count,
                unit.head);
@@ -245,7 +262,7 @@ void backward_units(const CausalAttentionBackwardArgs& a, int64_t begin, int64_t
     Poisoned poisoned;
     pack_queries(a, n, unit, x, poisoned);
     set_zero(x.dq, n.rows * n.qk_cols);
-    for (int64_t k0 = 0; k0 < a.in.seq_len; k0 += kKeyBlock) {
+    for (int64_t k0 = 0; k0 < a.in.seq_len; k0 += kBackwardKeyBlock) {
       pack_key_block(a.in, n, unit, k0, x, poisoned);
       backward_key_block(a, n, unit, k0, x);
     }

@@ -1,10 +1,10 @@
 // What causal attention multiplies with: small packed tiles that stay in the nearest caches.
 //
 // Numbers along the summed axis K lie in words of 32 bits: one f32 number, or two BF16 numbers that
-// VDPBF16PS multiplies at once. The right operand b [n, K] lies in panels [K words][16], so a vector
-// holds 16 results; the left operand a [m, K] is broadcast word by word, so it may lie either way,
-// kAlong [m][K words] or kAcross [K words][m]. Each result is one accumulator that meets its K words
-// in rising order.
+// VDPBF16PS multiplies at once. The right operand b [n, K] lies in panels [K words][16], so a
+// vector holds 16 results; the left operand a [m, K] is broadcast word by word, so it may lie
+// either way, kAlong [m][K words] or kAcross [K words][m]. Each result is one accumulator that
+// meets its K words in rising order.
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
@@ -41,9 +41,7 @@ struct F32Words {
 /// Words of two BF16 numbers. Pairs: PanelBf16 of dot_bf16.h.
 template <class Pairs>
 struct Bf16Words {
-  struct Word {
-    uint16_t first, second;
-  };
+  using Word = uint32_t;
   using Operand = typename Pairs::Operand;
   static constexpr int kNumbers = 2;
   static constexpr float kLimit = 0x1.ffp127f;
@@ -93,15 +91,18 @@ struct TileProduct {
   template <Lie kLie>
   TileProduct from(int64_t row, int64_t panel, int64_t k) const {
     const int64_t a_offset = kLie == Lie::kAlong ? row * a_stride + k : k * a_stride + row;
-    return {a + a_offset, a_stride,
-            b + panel * b_stride + k * kPanel, b_stride,
-            c + row * c_stride + panel * kPanel, c_stride};
+    return {a + a_offset,
+            a_stride,
+            b + panel * b_stride + k * kPanel,
+            b_stride,
+            c + row * c_stride + panel * kPanel,
+            c_stride};
   }
 };
 
 /// R rows x N vectors over `words` words of K; kAdd: onto c, else c is overwritten.
 template <class W, Lie kLie, bool kAdd, int R, int N>
-[[gnu::always_inline]] inline void multiply_tile(const TileProduct<W>& x, int64_t words) {
+[[gnu::always_inline]] inline void multiply_tile(const TileProduct<W> x, int64_t words) {
   Vec acc[R][N];
   const typename W::Word* a[R];
 #pragma GCC unroll 8
@@ -150,7 +151,9 @@ void multiply_panels(const TileProduct<W>& x, int64_t words) {
 }
 
 /// Panels that are multiplied together when `left` are left: three, but four as two and two.
-inline int64_t panels_at_once(int64_t left) { return left == 4 || left == 2 ? 2 : left == 1 ? 1 : 3; }
+inline int64_t panels_at_once(int64_t left) {
+  return left == 4 || left == 2 ? 2 : left == 1 ? 1 : 3;
+}
 
 template <class W, Lie kLie, bool kAdd>
 void multiply_panels(const TileProduct<W>& x, int64_t words, int64_t panels) {
@@ -176,102 +179,6 @@ void add_product(const TileProduct<W>& x, int64_t groups, const WordRange* k, in
     }
   }
 }
-
-/// Rows of one head of one sequence.
-struct Rows {
-  const float* data;  // nullptr: none
-  int64_t stride;
-  int64_t cols;
-};
-
-inline Rows rows_of(const HeadRows& x, int64_t row, int64_t head, int64_t cols) {
-  if (x.data == nullptr) return {nullptr, 0, 0};
-  return {x.data + row * x.row_stride + head * x.head_stride, x.row_stride, cols};
-}
-
-/// out [kPanel, width]: rows [begin, end) of two parts side by side, then zeros.
-void load_joined(const Rows& first, const Rows& second, int64_t begin, int64_t end, float* out,
-                 int64_t width) {
-  for (int64_t r = 0; r < kPanel; ++r, out += width) {
-    const bool inside = begin + r < end;
-    int64_t at = 0;
-    const auto append = [&](const Rows& part) {
-      if (!inside || part.cols == 0) return;
-      __builtin_memcpy(out + at, part.data + (begin + r) * part.stride,
-                       static_cast<Size>(part.cols) * sizeof(float));
-      at += part.cols;
-    };
-    append(first);
-    append(second);
-    for (; at < width; ++at) out[at] = 0.0f;
-  }
-}
-
-// Three ways to pack the rows x [kPanel, width], width a multiple of kPanel.
-
-/// K = columns, as a left operand: out [kPanel][width words].
-template <class W>
-void pack_along(const float* x, int64_t width, typename W::Word* out) {
-  const int64_t count = kPanel * width;
-  for (int64_t i = 0; i < count; i += Vec::kLanes) {
-    W::store_along(Vec::load(x + i), out + i / W::kNumbers);
-  }
-}
-
-/// K = columns, as one panel of a right operand: out [width words][kPanel].
-template <class W>
-void pack_panel(const float* x, int64_t width, typename W::Word* out) {
-  constexpr int64_t kWords = kPanel / W::kNumbers;
-  typename W::Word block[kPanel][kWords];
-  for (int64_t i = 0; i < width; i += kPanel, out += kWords * kPanel) {
-    for (int r = 0; r < kPanel; ++r) {
-      for (int j = 0; j < kPanel; j += Vec::kLanes) {
-        W::store_along(Vec::load(x + r * width + i + j), block[r] + j / W::kNumbers);
-      }
-    }
-    for (int64_t k = 0; k < kWords; ++k) {
-      for (int r = 0; r < kPanel; ++r) out[k * kPanel + r] = block[r][k];
-    }
-  }
-}
-
-/// K = rows, as panels of a right operand: out [width / kPanel][kPanel words of K][kPanel], with
-/// `stride` words from panel to panel. What is not finite becomes 0, because a masked weight of 0
-/// must hide it; `poison` becomes 1 then, and spread_nan finishes the work.
-template <class W>
-void pack_across(const float* x, int64_t width, typename W::Word* out, int64_t stride,
-                 Vec& poison) {
-  const Vec limit = Vec::set1(W::kLimit), one = Vec::set1(1.0f), zero = Vec::zero();
-  for (int64_t r = 0; r < kPanel; r += 2, x += 2 * width) {
-    for (int64_t i = 0; i < width; i += Vec::kLanes) {
-      const Vec even = Vec::load(x + i), odd = Vec::load(x + width + i);
-      poison = max(poison, select_less(abs(even), limit, zero, one));
-      poison = max(poison, select_less(abs(odd), limit, zero, one));
-      W::store_across(select_less(abs(even), limit, even, zero),
-                      select_less(abs(odd), limit, odd, zero),
-                      out + i / kPanel * stride + r / W::kNumbers * kPanel + i % kPanel, kPanel);
-    }
-  }
-}
-
-/// Hands out 64-byte aligned parts of scratch; from address 0 it counts the bytes.
-struct Carver {
-  uintptr_t at;
-
-  /// Parts of `count` elements each.
-  template <typename... T>
-  void take(int64_t count, T*&... parts) {
-    ((parts = next<T>(count)), ...);
-  }
-
- private:
-  template <typename T>
-  T* next(int64_t count) {
-    T* part = reinterpret_cast<T*>(at);
-    at += static_cast<uintptr_t>(round_up(count * static_cast<int64_t>(sizeof(T)), 64));
-    return part;
-  }
-};
 
 }  // namespace
 }  // namespace fathom::kernels::cpu::FATHOM_ISA

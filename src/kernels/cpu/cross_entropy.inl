@@ -33,16 +33,30 @@ inline double exp_row(float* x, int64_t count, float largest) {
   return sum;
 }
 
+/// Where `largest` first stands; -1 if nowhere, as in a row with NaN alone.
+inline int32_t index_of(const float* x, int64_t count, float largest) {
+  for (int64_t block = 0; block < count; block += kExpSumBlock) {
+    const int64_t end = smaller(count, block + kExpSumBlock);
+    if (row_max(x + block, end - block) != largest) continue;
+    for (int64_t i = block; i < end; ++i) {
+      if (x[i] == largest) return static_cast<int32_t>(i);
+    }
+  }
+  return -1;
+}
+
 void cross_entropy_rows(const CrossEntropyArgs& a, int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; ++row) {
     float* x = a.logits + row * a.logits_stride;
     if (a.targets[row] < 0) {
       each_vec(a.vocab, [&](int64_t i, auto n) { store_n(Vec::zero(), x + i, n); });
       a.terms[row] = {0.0, 1.0, 0.0};
+      if (a.largest_index != nullptr) a.largest_index[row] = -1;
       continue;
     }
     const float target = x[a.targets[row]];
     const float largest = row_max(x, a.vocab);
+    if (a.largest_index != nullptr) a.largest_index[row] = index_of(x, a.vocab, largest);
     const double sum = exp_row(x, a.vocab, largest);
     a.terms[row] = {static_cast<double>(largest), sum, static_cast<double>(target)};
 

@@ -3,8 +3,9 @@
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
-/// Numbers along K multiplied before the next tile takes the same ones.
-constexpr int64_t kChunk = 512;
+/// Bytes of a row of a panel that are multiplied before the next tile takes the same ones: numbers
+/// along K, a multiple of 128.
+constexpr int64_t kChunkBytes = 2048;
 
 template <class Panel>
 PanelProduct<Panel> block_of(const GemmArgs& g, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
@@ -29,6 +30,7 @@ PanelProduct<Panel> block_of(const GemmArgs& g, int64_t m0, int64_t m1, int64_t 
 
 template <class Panel, bool kScaled>
 void gemm_chunks(PanelProduct<Panel> p, int64_t k_padded) {
+  constexpr int64_t kChunk = kChunkBytes / static_cast<int64_t>(sizeof(typename Panel::Number));
   for (int64_t k = 0; k < k_padded; k += kChunk) {
     p.k = smaller(kChunk, k_padded - k);
     multiply_panels<Panel, kScaled>(p);

@@ -68,12 +68,20 @@ struct PanelTile {
   bool accumulate;
 };
 
+/// Fetches a tile's results while it is multiplied: its stores need not wait for memory then.
 template <class Panel, int R, int P>
-void multiply_tile(const PanelTile<Panel>& t) {
+inline void prefetch_results(const PanelTile<Panel>& t) {
+  for (int r = 0; r < R; ++r) {
+    for (int p = 0; p < P; ++p) {
+      __builtin_prefetch(t.c + r * t.c_stride + p * kPanelRows, 1);
+    }
+  }
+}
+
+template <class Panel, int R, int P>
+[[gnu::always_inline]] inline void store_tile(const PanelTile<Panel>& t,
+                                              const Vec (&acc)[R][P * kPanelVecs]) {
   constexpr int V = P * kPanelVecs;
-  Vec acc[R][V];
-  set_zero_tile(acc);
-  multiply_span<Panel, R, P>(t.a, t.b, t.b_panel, t.k, acc);
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
     float* c = t.c + r * t.c_stride;
@@ -85,18 +93,23 @@ void multiply_tile(const PanelTile<Panel>& t) {
   }
 }
 
+template <class Panel, int R, int P>
+void multiply_tile(const PanelTile<Panel>& t) {
+  constexpr int V = P * kPanelVecs;
+  prefetch_results<Panel, R, P>(t);
+  Vec acc[R][V];
+  set_zero_tile(acc);
+  multiply_span<Panel, R, P>(t.a, t.b, t.b_panel, t.k, acc);
+  store_tile<Panel, R, P>(t, acc);
+}
+
 /// c (+)= sum over blocks of 128: (a.b of the block) * a_scale * b_scale. k: a multiple of 128.
 template <class Panel, int R, int P>
 void multiply_scaled_tile(const PanelTile<Panel>& t) {
   constexpr int V = P * kPanelVecs;
-  alignas(64) float total[R][V * Vec::kLanes];
-  for (int r = 0; r < R; ++r) {
-    for (int j = 0; j < V; ++j) {
-      const Vec start =
-          t.accumulate ? Vec::load(t.c + r * t.c_stride + j * Vec::kLanes) : Vec::zero();
-      start.store(total[r] + j * Vec::kLanes);
-    }
-  }
+  prefetch_results<Panel, R, P>(t);
+  Vec total[R][V];  // more than registers hold: in the first-level cache
+  set_zero_tile(total);
   for (int64_t k = 0; k < t.k; k += kScaleBlock) {
     Vec acc[R][V];
     set_zero_tile(acc);
@@ -113,17 +126,10 @@ void multiply_scaled_tile(const PanelTile<Panel>& t) {
     for (int r = 0; r < R; ++r) {
       const Vec row = Vec::set1(t.a_scale[scales + r]);
 #pragma GCC unroll 8
-      for (int j = 0; j < V; ++j) {
-        float* at = total[r] + j * Vec::kLanes;
-        fma(acc[r][j], row * columns[j], Vec::load(at)).store(at);
-      }
+      for (int j = 0; j < V; ++j) total[r][j] = fma(acc[r][j], row * columns[j], total[r][j]);
     }
   }
-  for (int r = 0; r < R; ++r) {
-    for (int j = 0; j < V; ++j) {
-      Vec::load(total[r] + j * Vec::kLanes).store(t.c + r * t.c_stride + j * Vec::kLanes);
-    }
-  }
+  store_tile<Panel, R, P>(t, total);
 }
 
 /// `rows` <= R and `cols` <= P panels of results; a tile that overhangs goes through a buffer.
@@ -147,11 +153,18 @@ template <class Panel, bool kScaled, int R, int P>
   }
 }
 
-/// The smallest of R, R/2, ... rows that hold `rows`.
+/// Rows of the next smaller tile.
+constexpr int fewer_rows(int rows) { return rows == 6 ? 4 : rows / 2; }
+/// A tile must end where its panel does: behind the last panel there is no memory to read.
+static_assert(kPanelRows % Vec::kPanelTileRows == 0 ||
+              kPanelRows % Vec::kPanelTileRows == fewer_rows(Vec::kPanelTileRows));
+
+/// The smallest tile of at most R rows that holds `rows`.
 template <class Panel, bool kScaled, int R, int P>
 inline void multiply_rows(const PanelTile<Panel>& t, int64_t rows, int64_t cols) {
   if constexpr (R > 2) {
-    if (rows <= R / 2) return multiply_rows<Panel, kScaled, R / 2, P>(t, rows, cols);
+    constexpr int kFewer = fewer_rows(R);
+    if (rows <= kFewer) return multiply_rows<Panel, kScaled, kFewer, P>(t, rows, cols);
   }
   multiply_part<Panel, kScaled, R, P>(t, rows, cols);
 }

@@ -30,9 +30,8 @@ struct GemmTable {
   void (*sum_heads_rows)(const SumHeadsArgs&, int64_t begin, int64_t end);
 };
 
-/// A decoded unit, its zeros and one panel of it.
-inline constexpr int64_t kPackScratchFloats =
-    kScaleBlock * kScaleBlock + (kScaleBlock + 1) * kPanelRows;
+/// A unit of a saved matrix, decoded.
+inline constexpr int64_t kPackScratchFloats = kScaleBlock * kScaleBlock;
 /// A block of c that one thread works on: its operands stay in the second-level cache.
 inline constexpr int64_t kGemmBlockRows = 128, kGemmBlockCols = 384;
 

@@ -1,35 +1,22 @@
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
-/// Rows [row, row + kRows). Several at once, so that weight and partial sums are loaded once for
-/// all; each partial sum still takes its rows in order.
-template <int kRows>
-void rmsnorm_backward_few(const RmsNormBackwardArgs& a, int64_t row, float* partial) {
-  const float *dy[kRows], *x[kRows];
-  float* dx[kRows];
-  Vec rstd[kRows], mean[kRows];
-  for (int r = 0; r < kRows; ++r) {
-    dy[r] = a.dy + (row + r) * a.dy_stride;
-    x[r] = a.x + (row + r) * a.x_stride;
-    dx[r] = a.dx + (row + r) * a.dx_stride;
-    rstd[r] = Vec::set1(a.rstd[row + r]);
-    Vec sum = Vec::zero();
-    each_vec(a.dim, [&](int64_t i, auto n) {
-      const Vec xhat = load_n(x[r] + i, n) * rstd[r];
-      sum = fma(load_n(a.weight + i, n) * load_n(dy[r] + i, n), xhat, sum);
-    });
-    mean[r] = Vec::set1(reduce_add(sum) / static_cast<float>(a.dim));
-  }
+/// One row; `partial` gains its part of dweight.
+inline void rmsnorm_backward_row(const RmsNormBackwardArgs& a, int64_t row, float* partial) {
+  const float* dy = a.dy + row * a.dy_stride;
+  const float* x = a.x + row * a.x_stride;
+  float* dx = a.dx + row * a.dx_stride;
+  const Vec rstd = Vec::set1(a.rstd[row]);
+  Vec sum = Vec::zero();
   each_vec(a.dim, [&](int64_t i, auto n) {
-    const Vec w = load_n(a.weight + i, n);
-    Vec dweight = load_n(partial + i, n);
-    for (int r = 0; r < kRows; ++r) {
-      const Vec g = load_n(dy[r] + i, n), xhat = load_n(x[r] + i, n) * rstd[r];
-      dweight = fma(g, xhat, dweight);
-      const Vec d = rstd[r] * (w * g - xhat * mean[r]);
-      store_n(a.accumulate_dx ? load_n(dx[r] + i, n) + d : d, dx[r] + i, n);
-    }
-    store_n(dweight, partial + i, n);
+    sum = fma(load_n(a.weight + i, n) * load_n(dy + i, n), load_n(x + i, n) * rstd, sum);
+  });
+  const Vec mean = Vec::set1(reduce_add(sum) / static_cast<float>(a.dim));
+  each_vec(a.dim, [&](int64_t i, auto n) {
+    const Vec g = load_n(dy + i, n), xhat = load_n(x + i, n) * rstd;
+    store_n(fma(g, xhat, load_n(partial + i, n)), partial + i, n);
+    const Vec d = rstd * (load_n(a.weight + i, n) * g - xhat * mean);
+    store_n(a.accumulate_dx ? load_n(dx + i, n) + d : d, dx + i, n);
   });
 }
 
@@ -39,9 +26,9 @@ void rmsnorm_backward_blocks(const RmsNormBackwardArgs& a, int64_t begin, int64_
     float* partial = a.partial + block * a.dim;
     each_vec(a.dim, [&](int64_t i, auto n) { store_n(Vec::zero(), partial + i, n); });
     const int64_t stop = smaller(a.rows, (block + 1) * kGradientBlockRows);
-    int64_t row = block * kGradientBlockRows;
-    for (; row + 4 <= stop; row += 4) rmsnorm_backward_few<4>(a, row, partial);
-    for (; row < stop; ++row) rmsnorm_backward_few<1>(a, row, partial);
+    for (int64_t row = block * kGradientBlockRows; row < stop; ++row) {
+      rmsnorm_backward_row(a, row, partial);
+    }
   }
 }
 
@@ -66,8 +53,8 @@ void silu_mul_backward_rows(const SiluMulBackwardArgs& a, int64_t begin, int64_t
     each_vec(a.dim, [&](int64_t i, auto n) {
       const Vec z = load_n(gate + i, n), u = load_n(up + i, n), g = load_n(dy + i, n);
       const Vec divisor = one + exp(Vec::zero() - z);
-      const Vec s = one / divisor, silu = z / divisor;  // as silu_mul_rows divides
-      if (y != nullptr) store_n(silu * u, y + i, n);
+      if (y != nullptr) store_n(z / divisor * u, y + i, n);  // the bits of silu_mul_rows
+      const Vec s = one / divisor, silu = z * s;
       store_n(g * u * fma(silu, one - s, s), dgate + i, n);
       store_n(g * silu, dup + i, n);
     });

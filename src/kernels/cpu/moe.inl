@@ -42,8 +42,7 @@ void moe_route_rows(const MoeRouteArgs& a, int64_t begin, int64_t end, float* sc
     if (a.group_limited) drop_groups(a, choice, list_scores, list_indices);
 
     int32_t* indices = a.topk_indices + token * a.indices_stride;
-    Best best{list_scores, indices, a.topk, 0};
-    for (int64_t i = 0; i < a.experts; ++i) best.offer(choice[i], static_cast<int32_t>(i));
+    for (int64_t j = 0; j < a.topk; ++j) indices[j] = take_largest(choice, a.experts);
 
     float* weights = a.topk_weights + token * a.weights_stride;
     float sum = 0.0f;

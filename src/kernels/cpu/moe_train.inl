@@ -7,25 +7,16 @@ void router_scores_rows(const RouterScoresArgs& a, int64_t begin, int64_t end) {
   }
 }
 
-/// counts [experts] accumulated. scratch: topk floats, then as many int32.
+/// counts [experts] accumulated. scratch: [experts].
 void count_topk_rows(const CountTopkArgs& a, int64_t begin, int64_t end, int64_t* counts,
                      float* scratch) {
-  int32_t* indices = reinterpret_cast<int32_t*>(scratch + a.topk);
+  const Vec never = Vec::set1(kNever);
   for (int64_t t = begin; t < end; ++t) {
     const float* scores = a.scores + t * a.scores_stride;
-    Best best{scratch, indices, a.topk, 0};
-    for (int64_t i = 0; i < a.experts; i += Vec::kLanes) {
-      const int64_t n = smaller(Vec::kLanes, a.experts - i);
-      // Once the list is full most vectors hold nothing better. max() keeps NaN out.
-      if (best.count == a.topk && reduce_max(max(load_n(scores + i, n, kNever),
-                                                 Vec::set1(kNever))) <= best.scores[a.topk - 1]) {
-        continue;
-      }
-      for (int64_t k = i; k < i + n; ++k) {
-        best.offer(scores[k] == scores[k] ? scores[k] : kNever, static_cast<int32_t>(k));
-      }
-    }
-    for (int64_t j = 0; j < a.topk; ++j) ++counts[indices[j]];
+    each_vec(a.experts, [&](int64_t i, auto n) {  // max(): a NaN becomes -inf
+      store_n(max(load_n(scores + i, n), never), scratch + i, n);
+    });
+    for (int64_t j = 0; j < a.topk; ++j) ++counts[take_largest(scratch, a.experts)];
   }
 }
 
@@ -78,6 +69,40 @@ inline void score_backward(bool softmax, int64_t experts, const float* scores, f
   each_vec(experts, [&](int64_t i, auto n) {
     store_n((load_n(ds + i, n) - mean) * load_n(scores + i, n), ds + i, n);
   });
+}
+
+/// Natural logarithm of normal x > 0, absolute error below 2e-7 plus 6e-8 of the result; NaN stays.
+/// Cephes' logf.
+inline Vec log(Vec x) {
+  constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f, kSqrt2 = 1.41421356f;
+  Vec exponent;
+  const Vec m = split_exponent(x, &exponent), one = Vec::set1(1.0f), half = Vec::set1(0.5f);
+  const Vec upper = select_less(Vec::set1(kSqrt2), m, one, Vec::zero());
+  const Vec n = exponent + upper;
+  const Vec f = (m - upper * half * m) - one;  // in [1/sqrt 2 - 1, sqrt 2 - 1]
+  constexpr float kTerms[] = {-1.1514610310e-1f, 1.1676998740e-1f,  -1.2420140846e-1f,
+                              1.4249322787e-1f,  -1.6668057665e-1f, 2.0000714765e-1f,
+                              -2.4999993993e-1f, 3.3333331174e-1f};
+  Vec p = Vec::set1(7.0376836292e-2f);
+  for (const float c : kTerms) p = fma(p, f, Vec::set1(c));
+  const Vec square = f * f;
+  const Vec tail = fma(n, Vec::set1(kLn2Low), fma(p, f * square, Vec::zero() - half * square));
+  return keep_nan(x, fma(n, Vec::set1(kLn2High), f + tail));
+}
+
+void router_entropy_rows(const RouterEntropyArgs& a, int64_t begin, int64_t end) {
+  const Vec smallest = Vec::set1(0x1p-126f);  // s log s of less is nothing
+  for (int64_t t = begin; t < end; ++t) {
+    const float* scores = a.scores + t * a.scores_stride;
+    Vec sum = Vec::zero(), sum_log = Vec::zero();
+    each_vec(a.experts, [&](int64_t i, auto n) {
+      const Vec s = load_n(scores + i, n);
+      sum = sum + s;
+      sum_log = sum_log + s * log(max(smallest, s));  // max(): a NaN stays
+    });
+    a.sums[2 * t] = reduce_add(sum);
+    a.sums[2 * t + 1] = reduce_add(sum_log);
+  }
 }
 
 void router_backward_rows(const RouterBackwardArgs& a, int64_t begin, int64_t end) {

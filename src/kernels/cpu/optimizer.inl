@@ -29,6 +29,10 @@ bool all_finite(const float* x, int64_t count) {
   return reduce_add(sum) == 0.0f;
 }
 
+/// Subnormal numbers become 0. A moment without gradients shrinks to one and stays there, rounding
+/// back to itself, and many CPUs compute subnormal numbers a hundred times slower.
+inline Vec flush(Vec x) { return select_less(abs(x), Vec::set1(0x1p-126f), Vec::zero(), x); }
+
 template <typename Moment>
 void adamw(const AdamWArgs& a, int64_t begin, int64_t end) {
   float* p = a.p + begin;
@@ -38,8 +42,9 @@ void adamw(const AdamWArgs& a, int64_t begin, int64_t end) {
   each_vec(end - begin, [&](int64_t i, auto n) {
     const Vec gradient = load_n(g + i, n) * Vec::set1(a.grad_scale);
     const Vec m_old = load_stored_n(m + i, n), v_old = load_stored_n(v + i, n);
-    const Vec m_new = fma(gradient - m_old, Vec::set1(a.m_share), m_old);
-    const Vec v_new = fma(gradient * gradient, Vec::set1(a.v_share), v_old * Vec::set1(a.v_keep));
+    const Vec m_new = flush(fma(gradient - m_old, Vec::set1(a.m_share), m_old));
+    const Vec v_kept = v_old * Vec::set1(a.v_keep);
+    const Vec v_new = flush(fma(gradient * gradient, Vec::set1(a.v_share), v_kept));
     const Vec divisor = fma(sqrt(v_new), Vec::set1(a.v_correction), Vec::set1(a.eps));
     const Vec step = Vec::set1(a.step_size) * (m_new / divisor);
     store_n(load_n(p + i, n) * Vec::set1(a.decay) - step, p + i, n);

@@ -49,169 +49,194 @@ inline UnitSource unit_source(const PackArgs& a, const Unit& u, float* decoded) 
   return s;
 }
 
-/// The first `rows` of kLanes rows and their columns from `col` on, zeros elsewhere, transposed.
-inline void load_transposed(const float* const* source, int64_t rows, int64_t col, int64_t cols,
-                            Vec (&block)[Vec::kLanes]) {
-#pragma GCC unroll 16
-  for (int i = 0; i < Vec::kLanes; ++i) {
-    block[i] = i < rows ? load_n(source[i] + col, cols - col) : Vec::zero();
-  }
-  transpose(block);
+/// Packing waits for memory, and rows are too short for the hardware to foresee the next ones: 512
+/// bytes of a row that is needed soon.
+inline void prefetch_row(const UnitSource& s, int64_t row) {
+  if (row >= s.count) return;
+  const char* p = reinterpret_cast<const char*>(s.rows[row]);
+  for (int64_t b = 0; b < s.cols * 4; b += 64) __builtin_prefetch(p + b);
+}
+constexpr int64_t kRowsAhead = 16;
+inline void prefetch_at(const UnitSource& s, int64_t row, int64_t k) {
+  if (row < s.count) __builtin_prefetch(s.rows[row] + k);
 }
 
-/// 16 rows of a source, at most `rows` of them real, turned: lanes [k_count][16].
-inline void turn_rows(const float* const* source, int64_t rows, int64_t cols, int64_t k_count,
-                      float* lanes) {
-  for (int64_t k = 0; k < k_count; k += Vec::kLanes) {
-    for (int64_t r = 0; r < kPanelRows; r += Vec::kLanes) {
-      Vec block[Vec::kLanes];
-      load_transposed(source + r, rows - r, k, cols, block);
-      const int64_t n = smaller(Vec::kLanes, k_count - k);
-      for (int64_t i = 0; i < n; ++i) block[i].store(lanes + (k + i) * kPanelRows + r);
+/// amax [128]: the largest |x| of each packed row of a unit, 0 beyond the real ones.
+inline void unit_amax(const PackArgs& a, const UnitSource& s, float* amax) {
+  for (int64_t i = 0; i < kScaleBlock; ++i) amax[i] = 0.0f;
+  for (int64_t row = 0; row < s.count; ++row) {
+    prefetch_row(s, row + kRowsAhead);
+    if (!a.transpose) {
+      amax[row] = reduce_max(fold_amax(s.rows[row], s.cols, Vec::zero()));
+      continue;
+    }
+    for (int64_t i = 0; i < s.cols; i += Vec::kLanes) {
+      max(abs(load_n(s.rows[row] + i, s.cols - i)), Vec::load(amax + i)).store(amax + i);
     }
   }
 }
 
-/// Pointers to the 16 numbers of a panel at each k of the unit. buffer: [128 + 1][16].
-inline void panel_lanes(const PackArgs& a, const Unit& u, const UnitSource& s, int64_t panel,
-                        float* buffer, const float* (&lanes)[kScaleBlock]) {
-  const int64_t row = panel * kPanelRows, rows = smaller(kPanelRows, u.rows - row);
-  for (int64_t k = 0; k < u.k_count; ++k) lanes[k] = buffer + k * kPanelRows;
-  if (!a.transpose) return turn_rows(s.rows + row, rows, s.cols, u.k_count, buffer);
-  float* zeros = buffer + kScaleBlock * kPanelRows;
-  for (int64_t i = 0; i < kPanelRows; ++i) zeros[i] = 0.0f;
-  for (int64_t k = 0; k < u.k_count; ++k) {
-    if (k >= s.count) {
-      lanes[k] = zeros;
-    } else if (rows == kPanelRows) {
-      lanes[k] = s.rows[k] + row;
-    } else {
-      for (int64_t i = 0; i < kPanelRows; ++i) {
-        buffer[k * kPanelRows + i] = i < rows ? s.rows[k][row + i] : 0.0f;
-      }
+/// scale [128]: of each packed row of a unit.
+inline void unit_scales(const PackArgs& a, const Unit& u, const UnitSource& s, float* scale) {
+  if (a.row_scale != nullptr) {
+    for (int64_t i = 0; i < kScaleBlock; ++i) scale[i] = a.row_scale[u.row + i];
+    return;
+  }
+  unit_amax(a, s, scale);
+  if (a.block_scales) {
+    Vec largest = Vec::zero();
+    for (int64_t i = 0; i < kScaleBlock; i += Vec::kLanes) {
+      largest = max(Vec::load(scale + i), largest);
     }
+    const float block = reduce_max(largest);
+    for (int64_t i = 0; i < kScaleBlock; ++i) scale[i] = block;
+  }
+  const float format_max = a.format == PackFormat::kE5m2 ? kE5m2Max : kE4m3Max;
+  for (int64_t i = 0; i < kScaleBlock; i += Vec::kLanes) {
+    scales_of(Vec::load(scale + i), format_max, a.power_of_2).store(scale + i);
   }
 }
+
+// Rounding of a vector of 16 or fewer packed rows from row `at` of the unit on.
 
 struct KeepNumbers {
-  Vec operator()(Vec v, int) const { return v; }
+  Vec operator()(Vec v, int64_t) const { return v; }
 };
 struct RoundToBf16 {
-  Vec operator()(Vec v, int) const { return round_to_bf16(v); }
+  Vec operator()(Vec v, int64_t) const { return round_to_bf16(v); }
 };
 template <bool kE5m2>
 struct Quantise {
-  Vec scale[kPanelVecs];
-  Vec operator()(Vec v, int j) const {
-    const Vec quotient = v / scale[j];
+  const float* scale;
+  Vec operator()(Vec v, int64_t at) const {
+    const Vec quotient = v / Vec::load(scale + at);
     return kE5m2 ? round_to_e5m2(quotient) : round_to_e4m3(quotient);
   }
 };
 
-/// k_count numbers along K of a panel, rounded, in the panel's order.
+/// Where number k of a unit's panel lies.
+template <class Panel>
+inline typename Panel::Number* panel_at(const PackArgs& a, const Unit& u, int64_t panel,
+                                        int64_t k) {
+  const int64_t index = u.row / kPanelRows + panel;
+  return static_cast<typename Panel::Number*>(a.data) + (index * a.k_padded + u.k + k) * kPanelRows;
+}
+
+/// Stores the numbers of kLanes rows at k, and at k + 1 if a panel holds pairs.
 template <class Panel, class Round>
-void write_panel(const float* const* lanes, int64_t k_count, const Round& round,
-                 typename Panel::Number* out) {
-  for (int64_t k = 0; k < k_count; k += Panel::kDepth, out += kPanelRows * Panel::kDepth) {
+[[gnu::always_inline]] inline void store_lanes(Vec first, Vec second, const Round& round,
+                                               int64_t at, typename Panel::Number* out) {
+  if constexpr (Panel::kDepth == 2) {
+    Panel::store_step(round(first, at), round(second, at), out);
+  } else {
+    round(first, at).store(out);
+  }
+}
+
+template <bool kFull>
+inline Vec load_turned(const UnitSource& s, int64_t k, int64_t at) {
+  if (k >= s.count) return Vec::zero();
+  return kFull ? Vec::load(s.rows[k] + at) : load_n(s.rows[k] + at, s.cols - at);
+}
+
+/// A unit of a turned source: all panels at once, so that rows of x are read along.
+template <class Panel, bool kFull, class Round>
+void write_turned(const PackArgs& a, const Unit& u, const UnitSource& s, const Round& round) {
+  typename Panel::Number* first = panel_at<Panel>(a, u, 0, 0);
+  for (int64_t k = 0; k < u.k_count; k += Panel::kDepth) {
+    for (int64_t i = 0; i < Panel::kDepth; ++i) prefetch_row(s, k + i + kRowsAhead);
+    typename Panel::Number* out = first + k * kPanelRows;
+    for (int64_t row = 0; row < u.rows; row += kPanelRows, out += kPanelRows * a.k_padded) {
 #pragma GCC unroll 4
-    for (int j = 0; j < kPanelVecs; ++j) {
-      const int64_t at = j * Vec::kLanes;
-      if constexpr (Panel::kDepth == 2) {
-        Panel::store_step(round(Vec::load(lanes[k] + at), j),
-                          round(Vec::load(lanes[k + 1] + at), j), out + 2 * at);
-      } else {
-        round(Vec::load(lanes[k] + at), j).store(out + at);
+      for (int64_t at = 0; at < kPanelRows; at += Vec::kLanes) {
+        store_lanes<Panel>(load_turned<kFull>(s, k, row + at),
+                           load_turned<kFull>(s, k + 1, row + at), round, row + at,
+                           out + at * Panel::kDepth);
       }
     }
   }
 }
 
-/// BF16 panels of 16 unturned rows: pairs are rounded first and turned as 32-bit words, half the
-/// work of turning f32.
+/// kLanes numbers of row i of a source from column k on; zeros where there are none.
+inline Vec load_row(const UnitSource& s, int64_t row, int64_t k) {
+  return row < s.count ? load_n(s.rows[row] + k, s.cols - k) : Vec::zero();
+}
+
+/// A panel of rows as they lie: kLanes x kLanes numbers are transposed.
+template <class Panel, class Round>
+void write_rows(const PackArgs& a, const Unit& u, const UnitSource& s, int64_t panel,
+                const Round& round) {
+  for (int64_t k = 0; k < u.k_count; k += Vec::kLanes) {
+    const int64_t steps = smaller(Vec::kLanes, u.k_count - k);
+    for (int64_t at = 0; at < kPanelRows; at += Vec::kLanes) {
+      const int64_t row = panel * kPanelRows + at;
+      Vec block[Vec::kLanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < Vec::kLanes; ++i) {
+        prefetch_at(s, row + i + kRowsAhead, k);
+        block[i] = load_row(s, row + i, k);
+      }
+      transpose(block);
+      for (int64_t i = 0; i < steps; i += Panel::kDepth) {
+        store_lanes<Panel>(block[i], block[i + Panel::kDepth - 1], round, row,
+                           panel_at<Panel>(a, u, panel, k + i) + at * Panel::kDepth);
+      }
+    }
+  }
+}
+
+/// The same for BF16 pairs without scales: rounded first, then transposed as 32-bit words, which
+/// halves the work.
 template <class Panel>
-void write_pairs(const float* const* source, int64_t rows, int64_t cols, int64_t k_count,
-                 typename Panel::Number* out) {
-  for (int64_t k = 0; k < k_count; k += 2 * Vec::kLanes) {
+void write_pairs(const PackArgs& a, const Unit& u, const UnitSource& s, int64_t panel) {
+  for (int64_t k = 0; k < u.k_count; k += 2 * Vec::kLanes) {
     Vec block[Vec::kLanes];
 #pragma GCC unroll 16
     for (int i = 0; i < Vec::kLanes; ++i) {
-      block[i] = i < rows
-                     ? Panel::pairs(load_n(source[i] + k, cols - k),
-                                    load_n(source[i] + k + Vec::kLanes, cols - k - Vec::kLanes))
-                     : Vec::zero();
+      const int64_t row = panel * kPanelRows + i;
+      prefetch_at(s, row + kRowsAhead, k);
+      prefetch_at(s, row + kRowsAhead, k + Vec::kLanes);
+      block[i] = Panel::pairs(load_row(s, row, k), load_row(s, row, k + Vec::kLanes));
     }
     transpose(block);
-    const int64_t n = smaller(Vec::kLanes, (k_count - k) / 2);
-    for (int64_t i = 0; i < n; ++i) {
-      __builtin_memcpy(out + (k + 2 * i) * kPanelRows, &block[i], sizeof(Vec));
+    const int64_t pairs = smaller(Vec::kLanes, (u.k_count - k) / 2);
+    for (int64_t i = 0; i < pairs; ++i) {
+      __builtin_memcpy(panel_at<Panel>(a, u, panel, k + 2 * i), &block[i], sizeof(Vec));
     }
   }
 }
 
-/// The scales of a panel's 16 rows in this unit.
-inline void panel_scales(const PackArgs& a, const Unit& u, int64_t panel, float block_amax,
-                         const float* const* lanes, float* scale) {
-  if (a.row_scale != nullptr) {
-    for (int64_t i = 0; i < kPanelRows; ++i) scale[i] = a.row_scale[u.row + panel * kPanelRows + i];
-    return;
+template <class Panel, class Round>
+void write_unit(const PackArgs& a, const Unit& u, const UnitSource& s, const Round& round) {
+  if (a.transpose) {
+    return u.rows == kScaleBlock ? write_turned<Panel, true>(a, u, s, round)
+                                 : write_turned<Panel, false>(a, u, s, round);
   }
-  float amax[kPanelRows];
-  for (int j = 0; j < kPanelVecs; ++j) {
-    Vec largest = Vec::set1(block_amax);
-    for (int64_t k = 0; !a.block_scales && k < u.k_real; ++k) {
-      largest = max(abs(Vec::load(lanes[k] + j * Vec::kLanes)), largest);
+  for (int64_t panel = 0; panel * kPanelRows < u.rows; ++panel) {
+    if constexpr (Panel::kDepth == 2 && __is_same(Round, KeepNumbers)) {
+      write_pairs<Panel>(a, u, s, panel);
+    } else {
+      write_rows<Panel>(a, u, s, panel, round);
     }
-    largest.store(amax + j * Vec::kLanes);
   }
-  const float format_max = a.format == PackFormat::kE5m2 ? kE5m2Max : kE4m3Max;
-  for (int64_t i = 0; i < kPanelRows; ++i) scale[i] = scale_of(amax[i], format_max, a.power_of_2);
-}
-
-template <class Panel>
-void pack_panel(const PackArgs& a, const Unit& u, int64_t panel, float block_amax,
-                const float* const* lanes) {
-  const int64_t index = u.row / kPanelRows + panel;
-  auto* out =
-      static_cast<typename Panel::Number*>(a.data) + (index * a.k_padded + u.k) * kPanelRows;
-  if (a.format == PackFormat::kF32 || (a.format == PackFormat::kBf16 && Panel::kDepth == 2)) {
-    return write_panel<Panel>(lanes, u.k_count, KeepNumbers{}, out);
-  }
-  if (a.format == PackFormat::kBf16) {
-    return write_panel<Panel>(lanes, u.k_count, RoundToBf16{}, out);
-  }
-  float* scale = a.scale + (index * (a.k_padded / kScaleBlock) + u.k / kScaleBlock) * kPanelRows;
-  panel_scales(a, u, panel, block_amax, lanes, scale);
-  const auto write = [&](auto quantise) {
-    for (int j = 0; j < kPanelVecs; ++j) quantise.scale[j] = Vec::load(scale + j * Vec::kLanes);
-    write_panel<Panel>(lanes, u.k_count, quantise, out);
-  };
-  a.format == PackFormat::kE5m2 ? write(Quantise<true>{}) : write(Quantise<false>{});
 }
 
 template <class Panel>
 void pack_unit(const PackArgs& a, const Unit& u, float* scratch) {
   const UnitSource source = unit_source(a, u, scratch);
-  float* buffer = scratch + kScaleBlock * kScaleBlock;
-  float block_amax = 0.0f;
-  if (a.block_scales) {
-    Vec amax = Vec::zero();
-    for (int64_t i = 0; i < source.count; ++i) amax = fold_amax(source.rows[i], source.cols, amax);
-    block_amax = reduce_max(amax);
+  if (a.format == PackFormat::kF32 || (a.format == PackFormat::kBf16 && Panel::kDepth == 2)) {
+    return write_unit<Panel>(a, u, source, KeepNumbers{});
   }
-  for (int64_t panel = 0; panel * kPanelRows < u.rows; ++panel) {
-    if constexpr (Panel::kDepth == 2) {
-      if (a.format == PackFormat::kBf16 && !a.transpose) {
-        const int64_t row = panel * kPanelRows;
-        write_pairs<Panel>(source.rows + row, u.rows - row, source.cols, u.k_count,
-                           static_cast<typename Panel::Number*>(a.data) +
-                               ((u.row + row) * a.k_padded + u.k * kPanelRows));
-        continue;
-      }
-    }
-    const float* lanes[kScaleBlock];
-    panel_lanes(a, u, source, panel, buffer, lanes);
-    pack_panel<Panel>(a, u, panel, block_amax, lanes);
+  if (a.format == PackFormat::kBf16) return write_unit<Panel>(a, u, source, RoundToBf16{});
+  float scale[kScaleBlock];
+  unit_scales(a, u, source, scale);
+  for (int64_t row = 0; row < u.rows; row += kPanelRows) {
+    const int64_t panel = (u.row + row) / kPanelRows;
+    float* out = a.scale + (panel * (a.k_padded / kScaleBlock) + u.k / kScaleBlock) * kPanelRows;
+    for (int64_t i = 0; i < kPanelRows; ++i) out[i] = scale[row + i];
   }
+  a.format == PackFormat::kE5m2 ? write_unit<Panel>(a, u, source, Quantise<true>{scale})
+                                : write_unit<Panel>(a, u, source, Quantise<false>{scale});
 }
 
 template <class Dot>
@@ -229,22 +254,7 @@ void pack_units(const PackArgs& a, int64_t begin, int64_t end, float* scratch) {
 
 void amax_units(const PackArgs& a, int64_t begin, int64_t end, float* amax, float* scratch) {
   for (int64_t i = begin; i < end; ++i) {
-    const Unit u = unit_at(a, i);
-    const UnitSource source = unit_source(a, u, scratch);
-    float* out = amax + i * kScaleBlock;
-    for (int64_t panel = 0; panel * kPanelRows < kScaleBlock; ++panel, out += kPanelRows) {
-      for (int64_t r = 0; r < kPanelRows; ++r) out[r] = 0.0f;
-      if (panel * kPanelRows >= u.rows) continue;
-      const float* lanes[kScaleBlock];
-      panel_lanes(a, u, source, panel, scratch + kScaleBlock * kScaleBlock, lanes);
-      for (int j = 0; j < kPanelVecs; ++j) {
-        Vec largest = Vec::zero();
-        for (int64_t k = 0; k < u.k_real; ++k) {
-          largest = max(abs(Vec::load(lanes[k] + j * Vec::kLanes)), largest);
-        }
-        largest.store(out + j * Vec::kLanes);
-      }
-    }
+    unit_amax(a, unit_source(a, unit_at(a, i), scratch), amax + i * kScaleBlock);
   }
 }
 

@@ -6,20 +6,18 @@ namespace {
 constexpr float kE4m3Max = 448.0f, kE5m2Max = 57344.0f, kE5m6Max = 129024.0f;
 constexpr float kAmaxFloor = 1e-4f;
 
-/// The smallest power of two >= scale; scale > 0. Infinity and NaN stay.
-inline float round_up_to_power_of_2(float scale) {
-  uint32_t word;
-  __builtin_memcpy(&word, &scale, sizeof word);
-  if ((word & 0x7f800000u) == 0x7f800000u) return scale;
-  word = (word & 0x7fffffu) != 0 ? (word & 0x7f800000u) + 0x800000u : word;
-  __builtin_memcpy(&scale, &word, sizeof word);
-  return scale;
+/// Scales that take `amax` to the format's largest number; to a power of two they are rounded up.
+/// An infinite amax gives an infinite scale.
+inline Vec scales_of(Vec amax, float largest, bool power_of_2) {
+  const Vec scale = max(amax, Vec::set1(kAmaxFloor)) / Vec::set1(largest);
+  if (!power_of_2) return scale;
+  const Words word = words_of(scale);
+  return vec_of((word + 0x7fffff) & 0x7f800000);
 }
-
-/// The scale that takes `amax` to the format's largest number.
 inline float scale_of(float amax, float largest, bool power_of_2) {
-  const float scale = (amax < kAmaxFloor ? kAmaxFloor : amax) / largest;
-  return power_of_2 ? round_up_to_power_of_2(scale) : scale;
+  float lanes[Vec::kLanes];
+  scales_of(Vec::set1(amax), largest, power_of_2).store(lanes);
+  return lanes[0];
 }
 
 /// The largest |x| of n numbers, the larger of it and `amax`; a NaN does not count: its own

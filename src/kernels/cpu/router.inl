@@ -24,6 +24,25 @@ struct Best {
   }
 };
 
+/// The index of the largest number, the lowest among equals, and takes it from the list: a taken
+/// number is NaN. -inf counts as a number. Takes no branch that depends on the numbers but one:
+/// with Best each candidate is a guess.
+inline int32_t take_largest(float* values, int64_t count) {
+  constexpr float kTaken = __builtin_nanf("");
+  Vec largest = Vec::set1(kNever);
+  for (int64_t i = 0; i < count; i += Vec::kLanes) {
+    largest = max(load_n(values + i, count - i, kTaken), largest);  // a NaN loses
+  }
+  const Vec wanted = Vec::set1(reduce_max(largest));
+  for (int64_t i = 0; i < count; i += Vec::kLanes) {
+    const int lane = first_equal(load_n(values + i, count - i, kTaken), wanted);
+    if (lane == Vec::kLanes) continue;
+    values[i + lane] = kTaken;
+    return static_cast<int32_t>(i) + lane;
+  }
+  return 0;  // only if all are taken
+}
+
 /// scores = sigmoid(logits) or softmax(logits), of one token; scores may be logits.
 inline void score_row(bool softmax, int64_t experts, const float* logits, float* scores) {
   if (!softmax) {

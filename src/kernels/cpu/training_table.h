@@ -9,6 +9,7 @@
 #include "kernels/api/moe_train.h"
 #include "kernels/api/optimizer.h"
 #include "kernels/api/weighted_silu.h"
+#include "kernels/api/quantization_error.h"
 
 namespace fathom::kernels::cpu {
 
@@ -29,6 +30,7 @@ struct TrainingTable {
   void (*router_scores_rows)(const RouterScoresArgs&, int64_t begin, int64_t end);
   void (*count_topk_rows)(const CountTopkArgs&, int64_t begin, int64_t end, int64_t* counts,
                           float* scratch);
+  void (*router_entropy_rows)(const RouterEntropyArgs&, int64_t begin, int64_t end);
   void (*router_backward_rows)(const RouterBackwardArgs&, int64_t begin, int64_t end);
   void (*combine_places_rows)(const CombinePlacesArgs&, int64_t begin, int64_t end);
   void (*combine_places_backward_rows)(const CombinePlacesBackwardArgs&, int64_t begin,
@@ -39,6 +41,11 @@ struct TrainingTable {
   void (*adamw)(const AdamWArgs&, int64_t begin, int64_t end);
   void (*adamw_bf16)(const AdamWArgs&, int64_t begin, int64_t end);
   void (*ema)(const EmaArgs&, int64_t begin, int64_t end);
+  // What rounding does to the numbers of a tensor. Blocks are of 128 rows.
+  void (*tile_range_blocks)(const TileRangeArgs&, int64_t begin, int64_t end);
+  void (*quantization_error_blocks)(const QuantizationErrorArgs&, int64_t begin, int64_t end);
+  void (*octave_count_blocks)(const OctaveCountArgs&, int64_t begin, int64_t end);
+  void (*magnitude_bin_rows)(const MagnitudeBinArgs&, int64_t begin, int64_t end, int64_t* bins);
 };
 
 }  // namespace fathom::kernels::cpu

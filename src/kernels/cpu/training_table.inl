@@ -4,12 +4,14 @@
 #include "kernels/cpu/common.inl"
 //
 #include "kernels/cpu/each_vec.inl"
+#include "kernels/cpu/rounding.inl"
 #include "kernels/cpu/router.inl"
 //
 #include "kernels/cpu/cross_entropy.inl"
 #include "kernels/cpu/gradients.inl"
 #include "kernels/cpu/moe_train.inl"
 #include "kernels/cpu/optimizer.inl"
+#include "kernels/cpu/quantization_error.inl"
 #include "kernels/cpu/weighted_silu.inl"
 
 #define FATHOM_STRING_OF(x) #x
@@ -29,6 +31,7 @@ const TrainingTable kTrainingTable = {
     .cross_entropy_rows = cross_entropy_rows,
     .router_scores_rows = router_scores_rows,
     .count_topk_rows = count_topk_rows,
+    .router_entropy_rows = router_entropy_rows,
     .router_backward_rows = router_backward_rows,
     .combine_places_rows = combine_places_rows,
     .combine_places_backward_rows = combine_places_backward_rows,
@@ -37,6 +40,10 @@ const TrainingTable kTrainingTable = {
     .adamw = adamw<float>,
     .adamw_bf16 = adamw<uint16_t>,
     .ema = ema,
+    .tile_range_blocks = tile_range_blocks,
+    .quantization_error_blocks = quantization_error_blocks,
+    .octave_count_blocks = octave_count_blocks,
+    .magnitude_bin_rows = magnitude_bin_rows,
 };
 
 }  // namespace fathom::kernels::cpu::FATHOM_ISA

@@ -28,6 +28,8 @@ struct Vec {
     __builtin_memcpy(&r.v, p, sizeof r.v);
     return r;
   }
+  /// [p0 p0 p1 p1 ..] of kLanes / 2 numbers.
+  static Vec load_twice(const float* p) { return {F4{p[0], p[0], p[1], p[1]}}; }
   static Vec load_bf16(const uint16_t* p) {
     return {reinterpret_cast<F4>(I4{p[0] << 16, p[1] << 16, p[2] << 16, p[3] << 16})};
   }
@@ -103,6 +105,20 @@ inline Vec sqrt(Vec a) {
   for (int i = 0; i < Vec::kLanes; ++i) a.v[i] = __builtin_sqrtf(a.v[i]);
   return a;
 }
+/// The first lane where a == b, or kLanes.
+inline int first_equal(Vec a, Vec b) {
+  int lane = 0;
+  while (lane < Vec::kLanes && !(a.v[lane] == b.v[lane])) ++lane;
+  return lane;
+}
+/// a = mantissa * 2^exponent, mantissa in [1, 2), for normal a > 0.
+inline Vec split_exponent(Vec a, Vec* exponent) {
+  const I4 bits = reinterpret_cast<I4>(a.v);
+  exponent->v = __builtin_convertvector((bits >> 23) - 127, F4);
+  return {reinterpret_cast<F4>((bits & 0x7fffff) | (127 << 23))};
+}
+/// [a1 a0 a3 a2 ..].
+inline Vec swap_pairs(Vec a) { return {F4{a.v[1], a.v[0], a.v[3], a.v[2]}}; }
 /// a < b ? x : y.
 inline Vec select_less(Vec a, Vec b, Vec x, Vec y) { return select(a.v < b.v, x, y); }
 /// Where a is NaN: a, else x.

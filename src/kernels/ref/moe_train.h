@@ -47,6 +47,21 @@ void sum_normalised_scores(View<const T, 2> scores, View<T, 1> sums) {
   }
 }
 
+/// -sum s' log s', s' = s / sum s, summed over tokens.
+template <typename T>
+T router_entropy(View<const T, 2> scores) {
+  T entropy = 0;
+  for (i64 t = 0; t < scores.dim(0); ++t) {
+    T sum = 0;
+    for (i64 e = 0; e < scores.dim(1); ++e) sum += scores(t, e);
+    for (i64 e = 0; e < scores.dim(1); ++e) {
+      const T share = scores(t, e) / sum;
+      if (share > T(0)) entropy -= share * std::log(share);
+    }
+  }
+  return entropy;
+}
+
 /// ds = J_g^T dweights + J_{s'}^T dnormalised, then dlogits = J_score^T ds, by the Jacobians' own
 /// definitions: a sum over every pair of experts.
 template <typename T>

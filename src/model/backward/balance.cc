@@ -1,7 +1,6 @@
 #include "model/backward/balance.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "ops/moe_train.h"
 
@@ -113,27 +112,6 @@ double balance_losses(const TrainStep& step, View<const float, 2> scores, View<c
     }
   }
   return loss;
-}
-
-double router_entropy(Ctx& ctx, View<const float, 2> scores) {
-  const i64 tokens = scores.dim(0), experts = scores.dim(1);
-  Workspace::Scope scratch(ctx.workspace());
-  const auto entropy = scratch.alloc<double>(tokens);
-  ctx.for_rows(tokens, 20 * experts, [&](i64 begin, i64 end) {
-    for (i64 t = begin; t < end; ++t) {
-      // -sum p log p = log S - (sum s log s) / S  for p = s / S.
-      const float* s = scores.row(t);
-      double sum = 0.0, weighted = 0.0;
-      for (i64 e = 0; e < experts; ++e) {
-        sum += static_cast<double>(s[e]);
-        if (s[e] > 0.0f) weighted += static_cast<double>(s[e] * std::log(s[e]));
-      }
-      entropy(t) = sum > 0.0 ? std::log(sum) - weighted / sum : 0.0;
-    }
-  });
-  double total = 0.0;  // in the order of tokens, so that threads do not show
-  for (i64 t = 0; t < tokens; ++t) total += entropy(t);
-  return total;
 }
 
 }  // namespace fathom::model::backward

@@ -22,7 +22,4 @@ bool has_balance_loss(const BalanceConfig& balance);
 double balance_losses(const TrainStep& step, View<const float, 2> scores, View<const i32, 2> chosen,
                       i64 moe_layer, View<float, 2> dnormalised);
 
-/// Sum over tokens of the entropy of s', in nats.
-double router_entropy(Ctx& ctx, View<const float, 2> scores);
-
 }  // namespace fathom::model::backward

@@ -139,9 +139,8 @@ ModelWeights bind_weights(const ModelConfig& config, const ParameterLayout& layo
   const std::vector<i64> layers = moe_layers(config);
   for (size_t i = 0; i < layers.size(); ++i) {
     const i64 main = config.num_hidden_layers;
-    BlockWeights& block = layers[i] < main
-                              ? p.layers[static_cast<size_t>(layers[i])]
-                              : p.mtp[static_cast<size_t>(layers[i] - main)].block;
+    BlockWeights& block = layers[i] < main ? p.layers[static_cast<size_t>(layers[i])]
+                                           : p.mtp[static_cast<size_t>(layers[i] - main)].block;
     MoeWeights& moe = std::get<MoeWeights>(block.mlp);
     moe.moe_layer = static_cast<i64>(i);
     if (config.topk_method == TopkMethod::kNoauxTc) {

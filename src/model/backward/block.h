@@ -23,9 +23,9 @@ struct BlockGrads {
 
 /// One half of a layer: x += f(RMSNorm(x)).
 struct BranchSaved {
-  SavedMatrix x;         // [tokens, hidden]  the residual stream before
-  View<float, 1> rstd;   // [tokens]
-  SavedMatrix normed;    // [tokens, hidden]  recompute.norms off
+  SavedMatrix x;        // [tokens, hidden]  the residual stream before
+  View<float, 1> rstd;  // [tokens]
+  SavedMatrix normed;   // [tokens, hidden]  recompute.norms off
 };
 struct BlockSaved {
   BranchSaved attention_input;

@@ -43,8 +43,7 @@ void ffn_forward(const TrainStep& step, const FfnWeights& w, View<const float, 2
 }
 
 void ffn_backward_input(const TrainStep& step, const FfnWeights& w, View<const float, 2> dy,
-                        const FfnSaved& saved, const FfnBackward& b, View<float, 2> dx,
-                        Into into) {
+                        const FfnSaved& saved, const FfnBackward& b, View<float, 2> dx, Into into) {
   Ctx& ctx = step.ctx;
   Workspace::Scope scratch(ctx.workspace());
   const auto dactivation = scratch.alloc<float>(dy.dim(0), w.gate_proj->out);
@@ -65,15 +64,14 @@ void ffn_backward_weight(const TrainStep& step, const FfnWeights& w, View<const 
   Ctx& ctx = step.ctx;
   Workspace::Scope scratch(ctx.workspace());
   const ops::PackedMatrix packed_x = pack_input_turned(step, scratch, x, *w.gate_proj);
-  const ops::GemmJob jobs[] = {
-      {.a = pack_gradient_turned(step, scratch, b.dgate, *w.gate_proj),
-       .b = packed_x,
-       .c = grads.gate_proj,
-       .accumulate = true},
-      {.a = pack_gradient_turned(step, scratch, b.dup, *w.up_proj),
-       .b = packed_x,
-       .c = grads.up_proj,
-       .accumulate = true}};
+  const ops::GemmJob jobs[] = {{.a = pack_gradient_turned(step, scratch, b.dgate, *w.gate_proj),
+                                .b = packed_x,
+                                .c = grads.gate_proj,
+                                .accumulate = true},
+                               {.a = pack_gradient_turned(step, scratch, b.dup, *w.up_proj),
+                                .b = packed_x,
+                                .c = grads.up_proj,
+                                .accumulate = true}};
   ops::gemm(ctx, jobs, step.precision.accumulator());
 }
 

@@ -95,9 +95,9 @@ void gqa_backward_input(const TrainStep& step, const GqaWeights& w, View<const f
     load(step, saved.v, heads.v.flatten());
     load(step, saved.attn, attn.flatten());
     linear_backward_input(step, du, *w.o_proj, dattn.flatten());
-    ops::causal_attention_backward(
-        ctx, attention_inputs(step, heads), attn, saved.lse.slice(0, 0, tokens), dattn,
-        {.dq = b.dq, .dk = dk, .dq_rope = {}, .dk_rope = {}, .dv = dv});
+    ops::causal_attention_backward(ctx, attention_inputs(step, heads), attn,
+                                   saved.lse.slice(0, 0, tokens), dattn,
+                                   {.dq = b.dq, .dk = dk, .dq_rope = {}, .dk_rope = {}, .dv = dv});
     ops::sum_heads(ctx, dk, b.dk);
     ops::sum_heads(ctx, dv, b.dv);
   }

@@ -13,15 +13,14 @@ void multiply(const TrainStep& step, const ops::PackedMatrix& a, const ops::Pack
 
 }  // namespace
 
-ops::PackedMatrix pack_input(const TrainStep& step, Workspace::Scope& scope,
-                             View<const float, 2> x, const PackedLinear& w) {
+ops::PackedMatrix pack_input(const TrainStep& step, Workspace::Scope& scope, View<const float, 2> x,
+                             const PackedLinear& w) {
   return ops::pack(step.ctx, scope, ops::PackSource(x), w.rounding.activation);
 }
 
 ops::PackedMatrix pack_gradient_turned(const TrainStep& step, Workspace::Scope& scope,
                                        View<const float, 2> dy, const PackedLinear& w) {
-  return ops::pack(step.ctx, scope, ops::PackSource(dy, /*transposed=*/true),
-                   w.rounding.gradient);
+  return ops::pack(step.ctx, scope, ops::PackSource(dy, /*transposed=*/true), w.rounding.gradient);
 }
 
 ops::PackedMatrix pack_input_turned(const TrainStep& step, Workspace::Scope& scope,
@@ -50,8 +49,8 @@ void linear_backward_input(const TrainStep& step, View<const float, 2> dy, const
 void linear_backward_weight(const TrainStep& step, View<const float, 2> dy, const PackedLinear& w,
                             const ops::PackSource& x, View<float, 2> dweight) {
   Workspace::Scope scratch(step.ctx.workspace());
-  multiply(step, pack_gradient_turned(step, scratch, dy, w),
-           pack_input_turned(step, scratch, x, w), dweight, Into::kAccumulate);
+  multiply(step, pack_gradient_turned(step, scratch, dy, w), pack_input_turned(step, scratch, x, w),
+           dweight, Into::kAccumulate);
 }
 
 View<const ops::PackedMatrix, 1> pack_several(const TrainStep& step, Workspace::Scope& scope,

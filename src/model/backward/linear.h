@@ -9,8 +9,8 @@ namespace fathom::model::backward {
 enum class Into { kOverwrite, kAccumulate };
 
 /// x packed for the fprop of `w`; several Linears of one rounding can share it.
-ops::PackedMatrix pack_input(const TrainStep& step, Workspace::Scope& scope,
-                             View<const float, 2> x, const PackedLinear& w);
+ops::PackedMatrix pack_input(const TrainStep& step, Workspace::Scope& scope, View<const float, 2> x,
+                             const PackedLinear& w);
 
 /// y = x W^T, y overwritten.
 void linear_forward(const TrainStep& step, View<const float, 2> x, const PackedLinear& w,

@@ -7,33 +7,20 @@
 namespace fathom::model::backward {
 namespace {
 
-/// Tokens of a chunk: logits of about 32 MiB. Fixed by the vocabulary alone, so that the sums over
-/// chunks do not depend on the machine.
-i64 chunk_tokens(i64 vocab, i64 tokens) {
+}  // namespace
+
+i64 head_chunk_tokens(i64 vocab, i64 tokens) {
   constexpr i64 kChunkFloats = i64{8} << 20;
   return std::min(tokens, std::max<i64>(128, kChunkFloats / vocab / 128 * 128));
 }
 
-/// chain[t] = chain[t] and "the target is the arg-max"; returns how many are left.
-i64 follow_chain(View<const u8, 1> target_is_largest, View<u8, 1> chain) {
-  i64 left = 0;
-  for (i64 t = 0; t < chain.dim(0); ++t) {
-    chain(t) = static_cast<u8>(chain(t) & target_is_largest(t));
-    left += chain(t);
-  }
-  return left;
-}
-
-}  // namespace
-
 HeadLoss head_loss(const TrainStep& step, const PackedLinear& w, View<const float, 2> hidden,
-                   View<const i32, 1> targets, double target_weight, View<u8, 1> chain,
+                   View<const i32, 1> targets, double target_weight, View<i32, 1> largest,
                    View<float, 2> dhidden, View<float, 2> dweight) {
-  const i64 tokens = hidden.dim(0), rows = chunk_tokens(w.out, tokens);
+  const i64 tokens = hidden.dim(0), rows = head_chunk_tokens(w.out, tokens);
   Workspace::Scope scratch(step.ctx.workspace());
   const auto all_logits = scratch.alloc<float>(rows, w.out);
   const auto all_nll = scratch.alloc<double>(rows);
-  const auto all_largest = scratch.alloc<u8>(rows);
   HeadLoss loss;
   for (i64 begin = 0; begin < tokens; begin += rows) {
     const i64 count = std::min(rows, tokens - begin);
@@ -42,10 +29,8 @@ HeadLoss head_loss(const TrainStep& step, const PackedLinear& w, View<const floa
     const auto logits = all_logits.slice(0, 0, count);
     const auto nll = all_nll.slice(0, 0, count);
     linear_forward(step, x, w, logits);
-    const auto largest = all_largest.slice(0, 0, count);
     ops::cross_entropy_inplace(step.ctx, logits, wanted, static_cast<float>(target_weight), nll,
-                               chain.empty() ? View<u8, 1>{} : largest);
-    if (!chain.empty()) loss.correct += follow_chain(largest, chain.slice(0, begin, count));
+                               largest.empty() ? largest : largest.slice(0, begin, count));
     for (i64 t = 0; t < count; ++t) {
       loss.nll += nll(t);
       loss.targets += wanted(t) >= 0 ? 1 : 0;
@@ -59,7 +44,7 @@ HeadLoss head_loss(const TrainStep& step, const PackedLinear& w, View<const floa
 
 void head_logits(const TrainStep& step, const PackedLinear& w, View<const float, 2> hidden,
                  View<float, 2> logits) {
-  const i64 tokens = hidden.dim(0), rows = chunk_tokens(w.out, tokens);
+  const i64 tokens = hidden.dim(0), rows = head_chunk_tokens(w.out, tokens);
   for (i64 begin = 0; begin < tokens; begin += rows) {
     const i64 count = std::min(rows, tokens - begin);
     linear_forward(step, hidden.slice(0, begin, count), w, logits.slice(0, begin, count));

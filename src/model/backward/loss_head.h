@@ -7,8 +7,11 @@ namespace fathom::model::backward {
 struct HeadLoss {
   double nll = 0.0;  // summed over targets, nats
   i64 targets = 0;
-  i64 correct = 0;   // targets that are the arg-max where `chain` was 1; 0 without a chain
 };
+
+/// Tokens whose logits exist at once: about 32 MiB of them. Fixed by the vocabulary alone, so that
+/// the sums over chunks do not depend on the machine.
+i64 head_chunk_tokens(i64 vocab, i64 tokens);
 
 /// The output head and its loss, forward and backward in one: in chunks of tokens, so that
 /// [tokens, vocab] never exists whole.
@@ -17,11 +20,11 @@ struct HeadLoss {
 /// Source: DeepSeek-V3 §2.2, eqs (23)-(25).
 ///   hidden   [tokens, hidden]  f32
 ///   targets  [tokens]          i32  negative: none
-///   chain    [tokens]          u8   empty, or: stays 1 where no logit is above the target's
+///   largest  [tokens]          i32  OVERWRITTEN: arg-max of the logits, -1 without target; or empty
 ///   dhidden  [tokens, hidden]  f32  OVERWRITTEN; empty: no gradients at all
 ///   dweight  [vocab, hidden]   f32  ACCUMULATED
 HeadLoss head_loss(const TrainStep& step, const PackedLinear& w, View<const float, 2> hidden,
-                   View<const i32, 1> targets, double target_weight, View<u8, 1> chain,
+                   View<const i32, 1> targets, double target_weight, View<i32, 1> largest,
                    View<float, 2> dhidden, View<float, 2> dweight);
 
 /// The logits alone, chunk by chunk; logits [tokens, vocab] overwritten.

@@ -40,8 +40,7 @@ void up_project_queries(const TrainStep& step, const PackedLinear& w, View<const
                         View<float, 3> q) {
   const Dims d(step.config);
   linear_forward(step, latent, w, q.flatten());
-  ops::rope_forward_inplace(step.ctx, step.rope,
-                            q.slice(/*axis=*/2, d.nope, d.rope));
+  ops::rope_forward_inplace(step.ctx, step.rope, q.slice(/*axis=*/2, d.nope, d.rope));
 }
 
 /// Eqs (6)-(9).
@@ -50,8 +49,7 @@ void forward_queries(const TrainStep& step, const MlaWeights& w, const ops::Pack
   const Dims d(step.config);
   if (w.q_a_proj == nullptr) {
     linear_forward(step, h, *w.q_proj, q.flatten());
-    ops::rope_forward_inplace(step.ctx, step.rope,
-                              q.slice(/*axis=*/2, d.nope, d.rope));
+    ops::rope_forward_inplace(step.ctx, step.rope, q.slice(/*axis=*/2, d.nope, d.rope));
   } else {
     Workspace::Scope scratch(step.ctx.workspace());
     const auto q_a = scratch.alloc<float>(step.tokens(), d.q_rank);
@@ -138,8 +136,7 @@ void backward_attention(const TrainStep& step, const MlaWeights& w, View<const f
   const auto dshared_key = as_heads(b.dkv_a.slice(/*axis=*/1, d.rank, d.rope), 1);
   ops::sum_heads(ctx, dk_rope, dshared_key);
   ops::rope_backward_inplace(ctx, step.rope, dshared_key);
-  ops::rope_backward_inplace(ctx, step.rope,
-                             b.dq.slice(/*axis=*/2, d.nope, d.rope));
+  ops::rope_backward_inplace(ctx, step.rope, b.dq.slice(/*axis=*/2, d.nope, d.rope));
 }
 
 }  // namespace
@@ -230,8 +227,8 @@ void mla_backward_input(const TrainStep& step, const MlaWeights& w, View<const f
   const auto dkv_latent = scratch.alloc<float>(tokens, d.rank);
   linear_backward_input(step, b.dkv.flatten(), *w.kv_b_proj, dkv_latent);
   ops::rmsnorm_backward(ctx, dkv_latent, kv_a.slice(/*axis=*/1, 0, d.rank), w.kv_a_layernorm,
-                        saved.kv_a_rstd.slice(0, 0, tokens),
-                        b.dkv_a.slice(/*axis=*/1, 0, d.rank), grads.kv_a_layernorm);
+                        saved.kv_a_rstd.slice(0, 0, tokens), b.dkv_a.slice(/*axis=*/1, 0, d.rank),
+                        grads.kv_a_layernorm);
   linear_backward_input(step, b.dkv_a, *w.kv_a_proj_with_mqa, dh);
   // Queries, eqs (9) to (6).
   if (w.q_a_proj == nullptr) {

@@ -22,12 +22,12 @@ using MlaGrads = MlaParameters<View<float, 2>, View<float, 1>>;
 
 /// What backward needs. Empty where it is made again (DeepSeek-V3 §3.2.3).
 struct MlaSaved {
-  SavedMatrix q_a;           // [tokens, q_lora_rank]        before q_a_layernorm
-  View<float, 1> q_a_rstd;   // [tokens]
-  SavedMatrix q_latent;      // [tokens, q_lora_rank]        after it; recompute.norms off
-  SavedMatrix q;             // [tokens, heads*(nope+rope)]  rotated; no q_lora_rank, or
-                             //                              recompute.mla_up_projections off
-  SavedMatrix kv_a;          // [tokens, kv_lora_rank+rope]  before kv_a_layernorm; rope part rotated
+  SavedMatrix q_a;          // [tokens, q_lora_rank]        before q_a_layernorm
+  View<float, 1> q_a_rstd;  // [tokens]
+  SavedMatrix q_latent;     // [tokens, q_lora_rank]        after it; recompute.norms off
+  SavedMatrix q;            // [tokens, heads*(nope+rope)]  rotated; no q_lora_rank, or
+                            //                              recompute.mla_up_projections off
+  SavedMatrix kv_a;         // [tokens, kv_lora_rank+rope]  before kv_a_layernorm; rope part rotated
   View<float, 1> kv_a_rstd;  // [tokens]
   SavedMatrix kv_latent;     // [tokens, kv_lora_rank]       after it; recompute.norms off
   SavedMatrix kv;            // [tokens, heads*(nope+v)]     recompute.mla_up_projections off

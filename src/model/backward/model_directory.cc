@@ -44,8 +44,8 @@ void read_model_directory(Ctx& ctx, const ModelConfig& config, const ParameterLa
     const i64 step = chunk_rows(shape.cols);
     for (i64 begin = 0; begin < shape.rows; begin += step) {
       const i64 count = std::min(step, shape.rows - begin);
-      reader.read_rows(begin, {weights.data() + slot.offset + begin * shape.cols,
-                               {count, shape.cols}});
+      reader.read_rows(begin,
+                       {weights.data() + slot.offset + begin * shape.cols, {count, shape.cols}});
     }
   }
 }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "model/backward/balance.h"
 #include "model/backward/token_dropping.h"
 #include "model/moe.h"
 #include "ops/elementwise.h"
@@ -103,7 +102,8 @@ void route(const TrainStep& step, const MoeWeights& w, View<const float, 2> x,
   if (step.stats != nullptr) {
     auto& counts = step.stats->expert_counts[static_cast<size_t>(w.moe_layer)];
     ops::count_experts(chosen, {counts.data(), {std::ssize(counts)}});
-    step.stats->router_entropy[static_cast<size_t>(w.moe_layer)] += router_entropy(ctx, scores);
+    step.stats->router_entropy[static_cast<size_t>(w.moe_layer)] +=
+        ops::router_entropy(ctx, scores);
     step.stats->dropped += dropped;
   }
   if (!step.raw_counts.empty()) {
@@ -123,9 +123,8 @@ void forward_experts(const TrainStep& step, const MoeWeights& w, View<const floa
   {
     Workspace::Scope input(ctx.workspace());
     const auto packed_x =
-        pack_experts(step, input, rows, rounding.activation, [&](const ActiveExpert& a) {
-          return gathered(ops::PackSource(x), a.tokens);
-        });
+        pack_experts(step, input, rows, rounding.activation,
+                     [&](const ActiveExpert& a) { return gathered(ops::PackSource(x), a.tokens); });
     multiply_experts(step, rows, 2, [&](const ActiveExpert& a, i64 i, i64 m) {
       const FfnWeights& expert = w.experts[static_cast<size_t>(a.expert)];
       return ops::GemmJob{.a = packed_x(i),
@@ -138,10 +137,9 @@ void forward_experts(const TrainStep& step, const MoeWeights& w, View<const floa
   ops::weighted_silu_mul_forward(ctx, gate, up, saved.place_weights.slice(0, 0, places), gate);
   keep(step, gate, saved.experts.activation);
   const auto out = scratch.alloc<float>(places, y.dim(1));
-  const auto packed = pack_experts(step, scratch, rows, rounding.activation,
-                                   [&](const ActiveExpert& a) {
-                                     return ops::PackSource(gate.slice(0, a.begin, a.count));
-                                   });
+  const auto packed = pack_experts(
+      step, scratch, rows, rounding.activation,
+      [&](const ActiveExpert& a) { return ops::PackSource(gate.slice(0, a.begin, a.count)); });
   multiply_experts(step, rows, 1, [&](const ActiveExpert& a, i64 i, i64) {
     return ops::GemmJob{.a = packed(i),
                         .b = w.experts[static_cast<size_t>(a.expert)].down_proj->fprop,
@@ -158,9 +156,9 @@ void backward_swiglu(const TrainStep& step, const MoeWeights& w, View<const floa
   Ctx& ctx = step.ctx;
   Workspace::Scope scratch(ctx.workspace());
   const auto dactivation = scratch.alloc<float>(b.dgate.dim(0), b.dgate.dim(1));
-  const auto packed_dy = pack_experts(
-      step, scratch, rows, w.experts.front().down_proj->rounding.gradient,
-      [&](const ActiveExpert& a) { return gathered(ops::PackSource(dy), a.tokens); });
+  const auto packed_dy =
+      pack_experts(step, scratch, rows, w.experts.front().down_proj->rounding.gradient,
+                   [&](const ActiveExpert& a) { return gathered(ops::PackSource(dy), a.tokens); });
   multiply_experts(step, rows, 1, [&](const ActiveExpert& a, i64 i, i64) {
     return ops::GemmJob{.a = packed_dy(i),
                         .b = w.experts[static_cast<size_t>(a.expert)].down_proj->dgrad,
@@ -180,11 +178,11 @@ void backward_gate_up(const TrainStep& step, const MoeWeights& w, const MoeSaved
   const auto dplaces = scratch.alloc<float>(b.dgate.dim(0), dx.dim(1));
   for (const bool gate : {true, false}) {
     Workspace::Scope operands(step.ctx.workspace());
-    const auto packed = pack_experts(
-        step, operands, rows, w.experts.front().gate_proj->rounding.gradient,
-        [&](const ActiveExpert& a) {
-          return ops::PackSource((gate ? b.dgate : b.dup).slice(0, a.begin, a.count));
-        });
+    const auto packed =
+        pack_experts(step, operands, rows, w.experts.front().gate_proj->rounding.gradient,
+                     [&](const ActiveExpert& a) {
+                       return ops::PackSource((gate ? b.dgate : b.dup).slice(0, a.begin, a.count));
+                     });
     multiply_experts(step, rows, 1, [&](const ActiveExpert& a, i64 i, i64) {
       const FfnWeights& expert = w.experts[static_cast<size_t>(a.expert)];
       return ops::GemmJob{.a = packed(i),

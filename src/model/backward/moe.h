@@ -9,9 +9,9 @@ namespace fathom::model::backward {
 /// One DeepSeekMoE layer; shapes as in model/moe.h.
 template <typename Matrix>
 struct MoeParameters {
-  Matrix gate{};                                // [experts, hidden]
-  std::vector<FfnParameters<Matrix>> experts;   // [experts] of width moe_intermediate_size
-  FfnParameters<Matrix> shared_experts;         // one SwiGLU; unset matrices: none
+  Matrix gate{};                               // [experts, hidden]
+  std::vector<FfnParameters<Matrix>> experts;  // [experts] of width moe_intermediate_size
+  FfnParameters<Matrix> shared_experts;        // one SwiGLU; unset matrices: none
   bool has_shared_experts = false;
 };
 struct MoeWeights : MoeParameters<const PackedLinear*> {
@@ -22,14 +22,14 @@ using MoeGrads = MoeParameters<View<float, 2>>;
 
 /// Places are (token, choice) pairs grouped by expert, see ops::ExpertRows.
 struct MoeSaved {
-  View<float, 2> scores;      // [tokens, experts]  affinities, unbiased
-  View<i32, 2> chosen;        // [tokens, topk]
-  View<i32, 2> kept;          // [tokens, topk]     chosen, -1 where capacity dropped it; may be chosen
-  View<float, 2> weights;     // [tokens, topk]
-  ops::ExpertRows rows;       // places of `kept`
+  View<float, 2> scores;   // [tokens, experts]  affinities, unbiased
+  View<i32, 2> chosen;     // [tokens, topk]
+  View<i32, 2> kept;       // [tokens, topk]     chosen, -1 where capacity dropped it; may be chosen
+  View<float, 2> weights;  // [tokens, topk]
+  ops::ExpertRows rows;    // places of `kept`
   View<float, 1> place_weights;  // [tokens*topk]
-  FfnSaved experts;           // [tokens*topk, moe_intermediate]; activation: times its weight
-  FfnSaved shared_experts;    // [tokens, n_shared*moe_intermediate]
+  FfnSaved experts;              // [tokens*topk, moe_intermediate]; activation: times its weight
+  FfnSaved shared_experts;       // [tokens, n_shared*moe_intermediate]
 };
 MoeSaved plan_moe(const ModelConfig& config, const TrainingRecipe& recipe,
                   const Precision& precision, i64 tokens, StoragePlan& plan);

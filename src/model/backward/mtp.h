@@ -21,8 +21,8 @@ struct MtpSaved {
   View<float, 1> hnorm_rstd;  // [tokens]
   SavedMatrix joined;         // [tokens, 2*hidden]  eh_proj's input; recompute.norms off
   BlockSaved block;
-  SavedMatrix out;            // [tokens, hidden]    before shared_head.norm
-  View<float, 1> out_rstd;    // [tokens]
+  SavedMatrix out;          // [tokens, hidden]    before shared_head.norm
+  View<float, 1> out_rstd;  // [tokens]
 };
 MtpSaved plan_mtp(const ModelConfig& config, const TrainingRecipe& recipe,
                   const Precision& precision, i64 layer, i64 tokens, StoragePlan& plan);

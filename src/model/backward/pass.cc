@@ -40,7 +40,7 @@ ModelSaved plan_model(const ModelConfig& config, const TrainingRecipe& recipe,
   saved.rope.cos = plan.array<float>("rotary angles", tokens, config.rope_dim() / 2);
   saved.rope.sin = plan.array<float>("rotary angles", tokens, config.rope_dim() / 2);
   saved.first_key = plan.array<i32>("token ids and positions", tokens);
-  saved.chain = plan.array<u8>("token ids and positions", tokens);
+  saved.largest = plan.array<i32>("token ids and positions", 1 + modules, tokens);
   for (i64 layer = 0; layer < config.num_hidden_layers; ++layer) {
     saved.layers.push_back(plan_block(config, recipe, precision, layer, tokens, plan));
   }
@@ -59,8 +59,12 @@ void set_inputs(const ModelConfig& config, const TrainingBatch& batch, const Mod
   const i64 seq_len = batch.tokens.dim(1) - heads, capacity = saved.positions.dim(0);
   FATHOM_CHECK(sequences >= 1 && seq_len >= 1 && sequences * seq_len <= capacity, "tokens ",
                batch.tokens, " with ", heads, " heads for ", capacity, " places");
-  FATHOM_CHECK(batch.targets.empty() || batch.targets.dims() == (std::array{heads, sequences, seq_len}),
-               "targets ", batch.targets, " vs tokens ", batch.tokens);
+  FATHOM_CHECK(
+      batch.tokens.stride(1) == 1 && (batch.targets.empty() || batch.targets.stride(2) == 1),
+      "rows of tokens and targets must be contiguous");
+  FATHOM_CHECK(
+      batch.targets.empty() || batch.targets.dims() == (std::array{heads, sequences, seq_len}),
+      "targets ", batch.targets, " vs tokens ", batch.tokens);
   FATHOM_CHECK(!batch.isolate_documents || batch.documents.dims() == batch.tokens.dims(),
                "documents ", batch.documents, " vs tokens ", batch.tokens);
   for (i64 s = 0; s < sequences; ++s) {
@@ -100,20 +104,35 @@ void forward_pass(const TrainStep& step, const ModelWeights& w, i64 modules,
   }
 }
 
+/// What speculative decoding would accept: module k at position i drafts the token that the main
+/// model names at i + k, once the drafts of the modules before are accepted. V3 §5.4.3.
+void count_drafts(const TrainStep& step, View<const i32, 2> largest, i64 k) {
+  i64 drafts = 0, accepted = 0;
+  for (i64 sequence = 0; sequence < step.sequences; ++sequence) {
+    const i64 first = sequence * step.seq_len;
+    for (i64 i = first; i + k < first + step.seq_len; ++i) {
+      if (largest(k, i) < 0 || largest(0, i + k) < 0) continue;  // a document ends between
+      bool accept = true;
+      for (i64 j = 1; j <= k; ++j) accept = accept && largest(j, i) == largest(0, i + j);
+      ++drafts;
+      accepted += accept ? 1 : 0;
+    }
+  }
+  step.stats->mtp_drafts[static_cast<size_t>(k - 1)] += drafts;
+  step.stats->mtp_accepted[static_cast<size_t>(k - 1)] += accepted;
+}
+
 void head_losses(const TrainStep& step, const ModelWeights& w, const ModelSaved& saved,
                  View<float, 3> dhidden, View<float, 2> dhead) {
   const i64 modules = std::ssize(w.mtp);
-  // Only MTP's acceptance asks what the arg-max is.
-  const auto chain = modules > 0 ? saved.chain.slice(0, 0, step.tokens()) : View<u8, 1>{};
-  if (modules > 0) std::fill_n(chain.data(), chain.dim(0), u8{1});
   for (i64 k = 0; k <= modules; ++k) {
     // Each target weighs 1 / targets of the step, MTP's lambda / D of that: eqs (24)-(25).
-    const double share =
-        k == 0 ? 1.0 : step.scale.mtp_weight / static_cast<double>(modules);
-    const HeadLoss loss = head_loss(
-        step, *w.head, row_of(step, saved.hidden, k), row_of(step, saved.targets, k),
-        share / step.scale.targets, chain,
-        dhidden.empty() ? View<float, 2>{} : dhidden[k], dhead);
+    const double share = k == 0 ? 1.0 : step.scale.mtp_weight / static_cast<double>(modules);
+    const HeadLoss loss = head_loss(step, *w.head, row_of(step, saved.hidden, k),
+                                    row_of(step, saved.targets, k), share / step.scale.targets,
+                                    // Only the acceptance of drafts asks what the arg-max is.
+                                    modules > 0 ? row_of(step, saved.largest, k) : View<i32, 1>{},
+                                    dhidden.empty() ? View<float, 2>{} : dhidden[k], dhead);
     StepStats& stats = *step.stats;
     if (k == 0) {
       stats.nll += loss.nll;
@@ -122,7 +141,7 @@ void head_losses(const TrainStep& step, const ModelWeights& w, const ModelSaved&
       const size_t module = static_cast<size_t>(k - 1);
       stats.mtp_nll[module] += loss.nll;
       stats.mtp_targets[module] += loss.targets;
-      stats.mtp_correct[module] += loss.correct;
+      count_drafts(step, saved.largest, k);
     }
   }
 }

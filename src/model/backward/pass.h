@@ -1,5 +1,6 @@
 #pragma once
-// Forward and backward of the whole model over one micro-batch. Reads as the paper's figures 2 and 3.
+// Forward and backward of the whole model over one micro-batch. Reads as the paper's figures 2
+// and 3.
 #include <vector>
 
 #include "model/backward/binding.h"
@@ -13,11 +14,11 @@ struct ModelSaved {
   View<i64, 1> positions;  // [tokens]
   ops::RopeAngles rope;    // [tokens, rope/2]
   View<i32, 1> first_key;  // [tokens]
-  View<u8, 1> chain;       // [tokens]  targets met so far by the arg-max, module after module
+  View<i32, 2> largest;    // [1 + modules, tokens]  arg-max of each head's logits
   std::vector<BlockSaved> layers;
-  SavedMatrix x;           // [tokens, hidden]  before the final norm
-  View<float, 1> rstd;     // [tokens]
-  View<float, 3> hidden;   // [1 + mtp, tokens, hidden]  after the final norm and each module's
+  SavedMatrix x;          // [tokens, hidden]  before the final norm
+  View<float, 1> rstd;    // [tokens]
+  View<float, 3> hidden;  // [1 + mtp, tokens, hidden]  after the final norm and each module's
   std::vector<MtpSaved> mtp;
 };
 ModelSaved plan_model(const ModelConfig& config, const TrainingRecipe& recipe,
@@ -30,8 +31,8 @@ void set_inputs(const ModelConfig& config, const TrainingBatch& batch, const Mod
 void forward_pass(const TrainStep& step, const ModelWeights& w, i64 modules,
                   const ModelSaved& saved);
 
-/// The losses of every head, into step.stats; with `dhidden` [1 + mtp, tokens, hidden] (overwritten)
-/// also their gradients, scaled by step.scale.
+/// The losses of every head, into step.stats; with `dhidden` [1 + mtp, tokens, hidden]
+/// (overwritten) also their gradients, scaled by step.scale.
 void head_losses(const TrainStep& step, const ModelWeights& w, const ModelSaved& saved,
                  View<float, 3> dhidden, View<float, 2> dhead);
 

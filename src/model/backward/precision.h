@@ -5,7 +5,8 @@
 //   mode   Linear of MLA, FFN, experts     head, eh_proj   router   attention   kept activations
 //   f32    f32                             f32             f32      f32         f32
 //   bf16   BF16                            BF16            f32      BF16        BF16
-//   fp8    E4M3, 1x128 and 128x128         BF16            f32      BF16        BF16, E4M3, E5M6 below
+//   fp8    E4M3, 1x128 and 128x128         BF16            f32      BF16        BF16, E4M3, E5M6
+//   below
 #include <string_view>
 
 #include "config/parameter_list.h"
@@ -28,6 +29,8 @@ class Precision {
   /// The rounding of a weight matrix by its kind and name. Embeddings that serve as head too count
   /// as the head.
   const LinearRounding& of(const Parameter& parameter) const;
+  const LinearRounding& linear() const { return linear_; }
+  const LinearRounding& wide() const { return wide_; }
   const ops::GemmAccumulator& accumulator() const { return accumulator_; }
   bool bf16_attention() const { return mode_ != TrainPrecision::kF32; }
 

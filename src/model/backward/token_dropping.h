@@ -7,7 +7,8 @@ namespace fathom::model::backward {
 /// rounded down.
 i64 dropping_budget(const BalanceConfig& balance, i64 seq_len, i64 topk);
 
-/// Whether a sample is one of the drop_exempt_frac that are never dropped from: by its number alone.
+/// Whether a sample is one of the drop_exempt_frac that are never dropped from: by its number
+/// alone.
 bool is_exempt_from_dropping(const BalanceConfig& balance, i64 sample);
 
 /// kept = chosen, with -1 where a pair lies beyond the budget of its expert's device in its

@@ -6,8 +6,8 @@
 //   x_backward_input(step, w, dout, saved, b, din)   makes again what was not kept, then din; what
 //                                                    both halves need stands in `b`
 //   x_backward_weight(step, dout, in, saved, b, grads)
-// Gradients of activations are OVERWRITTEN, gradients of parameters ACCUMULATED; the one exception is
-// the residual stream, whose gradient every branch adds to. A norm's weight gets its gradient in
+// Gradients of activations are OVERWRITTEN, gradients of parameters ACCUMULATED; the one exception
+// is the residual stream, whose gradient every branch adds to. A norm's weight gets its gradient in
 // backward_input, since both gradients of a norm are one pass over its rows.
 #include "config/model_config.h"
 #include "config/training_recipe.h"
@@ -30,13 +30,13 @@ struct TrainStep {
   View<const i64, 1> samples = {};    // [sequences]
   bool drop_tokens = false;           // token dropping applies; never in evaluation
 
-  StepStats* stats = nullptr;         // nullptr: none is wanted
-  View<i64, 2> raw_counts = {};       // [MoE layers, experts] ACCUMULATED raw top-k; empty: not wanted
+  StepStats* stats = nullptr;    // nullptr: none is wanted
+  View<i64, 2> raw_counts = {};  // [MoE layers, experts] ACCUMULATED raw top-k; empty: not wanted
 
   // Of the backward pass.
   LossScale scale = {};
-  View<const i64, 2> batch_counts = {};  // [MoE layers, experts] raw top-k of the whole step; empty: no
-                                         // batch-wise loss
+  View<const i64, 2> batch_counts = {};  // [MoE layers, experts] raw top-k of the whole step;
+                                         // empty: no batch-wise loss
 
   i64 tokens() const { return sequences * seq_len; }
 };

@@ -8,6 +8,7 @@
 #include "model/backward/balance.h"
 #include "model/backward/loss_head.h"
 #include "model/backward/pass.h"
+#include "model/backward/scratch.h"
 #include "model/random_init.h"
 #include "model/rope.h"
 
@@ -44,9 +45,8 @@ void check_supported(const ModelConfig& config, const TrainingRecipe& recipe, i6
 }
 
 void fill_zero(float* data, i64 count) {
-  parallel_for(count, i64{1} << 16, [=](i64 begin, i64 end) {
-    std::fill(data + begin, data + end, 0.0f);
-  });
+  parallel_for(count, i64{1} << 16,
+               [=](i64 begin, i64 end) { std::fill(data + begin, data + end, 0.0f); });
 }
 
 Buffer plan_activations(const ModelConfig& config, const TrainingRecipe& recipe,
@@ -72,7 +72,8 @@ StepStats::StepStats(const ModelConfig& config) {
   const size_t layers = backward::moe_layers(config).size();
   mtp_nll.resize(modules);
   mtp_targets.resize(modules);
-  mtp_correct.resize(modules);
+  mtp_drafts.resize(modules);
+  mtp_accepted.resize(modules);
   expert_counts.resize(layers);
   for (auto& counts : expert_counts) counts.resize(static_cast<size_t>(config.n_routed_experts));
   router_entropy.resize(layers);
@@ -83,7 +84,8 @@ void StepStats::clear() {
   targets = dropped = tokens = 0;
   std::ranges::fill(mtp_nll, 0.0);
   std::ranges::fill(mtp_targets, 0);
-  std::ranges::fill(mtp_correct, 0);
+  std::ranges::fill(mtp_drafts, 0);
+  std::ranges::fill(mtp_accepted, 0);
   for (auto& counts : expert_counts) std::ranges::fill(counts, 0);
   std::ranges::fill(router_entropy, 0.0);
 }
@@ -153,6 +155,8 @@ backward::TrainStep TrainingModel::Impl::start(Ctx& ctx, const TrainingBatch& ba
   step.rope.sin = saved.rope.sin.slice(0, 0, tokens);
   ops::rope_angles(ctx, rope, saved.positions.slice(0, 0, tokens), step.rope);
   if (batch.isolate_documents) step.first_key = saved.first_key.slice(0, 0, tokens);
+  FATHOM_CHECK(recipe.balance.capacity_factor == 0.0 || batch.samples.dim(0) == sequences,
+               "samples ", batch.samples, " of ", sequences, " sequences");
   step.samples = batch.samples;
   return step;
 }
@@ -182,9 +186,9 @@ void TrainingModel::initialise(Ctx&, double std, u64 seed) {
   for (const ParameterSlot& slot : impl_->layout.slots()) {
     const std::vector<i64>& shape = slot.parameter.shape;
     const i64 cols = shape.back();
-    fill_random_rows(impl_->config, slot.parameter, options, /*begin=*/0,
-                     {floats(impl_->weight_array) + slot.offset,
-                      {slot.parameter.elements() / cols, cols}});
+    fill_random_rows(
+        impl_->config, slot.parameter, options, /*begin=*/0,
+        {floats(impl_->weight_array) + slot.offset, {slot.parameter.elements() / cols, cols}});
   }
 }
 
@@ -222,16 +226,16 @@ void TrainingModel::forward_backward(Ctx& ctx, const TrainingBatch& batch, const
       m.counted_sequences = step.sequences;
     }
     FATHOM_CHECK(static_cast<double>(m.counted_sequences) == scale.sequences,
-                 "count_experts has seen ", m.counted_sequences, " of the step's ",
-                 scale.sequences, " sequences");
+                 "count_experts has seen ", m.counted_sequences, " of the step's ", scale.sequences,
+                 " sequences");
     step.batch_counts = m.raw_count_view();
   }
   stats.tokens += step.tokens();
   backward::forward_pass(step, m.weights, std::ssize(m.weights.mtp), m.saved);
 
   Workspace::Scope scratch(ctx.workspace());
-  const auto dhidden = scratch.alloc<float>(1 + std::ssize(m.weights.mtp), step.tokens(),
-                                            m.config.hidden_size);
+  const auto dhidden =
+      scratch.alloc<float>(1 + std::ssize(m.weights.mtp), step.tokens(), m.config.hidden_size);
   backward::head_losses(step, m.weights, m.saved, dhidden, m.gradients.head);
   backward::backward_pass(step, m.weights, m.saved, dhidden, m.gradients);
 }
@@ -285,13 +289,15 @@ TrainingMemory training_memory(const ModelConfig& config, const TrainingRecipe& 
   memory.rows = {
       {"weights (F32)", array_bytes},
       {"gradients (F32)", array_bytes},
-      {"packed weights",
-       backward::PackedWeights::bytes_of(ctx, config, layout, precision)}};
+      {"packed weights", backward::PackedWeights::bytes_of(ctx, config, layout, precision)}};
   backward::StoragePlan plan(nullptr);
   backward::plan_model(config, recipe, precision, sequences * seq_len, plan);
   for (const auto& [kind, bytes] : plan.rows()) {
     memory.rows.push_back({"saved: " + kind, bytes, /*is_activation=*/true});
   }
+  memory.rows.push_back({std::string(kScratchRow),
+                         backward::pass_scratch_bytes(ctx, config, precision, sequences, seq_len),
+                         /*is_activation=*/true});
   return memory;
 }
 

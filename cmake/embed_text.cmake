@@ -1,0 +1,15 @@
+# cmake -DOUTPUT= -DNAMESPACE= -DHEADER= -DSOURCE_DIR= -DPAIRS="kName=file;..." -P embed_text.cmake
+# Writes a C++ file that defines every kName as the file's text.
+set(text "// Made by cmake/embed_text.cmake.\n#include \"${HEADER}\"\n\nnamespace ${NAMESPACE} {\n")
+foreach(pair IN LISTS PAIRS)
+  string(REGEX MATCH "^([^=]+)=(.+)$" matched "${pair}")
+  set(name "${CMAKE_MATCH_1}")
+  file(READ "${SOURCE_DIR}/${CMAKE_MATCH_2}" content)
+  string(FIND "${content}" ")__text__\"" clash)
+  if(NOT clash EQUAL -1)
+    message(FATAL_ERROR "${CMAKE_MATCH_2} contains the end mark of a raw string")
+  endif()
+  string(APPEND text "\nconst std::string_view ${name} = R\"__text__(${content})__text__\";\n")
+endforeach()
+string(APPEND text "\n}  // namespace ${NAMESPACE}\n")
+file(WRITE "${OUTPUT}" "${text}")

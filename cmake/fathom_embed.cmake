@@ -1,0 +1,19 @@
+# fathom_embed(train page_assets.cc NAMESPACE fathom::train HEADER train/page_assets.h
+#   kReportCss=train/page/report.css ...): text files become string constants of a module, made again when
+# a file changes. The header declares them: extern const std::string_view kReportCss;
+function(fathom_embed module output)
+  cmake_parse_arguments(ARG "" "NAMESPACE;HEADER" "" ${ARGN})
+  set(files)
+  foreach(pair IN LISTS ARG_UNPARSED_ARGUMENTS)
+    string(REGEX REPLACE ".*=" "" file ${pair})
+    list(APPEND files ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+  endforeach()
+  set(generated ${CMAKE_CURRENT_BINARY_DIR}/${module}/${output})
+  add_custom_command(OUTPUT ${generated}
+    COMMAND ${CMAKE_COMMAND} -DOUTPUT=${generated} -DNAMESPACE=${ARG_NAMESPACE} -DHEADER=${ARG_HEADER}
+      -DSOURCE_DIR=${CMAKE_CURRENT_SOURCE_DIR} "-DPAIRS=${ARG_UNPARSED_ARGUMENTS}"
+      -P ${PROJECT_SOURCE_DIR}/cmake/embed_text.cmake
+    DEPENDS ${files} ${PROJECT_SOURCE_DIR}/cmake/embed_text.cmake
+    COMMENT "Embedding ${output}" VERBATIM)
+  target_sources(fathom_${module} PRIVATE ${generated})
+endfunction()
