@@ -137,9 +137,10 @@ struct PackedTile {
     for (int r = 0; r < R; ++r) {
       const uint8_t* row = w + r * a.w_stride + u * U::kWeightBytes;
       load_weights<kBits, kGroup>(row, weight_bytes, codes[r]);
-      // The same columns of the next tile: the hardware's prefetcher stops at the end of a row.
-      __builtin_prefetch(row + R * a.w_stride);
-      if constexpr (U::kWeightBytes > 64) __builtin_prefetch(row + R * a.w_stride + 64);
+      if constexpr (R > 1) {  // the hardware's prefetcher stops at the end of each row of a tile
+        __builtin_prefetch(row + R * a.w_stride);
+        if constexpr (U::kWeightBytes > 64) __builtin_prefetch(row + R * a.w_stride + 64);
+      }
       w_scale[r] =
           DotInt8::spread_scales<U::kGroups>(scale + r * a.scale_stride + u * U::kGroups, groups);
     }
@@ -197,7 +198,10 @@ void packed_row_tiles(const PackedLinearArgs& a, int64_t row) {
 template <int kBits, int kGroup>
 void packed_rows_of(const PackedLinearArgs& a, int64_t begin, int64_t end) {
   int64_t row = begin;
-  for (; row + 4 <= end; row += 4) packed_row_tiles<kBits, kGroup, 4>(a, row);
+  // One token is bound by reading: row after row is one stream, which the hardware fetches at up to
+  // twice the speed of four beside each other (measured on Zen 4).
+  const int64_t tiled_end = a.tokens == 1 ? begin : end;
+  for (; row + 4 <= tiled_end; row += 4) packed_row_tiles<kBits, kGroup, 4>(a, row);
   for (; row < end; ++row) packed_row_tiles<kBits, kGroup, 1>(a, row);
 }
 
