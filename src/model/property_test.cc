@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/parallel.h"
+#include "model/step.h"
 #include "model/test_support.h"
 #include "model/tolerances.h"
 #include "testing/for_each_isa.h"
@@ -33,12 +34,67 @@ TEST_P(PropertyTest, AnyChunkingGivesTheSameBitsInOneForm) {
   for_each_isa([&](Ctx& ctx) {
     for (const MlaForm form : {MlaForm::kExpanded, MlaForm::kAbsorbed}) {
       for (const RunOptions& options : {with_form(form), with_form(form, RunOptions{})}) {
-        const Tensor<float> whole = run(ctx, model(), ids(), options, 0, CacheDType::kBf16);
+        const Tensor<float> whole =
+            run(ctx, model(), ids(), options, kManyRows - 1, CacheDType::kBf16);
         for (const i64 chunk : {1, 2, 3, 7, 11}) {
           expect_bitwise_equal(run(ctx, model(), ids(), options, chunk, CacheDType::kBf16), whole,
                                fmt::format("{} in chunks of {}", ctx.isa_name(), chunk));
         }
       }
+    }
+  });
+}
+
+/// `count` ids, the case's own over and over.
+std::vector<i32> repeated(const std::vector<i32>& ids, size_t count) {
+  std::vector<i32> result;
+  for (size_t i = 0; i < count; ++i) result.push_back(ids[i % ids.size()]);
+  return result;
+}
+
+TEST_P(PropertyTest, ChunksOfAPromptGiveTheSameBits) {
+  const std::vector<i32> prompt = repeated(ids(), 3 * kManyRows);
+  for_each_isa([&](Ctx& ctx) {
+    for (const MlaForm form : {MlaForm::kExpanded, MlaForm::kAbsorbed}) {
+      for (const RunOptions& options : {with_form(form), with_form(form, RunOptions{})}) {
+        const Tensor<float> whole = run(ctx, model(), prompt, options, 0, CacheDType::kBf16);
+        for (const i64 chunk : {kManyRows, 3 * kManyRows / 2, 2 * kManyRows}) {
+          expect_bitwise_equal(run(ctx, model(), prompt, options, chunk, CacheDType::kBf16), whole,
+                               fmt::format("{} in chunks of {}", ctx.isa_name(), chunk));
+        }
+      }
+    }
+  });
+}
+
+TEST_P(PropertyTest, PromptsAndSingleTokensShareAStep) {
+  const std::vector<i32> tokens = repeated(ids(), 2 * kManyRows);
+  const std::vector<std::span<const i32>> parts = {
+      std::span(tokens).first(kManyRows + 1), std::span(tokens).first(1),
+      std::span(tokens).subspan(3, kManyRows), std::span(tokens).first(kManyRows - 1)};
+  for_each_isa([&](Ctx& ctx) {
+    std::vector<KvCache> caches;
+    std::vector<SequenceStep> steps;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      caches.emplace_back(model().config(), CacheDType::kBf16, 2 * kManyRows);
+    }
+    for (size_t i = 0; i < parts.size(); ++i) {
+      steps.push_back({.token_ids = parts[i], .cache = &caches[i], .all_logits = i == 2});
+    }
+    Tensor<float> together = new_logits(model(), Model::logits_rows(steps));
+    model().forward(ctx, steps, RunOptions{}, together.v<2>());
+    i64 row = 0;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      KvCache cache(model().config(), CacheDType::kBf16, 2 * kManyRows);
+      const SequenceStep step{
+          .token_ids = parts[i], .cache = &cache, .all_logits = steps[i].all_logits};
+      Tensor<float> alone = new_logits(model(), Model::logits_rows({&step, 1}));
+      model().forward(ctx, {&step, 1}, RunOptions{}, alone.v<2>());
+      Tensor<float> got(alone.dims());
+      std::copy_n(together.v<2>().row(row), got.size(), got.data());
+      expect_bitwise_equal(got, alone, fmt::format("{} sequence {}", ctx.isa_name(), i));
+      EXPECT_EQ(caches[i].length(), std::ssize(parts[i]));
+      row += alone.dim(0);
     }
   });
 }
