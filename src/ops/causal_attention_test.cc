@@ -58,6 +58,7 @@ constexpr Shape kShapes[] = {{1, 1, 1, 1, 1, 1, 0, 1},          {3, 2, 2, 1, 1, 
 constexpr testing::Tolerance kGradTolerance = {.rel = kCausalAttentionGradRelTol, .abs = 1e-6};
 
 TEST(CausalAttention, EveryIsaMatchesReference) {
+  const testing::ScopedThreads one(1);
   for_each_isa([](Ctx& ctx) {
     for (const Shape& s : kShapes) {
       const auto x = operands(s);
@@ -85,6 +86,7 @@ double relative_norm(const Tensor<float>& got, const Tensor<double>& want) {
 }
 
 TEST(CausalAttention, Bf16OperandsStayWithinTheirRounding) {
+  const testing::ScopedThreads one(1);
   for_each_isa([](Ctx& ctx) {
     for (const Shape& s : kShapes) {
       const auto x = operands(s);
@@ -100,6 +102,7 @@ TEST(CausalAttention, Bf16OperandsStayWithinTheirRounding) {
 }
 
 TEST(CausalAttention, LargeLogitsDoNotOverflow) {
+  const testing::ScopedThreads one(1);
   for_each_isa([](Ctx& ctx) {
     const Shape s = {1, 65, 2, 1, 1, 16, 16, 16};
     const auto x = operands(s, /*logit_scale=*/30.0);  // logits of thousands
@@ -118,6 +121,7 @@ TEST(CausalAttention, LargeLogitsDoNotOverflow) {
 }
 
 TEST(CausalAttention, NegativeAndZeroScales) {
+  const testing::ScopedThreads one(1);
   for_each_isa([](Ctx& ctx) {
     const Shape s = {1, 70, 2, 1, 2, 9, 4, 12, 30};
     const auto x = operands(s);
