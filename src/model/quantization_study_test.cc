@@ -145,7 +145,7 @@ TEST_F(QuantizationStudyTest, GathersKindsAndLeavesOutWhatIsNeverQuantised) {
 
 TEST_F(QuantizationStudyTest, Fp8IsDequantisedFirst) {
   const fs::path bf16 = random(ragged_v3(), DType::kBF16);
-  convert_checkpoint(ctx_, bf16, root_ / "fp8", {.dtype = DType::kF8E4M3});
+  convert_checkpoint(ctx_, bf16, root_ / "fp8", {.storage = {.dtype = DType::kF8E4M3}});
   const QuantizationStudy got = study(root_ / "fp8");
   EXPECT_GT(got.by_dtype.at(DType::kF8E4M3), 0);
   // Its own grid again, but for the rounding of scale and product in f32.

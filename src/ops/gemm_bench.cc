@@ -1,6 +1,6 @@
 // Speed of training's products: `gemm_bench` checks each format against the double reference, then
 // times it.
-//   GFLOP/s   2 m n k / time of the product alone, the fastest of the repetitions
+//   GFLOP/s   2 m n k / time of the product alone, the median of the repetitions
 //   of_peak   the same as a share of the peak: what a loop of multiply-adds on registers alone
 //             reached between these very repetitions (of BF16 pairs where the set multiplies them)
 //   pack+     the share if both operands are packed anew for each product
@@ -33,7 +33,7 @@ double now() {
   return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
 }
 
-// Twelve independent sums and more hide the latency of every set; each call is about 2 Mflop.
+// Twelve independent sums and more hide the latency of every set; a call is 0.2 to 3 Mflop.
 
 constexpr int kPeakSteps = 2048, kPeakSums = 24;
 
@@ -99,13 +99,16 @@ double peak_gflops(const Ctx& ctx, GemmFormat format) {
               : isa.starts_with("avx512") ? peak_avx512_flop
               : isa == "avx2"             ? peak_avx2_flop
                                           : peak_scalar_flop;
-  double best = 0;
-  for (int i = 0; i < 4; ++i) {
-    const double start = now();
-    const double flop = run();
-    best = std::max(best, flop / (now() - start) * 1e-9);
-  }
-  return best;
+  double flop = 0;
+  const double start = now();
+  for (int i = 0; i < 32; ++i) flop += run();
+  return flop / (now() - start) * 1e-9;
+}
+
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + std::ssize(values) / 2;
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
 }
 
 struct Shape {
@@ -157,16 +160,16 @@ struct Operands {
   }
 };
 
-/// Fastest seconds of pack a, pack b and gemm, and the best peak in between.
+/// Seconds of packing both operands, of gemm and of all, and the peak before each.
 struct Times {
-  double pack = 1e9, gemm = 1e9, both = 1e9, peak_gflops = 0;
+  std::vector<double> pack, gemm, both, peak_gflops;
 };
 
 void time_once(Ctx& ctx, const Case& c, const Operands& in, size_t turn, Times& times,
                View<float, 2> out) {
   const size_t i = turn % in.a.size();
   Workspace::Scope scope(ctx.workspace());
-  times.peak_gflops = std::max(times.peak_gflops, peak_gflops(ctx, c.a.format));
+  times.peak_gflops.push_back(peak_gflops(ctx, c.a.format));
   const double start = now();
   const PackedMatrix a = pack(ctx, scope, {in.a[i].v<2>()}, c.a);
   const PackedMatrix b = pack(ctx, scope, {in.b[i].v<2>()}, c.b);
@@ -174,9 +177,9 @@ void time_once(Ctx& ctx, const Case& c, const Operands& in, size_t turn, Times& 
   const GemmJob job{a, b, out};
   gemm(ctx, {&job, 1});
   const double multiplied = now();
-  times.pack = std::min(times.pack, packed - start);
-  times.gemm = std::min(times.gemm, multiplied - packed);
-  times.both = std::min(times.both, multiplied - start);
+  times.pack.push_back(packed - start);
+  times.gemm.push_back(multiplied - packed);
+  times.both.push_back(multiplied - start);
 }
 
 void time_gemm(benchmark::State& state, const Case& c, const Shape& s) {
@@ -189,12 +192,12 @@ void time_gemm(benchmark::State& state, const Case& c, const Shape& s) {
   while (turn < 3) time_once(ctx, c, in, turn++, warm_up, in.c.v<2>());
   for (auto _ : state) time_once(ctx, c, in, turn++, times, in.c.v<2>());
   const double gflop = 2e-9 * static_cast<double>(s.m * s.n * s.k);
-  const double peak = times.peak_gflops * num_threads();
+  const double peak = median(times.peak_gflops) * num_threads();
   state.counters["peak"] = peak;
-  state.counters["GFLOP/s"] = gflop / times.gemm;
-  state.counters["of_peak"] = gflop / times.gemm / peak;
-  state.counters["pack+"] = gflop / times.both / peak;
-  state.counters["pack_GB/s"] = input_bytes / times.pack * 1e-9;
+  state.counters["GFLOP/s"] = gflop / median(times.gemm);
+  state.counters["of_peak"] = gflop / median(times.gemm) / peak;
+  state.counters["pack+"] = gflop / median(times.both) / peak;
+  state.counters["pack_GB/s"] = input_bytes / median(times.pack) * 1e-9;
 }
 
 /// Packing alone, of one [4096, 1024] f32 matrix.
@@ -205,14 +208,14 @@ void time_pack(benchmark::State& state, const GemmRounding& rounding, bool trans
   const i64 bytes =
       std::max(packed_bytes(ctx, 4096, 1024, rounding), packed_bytes(ctx, 1024, 4096, rounding));
   u8* storage = scope.alloc<u8>(bytes).data();
-  double best = 1e9;
+  std::vector<double> seconds;
   size_t turn = 0;
   for (auto _ : state) {
     const double start = now();
     pack(ctx, {in.a[turn++ % 4].v<2>(), transpose}, rounding, storage);
-    best = std::min(best, now() - start);
+    seconds.push_back(now() - start);
   }
-  state.counters["pack_GB/s"] = 4.0 * 4096 * 1024 / best * 1e-9;
+  state.counters["pack_GB/s"] = 4.0 * 4096 * 1024 / median(seconds) * 1e-9;
 }
 
 int run(int argc, char** argv) {

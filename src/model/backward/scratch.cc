@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/checked_math.h"
 #include "base/parallel.h"
 #include "model/backward/loss_head.h"
 
@@ -53,10 +54,14 @@ class ScratchBound {
            ops::packed_bytes(ctx_, c_.hidden_size, rows, rounding);
   }
 
-  /// Tiles of attention's own: keys, values, queries of a sequence and head, and their gradients.
+  /// Tiles of attention's own backward pass, a thread: a sequence's queries and gradients of one
+  /// head, a block of keys, and square tiles of probabilities.
   i64 attention_op() const {
-    const i64 width = c_.qk_head_dim() + c_.value_head_dim();
-    return num_threads() * (floats(seq_len_ + 512, 4 * width) + (i64{1} << 20));
+    constexpr i64 kBlock = 192, kSquares = 512 << 10;
+    const i64 qk = round_up(c_.qk_head_dim(), 16), v = round_up(c_.value_head_dim(), 16);
+    const i64 units = tokens_ / seq_len_ * c_.num_attention_heads;
+    return std::min<i64>(units, num_threads()) *
+           (floats(seq_len_ + kBlock + 64, 3 * qk + 2 * v + 2) + kSquares);
   }
 
   i64 mla() const {

@@ -194,6 +194,27 @@ TEST(TrainingModel, ExpertsWithoutTokens) {
   }
 }
 
+TEST(TrainingModel, EveryPairDropped) {
+  Ctx ctx;
+  const ModelConfig config = small_v3();
+  TrainingRecipe recipe = f32_recipe();
+  recipe.balance.capacity_factor = 1e-3;  // a budget of no pair
+  recipe.balance.drop_exempt_frac = 0.0;
+  TrainingModel model(config, recipe, 2, 8);
+  randomise(ctx, model);
+  const StepResult step = run_step(ctx, model, BatchData(config, 2, 8));
+  EXPECT_EQ(step.stats.dropped, 2 * 8 * config.num_experts_per_tok * model.num_moe_layers());
+  for (const ParameterSlot& slot : model.layout().slots()) {
+    const auto g = part_of(step.gradients, slot);
+    EXPECT_TRUE(std::ranges::all_of(g, [](float x) { return std::isfinite(x); }));
+    const bool any = std::ranges::any_of(g, [](float x) { return x != 0.0f; });
+    const bool shared = slot.parameter.name.find("shared_experts") != std::string::npos;
+    if (slot.parameter.expert >= 0 || shared) {
+      EXPECT_EQ(any, shared) << slot.parameter.name;
+    }
+  }
+}
+
 // Two documents packed into one sequence and isolated learn what they learn in sequences of their
 // own. Rotary positions stay those of the packed sequence, and only their differences count.
 TEST(TrainingModel, IsolatedDocumentsAreDocumentsAlone) {
