@@ -281,8 +281,8 @@ TEST(ModelConfigTest, QuantizationRules) {
   EXPECT_EQ(fp8(R"({"quant_method": "fp8", "weight_block_size": [128, 128]})"), "no error");
   EXPECT_EQ(fp8("null"), "no error");
   EXPECT_THAT(fp8(R"({"quant_method": "gptq", "bits": 4})"),
-              HasSubstr("quantization_config.quant_method: only fp8 is supported, found gptq"));
-  EXPECT_THAT(fp8(R"({"bits": 4})"), HasSubstr("only fp8 is supported, found nothing"));
+              HasSubstr("quantization_config.quant_method: only fp8 or compressed-tensors is supported, found gptq"));
+  EXPECT_THAT(fp8(R"({"bits": 4})"), HasSubstr("only fp8 or compressed-tensors is supported, found nothing"));
   EXPECT_THAT(fp8(R"({"quant_method": "fp8"})"),
               HasSubstr("weight_block_size: only [128, 128] is supported, found []"));
   EXPECT_THAT(fp8(R"({"quant_method": "fp8", "weight_block_size": [64, 128], "fmt": "e5m2",

@@ -78,13 +78,17 @@ kernels::CausalAttentionArgs args_of(const CausalAttentionInputs& in) {
           .bf16 = in.bf16};
 }
 
+i64 num_workers(const kernels::CausalAttentionArgs& args) {
+  return std::min<i64>(args.sequences * args.heads, num_threads());
+}
+
 /// kernel(args, begin, end, scratch) over all units, one slice of scratch a thread. Units with
 /// short documents are done sooner, so they are taken one by one.
 template <typename Args>
 void run_units(Ctx& ctx, const Args& args, i64 scratch_bytes,
                void (*kernel)(const Args&, int64_t, int64_t, void*)) {
   const i64 units = args.in.sequences * args.in.heads;
-  const i64 workers = std::min<i64>(units, num_threads());
+  const i64 workers = num_workers(args.in);
   Workspace::Scope scope(ctx.workspace());
   const auto scratch = scope.alloc<u8>(workers, round_up(scratch_bytes, 64));
   for_units(units, workers,
@@ -145,6 +149,23 @@ void causal_attention_backward(Ctx& ctx, const CausalAttentionInputs& in, View<c
   const kernels::cpu::GemmTable& table = *ctx.isa().gemm;
   run_units(ctx, args, table.causal_attention_backward_scratch_bytes(args.in),
             table.causal_attention_backward_units);
+}
+
+i64 causal_attention_scratch_bytes(const Ctx& ctx, i64 sequences, i64 seq_len, i64 heads,
+                                   i64 qk_dim, i64 v_dim, bool bf16) {
+  const kernels::CausalAttentionArgs args = {.sequences = sequences,
+                                             .seq_len = seq_len,
+                                             .heads = heads,
+                                             .kv_heads = heads,
+                                             .rope_heads = 1,
+                                             .dim = qk_dim,
+                                             .rope_dim = 0,
+                                             .v_dim = v_dim,
+                                             .bf16 = bf16};
+  const kernels::cpu::GemmTable& table = *ctx.isa().gemm;
+  const i64 bytes = std::max(table.causal_attention_forward_scratch_bytes(args),
+                             table.causal_attention_backward_scratch_bytes(args));
+  return num_workers(args) * round_up(bytes, 64);
 }
 
 void sum_heads(Ctx& ctx, View<const float, 3> x, View<float, 3> y) {

@@ -57,6 +57,11 @@ inline constexpr double kCausalAttentionGradRelTol = 3e-5;
 /// most and a result passes through four (q and k in the logit; p or ds, and the other operand).
 inline constexpr double kCausalAttentionBf16RelNorm = 4 * 0x1p-9;
 
+/// Bytes of the workspace that either pass takes beside its operands, for the number of threads
+/// there is: what a caller plans with. `qk_dim`: of a query head, rope part included.
+i64 causal_attention_scratch_bytes(const Ctx& ctx, i64 sequences, i64 seq_len, i64 heads,
+                                   i64 qk_dim, i64 v_dim, bool bf16);
+
 /// y[t, g] = sum over the heads/groups heads h of group g of x[t, h], in rising order of h.
 ///   x  [tokens, heads, dim] f32;  y  [tokens, groups, dim] f32 overwritten; heads % groups == 0
 void sum_heads(Ctx& ctx, View<const float, 3> x, View<float, 3> y);

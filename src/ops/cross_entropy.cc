@@ -12,9 +12,9 @@ void cross_entropy_inplace(Ctx& ctx, View<float, 2> logits, View<const i32, 1> t
                            float grad_scale, View<double, 1> nll, View<i32, 1> largest) {
   require_cpu(ctx, "cross_entropy_inplace");
   const i64 rows = logits.dim(0), vocab = logits.dim(1);
-  FATHOM_CHECK(targets.dim(0) == rows && nll.dim(0) == rows &&
-                   (largest.empty() || largest.dim(0) == rows),
-               "targets ", targets, ", nll ", nll, " and largest ", largest, " vs logits ", logits);
+  FATHOM_CHECK(
+      targets.dim(0) == rows && nll.dim(0) == rows && (largest.empty() || largest.dim(0) == rows),
+      "targets ", targets, ", nll ", nll, " and largest ", largest, " vs logits ", logits);
   FATHOM_CHECK(last_axis_contiguous(logits) && last_axis_contiguous(targets) &&
                    last_axis_contiguous(largest),
                "rows of logits ", logits, ", targets and largest must be contiguous");

@@ -10,7 +10,8 @@ namespace fathom::ops {
 ///   logits   [tokens, vocab]  f32   in: logits, out: their gradient
 ///   targets  [tokens]         i32   a negative one is no target: nll 0, gradient 0
 ///   nll      [tokens]         f64   overwritten
-///   largest  [tokens]         i32   overwritten: the arg-max of the logits, the lowest among equals;
+///   largest  [tokens]         i32   overwritten: the arg-max of the logits, the lowest among
+///   equals;
 ///                                   -1 where there is no target or no number; empty: not wanted
 /// `grad_scale`: the weight of one target in the step's loss (1 / targets of the step, times
 /// lambda for MTP): the one place where a loss is scaled. Exponentials in f32, sums as
@@ -19,8 +20,7 @@ namespace fathom::ops {
 /// 0. The gradient agrees with ref<double> to kCrossEntropyRelTol of grad_scale, nll to
 /// kTokenLogProbsAbsTol. Throws InternalError on a shape mismatch or a target >= vocab. CPU.
 void cross_entropy_inplace(Ctx& ctx, View<float, 2> logits, View<const i32, 1> targets,
-                           float grad_scale, View<double, 1> nll,
-                           View<i32, 1> largest = {});
+                           float grad_scale, View<double, 1> nll, View<i32, 1> largest = {});
 inline constexpr double kCrossEntropyRelTol = 5e-6;
 
 }  // namespace fathom::ops

@@ -1,5 +1,6 @@
-// The acceptance that training reports is the one that speculative decoding with the written model would
-// have: the inference pass drafts with its MTP module, and the main model names the tokens itself.
+// The acceptance that training reports is the one that speculative decoding with the written model
+// would have: the inference pass drafts with its MTP module, and the main model names the tokens
+// itself.
 #include "model/backward/test_support.h"
 #include "model/test_support.h"
 #include "testing/temp_dir.h"
@@ -42,8 +43,8 @@ TEST(DraftAcceptance, IsWhatSpeculativeDecodingWouldAccept) {
     model->mtp_forward(ctx, hidden.cv<2>().slice(0, 0, seq_len - 1), tokens.subspan(1), 0, cache,
                        kExact, module.v<2>());
     const auto named = [&](const Tensor<float>& logits, i64 row) {
-      return argmax({logits.data() + row * config.vocab_size,
-                     static_cast<size_t>(config.vocab_size)});
+      return argmax(
+          {logits.data() + row * config.vocab_size, static_cast<size_t>(config.vocab_size)});
     };
     for (i64 i = 0; i + 1 < seq_len; ++i, ++drafts) {
       accepted += named(module, i) == named(main, i + 1) ? 1 : 0;

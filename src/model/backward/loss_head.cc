@@ -5,9 +5,7 @@
 #include "ops/cross_entropy.h"
 
 namespace fathom::model::backward {
-namespace {
-
-}  // namespace
+namespace {}  // namespace
 
 i64 head_chunk_tokens(i64 vocab, i64 tokens) {
   constexpr i64 kChunkFloats = i64{8} << 20;

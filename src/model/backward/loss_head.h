@@ -20,9 +20,9 @@ i64 head_chunk_tokens(i64 vocab, i64 tokens);
 /// Source: DeepSeek-V3 §2.2, eqs (23)-(25).
 ///   hidden   [tokens, hidden]  f32
 ///   targets  [tokens]          i32  negative: none
-///   largest  [tokens]          i32  OVERWRITTEN: arg-max of the logits, -1 without target; or empty
-///   dhidden  [tokens, hidden]  f32  OVERWRITTEN; empty: no gradients at all
-///   dweight  [vocab, hidden]   f32  ACCUMULATED
+///   largest  [tokens]          i32  OVERWRITTEN: arg-max of the logits, -1 without target; or
+///   empty dhidden  [tokens, hidden]  f32  OVERWRITTEN; empty: no gradients at all dweight  [vocab,
+///   hidden]   f32  ACCUMULATED
 HeadLoss head_loss(const TrainStep& step, const PackedLinear& w, View<const float, 2> hidden,
                    View<const i32, 1> targets, double target_weight, View<i32, 1> largest,
                    View<float, 2> dhidden, View<float, 2> dweight);

@@ -2,9 +2,8 @@
 
 #include <algorithm>
 
-#include "base/checked_math.h"
-#include "base/parallel.h"
 #include "model/backward/loss_head.h"
+#include "ops/causal_attention.h"
 
 namespace fathom::model::backward {
 namespace {
@@ -54,14 +53,10 @@ class ScratchBound {
            ops::packed_bytes(ctx_, c_.hidden_size, rows, rounding);
   }
 
-  /// Tiles of attention's own backward pass, a thread: a sequence's queries and gradients of one
-  /// head, a block of keys, and square tiles of probabilities.
   i64 attention_op() const {
-    constexpr i64 kBlock = 192, kSquares = 512 << 10;
-    const i64 qk = round_up(c_.qk_head_dim(), 16), v = round_up(c_.value_head_dim(), 16);
-    const i64 units = tokens_ / seq_len_ * c_.num_attention_heads;
-    return std::min<i64>(units, num_threads()) *
-           (floats(seq_len_ + kBlock + 64, 3 * qk + 2 * v + 2) + kSquares);
+    return ops::causal_attention_scratch_bytes(ctx_, tokens_ / seq_len_, seq_len_,
+                                               c_.num_attention_heads, c_.qk_head_dim(),
+                                               c_.value_head_dim(), p_.bf16_attention());
   }
 
   i64 mla() const {

@@ -48,13 +48,13 @@ struct StepStats {
 
   double nll = 0.0;  // of main targets, in nats
   i64 targets = 0;
-  std::vector<double> mtp_nll;   // [mtp_depth]
-  std::vector<i64> mtp_targets;  // [mtp_depth]
-  std::vector<i64> mtp_drafts;   // [mtp_depth] tokens that a module drafts
-  std::vector<i64> mtp_accepted; // [mtp_depth] of them that the main model names itself: what
-                                 // speculative decoding would accept
-  double balance_loss = 0.0;     // already scaled: its share of the step's loss
-  i64 dropped = 0;               // token-expert pairs that capacity dropped
+  std::vector<double> mtp_nll;    // [mtp_depth]
+  std::vector<i64> mtp_targets;   // [mtp_depth]
+  std::vector<i64> mtp_drafts;    // [mtp_depth] tokens that a module drafts
+  std::vector<i64> mtp_accepted;  // [mtp_depth] of them that the main model names itself: what
+                                  // speculative decoding would accept
+  double balance_loss = 0.0;      // already scaled: its share of the step's loss
+  i64 dropped = 0;                // token-expert pairs that capacity dropped
   /// [MoE layers][experts] token-expert pairs; layers in order, MTP modules' last.
   std::vector<std::vector<i64>> expert_counts;
   std::vector<double> router_entropy;  // [MoE layers] summed over tokens, nats, of s'
