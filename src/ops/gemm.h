@@ -83,6 +83,10 @@ PackedMatrix pack(Ctx& ctx, Workspace::Scope& scope, const PackSource& source,
 void pack_all(Ctx& ctx, std::span<const PackSource> sources, const GemmRounding& rounding,
               std::span<u8* const> storage, std::span<PackedMatrix> packed);
 
+/// The most that packing takes of the workspace beside its result, for the number of threads there
+/// is, less a few numbers a source: what a caller plans with.
+i64 pack_scratch_bytes();
+
 /// c[m, n] = sum_k a[m, k] b[n, k], or += if `accumulate`.
 struct GemmJob {
   PackedMatrix a;    // [m, k]

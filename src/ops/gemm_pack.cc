@@ -196,6 +196,10 @@ PackedMatrix pack(Ctx& ctx, const PackSource& source, const GemmRounding& roundi
   return packed;
 }
 
+i64 pack_scratch_bytes() {
+  return num_threads() * kPackScratchFloats * static_cast<i64>(sizeof(float));
+}
+
 PackedMatrix pack(Ctx& ctx, Workspace::Scope& scope, const PackSource& source,
                   const GemmRounding& rounding) {
   const i64 bytes = packed_bytes(ctx, packed_rows(source), packed_k(source), rounding);

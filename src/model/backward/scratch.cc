@@ -26,7 +26,10 @@ class ScratchBound {
     for (i64 i = 0; i < c_.num_hidden_layers + c_.num_nextn_predict_layers; ++i) {
       widest = std::max(widest, c_.is_moe_layer(i) ? moe() : dense(c_.intermediate_size));
     }
-    return heads + std::max(head(), 4 * stream + widest);
+    // The lists of a call's jobs, one an expert, and what aligning each array takes.
+    constexpr i64 kJobBytes = 512;
+    const i64 lists = (1 + c_.n_routed_experts) * kJobBytes;
+    return heads + std::max(head(), 4 * stream + widest) + ops::pack_scratch_bytes() + lists;
   }
 
  private:
