@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
-#include <cstring>
+#include <algorithm>
 #include <limits>
 #include <vector>
 
@@ -216,7 +216,7 @@ TEST(Pack, ManyAtOnceEqualOneByOneForAnyThreads) {
         std::fill_n(storage[i], alone[i].size() + 1, u8{0xa5});
         pack(ctx, sources[i], rounding, storage[i]);
         ASSERT_EQ(storage[i][alone[i].size()], 0xa5) << "wrote beyond packed_bytes";
-        std::memcpy(alone[i].data(), storage[i], alone[i].size());
+        std::copy_n(storage[i], alone[i].size(), alone[i].data());
       }
       for (const int threads : {1, 2, 7}) {
         const testing::ScopedThreads scoped(threads);
@@ -225,7 +225,7 @@ TEST(Pack, ManyAtOnceEqualOneByOneForAnyThreads) {
         std::vector<PackedMatrix> packed(sources.size());
         pack_all(ctx, sources, rounding, storage, packed);
         for (size_t i = 0; i < sources.size(); ++i) {
-          ASSERT_EQ(std::memcmp(storage[i], alone[i].data(), alone[i].size()), 0)
+          ASSERT_TRUE(std::equal(alone[i].begin(), alone[i].end(), storage[i]))
               << "source " << i << ", " << threads << " threads";
         }
       }
