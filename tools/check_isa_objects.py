@@ -14,7 +14,7 @@ import subprocess
 import sys
 
 # kernels_avx2.cc.o, gemm_avx512_bf16.cc.o ...
-ISA_OBJECT = re.compile(r"_(scalar|avx2|avx512)\w*\.cc\.o$")
+ISA_OBJECT = re.compile(r"_(scalar|avx2|avx512|amx)\w*\.cc\.o$")
 # nm's letters: W/w weak, V/v weak object, u unique global.
 SHARED = set("WwVvu")
 

@@ -1,6 +1,8 @@
 #include "base/cpu_features.h"
 
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstring>
@@ -29,6 +31,14 @@ u64 read_xcr0() {
   return (static_cast<u64>(high) << 32) | low;
 }
 
+/// Linux gives a process tile registers only if it asks for them, once for all its threads: each
+/// then needs 8 KiB more for its state.
+bool request_tiles() {
+  constexpr long kRequestPermission = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;               // XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
 CpuFeatures detect() {
   CpuFeatures f;
   const Cpuid leaf1 = cpuid(1), leaf7 = cpuid(7), leaf7_1 = cpuid(7, 1);
@@ -43,7 +53,7 @@ CpuFeatures detect() {
   f.avx512_vnni = f.avx512 && bit(leaf7.c, 11);
   f.avx512_vbmi = f.avx512 && bit(leaf7.c, 1);
   f.avx512_bf16 = f.avx512 && bit(leaf7_1.a, 5);
-  f.amx_bf16 = tiles && bit(leaf7.d, 22) && bit(leaf7.d, 24);
+  f.amx = tiles && bit(leaf7.d, 22) && bit(leaf7.d, 24) && bit(leaf7.d, 25) && request_tiles();
   return f;
 }
 

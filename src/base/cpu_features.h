@@ -11,7 +11,7 @@ struct CpuFeatures {
   bool avx512_bf16 = false;  // VDPBF16PS
   bool avx512_vnni = false;
   bool avx512_vbmi = false;  // byte permutes
-  bool amx_bf16 = false;     // tiles usable: XTILE state enabled by the OS
+  bool amx = false;          // tiles of BF16 and INT8; the OS saves them and lets us use them
 };
 
 /// Detected once, on first use. Thread-safe.

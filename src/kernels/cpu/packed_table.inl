@@ -9,6 +9,13 @@
 #include "kernels/cpu/packed.inl"
 #if FATHOM_HAS_DOTS
 #include "kernels/cpu/latent_attention.inl"
+//
+#ifdef FATHOM_HAS_TILES
+#include "kernels/cpu/token_tiles_amx.inl"
+#else
+#include "kernels/cpu/token_tiles_lanes.inl"
+#endif
+//
 #include "kernels/cpu/token_panels.inl"
 #endif
 

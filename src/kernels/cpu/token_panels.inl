@@ -1,15 +1,11 @@
 // Many rows: tokens are the lanes, weights are broadcast. A block of weight rows is decoded into
-// scratch, as it lies, and meets 48 tokens at a time; their panels stay in the second-level cache.
+// scratch, as it lies, and meets two or three panels of tokens at a time; their panels stay in the
+// second-level cache. What multiplies a tile is TokenTiles, included before.
 //
 // Invariant: y[t, o] is one accumulator that meets K in rising order (with scales: one for each
 // group and one for the total), whatever the tile. So it depends on no other token.
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
-
-/// A tile: rows of weights x panels of tokens. 24 accumulators; with groups as small as 32 columns
-/// the totals must stay in registers too.
-constexpr int kTileRows = 8, kTilePanels = 3;
-constexpr int kInt8TileRows = 4, kInt8TilePanels = 3;
 
 // ---- Panels of activations
 
@@ -47,14 +43,18 @@ inline PanelScales int8_scales(const float* const (&x)[16], int64_t n, int64_t c
   return s;
 }
 
-/// 16 columns of codes + 128, four columns to a lane.
+/// 16 columns of codes, signed or + 128, four columns to a lane.
 inline void store_int8_columns(const Vec (&codes)[16], uint8_t* out) {
   for (int i = 0; i < 16; i += 4) {
     __m512i word = _mm512_setzero_si512();
     for (int j = 0; j < 4; ++j) {
-      const __m512i code =
-          _mm512_add_epi32(_mm512_cvtps_epi32(codes[i + j].v), _mm512_set1_epi32(128));
+      const __m512i code = _mm512_and_si512(_mm512_cvtps_epi32(codes[i + j].v),
+                                            _mm512_set1_epi32(255));
       word = _mm512_or_si512(word, _mm512_slli_epi32(code, 8 * j));
+    }
+    // + 128 to a byte turns its highest bit.
+    if constexpr (!TokenTiles::kSignedCodes) {
+      word = _mm512_xor_si512(word, _mm512_set1_epi32(static_cast<int>(0x80808080u)));
     }
     _mm512_storeu_si512(out + i * kPanelTokens, word);
   }
@@ -117,8 +117,8 @@ void decode_to_bf16(const Stored* w, int64_t in, int64_t k_padded, uint16_t* out
   }
 }
 
-/// A row of packed codes as signed bytes, padded with zeros, and for each group -128 times their
-/// sum, which takes the activations' offset back.
+/// A row of packed codes as signed bytes, padded with zeros, and, if activations have an offset, for
+/// each group -128 times their sum, which takes it back.
 template <int kBits>
 void decode_to_int8(const uint8_t* w, int64_t in, int64_t k_padded, int64_t group, uint8_t* out,
                     int32_t* starts) {
@@ -141,6 +141,7 @@ void decode_to_int8(const uint8_t* w, int64_t in, int64_t k_padded, int64_t grou
     }
     _mm512_storeu_si512(out + i, _mm512_maskz_sub_epi8(mask, codes, offset));
   }
+  if constexpr (TokenTiles::kSignedCodes) return;
   for (int64_t g = 0; g * group < in; ++g) {
     __m256i sum = _mm256_setzero_si256();
     for (int64_t i = g * group; i < (g + 1) * group; i += 32) {
@@ -155,156 +156,7 @@ void decode_to_int8(const uint8_t* w, int64_t in, int64_t k_padded, int64_t grou
   }
 }
 
-// ---- Tiles
-
-struct TokenTile {
-  const uint8_t* x;
-  int64_t x_panel;                // bytes from a panel to the next
-  const float* x_scale;           // nullptr: 1
-  int64_t x_scale_panel;          // floats
-  const uint8_t* w;               // decoded rows
-  int64_t w_stride;               // bytes
-  const float* w_scale;           // FP8: of this row of blocks
-  const uint16_t* w_group_scale;  // integers: of row 0
-  int64_t w_group_stride;
-  const int32_t* starts;  // integers: of row 0
-  int64_t starts_stride;
-  int64_t k, group;
-  float* y;
-  int64_t y_stride;
-};
-
-/// Results of R rows x P panels to y, of which `rows` and `tokens` are wanted.
-template <int R, int P>
-inline void store_tile(const Vec (&total)[R][P], const TokenTile& t, int64_t rows, int64_t tokens) {
-  for (int p = 0; p < P; ++p) {
-    Vec turned[16];
-    for (int r = 0; r < 16; ++r) turned[r] = r < R ? total[r][p] : Vec::zero();
-    transpose(turned);
-    const int64_t count = smaller(kPanelTokens, tokens - p * kPanelTokens);
-    for (int64_t i = 0; i < count; ++i) {
-      float* y = t.y + (p * kPanelTokens + i) * t.y_stride;
-      _mm512_mask_storeu_ps(y, static_cast<__mmask16>((1u << rows) - 1), turned[i].v);
-    }
-  }
-}
-
-/// acc += a span of K of BF16 pairs.
-template <int R, int P>
-[[gnu::always_inline]] inline void bf16_span(const TokenTile& t, int64_t begin, int64_t end,
-                                             Vec (&acc)[R][P]) {
-  const uint8_t* x = t.x + begin * kPanelTokens * 2;
-  const uint8_t* w = t.w + begin * 2;
-  for (int64_t k = begin; k < end; k += 2, x += 4 * kPanelTokens, w += 4) {
-    __m512i tokens[P];
-#pragma GCC unroll 4
-    for (int p = 0; p < P; ++p) tokens[p] = _mm512_loadu_si512(x + p * t.x_panel);
-#pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const __m512i pair =
-          PanelBf16::broadcast(reinterpret_cast<const uint16_t*>(w + r * t.w_stride));
-#pragma GCC unroll 4
-      for (int p = 0; p < P; ++p) acc[r][p] = PanelBf16::accumulate(acc[r][p], tokens[p], pair);
-    }
-  }
-}
-
-template <int R, int P>
-[[gnu::always_inline]] inline void clear(Vec (&acc)[R][P]) {
-#pragma GCC unroll 32
-  for (int i = 0; i < R * P; ++i) acc[i / P][i % P] = Vec::zero();
-}
-
-template <int P>
-void bf16_tile(const TokenTile& t, int64_t rows, int64_t tokens) {
-  Vec acc[kTileRows][P];
-  clear(acc);
-  bf16_span(t, 0, t.k, acc);
-  store_tile(acc, t, rows, tokens);
-}
-
-template <int P>
-void fp8_tile(const TokenTile& t, int64_t rows, int64_t tokens) {
-  alignas(64) Vec total[kTileRows][P];
-  clear(total);
-  for (int64_t k = 0; k < t.k; k += kScaleBlock) {
-    Vec acc[kTileRows][P];
-    clear(acc);
-    bf16_span(t, k, k + kScaleBlock, acc);
-    const int64_t block = k / kScaleBlock;
-    const Vec w_scale = Vec::set1(t.w_scale[block]);
-#pragma GCC unroll 4
-    for (int p = 0; p < P; ++p) {
-      const Vec scale =
-          t.x_scale == nullptr
-              ? w_scale
-              : w_scale * Vec::load(t.x_scale + p * t.x_scale_panel + block * kPanelTokens);
-#pragma GCC unroll 8
-      for (int r = 0; r < kTileRows; ++r) total[r][p] = fma(acc[r][p], scale, total[r][p]);
-    }
-  }
-  store_tile(total, t, rows, tokens);
-}
-
-template <int P>
-void int8_tile(const TokenTile& t, int64_t rows, int64_t tokens) {
-  constexpr int R = kInt8TileRows;
-  Vec total[R][P];
-  clear(total);
-  const uint16_t* w_scale[R];  // rows that are not there repeat the last
-  for (int r = 0; r < R; ++r) {
-    w_scale[r] = t.w_group_scale + smaller(r, rows - 1) * t.w_group_stride;
-  }
-  const uint8_t* x = t.x;
-  for (int64_t g = 0; g * t.group < t.k; ++g) {
-    __m512i acc[R][P];
-#pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) {
-      const __m512i start = _mm512_set1_epi32(t.starts[r * t.starts_stride + g]);
-#pragma GCC unroll 4
-      for (int p = 0; p < P; ++p) acc[r][p] = start;
-    }
-    const uint8_t* w = t.w + g * t.group;
-    for (int64_t k = 0; k < t.group; k += 4, x += 4 * kPanelTokens, w += 4) {
-      __m512i codes[P];
-#pragma GCC unroll 4
-      for (int p = 0; p < P; ++p) codes[p] = _mm512_loadu_si512(x + p * t.x_panel);
-#pragma GCC unroll 4
-      for (int r = 0; r < R; ++r) {
-        int32_t four;
-        __builtin_memcpy(&four, w + r * t.w_stride, sizeof four);
-        const __m512i weights = _mm512_set1_epi32(four);
-#pragma GCC unroll 4
-        for (int p = 0; p < P; ++p) acc[r][p] = _mm512_dpbusd_epi32(acc[r][p], codes[p], weights);
-      }
-    }
-#pragma GCC unroll 4
-    for (int p = 0; p < P; ++p) {
-      const Vec x_scale = Vec::load(t.x_scale + p * t.x_scale_panel + g * kPanelTokens);
-#pragma GCC unroll 4
-      for (int r = 0; r < R; ++r) {
-        const Vec scale = x_scale * Vec::set1(bf16_to_f32(w_scale[r][g]));
-        total[r][p] = fma(Vec{_mm512_cvtepi32_ps(acc[r][p])}, scale, total[r][p]);
-      }
-    }
-  }
-  store_tile(total, t, rows, tokens);
-}
-
-template <int P>
-inline void one_tile(const TokenTile& t, WeightType type, int64_t rows, int64_t tokens) {
-  switch (type) {
-    case WeightType::kF32:
-      return;  // has no panels
-    case WeightType::kBf16:
-      return bf16_tile<P>(t, rows, tokens);
-    case WeightType::kFp8E4m3:
-      return fp8_tile<P>(t, rows, tokens);
-    case WeightType::kInt8:
-    case WeightType::kInt4:
-      return int8_tile<P>(t, rows, tokens);
-  }
-}
+// ---- Blocks
 
 /// The next block's weights, fetched a few lines at a time between tiles.
 struct NextBlock {
@@ -318,11 +170,11 @@ struct NextBlock {
 };
 
 /// Decoded rows [0, rows) of one block against all tokens; `next`: `bytes` that follow the block.
-void multiply_block(const PanelLinearArgs& a, TokenTile t, int64_t rows, const void* next_rows,
-                    int64_t bytes) {
-  const int64_t tile_rows = a.form == PanelForm::kInt8 ? kInt8TileRows : kTileRows;
+void multiply_block(const PanelLinearArgs& a, const TokenTiles& tile, TokenTile t, int64_t rows,
+                    const void* next_rows, int64_t bytes) {
+  const int64_t tile_rows = TokenTiles::rows(a.form);
   const TokenTile first = t;
-  constexpr int64_t kTokens = kTilePanels * kPanelTokens;
+  constexpr int64_t kTokens = TokenTiles::kTokens;
   const int64_t tiles = (a.tokens + kTokens - 1) / kTokens * ((rows + tile_rows - 1) / tile_rows);
   const char* from = static_cast<const char*>(next_rows);
   NextBlock next{from, from + bytes, bytes / 64 / tiles + 1};
@@ -337,13 +189,7 @@ void multiply_block(const PanelLinearArgs& a, TokenTile t, int64_t rows, const v
       t.y = first.y + token * t.y_stride + row;
       const int64_t count = smaller(tile_rows, rows - row);
       next.fetch();
-      if (tokens > 2 * kPanelTokens) {
-        one_tile<3>(t, a.w_type, count, tokens);
-      } else if (tokens > kPanelTokens) {
-        one_tile<2>(t, a.w_type, count, tokens);
-      } else {
-        one_tile<1>(t, a.w_type, count, tokens);
-      }
+      tile.multiply(t, a.w_type, count, tokens);
     }
   }
 }
@@ -389,6 +235,7 @@ inline int64_t stored_row_bytes(WeightType type, int64_t in) {
 /// Rows [begin, end) of w. scratch: panel_scratch_bytes().
 void panel_linear_rows(const PanelLinearArgs& a, int64_t begin, int64_t end, void* scratch) {
   const bool integers = a.form == PanelForm::kInt8;
+  const TokenTiles tile(a.form, a.w_groups.group);
   // Rows a power of two apart would share a few sets of the first-level cache: a line between them.
   const int64_t stride = a.k_padded * (integers ? 1 : 2) + 64;
   const int64_t groups = integers ? (a.in + a.w_groups.group - 1) / a.w_groups.group : 0;
@@ -403,7 +250,7 @@ void panel_linear_rows(const PanelLinearArgs& a, int64_t begin, int64_t end, voi
       decode_panel_row(a, row + r, decoded + r * stride, starts + r * groups);
     }
     // Tiles are whole: what they compute beyond the rows is not stored, but must be numbers.
-    for (int64_t r = rows; r % kTileRows != 0; ++r) {
+    for (int64_t r = rows; r % TokenTiles::kWholeRows != 0; ++r) {
       __builtin_memset(decoded + r * stride, 0, static_cast<Size>(stride));
       for (int64_t g = 0; g < groups; ++g) starts[r * groups + g] = 0;
     }
@@ -430,7 +277,7 @@ void panel_linear_rows(const PanelLinearArgs& a, int64_t begin, int64_t end, voi
       }
     }
     const int64_t row_bytes = stored_row_bytes(a.w_type, a.in);
-    multiply_block(a, t, rows, static_cast<const uint8_t*>(a.w) + (row + rows) * row_bytes,
+    multiply_block(a, tile, t, rows, static_cast<const uint8_t*>(a.w) + (row + rows) * row_bytes,
                    smaller(kPanelRowBlock, end - row - rows) * row_bytes);
   }
 }

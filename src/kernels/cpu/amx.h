@@ -1,0 +1,88 @@
+#pragma once
+// Tile registers of AMX: 16 rows of 64 bytes. A tile product adds to C [16][16] of 32-bit numbers
+//   A [16 rows][64 bytes along K] x B [K in steps of 4 bytes][16 columns][4 bytes]
+// so weights as they lie are an A and a panel of 16 tokens is a B.
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace fathom::kernels::cpu::FATHOM_ISA {
+namespace {
+
+/// What lies in memory before is seen by tile loads after, and the other way round: GCC's tile
+/// intrinsics do not say that they read memory.
+inline void order_memory() { __asm__ volatile("" ::: "memory"); }
+
+/// The thread's tile registers, from construction to destruction: 0 to 3 for C, 4 and 5 for A, 6 and
+/// 7 for B. While they hold nothing, context switches stay cheap. The operating system must have
+/// granted their use (base/cpu_features.h).
+class TileRegisters {
+ public:
+  /// k_bytes: bytes along K of an A, 64 or less in multiples of 4.
+  explicit TileRegisters(int k_bytes = 64) {
+    struct alignas(64) {
+      uint8_t palette = 1, start_row = 0, zeros[14] = {};
+      uint16_t row_bytes[16] = {};
+      uint8_t rows[16] = {};
+    } config;
+    for (int i = 0; i < 8; ++i) {
+      config.row_bytes[i] = i == 4 || i == 5 ? static_cast<uint16_t>(k_bytes) : 64;
+      config.rows[i] = i >= 6 ? static_cast<uint8_t>(k_bytes / 4) : 16;
+    }
+    _tile_loadconfig(&config);
+  }
+  ~TileRegisters() { _tile_release(); }
+  TileRegisters(const TileRegisters&) = delete;
+  TileRegisters& operator=(const TileRegisters&) = delete;
+};
+
+
+/// C tiles 0 to 3 are rows (0, 1) x panels (0, 1) of a block of R x P tiles.
+template <int R, int P>
+struct TileBlock {
+  static_assert(R >= 1 && R <= 2 && P >= 1 && P <= 2);
+
+  static void zero() {
+    _tile_zero(0);
+    if constexpr (P == 2) _tile_zero(1);
+    if constexpr (R == 2) _tile_zero(2);
+    if constexpr (R == 2 && P == 2) _tile_zero(3);
+  }
+
+  /// The operands of one step along K. a_rows: bytes from an A to the next, b_panels likewise.
+  static void load(const uint8_t* a, int64_t a_stride, int64_t a_rows, const uint8_t* b,
+                   int64_t b_panels) {
+    _tile_loadd(6, b, 64);
+    _tile_loadd(4, a, static_cast<Size>(a_stride));
+    if constexpr (P == 2) _tile_loadd(7, b + b_panels, 64);
+    if constexpr (R == 2) _tile_loadd(5, a + a_rows, static_cast<Size>(a_stride));
+  }
+
+  static void add_bf16() {
+    _tile_dpbf16ps(0, 4, 6);
+    if constexpr (P == 2) _tile_dpbf16ps(1, 4, 7);
+    if constexpr (R == 2) _tile_dpbf16ps(2, 5, 6);
+    if constexpr (R == 2 && P == 2) _tile_dpbf16ps(3, 5, 7);
+  }
+
+  /// Signed bytes.
+  static void add_int8() {
+    _tile_dpbssd(0, 4, 6);
+    if constexpr (P == 2) _tile_dpbssd(1, 4, 7);
+    if constexpr (R == 2) _tile_dpbssd(2, 5, 6);
+    if constexpr (R == 2 && P == 2) _tile_dpbssd(3, 5, 7);
+  }
+
+  /// out [R][P][16][16] 32-bit numbers.
+  static void store(void* out) {
+    uint8_t* to = static_cast<uint8_t*>(out);
+    _tile_stored(0, to, 64);
+    if constexpr (P == 2) _tile_stored(1, to + 1024, 64);
+    if constexpr (R == 2) _tile_stored(2, to + 1024 * P, 64);
+    if constexpr (R == 2 && P == 2) _tile_stored(3, to + 3072, 64);
+    order_memory();
+  }
+};
+
+}  // namespace
+}  // namespace fathom::kernels::cpu::FATHOM_ISA

@@ -1,0 +1,165 @@
+// Tiles of token_panels.inl in vector registers: rows of weights are broadcast, tokens are lanes.
+#include "kernels/cpu/token_tile.inl"
+
+namespace fathom::kernels::cpu::FATHOM_ISA {
+namespace {
+
+/// A tile: rows of weights x panels of tokens. 24 accumulators; with groups as small as 32 columns
+/// the totals must stay in registers too.
+constexpr int kTileRows = 8, kTilePanels = 3;
+constexpr int kInt8TileRows = 4;
+
+/// Results of R rows x P panels to y, of which `rows` and `tokens` are wanted.
+template <int R, int P>
+inline void store_tile(const Vec (&total)[R][P], const TokenTile& t, int64_t rows, int64_t tokens) {
+  for (int p = 0; p < P; ++p) {
+    Vec turned[16];
+    for (int r = 0; r < 16; ++r) turned[r] = r < R ? total[r][p] : Vec::zero();
+    transpose(turned);
+    const int64_t count = smaller(kPanelTokens, tokens - p * kPanelTokens);
+    for (int64_t i = 0; i < count; ++i) {
+      float* y = t.y + (p * kPanelTokens + i) * t.y_stride;
+      _mm512_mask_storeu_ps(y, static_cast<__mmask16>((1u << rows) - 1), turned[i].v);
+    }
+  }
+}
+
+/// acc += a span of K of BF16 pairs.
+template <int R, int P>
+[[gnu::always_inline]] inline void bf16_span(const TokenTile& t, int64_t begin, int64_t end,
+                                             Vec (&acc)[R][P]) {
+  const uint8_t* x = t.x + begin * kPanelTokens * 2;
+  const uint8_t* w = t.w + begin * 2;
+  for (int64_t k = begin; k < end; k += 2, x += 4 * kPanelTokens, w += 4) {
+    __m512i tokens[P];
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) tokens[p] = _mm512_loadu_si512(x + p * t.x_panel);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const __m512i pair =
+          PanelBf16::broadcast(reinterpret_cast<const uint16_t*>(w + r * t.w_stride));
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) acc[r][p] = PanelBf16::accumulate(acc[r][p], tokens[p], pair);
+    }
+  }
+}
+
+template <int R, int P>
+[[gnu::always_inline]] inline void clear(Vec (&acc)[R][P]) {
+#pragma GCC unroll 32
+  for (int i = 0; i < R * P; ++i) acc[i / P][i % P] = Vec::zero();
+}
+
+template <int P>
+void bf16_tile(const TokenTile& t, int64_t rows, int64_t tokens) {
+  Vec acc[kTileRows][P];
+  clear(acc);
+  bf16_span(t, 0, t.k, acc);
+  store_tile(acc, t, rows, tokens);
+}
+
+template <int P>
+void fp8_tile(const TokenTile& t, int64_t rows, int64_t tokens) {
+  alignas(64) Vec total[kTileRows][P];
+  clear(total);
+  for (int64_t k = 0; k < t.k; k += kScaleBlock) {
+    Vec acc[kTileRows][P];
+    clear(acc);
+    bf16_span(t, k, k + kScaleBlock, acc);
+    const int64_t block = k / kScaleBlock;
+    const Vec w_scale = Vec::set1(t.w_scale[block]);
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) {
+      const Vec scale =
+          t.x_scale == nullptr
+              ? w_scale
+              : w_scale * Vec::load(t.x_scale + p * t.x_scale_panel + block * kPanelTokens);
+#pragma GCC unroll 8
+      for (int r = 0; r < kTileRows; ++r) total[r][p] = fma(acc[r][p], scale, total[r][p]);
+    }
+  }
+  store_tile(total, t, rows, tokens);
+}
+
+template <int P>
+void int8_tile(const TokenTile& t, int64_t rows, int64_t tokens) {
+  constexpr int R = kInt8TileRows;
+  Vec total[R][P];
+  clear(total);
+  const uint16_t* w_scale[R];  // rows that are not there repeat the last
+  for (int r = 0; r < R; ++r) {
+    w_scale[r] = t.w_group_scale + smaller(r, rows - 1) * t.w_group_stride;
+  }
+  const uint8_t* x = t.x;
+  for (int64_t g = 0; g * t.group < t.k; ++g) {
+    __m512i acc[R][P];
+#pragma GCC unroll 4
+    for (int r = 0; r < R; ++r) {
+      const __m512i start = _mm512_set1_epi32(t.starts[r * t.starts_stride + g]);
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) acc[r][p] = start;
+    }
+    const uint8_t* w = t.w + g * t.group;
+    for (int64_t k = 0; k < t.group; k += 4, x += 4 * kPanelTokens, w += 4) {
+      __m512i codes[P];
+#pragma GCC unroll 4
+      for (int p = 0; p < P; ++p) codes[p] = _mm512_loadu_si512(x + p * t.x_panel);
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        int32_t four;
+        __builtin_memcpy(&four, w + r * t.w_stride, sizeof four);
+        const __m512i weights = _mm512_set1_epi32(four);
+#pragma GCC unroll 4
+        for (int p = 0; p < P; ++p) acc[r][p] = _mm512_dpbusd_epi32(acc[r][p], codes[p], weights);
+      }
+    }
+#pragma GCC unroll 4
+    for (int p = 0; p < P; ++p) {
+      const Vec x_scale = Vec::load(t.x_scale + p * t.x_scale_panel + g * kPanelTokens);
+#pragma GCC unroll 4
+      for (int r = 0; r < R; ++r) {
+        const Vec scale = x_scale * Vec::set1(bf16_to_f32(w_scale[r][g]));
+        total[r][p] = fma(Vec{_mm512_cvtepi32_ps(acc[r][p])}, scale, total[r][p]);
+      }
+    }
+  }
+  store_tile(total, t, rows, tokens);
+}
+
+/// How token_panels.inl multiplies a tile.
+struct TokenTiles {
+  static constexpr bool kSignedCodes = false;  // of activations: codes + 128
+  static constexpr int64_t kTokens = kTilePanels * kPanelTokens;
+  static constexpr int64_t kWholeRows = kTileRows;  // decoded rows come in multiples of this
+
+  TokenTiles(PanelForm, int64_t) {}
+
+  static int64_t rows(PanelForm form) {
+    return form == PanelForm::kInt8 ? kInt8TileRows : kTileRows;
+  }
+
+  template <int P>
+  static void multiply_panels(const TokenTile& t, WeightType type, int64_t rows, int64_t tokens) {
+    switch (type) {
+      case WeightType::kF32:
+        return;  // has no panels
+      case WeightType::kBf16:
+        return bf16_tile<P>(t, rows, tokens);
+      case WeightType::kFp8E4m3:
+        return fp8_tile<P>(t, rows, tokens);
+      case WeightType::kInt8:
+      case WeightType::kInt4:
+        return int8_tile<P>(t, rows, tokens);
+    }
+  }
+
+  /// At most rows() rows and kTokens tokens.
+  void multiply(const TokenTile& t, WeightType type, int64_t rows, int64_t tokens) const {
+    if (tokens > 2 * kPanelTokens) return multiply_panels<3>(t, type, rows, tokens);
+    if (tokens > kPanelTokens) return multiply_panels<2>(t, type, rows, tokens);
+    multiply_panels<1>(t, type, rows, tokens);
+  }
+};
+
+}  // namespace
+}  // namespace fathom::kernels::cpu::FATHOM_ISA
