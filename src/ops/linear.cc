@@ -98,7 +98,7 @@ i64 scratch_bytes_of(Ctx& ctx, const LinearJob& job) {
     case PreparedInput::Form::kCodes:
       return 0;
     case PreparedInput::Form::kPanels:
-      return kernels::panel_scratch_bytes(kernels::panel_k_padded(job.x.in));
+      return kernels::panel_scratch_bytes(kernels::panel_k_padded(job.x.in), job.x.tokens);
     case PreparedInput::Form::kF32:
     case PreparedInput::Form::kBf16:
       break;

@@ -43,6 +43,7 @@ struct TileBlock {
   static_assert(R >= 1 && R <= 2 && P >= 1 && P <= 2);
 
   static void zero() {
+    order_memory();
     _tile_zero(0);
     if constexpr (P == 2) _tile_zero(1);
     if constexpr (R == 2) _tile_zero(2);
@@ -71,6 +72,16 @@ struct TileBlock {
     if constexpr (P == 2) _tile_dpbssd(1, 4, 7);
     if constexpr (R == 2) _tile_dpbssd(2, 5, 6);
     if constexpr (R == 2 && P == 2) _tile_dpbssd(3, 5, 7);
+  }
+
+  /// sums [R][P][16][16] 32-bit numbers.
+  static void load_sums(const void* sums) {
+    const uint8_t* from = static_cast<const uint8_t*>(sums);
+    order_memory();
+    _tile_loadd(0, from, 64);
+    if constexpr (P == 2) _tile_loadd(1, from + 1024, 64);
+    if constexpr (R == 2) _tile_loadd(2, from + 1024 * P, 64);
+    if constexpr (R == 2 && P == 2) _tile_loadd(3, from + 3072, 64);
   }
 
   /// out [R][P][16][16] 32-bit numbers.

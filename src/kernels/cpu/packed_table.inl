@@ -10,13 +10,13 @@
 #if FATHOM_HAS_DOTS
 #include "kernels/cpu/latent_attention.inl"
 //
+#include "kernels/cpu/token_panels.inl"
+//
 #ifdef FATHOM_HAS_TILES
 #include "kernels/cpu/token_tiles_amx.inl"
 #else
 #include "kernels/cpu/token_tiles_lanes.inl"
 #endif
-//
-#include "kernels/cpu/token_panels.inl"
 #endif
 
 namespace fathom::kernels::cpu::FATHOM_ISA {

@@ -1,11 +1,13 @@
-// Many rows: tokens are the lanes, weights are broadcast. A block of weight rows is decoded into
-// scratch, as it lies, and meets two or three panels of tokens at a time; their panels stay in the
-// second-level cache. What multiplies a tile is TokenTiles, included before.
-//
-// Invariant: y[t, o] is one accumulator that meets K in rising order (with scales: one for each
-// group and one for the total), whatever the tile. So it depends on no other token.
+// Many rows: panels of 16 tokens, and rows of weights decoded to meet them. What multiplies them is
+// token_tiles_lanes.inl or token_tiles_amx.inl.
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
+
+#ifdef FATHOM_HAS_TILES
+constexpr bool kSignedCodes = true;
+#else
+constexpr bool kSignedCodes = false;  // bytes are multiplied unsigned x signed: codes + 128
+#endif
 
 // ---- Panels of activations
 
@@ -53,7 +55,7 @@ inline void store_int8_columns(const Vec (&codes)[16], uint8_t* out) {
       word = _mm512_or_si512(word, _mm512_slli_epi32(code, 8 * j));
     }
     // + 128 to a byte turns its highest bit.
-    if constexpr (!TokenTiles::kSignedCodes) {
+    if constexpr (!kSignedCodes) {
       word = _mm512_xor_si512(word, _mm512_set1_epi32(static_cast<int>(0x80808080u)));
     }
     _mm512_storeu_si512(out + i * kPanelTokens, word);
@@ -141,7 +143,7 @@ void decode_to_int8(const uint8_t* w, int64_t in, int64_t k_padded, int64_t grou
     }
     _mm512_storeu_si512(out + i, _mm512_maskz_sub_epi8(mask, codes, offset));
   }
-  if constexpr (TokenTiles::kSignedCodes) return;
+  if constexpr (kSignedCodes) return;
   for (int64_t g = 0; g * group < in; ++g) {
     __m256i sum = _mm256_setzero_si256();
     for (int64_t i = g * group; i < (g + 1) * group; i += 32) {
@@ -156,63 +158,28 @@ void decode_to_int8(const uint8_t* w, int64_t in, int64_t k_padded, int64_t grou
   }
 }
 
-// ---- Blocks
-
-/// The next block's weights, fetched a few lines at a time between tiles.
-struct NextBlock {
-  const char* at;
-  const char* end;
-  int64_t lines_a_tile;
-
-  void fetch() {
-    for (int64_t i = 0; i < lines_a_tile && at < end; ++i, at += 64) __builtin_prefetch(at, 0, 2);
-  }
-};
-
-/// Decoded rows [0, rows) of one block against all tokens; `next`: `bytes` that follow the block.
-void multiply_block(const PanelLinearArgs& a, const TokenTiles& tile, TokenTile t, int64_t rows,
-                    const void* next_rows, int64_t bytes) {
-  const int64_t tile_rows = TokenTiles::rows(a.form);
-  const TokenTile first = t;
-  constexpr int64_t kTokens = TokenTiles::kTokens;
-  const int64_t tiles = (a.tokens + kTokens - 1) / kTokens * ((rows + tile_rows - 1) / tile_rows);
-  const char* from = static_cast<const char*>(next_rows);
-  NextBlock next{from, from + bytes, bytes / 64 / tiles + 1};
-  for (int64_t token = 0; token < a.tokens; token += kTokens) {
-    const int64_t tokens = smaller(kTokens, a.tokens - token), panel = token / kPanelTokens;
-    t.x = first.x + panel * t.x_panel;
-    if (first.x_scale != nullptr) t.x_scale = first.x_scale + panel * t.x_scale_panel;
-    for (int64_t row = 0; row < rows; row += tile_rows) {
-      t.w = first.w + row * t.w_stride;
-      t.starts = first.starts + row * t.starts_stride;
-      t.w_group_scale = first.w_group_scale + row * t.w_group_stride;
-      t.y = first.y + token * t.y_stride + row;
-      const int64_t count = smaller(tile_rows, rows - row);
-      next.fetch();
-      tile.multiply(t, a.w_type, count, tokens);
-    }
-  }
-}
-
-/// One row of weights into row `r` of the scratch.
-void decode_panel_row(const PanelLinearArgs& a, int64_t row, uint8_t* out, int32_t* starts) {
+/// Columns [begin, begin + count) of one row of weights, as bytes or BF16; zeros beyond the last.
+/// begin: a multiple of 128. starts: of the groups from the first column on.
+void decode_panel_row(const PanelLinearArgs& a, int64_t row, int64_t begin, int64_t count,
+                      uint8_t* out, int32_t* starts) {
+  const int64_t in = smaller(a.in - begin, count);
   switch (a.w_type) {
     case WeightType::kF32:
       return;
     case WeightType::kBf16:
-      return decode_to_bf16(static_cast<const uint16_t*>(a.w) + row * a.in, a.in, a.k_padded,
+      return decode_to_bf16(static_cast<const uint16_t*>(a.w) + row * a.in + begin, in, count,
                             reinterpret_cast<uint16_t*>(out));
     case WeightType::kFp8E4m3:
-      return decode_to_bf16(static_cast<const uint8_t*>(a.w) + row * a.in, a.in, a.k_padded,
+      return decode_to_bf16(static_cast<const uint8_t*>(a.w) + row * a.in + begin, in, count,
                             reinterpret_cast<uint16_t*>(out));
     case WeightType::kInt8:
       return decode_to_int8<8>(
-          static_cast<const uint8_t*>(a.w) + row * packed_weight_stride(8, a.in), a.in, a.k_padded,
+          static_cast<const uint8_t*>(a.w) + row * packed_weight_stride(8, a.in) + begin, in, count,
           a.w_groups.group, out, starts);
     case WeightType::kInt4:
       return decode_to_int8<4>(
-          static_cast<const uint8_t*>(a.w) + row * packed_weight_stride(4, a.in), a.in, a.k_padded,
-          a.w_groups.group, out, starts);
+          static_cast<const uint8_t*>(a.w) + row * packed_weight_stride(4, a.in) + begin / 2, in,
+          count, a.w_groups.group, out, starts);
   }
 }
 
@@ -232,54 +199,29 @@ inline int64_t stored_row_bytes(WeightType type, int64_t in) {
   return 0;
 }
 
-/// Rows [begin, end) of w. scratch: panel_scratch_bytes().
-void panel_linear_rows(const PanelLinearArgs& a, int64_t begin, int64_t end, void* scratch) {
-  const bool integers = a.form == PanelForm::kInt8;
-  const TokenTiles tile(a.form, a.w_groups.group);
-  // Rows a power of two apart would share a few sets of the first-level cache: a line between them.
-  const int64_t stride = a.k_padded * (integers ? 1 : 2) + 64;
-  const int64_t groups = integers ? (a.in + a.w_groups.group - 1) / a.w_groups.group : 0;
-  uint8_t* decoded = static_cast<uint8_t*>(scratch);
-  int32_t* starts = reinterpret_cast<int32_t*>(decoded + kPanelRowBlock * stride);
-  for (int64_t row = begin, rows; row < end; row += rows) {
-    rows = smaller(kPanelRowBlock, end - row);
-    if (a.w_type == WeightType::kFp8E4m3) {  // stays within one row of scale blocks
-      rows = smaller(rows, kScaleBlock - (a.w_row_offset + row) % kScaleBlock);
-    }
-    for (int64_t r = 0; r < rows; ++r) {
-      decode_panel_row(a, row + r, decoded + r * stride, starts + r * groups);
-    }
-    // Tiles are whole: what they compute beyond the rows is not stored, but must be numbers.
-    for (int64_t r = rows; r % TokenTiles::kWholeRows != 0; ++r) {
-      __builtin_memset(decoded + r * stride, 0, static_cast<Size>(stride));
-      for (int64_t g = 0; g < groups; ++g) starts[r * groups + g] = 0;
-    }
-    TokenTile t{};
-    t.x = a.x;
-    t.x_panel = panel_bytes(a.form, a.k_padded);
-    t.x_scale = a.x_scale;
-    t.w = decoded;
-    t.w_stride = stride;
-    t.k = integers ? groups * a.w_groups.group : a.k_padded;
-    t.y = a.y + row;
-    t.y_stride = a.y_stride;
-    t.starts = starts;
-    t.starts_stride = groups;
-    if (integers) {
-      t.group = a.w_groups.group;
-      t.w_group_scale = a.w_groups.data + row * a.w_groups.stride;
-      t.w_group_stride = a.w_groups.stride;
-      t.x_scale_panel = panel_scales(a.in, t.group);
-    } else {
-      t.x_scale_panel = panel_scales(a.in, kScaleBlock);
-      if (a.w_scale != nullptr) {
-        t.w_scale = a.w_scale + (a.w_row_offset + row) / kScaleBlock * a.w_scale_stride;
-      }
-    }
-    const int64_t row_bytes = stored_row_bytes(a.w_type, a.in);
-    multiply_block(a, tile, t, rows, static_cast<const uint8_t*>(a.w) + (row + rows) * row_bytes,
-                   smaller(kPanelRowBlock, end - row - rows) * row_bytes);
+/// The next block's weights, fetched a few lines at a time between tiles.
+struct NextBlock {
+  const char* at;
+  const char* end;
+  int64_t lines_a_tile;
+
+  /// `rows` of them from `row` on, over `tiles` tiles.
+  NextBlock(const PanelLinearArgs& a, int64_t row, int64_t rows, int64_t tiles) {
+    const int64_t row_bytes = stored_row_bytes(a.w_type, a.in), bytes = rows * row_bytes;
+    at = static_cast<const char*>(a.w) + row * row_bytes;
+    end = at + bytes;
+    lines_a_tile = bytes / 64 / tiles + 1;
   }
+  void fetch() {
+    for (int64_t i = 0; i < lines_a_tile && at < end; ++i, at += 64) __builtin_prefetch(at, 0, 2);
+  }
+};
+
+/// Rows from `row` on that are worked on at once: within one row of scale blocks.
+inline int64_t block_rows(const PanelLinearArgs& a, int64_t row, int64_t end) {
+  const int64_t rows = smaller(kPanelRowBlock, end - row);
+  if (a.w_type != WeightType::kFp8E4m3) return rows;
+  return smaller(rows, kScaleBlock - (a.w_row_offset + row) % kScaleBlock);
 }
 
 }  // namespace

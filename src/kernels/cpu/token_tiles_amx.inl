@@ -1,16 +1,127 @@
-// Tiles of token_panels.inl in AMX's tile registers: up to 32 rows of weights x 32 tokens.
+// Tiles in AMX's tile registers: 32 rows of weights x 32 tokens. Tiles take 64 bytes a row and cycle
+// from the caches, so a block of weight rows is decoded some columns at a time: they stay in the
+// first-level cache while all tokens meet them, and the sums wait in scratch.
+//
+// Invariant: y[t, o] is one accumulator that meets K in steps of 64 bytes (with scales: one for each
+// group and one for the total), whatever the tile. So it depends on no other token.
 #include "kernels/cpu/amx.h"
-#include "kernels/cpu/token_tile.inl"
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
-constexpr int kAmxRows = 16;
+constexpr int kAmxRows = 16;                              // of a tile
 constexpr int64_t kAmxNumbers = kAmxRows * kPanelTokens;  // of a tile of results
+constexpr int kAmxBlock = 2;                              // tiles of a block, either way
+constexpr int64_t kAmxBlockNumbers = kAmxBlock * kAmxBlock * kAmxNumbers;
+/// Bytes of a decoded row that all tokens meet before the next ones are decoded.
+constexpr int64_t kAmxChunkBytes = 512;
 
-/// Sums [rows][tokens] of R x P tiles to y, of which `rows` and `tokens` are wanted.
+/// What one block of tiles multiplies: a chunk of columns of 32 rows or fewer, and of 32 tokens.
+struct AmxChunk {
+  const uint8_t* w;  // decoded rows
+  int64_t w_stride;  // bytes
+  const uint8_t* x;  // the first panel, from the chunk's first column on
+  int64_t x_panel;   // bytes from a panel to the next
+  int64_t bytes;     // of a decoded row
+  bool is_first;
+  const float* x_scale;  // FP8 and integers: of the chunk's first group; nullptr: 1
+  int64_t x_scale_panel;
+  const float* w_scale;  // FP8: of the chunk's first block. Integers: [groups][kPanelRowBlock]
+  float* sums;           // [tiles][16][16]
+  NextBlock* next;       // fetched a few lines a step
+};
+
+/// The products of `bytes` of K, from `at` on.
+template <bool kIntegers, int R, int P>
+inline void multiply_steps(const AmxChunk& c, int64_t at, int64_t bytes, int64_t step) {
+  using Block = TileBlock<R, P>;
+  for (int64_t k = at; k < at + bytes; k += step) {
+    c.next->fetch();
+    Block::load(c.w + k, c.w_stride, kAmxRows * c.w_stride, c.x + k * kPanelTokens, c.x_panel);
+    kIntegers ? Block::add_int8() : Block::add_bf16();
+  }
+}
+
 template <int R, int P>
-inline void store_sums(const float* sums, const TokenTile& t, int64_t rows, int64_t tokens) {
+void amx_bf16_chunk(const AmxChunk& c) {
+  c.is_first ? TileBlock<R, P>::zero() : TileBlock<R, P>::load_sums(c.sums);
+  multiply_steps<false, R, P>(c, 0, c.bytes, 64);
+  TileBlock<R, P>::store(c.sums);
+}
+
+/// total (+)= sums * the tokens' scale, of one tile.
+inline void add_scaled(const float* sums, Vec scale, bool is_first, float* total) {
+  if (is_first) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kAmxNumbers; i += kPanelTokens) {
+      (Vec::load(sums + i) * scale).store(total + i);
+    }
+    return;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < kAmxNumbers; i += kPanelTokens) {
+    fma(Vec::load(sums + i), scale, Vec::load(total + i)).store(total + i);
+  }
+}
+
+template <int R, int P>
+void amx_fp8_chunk(const AmxChunk& c) {
+  constexpr int64_t kBlockBytes = 2 * kScaleBlock;
+  alignas(64) float sums[R * P * kAmxNumbers];
+  for (int64_t at = 0; at < c.bytes; at += kBlockBytes) {
+    TileBlock<R, P>::zero();
+    multiply_steps<false, R, P>(c, at, kBlockBytes, 64);
+    TileBlock<R, P>::store(sums);
+    const int64_t block = at / kBlockBytes;
+    for (int p = 0; p < P; ++p) {
+      Vec scale = Vec::set1(c.w_scale[block]);
+      if (c.x_scale != nullptr) {
+        scale = scale * Vec::load(c.x_scale + p * c.x_scale_panel + block * kPanelTokens);
+      }
+      for (int r = 0; r < R; ++r) {
+        const int64_t tile = (r * P + p) * kAmxNumbers;
+        add_scaled(sums + tile, scale, c.is_first && at == 0, c.sums + tile);
+      }
+    }
+  }
+}
+
+/// total[16][16] (+)= sums * the tokens' scales * the rows' own.
+inline void add_scaled_integers(const int32_t* sums, Vec x_scale, const float* w_scale,
+                                bool is_first, float* total) {
+#pragma GCC unroll 16
+  for (int r = 0; r < kAmxRows; ++r) {
+    const Vec scale = x_scale * Vec::set1(w_scale[r]);
+    const Vec sum = {_mm512_cvtepi32_ps(_mm512_load_si512(sums + r * kPanelTokens))};
+    float* to = total + r * kPanelTokens;
+    (is_first ? sum * scale : fma(sum, scale, Vec::load(to))).store(to);
+  }
+}
+
+/// kGroup: columns of a scale; a step of K is a group of 32, or half of one of 128.
+template <int kGroup, int R, int P>
+void amx_int8_chunk(const AmxChunk& c) {
+  alignas(64) int32_t sums[R * P * kAmxNumbers];
+  for (int64_t at = 0; at < c.bytes; at += kGroup) {
+    TileBlock<R, P>::zero();
+    multiply_steps<true, R, P>(c, at, kGroup, smaller(kGroup, 64));
+    TileBlock<R, P>::store(sums);
+    const int64_t group = at / kGroup;
+    for (int p = 0; p < P; ++p) {
+      const Vec x_scale = Vec::load(c.x_scale + p * c.x_scale_panel + group * kPanelTokens);
+      for (int r = 0; r < R; ++r) {
+        const int64_t tile = (r * P + p) * kAmxNumbers;
+        add_scaled_integers(sums + tile, x_scale,
+                            c.w_scale + group * kPanelRowBlock + r * kAmxRows,
+                            c.is_first && at == 0, c.sums + tile);
+      }
+    }
+  }
+}
+
+/// Sums [rows][tokens] of a block of R x P tiles to y, of which `rows` and `tokens` are wanted.
+template <int R, int P>
+void store_sums(const float* sums, int64_t rows, int64_t tokens, float* y, int64_t y_stride) {
   for (int r = 0; r < R; ++r) {
     const int64_t wanted = smaller(kAmxRows, rows - r * kAmxRows);
     const __mmask16 mask = static_cast<__mmask16>((1u << wanted) - 1);
@@ -21,145 +132,160 @@ inline void store_sums(const float* sums, const TokenTile& t, int64_t rows, int6
       }
       transpose(turned);
       const int64_t count = smaller(kPanelTokens, tokens - p * kPanelTokens);
-      float* y = t.y + p * kPanelTokens * t.y_stride + r * kAmxRows;
+      float* to = y + p * kPanelTokens * y_stride + r * kAmxRows;
       for (int64_t i = 0; i < count; ++i) {
-        _mm512_mask_storeu_ps(y + i * t.y_stride, mask, turned[i].v);
+        _mm512_mask_storeu_ps(to + i * y_stride, mask, turned[i].v);
       }
     }
   }
 }
 
-/// The tiles' products over columns [begin, end), from zero; 32 BF16 numbers a step.
-template <int R, int P>
-inline void multiply_bf16(const TokenTile& t, int64_t begin, int64_t end) {
-  using Block = TileBlock<R, P>;
-  Block::zero();
-  for (int64_t k = begin; k < end; k += 32) {
-    Block::load(t.w + 2 * k, t.w_stride, kAmxRows * t.w_stride, t.x + 2 * k * kPanelTokens,
-                t.x_panel);
-    Block::add_bf16();
+/// A block of weight rows against some of the tokens.
+class AmxBlock {
+ public:
+  AmxBlock(const PanelLinearArgs& a, int64_t row, int64_t rows, void* scratch)
+      : a_(a), row_(row), rows_(rows), integers_(a.form == PanelForm::kInt8) {
+    decoded_ = static_cast<uint8_t*>(scratch);
+    scales_ = reinterpret_cast<float*>(decoded_ + kPanelRowBlock * kDecodedStride);
+    sums_ = scales_ + kPanelRowBlock * kMostGroups;
   }
-}
 
-template <int R, int P>
-void amx_bf16_tile(const TokenTile& t, int64_t rows, int64_t tokens) {
-  alignas(64) float sums[R * P * kAmxNumbers];
-  multiply_bf16<R, P>(t, 0, t.k);
-  TileBlock<R, P>::store(sums);
-  store_sums<R, P>(sums, t, rows, tokens);
-}
-
-template <int R, int P>
-void amx_fp8_tile(const TokenTile& t, int64_t rows, int64_t tokens) {
-  alignas(64) float total[R * P * kAmxNumbers] = {}, sums[R * P * kAmxNumbers];
-  for (int64_t k = 0; k < t.k; k += kScaleBlock) {
-    multiply_bf16<R, P>(t, k, k + kScaleBlock);
-    TileBlock<R, P>::store(sums);
-    const int64_t block = k / kScaleBlock;
-    Vec scale[P];
-    for (int p = 0; p < P; ++p) {
-      scale[p] = Vec::set1(t.w_scale[block]);
-      if (t.x_scale == nullptr) continue;
-      scale[p] = scale[p] * Vec::load(t.x_scale + p * t.x_scale_panel + block * kPanelTokens);
+  /// Tokens [first, first + count), `first` from a panel on.
+  void run(int64_t first, int64_t count, NextBlock& next) {
+    const int64_t chunk = integers_ ? kAmxChunkBytes : kAmxChunkBytes / 2;
+    const int64_t group = a_.w_groups.group;  // groups of nothing but padding have no scales
+    const int64_t end = integers_ ? (a_.in + group - 1) / group * group : a_.k_padded;
+    for (int64_t k = 0; k < end; k += chunk) {
+      const int64_t columns = smaller(chunk, end - k);
+      decode(k, columns);
+      for_tiles(first, count, [&](int64_t row, int64_t token, float* sums) {
+        AmxChunk c = chunk_at(k, columns, row, token, sums);
+        c.next = &next;
+        multiply(c, rows_ - row, first + count - token);
+      });
     }
-    for (int tile = 0; tile < R * P; ++tile) {
-      float* to = total + tile * kAmxNumbers;
-      const float* from = sums + tile * kAmxNumbers;
-#pragma GCC unroll 16
-      for (int i = 0; i < kAmxNumbers; i += kPanelTokens) {
-        fma(Vec::load(from + i), scale[tile % P], Vec::load(to + i)).store(to + i);
+    for_tiles(first, count, [&](int64_t row, int64_t token, float* sums) {
+      store(sums, row, token, rows_ - row, first + count - token);
+    });
+  }
+
+  static int64_t tiles(int64_t rows, int64_t tokens) {
+    return (rows + kRows - 1) / kRows * ((tokens + kTokens - 1) / kTokens);
+  }
+
+  static constexpr int64_t kRows = kAmxBlock * kAmxRows, kTokens = kAmxBlock * kPanelTokens;
+
+ private:
+  // Rows a power of two apart would share a few sets of the first-level cache: a line between them.
+  static constexpr int64_t kDecodedStride = kAmxChunkBytes + 64;
+  static constexpr int64_t kMostGroups = kAmxChunkBytes / 32;
+
+  void decode(int64_t k, int64_t columns) {
+    for (int64_t r = 0; r < rows_; ++r) {
+      decode_panel_row(a_, row_ + r, k, columns, decoded_ + r * kDecodedStride, nullptr);
+    }
+    // Tiles are whole: what they compute beyond the rows is not stored, but must be numbers.
+    for (int64_t r = rows_; r % kAmxRows != 0; ++r) {
+      __builtin_memset(decoded_ + r * kDecodedStride, 0, static_cast<Size>(kDecodedStride));
+    }
+    if (!integers_) return;
+    for (int64_t g = 0; g * a_.w_groups.group < columns; ++g) {
+      const uint16_t* of_group = a_.w_groups.data + k / a_.w_groups.group + g;
+      for (int64_t r = 0; r < kPanelRowBlock; ++r) {
+        const int64_t row = row_ + smaller(r, rows_ - 1);
+        scales_[g * kPanelRowBlock + r] = bf16_to_f32(of_group[row * a_.w_groups.stride]);
       }
     }
   }
-  store_sums<R, P>(total, t, rows, tokens);
-}
 
-/// total[16][16] += sums * the tokens' scales * the rows' own.
-inline void add_scaled_integers(const int32_t* sums, Vec x_scale, const float* w_scale,
-                                float* total) {
-#pragma GCC unroll 16
-  for (int r = 0; r < kAmxRows; ++r) {
-    const Vec scale = x_scale * Vec::set1(w_scale[r]);
-    const Vec sum = {_mm512_cvtepi32_ps(_mm512_load_si512(sums + r * kPanelTokens))};
-    float* to = total + r * kPanelTokens;
-    fma(sum, scale, Vec::load(to)).store(to);
-  }
-}
-
-/// kGroup: columns of a scale; a step of K is a group of 32, or half of one of 128.
-template <int kGroup, int R, int P>
-void amx_int8_tile(const TokenTile& t, int64_t rows, int64_t tokens) {
-  using Block = TileBlock<R, P>;
-  constexpr int64_t kStep = kGroup < 64 ? kGroup : 64;
-  alignas(64) float total[R * P * kAmxNumbers] = {};
-  alignas(64) int32_t sums[R * P * kAmxNumbers];
-  const uint16_t* row_scale[R * kAmxRows];  // rows that are not there repeat the last
-  for (int r = 0; r < R * kAmxRows; ++r) {
-    row_scale[r] = t.w_group_scale + smaller(r, rows - 1) * t.w_group_stride;
-  }
-  for (int64_t k = 0; k < t.k; k += kGroup) {
-    Block::zero();
-    for (int64_t i = k; i < k + kGroup; i += kStep) {
-      Block::load(t.w + i, t.w_stride, kAmxRows * t.w_stride, t.x + i * kPanelTokens, t.x_panel);
-      Block::add_int8();
+  AmxChunk chunk_at(int64_t k, int64_t columns, int64_t row, int64_t token, float* sums) const {
+    const int64_t panel = token / kPanelTokens, number = integers_ ? 1 : 2;
+    AmxChunk c{};
+    c.w = decoded_ + row * kDecodedStride;
+    c.w_stride = kDecodedStride;
+    c.x_panel = panel_bytes(a_.form, a_.k_padded);
+    c.x = a_.x + panel * c.x_panel + k * number * kPanelTokens;
+    c.bytes = columns * number;
+    c.is_first = k == 0;
+    const int64_t group = integers_ ? a_.w_groups.group : kScaleBlock;
+    c.x_scale_panel = panel_scales(a_.in, group);
+    if (a_.x_scale != nullptr) {
+      c.x_scale = a_.x_scale + panel * c.x_scale_panel + k / group * kPanelTokens;
     }
-    Block::store(sums);
-    const int64_t group = k / kGroup;
-    float w_scale[R * kAmxRows];
-    for (int r = 0; r < R * kAmxRows; ++r) w_scale[r] = bf16_to_f32(row_scale[r][group]);
-    for (int p = 0; p < P; ++p) {
-      const Vec x_scale = Vec::load(t.x_scale + p * t.x_scale_panel + group * kPanelTokens);
-      for (int r = 0; r < R; ++r) {
-        const int tile = r * P + p;
-        add_scaled_integers(sums + tile * kAmxNumbers, x_scale, w_scale + r * kAmxRows,
-                            total + tile * kAmxNumbers);
+    if (integers_) {
+      c.w_scale = scales_ + row;
+    } else if (a_.w_scale != nullptr) {
+      c.w_scale = a_.w_scale + (a_.w_row_offset + row_) / kScaleBlock * a_.w_scale_stride +
+                  k / kScaleBlock;
+    }
+    c.sums = sums;
+    return c;
+  }
+
+  template <typename Fn>
+  void for_tiles(int64_t first, int64_t count, Fn&& fn) {
+    float* sums = sums_;
+    for (int64_t token = first; token < first + count; token += kTokens) {
+      for (int64_t row = 0; row < rows_; row += kRows, sums += kAmxBlockNumbers) {
+        fn(row, token, sums);
       }
     }
   }
-  store_sums<R, P>(total, t, rows, tokens);
-}
-
-/// How token_panels.inl multiplies a tile.
-struct TokenTiles {
-  static constexpr bool kSignedCodes = true;
-  static constexpr int64_t kTokens = 2 * kPanelTokens;
-  static constexpr int64_t kWholeRows = kAmxRows;  // decoded rows come in multiples of this
-
-  TokenTiles(PanelForm form, int64_t columns)
-      : registers(form == PanelForm::kInt8 && columns < 64 ? static_cast<int>(columns) : 64),
-        group(columns) {}
-
-  static int64_t rows(PanelForm) { return 2 * kAmxRows; }
 
   template <int R, int P>
-  void multiply_block(const TokenTile& t, WeightType type, int64_t rows, int64_t tokens) const {
-    order_memory();
-    switch (type) {
+  void multiply_as(const AmxChunk& c) const {
+    switch (a_.w_type) {
       case WeightType::kF32:
         return;  // has no panels
       case WeightType::kBf16:
-        return amx_bf16_tile<R, P>(t, rows, tokens);
+        return amx_bf16_chunk<R, P>(c);
       case WeightType::kFp8E4m3:
-        return amx_fp8_tile<R, P>(t, rows, tokens);
+        return amx_fp8_chunk<R, P>(c);
       case WeightType::kInt8:
       case WeightType::kInt4:
-        return group == 32 ? amx_int8_tile<32, R, P>(t, rows, tokens)
-                           : amx_int8_tile<128, R, P>(t, rows, tokens);
+        return a_.w_groups.group == 32 ? amx_int8_chunk<32, R, P>(c)
+                                       : amx_int8_chunk<128, R, P>(c);
     }
   }
 
-  /// At most rows() rows and kTokens tokens.
-  void multiply(const TokenTile& t, WeightType type, int64_t rows, int64_t tokens) const {
+  void multiply(const AmxChunk& c, int64_t rows, int64_t tokens) const {
     const bool tall = rows > kAmxRows, wide = tokens > kPanelTokens;
-    if (tall && wide) return multiply_block<2, 2>(t, type, rows, tokens);
-    if (tall) return multiply_block<2, 1>(t, type, rows, tokens);
-    if (wide) return multiply_block<1, 2>(t, type, rows, tokens);
-    multiply_block<1, 1>(t, type, rows, tokens);
+    if (tall) return wide ? multiply_as<2, 2>(c) : multiply_as<2, 1>(c);
+    wide ? multiply_as<1, 2>(c) : multiply_as<1, 1>(c);
   }
 
-  TileRegisters registers;
-  int64_t group;
+  void store(const float* sums, int64_t row, int64_t token, int64_t rows, int64_t tokens) const {
+    float* y = a_.y + token * a_.y_stride + row_ + row;
+    const bool tall = rows > kAmxRows, wide = tokens > kPanelTokens;
+    if (tall && wide) return store_sums<2, 2>(sums, rows, tokens, y, a_.y_stride);
+    if (tall) return store_sums<2, 1>(sums, rows, tokens, y, a_.y_stride);
+    if (wide) return store_sums<1, 2>(sums, rows, tokens, y, a_.y_stride);
+    store_sums<1, 1>(sums, rows, tokens, y, a_.y_stride);
+  }
+
+  const PanelLinearArgs& a_;
+  int64_t row_, rows_;
+  bool integers_;
+  uint8_t* decoded_;  // [kPanelRowBlock] rows of a chunk
+  float* scales_;     // [groups][kPanelRowBlock] of packed integers
+  float* sums_;       // of each block of tiles
 };
+
+/// Rows [begin, end) of w. scratch: panel_scratch_bytes().
+void panel_linear_rows(const PanelLinearArgs& a, int64_t begin, int64_t end, void* scratch) {
+  const bool short_groups = a.form == PanelForm::kInt8 && a.w_groups.group == 32;
+  const TileRegisters registers(short_groups ? 32 : 64);
+  for (int64_t row = begin, rows; row < end; row += rows) {
+    rows = block_rows(a, row, end);
+    const int64_t steps = panel_bytes(a.form, a.k_padded) / kPanelTokens / (short_groups ? 32 : 64);
+    NextBlock next(a, row + rows, smaller(kPanelRowBlock, end - row - rows),
+                   steps * AmxBlock::tiles(rows, a.tokens));
+    AmxBlock block(a, row, rows, scratch);
+    for (int64_t token = 0; token < a.tokens; token += kPanelTokenBlock) {
+      block.run(token, smaller(kPanelTokenBlock, a.tokens - token), next);
+    }
+  }
+}
 
 }  // namespace
 }  // namespace fathom::kernels::cpu::FATHOM_ISA

@@ -1,4 +1,8 @@
-// Tiles of token_panels.inl in vector registers: rows of weights are broadcast, tokens are lanes.
+// Tiles in vector registers: rows of weights are broadcast, tokens are lanes. A block of weight rows
+// is decoded whole and meets 48 tokens at a time, whose panels stay in the second-level cache.
+//
+// Invariant: y[t, o] is one accumulator that meets K in rising order (with scales: one for each
+// group and one for the total), whatever the tile. So it depends on no other token.
 #include "kernels/cpu/token_tile.inl"
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
@@ -126,40 +130,94 @@ void int8_tile(const TokenTile& t, int64_t rows, int64_t tokens) {
   store_tile(total, t, rows, tokens);
 }
 
-/// How token_panels.inl multiplies a tile.
-struct TokenTiles {
-  static constexpr bool kSignedCodes = false;  // of activations: codes + 128
-  static constexpr int64_t kTokens = kTilePanels * kPanelTokens;
-  static constexpr int64_t kWholeRows = kTileRows;  // decoded rows come in multiples of this
-
-  TokenTiles(PanelForm, int64_t) {}
-
-  static int64_t rows(PanelForm form) {
-    return form == PanelForm::kInt8 ? kInt8TileRows : kTileRows;
+template <int P>
+void multiply_tile_of(const TokenTile& t, WeightType type, int64_t rows, int64_t tokens) {
+  switch (type) {
+    case WeightType::kF32:
+      return;  // has no panels
+    case WeightType::kBf16:
+      return bf16_tile<P>(t, rows, tokens);
+    case WeightType::kFp8E4m3:
+      return fp8_tile<P>(t, rows, tokens);
+    case WeightType::kInt8:
+    case WeightType::kInt4:
+      return int8_tile<P>(t, rows, tokens);
   }
+}
 
-  template <int P>
-  static void multiply_panels(const TokenTile& t, WeightType type, int64_t rows, int64_t tokens) {
-    switch (type) {
-      case WeightType::kF32:
-        return;  // has no panels
-      case WeightType::kBf16:
-        return bf16_tile<P>(t, rows, tokens);
-      case WeightType::kFp8E4m3:
-        return fp8_tile<P>(t, rows, tokens);
-      case WeightType::kInt8:
-      case WeightType::kInt4:
-        return int8_tile<P>(t, rows, tokens);
+/// Decoded rows [0, rows) of one block against all tokens.
+void multiply_block(const PanelLinearArgs& a, TokenTile t, int64_t rows, int64_t next_row,
+                    int64_t next_rows) {
+  const int64_t tile_rows = a.form == PanelForm::kInt8 ? kInt8TileRows : kTileRows;
+  const TokenTile first = t;
+  constexpr int64_t kTokens = kTilePanels * kPanelTokens;
+  const int64_t tiles = (a.tokens + kTokens - 1) / kTokens * ((rows + tile_rows - 1) / tile_rows);
+  NextBlock next(a, next_row, next_rows, tiles);
+  for (int64_t token = 0; token < a.tokens; token += kTokens) {
+    const int64_t tokens = smaller(kTokens, a.tokens - token), panel = token / kPanelTokens;
+    t.x = first.x + panel * t.x_panel;
+    if (first.x_scale != nullptr) t.x_scale = first.x_scale + panel * t.x_scale_panel;
+    for (int64_t row = 0; row < rows; row += tile_rows) {
+      t.w = first.w + row * t.w_stride;
+      t.starts = first.starts + row * t.starts_stride;
+      t.w_group_scale = first.w_group_scale + row * t.w_group_stride;
+      t.y = first.y + token * t.y_stride + row;
+      const int64_t count = smaller(tile_rows, rows - row);
+      next.fetch();
+      if (tokens > 2 * kPanelTokens) {
+        multiply_tile_of<3>(t, a.w_type, count, tokens);
+      } else if (tokens > kPanelTokens) {
+        multiply_tile_of<2>(t, a.w_type, count, tokens);
+      } else {
+        multiply_tile_of<1>(t, a.w_type, count, tokens);
+      }
     }
   }
+}
 
-  /// At most rows() rows and kTokens tokens.
-  void multiply(const TokenTile& t, WeightType type, int64_t rows, int64_t tokens) const {
-    if (tokens > 2 * kPanelTokens) return multiply_panels<3>(t, type, rows, tokens);
-    if (tokens > kPanelTokens) return multiply_panels<2>(t, type, rows, tokens);
-    multiply_panels<1>(t, type, rows, tokens);
+/// Rows [begin, end) of w. scratch: panel_scratch_bytes().
+void panel_linear_rows(const PanelLinearArgs& a, int64_t begin, int64_t end, void* scratch) {
+  const bool integers = a.form == PanelForm::kInt8;
+  // Rows a power of two apart would share a few sets of the first-level cache: a line between them.
+  const int64_t stride = a.k_padded * (integers ? 1 : 2) + 64;
+  const int64_t groups = integers ? (a.in + a.w_groups.group - 1) / a.w_groups.group : 0;
+  uint8_t* decoded = static_cast<uint8_t*>(scratch);
+  int32_t* starts = reinterpret_cast<int32_t*>(decoded + kPanelRowBlock * stride);
+  for (int64_t row = begin, rows; row < end; row += rows) {
+    rows = block_rows(a, row, end);
+    for (int64_t r = 0; r < rows; ++r) {
+      decode_panel_row(a, row + r, 0, a.k_padded, decoded + r * stride, starts + r * groups);
+    }
+    // Tiles are whole: what they compute beyond the rows is not stored, but must be numbers.
+    for (int64_t r = rows; r % kTileRows != 0; ++r) {
+      __builtin_memset(decoded + r * stride, 0, static_cast<Size>(stride));
+      for (int64_t g = 0; g < groups; ++g) starts[r * groups + g] = 0;
+    }
+    TokenTile t{};
+    t.x = a.x;
+    t.x_panel = panel_bytes(a.form, a.k_padded);
+    t.x_scale = a.x_scale;
+    t.w = decoded;
+    t.w_stride = stride;
+    t.k = integers ? groups * a.w_groups.group : a.k_padded;
+    t.y = a.y + row;
+    t.y_stride = a.y_stride;
+    t.starts = starts;
+    t.starts_stride = groups;
+    if (integers) {
+      t.group = a.w_groups.group;
+      t.w_group_scale = a.w_groups.data + row * a.w_groups.stride;
+      t.w_group_stride = a.w_groups.stride;
+      t.x_scale_panel = panel_scales(a.in, t.group);
+    } else {
+      t.x_scale_panel = panel_scales(a.in, kScaleBlock);
+      if (a.w_scale != nullptr) {
+        t.w_scale = a.w_scale + (a.w_row_offset + row) / kScaleBlock * a.w_scale_stride;
+      }
+    }
+    multiply_block(a, t, rows, row + rows, smaller(kPanelRowBlock, end - row - rows));
   }
-};
+}
 
 }  // namespace
 }  // namespace fathom::kernels::cpu::FATHOM_ISA
