@@ -19,7 +19,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using model::StepPart;
 
-constexpr i64 kLargeBytes = i64{256} << 20;  // no cache holds them
+constexpr i64 kLargeBytes = i64{512} << 20;  // no cache holds them
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();

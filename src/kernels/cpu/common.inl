@@ -6,6 +6,9 @@ using Size = decltype(sizeof(0));
 
 constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
+/// How far ahead of a stream of weights memory is asked for what comes.
+constexpr int64_t kPrefetchBytes = 4096;
+
 /// The first n < kLanes elements at p, then `fill`.
 inline Vec load_partial(const float* p, int64_t n, float fill = 0.0f) {
   float buffer[Vec::kLanes];

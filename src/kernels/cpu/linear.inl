@@ -56,8 +56,9 @@ inline typename Dot::Operand load_step(const Stored* p, int64_t n) {
   return Dot::load(buffer);
 }
 
-/// Few tokens: memory is the limit, and the hardware's prefetcher stops at the end of a short row.
-/// The same columns of the next tile's rows are where reading goes on.
+/// Few tokens: memory is the limit, and the hardware's prefetcher stops at the end of a short row and
+/// on some machines runs too little ahead of a long one. The same columns of the next tile's rows
+/// are where reading goes on, or what comes next in the row.
 template <class Dot, typename Stored>
 inline void prefetch_step(const Stored* p) {
   constexpr int64_t kBytes = Dot::kStep * static_cast<int64_t>(sizeof(Stored));
@@ -71,13 +72,16 @@ inline void prefetch_step(const Stored* p) {
 template <class Dot, typename Stored, bool kDirect, int R, int T>
 [[gnu::always_inline]] inline void dot_span(const TileArgs<Dot, Stored>& a, int64_t begin,
                                             int64_t end, Vec (&acc)[R][T]) {
+  constexpr int64_t kAhead = kPrefetchBytes / static_cast<int64_t>(sizeof(Stored));
   int64_t i = begin;
   for (; i + Dot::kStep <= end; i += Dot::kStep) {
     typename Dot::Operand w[R];
 #pragma GCC unroll 8
     for (int r = 0; r < R; ++r) {
       w[r] = Dot::load(a.w + r * a.w_stride + i);
-      if constexpr (kDirect && R > 1) prefetch_step<Dot>(a.w + (r + R) * a.w_stride + i);
+      if constexpr (kDirect) {
+        prefetch_step<Dot>(a.w + r * a.w_stride + i + (R > 1 ? R * a.w_stride : kAhead));
+      }
     }
 #pragma GCC unroll 8
     for (int t = 0; t < T; ++t) {
