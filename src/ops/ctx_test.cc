@@ -48,7 +48,7 @@ TEST(Dispatch, RefusesWhatTheCpuLacksAndWhatNobodyHas) {
   EXPECT_THAT(refusal("avx512", f, ErrorCode::kUnsupported),
               HasSubstr("FATHOM_CPU_ISA=avx512 needs AVX-512 F, BW, DQ and VL"));
   EXPECT_THAT(refusal("sse9", f, ErrorCode::kInvalidInput),
-              HasSubstr("expected one of avx512_bf16, avx512, avx2, scalar"));
+              HasSubstr("expected one of amx, avx512_bf16, avx512, avx2, scalar"));
 }
 
 TEST(Ctx, FollowsTheEnvironment) {

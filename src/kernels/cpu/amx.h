@@ -84,15 +84,17 @@ struct TileBlock {
     if constexpr (R == 2 && P == 2) _tile_loadd(3, from + 3072, 64);
   }
 
-  /// out [R][P][16][16] 32-bit numbers.
-  static void store(void* out) {
+  /// Tiles [16][16] of 32-bit numbers; bytes from one to the next.
+  static void store(void* out, int64_t next_row, int64_t next_panel) {
     uint8_t* to = static_cast<uint8_t*>(out);
     _tile_stored(0, to, 64);
-    if constexpr (P == 2) _tile_stored(1, to + 1024, 64);
-    if constexpr (R == 2) _tile_stored(2, to + 1024 * P, 64);
-    if constexpr (R == 2 && P == 2) _tile_stored(3, to + 3072, 64);
+    if constexpr (P == 2) _tile_stored(1, to + next_panel, 64);
+    if constexpr (R == 2) _tile_stored(2, to + next_row, 64);
+    if constexpr (R == 2 && P == 2) _tile_stored(3, to + next_row + next_panel, 64);
     order_memory();
   }
+  /// out [R][P][16][16].
+  static void store(void* out) { store(out, 1024 * P, 1024); }
 };
 
 }  // namespace

@@ -17,6 +17,8 @@
 #else
 #include "kernels/cpu/token_tiles_lanes.inl"
 #endif
+//
+#include "kernels/cpu/prompt_attention.inl"
 #endif
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
@@ -32,6 +34,9 @@ const PackedTable kPackedTable = {
     .pack_latent_queries = pack_latent_queries,
     .latent_attention_chunks = latent_attention_chunks,
     .latent_attention_fold = latent_attention_fold,
+    .pack_prompt_queries = pack_prompt_queries,
+    .prompt_attention_units = prompt_attention_units,
+    .prompt_attention_end = prompt_attention_end,
 #else
     .quantize_group_rows = nullptr,
     .linear_rows = nullptr,
@@ -40,6 +45,9 @@ const PackedTable kPackedTable = {
     .pack_latent_queries = nullptr,
     .latent_attention_chunks = nullptr,
     .latent_attention_fold = nullptr,
+    .pack_prompt_queries = nullptr,
+    .prompt_attention_units = nullptr,
+    .prompt_attention_end = nullptr,
 #endif
 };
 

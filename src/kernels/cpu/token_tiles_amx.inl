@@ -5,6 +5,7 @@
 // Invariant: y[t, o] is one accumulator that meets K in steps of 64 bytes (with scales: one for each
 // group and one for the total), whatever the tile. So it depends on no other token.
 #include "kernels/cpu/amx.h"
+#include "kernels/cpu/row_product.inl"
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
@@ -285,6 +286,30 @@ void panel_linear_rows(const PanelLinearArgs& a, int64_t begin, int64_t end, voi
       block.run(token, smaller(kPanelTokenBlock, a.tokens - token), next);
     }
   }
+}
+
+/// Held while multiply_rows() is called.
+using ProductRegisters = TileRegisters;
+
+template <int R, int P>
+inline void multiply_some_rows(const RowProduct& m, int64_t row) {
+  using Block = TileBlock<R, P>;
+  const uint8_t* rows = reinterpret_cast<const uint8_t*>(m.rows + row * m.row_stride);
+  const uint8_t* panels = reinterpret_cast<const uint8_t*>(m.panels);
+  Block::zero();
+  for (int64_t k = 0; k < m.k; k += 32) {
+    Block::load(rows + 2 * k, 2 * m.row_stride, 2 * kAmxRows * m.row_stride,
+                panels + 2 * k * kPanelTokens, 2 * m.panel_stride);
+    Block::add_bf16();
+  }
+  Block::store(m.out + row * kPanelTokens, 4 * kAmxNumbers, 4 * m.out_panel);
+}
+
+template <int P>
+void multiply_rows(const RowProduct& m) {
+  int64_t row = 0;
+  for (; row + 2 * kAmxRows <= m.count; row += 2 * kAmxRows) multiply_some_rows<2, P>(m, row);
+  if (row < m.count) multiply_some_rows<1, P>(m, row);
 }
 
 }  // namespace
