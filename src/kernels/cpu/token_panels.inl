@@ -217,9 +217,9 @@ struct NextBlock {
   }
 };
 
-/// Rows from `row` on that are worked on at once: within one row of scale blocks.
-inline int64_t block_rows(const PanelLinearArgs& a, int64_t row, int64_t end) {
-  const int64_t rows = smaller(kPanelRowBlock, end - row);
+/// Rows from `row` on that are worked on at once, `most` or fewer: within one row of scale blocks.
+inline int64_t block_rows(const PanelLinearArgs& a, int64_t row, int64_t end, int64_t most) {
+  const int64_t rows = smaller(most, end - row);
   if (a.w_type != WeightType::kFp8E4m3) return rows;
   return smaller(rows, kScaleBlock - (a.w_row_offset + row) % kScaleBlock);
 }

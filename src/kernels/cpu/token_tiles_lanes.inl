@@ -185,7 +185,7 @@ void panel_linear_rows(const PanelLinearArgs& a, int64_t begin, int64_t end, voi
   uint8_t* decoded = static_cast<uint8_t*>(scratch);
   int32_t* starts = reinterpret_cast<int32_t*>(decoded + kPanelRowBlock * stride);
   for (int64_t row = begin, rows; row < end; row += rows) {
-    rows = block_rows(a, row, end);
+    rows = block_rows(a, row, end, kPanelRowBlock);
     for (int64_t r = 0; r < rows; ++r) {
       decode_panel_row(a, row + r, 0, a.k_padded, decoded + r * stride, starts + r * groups);
     }
