@@ -29,6 +29,7 @@ class TileRegisters {
       config.row_bytes[i] = i == 4 || i == 5 ? static_cast<uint16_t>(k_bytes) : 64;
       config.rows[i] = i >= 6 ? static_cast<uint8_t>(k_bytes / 4) : 16;
     }
+    __asm__ volatile("" ::"r"(&config) : "memory");  // GCC takes it for a reader of 8 bytes
     _tile_loadconfig(&config);
   }
   ~TileRegisters() { _tile_release(); }

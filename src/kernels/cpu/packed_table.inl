@@ -8,15 +8,19 @@
 //
 #include "kernels/cpu/packed.inl"
 #if FATHOM_HAS_DOTS
-#include "kernels/cpu/latent_attention.inl"
-//
 #include "kernels/cpu/token_panels.inl"
 //
 #ifdef FATHOM_HAS_TILES
 #include "kernels/cpu/token_tiles_amx.inl"
+//
+#include "kernels/cpu/latent_amx.inl"
 #else
 #include "kernels/cpu/token_tiles_lanes.inl"
+//
+#include "kernels/cpu/latent_lanes.inl"
 #endif
+//
+#include "kernels/cpu/latent_attention.inl"
 //
 #include "kernels/cpu/prompt_attention.inl"
 #endif
