@@ -24,9 +24,10 @@ struct BenchmarkOptions {
 struct MachineSpeed {
   double read_bytes_per_s = 0.0;
   ops::ArithmeticPeaks peaks;
+  double bf16_gemm = 0.0;  // operations a second of a product from memory: what prefill may reach
 };
 /// Measured anew: shared machines change from one second to the next.
-MachineSpeed measure_machine(const Ctx& ctx);
+MachineSpeed measure_machine(Ctx& ctx);
 
 /// One line of the table. Times are of one step or one whole prefill.
 struct Timing {
