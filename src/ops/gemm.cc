@@ -12,9 +12,7 @@ namespace fathom::ops {
 namespace {
 
 using kernels::GemmArgs;
-using kernels::kPanelRows;
-using kernels::cpu::kGemmBlockCols;
-using kernels::cpu::kGemmBlockRows;
+using kernels::cpu::GemmBlocks;
 
 /// Multiplications that are worth waking a thread.
 constexpr i64 kThreadProducts = i64{1} << 19;
@@ -56,7 +54,7 @@ GemmArgs args_of(const GemmJob& job, const GemmAccumulator& accumulator) {
 
 /// The blocks of all jobs' c, numbered job by job.
 struct Blocks {
-  i64 rows = kGemmBlockRows, cols = kGemmBlockCols;
+  i64 rows, cols;
 
   i64 of(const GemmJob& job) const {
     return ceil_div(job.a.rows, rows) * ceil_div(job.b.rows, cols);
@@ -69,12 +67,12 @@ struct Blocks {
 };
 
 /// Blocks small enough that all threads have work. Their size changes no result.
-Blocks blocks_for(std::span<const GemmJob> jobs, i64 workers) {
-  Blocks blocks;
-  while (workers > 1 && blocks.of(jobs) < 4 * workers && blocks.cols > 3 * kPanelRows) {
+Blocks blocks_for(std::span<const GemmJob> jobs, i64 workers, const GemmBlocks& of_table) {
+  Blocks blocks{.rows = of_table.rows, .cols = of_table.cols};
+  while (workers > 1 && blocks.of(jobs) < 4 * workers && blocks.cols > of_table.least_cols) {
     blocks.cols /= 2;
   }
-  while (workers > 1 && blocks.of(jobs) < 2 * workers && blocks.rows > kPanelRows) {
+  while (workers > 1 && blocks.of(jobs) < 2 * workers && blocks.rows > of_table.least_rows) {
     blocks.rows /= 2;
   }
   return blocks;
@@ -92,7 +90,7 @@ void gemm(Ctx& ctx, std::span<const GemmJob> jobs, const GemmAccumulator& accumu
   require_cpu(ctx, "gemm");
   for (const GemmJob& job : jobs) check_job(job, accumulator);
   const i64 workers = workers_for(jobs);
-  const Blocks blocks = blocks_for(jobs, workers);
+  const Blocks blocks = blocks_for(jobs, workers, ctx.isa().gemm->blocks);
   Workspace::Scope scope(ctx.workspace());
   const View<i64, 1> ends = scope.alloc<i64>(std::ssize(jobs));  // block number after each job
   i64 count = 0;

@@ -1,9 +1,10 @@
 #pragma once
 // Matrix products for training: fprop, dgrad and wgrad of every Linear run through one multiplier.
 //
-// An operand is packed first: rounded or quantised as the recipe says, and turned so that the summed
-// axis K runs inside panels of 16 rows. One packed form serves as either operand, so an activation
-// packed for fprop is one call away from its use, and a weight is packed once an optimizer step.
+// An operand is packed first: rounded or quantised as the recipe says, and turned so that the
+// summed axis K runs inside panels of 16 rows. One packed form serves as either operand, so an
+// activation packed for fprop is one call away from its use, and a weight is packed once an
+// optimizer step.
 //
 //   fprop  y  [tokens, out] = x  [tokens, in]  . w  [out, in]^T     K = in
 //   dgrad  dx [tokens, in]  = dy [tokens, out] . w^T [in, out]^T    K = out     (w transposed)
@@ -51,7 +52,7 @@ struct PackedMatrix {
   const float* scale = nullptr;
   i64 rows = 0;
   i64 k = 0;
-  i64 k_padded = 0;  // a multiple of 128 for FP8, of 2 else
+  i64 k_padded = 0;  // a multiple of packed_k_multiple()
   bool is_bf16 = false;
 
   bool empty() const { return data == nullptr; }
@@ -59,10 +60,10 @@ struct PackedMatrix {
 
 /// What is packed: x or its transpose, of all rows or of chosen rows.
 struct PackSource {
-  SavedMatrix x;                     // of any saved format; an f32 view through the constructor
-  i64 row_stride = 0;                // elements; kF32 and kBf16 only, 0: contiguous
-  std::span<const i32> row_ids = {}; // rows of x to take, in order; nullptr data: all
-  bool transpose = false;            // false: packed [x rows, x cols]; true: [x cols, x rows]
+  SavedMatrix x;                      // of any saved format; an f32 view through the constructor
+  i64 row_stride = 0;                 // elements; kF32 and kBf16 only, 0: contiguous
+  std::span<const i32> row_ids = {};  // rows of x to take, in order; nullptr data: all
+  bool transpose = false;             // false: packed [x rows, x cols]; true: [x cols, x rows]
 
   PackSource() = default;
   PackSource(View<const float, 2> view, bool transposed = false, std::span<const i32> ids = {});
@@ -70,11 +71,13 @@ struct PackSource {
                       std::span<const i32> ids = {});
 };
 
+/// What K is padded to a multiple of: 128 for FP8, else what one step of the multiplier takes.
+i64 packed_k_multiple(const Ctx& ctx, const GemmRounding& rounding);
 /// Bytes of a packed [rows, k], data and scales, for storage that the caller owns.
 i64 packed_bytes(const Ctx& ctx, i64 rows, i64 k, const GemmRounding& rounding);
 /// Packs into `storage` of packed_bytes(); 64-byte aligned. Tiles saved as FP8 are dequantised and
-/// quantised anew along the new K (1x128 to 128x1) if they are transposed. Throws InternalError on a
-/// shape mismatch. CPU.
+/// quantised anew along the new K (1x128 to 128x1) if they are transposed. Throws InternalError on
+/// a shape mismatch. CPU.
 PackedMatrix pack(Ctx& ctx, const PackSource& source, const GemmRounding& rounding, u8* storage);
 /// The same into scratch of the scope.
 PackedMatrix pack(Ctx& ctx, Workspace::Scope& scope, const PackSource& source,
@@ -95,14 +98,15 @@ struct GemmJob {
   bool accumulate = false;
 };
 
-/// How partial sums of FP8 products are kept, for study; the default is f32 throughout. Jobs without
-/// scales do not look at it.
+/// How partial sums of FP8 products are kept, for study; the default is f32 throughout. Jobs
+/// without scales do not look at it.
 struct GemmAccumulator {
-  /// Products summed before their sum is added to c in f32: even, at least 2. The scales are applied
-  /// then, so each block of 128 ends a sum too; above 128 they are applied to each 32 products.
+  /// Products summed before their sum is added to c in f32: even, at least 2. The scales are
+  /// applied then, so each block of 128 ends a sum too; above 128 they are applied to each 32
+  /// products.
   i64 promotion_interval = 128;
-  /// Kept of the partial sum after each 32 products, by truncation: 13 for Hopper's short accumulator
-  /// (ISCA §3.1).
+  /// Kept of the partial sum after each 32 products, by truncation: 13 for Hopper's short
+  /// accumulator (ISCA §3.1).
   int mantissa_bits = 23;
 };
 
@@ -116,7 +120,8 @@ inline constexpr double kGemmRelTol = 5e-6;
 
 /// Bytes of a saved matrix, data and scales.
 i64 saved_matrix_bytes(SavedFormat format, i64 rows, i64 cols);
-/// A saved matrix laid out in `storage` of saved_matrix_bytes(), 64-byte aligned; nothing is written.
+/// A saved matrix laid out in `storage` of saved_matrix_bytes(), 64-byte aligned; nothing is
+/// written.
 SavedMatrix saved_matrix_at(u8* storage, SavedFormat format, i64 rows, i64 cols);
 /// saved = x [rows, cols] f32, rounded to the saved format.
 void save_matrix(Ctx& ctx, View<const float, 2> x, const SavedMatrix& saved);

@@ -44,7 +44,7 @@ struct Layout {
 
   Layout(const Ctx& ctx, i64 rows, i64 k, const GemmRounding& rounding)
       : panels(ceil_div(rows, kPanelRows)),
-        k_padded(round_up(k, rounding.is_fp8() ? kFp8Block : 2)),
+        k_padded(round_up(k, packed_k_multiple(ctx, rounding))),
         is_bf16(ctx.isa().bf16_dot && rounding.format != GemmFormat::kF32),
         data_bytes(panels * k_padded * kPanelRows * (is_bf16 ? 2 : 4)),
         bytes(data_bytes) {
@@ -154,6 +154,11 @@ PackSource::PackSource(View<const float, 2> view, bool transposed, std::span<con
 
 PackSource::PackSource(const SavedMatrix& saved, bool transposed, std::span<const i32> ids)
     : x(saved), row_ids(ids), transpose(transposed) {}
+
+i64 packed_k_multiple(const Ctx& ctx, const GemmRounding& rounding) {
+  if (rounding.is_fp8()) return kFp8Block;
+  return rounding.format == GemmFormat::kF32 ? 2 : ctx.isa().gemm->bf16_depth;
+}
 
 i64 packed_bytes(const Ctx& ctx, i64 rows, i64 k, const GemmRounding& rounding) {
   return round_up(Layout(ctx, rows, k, rounding).bytes, kAlignment);

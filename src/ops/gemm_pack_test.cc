@@ -1,7 +1,7 @@
 #include <gmock/gmock.h>
 
-#include <cmath>
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -34,11 +34,12 @@ float scale_at(const PackedMatrix& p, i64 row, i64 block) {
 }
 
 /// A packed operand holds exactly what the definition says, and zeros in its padding.
-void expect_packed(const PackedMatrix& p, const Tensor<float>& x, const GemmRounding& rounding) {
+void expect_packed(const Ctx& ctx, const PackedMatrix& p, const Tensor<float>& x,
+                   const GemmRounding& rounding) {
   const RoundedOperand want = round_operand(x, rounding);
   ASSERT_EQ(p.rows, x.dim(0));
   ASSERT_EQ(p.k, x.dim(1));
-  ASSERT_EQ(p.k_padded, round_up(p.k, rounding.is_fp8() ? 128 : 2));
+  ASSERT_EQ(p.k_padded, round_up(p.k, packed_k_multiple(ctx, rounding)));
   for (i64 row = 0; row < round_up(p.rows, 16); ++row) {
     for (i64 k = 0; k < p.k_padded; ++k) {
       const bool real = row < p.rows && k < p.k;
@@ -90,7 +91,7 @@ TEST(Pack, EveryRoundingAndOrientationEqualsTheDefinition) {
                        (transpose ? " turned" : ""));
           Workspace::Scope scope(ctx.workspace());
           const PackedMatrix p = pack(ctx, scope, {x.v<2>(), transpose}, rounding);
-          ASSERT_NO_FATAL_FAILURE(expect_packed(p, arrange(x, transpose), rounding));
+          ASSERT_NO_FATAL_FAILURE(expect_packed(ctx, p, arrange(x, transpose), rounding));
         }
       }
     }
@@ -107,7 +108,8 @@ TEST(Pack, RowsByIdAndStrides) {
     for (const GemmRounding& rounding : all_roundings()) {
       for (const bool transpose : {false, true}) {
         Workspace::Scope scope(ctx.workspace());
-        ASSERT_NO_FATAL_FAILURE(expect_packed(pack(ctx, scope, {part, transpose, ids}, rounding),
+        ASSERT_NO_FATAL_FAILURE(expect_packed(ctx,
+                                              pack(ctx, scope, {part, transpose, ids}, rounding),
                                               arrange(dense, transpose, ids), rounding));
       }
     }
@@ -148,7 +150,8 @@ TEST(Pack, ReadsEverySavedFormat) {
         for (const bool transpose : {false, true}) {
           for (const std::span<const i32> chosen : {std::span<const i32>(), std::span(ids)}) {
             const PackedMatrix p = pack(ctx, scope, PackSource(saved, transpose, chosen), rounding);
-            ASSERT_NO_FATAL_FAILURE(expect_packed(p, arrange(loaded, transpose, chosen), rounding))
+            ASSERT_NO_FATAL_FAILURE(
+                expect_packed(ctx, p, arrange(loaded, transpose, chosen), rounding))
                 << static_cast<int>(format);
           }
         }
@@ -169,7 +172,7 @@ TEST(Pack, Bf16RoundsTiesToEven) {
     std::copy(values.begin(), values.end(), x.data());
     for (const bool transpose : {false, true}) {
       Workspace::Scope scope(ctx.workspace());
-      ASSERT_NO_FATAL_FAILURE(expect_packed(pack(ctx, scope, {x.v<2>(), transpose}, kBf16),
+      ASSERT_NO_FATAL_FAILURE(expect_packed(ctx, pack(ctx, scope, {x.v<2>(), transpose}, kBf16),
                                             arrange(x, transpose), kBf16));
     }
   });

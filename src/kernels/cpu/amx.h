@@ -13,9 +13,9 @@ namespace {
 /// intrinsics do not say that they read memory.
 inline void order_memory() { __asm__ volatile("" ::: "memory"); }
 
-/// The thread's tile registers, from construction to destruction: 0 to 3 for C, 4 and 5 for A, 6 and
-/// 7 for B. While they hold nothing, context switches stay cheap. The operating system must have
-/// granted their use (base/cpu_features.h).
+/// The thread's tile registers, from construction to destruction: 0 to 3 for C, 4 and 5 for A, 6
+/// and 7 for B. While they hold nothing, context switches stay cheap. The operating system must
+/// have granted their use (base/cpu_features.h).
 class TileRegisters {
  public:
   /// k_bytes: bytes along K of an A, 64 or less in multiples of 4.
@@ -36,7 +36,6 @@ class TileRegisters {
   TileRegisters(const TileRegisters&) = delete;
   TileRegisters& operator=(const TileRegisters&) = delete;
 };
-
 
 /// C tiles 0 to 3 are rows (0, 1) x panels (0, 1) of a block of R x P tiles.
 template <int R, int P>
@@ -83,6 +82,24 @@ struct TileBlock {
     if constexpr (P == 2) _tile_loadd(1, from + 1024, 64);
     if constexpr (R == 2) _tile_loadd(2, from + 1024 * P, 64);
     if constexpr (R == 2 && P == 2) _tile_loadd(3, from + 3072, 64);
+  }
+
+  /// c [R * 16][P * 16], `stride` numbers from row to row.
+  static void load_rows(const float* c, int64_t stride) {
+    const Size bytes = 4 * static_cast<Size>(stride);
+    order_memory();
+    _tile_loadd(0, c, bytes);
+    if constexpr (P == 2) _tile_loadd(1, c + 16, bytes);
+    if constexpr (R == 2) _tile_loadd(2, c + 16 * stride, bytes);
+    if constexpr (R == 2 && P == 2) _tile_loadd(3, c + 16 * stride + 16, bytes);
+  }
+  static void store_rows(float* c, int64_t stride) {
+    const Size bytes = 4 * static_cast<Size>(stride);
+    _tile_stored(0, c, bytes);
+    if constexpr (P == 2) _tile_stored(1, c + 16, bytes);
+    if constexpr (R == 2) _tile_stored(2, c + 16 * stride, bytes);
+    if constexpr (R == 2 && P == 2) _tile_stored(3, c + 16 * stride + 16, bytes);
+    order_memory();
   }
 
   /// Tiles [16][16] of 32-bit numbers; bytes from one to the next.

@@ -19,6 +19,7 @@ namespace avx512_bf16 {
 extern const IsaTable kTable;
 }
 namespace amx {
+extern const GemmTable kGemmTable;
 extern const PackedTable kPackedTable;
 extern const PeakKernel kPeakBf16Tiles, kPeakInt8Tiles;
 }  // namespace amx
@@ -33,6 +34,7 @@ const IsaTable& amx_table() {
     t.peak_bf16 = amx::kPeakBf16Tiles;
     t.peak_int8 = amx::kPeakInt8Tiles;
     t.packed = &amx::kPackedTable;
+    t.gemm = &amx::kGemmTable;
     return t;
   }();
   return table;
@@ -50,8 +52,7 @@ std::span<const IsaChoice> isa_choices() {
   static const std::array<IsaChoice, 5> choices = {{
       {&amx_table(), [](const CpuFeatures& f) { return f.amx && has_bf16_and_bytes(f); },
        "AMX with BF16 and INT8, and AVX-512 F, BW, DQ, VL, VNNI, VBMI and BF16"},
-      {&avx512_bf16::kTable, has_bf16_and_bytes,
-       "AVX-512 F, BW, DQ, VL, VNNI, VBMI and BF16"},
+      {&avx512_bf16::kTable, has_bf16_and_bytes, "AVX-512 F, BW, DQ, VL, VNNI, VBMI and BF16"},
       {&avx512::kTable, [](const CpuFeatures& f) { return f.avx512; }, "AVX-512 F, BW, DQ and VL"},
       {&avx2::kTable, [](const CpuFeatures& f) { return f.avx2; }, "AVX2, FMA and F16C"},
       {&scalar::kTable, [](const CpuFeatures&) { return true; }, "nothing"},

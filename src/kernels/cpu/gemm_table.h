@@ -8,8 +8,18 @@
 
 namespace fathom::kernels::cpu {
 
+/// Blocks of c that one thread works on: their operands stay in the second-level cache. Halved,
+/// down to the least, until all threads have work.
+struct GemmBlocks {
+  int64_t rows, cols;
+  int64_t least_rows, least_cols;
+};
+
 struct GemmTable {
   const char* name;
+  /// K of BF16 operands is padded with zeros to a multiple of this.
+  int64_t bf16_depth;
+  GemmBlocks blocks;
 
   // Rows [begin, end).
   void (*save_rows)(const SaveArgs&, int64_t begin, int64_t end);
@@ -32,7 +42,5 @@ struct GemmTable {
 
 /// A unit of a saved matrix, decoded.
 inline constexpr int64_t kPackScratchFloats = kScaleBlock * kScaleBlock;
-/// A block of c that one thread works on: its operands stay in the second-level cache.
-inline constexpr int64_t kGemmBlockRows = 128, kGemmBlockCols = 384;
 
 }  // namespace fathom::kernels::cpu

@@ -7,6 +7,10 @@
 //
 #include "kernels/cpu/gemm_micro.inl"
 //
+#ifdef FATHOM_HAS_TILES
+#include "kernels/cpu/gemm_tiles_amx.inl"
+//
+#endif
 #include "kernels/cpu/gemm.inl"
 #include "kernels/cpu/saved.inl"
 //
@@ -24,6 +28,13 @@ namespace fathom::kernels::cpu::FATHOM_ISA {
 extern const GemmTable kGemmTable;
 const GemmTable kGemmTable = {
     .name = FATHOM_STRING(FATHOM_ISA),
+#ifdef FATHOM_HAS_TILES
+    .bf16_depth = kTileDepth,
+    .blocks = {.rows = 256, .cols = 1024, .least_rows = 32, .least_cols = 128},
+#else
+    .bf16_depth = 2,
+    .blocks = {.rows = 128, .cols = 384, .least_rows = kPanelRows, .least_cols = 3 * kPanelRows},
+#endif
     .save_rows = save_rows,
     .load_rows = load_rows,
     .pack_units = pack_units<DotBf16>,

@@ -40,7 +40,7 @@ class ScratchBound {
   /// Operands of all experts: each one's rows or K is padded by itself.
   i64 packed_places(i64 k) const { return packed(places() + 15 * active_experts(), k); }
   i64 packed_places_turned(i64 rows) const {
-    const i64 padding = p_.linear().gradient.is_fp8() ? 127 : 1;
+    const i64 padding = ops::packed_k_multiple(ctx_, p_.linear().gradient) - 1;
     return packed(rows, places() + padding * active_experts());
   }
   i64 places() const { return tokens_ * c_.num_experts_per_tok; }
