@@ -27,11 +27,10 @@ struct AmxChunk {
   const uint8_t* x;  // the first panel, from the chunk's first column on
   int64_t x_panel;   // bytes from a panel to the next
   int64_t bytes;     // of a decoded row
-  bool is_first;
   const float* x_scale;  // FP8 and integers: of the chunk's first group; nullptr: 1
   int64_t x_scale_panel;
   const float* w_scale;  // FP8: of the chunk's first block. Integers: [groups][kAmxRowBlock]
-  float* sums;           // [tiles][16][16]
+  float* sums;           // [tiles][16][16]  added to
   NextBlock* next;       // fetched a few lines a step
 };
 
@@ -48,102 +47,69 @@ inline void multiply_steps(const AmxChunk& c, int64_t at, int64_t bytes, int64_t
 
 template <int R, int P>
 void amx_bf16_chunk(const AmxChunk& c) {
-  c.is_first ? TileBlock<R, P>::zero() : TileBlock<R, P>::load_sums(c.sums);
+  TileBlock<R, P>::load_sums(c.sums);
   multiply_steps<false, R, P>(c, 0, c.bytes, 64);
   TileBlock<R, P>::store(c.sums);
 }
 
-/// total (+)= sums * the tokens' scale, of one tile.
-inline void add_scaled(const float* sums, Vec scale, bool is_first, float* total) {
-  if (is_first) {
-#pragma GCC unroll 16
-    for (int i = 0; i < kAmxNumbers; i += kPanelTokens) {
-      (Vec::load(sums + i) * scale).store(total + i);
+/// Products of blocks of K whose sums are scaled before they are added: a tile of the block before
+/// is added between the products of the next, so that the tile unit and the vector units work at
+/// once. add(block, tile, sums [16][16] of Number).
+template <typename Number, int R, int P, typename Add>
+inline void multiply_scaled_blocks(const AmxChunk& c, int64_t block_bytes, int64_t step, Add&& add) {
+  constexpr bool kIntegers = __is_same(Number, int32_t);
+  constexpr int kTiles = R * P;
+  alignas(64) Number sums[2][kTiles * kAmxNumbers];
+  const int64_t steps = block_bytes / step, blocks = c.bytes / block_bytes;
+  for (int64_t block = 0; block < blocks; ++block) {
+    TileBlock<R, P>::zero();
+    for (int64_t i = 0; i < steps; ++i) {
+      multiply_steps<kIntegers, R, P>(c, block * block_bytes + i * step, step, step);
+      if (block == 0) continue;
+      const Number* before = sums[(block - 1) % 2];
+      for (int64_t tile = kTiles * i / steps; tile < kTiles * (i + 1) / steps; ++tile) {
+        add(block - 1, tile, before + tile * kAmxNumbers);
+      }
     }
-    return;
+    TileBlock<R, P>::store(sums[block % 2]);
   }
-#pragma GCC unroll 16
-  for (int i = 0; i < kAmxNumbers; i += kPanelTokens) {
-    fma(Vec::load(sums + i), scale, Vec::load(total + i)).store(total + i);
-  }
+  const Number* last = sums[(blocks - 1) % 2];
+  for (int64_t tile = 0; tile < kTiles; ++tile) add(blocks - 1, tile, last + tile * kAmxNumbers);
 }
-
-/// Scales sums of blocks of 128 and adds them up, a tile at a time between the products of the next
-/// block: the tile unit and the vector units then work at once.
-template <int R, int P>
-class Fp8Promotion {
- public:
-  explicit Fp8Promotion(const AmxChunk& c) : c_(c) {}
-
-  /// Where the sums of `block` are to be stored; they become what add() works on.
-  float* next(int64_t block) {
-    block_ = block;
-    return sums_ + block % 2 * R * P * kAmxNumbers;
-  }
-  void add(int tile) const {
-    if (block_ < 0) return;
-    const int p = tile % P;
-    Vec scale = Vec::set1(c_.w_scale[block_]);
-    if (c_.x_scale != nullptr) {
-      scale = scale * Vec::load(c_.x_scale + p * c_.x_scale_panel + block_ * kPanelTokens);
-    }
-    const int64_t at = tile * kAmxNumbers;
-    add_scaled(sums_ + block_ % 2 * R * P * kAmxNumbers + at, scale, c_.is_first && block_ == 0,
-               c_.sums + at);
-  }
-
- private:
-  const AmxChunk& c_;
-  int64_t block_ = -1;  // none yet
-  alignas(64) float sums_[2 * R * P * kAmxNumbers];
-};
 
 template <int R, int P>
 void amx_fp8_chunk(const AmxChunk& c) {
-  constexpr int64_t kBlockBytes = 2 * kScaleBlock;
-  Fp8Promotion<R, P> promotion(c);
-  for (int64_t at = 0; at < c.bytes; at += kBlockBytes) {
-    TileBlock<R, P>::zero();
-    for (int step = 0; step < 4; ++step) {
-      multiply_steps<false, R, P>(c, at + 64 * step, 64, 64);
-      if (step < R * P) promotion.add(step);
+  const auto add = [&c](int64_t block, int64_t tile, const float* sums) {
+    const int64_t panel = tile % P;
+    Vec scale = Vec::set1(c.w_scale[block]);
+    if (c.x_scale != nullptr) {
+      scale = scale * Vec::load(c.x_scale + panel * c.x_scale_panel + block * kPanelTokens);
     }
-    TileBlock<R, P>::store(promotion.next(at / kBlockBytes));
-  }
-  for (int tile = 0; tile < R * P; ++tile) promotion.add(tile);
-}
-
-/// total[16][16] (+)= sums * the tokens' scales * the rows' own.
-inline void add_scaled_integers(const int32_t* sums, Vec x_scale, const float* w_scale,
-                                bool is_first, float* total) {
+    float* total = c.sums + tile * kAmxNumbers;
 #pragma GCC unroll 16
-  for (int r = 0; r < kAmxRows; ++r) {
-    const Vec scale = x_scale * Vec::set1(w_scale[r]);
-    const Vec sum = {_mm512_cvtepi32_ps(_mm512_load_si512(sums + r * kPanelTokens))};
-    float* to = total + r * kPanelTokens;
-    (is_first ? sum * scale : fma(sum, scale, Vec::load(to))).store(to);
-  }
+    for (int i = 0; i < kAmxNumbers; i += kPanelTokens) {
+      fma(Vec::load(sums + i), scale, Vec::load(total + i)).store(total + i);
+    }
+  };
+  multiply_scaled_blocks<float, R, P>(c, 2 * kScaleBlock, 64, add);
 }
 
 /// kGroup: columns of a scale; a step of K is a group of 32, or half of one of 128.
 template <int kGroup, int R, int P>
 void amx_int8_chunk(const AmxChunk& c) {
-  alignas(64) int32_t sums[R * P * kAmxNumbers];
-  for (int64_t at = 0; at < c.bytes; at += kGroup) {
-    TileBlock<R, P>::zero();
-    multiply_steps<true, R, P>(c, at, kGroup, smaller(kGroup, 64));
-    TileBlock<R, P>::store(sums);
-    const int64_t group = at / kGroup;
-    for (int p = 0; p < P; ++p) {
-      const Vec x_scale = Vec::load(c.x_scale + p * c.x_scale_panel + group * kPanelTokens);
-      for (int r = 0; r < R; ++r) {
-        const int64_t tile = (r * P + p) * kAmxNumbers;
-        add_scaled_integers(sums + tile, x_scale,
-                            c.w_scale + group * kAmxRowBlock + r * kAmxRows,
-                            c.is_first && at == 0, c.sums + tile);
-      }
+  const auto add = [&c](int64_t group, int64_t tile, const int32_t* sums) {
+    const int64_t panel = tile % P, row = tile / P * kAmxRows;
+    const Vec x_scale = Vec::load(c.x_scale + panel * c.x_scale_panel + group * kPanelTokens);
+    const float* w_scale = c.w_scale + group * kAmxRowBlock + row;
+    float* total = c.sums + tile * kAmxNumbers;
+#pragma GCC unroll 16
+    for (int r = 0; r < kAmxRows; ++r) {
+      const Vec sum = {_mm512_cvtepi32_ps(_mm512_load_si512(sums + r * kPanelTokens))};
+      float* to = total + r * kPanelTokens;
+      fma(sum, x_scale * Vec::set1(w_scale[r]), Vec::load(to)).store(to);
     }
-  }
+  };
+  multiply_scaled_blocks<int32_t, R, P>(c, kGroup, smaller(kGroup, 64), add);
 }
 
 /// Sums [rows][tokens] of a block of R x P tiles to y, of which `rows` and `tokens` are wanted.
@@ -179,6 +145,9 @@ class AmxBlock {
 
   /// Tokens [first, first + count), `first` from a panel on.
   void run(int64_t first, int64_t count, NextBlock& next) {
+    for_tiles(first, count, [](int64_t, int64_t, float* sums) {
+      __builtin_memset(sums, 0, kAmxBlockNumbers * sizeof(float));
+    });
     const int64_t chunk = integers_ ? kAmxChunkBytes : kAmxChunkBytes / 2;
     const int64_t group = a_.w_groups.group;  // groups of nothing but padding have no scales
     const int64_t end = integers_ ? (a_.in + group - 1) / group * group : a_.k_padded;
@@ -233,7 +202,6 @@ class AmxBlock {
     c.x_panel = panel_bytes(a_.form, a_.k_padded);
     c.x = a_.x + panel * c.x_panel + k * number * kPanelTokens;
     c.bytes = columns * number;
-    c.is_first = k == 0;
     const int64_t group = integers_ ? a_.w_groups.group : kScaleBlock;
     c.x_scale_panel = panel_scales(a_.in, group);
     if (a_.x_scale != nullptr) {
