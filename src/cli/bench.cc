@@ -24,8 +24,8 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Lets peak_resident_bytes() begin anew from what is resident now; kernels that cannot keep the peak
-/// of the whole process.
+/// Lets peak_resident_bytes() begin anew from what is resident now; kernels that cannot keep the
+/// peak of the whole process.
 void forget_peak_resident() { std::ofstream("/proc/self/clear_refs") << 5; }
 
 /// The most memory this process has had resident, mapped files included.
@@ -200,8 +200,7 @@ class Bench : public Command {
     fmt::print("{:>8} {:>6} {:>8} {:>18} {:>9.1f} {:>5.0f}% {:>8.1f} {:>5.0f}%   {}{:.1f}%\n",
                t.what, t.tokens, t.context, rate, t.bytes / tokens / 1e6,
                100 * t.bytes / t.best_s / machine.read_bytes_per_s, t.operations / t.best_s / 1e9,
-               100 * t.operations / t.best_s / machine.bf16_gemm, parts,
-               100 * rest / t.mean_s);
+               100 * t.operations / t.best_s / machine.bf16_gemm, parts, 100 * rest / t.mean_s);
   }
 
   void print_json(const Ctx& ctx, const model::Model& model, const engine::MachineSpeed& machine,

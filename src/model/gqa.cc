@@ -43,9 +43,9 @@ void for_gqa_tiles(const StepContext& step, const BatchSequence& sequence, Cache
 void gqa_attention_prompt(const StepContext& step, const BatchSequence& sequence, CacheRows cache,
                           View<const float, 3> q, View<float, 3> out) {
   Workspace::Scope scratch(step.ctx.workspace());
-  const auto attention = ops::prompt_attention_begin(
-      step.ctx, scratch, q, /*q_rope=*/{}, sequence.position_begin, step.config.softmax_scale(),
-      q.dim(2), kKeyTileTokens);
+  const auto attention =
+      ops::prompt_attention_begin(step.ctx, scratch, q, /*q_rope=*/{}, sequence.position_begin,
+                                  step.config.softmax_scale(), q.dim(2), kKeyTileTokens);
   for_gqa_tiles(step, sequence, cache, [&](const auto& k, const auto& v, i64 key_begin, i64) {
     ops::prompt_attention_tile(step.ctx, attention, k, /*k_rope=*/{}, v, key_begin);
   });
@@ -67,20 +67,19 @@ void gqa_attention(const StepContext& step, const BatchSequence& sequence, Cache
                                   .sum = scratch.alloc<float>(tokens, heads),
                                   .acc = out};
   ops::attention_begin(ctx, state);
-  for_gqa_tiles(step, sequence, cache,
-                [&](const auto& k, const auto& v, i64 key_begin, i64 first_query) {
-                  const i64 queries = tokens - first_query;
-                  const ops::AttentionTile tile{
-                      .q = q.slice(0, first_query, queries),
-                      .k = k,
-                      .q_rope = {},
-                      .k_rope = {},
-                      .v = v,
-                      .positions = positions.slice(0, first_query, queries),
-                      .key_begin = key_begin,
-                      .scale = step.config.softmax_scale()};
-                  ops::attention_tile_forward(ctx, tile, queries_from(state, first_query));
-                });
+  for_gqa_tiles(
+      step, sequence, cache, [&](const auto& k, const auto& v, i64 key_begin, i64 first_query) {
+        const i64 queries = tokens - first_query;
+        const ops::AttentionTile tile{.q = q.slice(0, first_query, queries),
+                                      .k = k,
+                                      .q_rope = {},
+                                      .k_rope = {},
+                                      .v = v,
+                                      .positions = positions.slice(0, first_query, queries),
+                                      .key_begin = key_begin,
+                                      .scale = step.config.softmax_scale()};
+        ops::attention_tile_forward(ctx, tile, queries_from(state, first_query));
+      });
   ops::attention_end(ctx, state, out);
 }
 

@@ -141,8 +141,7 @@ void mla_attention_tiles(const StepContext& step, const MlaWeights& w, const Mla
                                   .q_rope = q.slice(/*axis=*/2, d.nope, d.rope),
                                   .k_rope = expanded.k_rope,
                                   .v = expanded.v,
-                                  .positions =
-                                      s.positions.slice(0, expanded.first_query, q.dim(0)),
+                                  .positions = s.positions.slice(0, expanded.first_query, q.dim(0)),
                                   .key_begin = expanded.key_begin,
                                   .scale = step.config.softmax_scale()};
     ops::attention_tile_forward(ctx, tile, queries_from(state, expanded.first_query));

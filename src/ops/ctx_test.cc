@@ -39,6 +39,10 @@ TEST(Dispatch, TakesTheBestSetThatTheCpuHas) {
   EXPECT_STREQ(choose_isa("", f).name, "avx512");
   f.avx512_vbmi = true;
   EXPECT_STREQ(choose_isa("", f).name, "avx512_bf16");
+  f.amx = true;
+  EXPECT_STREQ(choose_isa("", f).name, "amx");
+  f.avx512_vbmi = false;  // the vectors beside the tiles need it
+  EXPECT_STREQ(choose_isa("", f).name, "avx512");
   EXPECT_STREQ(choose_isa("avx2", f).name, "avx2");
 }
 

@@ -58,9 +58,8 @@ PromptAttention prompt_attention_begin(Ctx& ctx, Workspace::Scope& scope, View<c
   a.max = scope.alloc<float>(units, kPromptLanes).data();
   a.sum = scope.alloc<float>(units, kPromptLanes).data();
   a.acc = scope.alloc<float>(units, a.v_padded * kPromptLanes).data();
-  ctx.for_rows(units, (a.qk_padded + a.v_padded) * kPromptLanes / 4, [&](i64 begin, i64 end) {
-    ctx.isa().packed->pack_prompt_queries(a, begin, end);
-  });
+  ctx.for_rows(units, (a.qk_padded + a.v_padded) * kPromptLanes / 4,
+               [&](i64 begin, i64 end) { ctx.isa().packed->pack_prompt_queries(a, begin, end); });
   return attention;
 }
 
@@ -72,9 +71,9 @@ void prompt_attention_tile(Ctx& ctx, const PromptAttention& attention, View<cons
                    v.dim(2) == a.v_dim && a.keys <= a.key_padded,
                "k ", k, " and v ", v, " vs heads of ", a.dim, " and ", a.v_dim, ", at most ",
                a.key_padded, " keys");
-  FATHOM_CHECK(k_rope.empty() ? a.rope_dim == 0
-                              : k_rope.dim(0) == a.keys && k_rope.dim(2) == a.rope_dim,
-               "k_rope ", k_rope, " vs k ", k, " and ", a.rope_dim, " rotated channels");
+  FATHOM_CHECK(
+      k_rope.empty() ? a.rope_dim == 0 : k_rope.dim(0) == a.keys && k_rope.dim(2) == a.rope_dim,
+      "k_rope ", k_rope, " vs k ", k, " and ", a.rope_dim, " rotated channels");
   FATHOM_CHECK(last_axis_contiguous(k) && last_axis_contiguous(v) &&
                    (k_rope.empty() || last_axis_contiguous(k_rope)),
                "the last axis of k ", k, ", k_rope ", k_rope, " and v ", v, " must be contiguous");

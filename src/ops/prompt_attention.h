@@ -16,7 +16,8 @@ struct PromptAttention {
 /// Can prompt_attention run here? It needs BF16 dot products and even head dimensions.
 bool has_prompt_attention(const Ctx& ctx, i64 dim, i64 rope_dim);
 
-/// Packs queries: token t stands at position first_position + t. Tiles have at most `most_keys` keys.
+/// Packs queries: token t stands at position first_position + t. Tiles have at most `most_keys`
+/// keys.
 ///   q       [tokens, heads, dim] f32, rounded to BF16
 ///   q_rope  [tokens, heads, rope_dim], or empty
 PromptAttention prompt_attention_begin(Ctx& ctx, Workspace::Scope& scope, View<const float, 3> q,

@@ -1,7 +1,7 @@
 #pragma once
-// Attention of many queries of one sequence over tiles of keys, in BF16 dot products: 16 queries are
-// the lanes, so a key is broadcast, the softmax needs no sum over lanes, and its weights leave the
-// registers in the form that the next product reads.
+// Attention of many queries of one sequence over tiles of keys, in BF16 dot products: 16 queries
+// are the lanes, so a key is broadcast, the softmax needs no sum over lanes, and its weights leave
+// the registers in the form that the next product reads.
 #include <cstdint>
 
 #include "kernels/api/attention.h"
@@ -13,7 +13,7 @@ inline constexpr int64_t kPromptLanes = 16;  // queries of a block
 /// Query t stands at position first_position + t and sees keys at or before it. The head dimension
 /// of queries and keys is [dim | rope_dim], both even, padded with zeros to qk_padded.
 struct PromptAttentionArgs {
-  HeadRows q, q_rope;  // [tokens, heads, *]
+  HeadRows q, q_rope;     // [tokens, heads, *]
   HeadRows k, k_rope, v;  // [keys, kv heads | rope heads, *]; q_rope and k_rope may be missing
   int64_t dim, rope_dim, v_dim;
   int64_t qk_padded;  // a multiple of 32

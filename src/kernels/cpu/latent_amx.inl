@@ -1,5 +1,5 @@
-// Chunks of absorbed MLA in tile registers. Scores: cached rows are an operand as they lie. Weighted
-// sums: weights are turned, and pairs of keys interleaved, into the other one's form.
+// Chunks of absorbed MLA in tile registers. Scores: cached rows are an operand as they lie.
+// Weighted sums: weights are turned, and pairs of keys interleaved, into the other one's form.
 #include "kernels/cpu/latent_scores.inl"
 
 namespace fathom::kernels::cpu::FATHOM_ISA {

@@ -1,7 +1,7 @@
 #pragma once
 // What one instruction set offers for inference beyond the kernels of IsaTable: weights packed as
-// integers, absorbed MLA straight from a BF16 cache, attention of prompts. Filled by packed_<isa>.cc; reached through
-// IsaTable::packed.
+// integers, absorbed MLA straight from a BF16 cache, attention of prompts. Filled by
+// packed_<isa>.cc; reached through IsaTable::packed.
 #include <cstdint>
 
 #include "kernels/api/latent_attention.h"

@@ -1,5 +1,5 @@
-// Attention of prompts: api/prompt_attention.h says what, multiply_rows() of the tiles files how the
-// two products are made.
+// Attention of prompts: api/prompt_attention.h says what, multiply_rows() of the tiles files how
+// the two products are made.
 //
 // Invariant: a query's sums run over the tiles of keys, and within one over its keys, in rising
 // order; no other query and no thread changes them.
@@ -76,8 +76,7 @@ inline void store_row(const float* x, int64_t cols, uint16_t* out) {
 /// Keys of one head as rows of BF16, zeros around them.
 void pack_prompt_keys(const PromptAttentionArgs& a, int64_t head, const PromptScratch& s) {
   const float* k = head_data(a.k, head / a.heads_per_kv_head);
-  const float* rope =
-      a.rope_dim > 0 ? head_data(a.k_rope, head / a.heads_per_rope_head) : nullptr;
+  const float* rope = a.rope_dim > 0 ? head_data(a.k_rope, head / a.heads_per_rope_head) : nullptr;
   const int64_t width = a.dim + a.rope_dim;
   for (int64_t key = 0; key < a.keys; ++key) {
     uint16_t* row = s.keys + key * s.key_stride;
@@ -109,8 +108,8 @@ void pack_prompt_values(const PromptAttentionArgs& a, int64_t head, const Prompt
   }
 }
 
-/// -inf for the scores of one panel that its queries do not see: query i sees keys 0 to before + i of
-/// the tile, which has `real` keys and zeros up to `keys`.
+/// -inf for the scores of one panel that its queries do not see: query i sees keys 0 to before + i
+/// of the tile, which has `real` keys and zeros up to `keys`.
 inline void mask_scores(float* scores, int64_t real, int64_t keys, int64_t before) {
   alignas(64) static constexpr float kLane[kPromptVecs] = {0, 1, 2,  3,  4,  5,  6,  7,
                                                            8, 9, 10, 11, 12, 13, 14, 15};

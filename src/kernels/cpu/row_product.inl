@@ -5,9 +5,9 @@ namespace {
 /// out[p][r][16] = row r . panel p.
 struct RowProduct {
   const uint16_t* rows;
-  int64_t row_stride;  // numbers
-  int64_t count;       // of rows, a multiple of 16
-  int64_t k;           // a multiple of 32
+  int64_t row_stride;      // numbers
+  int64_t count;           // of rows, a multiple of 16
+  int64_t k;               // a multiple of 32
   const uint16_t* panels;  // [k / 2][16][2] each
   int64_t panel_stride;    // numbers
   float* out;

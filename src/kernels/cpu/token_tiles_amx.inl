@@ -1,9 +1,9 @@
-// Tiles in AMX's tile registers: 32 rows of weights x 32 tokens. Tiles take 64 bytes a row and cycle
-// from the caches, so a block of weight rows is decoded some columns at a time: they stay in the
-// first-level cache while all tokens meet them, and the sums wait in scratch.
+// Tiles in AMX's tile registers: 32 rows of weights x 32 tokens. Tiles take 64 bytes a row and
+// cycle from the caches, so a block of weight rows is decoded some columns at a time: they stay in
+// the first-level cache while all tokens meet them, and the sums wait in scratch.
 //
-// Invariant: y[t, o] is one accumulator that meets K in steps of 64 bytes (with scales: one for each
-// group and one for the total), whatever the tile. So it depends on no other token.
+// Invariant: y[t, o] is one accumulator that meets K in steps of 64 bytes (with scales: one for
+// each group and one for the total), whatever the tile. So it depends on no other token.
 #include "kernels/cpu/amx.h"
 #include "kernels/cpu/row_product.inl"
 
@@ -22,11 +22,11 @@ static_assert(kAmxRowBlock <= kPanelRowBlock);  // of the scratch
 
 /// What one block of tiles multiplies: a chunk of columns of 32 rows or fewer, and of 32 tokens.
 struct AmxChunk {
-  const uint8_t* w;  // decoded rows
-  int64_t w_stride;  // bytes
-  const uint8_t* x;  // the first panel, from the chunk's first column on
-  int64_t x_panel;   // bytes from a panel to the next
-  int64_t bytes;     // of a decoded row
+  const uint8_t* w;      // decoded rows
+  int64_t w_stride;      // bytes
+  const uint8_t* x;      // the first panel, from the chunk's first column on
+  int64_t x_panel;       // bytes from a panel to the next
+  int64_t bytes;         // of a decoded row
   const float* x_scale;  // FP8 and integers: of the chunk's first group; nullptr: 1
   int64_t x_scale_panel;
   const float* w_scale;  // FP8: of the chunk's first block. Integers: [groups][kAmxRowBlock]
@@ -56,7 +56,8 @@ void amx_bf16_chunk(const AmxChunk& c) {
 /// is added between the products of the next, so that the tile unit and the vector units work at
 /// once. add(block, tile, sums [16][16] of Number).
 template <typename Number, int R, int P, typename Add>
-inline void multiply_scaled_blocks(const AmxChunk& c, int64_t block_bytes, int64_t step, Add&& add) {
+inline void multiply_scaled_blocks(const AmxChunk& c, int64_t block_bytes, int64_t step,
+                                   Add&& add) {
   constexpr bool kIntegers = __is_same(Number, int32_t);
   constexpr int kTiles = R * P;
   alignas(64) Number sums[2][kTiles * kAmxNumbers];
@@ -210,8 +211,8 @@ class AmxBlock {
     if (integers_) {
       c.w_scale = scales_ + row;
     } else if (a_.w_scale != nullptr) {
-      c.w_scale = a_.w_scale + (a_.w_row_offset + row_) / kScaleBlock * a_.w_scale_stride +
-                  k / kScaleBlock;
+      c.w_scale =
+          a_.w_scale + (a_.w_row_offset + row_) / kScaleBlock * a_.w_scale_stride + k / kScaleBlock;
     }
     c.sums = sums;
     return c;
@@ -238,8 +239,7 @@ class AmxBlock {
         return amx_fp8_chunk<R, P>(c);
       case WeightType::kInt8:
       case WeightType::kInt4:
-        return a_.w_groups.group == 32 ? amx_int8_chunk<32, R, P>(c)
-                                       : amx_int8_chunk<128, R, P>(c);
+        return a_.w_groups.group == 32 ? amx_int8_chunk<32, R, P>(c) : amx_int8_chunk<128, R, P>(c);
     }
   }
 

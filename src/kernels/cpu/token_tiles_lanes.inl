@@ -1,5 +1,5 @@
-// Tiles in vector registers: rows of weights are broadcast, tokens are lanes. A block of weight rows
-// is decoded whole and meets 48 tokens at a time, whose panels stay in the second-level cache.
+// Tiles in vector registers: rows of weights are broadcast, tokens are lanes. A block of weight
+// rows is decoded whole and meets 48 tokens at a time, whose panels stay in the second-level cache.
 //
 // Invariant: y[t, o] is one accumulator that meets K in rising order (with scales: one for each
 // group and one for the total), whatever the tile. So it depends on no other token.
