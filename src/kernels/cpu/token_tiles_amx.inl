@@ -147,7 +147,7 @@ class AmxBlock {
   /// Tokens [first, first + count), `first` from a panel on.
   void run(int64_t first, int64_t count, NextBlock& next) {
     for_tiles(first, count, [](int64_t, int64_t, float* sums) {
-      __builtin_memset(sums, 0, kAmxBlockNumbers * sizeof(float));
+      for (int64_t i = 0; i < kAmxBlockNumbers; i += kPanelTokens) Vec::zero().store(sums + i);
     });
     const int64_t chunk = integers_ ? kAmxChunkBytes : kAmxChunkBytes / 2;
     const int64_t group = a_.w_groups.group;  // groups of nothing but padding have no scales
