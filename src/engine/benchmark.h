@@ -16,7 +16,7 @@ struct BenchmarkOptions {
   i64 batch_context = 64;                    // tokens in each of their caches
   i64 steps = 16;                            // decode steps of one timing
   i64 repeats = 3;                           // prefills of one timing
-  i64 chunk_tokens = 512;                    // of a prefill
+  i64 chunk_tokens = 1024;                   // of a prefill
   model::RunOptions run;
   ops::CacheDType cache_dtype = ops::CacheDType::kBf16;
 };
