@@ -52,10 +52,10 @@ struct TileBlock {
 
   /// The operands of one step along K. a_rows: bytes from an A to the next, b_panels likewise.
   static void load(const uint8_t* a, int64_t a_stride, int64_t a_rows, const uint8_t* b,
-                   int64_t b_panels) {
-    _tile_loadd(6, b, 64);
+                   int64_t b_panels, int64_t b_stride = 64) {
+    _tile_loadd(6, b, static_cast<Size>(b_stride));
     _tile_loadd(4, a, static_cast<Size>(a_stride));
-    if constexpr (P == 2) _tile_loadd(7, b + b_panels, 64);
+    if constexpr (P == 2) _tile_loadd(7, b + b_panels, static_cast<Size>(b_stride));
     if constexpr (R == 2) _tile_loadd(5, a + a_rows, static_cast<Size>(a_stride));
   }
 

@@ -5,7 +5,9 @@ namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
 /// Queries of a block, and those whose logits are computed together.
-constexpr int64_t kBackwardQueryBlock = 192, kBackwardKeyBlock = 96, kTogether = 48;
+constexpr int64_t kBackwardQueryBlock = 192, kBackwardKeyBlock = 96;
+template <class W>
+constexpr int64_t kTogether = W::kTiles ? 32 : 48;
 static_assert(kBackwardQueryBlock <= kMaxPanels * kPanel);
 
 /// Operands of all queries of a unit, of one block of keys, and one tile of probabilities.
@@ -15,11 +17,11 @@ struct BackwardScratch {
   Word *q, *dout;                // panels, K = columns: [row panels][words][16]
   Word *q_turned, *dout_turned;  // panels, K = queries: [column panels][row words][16]
   float *lse, *delta;            // [rows]
-  float* dq;                     // [rows][qk_cols]
+  float* dq;                     // [rows][qk_cols]; for tiles [rows / 32][qk_cols][32]
   Word *k, *v;                   // of the block: [kBackwardKeyBlock][words]
-  Word* k_turned;                // panels, K = keys of the block
+  Word* k_turned;                // panels, K = keys of the block; turned for tiles
   float *dk, *dv;                // [kBackwardKeyBlock][qk_cols], [kBackwardKeyBlock][v_cols]
-  float *scores, *dp;            // of a group of keys: [kRowGroup][kTogether]
+  float *scores, *dp;            // of a group of keys: [kGroup][kTogether]
   Word *p, *ds;                  // K = queries: [kBackwardKeyBlock][kBackwardQueryBlock words]
   Word* ds_turned;               // K = keys: [key words][kBackwardQueryBlock]
   QueryBounds bounds;
@@ -35,7 +37,7 @@ struct BackwardScratch {
     carver.take(kBackwardKeyBlock * n.v_cols / W::kNumbers, v);
     carver.take(kBackwardKeyBlock * n.qk_cols, dk);
     carver.take(kBackwardKeyBlock * n.v_cols, dv);
-    carver.take(kRowGroup * kTogether, scores, dp);
+    carver.take(W::kGroup * kTogether<W>, scores, dp);
     carver.take(kBackwardKeyBlock * kBackwardQueryBlock / W::kNumbers, p, ds, ds_turned);
     carver.take(kBackwardQueryBlock, bounds.position);
     carver.take(kBackwardQueryBlock, bounds.first);
@@ -96,12 +98,15 @@ void pack_key_block(const CausalAttentionArgs& a, const CausalSizes& n, const Ca
     load_joined(unit.v, {}, k0 + s, a.seq_len, x.rows, n.v_cols);
     pack_along<W>(x.rows, n.v_cols, x.v + s * n.v_cols / W::kNumbers);
   }
+#ifdef FATHOM_HAS_TILES
+  if constexpr (W::kTiles) turn_tiles(x.k_turned, kBackwardKeyBlock / 2 * n.qk_cols / kPanel);
+#endif
 }
 
 /// P and dS of two keys, s and s + 1 of the block, and the lanes from query i on, whose logits lie
 /// in column `col` of scores and dp.
 template <class W, bool kMasked>
-[[gnu::always_inline]] inline void soften_pair(float scale, const Block& b, int64_t s, int64_t i,
+[[gnu::always_inline]] inline void soften_pair(float scale, const Block<W>& b, int64_t s, int64_t i,
                                                int64_t col, const BackwardScratch<W>& x) {
   constexpr int64_t kWords = kBackwardQueryBlock / W::kNumbers;
   const Vec minus_lse = Vec::zero() - Vec::load(x.lse + b.q0 + i);
@@ -109,7 +114,7 @@ template <class W, bool kMasked>
   Vec ds[2];
 #pragma GCC unroll 2
   for (int j = 0; j < 2; ++j) {
-    const int64_t at = (s + j) % kRowGroup * kTogether + col;
+    const int64_t at = (s + j) % W::kGroup * kTogether<W> + col;
     Vec p = exp(fma(Vec::load(x.scores + at), Vec::set1(scale), minus_lse));
     ds[j] = p * (Vec::load(x.dp + at) - delta);
     if constexpr (kMasked) {
@@ -126,23 +131,33 @@ template <class W, bool kMasked>
                   kBackwardQueryBlock);
 }
 
+/// The group's logits or their gradients: c = rows along K times `panels` panels.
+template <class W>
+void multiply_group(const TileProduct<W>& x, int64_t words, int64_t panels) {
+#ifdef FATHOM_HAS_TILES
+  if constexpr (W::kTiles) {
+    return multiply_square<false>(along(x.a, x.a_stride), panels_of(x.b, x.b_stride), words, x.c,
+                                  x.c_stride);
+  }
+#endif
+  multiply_panels<W, Lie::kAlong, false>(x, words, panels);
+}
+
 /// P and dS of the group of keys from s on and the queries [begin, end), at most kTogether.
 template <class W>
-void weigh_group(const CausalAttentionArgs& a, const CausalSizes& n, const Block& b, int64_t s,
+void weigh_group(const CausalAttentionArgs& a, const CausalSizes& n, const Block<W>& b, int64_t s,
                  int64_t begin, int64_t end, const BackwardScratch<W>& x) {
   const int64_t qk_words = n.qk_cols / W::kNumbers, v_words = n.v_cols / W::kNumbers;
   const int64_t panels = (end - begin) / kPanel;
-  multiply_panels<W, Lie::kAlong, false>(
-      {x.k + s * qk_words, qk_words, x.q + (b.q0 + begin) * qk_words, qk_words * kPanel, x.scores,
-       kTogether},
-      qk_words, panels);
-  multiply_panels<W, Lie::kAlong, false>(
-      {x.v + s * v_words, v_words, x.dout + (b.q0 + begin) * v_words, v_words * kPanel, x.dp,
-       kTogether},
-      v_words, panels);
+  multiply_group<W>({x.k + s * qk_words, qk_words, x.q + (b.q0 + begin) * qk_words,
+                     qk_words * kPanel, x.scores, kTogether<W>},
+                    qk_words, panels);
+  multiply_group<W>({x.v + s * v_words, v_words, x.dout + (b.q0 + begin) * v_words,
+                     v_words * kPanel, x.dp, kTogether<W>},
+                    v_words, panels);
   const bool all_visible =
-      b.k0 + s + kRowGroup - 1 <= b.q0 + begin && b.k0 + s >= x.bounds.most_first;
-  for (int64_t pair = s; pair < s + kRowGroup; pair += 2) {
+      b.k0 + s + W::kGroup - 1 <= b.q0 + begin && b.k0 + s >= x.bounds.most_first;
+  for (int64_t pair = s; pair < s + W::kGroup; pair += 2) {
     for (int64_t i = begin; i < end; i += Vec::kLanes) {
       if (all_visible) {
         soften_pair<W, false>(a.scale, b, pair, i, i - begin, x);
@@ -155,45 +170,76 @@ void weigh_group(const CausalAttentionArgs& a, const CausalSizes& n, const Block
 
 /// P and dS of the block. What no query of a panel sees is left out.
 template <class W>
-void weigh_block(const CausalAttentionArgs& a, const CausalSizes& n, const Block& b,
+void weigh_block(const CausalAttentionArgs& a, const CausalSizes& n, const Block<W>& b,
                  const BackwardScratch<W>& x) {
-  for (int64_t i = 0; i < b.queries; i += kTogether) {
-    for (int64_t s = 0; s < b.keys; s += kRowGroup) {
+  for (int64_t i = 0; i < b.queries; i += kTogether<W>) {
+    for (int64_t s = 0; s < b.keys; s += W::kGroup) {
       const int64_t first = b.first_panel(s) * kPanel, begin = first < i ? i : first;
-      const int64_t last = x.bounds.end_panel(b.k0 + s + kRowGroup - 1) * kPanel;
-      const int64_t end = smaller(last, i + kTogether);
+      const int64_t last = x.bounds.end_panel(b.k0 + s + W::kGroup - 1, b.kPanels) * kPanel;
+      const int64_t end = smaller(last, i + kTogether<W>);
       if (begin < end) weigh_group(a, n, b, s, begin, end, x);
     }
   }
 }
 
+/// dQ += dS K of the block for the queries from t on, which see the words k of keys.
+template <class W>
+void add_query_gradients(const CausalSizes& n, const Block<W>& b, const WordRange* keys,
+                         const BackwardScratch<W>& x) {
+  constexpr int64_t kStride = kBackwardKeyBlock / W::kNumbers * kPanel;
+#ifdef FATHOM_HAS_TILES
+  if constexpr (W::kTiles) {
+    for (int64_t t = 0; t < b.queries; t += kSquare) {
+      const WordRange k = keys[t / kSquare];
+      if (k.begin >= k.end) continue;
+      for (int64_t i = 0; i < n.qk_cols; i += kSquare) {
+        multiply_square<true>(
+            panels_of(x.k_turned + i / kPanel * kStride + k.begin * kPanel, kStride),
+            across(x.ds_turned + k.begin * kBackwardQueryBlock + t, kBackwardQueryBlock),
+            k.end - k.begin, x.dq + (b.q0 + t) * n.qk_cols + i * kSquare, kSquare);
+      }
+    }
+    return;
+  }
+#endif
+  const TileProduct<W> dq{x.ds_turned, kBackwardQueryBlock,     x.k_turned,
+                          kStride,     x.dq + b.q0 * n.qk_cols, n.qk_cols};
+  add_product<W, Lie::kAcross>(dq, b.queries / kRowGroup, keys, n.qk_cols / kPanel);
+}
+
+/// c += a b^T for `groups` groups of rows along K.
+template <class W>
+void add_along(const TileProduct<W>& x, int64_t groups, const WordRange* k, int64_t panels) {
+#ifdef FATHOM_HAS_TILES
+  if constexpr (W::kTiles) return add_product(x, groups, k, panels);
+#endif
+  add_product<W, Lie::kAlong>(x, groups, k, panels);
+}
+
 /// dV += P^T dO, dK += dS^T Q and dQ += dS K of the block, the last two without the scale.
 template <class W>
-void add_gradients(const CausalSizes& n, const Block& b, const BackwardScratch<W>& x) {
+void add_gradients(const CausalSizes& n, const Block<W>& b, const BackwardScratch<W>& x) {
   constexpr int64_t kWords = kBackwardQueryBlock / W::kNumbers;
   const int64_t q_word = b.q0 / W::kNumbers, turned_stride = n.rows / W::kNumbers * kPanel;
-  WordRange queries[kBackwardKeyBlock / kRowGroup], keys[kBackwardQueryBlock / kRowGroup];
-  for (int64_t s = 0; s < b.keys; s += kRowGroup) {
-    const int64_t end = x.bounds.end_panel(b.k0 + s + kRowGroup - 1);
-    queries[s / kRowGroup] = {b.first_panel(s) * kPanel / W::kNumbers, end * kPanel / W::kNumbers};
+  WordRange queries[kBackwardKeyBlock / W::kGroup], keys[kBackwardQueryBlock / W::kGroup];
+  for (int64_t s = 0; s < b.keys; s += W::kGroup) {
+    const int64_t end = x.bounds.end_panel(b.k0 + s + W::kGroup - 1, b.kPanels);
+    queries[s / W::kGroup] = {b.first_panel(s) * kPanel / W::kNumbers, end * kPanel / W::kNumbers};
   }
-  for (int64_t t = 0; t < b.queries; t += kRowGroup) {
-    keys[t / kRowGroup] = {b.keys_from(x.bounds.panel_first[t / kPanel]) / W::kNumbers,
-                           b.keys_before(t + kRowGroup) / W::kNumbers};
+  for (int64_t t = 0; t < b.queries; t += W::kGroup) {
+    const int64_t panel = t / kPanel;
+    const int64_t first =
+        smaller(x.bounds.panel_first[panel], x.bounds.panel_first[panel + b.kPanels - 1]);
+    keys[t / W::kGroup] = {b.keys_from(first) / W::kNumbers,
+                           b.keys_before(t + W::kGroup) / W::kNumbers};
   }
   const TileProduct<W> dv{x.p,           kWords, x.dout_turned + q_word * kPanel,
                           turned_stride, x.dv,   n.v_cols};
-  add_product<W, Lie::kAlong>(dv, b.keys / kRowGroup, queries, n.v_cols / kPanel);
+  add_along<W>(dv, b.keys / W::kGroup, queries, n.v_cols / kPanel);
   const TileProduct<W> dk{x.ds,          kWords, x.q_turned + q_word * kPanel,
                           turned_stride, x.dk,   n.qk_cols};
-  add_product<W, Lie::kAlong>(dk, b.keys / kRowGroup, queries, n.qk_cols / kPanel);
-  const TileProduct<W> dq{x.ds_turned,
-                          kBackwardQueryBlock,
-                          x.k_turned,
-                          kBackwardKeyBlock / W::kNumbers * kPanel,
-                          x.dq + b.q0 * n.qk_cols,
-                          n.qk_cols};
-  add_product<W, Lie::kAcross>(dq, b.queries / kRowGroup, keys, n.qk_cols / kPanel);
+  add_along<W>(dk, b.keys / W::kGroup, queries, n.qk_cols / kPanel);
+  add_query_gradients(n, b, keys, x);
 }
 
 /// y rows [r0, r0 + count) = scale * columns [col, col + cols) of x [count, width].
@@ -219,7 +265,7 @@ void backward_key_block(const CausalAttentionBackwardArgs& a, const CausalSizes&
                         const CausalUnit& unit, int64_t k0, BackwardScratch<W>& x) {
   set_zero(x.dk, kBackwardKeyBlock * n.qk_cols);
   set_zero(x.dv, kBackwardKeyBlock * n.v_cols);
-  Block b{.q0 = k0, .queries = 0, .k0 = k0, .keys = smaller(kBackwardKeyBlock, n.rows - k0)};
+  Block<W> b{.q0 = k0, .queries = 0, .k0 = k0, .keys = smaller(kBackwardKeyBlock, n.rows - k0)};
   for (; b.q0 < n.rows; b.q0 += kBackwardQueryBlock) {
     b.queries = smaller(kBackwardQueryBlock, n.rows - b.q0);
     x.bounds.set(a.in, unit, b.q0, b.queries);
@@ -232,6 +278,28 @@ void backward_key_block(const CausalAttentionBackwardArgs& a, const CausalSizes&
   store_scaled(x.dk, n.qk_cols, a.in.dim, a.in.rope_dim, a.in.scale, a.dk_rope, row, count,
                unit.head);
   store_scaled(x.dv, n.v_cols, 0, a.in.v_dim, 1.0f, a.dv, row, count, unit.head);
+}
+
+/// dq of the unit, scaled, to where it belongs.
+template <class W>
+void store_query_gradients(const CausalAttentionBackwardArgs& a, const CausalSizes& n,
+                           const CausalUnit& unit, const BackwardScratch<W>& x) {
+  const auto store = [&](const float* dq, int64_t row, int64_t count) {
+    store_scaled(dq, n.qk_cols, 0, a.in.dim, a.in.scale, a.dq, row, count, unit.head);
+    store_scaled(dq, n.qk_cols, a.in.dim, a.in.rope_dim, a.in.scale, a.dq_rope, row, count,
+                 unit.head);
+  };
+#ifdef FATHOM_HAS_TILES
+  if constexpr (W::kTiles) {
+    for (int64_t t = 0; t < a.in.seq_len; t += kPanel) {
+      turn_results(x.dq + t / kSquare * kSquare * n.qk_cols + t % kSquare, kSquare, n.qk_cols,
+                   x.rows);
+      store(x.rows, unit.token + t, smaller(kPanel, a.in.seq_len - t));
+    }
+    return;
+  }
+#endif
+  store(x.dq, unit.token, a.in.seq_len);
 }
 
 template <class W>
@@ -254,9 +322,12 @@ void spread_poison(const CausalAttentionBackwardArgs& a, const CausalUnit& unit,
 template <class W>
 void backward_units(const CausalAttentionBackwardArgs& a, int64_t begin, int64_t end,
                     void* scratch) {
-  const CausalSizes n(a.in);
+  const CausalSizes n = sizes_of<W>(a.in);
   BackwardScratch<W> x;
   x.carve(n, scratch);
+#ifdef FATHOM_HAS_TILES
+  const TileRegisters registers;
+#endif
   for (int64_t i = begin; i < end; ++i) {
     const CausalUnit unit(a.in, i);
     Poisoned poisoned;
@@ -266,18 +337,14 @@ void backward_units(const CausalAttentionBackwardArgs& a, int64_t begin, int64_t
       pack_key_block(a.in, n, unit, k0, x, poisoned);
       backward_key_block(a, n, unit, k0, x);
     }
-    store_scaled(x.dq, n.qk_cols, 0, a.in.dim, a.in.scale, a.dq, unit.token, a.in.seq_len,
-                 unit.head);
-    store_scaled(x.dq, n.qk_cols, a.in.dim, a.in.rope_dim, a.in.scale, a.dq_rope, unit.token,
-                 a.in.seq_len, unit.head);
+    store_query_gradients(a, n, unit, x);
     spread_poison<W>(a, unit, poisoned);
   }
 }
 
 int64_t causal_attention_backward_scratch_bytes(const CausalAttentionArgs& a) {
-  const CausalSizes n(a);
-  if (a.bf16) return BackwardScratch<RoundedWords>().carve(n, nullptr);
-  return BackwardScratch<ExactWords>().carve(n, nullptr);
+  if (a.bf16) return BackwardScratch<RoundedWords>().carve(sizes_of<RoundedWords>(a), nullptr);
+  return BackwardScratch<ExactWords>().carve(sizes_of<ExactWords>(a), nullptr);
 }
 
 void causal_attention_backward_units(const CausalAttentionBackwardArgs& a, int64_t begin,

@@ -21,7 +21,10 @@ template <bool kRounded>
 struct F32Words {
   using Word = float;
   using Operand = Vec;
+  static constexpr bool kTiles = false;  // of causal_tiles_amx.inl
   static constexpr int kNumbers = 1;
+  /// Rows whose results sum the same words of K.
+  static constexpr int64_t kGroup = kRowGroup;
   /// From here on a number is not finite as an operand: it rounds to infinity.
   static constexpr float kLimit = kRounded ? 0x1.ffp127f : __builtin_inff();
 
@@ -43,7 +46,9 @@ template <class Pairs>
 struct Bf16Words {
   using Word = uint32_t;
   using Operand = typename Pairs::Operand;
+  static constexpr bool kTiles = false;
   static constexpr int kNumbers = 2;
+  static constexpr int64_t kGroup = kRowGroup;
   static constexpr float kLimit = 0x1.ffp127f;
 
   static Vec round(Vec v) { return round_to_bf16(v); }
@@ -72,7 +77,6 @@ template <>
 struct Bf16Choice<true> {
   using Words = Bf16Words<PanelBf16>;
 };
-using RoundedWords = Bf16Choice<DotBf16::kAvailable>::Words;
 using ExactWords = F32Words<false>;
 
 enum class Lie { kAlong, kAcross };

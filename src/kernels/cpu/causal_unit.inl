@@ -109,15 +109,20 @@ struct Carver {
   }
 };
 
-/// Paddings of one sequence. Rows and columns of operands are padded with zeros to whole panels.
+/// Paddings of one sequence. Rows and columns of operands are padded with zeros to whole panels, or
+/// pairs of panels where tiles multiply.
 struct CausalSizes {
   int64_t rows, qk_cols, v_cols;
 
-  explicit CausalSizes(const CausalAttentionArgs& a)
-      : rows(round_up(a.seq_len, kPanel)),
-        qk_cols(round_up(a.dim + a.rope_dim, kPanel)),
-        v_cols(round_up(a.v_dim, kPanel)) {}
+  CausalSizes(const CausalAttentionArgs& a, int64_t multiple)
+      : rows(round_up(a.seq_len, multiple)),
+        qk_cols(round_up(a.dim + a.rope_dim, multiple)),
+        v_cols(round_up(a.v_dim, multiple)) {}
 };
+template <class W>
+CausalSizes sizes_of(const CausalAttentionArgs& a) {
+  return {a, W::kGroup < kPanel ? kPanel : W::kGroup};
+}
 
 /// One query head of one sequence.
 struct CausalUnit {
@@ -169,11 +174,11 @@ struct QueryBounds {
     }
   }
 
-  /// From this panel on no query sees a key up to `key`.
-  int64_t end_panel(int64_t key) const {
+  /// From this panel, a multiple of `multiple`, on no query sees a key up to `key`.
+  int64_t end_panel(int64_t key, int64_t multiple) const {
     int64_t end = panels;
     while (end > 0 && panel_first[end - 1] > key) --end;
-    return end;
+    return round_up(end, multiple);
   }
 };
 
@@ -205,21 +210,23 @@ void spread_nan(const CausalAttentionArgs& a, const CausalUnit& unit, const Rows
 }
 
 /// A block of queries against a block of keys.
+template <class W>
 struct Block {
-  int64_t q0, queries;  // queries: a multiple of kPanel
-  int64_t k0, keys;     // a multiple of kRowGroup
+  int64_t q0, queries;  // queries: a multiple of kPanel and kGroup
+  int64_t k0, keys;     // a multiple of kGroup
+  static constexpr int64_t kPanels = W::kGroup < kPanel ? 1 : W::kGroup / kPanel;
 
   /// The first panel of queries that may see a key of the group that begins with key k0 + s: panels
   /// before it end above the diagonal.
   int64_t first_panel(int64_t s) const {
     const int64_t before = k0 + s - q0;
-    return before < 0 ? 0 : before / kPanel;
+    return before < 0 ? 0 : before / kPanel / kPanels * kPanels;
   }
   /// Keys of the block up to the last that queries before q0 + end may see.
   int64_t keys_before(int64_t end) const { return smaller(keys, q0 + end - k0); }
   /// Keys of the block before the group of key `first`.
   int64_t keys_from(int64_t first) const {
-    return first < k0 ? 0 : (first - k0) / kRowGroup * kRowGroup;
+    return first < k0 ? 0 : (first - k0) / W::kGroup * W::kGroup;
   }
 };
 

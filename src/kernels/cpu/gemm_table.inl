@@ -30,7 +30,7 @@ const GemmTable kGemmTable = {
     .name = FATHOM_STRING(FATHOM_ISA),
 #ifdef FATHOM_HAS_TILES
     .bf16_depth = kTileDepth,
-    .blocks = {.rows = 256, .cols = 1024, .least_rows = 32, .least_cols = 128},
+    .blocks = {.rows = 512, .cols = 512, .least_rows = 32, .least_cols = 128},
 #else
     .bf16_depth = 2,
     .blocks = {.rows = 128, .cols = 384, .least_rows = kPanelRows, .least_cols = 3 * kPanelRows},

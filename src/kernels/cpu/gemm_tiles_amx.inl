@@ -2,7 +2,7 @@
 //
 // A panel of b is a B as it lies, 16 columns and 32 numbers of K in 1024 bytes. An A holds 16 rows
 // side by side, so the panels of 32 rows of a are turned, a chunk of K at a time, into memory that
-// stays in the first-level cache while all columns of the block meet it.
+// stays in the nearest caches while all columns of the block meet it.
 //
 // Invariant: a result is one accumulator that meets K in steps of 32 (with scales: one for each
 // 128, and one for the total), whatever the chunk, the block and the tile. So it depends on no
@@ -15,8 +15,9 @@ namespace {
 constexpr int64_t kTileDepth = 32;  // numbers of K in a tile
 constexpr int64_t kTileBlock = 2;   // tiles of a block, either way
 constexpr int64_t kTileBlockRows = kTileBlock * kPanelRows;
-/// Numbers of K that all columns of a block meet before the next ones: 32 rows are 32 KiB.
-constexpr int64_t kTileChunk = 512;
+/// Numbers of K that all columns of a block meet before the next ones. Longer ones reach memory
+/// less often for results, shorter ones stay nearer: this is where they balance.
+constexpr int64_t kTileChunk = 1024;
 
 /// What one block of tiles multiplies.
 struct TileSpan {
@@ -48,6 +49,22 @@ inline void copy_results(const float* from, int64_t from_stride, float* to, int6
   }
 }
 
+/// Fetches the lines of a block of results, some a step of K, while it is multiplied: stores that
+/// wait for memory would hold up the next block.
+template <int R, int P>
+struct ResultLines {
+  static constexpr int64_t kLines = R * P * kPanelRows;
+  int64_t each, next = 0;
+
+  explicit ResultLines(int64_t steps) : each((kLines + steps - 1) / steps) {}
+
+  void fetch(const TileSpan& s) {
+    for (const int64_t end = smaller(kLines, next + each); next < end; ++next) {
+      __builtin_prefetch(s.c + next / P * s.c_stride + next % P * kPanelRows, 1);
+    }
+  }
+};
+
 template <int R, int P>
 inline void multiply_tile_step(const TileSpan& s, int64_t k) {
   TileBlock<R, P>::load(reinterpret_cast<const uint8_t*>(s.a + k * kPanelRows), 64, 2 * s.a_panel,
@@ -58,7 +75,11 @@ inline void multiply_tile_step(const TileSpan& s, int64_t k) {
 template <int R, int P>
 void multiply_tile_block(const TileSpan& s) {
   s.accumulate ? TileBlock<R, P>::load_rows(s.c, s.c_stride) : TileBlock<R, P>::zero();
-  for (int64_t k = 0; k < s.k; k += kTileDepth) multiply_tile_step<R, P>(s, k);
+  ResultLines<R, P> lines(s.k / kTileDepth);
+  for (int64_t k = 0; k < s.k; k += kTileDepth) {
+    lines.fetch(s);
+    multiply_tile_step<R, P>(s, k);
+  }
   TileBlock<R, P>::store_rows(s.c, s.c_stride);
 }
 
@@ -100,7 +121,9 @@ void multiply_scaled_tile_block(const TileSpan& s) {
     for (int64_t i = 0; i < kNumbers; i += Vec::kLanes) Vec::zero().store(total + i);
   }
   const int64_t blocks = s.k / kScaleBlock;
+  ResultLines<R, P> lines(blocks);
   for (int64_t block = 0; block < blocks; ++block) {
+    lines.fetch(s);
     TileBlock<R, P>::zero();
 #pragma GCC unroll 4
     for (int step = 0; step < 4; ++step) {
