@@ -27,6 +27,7 @@ void check_job(const GemmJob& job, const GemmAccumulator& accumulator) {
                    (a.scale == nullptr) == (b.scale == nullptr),
                "gemm: a ", shape_of(a), " and b ", shape_of(b),
                " must share K and have been rounded alike");
+  FATHOM_CHECK(!b.in_rows, "gemm: b ", shape_of(b), " was packed to be an a");
   FATHOM_CHECK(job.c.dim(0) == a.rows && job.c.dim(1) == b.rows, "gemm: c ", job.c, " vs a ",
                shape_of(a), " and b ", shape_of(b));
   FATHOM_CHECK(last_axis_contiguous(job.c), "gemm: rows of c ", job.c, " must be contiguous");
@@ -38,6 +39,7 @@ void check_job(const GemmJob& job, const GemmAccumulator& accumulator) {
 
 GemmArgs args_of(const GemmJob& job, const GemmAccumulator& accumulator) {
   return {.a = job.a.data,
+          .a_in_rows = job.a.in_rows,
           .a_scale = job.a.scale,
           .m = job.a.rows,
           .b = job.b.data,

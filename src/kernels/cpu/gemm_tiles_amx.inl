@@ -1,8 +1,8 @@
 // Products of BF16 panels in AMX's tile registers: blocks of 32 x 32 results.
 //
 // A panel of b is a B as it lies, 16 columns and 32 numbers of K in 1024 bytes. An A holds 16 rows
-// side by side, so the panels of 32 rows of a are turned, a chunk of K at a time, into memory that
-// stays in the nearest caches while all columns of the block meet it.
+// one after the other: a left operand in rows is that as it lies. Panels of a (dy^T of a wgrad) are
+// turned, 32 rows and a chunk of K at a time, and all columns of the block share what that costs.
 //
 // Invariant: a result is one accumulator that meets K in steps of 32 (with scales: one for each
 // 128, and one for the total), whatever the chunk, the block and the tile. So it depends on no
@@ -187,7 +187,7 @@ void multiply_tile_chunk(const PanelProduct<PanelBf16>& p) {
   alignas(64) uint16_t turned[kTileBlockRows * kTileChunk];
   TileSpan s{};
   s.a = turned;
-  s.a_panel = kPanelRows * kTileChunk;
+  s.a_panel = p.a_in_rows ? p.a_panel : kPanelRows * kTileChunk;
   s.b_panel = p.b_panel;
   s.a_scale_panel = p.a_scale_panel;
   s.b_scale_panel = p.b_scale_panel;
@@ -196,8 +196,12 @@ void multiply_tile_chunk(const PanelProduct<PanelBf16>& p) {
   s.accumulate = p.accumulate;
   for (int64_t m = 0; m < p.m; m += kTileBlockRows) {
     s.rows = smaller(kTileBlockRows, p.m - m);
-    for (int64_t r = 0; r < s.rows; r += kPanelRows) {
-      turn_panel(p.a + (m + r) / kPanelRows * p.a_panel, p.k, turned + r * kTileChunk);
+    if (p.a_in_rows) {
+      s.a = p.a + m / kPanelRows * p.a_panel;
+    } else {
+      for (int64_t r = 0; r < s.rows; r += kPanelRows) {
+        turn_panel(p.a + (m + r) / kPanelRows * p.a_panel, p.k, turned + r * kTileChunk);
+      }
     }
     if constexpr (kScaled) s.a_scale = p.a_scale + m / kPanelRows * p.a_scale_panel;
     for (int64_t n = 0; n < p.n; n += kTileBlockRows) {
