@@ -45,6 +45,7 @@ GemmArgs args_of(const GemmJob& job, const GemmAccumulator& accumulator) {
           .b = job.b.data,
           .b_scale = job.b.scale,
           .n = job.b.rows,
+          .k = job.a.k,
           .k_padded = job.a.k_padded,
           .is_bf16 = job.a.is_bf16,
           .c = job.c.data(),

@@ -64,6 +64,7 @@ struct GemmArgs {
   const void* b;
   const float* b_scale;
   int64_t n;
+  int64_t k;  // zeros from here on
   int64_t k_padded;
   bool is_bf16;
   float* c;

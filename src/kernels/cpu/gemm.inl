@@ -122,11 +122,11 @@ void gemm_study(const GemmArgs& g, int64_t m0, int64_t m1, int64_t n0, int64_t n
 
 /// On the best unit for these panels.
 template <class Panel, bool kScaled>
-void gemm_chunks_of(const PanelProduct<Panel>& p, int64_t k_padded) {
+void gemm_chunks_of(const GemmArgs& g, const PanelProduct<Panel>& p) {
 #ifdef FATHOM_HAS_TILES
-  if constexpr (Panel::kDepth == 2) return gemm_tiles<kScaled>(p, k_padded);
+  if constexpr (Panel::kDepth == 2) return gemm_tiles<kScaled>(p, g.k);
 #endif
-  gemm_chunks<Panel, kScaled>(p, k_padded);
+  gemm_chunks<Panel, kScaled>(p, g.k_padded);
 }
 
 template <class Panel>
@@ -138,12 +138,12 @@ void gemm_block_of(const GemmArgs& g, int64_t m0, int64_t m1, int64_t n0, int64_
     return;
   }
   if (g.a_scale == nullptr) {
-    return gemm_chunks_of<Panel, false>(block_of<Panel>(g, m0, m1, n0, n1), g.k_padded);
+    return gemm_chunks_of<Panel, false>(g, block_of<Panel>(g, m0, m1, n0, n1));
   }
   if (g.promotion_interval != kScaleBlock || g.mantissa_bits < 23) {
     return gemm_study<Panel>(g, m0, m1, n0, n1);
   }
-  gemm_chunks_of<Panel, true>(block_of<Panel>(g, m0, m1, n0, n1), g.k_padded);
+  gemm_chunks_of<Panel, true>(g, block_of<Panel>(g, m0, m1, n0, n1));
 }
 
 template <class Dot>

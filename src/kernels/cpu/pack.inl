@@ -164,7 +164,7 @@ void write_turned(const PackArgs& a, const Unit& u, const UnitSource& s, const R
 
 /// kLanes numbers of row i of a source from column k on; zeros where there are none.
 inline Vec load_row(const UnitSource& s, int64_t row, int64_t k) {
-  return row < s.count ? load_n(s.rows[row] + k, s.cols - k) : Vec::zero();
+  return row < s.count && k < s.cols ? load_n(s.rows[row] + k, s.cols - k) : Vec::zero();
 }
 
 /// A panel of rows as they lie: kLanes x kLanes numbers are transposed.
