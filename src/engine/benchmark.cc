@@ -11,6 +11,7 @@
 #include "base/rng.h"
 #include "engine/machine_limits.h"
 #include "model/tolerances.h"
+#include "ops/gemm_peak.h"
 #include "plan/model_size.h"
 
 namespace fathom::engine {
@@ -200,9 +201,10 @@ std::string_view other_isa(const Ctx& ctx) {
 
 }  // namespace
 
-MachineSpeed measure_machine(const Ctx& ctx) {
+MachineSpeed measure_machine(Ctx& ctx) {
   return {.read_bytes_per_s = read_bandwidth_bytes_per_s(kLargeBytes),
-          .peaks = ops::arithmetic_peaks(ctx)};
+          .peaks = ops::arithmetic_peaks(ctx),
+          .bf16_gemm = ops::gemm_peak_flops_per_s(ctx)};
 }
 
 double active_parameters(const ModelConfig& config) {

@@ -16,7 +16,7 @@ struct BenchmarkOptions {
   i64 batch_context = 64;                    // tokens in each of their caches
   i64 steps = 16;                            // decode steps of one timing
   i64 repeats = 3;                           // prefills of one timing
-  i64 chunk_tokens = 512;                    // of a prefill
+  i64 chunk_tokens = 1024;                   // of a prefill
   model::RunOptions run;
   ops::CacheDType cache_dtype = ops::CacheDType::kBf16;
 };
@@ -24,9 +24,10 @@ struct BenchmarkOptions {
 struct MachineSpeed {
   double read_bytes_per_s = 0.0;
   ops::ArithmeticPeaks peaks;
+  double bf16_gemm = 0.0;  // operations a second of a product from memory: what prefill may reach
 };
 /// Measured anew: shared machines change from one second to the next.
-MachineSpeed measure_machine(const Ctx& ctx);
+MachineSpeed measure_machine(Ctx& ctx);
 
 /// One line of the table. Times are of one step or one whole prefill.
 struct Timing {

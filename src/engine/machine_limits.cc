@@ -18,8 +18,8 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Sums 64-byte lines; eight independent sums let the loads run ahead. `ahead`: bytes that memory is
-/// asked for before they are read; 0 leaves it to the hardware.
+/// Sums 64-byte lines; eight independent sums let the loads run ahead. `ahead`: bytes that memory
+/// is asked for before they are read; 0 leaves it to the hardware.
 u64 sum_lines(const u8* data, i64 bytes, i64 ahead) {
   std::array<u64, 8> sums{};
   for (i64 i = 0; i + 64 <= bytes; i += 64) {
@@ -47,7 +47,8 @@ double read_bandwidth_bytes_per_s(i64 bytes) {
   double best = 0.0;
   std::atomic<u64> sink = 0;  // keeps the sums alive
   const Clock::time_point start = Clock::now();
-  for (size_t pass = 0; pass < 2 * kAhead.size() || seconds_since(start) < kMeasureSeconds; ++pass) {
+  for (size_t pass = 0; pass < 2 * kAhead.size() || seconds_since(start) < kMeasureSeconds;
+       ++pass) {
     const i64 ahead = kAhead[pass % kAhead.size()];
     const Clock::time_point pass_start = Clock::now();
     parallel_for(size, 4096, [&](i64 begin, i64 end) {

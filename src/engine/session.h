@@ -18,7 +18,7 @@ struct SessionOptions {
   i64 context_tokens = 4096;
   ops::CacheDType cache_dtype = ops::CacheDType::kBf16;
   model::RunOptions run;
-  i64 prefill_chunk_tokens = 512;
+  i64 prefill_chunk_tokens = 1024;
 };
 
 struct GenerateRequest {

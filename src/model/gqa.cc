@@ -1,6 +1,7 @@
 #include "model/gqa.h"
 
 #include "model/tiles.h"
+#include "ops/prompt_attention.h"
 
 namespace fathom::model {
 namespace {
@@ -23,34 +24,62 @@ void gqa_store_rows(const StepContext& step, const GqaWeights& w, i64 layer,
   }
 }
 
+/// fn(k, v [keys, kv heads, head_dim], key_begin, first_query) for every tile of a sequence.
+template <typename Fn>
+void for_gqa_tiles(const StepContext& step, const BatchSequence& sequence, CacheRows cache,
+                   Fn&& fn) {
+  const i64 kv_heads = step.config.num_key_value_heads, kv_dim = kv_heads * step.config.head_dim;
+  Workspace::Scope scratch(step.ctx.workspace());
+  const auto kv = scratch.alloc<float>(kKeyTileTokens, 2 * kv_dim);
+  for_key_tiles(sequence, [&](i64 key_begin, i64 keys, i64 first_query) {
+    const auto rows = kv.slice(0, 0, keys);
+    ops::cache_load_rows(step.ctx, cache.layout, cache.data, key_begin, rows);
+    fn(as_heads(rows.slice(/*axis=*/1, 0, kv_dim), kv_heads),
+       as_heads(rows.slice(/*axis=*/1, kv_dim, kv_dim), kv_heads), key_begin, first_query);
+  });
+}
+
+/// The attention of a prompt, in BF16 dot products.
+void gqa_attention_prompt(const StepContext& step, const BatchSequence& sequence, CacheRows cache,
+                          View<const float, 3> q, View<float, 3> out) {
+  Workspace::Scope scratch(step.ctx.workspace());
+  const auto attention =
+      ops::prompt_attention_begin(step.ctx, scratch, q, /*q_rope=*/{}, sequence.position_begin,
+                                  step.config.softmax_scale(), q.dim(2), kKeyTileTokens);
+  for_gqa_tiles(step, sequence, cache, [&](const auto& k, const auto& v, i64 key_begin, i64) {
+    ops::prompt_attention_tile(step.ctx, attention, k, /*k_rope=*/{}, v, key_begin);
+  });
+  ops::prompt_attention_end(step.ctx, attention, out);
+}
+
 ///   q    [tokens, heads, head_dim]  rotated
 ///   out  [tokens, heads, head_dim]  overwritten
 void gqa_attention(const StepContext& step, const BatchSequence& sequence, CacheRows cache,
                    View<const float, 3> q, View<float, 3> out) {
   Ctx& ctx = step.ctx;
+  if (step.prompt_attention() && ops::has_prompt_attention(ctx, q.dim(2), /*rope_dim=*/0)) {
+    return gqa_attention_prompt(step, sequence, cache, q, out);
+  }
   const i64 tokens = q.dim(0), heads = q.dim(1);
-  const i64 kv_heads = step.config.num_key_value_heads, kv_dim = kv_heads * q.dim(2);
   const auto positions = step.positions.slice(0, sequence.row_begin, tokens);
   Workspace::Scope scratch(ctx.workspace());
   const ops::AttentionState state{.max = scratch.alloc<float>(tokens, heads),
                                   .sum = scratch.alloc<float>(tokens, heads),
                                   .acc = out};
-  const auto kv = scratch.alloc<float>(kKeyTileTokens, 2 * kv_dim);
   ops::attention_begin(ctx, state);
-  for_key_tiles(sequence, [&](i64 key_begin, i64 keys, i64 first_query) {
-    const auto rows = kv.slice(0, 0, keys);
-    ops::cache_load_rows(ctx, cache.layout, cache.data, key_begin, rows);
-    const i64 queries = tokens - first_query;
-    const ops::AttentionTile tile{.q = q.slice(0, first_query, queries),
-                                  .k = as_heads(rows.slice(/*axis=*/1, 0, kv_dim), kv_heads),
-                                  .q_rope = {},
-                                  .k_rope = {},
-                                  .v = as_heads(rows.slice(/*axis=*/1, kv_dim, kv_dim), kv_heads),
-                                  .positions = positions.slice(0, first_query, queries),
-                                  .key_begin = key_begin,
-                                  .scale = step.config.softmax_scale()};
-    ops::attention_tile_forward(ctx, tile, queries_from(state, first_query));
-  });
+  for_gqa_tiles(
+      step, sequence, cache, [&](const auto& k, const auto& v, i64 key_begin, i64 first_query) {
+        const i64 queries = tokens - first_query;
+        const ops::AttentionTile tile{.q = q.slice(0, first_query, queries),
+                                      .k = k,
+                                      .q_rope = {},
+                                      .k_rope = {},
+                                      .v = v,
+                                      .positions = positions.slice(0, first_query, queries),
+                                      .key_begin = key_begin,
+                                      .scale = step.config.softmax_scale()};
+        ops::attention_tile_forward(ctx, tile, queries_from(state, first_query));
+      });
   ops::attention_end(ctx, state, out);
 }
 

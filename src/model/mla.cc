@@ -4,6 +4,7 @@
 
 #include "model/tiles.h"
 #include "ops/latent_attention.h"
+#include "ops/prompt_attention.h"
 #include "ops/rmsnorm.h"
 
 namespace fathom::model {
@@ -79,9 +80,52 @@ void mla_queries_and_latents(const StepContext& step, const MlaWeights& w, i64 l
   mla_store_latents(step, w, layer, kv_a);
 }
 
-/// Eqs (4), (5), (10) as written: keys and values of all heads are made from the latents, one tile
-/// at a time.
-void mla_attention_expanded(const StepContext& step, const MlaWeights& w, const MlaSequence& s) {
+/// Keys and values of all heads at one tile of positions, made from the latents.
+struct ExpandedTile {
+  View<const float, 3> k;       // [keys, heads, nope]
+  View<const float, 3> k_rope;  // [keys, 1, rope]
+  View<const float, 3> v;       // [keys, heads, v]
+  i64 key_begin;
+  i64 first_query;  // the first that sees any of them
+};
+
+/// fn(ExpandedTile) for every tile of a sequence, oldest first. Eqs (4), (5).
+template <typename Fn>
+void for_expanded_tiles(const StepContext& step, const MlaWeights& w, const MlaSequence& s,
+                        Fn&& fn) {
+  const MlaDims d(step.config);
+  Workspace::Scope scratch(step.ctx.workspace());
+  const auto latents = scratch.alloc<float>(kKeyTileTokens, d.rank + d.rope);
+  const auto kv_tile = scratch.alloc<float>(kKeyTileTokens, d.heads, d.nope + d.v);
+  for_key_tiles(s.sequence, [&](i64 key_begin, i64 keys, i64 first_query) {
+    const auto rows = latents.slice(0, 0, keys);
+    const auto kv = kv_tile.slice(0, 0, keys);
+    ops::cache_load_rows(step.ctx, s.cache.layout, s.cache.data, key_begin, rows);
+    ops::linear_forward(step.ctx, rows.slice(/*axis=*/1, 0, d.rank), w.kv_b_proj, kv.flatten(),
+                        step.linear_mode());
+    fn(ExpandedTile{.k = kv.slice(/*axis=*/2, 0, d.nope),
+                    .k_rope = as_heads(rows.slice(/*axis=*/1, d.rank, d.rope), 1),
+                    .v = kv.slice(/*axis=*/2, d.nope, d.v),
+                    .key_begin = key_begin,
+                    .first_query = first_query});
+  });
+}
+
+/// Eq (10) of a prompt, in BF16 dot products.
+void mla_attention_prompt(const StepContext& step, const MlaWeights& w, const MlaSequence& s) {
+  const MlaDims d(step.config);
+  Workspace::Scope scratch(step.ctx.workspace());
+  const auto attention = ops::prompt_attention_begin(
+      step.ctx, scratch, s.q.slice(/*axis=*/2, 0, d.nope), s.q.slice(/*axis=*/2, d.nope, d.rope),
+      s.sequence.position_begin, step.config.softmax_scale(), d.v, kKeyTileTokens);
+  for_expanded_tiles(step, w, s, [&](const ExpandedTile& tile) {
+    ops::prompt_attention_tile(step.ctx, attention, tile.k, tile.k_rope, tile.v, tile.key_begin);
+  });
+  ops::prompt_attention_end(step.ctx, attention, s.out);
+}
+
+/// Eq (10) of a few queries, or in f32 throughout.
+void mla_attention_tiles(const StepContext& step, const MlaWeights& w, const MlaSequence& s) {
   Ctx& ctx = step.ctx;
   const MlaDims d(step.config);
   const i64 tokens = s.q.dim(0);
@@ -89,27 +133,30 @@ void mla_attention_expanded(const StepContext& step, const MlaWeights& w, const 
   const ops::AttentionState state{.max = scratch.alloc<float>(tokens, d.heads),
                                   .sum = scratch.alloc<float>(tokens, d.heads),
                                   .acc = s.out};
-  const auto latents = scratch.alloc<float>(kKeyTileTokens, d.rank + d.rope);
-  const auto kv_tile = scratch.alloc<float>(kKeyTileTokens, d.heads, d.nope + d.v);
   ops::attention_begin(ctx, state);
-  for_key_tiles(s.sequence, [&](i64 key_begin, i64 keys, i64 first_query) {
-    const auto rows = latents.slice(0, 0, keys);
-    const auto kv = kv_tile.slice(0, 0, keys);
-    ops::cache_load_rows(ctx, s.cache.layout, s.cache.data, key_begin, rows);
-    ops::linear_forward(ctx, rows.slice(/*axis=*/1, 0, d.rank), w.kv_b_proj, kv.flatten(),
-                        step.linear_mode());
-    const auto q = s.q.slice(0, first_query, tokens - first_query);
+  for_expanded_tiles(step, w, s, [&](const ExpandedTile& expanded) {
+    const auto q = s.q.slice(0, expanded.first_query, tokens - expanded.first_query);
     const ops::AttentionTile tile{.q = q.slice(/*axis=*/2, 0, d.nope),
-                                  .k = kv.slice(/*axis=*/2, 0, d.nope),
+                                  .k = expanded.k,
                                   .q_rope = q.slice(/*axis=*/2, d.nope, d.rope),
-                                  .k_rope = as_heads(rows.slice(/*axis=*/1, d.rank, d.rope), 1),
-                                  .v = kv.slice(/*axis=*/2, d.nope, d.v),
-                                  .positions = s.positions.slice(0, first_query, q.dim(0)),
-                                  .key_begin = key_begin,
+                                  .k_rope = expanded.k_rope,
+                                  .v = expanded.v,
+                                  .positions = s.positions.slice(0, expanded.first_query, q.dim(0)),
+                                  .key_begin = expanded.key_begin,
                                   .scale = step.config.softmax_scale()};
-    ops::attention_tile_forward(ctx, tile, queries_from(state, first_query));
+    ops::attention_tile_forward(ctx, tile, queries_from(state, expanded.first_query));
   });
   ops::attention_end(ctx, state, s.out);
+}
+
+/// Eqs (4), (5), (10) as written: keys and values of all heads are made from the latents, one tile
+/// at a time.
+void mla_attention_expanded(const StepContext& step, const MlaWeights& w, const MlaSequence& s) {
+  const MlaDims d(step.config);
+  if (step.prompt_attention() && ops::has_prompt_attention(step.ctx, d.nope, d.rope)) {
+    return mla_attention_prompt(step, w, s);
+  }
+  mla_attention_tiles(step, w, s);
 }
 
 /// context = sum_s p_s c^KV_s in f32, for every cache and instruction set.

@@ -27,6 +27,10 @@ struct StepContext {
   bool many_rows = false;  // every sequence has kManyRows new tokens or more
 
   ops::LinearMode linear_mode() const { return {options.activations, many_rows}; }
+  /// Attention with queries in the lanes and BF16 operands, where there are kernels for it.
+  bool prompt_attention() const {
+    return many_rows && options.activations != ops::Activations::kF32;
+  }
 };
 
 /// Sequences with so many new tokens are a prompt: their Linears run with tokens in the lanes. The

@@ -15,7 +15,7 @@ struct IsaTable;
 class Ctx {
  public:
   /// The CPU with the best instruction set this machine runs, or the one that FATHOM_CPU_ISA
-  /// (scalar|avx2|avx512|avx512_bf16) names. Throws Error{kInvalidInput} for an unknown name,
+  /// (scalar|avx2|avx512|avx512_bf16|amx) names. Throws Error{kInvalidInput} for an unknown name,
   /// Error{kUnsupported} for a set that this CPU or its operating system lacks, or for a device
   /// that this build or this machine lacks.
   explicit Ctx(Device device = Device::kCpu);

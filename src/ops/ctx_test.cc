@@ -39,6 +39,10 @@ TEST(Dispatch, TakesTheBestSetThatTheCpuHas) {
   EXPECT_STREQ(choose_isa("", f).name, "avx512");
   f.avx512_vbmi = true;
   EXPECT_STREQ(choose_isa("", f).name, "avx512_bf16");
+  f.amx = true;
+  EXPECT_STREQ(choose_isa("", f).name, "amx");
+  f.avx512_vbmi = false;  // the vectors beside the tiles need it
+  EXPECT_STREQ(choose_isa("", f).name, "avx512");
   EXPECT_STREQ(choose_isa("avx2", f).name, "avx2");
 }
 
@@ -48,7 +52,7 @@ TEST(Dispatch, RefusesWhatTheCpuLacksAndWhatNobodyHas) {
   EXPECT_THAT(refusal("avx512", f, ErrorCode::kUnsupported),
               HasSubstr("FATHOM_CPU_ISA=avx512 needs AVX-512 F, BW, DQ and VL"));
   EXPECT_THAT(refusal("sse9", f, ErrorCode::kInvalidInput),
-              HasSubstr("expected one of avx512_bf16, avx512, avx2, scalar"));
+              HasSubstr("expected one of amx, avx512_bf16, avx512, avx2, scalar"));
 }
 
 TEST(Ctx, FollowsTheEnvironment) {

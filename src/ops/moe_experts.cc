@@ -12,7 +12,7 @@ namespace {
 
 /// Tokens grouped at once: bounds the scratch (topk rows of hidden + 2 * intermediate numbers
 /// each).
-constexpr i64 kChunkTokens = 512;
+constexpr i64 kChunkTokens = 1024;
 
 /// gate_proj and up_proj of one expert read the same prepared input.
 void check_expert(const FfnWeights& w, const FfnWeights& first) {
@@ -92,44 +92,56 @@ struct ExpertLayer {
   }
 };
 
-/// down(silu(gate x) * up x) for the rows of each expert: all gates and ups are one parallel
-/// region, all downs another.
-ExpertOutputs run_experts(Ctx& ctx, Workspace::Scope& scope, const ExpertLayer& layer,
-                          LinearMode mode) {
+/// What stands between the two products: silu(gate x) * up x.
+struct HiddenRows {
+  View<float, 2> routed;  // [rows, width]
+  View<float, 2> shared;  // [tokens, shared width], or empty
+};
+
+/// All gates and ups are one parallel region. What only they need goes back to the workspace.
+void run_gates(Ctx& ctx, const ExpertLayer& layer, LinearMode mode, const HiddenRows& hidden) {
+  Workspace::Scope scope(ctx.workspace());
   const FfnWeights& like = layer.experts[0];
-  const i64 rows = layer.token.dim(0), tokens = layer.x.dim(0);
-  const i64 width = like.gate_proj.rows, hidden = like.down_proj.rows;
-  const i64 shared_width = layer.shared != nullptr ? layer.shared->gate_proj.rows : 0;
-  const auto gate = scope.alloc<float>(rows, width), up = scope.alloc<float>(rows, width);
-  const auto shared_gate = scope.alloc<float>(tokens, shared_width);
-  const auto shared_up = scope.alloc<float>(tokens, shared_width);
+  const auto up = scope.alloc<float>(hidden.routed.dim(0), hidden.routed.dim(1));
+  const auto shared_up = scope.alloc<float>(hidden.shared.dim(0), hidden.shared.dim(1));
   LinearJob* jobs = scope.alloc<LinearJob>(2 * std::ssize(layer.experts) + 2).data();
   size_t count = 0;
-
   const auto inputs =
       prepare_groups(ctx, scope, layer.x, layer.token, layer.begin, like.gate_proj, mode);
   layer.for_used([&](size_t e, i64 first, i64 n) {
-    jobs[count++] = {inputs[e], layer.experts[e].gate_proj, gate.slice(0, first, n)};
+    jobs[count++] = {inputs[e], layer.experts[e].gate_proj, hidden.routed.slice(0, first, n)};
     jobs[count++] = {inputs[e], layer.experts[e].up_proj, up.slice(0, first, n)};
   });
   if (layer.shared != nullptr) {
     const PreparedInput all = prepare_input(ctx, scope, layer.x, layer.shared->gate_proj, mode);
-    jobs[count++] = {all, layer.shared->gate_proj, shared_gate};
+    jobs[count++] = {all, layer.shared->gate_proj, hidden.shared};
     jobs[count++] = {all, layer.shared->up_proj, shared_up};
   }
   run_linear_jobs(ctx, {jobs, count});
-  silu_mul_forward(ctx, gate, up, gate);
+  silu_mul_forward(ctx, hidden.routed, up, hidden.routed);
+  if (layer.shared != nullptr) silu_mul_forward(ctx, hidden.shared, shared_up, hidden.shared);
+}
 
-  ExpertOutputs out{.routed = scope.alloc<float>(rows, hidden), .shared = {}};
-  const auto h = prepare_groups(ctx, scope, gate, {}, layer.begin, like.down_proj, mode);
-  count = 0;
+/// down(silu(gate x) * up x) for the rows of each expert; all downs are one parallel region.
+ExpertOutputs run_experts(Ctx& ctx, Workspace::Scope& scope, const ExpertLayer& layer,
+                          LinearMode mode) {
+  const FfnWeights& like = layer.experts[0];
+  const i64 rows = layer.token.dim(0), tokens = layer.x.dim(0), hidden_size = like.down_proj.rows;
+  const i64 shared_width = layer.shared != nullptr ? layer.shared->gate_proj.rows : 0;
+  const HiddenRows hidden{scope.alloc<float>(rows, like.gate_proj.rows),
+                          scope.alloc<float>(tokens, shared_width)};
+  run_gates(ctx, layer, mode, hidden);
+
+  ExpertOutputs out{.routed = scope.alloc<float>(rows, hidden_size), .shared = {}};
+  LinearJob* jobs = scope.alloc<LinearJob>(std::ssize(layer.experts) + 1).data();
+  size_t count = 0;
+  const auto h = prepare_groups(ctx, scope, hidden.routed, {}, layer.begin, like.down_proj, mode);
   layer.for_used([&](size_t e, i64 first, i64 n) {
     jobs[count++] = {h[e], layer.experts[e].down_proj, out.routed.slice(0, first, n)};
   });
   if (layer.shared != nullptr) {
-    silu_mul_forward(ctx, shared_gate, shared_up, shared_gate);
-    out.shared = scope.alloc<float>(tokens, hidden);
-    jobs[count++] = {prepare_input(ctx, scope, shared_gate, layer.shared->down_proj, mode),
+    out.shared = scope.alloc<float>(tokens, hidden_size);
+    jobs[count++] = {prepare_input(ctx, scope, hidden.shared, layer.shared->down_proj, mode),
                      layer.shared->down_proj, out.shared};
   }
   run_linear_jobs(ctx, {jobs, count});

@@ -29,6 +29,7 @@ class TileRegisters {
       config.row_bytes[i] = i == 4 || i == 5 ? static_cast<uint16_t>(k_bytes) : 64;
       config.rows[i] = i >= 6 ? static_cast<uint8_t>(k_bytes / 4) : 16;
     }
+    __asm__ volatile("" ::"r"(&config) : "memory");  // GCC takes it for a reader of 8 bytes
     _tile_loadconfig(&config);
   }
   ~TileRegisters() { _tile_release(); }
@@ -101,15 +102,17 @@ struct TileBlock {
     order_memory();
   }
 
-  /// out [R][P][16][16] 32-bit numbers.
-  static void store(void* out) {
+  /// Tiles [16][16] of 32-bit numbers; bytes from one to the next.
+  static void store(void* out, int64_t next_row, int64_t next_panel) {
     uint8_t* to = static_cast<uint8_t*>(out);
     _tile_stored(0, to, 64);
-    if constexpr (P == 2) _tile_stored(1, to + 1024, 64);
-    if constexpr (R == 2) _tile_stored(2, to + 1024 * P, 64);
-    if constexpr (R == 2 && P == 2) _tile_stored(3, to + 3072, 64);
+    if constexpr (P == 2) _tile_stored(1, to + next_panel, 64);
+    if constexpr (R == 2) _tile_stored(2, to + next_row, 64);
+    if constexpr (R == 2 && P == 2) _tile_stored(3, to + next_row + next_panel, 64);
     order_memory();
   }
+  /// out [R][P][16][16].
+  static void store(void* out) { store(out, 1024 * P, 1024); }
 };
 
 }  // namespace

@@ -1,12 +1,10 @@
-// Absorbed MLA straight from a BF16 cache. Heads are the lanes: a cached row is broadcast pair by
-// pair and meets 16 heads at once, so the cache is neither converted nor turned.
+// Absorbed MLA straight from a BF16 cache. Heads are the lanes of the scores, so the cache is
+// neither converted nor turned. What multiplies a chunk is latent_lanes.inl or latent_amx.inl.
 //
 // Invariant: a query's result is a sum over its own chunks and keys in rising order; no other query
 // and no thread changes it.
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
-
-constexpr int kLatentLanes = static_cast<int>(kLatentHeads);
 
 /// 16 heads x 16 numbers from column `col`, turned: rows[i] holds number col + i of every head;
 /// heads and numbers that are not there are 0.
@@ -41,24 +39,6 @@ void pack_latent_queries(const LatentAttentionArgs& a, int64_t begin, int64_t en
   }
 }
 
-/// scores[k][head] = scale * q . row k for K rows.
-template <int K>
-[[gnu::always_inline]] inline void score_rows(const uint16_t* rows, int64_t width,
-                                              const uint16_t* panel, float scale, float* scores) {
-  Vec acc[K];
-#pragma GCC unroll 16
-  for (int k = 0; k < K; ++k) acc[k] = Vec::zero();
-  for (int64_t i = 0; i < width; i += 2) {
-    const __m512i q = PanelBf16::load(panel + i * kLatentHeads);
-#pragma GCC unroll 16
-    for (int k = 0; k < K; ++k) {
-      acc[k] = PanelBf16::accumulate(acc[k], q, PanelBf16::broadcast(rows + k * width + i));
-    }
-  }
-#pragma GCC unroll 16
-  for (int k = 0; k < K; ++k) (acc[k] * Vec::set1(scale)).store(scores + k * kLatentHeads);
-}
-
 /// weights = exp(score - max) rounded to BF16, in pairs of keys; an odd last key gets a partner of
 /// weight 0. Returns max and the sum of the rounded weights.
 inline void soften_chunk(const float* scores, int64_t keys, uint16_t* weights, Vec* max_out,
@@ -84,63 +64,17 @@ inline void soften_chunk(const float* scores, int64_t keys, uint16_t* weights, V
   *sum_out = sum;
 }
 
-/// 32 columns of H heads: out[h] = sum over keys of weight * row. `zeros`: 32 columns of a row that
-/// stands for the partner of an odd last key.
-template <int H>
-[[gnu::always_inline]] inline void weigh_columns(const uint16_t* rows, int64_t width, int64_t keys,
-                                                 const uint16_t* weights, float* out,
-                                                 int64_t rank) {
-  Vec low[H], high[H];
-#pragma GCC unroll 16
-  for (int h = 0; h < H; ++h) low[h] = high[h] = Vec::zero();
-  for (int64_t k = 0; k < keys; k += 2) {
-    const __m512i first = _mm512_loadu_si512(rows + k * width);
-    const __m512i second =
-        k + 1 < keys ? _mm512_loadu_si512(rows + (k + 1) * width) : _mm512_setzero_si512();
-    // Pairs of the two keys: columns 0-3 8-11 16-19 24-27, and 4-7 12-15 20-23 28-31.
-    const __m512i lower = _mm512_unpacklo_epi16(first, second);
-    const __m512i upper = _mm512_unpackhi_epi16(first, second);
-#pragma GCC unroll 16
-    for (int h = 0; h < H; ++h) {
-      const __m512i weight = PanelBf16::broadcast(weights + k * kLatentHeads + 2 * h);
-      low[h] = PanelBf16::accumulate(low[h], weight, lower);
-      high[h] = PanelBf16::accumulate(high[h], weight, upper);
-    }
-  }
-#pragma GCC unroll 16
-  for (int h = 0; h < H; ++h) {
-    const __m512 even = _mm512_shuffle_f32x4(low[h].v, high[h].v, 0x44);  // 0 8 | 4 12
-    const __m512 odd = _mm512_shuffle_f32x4(low[h].v, high[h].v, 0xee);   // 16 24 | 20 28
-    Vec{_mm512_shuffle_f32x4(even, even, 0xd8)}.store(out + h * rank);
-    Vec{_mm512_shuffle_f32x4(odd, odd, 0xd8)}.store(out + h * rank + 16);
-  }
-}
-
 /// One chunk of keys for one block of heads.
 void latent_chunk(const LatentAttentionArgs& a, const uint16_t* rows, int64_t keys,
                   const uint16_t* panel, float* partial, void* scratch) {
-  const int64_t width = a.rank + a.rope;
   float* scores = static_cast<float*>(scratch);
   uint16_t* weights = reinterpret_cast<uint16_t*>(scores + kLatentChunkKeys * kLatentHeads);
-  int64_t k = 0;
-  for (; k + 12 <= keys; k += 12) {
-    score_rows<12>(rows + k * width, width, panel, a.scale, scores + k * kLatentHeads);
-  }
-  for (; k + 4 <= keys; k += 4) {
-    score_rows<4>(rows + k * width, width, panel, a.scale, scores + k * kLatentHeads);
-  }
-  for (; k < keys; ++k) {
-    score_rows<1>(rows + k * width, width, panel, a.scale, scores + k * kLatentHeads);
-  }
+  score_chunk(a, rows, keys, panel, scores);
   Vec most, sum;
   soften_chunk(scores, keys, weights, &most, &sum);
   most.store(partial);
   sum.store(partial + kLatentHeads);
-  float* out = partial + 2 * kLatentHeads;
-  for (int64_t col = 0; col < a.rank; col += 32) {
-    weigh_columns<8>(rows + col, width, keys, weights, out + col, a.rank);
-    weigh_columns<8>(rows + col, width, keys, weights + 16, out + 8 * a.rank + col, a.rank);
-  }
+  weigh_chunk(a, rows, keys, weights, partial + 2 * kLatentHeads);
 }
 
 /// Chunks [begin, end) of those at hand, each for every block that sees any of its keys.

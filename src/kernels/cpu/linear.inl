@@ -56,9 +56,9 @@ inline typename Dot::Operand load_step(const Stored* p, int64_t n) {
   return Dot::load(buffer);
 }
 
-/// Few tokens: memory is the limit, and the hardware's prefetcher stops at the end of a short row and
-/// on some machines runs too little ahead of a long one. The same columns of the next tile's rows
-/// are where reading goes on, or what comes next in the row.
+/// Few tokens: memory is the limit, and the hardware's prefetcher stops at the end of a short row
+/// and on some machines runs too little ahead of a long one. The same columns of the next tile's
+/// rows are where reading goes on, or what comes next in the row.
 template <class Dot, typename Stored>
 inline void prefetch_step(const Stored* p) {
   constexpr int64_t kBytes = Dot::kStep * static_cast<int64_t>(sizeof(Stored));

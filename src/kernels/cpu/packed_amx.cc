@@ -1,7 +1,7 @@
 // The amx table of inference kernels. src/CMakeLists.txt gives this file its instruction-set flags.
 #define FATHOM_ISA amx
-#define FATHOM_HAS_DOTS 1   // of BF16 pairs and of bytes
-#define FATHOM_HAS_TILES    // and of whole tiles
+#define FATHOM_HAS_DOTS 1  // of BF16 pairs and of bytes
+#define FATHOM_HAS_TILES   // and of whole tiles
 #include "kernels/cpu/vec_avx512.h"
 //
 #include "kernels/cpu/dot_bf16.h"

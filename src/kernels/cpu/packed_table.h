@@ -1,11 +1,12 @@
 #pragma once
 // What one instruction set offers for inference beyond the kernels of IsaTable: weights packed as
-// integers, and absorbed MLA straight from a BF16 cache. Filled by packed_<isa>.cc; reached through
-// IsaTable::packed.
+// integers, absorbed MLA straight from a BF16 cache, attention of prompts. Filled by
+// packed_<isa>.cc; reached through IsaTable::packed.
 #include <cstdint>
 
 #include "kernels/api/latent_attention.h"
 #include "kernels/api/packed.h"
+#include "kernels/api/prompt_attention.h"
 #include "kernels/api/token_panels.h"
 
 namespace fathom::kernels::cpu {
@@ -27,6 +28,13 @@ struct PackedTable {
   void (*latent_attention_chunks)(const LatentAttentionArgs&, int64_t begin, int64_t end,
                                   void* scratch);
   void (*latent_attention_fold)(const LatentAttentionArgs&, int64_t begin, int64_t end);  // rows
+
+  // Attention of prompts; nullptr where the set has no dot product of BF16 pairs. Units of [heads,
+  // blocks], [heads, parts] and [heads, blocks].
+  void (*pack_prompt_queries)(const PromptAttentionArgs&, int64_t begin, int64_t end);
+  void (*prompt_attention_units)(const PromptAttentionArgs&, int64_t begin, int64_t end,
+                                 void* scratch);
+  void (*prompt_attention_end)(const PromptAttentionArgs&, int64_t begin, int64_t end);
 };
 
 }  // namespace fathom::kernels::cpu

@@ -8,15 +8,21 @@
 //
 #include "kernels/cpu/packed.inl"
 #if FATHOM_HAS_DOTS
-#include "kernels/cpu/latent_attention.inl"
-//
 #include "kernels/cpu/token_panels.inl"
 //
 #ifdef FATHOM_HAS_TILES
 #include "kernels/cpu/token_tiles_amx.inl"
+//
+#include "kernels/cpu/latent_amx.inl"
 #else
 #include "kernels/cpu/token_tiles_lanes.inl"
+//
+#include "kernels/cpu/latent_lanes.inl"
 #endif
+//
+#include "kernels/cpu/latent_attention.inl"
+//
+#include "kernels/cpu/prompt_attention.inl"
 #endif
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
@@ -32,6 +38,9 @@ const PackedTable kPackedTable = {
     .pack_latent_queries = pack_latent_queries,
     .latent_attention_chunks = latent_attention_chunks,
     .latent_attention_fold = latent_attention_fold,
+    .pack_prompt_queries = pack_prompt_queries,
+    .prompt_attention_units = prompt_attention_units,
+    .prompt_attention_end = prompt_attention_end,
 #else
     .quantize_group_rows = nullptr,
     .linear_rows = nullptr,
@@ -40,6 +49,9 @@ const PackedTable kPackedTable = {
     .pack_latent_queries = nullptr,
     .latent_attention_chunks = nullptr,
     .latent_attention_fold = nullptr,
+    .pack_prompt_queries = nullptr,
+    .prompt_attention_units = nullptr,
+    .prompt_attention_end = nullptr,
 #endif
 };
 

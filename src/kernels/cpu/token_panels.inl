@@ -50,8 +50,8 @@ inline void store_int8_columns(const Vec (&codes)[16], uint8_t* out) {
   for (int i = 0; i < 16; i += 4) {
     __m512i word = _mm512_setzero_si512();
     for (int j = 0; j < 4; ++j) {
-      const __m512i code = _mm512_and_si512(_mm512_cvtps_epi32(codes[i + j].v),
-                                            _mm512_set1_epi32(255));
+      const __m512i code =
+          _mm512_and_si512(_mm512_cvtps_epi32(codes[i + j].v), _mm512_set1_epi32(255));
       word = _mm512_or_si512(word, _mm512_slli_epi32(code, 8 * j));
     }
     // + 128 to a byte turns its highest bit.
@@ -119,8 +119,8 @@ void decode_to_bf16(const Stored* w, int64_t in, int64_t k_padded, uint16_t* out
   }
 }
 
-/// A row of packed codes as signed bytes, padded with zeros, and, if activations have an offset, for
-/// each group -128 times their sum, which takes it back.
+/// A row of packed codes as signed bytes, padded with zeros, and, if activations have an offset,
+/// for each group -128 times their sum, which takes it back.
 template <int kBits>
 void decode_to_int8(const uint8_t* w, int64_t in, int64_t k_padded, int64_t group, uint8_t* out,
                     int32_t* starts) {
@@ -217,9 +217,9 @@ struct NextBlock {
   }
 };
 
-/// Rows from `row` on that are worked on at once: within one row of scale blocks.
-inline int64_t block_rows(const PanelLinearArgs& a, int64_t row, int64_t end) {
-  const int64_t rows = smaller(kPanelRowBlock, end - row);
+/// Rows from `row` on that are worked on at once, `most` or fewer: within one row of scale blocks.
+inline int64_t block_rows(const PanelLinearArgs& a, int64_t row, int64_t end, int64_t most) {
+  const int64_t rows = smaller(most, end - row);
   if (a.w_type != WeightType::kFp8E4m3) return rows;
   return smaller(rows, kScaleBlock - (a.w_row_offset + row) % kScaleBlock);
 }

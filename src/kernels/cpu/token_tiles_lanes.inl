@@ -1,8 +1,9 @@
-// Tiles in vector registers: rows of weights are broadcast, tokens are lanes. A block of weight rows
-// is decoded whole and meets 48 tokens at a time, whose panels stay in the second-level cache.
+// Tiles in vector registers: rows of weights are broadcast, tokens are lanes. A block of weight
+// rows is decoded whole and meets 48 tokens at a time, whose panels stay in the second-level cache.
 //
 // Invariant: y[t, o] is one accumulator that meets K in rising order (with scales: one for each
 // group and one for the total), whatever the tile. So it depends on no other token.
+#include "kernels/cpu/row_product.inl"
 #include "kernels/cpu/token_tile.inl"
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
@@ -184,7 +185,7 @@ void panel_linear_rows(const PanelLinearArgs& a, int64_t begin, int64_t end, voi
   uint8_t* decoded = static_cast<uint8_t*>(scratch);
   int32_t* starts = reinterpret_cast<int32_t*>(decoded + kPanelRowBlock * stride);
   for (int64_t row = begin, rows; row < end; row += rows) {
-    rows = block_rows(a, row, end);
+    rows = block_rows(a, row, end, kPanelRowBlock);
     for (int64_t r = 0; r < rows; ++r) {
       decode_panel_row(a, row + r, 0, a.k_padded, decoded + r * stride, starts + r * groups);
     }
@@ -216,6 +217,28 @@ void panel_linear_rows(const PanelLinearArgs& a, int64_t begin, int64_t end, voi
       }
     }
     multiply_block(a, t, rows, row + rows, smaller(kPanelRowBlock, end - row - rows));
+  }
+}
+
+/// Held while multiply_rows() is called; vectors need nothing.
+struct ProductRegisters {};
+
+template <int P>
+void multiply_rows(const RowProduct& m) {
+  TokenTile t{};
+  t.x = reinterpret_cast<const uint8_t*>(m.panels);
+  t.x_panel = 2 * m.panel_stride;
+  t.w_stride = 2 * m.row_stride;
+  for (int64_t row = 0; row < m.count; row += kTileRows) {
+    t.w = reinterpret_cast<const uint8_t*>(m.rows + row * m.row_stride);
+    Vec acc[kTileRows][P];
+    clear(acc);
+    bf16_span(t, 0, m.k, acc);
+#pragma GCC unroll 16
+    for (int i = 0; i < kTileRows * P; ++i) {
+      const int r = i / P, p = i % P;
+      acc[r][p].store(m.out + p * m.out_panel + (row + r) * kPanelTokens);
+    }
   }
 }
 
