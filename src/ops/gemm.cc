@@ -27,6 +27,7 @@ void check_job(const GemmJob& job, const GemmAccumulator& accumulator) {
                    (a.scale == nullptr) == (b.scale == nullptr),
                "gemm: a ", shape_of(a), " and b ", shape_of(b),
                " must share K and have been rounded alike");
+  FATHOM_CHECK(!b.in_rows, "gemm: b ", shape_of(b), " was packed to be an a");
   FATHOM_CHECK(job.c.dim(0) == a.rows && job.c.dim(1) == b.rows, "gemm: c ", job.c, " vs a ",
                shape_of(a), " and b ", shape_of(b));
   FATHOM_CHECK(last_axis_contiguous(job.c), "gemm: rows of c ", job.c, " must be contiguous");
@@ -38,11 +39,13 @@ void check_job(const GemmJob& job, const GemmAccumulator& accumulator) {
 
 GemmArgs args_of(const GemmJob& job, const GemmAccumulator& accumulator) {
   return {.a = job.a.data,
+          .a_in_rows = job.a.in_rows,
           .a_scale = job.a.scale,
           .m = job.a.rows,
           .b = job.b.data,
           .b_scale = job.b.scale,
           .n = job.b.rows,
+          .k = job.a.k,
           .k_padded = job.a.k_padded,
           .is_bf16 = job.a.is_bf16,
           .c = job.c.data(),

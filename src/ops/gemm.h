@@ -2,9 +2,9 @@
 // Matrix products for training: fprop, dgrad and wgrad of every Linear run through one multiplier.
 //
 // An operand is packed first: rounded or quantised as the recipe says, and turned so that the
-// summed axis K runs inside panels of 16 rows. One packed form serves as either operand, so an
-// activation packed for fprop is one call away from its use, and a weight is packed once an
-// optimizer step.
+// summed axis K runs inside panels of 16 rows. One packed form serves as either operand, and a
+// weight is packed once an optimizer step. Tile units (AMX) read a left operand by rows: what will
+// only be a left operand may say so, and is not turned then.
 //
 //   fprop  y  [tokens, out] = x  [tokens, in]  . w  [out, in]^T     K = in
 //   dgrad  dx [tokens, in]  = dy [tokens, out] . w^T [in, out]^T    K = out     (w transposed)
@@ -46,6 +46,7 @@ struct GemmRounding {
 ///   bf16 (tables with bf16_dot): [ceil(rows/16), k_padded/2, 16, 2] u16
 ///   else f32:                    [ceil(rows/16), k_padded, 16] f32, rounded where asked
 ///   scale (FP8):                 [ceil(rows/16), k_padded/128, 16] f32, expanded to one a row
+/// in_rows, a left operand's form:     [ceil(rows/16), k_padded/32, 16, 32] u16
 /// FP8 numbers are held as BF16 or f32, which is exact, before their scale.
 struct PackedMatrix {
   const void* data = nullptr;
@@ -54,6 +55,7 @@ struct PackedMatrix {
   i64 k = 0;
   i64 k_padded = 0;  // a multiple of packed_k_multiple()
   bool is_bf16 = false;
+  bool in_rows = false;  // only a product's a may be
 
   bool empty() const { return data == nullptr; }
 };
@@ -65,10 +67,14 @@ struct PackSource {
   std::span<const i32> row_ids = {};  // rows of x to take, in order; nullptr data: all
   bool transpose = false;             // false: packed [x rows, x cols]; true: [x cols, x rows]
 
+  /// Only ever a product's a: then a source as it lies may stay in rows, which is less work.
+  bool left = false;
+
   PackSource() = default;
   PackSource(View<const float, 2> view, bool transposed = false, std::span<const i32> ids = {});
   explicit PackSource(const SavedMatrix& saved, bool transposed = false,
                       std::span<const i32> ids = {});
+  PackSource as_left() const;
 };
 
 /// What K is padded to a multiple of: 128 for FP8, else what one step of the multiplier takes.

@@ -171,7 +171,7 @@ void time_once(Ctx& ctx, const Case& c, const Operands& in, size_t turn, Times& 
   Workspace::Scope scope(ctx.workspace());
   times.peak_gflops.push_back(peak_gflops(ctx, c.a.format));
   const double start = now();
-  const PackedMatrix a = pack(ctx, scope, {in.a[i].v<2>()}, c.a);
+  const PackedMatrix a = pack(ctx, scope, PackSource(in.a[i].v<2>()).as_left(), c.a);
   const PackedMatrix b = pack(ctx, scope, {in.b[i].v<2>()}, c.b);
   const double packed = now();
   const GemmJob job{a, b, out};

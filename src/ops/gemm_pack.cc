@@ -125,6 +125,7 @@ PackArgs args_of(Ctx& ctx, Workspace::Scope& scope, const PackSource& s,
       .k_padded = layout.k_padded,
       .format = pack_format(rounding.format),
       .is_bf16 = layout.is_bf16,
+      .in_rows = s.left && !s.transpose && layout.is_bf16 && ctx.isa().gemm->left_in_rows,
       .row_scale = nullptr,
       .block_scales = rounding.is_fp8() && rounding.scaling == GemmScaling::kBlock,
       .power_of_2 = rounding.power_of_2_scales,
@@ -150,6 +151,12 @@ PackSource::PackSource(View<const float, 2> view, bool transposed, std::span<con
   x.data = reinterpret_cast<u8*>(const_cast<float*>(view.data()));
   x.rows = view.dim(0);
   x.cols = view.dim(1);
+}
+
+PackSource PackSource::as_left() const {
+  PackSource source = *this;
+  source.left = true;
+  return source;
 }
 
 PackSource::PackSource(const SavedMatrix& saved, bool transposed, std::span<const i32> ids)
@@ -184,7 +191,8 @@ void pack_all(Ctx& ctx, std::span<const PackSource> sources, const GemmRounding&
                   .rows = args[i].rows,
                   .k = args[i].k,
                   .k_padded = args[i].k_padded,
-                  .is_bf16 = args[i].is_bf16};
+                  .is_bf16 = args[i].is_bf16,
+                  .in_rows = args[i].in_rows};
   }
   const i64 workers = std::clamp<i64>(units / kThreadUnits, 1, num_threads());
   const View<float, 2> scratch = scope.alloc<float>(workers, kPackScratchFloats);

@@ -25,6 +25,11 @@ constexpr GemmRounding kBf16{GemmFormat::kBf16};
 /// Number [row, k] of a packed operand, padding included.
 float packed_at(const PackedMatrix& p, i64 row, i64 k) {
   const i64 panel = row / 16 * p.k_padded * 16;
+  if (p.in_rows) {
+    const u16 in_rows =
+        static_cast<const u16*>(p.data)[panel + k / 32 * 512 + row % 16 * 32 + k % 32];
+    return static_cast<float>(Bf16::from_bits(in_rows));
+  }
   if (!p.is_bf16) return static_cast<const float*>(p.data)[panel + k * 16 + row % 16];
   const u16 bits = static_cast<const u16*>(p.data)[panel + k / 2 * 32 + row % 16 * 2 + k % 2];
   return static_cast<float>(Bf16::from_bits(bits));
@@ -90,8 +95,12 @@ TEST(Pack, EveryRoundingAndOrientationEqualsTheDefinition) {
                        std::to_string(static_cast<int>(rounding.scaling)) +
                        (transpose ? " turned" : ""));
           Workspace::Scope scope(ctx.workspace());
-          const PackedMatrix p = pack(ctx, scope, {x.v<2>(), transpose}, rounding);
-          ASSERT_NO_FATAL_FAILURE(expect_packed(ctx, p, arrange(x, transpose), rounding));
+          for (const bool left : {false, true}) {
+            PackSource source(x.v<2>(), transpose);
+            source.left = left;
+            const PackedMatrix p = pack(ctx, scope, source, rounding);
+            ASSERT_NO_FATAL_FAILURE(expect_packed(ctx, p, arrange(x, transpose), rounding));
+          }
         }
       }
     }

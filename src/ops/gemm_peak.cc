@@ -30,10 +30,11 @@ double gemm_peak_flops_per_s(Ctx& ctx) {
   Workspace::Scope scope(ctx.workspace());
   const View<const float, 2> a(values, {kSize, kSize});
   const View<const float, 2> b(values + kSize * kSize, {kSize, kSize});
-  const GemmJob job = {.a = pack(ctx, scope, PackSource(a), {.format = GemmFormat::kBf16}),
-                       .b = pack(ctx, scope, PackSource(b), {.format = GemmFormat::kBf16}),
-                       .c = View<float, 2>(values + 2 * kSize * kSize, {kSize, kSize}),
-                       .accumulate = false};
+  const GemmJob job = {
+      .a = pack(ctx, scope, PackSource(a).as_left(), {.format = GemmFormat::kBf16}),
+      .b = pack(ctx, scope, PackSource(b), {.format = GemmFormat::kBf16}),
+      .c = View<float, 2>(values + 2 * kSize * kSize, {kSize, kSize}),
+      .accumulate = false};
   double best_s = std::numeric_limits<double>::infinity();
   const Clock::time_point start = Clock::now();
   for (int pass = 0; pass < 3 || seconds_since(start) < kMeasureSeconds; ++pass) {

@@ -32,7 +32,7 @@ Tensor<float> multiply(Ctx& ctx, const Tensor<float>& a, const GemmRounding& a_r
   Workspace::Scope scope(ctx.workspace());
   Tensor<float> c({a.dim(0), b.dim(0)});
   for (i64 i = 0; i < c.size(); ++i) c[i] = 1e30f;
-  const GemmJob job{pack(ctx, scope, {a.v<2>()}, a_rounding),
+  const GemmJob job{pack(ctx, scope, PackSource(a.v<2>()).as_left(), a_rounding),
                     pack(ctx, scope, {b.v<2>()}, b_rounding), c.v<2>()};
   gemm(ctx, {&job, 1}, accumulator);
   return c;
@@ -59,6 +59,50 @@ TEST(Gemm, EveryIsaAgreesWithTheProductOfTheRoundedOperands) {
         expect_close(got, want, {.rel = kGemmRelTol},
                      "format " + std::to_string(static_cast<int>(rounding.format)));
         EXPECT_LT(distance(got, want), 1e-11);
+      }
+    }
+  });
+}
+
+// Tiles hold 16 rows, 16 columns and 32 numbers of K; blocks 32 rows and columns.
+TEST(Gemm, EveryEdgeOfATile) {
+  for_each_isa([](Ctx& ctx) {
+    for (const i64 k : {1, 31, 32, 33, 64, 95, 1024, 1060}) {
+      const auto a = normal<float>({33, k}, 1.0, 1), b = normal<float>({33, k}, 1.0, 2);
+      const auto start = normal<float>({33, 33}, 1.0, 3);
+      for (const GemmRounding& rounding : {kBf16, kTile}) {
+        Workspace::Scope scope(ctx.workspace());
+        const PackedMatrix left = pack(ctx, scope, PackSource(a.v<2>()).as_left(), rounding);
+        const PackedMatrix panels = pack(ctx, scope, {a.v<2>()}, rounding);
+        const PackedMatrix right = pack(ctx, scope, {b.v<2>()}, rounding);
+        const auto want = product(round_operand(a, rounding), round_operand(b, rounding));
+        Tensor<float> whole({33, 33});
+        const GemmJob job{left, right, whole.v<2>()};
+        gemm(ctx, {&job, 1});
+        expect_close(whole, want, {.rel = kGemmRelTol}, "k " + std::to_string(k));
+        for (const i64 m : {1, 15, 16, 17, 31, 32, 33}) {
+          for (i64 n = 1; n <= 33; ++n) {
+            Workspace::Scope part(ctx.workspace());
+            const auto first = [&](const PackedMatrix& p, i64 rows) {
+              PackedMatrix some = p;
+              some.rows = rows;
+              return some;
+            };
+            Tensor<float> c({m, n}), turned({m, n}), sum({m, n});
+            for (i64 i = 0; i < c.size(); ++i) sum[i] = start[i / n * 33 + i % n];
+            const GemmJob jobs[] = {{first(left, m), first(right, n), c.v<2>()},
+                                    {first(panels, m), first(right, n), turned.v<2>()},
+                                    {first(left, m), first(right, n), sum.v<2>(), true}};
+            gemm(ctx, jobs);
+            for (i64 i = 0; i < c.size(); ++i) {
+              const i64 at = i / n * 33 + i % n;
+              ASSERT_EQ(c[i], whole[at]) << m << " x " << n << ", k " << k;
+              ASSERT_EQ(turned[i], whole[at]) << m << " x " << n << ", k " << k;
+              ASSERT_NEAR(sum[i], start[at] + whole[at], kGemmRelTol * (8 + std::abs(want[at])) * 8)
+                  << m << " x " << n << ", k " << k;
+            }
+          }
+        }
       }
     }
   });
@@ -327,6 +371,11 @@ TEST(Gemm, MismatchesAreNamed) {
     EXPECT_THAT(error.what(), ::testing::HasSubstr("a [3, 8] and b [5, 10]"));
   }
   EXPECT_THROW(gemm(ctx, {&job, 1}, {127, 23}), InternalError);
+  PackedMatrix in_rows = job.b;
+  in_rows.in_rows = true;
+  Tensor<float> square({5, 5});
+  const GemmJob wrong_side{in_rows, in_rows, square.v<2>()};
+  EXPECT_THROW(gemm(ctx, {&wrong_side, 1}), InternalError);
 }
 
 }  // namespace

@@ -43,6 +43,8 @@ struct PackArgs {
   int64_t k_padded;  // zeros from k on
   PackFormat format;
   bool is_bf16;  // panels of bf16 pairs, else of f32
+  bool in_rows;  // BF16 of a source as it lies: [k/32][16][32] in each panel, where a table has
+                 // tiles
   // FP8 only. A scale comes from row_scale [rows to a multiple of 128] if that is given, else from
   // the largest number of a row's 128 (tile) or of all 128 rows' (block).
   const float* row_scale;
@@ -56,11 +58,13 @@ struct PackArgs {
 /// is multiplied by both before it is added.
 struct GemmArgs {
   const void* a;
+  bool a_in_rows;        // as PackArgs::in_rows
   const float* a_scale;  // nullptr: none, then b has none
   int64_t m;
   const void* b;
   const float* b_scale;
   int64_t n;
+  int64_t k;  // zeros from here on
   int64_t k_padded;
   bool is_bf16;
   float* c;

@@ -15,6 +15,7 @@ PanelProduct<Panel> block_of(const GemmArgs& g, int64_t m0, int64_t m1, int64_t 
   p.a = static_cast<const Number*>(g.a) + m0 * g.k_padded;
   p.m = m1 - m0;
   p.a_panel = kPanelRows * g.k_padded;
+  p.a_in_rows = g.a_in_rows;
   p.b = static_cast<const Number*>(g.b) + n0 * g.k_padded;
   p.n = n1 - n0;
   p.b_panel = kPanelRows * g.k_padded;
@@ -61,6 +62,10 @@ void study_tile(PanelProduct<Panel> p, const GemmArgs& g, float* total) {
   alignas(64) float partial[kNumbers] = {}, sum[kNumbers];
   const int64_t interval = g.promotion_interval;
   const bool scale_each = interval > kScaleBlock;
+#ifdef FATHOM_HAS_TILES
+  const auto* rows = p.a;
+  alignas(64) uint16_t turned[kPanelRows * kScaleBlock];
+#endif
   p.c = sum;
   p.c_stride = kPanelRows;
   p.accumulate = false;
@@ -68,6 +73,14 @@ void study_tile(PanelProduct<Panel> p, const GemmArgs& g, float* total) {
     const int64_t in_block = kScaleBlock - k % kScaleBlock;
     const int64_t since = scale_each ? k % interval : k % kScaleBlock % interval;
     p.k = smaller(smaller(kStudyGroup, in_block), smaller(interval - since, g.k_padded - k));
+#ifdef FATHOM_HAS_TILES
+    if constexpr (Panel::kDepth == 2) {
+      if (g.a_in_rows && in_block == kScaleBlock) {
+        turn_panel(rows + k * kPanelRows, kScaleBlock, turned);
+        p.a = turned;
+      }
+    }
+#endif
     multiply_panels<Panel>(p);
     p.a += p.k * kPanelRows;
     p.b += p.k * kPanelRows;
@@ -109,11 +122,11 @@ void gemm_study(const GemmArgs& g, int64_t m0, int64_t m1, int64_t n0, int64_t n
 
 /// On the best unit for these panels.
 template <class Panel, bool kScaled>
-void gemm_chunks_of(const PanelProduct<Panel>& p, int64_t k_padded) {
+void gemm_chunks_of(const GemmArgs& g, const PanelProduct<Panel>& p) {
 #ifdef FATHOM_HAS_TILES
-  if constexpr (Panel::kDepth == 2) return gemm_tiles<kScaled>(p, k_padded);
+  if constexpr (Panel::kDepth == 2) return gemm_tiles<kScaled>(p, g.k);
 #endif
-  gemm_chunks<Panel, kScaled>(p, k_padded);
+  gemm_chunks<Panel, kScaled>(p, g.k_padded);
 }
 
 template <class Panel>
@@ -125,12 +138,12 @@ void gemm_block_of(const GemmArgs& g, int64_t m0, int64_t m1, int64_t n0, int64_
     return;
   }
   if (g.a_scale == nullptr) {
-    return gemm_chunks_of<Panel, false>(block_of<Panel>(g, m0, m1, n0, n1), g.k_padded);
+    return gemm_chunks_of<Panel, false>(g, block_of<Panel>(g, m0, m1, n0, n1));
   }
   if (g.promotion_interval != kScaleBlock || g.mantissa_bits < 23) {
     return gemm_study<Panel>(g, m0, m1, n0, n1);
   }
-  gemm_chunks_of<Panel, true>(block_of<Panel>(g, m0, m1, n0, n1), g.k_padded);
+  gemm_chunks_of<Panel, true>(g, block_of<Panel>(g, m0, m1, n0, n1));
 }
 
 template <class Dot>

@@ -175,6 +175,7 @@ struct PanelProduct {
   const typename Panel::Number* a;  // from a panel's first row
   int64_t m;
   int64_t a_panel;  // numbers
+  bool a_in_rows;   // tiles only
   const typename Panel::Number* b;
   int64_t n;
   int64_t b_panel;

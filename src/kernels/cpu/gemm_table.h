@@ -19,6 +19,8 @@ struct GemmTable {
   const char* name;
   /// K of BF16 operands is padded with zeros to a multiple of this.
   int64_t bf16_depth;
+  /// A left operand may be PackArgs::in_rows.
+  bool left_in_rows;
   GemmBlocks blocks;
 
   // Rows [begin, end).

@@ -30,9 +30,11 @@ const GemmTable kGemmTable = {
     .name = FATHOM_STRING(FATHOM_ISA),
 #ifdef FATHOM_HAS_TILES
     .bf16_depth = kTileDepth,
+    .left_in_rows = true,
     .blocks = {.rows = 512, .cols = 512, .least_rows = 32, .least_cols = 128},
 #else
     .bf16_depth = 2,
+    .left_in_rows = false,
     .blocks = {.rows = 128, .cols = 384, .least_rows = kPanelRows, .least_cols = 3 * kPanelRows},
 #endif
     .save_rows = save_rows,

@@ -1,8 +1,8 @@
 // Products of BF16 panels in AMX's tile registers: blocks of 32 x 32 results.
 //
 // A panel of b is a B as it lies, 16 columns and 32 numbers of K in 1024 bytes. An A holds 16 rows
-// side by side, so the panels of 32 rows of a are turned, a chunk of K at a time, into memory that
-// stays in the nearest caches while all columns of the block meet it.
+// one after the other: a left operand in rows is that as it lies. Panels of a (dy^T of a wgrad) are
+// turned, 32 rows and a chunk of K at a time, and all columns of the block share what that costs.
 //
 // Invariant: a result is one accumulator that meets K in steps of 32 (with scales: one for each
 // 128, and one for the total), whatever the chunk, the block and the tile. So it depends on no
@@ -29,7 +29,7 @@ struct TileSpan {
   int64_t a_scale_panel;
   const float* b_scale;
   int64_t b_scale_panel;
-  int64_t k;  // a multiple of kTileDepth; of kScaleBlock with scales
+  int64_t k;  // a multiple of kTileDepth
   float* c;
   int64_t c_stride;
   int64_t rows, cols;  // wanted
@@ -83,11 +83,14 @@ void multiply_tile_block(const TileSpan& s) {
   TileBlock<R, P>::store_rows(s.c, s.c_stride);
 }
 
-/// total [R * 16][P * 16] += sums * the scales of block `block`, in part `part` of four.
+/// Steps of K of a scaled sum, and parts of what is done with it.
+constexpr int64_t kScaleSteps = kScaleBlock / kTileDepth;
+
+/// total [R * 16][P * 16] += sums * the scales of block `block`, in part `part` of kScaleSteps.
 template <int R, int P>
 inline void add_scaled_sums(const TileSpan& s, int64_t block, const float* sums, int part,
                             float* total) {
-  constexpr int kRows = R * static_cast<int>(kPanelRows) / 4, kWidth = P * Vec::kLanes;
+  constexpr int kRows = R * static_cast<int>(kPanelRows / kScaleSteps), kWidth = P * Vec::kLanes;
   const int first = part * kRows;
   const float* row_scale =
       s.a_scale + first / kPanelRows * s.a_scale_panel + block * kPanelRows + first % kPanelRows;
@@ -120,19 +123,20 @@ void multiply_scaled_tile_block(const TileSpan& s) {
   } else {
     for (int64_t i = 0; i < kNumbers; i += Vec::kLanes) Vec::zero().store(total + i);
   }
-  const int64_t blocks = s.k / kScaleBlock;
+  const int64_t blocks = (s.k + kScaleBlock - 1) / kScaleBlock;
   ResultLines<R, P> lines(blocks);
   for (int64_t block = 0; block < blocks; ++block) {
     lines.fetch(s);
     TileBlock<R, P>::zero();
 #pragma GCC unroll 4
-    for (int step = 0; step < 4; ++step) {
-      multiply_tile_step<R, P>(s, block * kScaleBlock + step * kTileDepth);
+    for (int step = 0; step < kScaleSteps; ++step) {
+      const int64_t k = block * kScaleBlock + step * kTileDepth;
+      if (k < s.k) multiply_tile_step<R, P>(s, k);
       if (block > 0) add_scaled_sums<R, P>(s, block - 1, sums[(block - 1) % 2], step, total);
     }
     TileBlock<R, P>::store_rows(sums[block % 2], kWidth);
   }
-  for (int part = 0; part < 4; ++part) {
+  for (int part = 0; part < kScaleSteps; ++part) {
     add_scaled_sums<R, P>(s, blocks - 1, sums[(blocks - 1) % 2], part, total);
   }
   copy_results(total, kWidth, s.c, s.c_stride, s.rows, s.cols);
@@ -187,7 +191,7 @@ void multiply_tile_chunk(const PanelProduct<PanelBf16>& p) {
   alignas(64) uint16_t turned[kTileBlockRows * kTileChunk];
   TileSpan s{};
   s.a = turned;
-  s.a_panel = kPanelRows * kTileChunk;
+  s.a_panel = p.a_in_rows ? p.a_panel : kPanelRows * kTileChunk;
   s.b_panel = p.b_panel;
   s.a_scale_panel = p.a_scale_panel;
   s.b_scale_panel = p.b_scale_panel;
@@ -196,8 +200,12 @@ void multiply_tile_chunk(const PanelProduct<PanelBf16>& p) {
   s.accumulate = p.accumulate;
   for (int64_t m = 0; m < p.m; m += kTileBlockRows) {
     s.rows = smaller(kTileBlockRows, p.m - m);
-    for (int64_t r = 0; r < s.rows; r += kPanelRows) {
-      turn_panel(p.a + (m + r) / kPanelRows * p.a_panel, p.k, turned + r * kTileChunk);
+    if (p.a_in_rows) {
+      s.a = p.a + m / kPanelRows * p.a_panel;
+    } else {
+      for (int64_t r = 0; r < s.rows; r += kPanelRows) {
+        turn_panel(p.a + (m + r) / kPanelRows * p.a_panel, p.k, turned + r * kTileChunk);
+      }
     }
     if constexpr (kScaled) s.a_scale = p.a_scale + m / kPanelRows * p.a_scale_panel;
     for (int64_t n = 0; n < p.n; n += kTileBlockRows) {
@@ -210,11 +218,13 @@ void multiply_tile_chunk(const PanelProduct<PanelBf16>& p) {
   }
 }
 
+/// k_real: what is not zero of K.
 template <bool kScaled>
-void gemm_tiles(PanelProduct<PanelBf16> p, int64_t k_padded) {
+void gemm_tiles(PanelProduct<PanelBf16> p, int64_t k_real) {
   const TileRegisters registers;
-  for (int64_t k = 0; k < k_padded; k += kTileChunk) {
-    p.k = smaller(kTileChunk, k_padded - k);
+  const int64_t k_end = (k_real + kTileDepth - 1) / kTileDepth * kTileDepth;
+  for (int64_t k = 0; k < k_end; k += kTileChunk) {
+    p.k = smaller(kTileChunk, k_end - k);
     multiply_tile_chunk<kScaled>(p);
     p.a += p.k * kPanelRows;
     p.b += p.k * kPanelRows;

@@ -101,6 +101,7 @@ inline void unit_scales(const PackArgs& a, const Unit& u, const UnitSource& s, f
 
 struct KeepNumbers {
   Vec operator()(Vec v, int64_t) const { return v; }
+  Vec of_row(Vec v, int64_t) const { return v; }
 };
 struct RoundToBf16 {
   Vec operator()(Vec v, int64_t) const { return round_to_bf16(v); }
@@ -108,8 +109,12 @@ struct RoundToBf16 {
 template <bool kE5m2>
 struct Quantise {
   const float* scale;
-  Vec operator()(Vec v, int64_t at) const {
-    const Vec quotient = v / Vec::load(scale + at);
+  Vec operator()(Vec v, int64_t at) const { return round(v / Vec::load(scale + at)); }
+  /// Of numbers of one row.
+  Vec of_row(Vec v, int64_t row) const { return round(v / Vec::set1(scale[row])); }
+
+ private:
+  static Vec round(Vec quotient) {
     return kE5m2 ? round_to_e5m2(quotient) : round_to_e4m3(quotient);
   }
 };
@@ -159,7 +164,7 @@ void write_turned(const PackArgs& a, const Unit& u, const UnitSource& s, const R
 
 /// kLanes numbers of row i of a source from column k on; zeros where there are none.
 inline Vec load_row(const UnitSource& s, int64_t row, int64_t k) {
-  return row < s.count ? load_n(s.rows[row] + k, s.cols - k) : Vec::zero();
+  return row < s.count && k < s.cols ? load_n(s.rows[row] + k, s.cols - k) : Vec::zero();
 }
 
 /// A panel of rows as they lie: kLanes x kLanes numbers are transposed.
@@ -206,6 +211,23 @@ void write_pairs(const PackArgs& a, const Unit& u, const UnitSource& s, int64_t 
   }
 }
 
+/// A panel in rows: nothing is turned.
+template <class Panel, class Round>
+void write_in_rows(const PackArgs& a, const Unit& u, const UnitSource& s, int64_t panel,
+                   const Round& round) {
+  constexpr int64_t kNumbers = 2 * Vec::kLanes;
+  typename Panel::Number* out = panel_at<Panel>(a, u, panel, 0);
+  for (int64_t i = 0; i < kPanelRows; ++i, out += kNumbers) {
+    const int64_t row = panel * kPanelRows + i;
+    prefetch_row(s, row + kRowsAhead);
+    for (int64_t k = 0; k < u.k_count; k += kNumbers) {
+      const Vec pairs = Panel::pairs(round.of_row(load_row(s, row, k), row),
+                                     round.of_row(load_row(s, row, k + Vec::kLanes), row));
+      __builtin_memcpy(out + k * kPanelRows, &pairs, sizeof(Vec));
+    }
+  }
+}
+
 template <class Panel, class Round>
 void write_unit(const PackArgs& a, const Unit& u, const UnitSource& s, const Round& round) {
   if (a.transpose) {
@@ -213,6 +235,14 @@ void write_unit(const PackArgs& a, const Unit& u, const UnitSource& s, const Rou
                                  : write_turned<Panel, false>(a, u, s, round);
   }
   for (int64_t panel = 0; panel * kPanelRows < u.rows; ++panel) {
+#ifdef FATHOM_HAS_TILES
+    if constexpr (Panel::kDepth == 2 && !__is_same(Round, RoundToBf16)) {
+      if (a.in_rows) {
+        write_in_rows<Panel>(a, u, s, panel, round);
+        continue;
+      }
+    }
+#endif
     if constexpr (Panel::kDepth == 2 && __is_same(Round, KeepNumbers)) {
       write_pairs<Panel>(a, u, s, panel);
     } else {

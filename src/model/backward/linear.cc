@@ -15,7 +15,7 @@ void multiply(const TrainStep& step, const ops::PackedMatrix& a, const ops::Pack
 
 ops::PackedMatrix pack_input(const TrainStep& step, Workspace::Scope& scope, View<const float, 2> x,
                              const PackedLinear& w) {
-  return ops::pack(step.ctx, scope, ops::PackSource(x), w.rounding.activation);
+  return ops::pack(step.ctx, scope, ops::PackSource(x).as_left(), w.rounding.activation);
 }
 
 ops::PackedMatrix pack_gradient_turned(const TrainStep& step, Workspace::Scope& scope,
@@ -42,8 +42,9 @@ void linear_forward(const TrainStep& step, View<const float, 2> x, const PackedL
 void linear_backward_input(const TrainStep& step, View<const float, 2> dy, const PackedLinear& w,
                            View<float, 2> dx, Into into) {
   Workspace::Scope scratch(step.ctx.workspace());
-  multiply(step, ops::pack(step.ctx, scratch, ops::PackSource(dy), w.rounding.gradient), w.dgrad,
-           dx, into);
+  const ops::PackedMatrix packed =
+      ops::pack(step.ctx, scratch, ops::PackSource(dy).as_left(), w.rounding.gradient);
+  multiply(step, packed, w.dgrad, dx, into);
 }
 
 void linear_backward_weight(const TrainStep& step, View<const float, 2> dy, const PackedLinear& w,

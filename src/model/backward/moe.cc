@@ -122,9 +122,9 @@ void forward_experts(const TrainStep& step, const MoeWeights& w, View<const floa
   const auto gate = scratch.alloc<float>(places, width), up = scratch.alloc<float>(places, width);
   {
     Workspace::Scope input(ctx.workspace());
-    const auto packed_x =
-        pack_experts(step, input, rows, rounding.activation,
-                     [&](const ActiveExpert& a) { return gathered(ops::PackSource(x), a.tokens); });
+    const auto packed_x = pack_experts(
+        step, input, rows, rounding.activation,
+        [&](const ActiveExpert& a) { return gathered(ops::PackSource(x).as_left(), a.tokens); });
     multiply_experts(step, rows, 2, [&](const ActiveExpert& a, i64 i, i64 m) {
       const FfnWeights& expert = w.experts[static_cast<size_t>(a.expert)];
       return ops::GemmJob{.a = packed_x(i),
@@ -137,9 +137,10 @@ void forward_experts(const TrainStep& step, const MoeWeights& w, View<const floa
   ops::weighted_silu_mul_forward(ctx, gate, up, saved.place_weights.slice(0, 0, places), gate);
   keep(step, gate, saved.experts.activation);
   const auto out = scratch.alloc<float>(places, y.dim(1));
-  const auto packed = pack_experts(
-      step, scratch, rows, rounding.activation,
-      [&](const ActiveExpert& a) { return ops::PackSource(gate.slice(0, a.begin, a.count)); });
+  const auto packed =
+      pack_experts(step, scratch, rows, rounding.activation, [&](const ActiveExpert& a) {
+        return ops::PackSource(gate.slice(0, a.begin, a.count)).as_left();
+      });
   multiply_experts(step, rows, 1, [&](const ActiveExpert& a, i64 i, i64) {
     return ops::GemmJob{.a = packed(i),
                         .b = w.experts[static_cast<size_t>(a.expert)].down_proj->fprop,
@@ -156,9 +157,9 @@ void backward_swiglu(const TrainStep& step, const MoeWeights& w, View<const floa
   Ctx& ctx = step.ctx;
   Workspace::Scope scratch(ctx.workspace());
   const auto dactivation = scratch.alloc<float>(b.dgate.dim(0), b.dgate.dim(1));
-  const auto packed_dy =
-      pack_experts(step, scratch, rows, w.experts.front().down_proj->rounding.gradient,
-                   [&](const ActiveExpert& a) { return gathered(ops::PackSource(dy), a.tokens); });
+  const auto packed_dy = pack_experts(
+      step, scratch, rows, w.experts.front().down_proj->rounding.gradient,
+      [&](const ActiveExpert& a) { return gathered(ops::PackSource(dy).as_left(), a.tokens); });
   multiply_experts(step, rows, 1, [&](const ActiveExpert& a, i64 i, i64) {
     return ops::GemmJob{.a = packed_dy(i),
                         .b = w.experts[static_cast<size_t>(a.expert)].down_proj->dgrad,
@@ -178,11 +179,11 @@ void backward_gate_up(const TrainStep& step, const MoeWeights& w, const MoeSaved
   const auto dplaces = scratch.alloc<float>(b.dgate.dim(0), dx.dim(1));
   for (const bool gate : {true, false}) {
     Workspace::Scope operands(step.ctx.workspace());
-    const auto packed =
-        pack_experts(step, operands, rows, w.experts.front().gate_proj->rounding.gradient,
-                     [&](const ActiveExpert& a) {
-                       return ops::PackSource((gate ? b.dgate : b.dup).slice(0, a.begin, a.count));
-                     });
+    const auto packed = pack_experts(
+        step, operands, rows, w.experts.front().gate_proj->rounding.gradient,
+        [&](const ActiveExpert& a) {
+          return ops::PackSource((gate ? b.dgate : b.dup).slice(0, a.begin, a.count)).as_left();
+        });
     multiply_experts(step, rows, 1, [&](const ActiveExpert& a, i64 i, i64) {
       const FfnWeights& expert = w.experts[static_cast<size_t>(a.expert)];
       return ops::GemmJob{.a = packed(i),
