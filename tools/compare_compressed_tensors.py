@@ -10,6 +10,8 @@ to build or to test.
    fathom converts back to f32.
 2. The package quantises and packs, with its own scales; fathom must convert that to f32 and get the
    package's own decompressed weights.
+3. Mixed models: the package reads fathom's quantization_config, and every matrix that is stored
+   quantised, decompressed as the group that the config has for it, must equal fathom's f32.
 """
 import argparse
 import json
@@ -20,8 +22,9 @@ import sys
 import tempfile
 
 import torch
-from compressed_tensors.compressors import PackedQuantizationCompressor
+from compressed_tensors.compressors import BaseCompressor, PackedQuantizationCompressor
 from compressed_tensors.quantization import QuantizationArgs, QuantizationConfig, QuantizationScheme
+from compressed_tensors.utils import match_name
 from safetensors.torch import load_file, save_file
 
 
@@ -89,17 +92,62 @@ def pack_with_theirs(source, target, bits, group):
     (target / "config.json").write_text(json.dumps(config, indent=2))
 
 
+def group_of(config, module):
+    """The group that names the module, else the one for all Linear; an ignored one must not be here."""
+    assert not any(match_name(module, target) for target in config.ignore), module
+    groups = list(config.config_groups.values())
+    for group in groups:
+        if any(match_name(module, target) for target in group.targets):
+            return group
+    return next(group for group in groups if "Linear" in group.targets)
+
+
+def decompressed_mixed(directory):
+    """name -> weight, of every matrix that has scales beside it."""
+    quantization = json.loads((directory / "config.json").read_text())["quantization_config"]
+    config = QuantizationConfig.model_validate(quantization)
+    modules = {}
+    for name, tensor in tensors_of(directory).items():
+        module, _, kind = name.rpartition(".")
+        modules.setdefault(module, {})[kind] = tensor
+    result = {}
+    for module, state in modules.items():
+        if "weight_scale" not in state:
+            continue
+        state["weight_scale"] = state["weight_scale"].float()  # so that the product is exact
+        group = group_of(config, module)
+        compressor = BaseCompressor.get_value_from_registry(getattr(group.format, "value", group.format))
+        result[module + ".weight"] = compressor.decompress(state, group)["weight"]
+    return result
+
+
+def compare_mixed(convert, model, *types):
+    work = pathlib.Path(tempfile.mkdtemp())
+    try:
+        convert(model, work / "ours", *types)
+        convert(work / "ours", work / "ours_f32", "--to", "f32")
+        compare(tensors_of(work / "ours_f32"), decompressed_mixed(work / "ours"), " ".join(types))
+    finally:
+        shutil.rmtree(work)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fathom", required=True)
     parser.add_argument("--model", required=True, type=pathlib.Path)
     args = parser.parse_args()
+
+    def convert(source, target, *options):
+        subprocess.run([args.fathom, "convert", source, target, "--no-check", *options], check=True,
+                       stdout=subprocess.DEVNULL)
+
+    for types in [("--to", "fp8", "--experts", "int4"), ("--to", "int8", "--experts", "int4"),
+                  ("--to", "bf16", "--experts", "int4"),
+                  ("--to", "int4", "--attention", "fp8", "--shared-experts", "bf16")]:
+        compare_mixed(convert, args.model, *types)
     for bits, group in [(8, 32), (8, 128), (4, 32), (4, 128)]:
         work = pathlib.Path(tempfile.mkdtemp())
-        convert = lambda a, b, *more: subprocess.run(
-            [args.fathom, "convert", a, b, "--no-check", *more], check=True,
-            stdout=subprocess.DEVNULL)
         try:
             convert(args.model, work / "ours", "--to", f"int{bits}", "--group-size", str(group))
             convert(work / "ours", work / "ours_f32", "--to", "f32")

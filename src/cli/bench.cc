@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
+#include "cli/storage_options.h"
 #include "cli/validators.h"
 #include "engine/benchmark.h"
 #include "io/json.h"
@@ -64,13 +65,7 @@ class Bench : public Command {
     source->add_option("-c,--config", config_, "A config.json: random weights of that shape")
         ->type_name("FILE");
     source->require_option(1);
-    command->add_option("--weights", weights_, "With --config: how they are stored")
-        ->check(CLI::IsMember(storage_names()))
-        ->capture_default_str();
-    command->add_option("--group-size", group_size_, "Columns that share a scale in int8 and int4")
-        ->check(CLI::IsMember({32, 128}))
-        ->capture_default_str();
-    command->add_flag("--quantize-head", quantize_head_, "Embedding and head are stored so too");
+    add_storage_options(*command, storage_, "--weights", "With --config: how they are stored");
     const auto list = [&](const char* name, std::vector<i64>& values, const char* help) {
       command->add_option(name, values, help)
           ->delimiter(',')
@@ -125,13 +120,14 @@ class Bench : public Command {
  private:
   std::unique_ptr<model::Model> make_model() {
     start_ = Clock::now();
-    auto model = config_.empty()
-                     ? load_model(model_)
-                     : model::Model::random(
-                           value_or_throw(load_model_config(config_)),
-                           {.storage = parse_storage(weights_, group_size_, quantize_head_)});
+    auto model = config_.empty() ? load_model(model_) : random_model();
     load_s_ = seconds_since(start_);
     return model;
+  }
+
+  std::unique_ptr<model::Model> random_model() const {
+    const ModelConfig config = value_or_throw(load_model_config(config_));
+    return model::Model::random(config, {.storage = model_storage(storage_, config)});
   }
 
   /// From nothing to the logits of one token.
@@ -164,10 +160,7 @@ class Bench : public Command {
 
   std::string source() const {
     if (config_.empty()) return model_.directory;
-    const bool packed = weights_.starts_with("int");
-    return fmt::format("{} in {}{}{}", config_, weights_,
-                       packed ? fmt::format(" g{}", group_size_) : "",
-                       quantize_head_ ? ", head too" : "");
+    return fmt::format("{} in {}", config_, describe(storage_));
   }
 
   void print_text(const Ctx& ctx, const model::Model& model, const engine::MachineSpeed& machine,
@@ -249,9 +242,8 @@ class Bench : public Command {
 
   engine::BenchmarkOptions options_;
   ModelOptions model_;
-  std::string config_, weights_ = "bf16";
-  i64 group_size_ = 128;
-  bool quantize_head_ = false;
+  std::string config_;
+  StorageOptions storage_ = {.linear = "bf16", .int4_group_size = 128};
   bool no_prefill_ = false, no_batches_ = false, no_verify_ = false, json_ = false;
   Clock::time_point start_;
   double load_s_ = 0.0, first_token_s_ = 0.0;

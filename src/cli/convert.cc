@@ -13,9 +13,11 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/conversion_parts.h"
 #include "cli/interrupt.h"
 #include "cli/model_options.h"
 #include "cli/progress.h"
+#include "cli/storage_options.h"
 #include "cli/validators.h"
 #include "engine/prompt.h"
 #include "engine/scorer.h"
@@ -102,16 +104,9 @@ class Convert : public Command {
     CLI::App* command = app.add_subcommand("convert", "Store a model's weights in another type");
     command->add_option("from", from_, "Model directory")->required()->type_name("DIR");
     command->add_option("out", to_, "Directory to make")->required()->type_name("OUT");
-    command
-        ->add_option("--to", dtype_, "Stored weights: fp8 is E4M3 with 128x128 scales as released")
-        ->required()
-        ->check(CLI::IsMember(storage_names()));
-    command
-        ->add_option("--group-size", group_size_,
-                     "With int8 and int4: columns of a row that share a scale; default: 128 and 32")
-        ->check(CLI::IsMember({32, 128}));
-    command->add_flag("--quantize-head", quantize_head_,
-                      "Embedding and head too; by default they keep BF16");
+    add_storage_options(*command, storage_, "--to",
+                        "Stored weights: fp8 is E4M3 with 128x128 scales as released");
+    command->get_option("--to")->required();
     command->add_option("--text", text_, "A text file: report its bits per byte before and after")
         ->type_name("FILE");
     command->add_flag("--ue8m0", ue8m0_, "With fp8: scales are powers of two, as V3.1 has them");
@@ -121,18 +116,22 @@ class Convert : public Command {
     command->add_flag("--no-check", no_check_, "Do not compare logits before and after");
     command->add_flag("--json", json_, "Print the report, with every tensor, as JSON");
     command->footer(
-        "Works tensor by tensor, so a model larger than memory converts. Embedding, head, norms "
-        "and\n"
-        "router keep their precision in fp8. When both models fit in memory, the logits of a few\n"
-        "tokens are compared.\n"
-        "Example: fathom convert models/v2-lite models/v2-lite-fp8 --to fp8");
+        "Works tensor by tensor, so a model larger than memory converts. Norms and router are "
+        "never\n"
+        "quantised, embedding and head only if asked. Parts may differ from --to: the routed "
+        "experts,\n"
+        "where most of the bytes are, in int4 and the rest in fp8. When both models fit in memory, "
+        "the\n"
+        "logits of a few tokens are compared.\n"
+        "Example: fathom convert models/v2-lite models/v2-lite-fp8 --to fp8\n"
+        "         fathom convert models/v2-lite models/v2-lite-mixed --to fp8 --experts int4");
     return command;
   }
 
   int run() override {
     model::ConvertOptions options;
-    if (group_size_ == 0) group_size_ = dtype_ == "int4" ? 32 : 128;
-    options.storage = parse_storage(dtype_, group_size_, quantize_head_);
+    options.storage = model_storage(storage_, value_or_throw(load_model_config(from_)));
+    check_storage(options.storage);
     if (ue8m0_) options.scale_format = ops::ScaleFormat::kUe8m0;
     options.max_shard_bytes = static_cast<i64>(max_shard_gb_ * 1e9);
     Ctx ctx;
@@ -164,6 +163,23 @@ class Convert : public Command {
   }
 
  private:
+  /// Options that would do nothing, or that no config.json could say.
+  void check_storage(const model::ModelStorage& storage) const {
+    if (storage_.group_size != 0 && !storage.is_compressed_tensors()) {
+      throw Error(ErrorCode::kInvalidInput,
+                  "--group-size is of int8 and int4, and nothing is to be stored so");
+    }
+    if (!ue8m0_) return;
+    if (storage.is_compressed_tensors()) {
+      throw Error(ErrorCode::kInvalidInput,
+                  "--ue8m0 is of fp8 without int8 and int4: their config.json (compressed-tensors) "
+                  "cannot say it");
+    }
+    if (!storage.has_fp8()) {
+      throw Error(ErrorCode::kInvalidInput, "--ue8m0 is of fp8, and nothing is to be stored so");
+    }
+  }
+
   std::optional<LogitCheck> check_logits(const model::ConvertReport& report) const {
     if (no_check_) return std::nullopt;
     const i64 needed = report.bytes_before + report.bytes_after;
@@ -187,6 +203,7 @@ class Convert : public Command {
     fmt::print("{}: {} tensors, {} -> {} in {} file{}\n", to_, report.tensors.size(),
                format_bytes(report.bytes_before), format_bytes(report.bytes_after),
                report.num_shards, report.num_shards == 1 ? "" : "s");
+    print_conversion_parts(report);
     if (worst.empty()) {
       fmt::print("every tensor kept its values\n");
     } else {
@@ -223,6 +240,7 @@ class Convert : public Command {
       bits.set("after", loss->after);
       object.set("bits_per_byte", std::move(bits));
     }
+    object.set("parts", conversion_parts_json(report));
     io::JsonArray tensors;
     for (const model::TensorConversion& t : report.tensors) {
       io::JsonObject tensor;
@@ -237,9 +255,8 @@ class Convert : public Command {
     fmt::print("{}\n", io::write_json(object));
   }
 
-  std::string from_, to_, dtype_, text_;
-  i64 group_size_ = 0;
-  bool quantize_head_ = false;
+  std::string from_, to_, text_;
+  StorageOptions storage_ = {.int4_group_size = 32};
   double max_shard_gb_ = 5.0;
   bool ue8m0_ = false, no_check_ = false, json_ = false;
 };

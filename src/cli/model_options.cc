@@ -53,22 +53,23 @@ void add_run_options(CLI::App& command, ModelOptions& options) {
 engine::SessionOptions session_options(const ModelOptions& options, const ModelConfig& config,
                                        i64 wanted_context_tokens) {
   engine::SessionOptions result;
-  const bool packed = config.quantization_config && config.quantization_config->is_packed();
-  const std::string stored = config.torch_dtype == DType::kF32 ? "f32" : packed ? "int8" : "bf16";
+  const auto& quantization = config.quantization_config;
+  const bool integers = quantization && quantization->has_integers();
+  const std::string stored = config.torch_dtype == DType::kF32 ? "f32" : integers ? "int8" : "bf16";
   const std::string activations = options.activations == "auto" ? stored : options.activations;
   if (activations == "f32") {
     result.run.activations = ops::Activations::kF32;
   } else if (activations == "fp8") {
-    if (!config.quantization_config || packed) {
+    if (!quantization || !quantization->has_fp8()) {
       throw Error(ErrorCode::kUnsupported,
-                  "--activations fp8 needs FP8 weights; config.json has no quantization_config "
-                  "(fathom convert --to fp8 makes such a model)");
+                  "--activations fp8 needs FP8 weights; config.json has none (fathom convert --to "
+                  "fp8 makes such a model)");
     }
-    const bool power_of_2 = config.quantization_config->scale_fmt == "ue8m0";
+    const bool power_of_2 = quantization->scale_fmt == "ue8m0";
     result.run.activations = power_of_2 ? ops::Activations::kFp8PowerOf2 : ops::Activations::kFp8;
   }
   if (activations == "int8") {
-    if (!packed) {
+    if (!integers) {
       throw Error(ErrorCode::kUnsupported,
                   "--activations int8 needs packed integer weights; config.json has none (fathom "
                   "convert --to int8 makes such a model)");
@@ -85,18 +86,6 @@ engine::SessionOptions session_options(const ModelOptions& options, const ModelC
                               ? options.context_tokens
                               : std::min(wanted_context_tokens, config.max_position_embeddings);
   return result;
-}
-
-std::vector<std::string> storage_names() { return {"f32", "bf16", "fp8", "int8", "int4"}; }
-
-model::Storage parse_storage(const std::string& name, i64 group_size, bool head) {
-  if (name == "f32") return {.dtype = DType::kF32, .head = head};
-  if (name == "fp8") return {.dtype = DType::kF8E4M3, .head = head};
-  if (name == "int8")
-    return {.dtype = DType::kI32, .bits = 8, .group_size = group_size, .head = head};
-  if (name == "int4")
-    return {.dtype = DType::kI32, .bits = 4, .group_size = group_size, .head = head};
-  return {.dtype = DType::kBF16, .head = head};
 }
 
 std::unique_ptr<model::Model> load_model(const ModelOptions& options) {

@@ -27,10 +27,6 @@ void add_model_options(CLI::App& command, ModelOptions& options);
 /// --activations, --cache-dtype, --mla.
 void add_run_options(CLI::App& command, ModelOptions& options);
 
-/// Names of --to and --weights: f32, bf16, fp8, int8, int4.
-std::vector<std::string> storage_names();
-model::Storage parse_storage(const std::string& name, i64 group_size, bool head);
-
 /// The numeric settings; "auto" is f32 throughout for a checkpoint stored in F32, int8 activations
 /// for one of packed integers, else BF16.
 engine::SessionOptions session_options(const ModelOptions& options, const ModelConfig& config,

@@ -225,6 +225,12 @@ std::vector<std::string> quantization_notes(const QuantizationStudy& study) {
         "matrices stored in FP8 were dequantised first: their errors come on top of that rounding, "
         "and e4m3-block finds its own grid again");
   }
+  if (study.by_dtype.contains(DType::kI32)) {
+    notes.emplace_back(
+        "matrices packed as integers (I32) were dequantised first: their errors come on top of "
+        "that "
+        "rounding");
+  }
   if (study.by_dtype.contains(DType::kBF16)) {
     notes.emplace_back(
         "matrices stored in BF16 are exact in bf16; errors of the others are against those values");

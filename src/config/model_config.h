@@ -38,18 +38,20 @@ struct RopeScaling {
   double high_freq_factor = 4.0;
 };
 
-/// One entry of `config_groups` of a `compressed-tensors` config: symmetric integers, a BF16 scale
-/// for each `group_size` columns of a row.
-struct PackedGroup {
-  int num_bits = 8;      // 4 or 8
-  i64 group_size = 128;  // 32 or 128
-  std::vector<std::string> targets = {"Linear"};
+/// One entry of `config_groups` of a `compressed-tensors` config: how some modules are stored.
+struct QuantizationGroup {
+  bool is_fp8 = false;   // E4M3 with one f32 scale a 128x128 block; else symmetric integers
+  int num_bits = 8;      // of integers: 4 or 8
+  i64 group_size = 128;  // of integers: 32 or 128 columns of a row share a BF16 scale
+  std::vector<std::string> targets = {"Linear"};  // as matches_target() reads them
 };
 
 /// config.json `quantization_config`. By quant_method:
 ///   fp8                 as DeepSeek-V3 is released: FP8 E4M3 weights with one f32
 ///                       `weight_scale_inv` per 128x128 block
-///   compressed-tensors  format pack-quantized, as vLLM and transformers load it: `groups`
+///   compressed-tensors  `groups` of packed integers or FP8, as vLLM and transformers load them;
+///   the
+///                       scales of FP8 blocks are called `weight_scale`
 /// Which tensor is stored how is read off the tensors themselves.
 struct QuantizationConfig {
   std::string quant_method = "fp8";
@@ -57,10 +59,13 @@ struct QuantizationConfig {
   std::string activation_scheme = "dynamic";
   std::vector<i64> weight_block_size = {128, 128};
   std::string scale_fmt;  // "ue8m0": activation scales are powers of two (V3.1); "": any f32
-  std::vector<PackedGroup> groups = {};
-  std::vector<std::string> ignore = {};  // modules that stay as they were
+  std::vector<QuantizationGroup> groups = {};
+  /// Modules that stay as they were: `ignore`, or `modules_to_not_convert` beside fp8.
+  std::vector<std::string> ignore = {};
 
-  bool is_packed() const { return quant_method == "compressed-tensors"; }
+  bool is_compressed_tensors() const { return quant_method == "compressed-tensors"; }
+  bool has_fp8() const;
+  bool has_integers() const;
 };
 
 /// Epsilon of q_a_layernorm and kv_a_layernorm: 1e-6 whatever `rms_norm_eps` says, as in the

@@ -21,11 +21,14 @@ ModelConfig read_model_config(const io::JsonValue& json, Architecture architectu
 /// rope_parameters with both inside. As there, a non-empty rope_scaling wins.
 void read_rope(const io::JsonValue& json, ModelConfig& config, Problems& problems);
 void read_dtype(const io::JsonValue& json, ModelConfig& config, Problems& problems);
+/// A list of strings; absent or null is an empty one. `prefix` stands before keys in messages.
+std::vector<std::string> read_texts(const io::JsonValue& object, const std::string& prefix,
+                                    const char* key, Problems& problems);
 /// The members of a `compressed-tensors` config; whatever it asks for beyond packed integer weights
-/// is a problem. `prefix` stands before keys in messages.
-void read_packed_quantization(const io::JsonValue& json, const std::string& prefix,
-                              QuantizationConfig& quantization, Problems& problems);
-io::JsonValue packed_quantization_json(const QuantizationConfig& quantization);
+/// and FP8 blocks is a problem.
+void read_compressed_tensors(const io::JsonValue& json, const std::string& prefix,
+                             QuantizationConfig& quantization, Problems& problems);
+io::JsonValue compressed_tensors_json(const QuantizationConfig& quantization);
 void read_quantization(const io::JsonValue& json, ModelConfig& config, Problems& problems);
 
 /// Keys outside the field list that would change the result.

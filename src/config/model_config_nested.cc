@@ -99,6 +99,25 @@ void read_string(const JsonValue& object, const std::string& prefix, const char*
 
 }  // namespace
 
+std::vector<std::string> read_texts(const JsonValue& object, const std::string& prefix,
+                                    const char* key, Problems& problems) {
+  const JsonValue* value = object.find(key);
+  std::vector<std::string> result;
+  if (value == nullptr || value->is_null()) return result;
+  if (!value->is_array()) {
+    problems.invalid(prefix + key, "expected an array, found " + describe(*value));
+    return result;
+  }
+  for (const JsonValue& entry : value->as_array()) {
+    if (entry.is_string()) {
+      result.push_back(entry.as_string());
+    } else {
+      problems.invalid(prefix + key, "expected strings, found " + describe(entry));
+    }
+  }
+  return result;
+}
+
 void read_rope(const JsonValue& json, ModelConfig& config, Problems& problems) {
   read_number(json, "", "rope_theta", config.rope_theta, problems);
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
@@ -148,12 +167,13 @@ void read_quantization(const JsonValue& json, ModelConfig& config, Problems& pro
   quantization.quant_method.clear();
   quantization.weight_block_size.clear();
   read_string(*value, prefix, "quant_method", quantization.quant_method, problems);
-  if (quantization.is_packed()) {
-    return read_packed_quantization(*value, prefix, quantization, problems);
+  if (quantization.is_compressed_tensors()) {
+    return read_compressed_tensors(*value, prefix, quantization, problems);
   }
   read_string(*value, prefix, "fmt", quantization.fmt, problems);
   read_string(*value, prefix, "activation_scheme", quantization.activation_scheme, problems);
   read_string(*value, prefix, "scale_fmt", quantization.scale_fmt, problems);
+  quantization.ignore = read_texts(*value, prefix, "modules_to_not_convert", problems);
   const JsonValue* block = value->find("weight_block_size");
   if (block == nullptr || block->is_null()) return;
   const bool pair = block->is_array() && block->as_array().size() == 2 &&

@@ -78,10 +78,14 @@ std::string_view dtype_text(DType dtype) {
 }
 
 JsonValue quantization_json(const QuantizationConfig& quantization) {
-  if (quantization.is_packed()) return packed_quantization_json(quantization);
+  if (quantization.is_compressed_tensors()) return compressed_tensors_json(quantization);
   JsonObject object;
   object.set("activation_scheme", quantization.activation_scheme);
   object.set("fmt", quantization.fmt);
+  if (!quantization.ignore.empty()) {
+    object.set("modules_to_not_convert",
+               JsonArray(quantization.ignore.begin(), quantization.ignore.end()));
+  }
   object.set("quant_method", quantization.quant_method);
   if (!quantization.scale_fmt.empty()) object.set("scale_fmt", quantization.scale_fmt);
   object.set("weight_block_size", JsonArray(quantization.weight_block_size.begin(),

@@ -281,13 +281,69 @@ TEST(ModelConfigTest, QuantizationRules) {
   EXPECT_EQ(fp8(R"({"quant_method": "fp8", "weight_block_size": [128, 128]})"), "no error");
   EXPECT_EQ(fp8("null"), "no error");
   EXPECT_THAT(fp8(R"({"quant_method": "gptq", "bits": 4})"),
-              HasSubstr("quantization_config.quant_method: only fp8 or compressed-tensors is supported, found gptq"));
-  EXPECT_THAT(fp8(R"({"bits": 4})"), HasSubstr("only fp8 or compressed-tensors is supported, found nothing"));
+              HasSubstr("quantization_config.quant_method: only fp8 or compressed-tensors is "
+                        "supported, found gptq"));
+  EXPECT_THAT(fp8(R"({"bits": 4})"),
+              HasSubstr("only fp8 or compressed-tensors is supported, found nothing"));
   EXPECT_THAT(fp8(R"({"quant_method": "fp8"})"),
               HasSubstr("weight_block_size: only [128, 128] is supported, found []"));
   EXPECT_THAT(fp8(R"({"quant_method": "fp8", "weight_block_size": [64, 128], "fmt": "e5m2",
                       "activation_scheme": "static", "scale_fmt": "float"})"),
               HasSubstr("config.json: 4 problems"));
+}
+
+constexpr const char* kMixed = R"({
+  "quant_method": "compressed-tensors", "format": "mixed-precision", "ignore": ["lm_head"],
+  "config_groups": {
+    "group_0": {"format": "float-quantized", "targets": ["re:.*self_attn.*"],
+      "weights": {"num_bits": 8, "type": "float", "strategy": "block", "symmetric": true,
+                  "dynamic": false, "block_structure": [128, 128], "group_size": null},
+      "input_activations": {"num_bits": 8, "type": "float", "strategy": "group", "group_size": 128,
+                            "dynamic": true, "symmetric": true}},
+    "group_1": {"format": "pack-quantized", "targets": ["Linear"], "input_activations": null,
+      "weights": {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 32,
+                  "symmetric": true, "dynamic": false}}}})";
+
+TEST(ModelConfigTest, MixedCompressedTensorsIsReadAndSaved) {
+  const auto read = [](const std::string& quantization) {
+    return value_or_throw(parse_model_config(
+        edited("deepseek-v3", {{"quantization_config", json_of(quantization.c_str())}})));
+  };
+  const ModelConfig config = read(kMixed);
+  const QuantizationConfig& quantization = *config.quantization_config;
+  EXPECT_TRUE(quantization.has_fp8());
+  EXPECT_TRUE(quantization.has_integers());
+  ASSERT_EQ(quantization.groups.size(), 2u);
+  EXPECT_TRUE(quantization.groups[0].is_fp8);
+  EXPECT_EQ(quantization.groups[1].num_bits, 4);
+  EXPECT_EQ(quantization.groups[1].group_size, 32);
+  const std::string saved = to_json(config);
+  EXPECT_THAT(saved, HasSubstr("\"format\": \"mixed-precision\""));
+  EXPECT_EQ(to_json(value_or_throw(parse_model_config(saved))), saved);
+}
+
+TEST(ModelConfigTest, MixedCompressedTensorsOfOtherKindsIsRefused) {
+  const auto error_with = [](const std::string& from, const std::string& to) {
+    std::string text = kMixed;
+    const size_t at = text.find(from);
+    EXPECT_NE(at, text.npos) << from;
+    text.replace(at, from.size(), to);
+    return error_of("deepseek-v3", {{"quantization_config", json_of(text.c_str())}});
+  };
+  EXPECT_EQ(error_with("lm_head", "lm_head"), "no error");
+  EXPECT_THAT(error_with("mixed-precision", "nvfp4-pack-quantized"),
+              HasSubstr("quantization_config.format: only pack-quantized or float-quantized or "
+                        "mixed-precision is supported"));
+  EXPECT_THAT(error_with("[128, 128]", "[64, 128]"),
+              HasSubstr("group_0.weights.block_structure: only [128,128] is supported"));
+  EXPECT_THAT(error_with("\"block\"", "\"channel\""),
+              HasSubstr("group_0.weights.strategy: only block is supported"));
+  EXPECT_THAT(error_with("\"group\", \"group_size\": 128", "\"token\", \"group_size\": 128"),
+              HasSubstr("group_0.input_activations.strategy: only group is supported"));
+  EXPECT_THAT(error_with("\"pack-quantized\"", "\"float-quantized\""),
+              HasSubstr("group_1.format: only pack-quantized is supported"));
+  EXPECT_THAT(error_with("\"type\": \"int\"", "\"type\": \"string\""),
+              HasSubstr("group_1.weights.type: only int or float is supported"));
 }
 
 TEST(ModelConfigTest, ForeignKeysThatChangeTheResultAreRefused) {

@@ -192,8 +192,8 @@ void check_quantization(const ModelConfig& config, Problems& problems) {
     problems.unsupported(name, fmt::format("only {} is supported, found {}", wanted,
                                            found.empty() ? "nothing" : found));
   };
-  if (quantization.is_packed()) return;      // its reader has checked it
-  if (quantization.quant_method != "fp8") {  // the other fields mean something else there
+  if (quantization.is_compressed_tensors()) return;  // its reader has checked it
+  if (quantization.quant_method != "fp8") {          // the other fields mean something else there
     return require("quantization_config.quant_method", quantization.quant_method,
                    "fp8 or compressed-tensors");
   }

@@ -130,6 +130,7 @@ class Lister {
             .shape = std::move(shape),
             .kind = kind,
             .part = mtp_ ? ModelPart::kMtp : part,
+            .role = part,
             .layer = layer_,
             .expert = expert_,
             .shared_copy = shared_copy_});

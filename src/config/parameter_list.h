@@ -40,6 +40,9 @@ struct Parameter {
   std::vector<i64> shape;
   ParameterKind kind = ParameterKind::kMatrix;
   ModelPart part = ModelPart::kAttention;
+  /// As `part`, but of an MTP module's block what it would be in a layer: its attention, its
+  /// experts.
+  ModelPart role = ModelPart::kAttention;
   i64 layer = -1;   // main layers 0 .. L-1, MTP modules L ..; -1 outside the layers
   i64 expert = -1;  // routed expert
   /// MTP's embed_tokens and shared_head.head: copies of the main model's, which a file may lack.

@@ -78,8 +78,8 @@ TEST(RunConfig, WritesWhatItReads) {
 
 TEST(RunConfig, AllThatIsMissingAtOnce) {
   const std::string text = problem({}, "");
-  for (const char* key : {"run.out", "model.config", "model.tokenizer", "train.tokens",
-                          "data.train"}) {
+  for (const char* key :
+       {"run.out", "model.config", "model.tokenizer", "train.tokens", "data.train"}) {
     EXPECT_THAT(text, HasSubstr(key));
   }
 }

@@ -164,10 +164,9 @@ class Checker {
 
   void check_scale(const Parameter& parameter) {
     const auto expected = scale_shape(parameter.shape);
-    const std::string name = scale_name(parameter.name);
-    const io::StoredTensor* scale = checkpoint_.find(name);
+    const io::StoredTensor* scale = find_block_scale(checkpoint_, parameter.name);
     if (scale == nullptr) {
-      missing(name, expected,
+      missing(block_scale_name(parameter.name, {}), expected,
               fmt::format(", the block scales of the F8_E4M3 tensor `{}`", parameter.name));
       return;
     }
@@ -240,7 +239,15 @@ PackedForm packed_form(const io::StoredTensor& packed, const io::StoredTensor& s
   return form;
 }
 
-std::string scale_name(const std::string& matrix_name) { return matrix_name + "_scale_inv"; }
+std::string block_scale_name(const std::string& matrix_name, const Storage& storage) {
+  return matrix_name + (storage.named_weight_scale ? "_scale" : "_scale_inv");
+}
+
+const io::StoredTensor* find_block_scale(const io::Checkpoint& checkpoint,
+                                         const std::string& matrix_name) {
+  const io::StoredTensor* scale = checkpoint.find(matrix_name + "_scale_inv");
+  return scale != nullptr ? scale : checkpoint.find(matrix_name + "_scale");
+}
 
 CheckpointCheck check_checkpoint(const ModelConfig& config, const io::Checkpoint& checkpoint) {
   return Checker(config, checkpoint).run();

@@ -6,11 +6,16 @@
 
 #include "config/parameter_list.h"
 #include "io/safetensors.h"
+#include "model/storage.h"
 
 namespace fathom::model {
 
-/// The f32 block scales that stand beside an FP8 matrix: "X.weight" -> "X.weight_scale_inv".
-std::string scale_name(const std::string& matrix_name);
+/// The f32 block scales that stand beside an FP8 matrix: "X.weight" -> "X.weight_scale_inv", or
+/// "X.weight_scale" in a checkpoint of `compressed-tensors`.
+std::string block_scale_name(const std::string& matrix_name, const Storage& storage);
+/// Under either name; nullptr if there is none.
+const io::StoredTensor* find_block_scale(const io::Checkpoint& checkpoint,
+                                         const std::string& matrix_name);
 
 /// The three tensors that stand for a matrix packed as integers: "X.weight" -> "X.weight_packed",
 /// "X.weight_scale", "X.weight_shape".

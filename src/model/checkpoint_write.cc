@@ -8,13 +8,7 @@
 namespace fathom::model {
 
 ModelConfig with_stored_dtype(ModelConfig config, DType dtype, ops::ScaleFormat scale_format) {
-  config.torch_dtype = dtype == DType::kF32 ? DType::kF32 : DType::kBF16;
-  config.quantization_config.reset();
-  if (dtype == DType::kF8E4M3) {
-    config.quantization_config.emplace();
-    if (scale_format == ops::ScaleFormat::kUe8m0) config.quantization_config->scale_fmt = "ue8m0";
-  }
-  return config;
+  return with_storage(std::move(config), {.linear = {.dtype = dtype}}, scale_format);
 }
 
 std::string shared_source(const Parameter& parameter, const ModelConfig& config) {
@@ -31,12 +25,12 @@ void write_checkpoint(Ctx& ctx, const ModelConfig& config, const std::filesystem
   if (std::filesystem::exists(config_path)) {
     throw Error(ErrorCode::kInvalidInput, directory.string() + " holds a model already");
   }
+  const ModelStorage storage = {.linear = {.dtype = options.dtype}};
   std::vector<io::TensorSpec> specs;
   std::vector<Parameter> parameters;
   i64 total = 0, done = 0;
   for_each_parameter(stored, [&](const Parameter& parameter) {
-    declare_tensor(specs, parameter.name, stored_dtype(parameter.kind, options.dtype),
-                   parameter.shape);
+    declare_parameter(specs, parameter, storage_of(parameter, storage));
     parameters.push_back(parameter);
     total += parameter.elements();
   });
@@ -47,7 +41,7 @@ void write_checkpoint(Ctx& ctx, const ModelConfig& config, const std::filesystem
     const i64 step = chunk_rows(shape.cols);
     for (i64 begin = 0; begin < shape.rows; begin += step) {
       const i64 count = std::min(step, shape.rows - begin);
-      encoder.append_rows(parameter.name, stored_dtype(parameter.kind, options.dtype),
+      encoder.append_rows(parameter.name, storage_of(parameter, storage),
                           rows(parameter, begin, count));
       done += count * shape.cols;
       if (options.on_progress) options.on_progress(done, total);

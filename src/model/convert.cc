@@ -88,6 +88,7 @@ struct Item {
   bool as_is = false;
 };
 
+/// The same numbers, whatever the scales are called.
 bool same_storage(const Storage& a, const Storage& b) {
   return a.dtype == b.dtype && a.bits == b.bits && a.group_size == b.group_size;
 }
@@ -97,7 +98,7 @@ Item find_item(const io::Checkpoint& source, const Parameter& parameter) {
   Item item{.parameter = parameter, .tensor = source.find(parameter.name)};
   if (item.tensor != nullptr) {
     item.from.dtype = item.tensor->dtype;
-    if (item.from.dtype == DType::kF8E4M3) item.scale = source.find(scale_name(parameter.name));
+    if (item.from.dtype == DType::kF8E4M3) item.scale = find_block_scale(source, parameter.name);
     return item;
   }
   const PackedNames names(parameter.name);
@@ -113,14 +114,15 @@ class Converter {
  public:
   Converter(Ctx& ctx, const ConvertOptions& options, const io::Checkpoint& source,
             const CheckpointCheck& check)
-      : ctx_(ctx), options_(options) {
+      : ctx_(ctx), options_(options), source_(source) {
     for (const Parameter& parameter : check.parameters) {
       add(source, parameter);
     }
     std::set<std::string> scales;  // of the model's own matrices: written anew, or no longer true
     for (const Parameter& parameter : check.parameters) {
       const PackedNames packed(parameter.name);
-      scales.insert({scale_name(parameter.name), packed.packed, packed.scale, packed.shape});
+      scales.insert(
+          {block_scale_name(parameter.name, {}), packed.packed, packed.scale, packed.shape});
     }
     for (const std::string& name : check.unused) {
       if (scales.contains(name)) continue;
@@ -135,14 +137,18 @@ class Converter {
     for (const Item& item : items_) {
       if (item.as_is) {
         for (const io::StoredTensor* tensor : {item.tensor, item.scale, item.shape}) {
-          if (tensor != nullptr) copy_bytes(writer, *tensor);
+          if (tensor != nullptr) copy_bytes(writer, *tensor, stored_name(item, *tensor));
         }
-        report.tensors.push_back({item.parameter.name, item.to, item.to, 0.0, 0.0});
+        report.tensors.push_back({.name = item.parameter.name,
+                                  .role = item.parameter.role,
+                                  .is_matrix = item.parameter.shape.size() == 2,
+                                  .from = item.from,
+                                  .to = item.to});
       } else {
         report.tensors.push_back(recode(encoder, item));
       }
     }
-    for (const io::StoredTensor* tensor : copied_) copy_bytes(writer, *tensor);
+    for (const io::StoredTensor* tensor : copied_) copy_bytes(writer, *tensor, tensor->name);
     writer.commit();
     report.copied_tensors = static_cast<i64>(copied_.size());
     report.bytes_before = total_bytes_;
@@ -157,9 +163,10 @@ class Converter {
     item.to = storage_of(parameter, options_.storage);
     item.as_is = same_storage(item.from, item.to) &&
                  !(fp8 && options_.scale_format == ops::ScaleFormat::kUe8m0);
-    if (item.as_is && item.shape != nullptr) {  // weight_shape may be I32 or I64
+    if (item.as_is) {
       for (const io::StoredTensor* tensor : {item.tensor, item.scale, item.shape}) {
-        specs_.push_back({tensor->name, tensor->dtype, tensor->shape});
+        if (tensor == nullptr) continue;  // dtype: weight_shape may be I32 or I64
+        specs_.push_back({stored_name(item, *tensor), tensor->dtype, tensor->shape});
       }
     } else {
       declare_parameter(specs_, parameter, item.to);
@@ -180,11 +187,18 @@ class Converter {
     return static_cast<i64>(bytes);
   }
 
-  void copy_bytes(io::CheckpointWriter& writer, const io::StoredTensor& tensor) {
+  /// The scales of FP8 have another name in DeepSeek's form than in compressed-tensors'.
+  static std::string stored_name(const Item& item, const io::StoredTensor& tensor) {
+    const bool block_scale = &tensor == item.scale && item.to.dtype == DType::kF8E4M3;
+    return block_scale ? block_scale_name(item.parameter.name, item.to) : tensor.name;
+  }
+
+  void copy_bytes(io::CheckpointWriter& writer, const io::StoredTensor& tensor,
+                  const std::string& name) {
     constexpr size_t kChunkBytes = size_t{16} << 20;
     for (size_t begin = 0; begin < tensor.bytes.size(); begin += kChunkBytes) {
       const size_t count = std::min(kChunkBytes, tensor.bytes.size() - begin);
-      writer.append(tensor.name, tensor.bytes.subspan(begin, count));
+      writer.append(name, tensor.bytes.subspan(begin, count));
       progress(static_cast<i64>(count));
     }
   }
@@ -192,9 +206,7 @@ class Converter {
   TensorConversion recode(TensorEncoder& encoder, const Item& item) {
     const std::string& name = item.parameter.name;
     const RowShape shape = row_shape(item.parameter.shape);
-    TensorReader reader = item.shape != nullptr
-                              ? TensorReader(ctx_, *item.tensor, *item.scale, shape)
-                              : TensorReader(ctx_, *item.tensor, item.scale);
+    TensorReader reader(ctx_, source_, item.parameter);
     const i64 step = chunk_rows(shape.cols);
     ErrorSum error;
     for (i64 begin = 0; begin < shape.rows; begin += step) {
@@ -204,16 +216,19 @@ class Converter {
       const View<float, 2> before(before_.data(), {count, shape.cols});
       const View<float, 2> after(after_.data(), {count, shape.cols});
       reader.read_rows(begin, before);
-      if (item.to.bits != 0) {
-        encoder.append_packed(name, item.to, before, after);
-      } else {
-        encoder.append_rows(name, item.to.dtype, before, after);
-      }
+      encoder.append_rows(name, item.to, before, after);
       error.add(before, after);
       progress(source_bytes(item) * count / shape.rows);
     }
     if (item.to.bits != 0) encoder.append_shape(name, item.parameter.shape);
-    return {name, item.from, item.to, error.max_error(), error.rms_error()};
+    return {.name = name,
+            .role = item.parameter.role,
+            .is_matrix = item.parameter.shape.size() == 2,
+            .from = item.from,
+            .to = item.to,
+            .max_error = error.max_error(),
+            .rms_error = error.rms_error(),
+            .squares = error.squared_value};
   }
 
   void progress(i64 bytes) {
@@ -223,6 +238,7 @@ class Converter {
 
   Ctx& ctx_;
   const ConvertOptions& options_;
+  const io::Checkpoint& source_;
   std::vector<Item> items_;
   std::vector<const io::StoredTensor*> copied_;
   std::vector<io::TensorSpec> specs_;
@@ -236,10 +252,10 @@ void write_config(const fs::path& from, const fs::path& to, const ModelConfig& c
                   const ConvertOptions& options) {
   const ModelConfig stored = with_storage(config, options.storage, options.scale_format);
   auto quantization = stored.quantization_config;
-  const bool keeps = options.storage.dtype == DType::kF8E4M3 && config.quantization_config &&
-                     !config.quantization_config->is_packed() &&
-                     options.scale_format == ops::ScaleFormat::kF32;
-  if (keeps) quantization = config.quantization_config;  // its tensors were copied, scales and all
+  if (quantization && config.quantization_config && quantization->scale_fmt.empty()) {
+    // FP8 tensors were copied, scales and all.
+    quantization->scale_fmt = config.quantization_config->scale_fmt;
+  }
   const std::string text = value_or_throw(io::read_text(from, i64{4} << 20));
   io::write_file_atomically(to, value_or_throw(fathom::with_storage(text, stored.torch_dtype,
                                                                     quantization, from.string())));

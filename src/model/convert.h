@@ -13,7 +13,7 @@
 namespace fathom::model {
 
 struct ConvertOptions {
-  Storage storage;                                         // which tensors follow: see storage_of()
+  ModelStorage storage;                                    // what becomes of a tensor: storage_of()
   ops::ScaleFormat scale_format = ops::ScaleFormat::kF32;  // of new F8_E4M3 tensors
   i64 max_shard_bytes = io::kDefaultMaxShardBytes;
   /// Called with (source bytes done, in all) after each chunk.
@@ -23,9 +23,12 @@ struct ConvertOptions {
 /// What became of one tensor. Errors compare the f32 values before and after, over all of it.
 struct TensorConversion {
   std::string name;
+  ModelPart role = ModelPart::kAttention;
+  bool is_matrix = false;
   Storage from = {}, to = {};
   double max_error = 0.0;  // largest |before - after| / largest |before|
   double rms_error = 0.0;  // ||before - after|| / ||before||
+  double squares = 0.0;    // ||before||^2; 0 of a tensor that was copied as it was
 };
 
 struct ConvertReport {

@@ -4,8 +4,11 @@
 #include <gmock/gmock.h>
 
 #include <map>
+#include <set>
 
+#include "config/quantization_targets.h"
 #include "io/json.h"
+#include "model/checkpoint_check.h"
 #include "model/random_init.h"
 #include "model/test_support.h"
 #include "testing/temp_dir.h"
@@ -18,6 +21,11 @@ using testing::expect_bitwise_equal;
 using ::testing::HasSubstr;
 using testing::TempDir;
 using ::testing::ThrowsMessage;
+
+constexpr Storage kBf16 = {.dtype = DType::kBF16};
+constexpr Storage kFp8 = {.dtype = DType::kF8E4M3};
+constexpr Storage kInt8 = {.dtype = DType::kI32, .bits = 8, .group_size = 32};
+constexpr Storage kInt4 = {.dtype = DType::kI32, .bits = 4, .group_size = 32};
 
 const std::vector<i32> kIds = {1, 7, 299, 0, 42, 42, 13};
 
@@ -33,6 +41,42 @@ std::map<std::string, DType> dtypes_of(const fs::path& directory) {
   return result;
 }
 
+/// A matrix's storage as its tensors have it.
+Storage stored_as(const io::Checkpoint& checkpoint, const Parameter& parameter) {
+  if (const io::StoredTensor* plain = checkpoint.find(parameter.name)) return {plain->dtype};
+  const PackedNames names(parameter.name);
+  const PackedForm form = packed_form(*checkpoint.find(names.packed), *checkpoint.find(names.scale),
+                                      parameter.shape[1]);
+  return {.dtype = DType::kI32, .bits = form.bits, .group_size = form.group_size};
+}
+
+/// The same as config.json says it.
+Storage announced(const QuantizationConfig& quantization, const Parameter& parameter) {
+  const QuantizationGroup* group = group_of(quantization, module_of(parameter));
+  if (group == nullptr) return kBf16;
+  if (group->is_fp8) return kFp8;
+  return {.dtype = DType::kI32, .bits = group->num_bits, .group_size = group->group_size};
+}
+
+/// Every linear layer is stored as config.json says; their storages by part.
+std::map<ModelPart, std::set<std::string>> consistent_storages(const fs::path& directory) {
+  const auto config = value_or_throw(load_model_config(directory));
+  const auto checkpoint = value_or_throw(io::Checkpoint::open(directory));
+  std::map<ModelPart, std::set<std::string>> result;
+  for_each_parameter(config, [&](const Parameter& parameter) {
+    if (parameter.kind != ParameterKind::kMatrix) return;
+    const Storage stored = stored_as(checkpoint, parameter);
+    EXPECT_EQ(to_string(announced(*config.quantization_config, parameter)), to_string(stored))
+        << parameter.name;
+    result[parameter.role].insert(to_string(stored));
+  });
+  return result;
+}
+
+std::string file_text(const fs::path& path) {
+  return value_or_throw(io::read_text(path, i64{64} << 20));
+}
+
 class ConvertTest : public ::testing::Test {
  protected:
   fs::path random(const std::string& name, DType dtype, u64 seed = 3) {
@@ -46,11 +90,13 @@ class ConvertTest : public ::testing::Test {
   }
   ConvertReport convert(const fs::path& from, const std::string& name, DType dtype,
                         ops::ScaleFormat format = ops::ScaleFormat::kF32) {
-    return convert_checkpoint(
-        ctx_, from, root_ / name,
-        {.storage = {.dtype = dtype}, .scale_format = format, .max_shard_bytes = 1'500'000});
+    return convert_checkpoint(ctx_, from, root_ / name,
+                              {.storage = {.linear = {.dtype = dtype}},
+                               .scale_format = format,
+                               .max_shard_bytes = 1'500'000});
   }
-  ConvertReport convert_to(const fs::path& from, const std::string& name, const Storage& storage) {
+  ConvertReport convert_to(const fs::path& from, const std::string& name,
+                           const ModelStorage& storage) {
     return convert_checkpoint(ctx_, from, root_ / name,
                               {.storage = storage, .max_shard_bytes = 1'500'000});
   }
@@ -155,8 +201,7 @@ TEST_F(ConvertTest, PowerOfTwoScales) {
 
 TEST_F(ConvertTest, PackedIntegersAreLaidOutAsCompressedTensorsReadsThem) {
   const fs::path bf16 = random("bf16", DType::kBF16);
-  const Storage int4 = {.dtype = DType::kI32, .bits = 4, .group_size = 32};
-  const ConvertReport report = convert_to(bf16, "int4", int4);
+  const ConvertReport report = convert_to(bf16, "int4", {.linear = kInt4});
   const auto checkpoint = value_or_throw(io::Checkpoint::open(root_ / "int4"));
   const std::string name = "model.layers.1.mlp.experts.7.up_proj.weight";  // [48, 160]
   EXPECT_EQ(checkpoint.find(name), nullptr);
@@ -171,7 +216,7 @@ TEST_F(ConvertTest, PackedIntegersAreLaidOutAsCompressedTensorsReadsThem) {
   const std::string ragged = "model.layers.1.mlp.experts.7.down_proj";
   EXPECT_EQ(checkpoint.find(ragged + ".weight")->dtype, DType::kBF16);
   const auto config = value_or_throw(load_model_config(root_ / "int4"));
-  ASSERT_TRUE(config.quantization_config && config.quantization_config->is_packed());
+  ASSERT_TRUE(config.quantization_config && config.quantization_config->is_compressed_tensors());
   EXPECT_THAT(config.quantization_config->ignore,
               ::testing::AllOf(::testing::Contains(ragged), ::testing::Contains("lm_head"),
                                ::testing::Contains("model.layers.1.mlp.gate")));
@@ -185,7 +230,8 @@ TEST_F(ConvertTest, PackedIntegersToF32AndBackKeepEveryValue) {
   const fs::path bf16 = random("bf16", DType::kBF16);
   for (const int bits : {4, 8}) {
     for (const i64 group : {i64{32}, i64{128}}) {
-      const Storage storage = {.dtype = DType::kI32, .bits = bits, .group_size = group};
+      const ModelStorage storage = {
+          .linear = {.dtype = DType::kI32, .bits = bits, .group_size = group}};
       const std::string name = "int" + std::to_string(bits) + "_" + std::to_string(group);
       const ConvertReport report = convert_to(bf16, name, storage);
       EXPECT_LT(report.bytes_after, report.bytes_before) << name;
@@ -202,12 +248,157 @@ TEST_F(ConvertTest, PackedIntegersToF32AndBackKeepEveryValue) {
 
 TEST_F(ConvertTest, EmbeddingAndHeadArePackedOnDemand) {
   const fs::path bf16 = random("bf16", DType::kBF16);
-  convert_to(bf16, "int8", {.dtype = DType::kI32, .bits = 8, .group_size = 32, .head = true});
+  convert_to(bf16, "int8", {.linear = kInt8, .head = true});
   const auto dtypes = dtypes_of(root_ / "int8");
   EXPECT_EQ(dtypes.at("lm_head.weight_packed"), DType::kI32);
   EXPECT_EQ(dtypes.at("model.embed_tokens.weight_packed"), DType::kI32);
   EXPECT_EQ(dtypes.at("model.layers.1.mlp.gate.weight"), DType::kBF16);
   EXPECT_LE(relative_error(logits_of(root_ / "int8"), logits_of(bf16)), 0.05);
+}
+
+TEST_F(ConvertTest, PartsAreStoredInTypesOfTheirOwn) {
+  const fs::path bf16 = random("bf16", DType::kBF16);
+  const ConvertReport report = convert_to(bf16, "mixed", {.linear = kFp8, .routed_experts = kInt4});
+  const fs::path mixed = root_ / "mixed";
+  auto storages = consistent_storages(mixed);
+  const std::set<std::string> fp8 = {"F8_E4M3"};
+  EXPECT_EQ(storages[ModelPart::kAttention], fp8);
+  EXPECT_EQ(storages[ModelPart::kDenseFfn], fp8);
+  EXPECT_EQ(storages[ModelPart::kSharedExperts], fp8);
+  // down_proj has 48 columns: no whole groups.
+  EXPECT_EQ(storages[ModelPart::kRoutedExperts],
+            (std::set<std::string>{"BF16", "INT4 in groups of 32"}));
+
+  const auto dtypes = dtypes_of(mixed);
+  for (const char* layer : {"model.layers.1.", "model.layers.2."}) {  // 2 is the MTP module
+    const std::string attention = std::string(layer) + "self_attn.o_proj.weight";
+    EXPECT_EQ(dtypes.at(attention + "_scale"), DType::kF32);  // as compressed-tensors calls it
+    EXPECT_FALSE(dtypes.contains(attention + "_scale_inv"));
+    EXPECT_EQ(dtypes.at(std::string(layer) + "mlp.experts.7.up_proj.weight_packed"), DType::kI32);
+  }
+  EXPECT_EQ(dtypes.at("lm_head.weight"), DType::kBF16);
+  const auto config = value_or_throw(io::read_json(mixed / "config.json"));
+  EXPECT_EQ(config.find("quantization_config")->find("format")->as_string(), "mixed-precision");
+  for (const TensorConversion& t : report.tensors) {
+    EXPECT_LE(t.rms_error, t.to.bits == 4 ? 0.12 : t.to == kBf16 ? 0.0 : 0.04) << t.name;
+  }
+  const double error = relative_error(logits_of(mixed), logits_of(bf16));
+  EXPECT_LE(error, 0.5);
+  EXPECT_GT(error, 0.0);
+}
+
+TEST_F(ConvertTest, EachPartCanDiffer) {
+  const fs::path bf16 = random("bf16", DType::kBF16);
+  const std::map<ModelPart, ModelStorage> cases = {
+      {ModelPart::kAttention, {.attention = kInt8}},
+      {ModelPart::kRoutedExperts, {.routed_experts = kInt8}},
+      {ModelPart::kSharedExperts, {.shared_experts = kInt8}},
+      {ModelPart::kDenseFfn, {.dense_ffn = kInt8}}};
+  for (const auto& [part, storage] : cases) {
+    const std::string name(to_string(part));
+    convert_to(bf16, name, storage);
+    for (const auto& [role, stored] : consistent_storages(root_ / name)) {
+      EXPECT_EQ(stored.contains("INT8 in groups of 32"), role == part)
+          << name << ": " << to_string(role);
+    }
+    EXPECT_LE(relative_error(logits_of(root_ / name), logits_of(bf16)), 0.05) << name;
+  }
+}
+
+TEST_F(ConvertTest, TwoIntegerTypesInOneModel) {
+  const fs::path bf16 = random("bf16", DType::kBF16);
+  convert_to(bf16, "mixed", {.linear = kInt8, .routed_experts = kInt4});
+  auto storages = consistent_storages(root_ / "mixed");
+  EXPECT_TRUE(storages[ModelPart::kAttention].contains("INT8 in groups of 32"));
+  EXPECT_FALSE(storages[ModelPart::kAttention].contains("INT4 in groups of 32"));
+  EXPECT_TRUE(storages[ModelPart::kRoutedExperts].contains("INT4 in groups of 32"));
+  const auto config = value_or_throw(io::read_json(root_ / "mixed" / "config.json"));
+  EXPECT_EQ(config.find("quantization_config")->find("format")->as_string(), "pack-quantized");
+}
+
+TEST_F(ConvertTest, MixedModelsConvertOn) {
+  const ModelStorage storage = {.linear = kFp8, .routed_experts = kInt4};
+  const fs::path bf16 = random("bf16", DType::kBF16);
+  convert_to(bf16, "mixed", storage);
+  convert_to(root_ / "mixed", "again", storage);
+  for (const auto& entry : fs::directory_iterator(root_ / "mixed")) {
+    EXPECT_EQ(file_text(root_ / "again" / entry.path().filename()), file_text(entry.path()));
+  }
+  for (const TensorConversion& t : convert(root_ / "mixed", "f32", DType::kF32).tensors) {
+    EXPECT_EQ(t.max_error, 0.0) << t.name;
+  }
+  EXPECT_LE(relative_error(logits_of(root_ / "f32"), logits_of(root_ / "mixed")), 1e-5);
+  // FP8 tensors are copied; only their scales change names, here and back.
+  for (const TensorConversion& t : convert(root_ / "mixed", "fp8", DType::kF8E4M3).tensors) {
+    EXPECT_EQ(t.max_error > 0.0, t.role == ModelPart::kRoutedExperts) << t.name;
+  }
+  EXPECT_TRUE(dtypes_of(root_ / "fp8").contains("lm_head.weight"));
+  EXPECT_TRUE(
+      dtypes_of(root_ / "fp8").contains("model.layers.0.self_attn.o_proj.weight_scale_inv"));
+  convert_to(root_ / "fp8", "back", {.linear = kFp8, .routed_experts = kInt4});
+  EXPECT_TRUE(dtypes_of(root_ / "back").contains("model.layers.0.self_attn.o_proj.weight_scale"));
+}
+
+TEST_F(ConvertTest, Fp8BesideBf16StaysInTheReleasedForm) {
+  const fs::path bf16 = random("bf16", DType::kBF16);
+  convert_to(bf16, "mixed", {.linear = kFp8, .attention = kBf16, .routed_experts = kBf16});
+  auto storages = consistent_storages(root_ / "mixed");
+  EXPECT_EQ(storages[ModelPart::kAttention], std::set<std::string>{"BF16"});
+  EXPECT_EQ(storages[ModelPart::kRoutedExperts], std::set<std::string>{"BF16"});
+  EXPECT_EQ(storages[ModelPart::kDenseFfn], std::set<std::string>{"F8_E4M3"});
+  const auto config = value_or_throw(load_model_config(root_ / "mixed"));
+  EXPECT_EQ(config.quantization_config->quant_method, "fp8");
+  EXPECT_THAT(config.quantization_config->ignore,
+              ::testing::AllOf(::testing::Contains("model.layers.1.mlp.experts"),
+                               ::testing::Contains("model.layers.0.self_attn.q_a_proj"),
+                               ::testing::Not(::testing::Contains("lm_head"))));
+  EXPECT_TRUE(dtypes_of(root_ / "mixed").contains("model.layers.0.mlp.up_proj.weight_scale_inv"));
+}
+
+// Whatever the activations and the form of attention: close to the same weights in f32. All experts
+// are chosen, because a choice that turns over is no small error.
+TEST_F(ConvertTest, MixedModelsRunInEveryMode) {
+  ModelConfig all_experts = ragged_v3();
+  all_experts.num_experts_per_tok = all_experts.n_routed_experts;
+  all_experts.topk_group = all_experts.n_group;
+  const fs::path bf16 = root_ / "bf16";
+  write_random_checkpoint(ctx_, all_experts, bf16, {.weight_std = 0.1});
+  const std::map<std::string, ModelStorage> cases = {
+      {"fp8_int4", {.linear = kFp8, .routed_experts = kInt4}},
+      {"int8_fp8", {.linear = kInt8, .attention = kFp8, .shared_experts = kBf16}},
+      {"int4_bf16", {.linear = kBf16, .attention = kInt8, .routed_experts = kInt4}}};
+  for (const auto& [name, storage] : cases) {
+    convert_to(bf16, name, storage);
+    convert(root_ / name, name + "_f32", DType::kF32);
+    const Tensor<float> exact = logits_of(root_ / (name + "_f32"));
+    const auto model = Model::load((root_ / name).string());
+    using enum ops::Activations;
+    const std::map<ops::Activations, double> bounds = {
+        {kF32, 1e-5}, {kBf16, 0.1}, {kInt8, 0.1}, {kFp8, 0.25}};
+    for (const auto& [activations, bound] : bounds) {
+      for (const MlaForm form : {MlaForm::kExpanded, MlaForm::kAbsorbed}) {
+        Ctx ctx;
+        const auto got = run(ctx, *model, kIds, {.activations = activations, .mla_form = form});
+        EXPECT_LE(relative_error(got, exact), bound)
+            << name << " activations " << static_cast<int>(activations) << " form "
+            << static_cast<int>(form);
+      }
+    }
+  }
+}
+
+TEST_F(ConvertTest, RandomWeightsInMemoryMayBeMixed) {
+  const auto model =
+      Model::random(ragged_v3(), {.storage = {.linear = kFp8, .routed_experts = kInt4}});
+  ASSERT_TRUE(model->config().quantization_config);
+  EXPECT_TRUE(model->config().quantization_config->has_fp8());
+  EXPECT_TRUE(model->config().quantization_config->has_integers());
+  Ctx ctx;
+  const auto bf16 = Model::random(ragged_v3(), {.storage = {.linear = kBf16}});
+  const auto logits = run(ctx, *model, kIds);
+  EXPECT_TRUE(std::ranges::all_of(std::span(logits.data(), static_cast<size_t>(logits.size())),
+                                  [](float x) { return std::isfinite(x); }));
+  EXPECT_LT(model->weight_bytes(), bf16->weight_bytes());
 }
 
 TEST_F(ConvertTest, KeepsOtherKeysAndFiles) {

@@ -50,7 +50,7 @@ struct RunOptions {
 /// and speed of a trained one. Matrices are uniform with deviation 0.006 (DeepSeek-V3 §4.2), norms
 /// 1, the router's bias 0. The numbers depend on the seed and the tensor alone.
 struct RandomWeights {
-  Storage storage;
+  ModelStorage storage;
   u64 seed = 0;
 };
 

@@ -109,13 +109,11 @@ class Study {
 
  private:
   void measure(const io::Checkpoint& checkpoint, const Parameter& parameter) {
-    const io::StoredTensor& stored = *checkpoint.find(parameter.name);
-    const bool fp8 = stored.dtype == DType::kF8E4M3;
-    TensorReader reader(ctx_, stored, fp8 ? checkpoint.find(scale_name(parameter.name)) : nullptr);
+    TensorReader reader(ctx_, checkpoint, parameter);
     TensorStudy tensor{.name = parameter.name,
                        .kind = tensor_kind(parameter.name),
                        .layer = parameter.layer,
-                       .dtype = stored.dtype,
+                       .dtype = reader.dtype(),
                        .shape = {reader.shape().rows, reader.shape().cols}};
     tensor.sums.tensors = 1;
     tensor.sums.errors.resize(options_.schemes.size());
@@ -125,7 +123,7 @@ class Study {
 
     kind.sums.add(tensor.sums);
     if (kind.is_linear) result_.linear.add(tensor.sums);
-    ++result_.by_dtype[stored.dtype];
+    ++result_.by_dtype[reader.dtype()];
     if (const i64 count = tensor.sums.magnitudes.not_measured; count > 0) {
       result_.problems.push_back(
           fmt::format("{}: {} of {} numbers are NaN, infinite or beyond 2^30, and were left out",

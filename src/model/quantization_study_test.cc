@@ -143,9 +143,29 @@ TEST_F(QuantizationStudyTest, GathersKindsAndLeavesOutWhatIsNeverQuantised) {
   EXPECT_NEAR(rates.clamp_rate, 0.0096, 0.001);
 }
 
+// As the same numbers in F32 are measured.
+TEST_F(QuantizationStudyTest, PackedIntegersAreDequantisedFirst) {
+  const fs::path bf16 = random(ragged_v3(), DType::kBF16);
+  convert_checkpoint(
+      ctx_, bf16, root_ / "mixed",
+      {.storage = {.linear = {.dtype = DType::kF8E4M3},
+                   .routed_experts = Storage{.dtype = DType::kI32, .bits = 4, .group_size = 32}}});
+  convert_checkpoint(ctx_, root_ / "mixed", root_ / "f32",
+                     {.storage = {.linear = {.dtype = DType::kF32}}});
+  const QuantizationStudy got = study(root_ / "mixed"), want = study(root_ / "f32");
+  EXPECT_GT(got.by_dtype.at(DType::kI32), 0);
+  ASSERT_EQ(got.tensors.size(), want.tensors.size());
+  for (size_t i = 0; i < got.tensors.size(); ++i) {
+    EXPECT_EQ(got.tensors[i].sums.amax, want.tensors[i].sums.amax) << got.tensors[i].name;
+    EXPECT_EQ(error_rates(got.tensors[i].sums, 0).rms_error,
+              error_rates(want.tensors[i].sums, 0).rms_error)
+        << got.tensors[i].name;
+  }
+}
+
 TEST_F(QuantizationStudyTest, Fp8IsDequantisedFirst) {
   const fs::path bf16 = random(ragged_v3(), DType::kBF16);
-  convert_checkpoint(ctx_, bf16, root_ / "fp8", {.storage = {.dtype = DType::kF8E4M3}});
+  convert_checkpoint(ctx_, bf16, root_ / "fp8", {.storage = {.linear = {.dtype = DType::kF8E4M3}}});
   const QuantizationStudy got = study(root_ / "fp8");
   EXPECT_GT(got.by_dtype.at(DType::kF8E4M3), 0);
   // Its own grid again, but for the rounding of scale and product in f32.

@@ -104,10 +104,9 @@ void fill(const Piece& piece, u8* out, u64 stream) {
   const i64 size_bytes = size_bytes_of(piece.spec), elements = size_bytes / dtype_bytes(dtype);
   if (dtype == DType::kI64) {  // weight_shape
     std::copy(piece.shape.begin(), piece.shape.end(), reinterpret_cast<i64*>(out));
-  } else if (name.ends_with("_scale_inv")) {
-    fill_constant(out, elements, dtype, e4m3_scale());
-  } else if (name.ends_with(".weight_scale")) {
-    fill_constant(out, elements, dtype, group_scale(piece.storage.bits));
+  } else if (name.ends_with("weight_scale_inv") || name.ends_with("weight_scale")) {
+    const int bits = piece.storage.bits;
+    fill_constant(out, elements, dtype, bits == 0 ? e4m3_scale() : group_scale(bits));
   } else if (shape.size() == 1) {
     fill_constant(out, elements, dtype, name.ends_with("e_score_correction_bias") ? 0.0f : 1.0f);
   } else if (dtype == DType::kI32) {

@@ -45,70 +45,6 @@ void copy_as_f32(const io::StoredTensor& tensor, float* out) {
   half_to_f32(tensor.bytes.data(), tensor.dtype, tensor.elements(), out);
 }
 
-DType stored_dtype(ParameterKind kind, DType target) {
-  FATHOM_CHECK(target == DType::kF32 || target == DType::kBF16 || target == DType::kF8E4M3,
-               "checkpoints are not written as ", dtype_name(target));
-  if (target == DType::kF32 || kind == ParameterKind::kRouterBias) return DType::kF32;
-  return kind == ParameterKind::kMatrix ? target : DType::kBF16;
-}
-
-std::string to_string(const Storage& storage) {
-  if (storage.bits == 0) return std::string(dtype_name(storage.dtype));
-  return fmt::format("INT{} in groups of {}", storage.bits, storage.group_size);
-}
-
-Storage storage_of(const Parameter& parameter, const Storage& target) {
-  const bool head = target.head &&
-                    (parameter.part == ModelPart::kHead || parameter.part == ModelPart::kEmbedding);
-  const ParameterKind kind = head ? ParameterKind::kMatrix : parameter.kind;
-  if (target.dtype != DType::kI32) return {.dtype = stored_dtype(kind, target.dtype)};
-  if (kind != ParameterKind::kMatrix) return {.dtype = stored_dtype(kind, DType::kBF16)};
-  for (const i64 group : {target.group_size, i64{32}}) {
-    if (parameter.shape[1] % group == 0) {
-      return {.dtype = DType::kI32, .bits = target.bits, .group_size = group};
-    }
-  }
-  return {.dtype = DType::kBF16};
-}
-
-namespace {
-
-/// "model.layers.0.mlp.down_proj.weight" -> the module that holds it.
-std::string module_of(const Parameter& parameter) {
-  return parameter.name.substr(0, parameter.name.rfind('.'));
-}
-
-QuantizationConfig packed_config(const ModelConfig& config, const Storage& target) {
-  QuantizationConfig quantization;
-  quantization.quant_method = "compressed-tensors";
-  quantization.groups = {{.num_bits = target.bits, .group_size = target.group_size}};
-  PackedGroup fallback = {.num_bits = target.bits, .group_size = 32, .targets = {}};
-  for_each_parameter(config, [&](const Parameter& parameter) {
-    if (parameter.shape.size() != 2 || parameter.part == ModelPart::kEmbedding) return;
-    const Storage storage = storage_of(parameter, target);
-    if (storage.dtype != DType::kI32) {
-      quantization.ignore.push_back(module_of(parameter));
-    } else if (storage.group_size != target.group_size) {
-      fallback.targets.push_back(module_of(parameter));
-    }
-  });
-  if (!fallback.targets.empty()) quantization.groups.push_back(fallback);
-  return quantization;
-}
-
-}  // namespace
-
-ModelConfig with_storage(ModelConfig config, const Storage& target, ops::ScaleFormat scale_format) {
-  config.torch_dtype = target.dtype == DType::kF32 ? DType::kF32 : DType::kBF16;
-  config.quantization_config.reset();
-  if (target.dtype == DType::kI32) config.quantization_config = packed_config(config, target);
-  if (target.dtype == DType::kF8E4M3) {
-    config.quantization_config.emplace();
-    if (scale_format == ops::ScaleFormat::kUe8m0) config.quantization_config->scale_fmt = "ue8m0";
-  }
-  return config;
-}
-
 RowShape row_shape(std::span<const i64> shape) {
   FATHOM_CHECK(shape.size() == 1 || shape.size() == 2, "tensor of ", shape.size(), " axes");
   return shape.size() == 1 ? RowShape{1, shape[0]} : RowShape{shape[0], shape[1]};
@@ -118,19 +54,31 @@ i64 chunk_rows(i64 cols) {
   return std::max(kFp8Block, kChunkElements / std::max<i64>(cols, 1) / kFp8Block * kFp8Block);
 }
 
-TensorReader::TensorReader(Ctx& ctx, const io::StoredTensor& tensor, const io::StoredTensor* scale)
-    : ctx_(ctx), tensor_(tensor), shape_(row_shape(tensor.shape)) {
-  FATHOM_CHECK((tensor.dtype == DType::kF8E4M3) == (scale != nullptr), tensor.name, " is ",
-               dtype_name(tensor.dtype));
-  if (scale != nullptr) {
-    scale_.resize(static_cast<size_t>(scale->elements()));
-    copy_as_f32(*scale, scale_.data());
-  }
+namespace {
+
+/// The tensor itself, or its packed words.
+const io::StoredTensor& numbers_of(const io::Checkpoint& checkpoint, const std::string& name) {
+  const io::StoredTensor* plain = checkpoint.find(name);
+  const io::StoredTensor* found =
+      plain != nullptr ? plain : checkpoint.find(PackedNames(name).packed);
+  FATHOM_CHECK(found != nullptr, "tensor ", name, " was not checked");
+  return *found;
 }
 
-TensorReader::TensorReader(Ctx& ctx, const io::StoredTensor& packed, const io::StoredTensor& scale,
-                           RowShape shape)
-    : ctx_(ctx), tensor_(packed), shape_(shape), group_scale_(&scale) {}
+}  // namespace
+
+TensorReader::TensorReader(Ctx& ctx, const io::Checkpoint& checkpoint, const Parameter& parameter)
+    : ctx_(ctx),
+      tensor_(numbers_of(checkpoint, parameter.name)),
+      shape_(row_shape(parameter.shape)) {
+  if (tensor_.dtype == DType::kI32) {
+    group_scale_ = checkpoint.find(PackedNames(parameter.name).scale);
+  } else if (tensor_.dtype == DType::kF8E4M3) {
+    const io::StoredTensor& scale = *find_block_scale(checkpoint, parameter.name);
+    scale_.resize(static_cast<size_t>(scale.elements()));
+    copy_as_f32(scale, scale_.data());
+  }
+}
 
 void TensorReader::read_packed_rows(i64 begin, View<float, 2> out) {
   const PackedForm form = packed_form(tensor_, *group_scale_, shape_.cols);
@@ -175,17 +123,18 @@ void TensorReader::read_rows(i64 begin, View<float, 2> out) {
   ops::dequantize(ctx_, chunk, out);
 }
 
-void TensorEncoder::append_rows(const std::string& name, DType dtype, View<const float, 2> rows,
-                                View<float, 2> decoded) {
+void TensorEncoder::append_rows(const std::string& name, const Storage& storage,
+                                View<const float, 2> rows, View<float, 2> decoded) {
   FATHOM_CHECK(rows.contiguous() && (decoded.empty() || decoded.contiguous()), name, " as ", rows);
   const i64 count = rows.size();
-  if (dtype == DType::kF8E4M3) return append_fp8(name, rows, decoded);
-  if (dtype == DType::kF32) {
+  if (storage.dtype == DType::kI32) return append_packed(name, storage, rows, decoded);
+  if (storage.dtype == DType::kF8E4M3) return append_fp8(name, storage, rows, decoded);
+  if (storage.dtype == DType::kF32) {
     writer_.append(name, bytes_of(std::span(rows.data(), static_cast<size_t>(count))));
     if (!decoded.empty()) std::copy_n(rows.data(), count, decoded.data());
     return;
   }
-  FATHOM_CHECK(dtype == DType::kBF16, name, " cannot be written as ", dtype_name(dtype));
+  FATHOM_CHECK(storage.dtype == DType::kBF16, name, " cannot be written as ", to_string(storage));
   bf16_.resize(static_cast<size_t>(count));
   parallel_for(count, kGrainElements, [&](i64 begin, i64 end) {
     for (i64 i = begin; i < end; ++i) {
@@ -219,8 +168,8 @@ void TensorEncoder::append_shape(const std::string& name, std::span<const i64> s
   writer_.append(PackedNames(name).shape, bytes_of(shape));
 }
 
-void TensorEncoder::append_fp8(const std::string& name, View<const float, 2> rows,
-                               View<float, 2> decoded) {
+void TensorEncoder::append_fp8(const std::string& name, const Storage& storage,
+                               View<const float, 2> rows, View<float, 2> decoded) {
   const i64 scale_rows = ceil_div(rows.dim(0), kFp8Block);
   const i64 scale_cols = ceil_div(rows.dim(1), kFp8Block);
   fp8_.resize(static_cast<size_t>(rows.size()));
@@ -228,7 +177,7 @@ void TensorEncoder::append_fp8(const std::string& name, View<const float, 2> row
   ops::quantize_blocks(ctx_, rows, scale_format_, {fp8_.data(), rows.dims()},
                        {scale_.data(), {scale_rows, scale_cols}});
   writer_.append(name, bytes_of(std::span<const Fp8E4M3>(fp8_)));
-  writer_.append(scale_name(name), bytes_of(std::span<const float>(scale_)));
+  writer_.append(block_scale_name(name, storage), bytes_of(std::span<const float>(scale_)));
   if (decoded.empty()) return;
   MatRef chunk;
   chunk.data = fp8_.data();
@@ -242,22 +191,19 @@ void TensorEncoder::append_fp8(const std::string& name, View<const float, 2> row
 
 void declare_parameter(std::vector<io::TensorSpec>& specs, const Parameter& parameter,
                        const Storage& storage) {
-  if (storage.dtype != DType::kI32) {
-    return declare_tensor(specs, parameter.name, storage.dtype, parameter.shape);
+  if (storage.dtype == DType::kI32) {
+    const PackedNames names(parameter.name);
+    const i64 rows = parameter.shape[0], cols = parameter.shape[1];
+    specs.push_back({names.packed, DType::kI32, {rows, ceil_div(cols * storage.bits, i64{32})}});
+    specs.push_back({names.scale, DType::kBF16, {rows, ceil_div(cols, storage.group_size)}});
+    specs.push_back({names.shape, DType::kI64, {2}});
+    return;
   }
-  const PackedNames names(parameter.name);
-  const i64 rows = parameter.shape[0], cols = parameter.shape[1];
-  specs.push_back({names.packed, DType::kI32, {rows, ceil_div(cols * storage.bits, i64{32})}});
-  specs.push_back({names.scale, DType::kBF16, {rows, ceil_div(cols, storage.group_size)}});
-  specs.push_back({names.shape, DType::kI64, {2}});
-}
-
-void declare_tensor(std::vector<io::TensorSpec>& specs, const std::string& name, DType dtype,
-                    std::span<const i64> shape) {
-  specs.push_back({name, dtype, {shape.begin(), shape.end()}});
-  if (dtype == DType::kF8E4M3) {
-    const auto scale = scale_shape(shape);
-    specs.push_back({scale_name(name), DType::kF32, {scale.begin(), scale.end()}});
+  specs.push_back({parameter.name, storage.dtype, parameter.shape});
+  if (storage.dtype == DType::kF8E4M3) {
+    const auto scale = scale_shape(parameter.shape);
+    specs.push_back(
+        {block_scale_name(parameter.name, storage), DType::kF32, {scale.begin(), scale.end()}});
   }
 }
 

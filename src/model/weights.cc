@@ -54,7 +54,7 @@ class Binder {
       m.data = aligned(tensor);
     }
     if (m.dtype == DType::kF8E4M3) {
-      const io::StoredTensor& scale = find(scale_name(name));
+      const io::StoredTensor& scale = find(find_block_scale(checkpoint_, name)->name);
       m.scale = reinterpret_cast<const float*>(aligned(scale));
       m.scale_stride = scale.shape[1];
     }

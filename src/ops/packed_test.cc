@@ -12,6 +12,7 @@
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
 #include "testing/packed_weights.h"
+#include "testing/stored_weights.h"
 #include "testing/tensor.h"
 
 namespace fathom::ops {
@@ -102,6 +103,40 @@ TEST(PackedLinear, DependsOnNothingButTheRow) {
         linear_forward(ctx, x.v<2>().slice(0, t, 1), w.ref(), alone.v<2>(), Activations::kInt8);
         std::copy_n(all.data() + t * 67, 67, want.data());
         expect_bitwise_equal(alone, want, name_of(format) + ", one token");
+      }
+    }
+  });
+}
+
+// A mixed model: what is no integer sees BF16 inputs when the integers see INT8 ones, whichever
+// company it is in; and the other way round.
+TEST(PackedLinear, OtherWeightsBesideIntegers) {
+  for_each_isa([](Ctx& ctx) {
+    const auto x = normal<float>({33, 200}, 1.0, 1);
+    const auto values = normal<float>({19, 200}, 0.02, 2);
+    const PackedWeights packed(values, {4, 32});
+    for (const DType dtype : {DType::kF8E4M3, DType::kBF16, DType::kF32}) {
+      const testing::StoredWeights other(values, dtype);
+      for (const bool many_rows : {false, true}) {
+        const auto product = [&](const MatRef& w, Activations activations) {
+          Tensor<float> y({33, 19});
+          linear_forward(ctx, x.v<2>(), w, y.v<2>(), LinearMode(activations, many_rows));
+          return y;
+        };
+        const auto want = product(other.ref(), Activations::kBf16);
+        const auto want_packed = product(packed.ref(), Activations::kInt8);
+        const std::string where = std::string(dtype_name(dtype)) + (many_rows ? ", many rows" : "");
+        expect_bitwise_equal(product(other.ref(), Activations::kInt8), want, where);
+        expect_bitwise_equal(product(packed.ref(), Activations::kFp8),
+                             product(packed.ref(), Activations::kBf16), where);
+        Tensor<float> first({33, 19}), second({33, 19}), third({33, 19});
+        const LinearOutput outputs[] = {{other.ref(), first.v<2>()},
+                                        {packed.ref(), second.v<2>()},
+                                        {other.ref(), third.v<2>()}};
+        linears_forward(ctx, x.v<2>(), outputs, LinearMode(Activations::kInt8, many_rows));
+        expect_bitwise_equal(first, want, where + ", first of three");
+        expect_bitwise_equal(second, want_packed, where + ", packed");
+        expect_bitwise_equal(third, want, where + ", last of three");
       }
     }
   });

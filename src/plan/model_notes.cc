@@ -1,6 +1,9 @@
 #include "plan/model_notes.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
 
 #include "config/rope_frequencies.h"
 
@@ -73,6 +76,31 @@ void note_experts(const ModelConfig& c, Notes& notes) {
   }
 }
 
+/// "INT4 weights with one scale for 32 columns of a row in re:.*experts.*", or of all Linear
+/// layers.
+std::string group_note(const QuantizationGroup& group) {
+  constexpr size_t kMaxListed = 4;
+  const std::string weights =
+      group.is_fp8 ? std::string("FP8 weights with one scale a 128x128 block")
+                   : fmt::format("INT{} weights with one scale for {} columns of a row",
+                                 group.num_bits, group.group_size);
+  if (std::ranges::find(group.targets, "Linear") != group.targets.end()) return weights;
+  if (group.targets.size() > kMaxListed) {
+    return fmt::format("{} in {} modules", weights, group.targets.size());
+  }
+  return fmt::format("{} in {}", weights, fmt::join(group.targets, ", "));
+}
+
+void note_storage(const ModelConfig& config, Notes& notes) {
+  if (!config.quantization_config) return;
+  const QuantizationConfig& quantization = *config.quantization_config;
+  if (!quantization.is_compressed_tensors()) {
+    notes.push_back(group_note({.is_fp8 = true}) +
+                    (quantization.scale_fmt == "ue8m0" ? "; scales are powers of two" : ""));
+  }
+  for (const QuantizationGroup& group : quantization.groups) notes.push_back(group_note(group));
+}
+
 }  // namespace
 
 std::vector<std::string> model_notes(const ModelConfig& config) {
@@ -89,16 +117,7 @@ std::vector<std::string> model_notes(const ModelConfig& config) {
                           "works without them",
                           config.num_nextn_predict_layers));
   }
-  if (config.quantization_config && config.quantization_config->is_packed()) {
-    for (const PackedGroup& group : config.quantization_config->groups) {
-      notes.push_back(fmt::format("INT{} weights with one scale for {} columns of a row",
-                                  group.num_bits, group.group_size));
-    }
-  } else if (config.quantization_config) {
-    notes.push_back(fmt::format(
-        "FP8 weights with one scale a 128x128 block{}",
-        config.quantization_config->scale_fmt == "ue8m0" ? "; scales are powers of two" : ""));
-  }
+  note_storage(config, notes);
   return notes;
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/checked_math.h"
+#include "config/quantization_targets.h"
 
 namespace fathom::plan {
 namespace {
@@ -25,16 +26,17 @@ void add_bytes(const ModelConfig& config, const Parameter& parameter, ModelSize&
     ++size.num_tensors;
   };
   const auto& quantization = config.quantization_config;
+  const QuantizationGroup* group = parameter.kind == ParameterKind::kMatrix && quantization
+                                       ? group_of(*quantization, module_of(parameter))
+                                       : nullptr;
   if (parameter.kind == ParameterKind::kRouterBias) {
     add(DType::kF32, parameter.elements());
-  } else if (parameter.kind == ParameterKind::kMatrix && quantization &&
-             quantization->is_packed()) {
-    const PackedGroup& group = quantization->groups.front();
+  } else if (group != nullptr && !group->is_fp8) {
     const i64 rows = parameter.shape[0], cols = parameter.shape[1];
-    add(DType::kI32, rows * ceil_div(cols * group.num_bits, i64{32}));
-    add(DType::kBF16, rows * ceil_div(cols, group.group_size));
+    add(DType::kI32, rows * ceil_div(cols * group->num_bits, i64{32}));
+    add(DType::kBF16, rows * ceil_div(cols, group->group_size));
     add(DType::kI64, 2);  // weight_shape
-  } else if (parameter.kind == ParameterKind::kMatrix && quantization) {
+  } else if (group != nullptr) {
     add(DType::kF8E4M3, parameter.elements());
     const auto scale = scale_shape(parameter.shape);
     add(DType::kF32, scale[0] * scale[1]);

@@ -51,6 +51,24 @@ TEST(ModelSizeTest, MtpModuleOfV3) {
   EXPECT_EQ(model_size(preset("kimi-k2")).mtp, 0);
 }
 
+// Kimi-K2-Thinking's form: INT4 experts, everything else as it was.
+TEST(ModelSizeTest, BytesFollowTheGroupsOfTheConfig) {
+  ModelConfig config = preset("kimi-k2");
+  QuantizationConfig& quantization = config.quantization_config.emplace();
+  quantization.quant_method = "compressed-tensors";
+  quantization.groups = {{.num_bits = 4, .group_size = 32}};
+  quantization.ignore = {"lm_head", "re:.*self_attn.*", "re:.*shared_experts.*",
+                         R"(re:.*mlp\.(gate|up|gate_up|down)_proj.*)"};
+  ModelSize size = model_size(config);
+  const i64 experts = size.part(ModelPart::kRoutedExperts).total;
+  EXPECT_EQ(size.bytes_by_dtype[DType::kI32], experts / 2);
+  quantization.groups.push_back({.is_fp8 = true, .targets = {"re:.*self_attn.*"}});
+  quantization.ignore.erase(quantization.ignore.begin() + 1);
+  size = model_size(config);
+  EXPECT_EQ(size.bytes_by_dtype[DType::kI32], experts / 2);
+  EXPECT_GT(size.bytes_by_dtype[DType::kF8E4M3], 60 * size.attention_per_layer);
+}
+
 TEST(ModelSizeTest, PartsSumToTheWhole) {
   const ModelSize size = model_size(preset("deepseek-v3"));
   i64 sum = 0;

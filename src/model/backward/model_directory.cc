@@ -36,10 +36,7 @@ void read_model_directory(Ctx& ctx, const ModelConfig& config, const ParameterLa
     throw Error(ErrorCode::kInvalidInput, fmt::format("{}: no tensor{}", directory, missing));
   }
   for (const ParameterSlot& slot : layout.slots()) {
-    const std::string& name = slot.parameter.name;
-    const io::StoredTensor& tensor = *checkpoint.find(name);
-    const bool fp8 = tensor.dtype == DType::kF8E4M3;
-    TensorReader reader(ctx, tensor, fp8 ? checkpoint.find(scale_name(name)) : nullptr);
+    TensorReader reader(ctx, checkpoint, slot.parameter);
     const RowShape shape = reader.shape();
     const i64 step = chunk_rows(shape.cols);
     for (i64 begin = 0; begin < shape.rows; begin += step) {
