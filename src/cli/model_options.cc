@@ -62,7 +62,8 @@ engine::SessionOptions session_options(const ModelOptions& options, const ModelC
   } else if (activations == "fp8") {
     if (!quantization || !quantization->has_fp8()) {
       throw Error(ErrorCode::kUnsupported,
-                  "--activations fp8 needs FP8 weights; config.json has none (fathom convert --to "
+                  "--activations fp8 needs FP8 weights; config.json has no quantization_config "
+                  "with them (fathom convert --to "
                   "fp8 makes such a model)");
     }
     const bool power_of_2 = quantization->scale_fmt == "ue8m0";
