@@ -86,28 +86,37 @@ void multiply_tile_block(const TileSpan& s) {
 /// Steps of K of a scaled sum, and parts of what is done with it.
 constexpr int64_t kScaleSteps = kScaleBlock / kTileDepth;
 
-/// total [R * 16][P * 16] += sums * the scales of block `block`, in part `part` of kScaleSteps.
-template <int R, int P>
+/// Part `part` of kScaleSteps of: total [R * 16][P * 16] (+)= sums * the scales of block `block`.
+/// The last block's goes to c.
+template <int R, int P, bool kLast>
 inline void add_scaled_sums(const TileSpan& s, int64_t block, const float* sums, int part,
                             float* total) {
   constexpr int kRows = R * static_cast<int>(kPanelRows / kScaleSteps), kWidth = P * Vec::kLanes;
   const int first = part * kRows;
   const float* row_scale =
       s.a_scale + first / kPanelRows * s.a_scale_panel + block * kPanelRows + first % kPanelRows;
+  const bool is_first = block == 0 && !s.accumulate;
   Vec column[P];
+  __mmask16 wanted[P];
 #pragma GCC unroll 2
   for (int p = 0; p < P; ++p) {
     column[p] = Vec::load(s.b_scale + p * s.b_scale_panel + block * kPanelRows);
+    const int64_t cols = smaller(Vec::kLanes, s.cols - p * Vec::kLanes);
+    wanted[p] = static_cast<__mmask16>((1u << cols) - 1);
   }
 #pragma GCC unroll 8
-  for (int i = 0; i < kRows; ++i) {
-    const Vec row = Vec::set1(row_scale[i]);
-    float* to = total + (first + i) * kWidth;
-    const float* from = sums + (first + i) * kWidth;
+  for (int i = first; i < first + kRows; ++i) {
+    const Vec row = Vec::set1(row_scale[i - first]);
 #pragma GCC unroll 2
     for (int p = 0; p < P; ++p) {
-      const int at = p * Vec::kLanes;
-      fma(Vec::load(from + at), row * column[p], Vec::load(to + at)).store(to + at);
+      const int at = i * kWidth + p * Vec::kLanes;
+      const Vec before = is_first ? Vec::zero() : Vec::load(total + at);
+      const Vec sum = fma(Vec::load(sums + at), row * column[p], before);
+      if constexpr (!kLast) {
+        sum.store(total + at);
+      } else if (i < s.rows) {
+        _mm512_mask_storeu_ps(s.c + i * s.c_stride + p * Vec::kLanes, wanted[p], sum.v);
+      }
     }
   }
 }
@@ -118,11 +127,7 @@ template <int R, int P>
 void multiply_scaled_tile_block(const TileSpan& s) {
   constexpr int64_t kWidth = P * kPanelRows, kNumbers = R * kPanelRows * kWidth;
   alignas(64) float total[kNumbers], sums[2][kNumbers];
-  if (s.accumulate) {
-    copy_results(s.c, s.c_stride, total, kWidth, s.rows, s.cols);
-  } else {
-    for (int64_t i = 0; i < kNumbers; i += Vec::kLanes) Vec::zero().store(total + i);
-  }
+  if (s.accumulate) copy_results(s.c, s.c_stride, total, kWidth, s.rows, s.cols);
   const int64_t blocks = (s.k + kScaleBlock - 1) / kScaleBlock;
   ResultLines<R, P> lines(blocks);
   for (int64_t block = 0; block < blocks; ++block) {
@@ -132,14 +137,15 @@ void multiply_scaled_tile_block(const TileSpan& s) {
     for (int step = 0; step < kScaleSteps; ++step) {
       const int64_t k = block * kScaleBlock + step * kTileDepth;
       if (k < s.k) multiply_tile_step<R, P>(s, k);
-      if (block > 0) add_scaled_sums<R, P>(s, block - 1, sums[(block - 1) % 2], step, total);
+      if (block > 0) {
+        add_scaled_sums<R, P, false>(s, block - 1, sums[(block - 1) % 2], step, total);
+      }
     }
     TileBlock<R, P>::store_rows(sums[block % 2], kWidth);
   }
   for (int part = 0; part < kScaleSteps; ++part) {
-    add_scaled_sums<R, P>(s, blocks - 1, sums[(blocks - 1) % 2], part, total);
+    add_scaled_sums<R, P, true>(s, blocks - 1, sums[(blocks - 1) % 2], part, total);
   }
-  copy_results(total, kWidth, s.c, s.c_stride, s.rows, s.cols);
 }
 
 /// Tiles are whole: a block that overhangs goes through a buffer.
