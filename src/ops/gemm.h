@@ -4,7 +4,7 @@
 // An operand is packed first: rounded or quantised as the recipe says, and turned so that the
 // summed axis K runs inside panels of 16 rows. One packed form serves as either operand, and a
 // weight is packed once an optimizer step. Tile units (AMX) read a left operand by rows: what will
-// only be a left operand may say so, and is not turned then.
+// only be a left operand should say so, or each product turns it.
 //
 //   fprop  y  [tokens, out] = x  [tokens, in]  . w  [out, in]^T     K = in
 //   dgrad  dx [tokens, in]  = dy [tokens, out] . w^T [in, out]^T    K = out     (w transposed)
@@ -67,7 +67,7 @@ struct PackSource {
   std::span<const i32> row_ids = {};  // rows of x to take, in order; nullptr data: all
   bool transpose = false;             // false: packed [x rows, x cols]; true: [x cols, x rows]
 
-  /// Only ever a product's a: then a source as it lies may stay in rows, which is less work.
+  /// Only ever a product's a, which tables with tiles read by rows.
   bool left = false;
 
   PackSource() = default;

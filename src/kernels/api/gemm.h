@@ -43,8 +43,7 @@ struct PackArgs {
   int64_t k_padded;  // zeros from k on
   PackFormat format;
   bool is_bf16;  // panels of bf16 pairs, else of f32
-  bool in_rows;  // BF16 of a source as it lies: [k/32][16][32] in each panel, where a table has
-                 // tiles
+  bool in_rows;  // BF16 as [k/32][16][32] in each panel, where a table has tiles
   // FP8 only. A scale comes from row_scale [rows to a multiple of 128] if that is given, else from
   // the largest number of a row's 128 (tile) or of all 128 rows' (block).
   const float* row_scale;

@@ -228,9 +228,37 @@ void write_in_rows(const PackArgs& a, const Unit& u, const UnitSource& s, int64_
   }
 }
 
+#ifdef FATHOM_HAS_TILES
+/// A unit of a turned source in rows: each tile is turned on its way.
+template <class Panel, bool kFull, class Round>
+void write_turned_in_rows(const PackArgs& a, const Unit& u, const UnitSource& s,
+                          const Round& round) {
+  for (int64_t k = 0; k < u.k_count; k += kTileDepth) {
+    for (int64_t i = 0; i < kTileDepth; ++i) prefetch_row(s, k + i + kTileDepth);
+    for (int64_t row = 0; row < u.rows; row += kPanelRows) {
+      alignas(64) typename Panel::Number tile[kPanelRows * kTileDepth];
+#pragma GCC unroll 4
+      for (int64_t i = 0; i < kTileDepth; i += 2) {
+        store_lanes<Panel>(load_turned<kFull>(s, k + i, row), load_turned<kFull>(s, k + i + 1, row),
+                           round, row, tile + i * kPanelRows);
+      }
+      turn_panel(tile, kTileDepth, panel_at<Panel>(a, u, row / kPanelRows, k));
+    }
+  }
+}
+#endif
+
 template <class Panel, class Round>
 void write_unit(const PackArgs& a, const Unit& u, const UnitSource& s, const Round& round) {
   if (a.transpose) {
+#ifdef FATHOM_HAS_TILES
+    if constexpr (Panel::kDepth == 2) {
+      if (a.in_rows) {
+        return u.rows == kScaleBlock ? write_turned_in_rows<Panel, true>(a, u, s, round)
+                                     : write_turned_in_rows<Panel, false>(a, u, s, round);
+      }
+    }
+#endif
     return u.rows == kScaleBlock ? write_turned<Panel, true>(a, u, s, round)
                                  : write_turned<Panel, false>(a, u, s, round);
   }

@@ -20,7 +20,8 @@ ops::PackedMatrix pack_input(const TrainStep& step, Workspace::Scope& scope, Vie
 
 ops::PackedMatrix pack_gradient_turned(const TrainStep& step, Workspace::Scope& scope,
                                        View<const float, 2> dy, const PackedLinear& w) {
-  return ops::pack(step.ctx, scope, ops::PackSource(dy, /*transposed=*/true), w.rounding.gradient);
+  return ops::pack(step.ctx, scope, ops::PackSource(dy, /*transposed=*/true).as_left(),
+                   w.rounding.gradient);
 }
 
 ops::PackedMatrix pack_input_turned(const TrainStep& step, Workspace::Scope& scope,

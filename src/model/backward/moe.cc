@@ -299,7 +299,7 @@ void moe_backward_weight(const TrainStep& step, const MoeWeights& w, View<const 
     Workspace::Scope operands(ctx.workspace());
     const auto packed_dy =
         pack_experts(step, operands, rows, rounding.gradient, [&](const ActiveExpert& a) {
-          return gathered(ops::PackSource(dy, /*transposed=*/true), a.tokens);
+          return gathered(ops::PackSource(dy, /*transposed=*/true).as_left(), a.tokens);
         });
     const auto packed =
         pack_experts(step, operands, rows, rounding.activation, [&](const ActiveExpert& a) {
@@ -317,7 +317,8 @@ void moe_backward_weight(const TrainStep& step, const MoeWeights& w, View<const 
     Workspace::Scope operands(ctx.workspace());
     const auto pack_rows = [&](View<const float, 2> rows_of_all) {
       return pack_experts(step, operands, rows, rounding.gradient, [&](const ActiveExpert& a) {
-        return ops::PackSource(rows_of_all.slice(0, a.begin, a.count), /*transposed=*/true);
+        return ops::PackSource(rows_of_all.slice(0, a.begin, a.count), /*transposed=*/true)
+            .as_left();
       });
     };
     const auto packed_dgate = pack_rows(b.experts.dgate), packed_dup = pack_rows(b.experts.dup);
