@@ -63,8 +63,7 @@ engine::SessionOptions session_options(const ModelOptions& options, const ModelC
     if (!quantization || !quantization->has_fp8()) {
       throw Error(ErrorCode::kUnsupported,
                   "--activations fp8 needs FP8 weights; config.json has no quantization_config "
-                  "with them (fathom convert --to "
-                  "fp8 makes such a model)");
+                  "with them (fathom convert --to fp8 makes such a model)");
     }
     const bool power_of_2 = quantization->scale_fmt == "ue8m0";
     result.run.activations = power_of_2 ? ops::Activations::kFp8PowerOf2 : ops::Activations::kFp8;

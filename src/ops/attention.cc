@@ -6,6 +6,7 @@
 #include "base/checked_math.h"
 #include "kernels/cpu/isa_table.h"
 #include "ops/checks.h"
+#include "ops/head_rows.h"
 
 namespace fathom::ops {
 namespace {
@@ -30,10 +31,6 @@ void check_part(const char* part, const View<const float, 3>& q, const View<cons
                " key heads");
   FATHOM_CHECK(last_axis_contiguous(q) && last_axis_contiguous(k), part, ": the last axis of q ", q,
                " and k ", k, " must be contiguous");
-}
-
-kernels::HeadRows head_rows(const View<const float, 3>& v) {
-  return {v.data(), v.stride(0), v.stride(1)};
 }
 
 void check_tile(const AttentionTile& tile, const AttentionState& state) {

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "testing/bf16.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
 #include "testing/tensor.h"
@@ -19,15 +20,11 @@ using testing::for_each_isa;
 using testing::normal;
 using testing::ScopedThreads;
 using testing::Tensor;
+using testing::to_bf16;
 
 struct Case {
   i64 tokens, heads, rank, rope, keys;
 };
-
-Tensor<float> to_bf16(Tensor<float> x) {
-  for (i64 i = 0; i < x.size(); ++i) x[i] = static_cast<float>(Bf16(x[i]));
-  return x;
-}
 
 /// Numbers of one case, exact in BF16, and the cache that holds the rows.
 struct Inputs {

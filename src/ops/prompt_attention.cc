@@ -6,13 +6,10 @@
 #include "kernels/cpu/isa_table.h"
 #include "kernels/cpu/packed_table.h"
 #include "ops/checks.h"
+#include "ops/head_rows.h"
 
 namespace fathom::ops {
 namespace {
-
-kernels::HeadRows head_rows(const View<const float, 3>& v) {
-  return {v.data(), v.stride(0), v.stride(1)};
-}
 
 /// Heads that share one of `of` key heads.
 i64 shared_by(const char* what, i64 heads, i64 of) {

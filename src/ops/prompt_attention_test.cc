@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "tensor/bf16.h"
+#include "testing/bf16.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
 #include "testing/tensor.h"
@@ -22,6 +22,7 @@ using testing::for_each_isa;
 using testing::normal;
 using testing::ScopedThreads;
 using testing::Tensor;
+using testing::to_bf16;
 
 struct Case {
   i64 first_position, tokens;  // the last tokens of first_position + tokens keys
@@ -45,11 +46,6 @@ T& at(Tensor<T>& x, i64 i, i64 j, i64 k) {
 }
 double at(const Tensor<float>& x, i64 i, i64 j, i64 k) {
   return double{x[(i * x.dim(1) + j) * x.dim(2) + k]};
-}
-
-Tensor<float> to_bf16(Tensor<float> x) {
-  for (i64 i = 0; i < x.size(); ++i) x[i] = static_cast<float>(Bf16(x[i]));
-  return x;
 }
 
 /// Numbers of one case, exact in BF16.
