@@ -13,21 +13,21 @@ namespace {
 /// intrinsics do not say that they read memory.
 inline void order_memory() { __asm__ volatile("" ::: "memory"); }
 
-/// The thread's tile registers, from construction to destruction: 0 to 3 for C, 4 and 5 for A, 6
-/// and 7 for B. While they hold nothing, context switches stay cheap. The operating system must
-/// have granted their use (base/cpu_features.h).
+/// The thread's tile registers, from construction to destruction: those from first_a on for A, from
+/// first_b on for B, the others for C. While they hold nothing, context switches stay cheap. The
+/// operating system must have granted their use (base/cpu_features.h).
 class TileRegisters {
  public:
   /// k_bytes: bytes along K of an A, 64 or less in multiples of 4.
-  explicit TileRegisters(int k_bytes = 64) {
+  explicit TileRegisters(int k_bytes = 64, int first_a = 4, int first_b = 6) {
     struct alignas(64) {
       uint8_t palette = 1, start_row = 0, zeros[14] = {};
       uint16_t row_bytes[16] = {};
       uint8_t rows[16] = {};
     } config;
     for (int i = 0; i < 8; ++i) {
-      config.row_bytes[i] = i == 4 || i == 5 ? static_cast<uint16_t>(k_bytes) : 64;
-      config.rows[i] = i >= 6 ? static_cast<uint8_t>(k_bytes / 4) : 16;
+      config.row_bytes[i] = i >= first_a && i < first_b ? static_cast<uint16_t>(k_bytes) : 64;
+      config.rows[i] = i >= first_b ? static_cast<uint8_t>(k_bytes / 4) : 16;
     }
     __asm__ volatile("" ::"r"(&config) : "memory");  // GCC takes it for a reader of 8 bytes
     _tile_loadconfig(&config);
@@ -113,6 +113,98 @@ struct TileBlock {
   }
   /// out [R][P][16][16].
   static void store(void* out) { store(out, 1024 * P, 1024); }
+};
+
+/// Two rows of up to three tiles, in registers of TileRegisters(, 6, 7): C tiles 0 to 2 and 3 to 5.
+/// A block of tiles in memory is [2][3][16][16] 32-bit numbers.
+template <int R, int P>
+struct ProductTiles {
+  static_assert(R >= 1 && R <= 2 && P >= 1 && P <= 3);
+
+  static void zero() {
+    order_memory();
+    _tile_zero(0);
+    if constexpr (P > 1) _tile_zero(1);
+    if constexpr (P > 2) _tile_zero(2);
+    if constexpr (R > 1) _tile_zero(3);
+    if constexpr (R > 1 && P > 1) _tile_zero(4);
+    if constexpr (R > 1 && P > 2) _tile_zero(5);
+  }
+  static void load(const void* block) {
+    const uint8_t* from = static_cast<const uint8_t*>(block);
+    order_memory();
+    _tile_loadd(0, from, 64);
+    if constexpr (P > 1) _tile_loadd(1, from + 1024, 64);
+    if constexpr (P > 2) _tile_loadd(2, from + 2048, 64);
+    if constexpr (R > 1) _tile_loadd(3, from + 3072, 64);
+    if constexpr (R > 1 && P > 1) _tile_loadd(4, from + 4096, 64);
+    if constexpr (R > 1 && P > 2) _tile_loadd(5, from + 5120, 64);
+  }
+  static void store(void* block) {
+    uint8_t* to = static_cast<uint8_t*>(block);
+    _tile_stored(0, to, 64);
+    if constexpr (P > 1) _tile_stored(1, to + 1024, 64);
+    if constexpr (P > 2) _tile_stored(2, to + 2048, 64);
+    if constexpr (R > 1) _tile_stored(3, to + 3072, 64);
+    if constexpr (R > 1 && P > 1) _tile_stored(4, to + 4096, 64);
+    if constexpr (R > 1 && P > 2) _tile_stored(5, to + 5120, 64);
+    order_memory();
+  }
+
+  /// One step along K of an A of R times 16 rows of 64 bytes, one after the other, and P panels.
+  /// between(panel): vector work beside each panel's products. A panel is loaded once and every
+  /// second product finds its A there.
+  template <bool kInt8, typename Between>
+  [[gnu::always_inline]] static void add_product(const uint8_t* a, const uint8_t* b,
+                                                 int64_t b_panels, Between&& between) {
+    _tile_loadd(7, b, 64);
+    _tile_loadd(6, a, 64);
+    add<kInt8, 0>();
+    if constexpr (R > 1) {
+      _tile_loadd(6, a + 1024, 64);
+      add<kInt8, 3>();
+    }
+    between(0);
+    if constexpr (P > 1) {
+      _tile_loadd(7, b + b_panels, 64);
+      if constexpr (R > 1) {
+        add<kInt8, 4>();
+        _tile_loadd(6, a, 64);
+      }
+      add<kInt8, 1>();
+      between(1);
+    }
+    if constexpr (P > 2) {
+      _tile_loadd(7, b + 2 * b_panels, 64);
+      add<kInt8, 2>();
+      if constexpr (R > 1) {
+        _tile_loadd(6, a + 1024, 64);
+        add<kInt8, 5>();
+      }
+      between(2);
+    }
+  }
+
+ private:
+  /// C += A x B. GCC's intrinsics take numbers of registers as text.
+  template <bool kInt8, int C>
+  [[gnu::always_inline]] static void add() {
+    if constexpr (kInt8) {
+      if constexpr (C == 0) _tile_dpbssd(0, 6, 7);
+      if constexpr (C == 1) _tile_dpbssd(1, 6, 7);
+      if constexpr (C == 2) _tile_dpbssd(2, 6, 7);
+      if constexpr (C == 3) _tile_dpbssd(3, 6, 7);
+      if constexpr (C == 4) _tile_dpbssd(4, 6, 7);
+      if constexpr (C == 5) _tile_dpbssd(5, 6, 7);
+    } else {
+      if constexpr (C == 0) _tile_dpbf16ps(0, 6, 7);
+      if constexpr (C == 1) _tile_dpbf16ps(1, 6, 7);
+      if constexpr (C == 2) _tile_dpbf16ps(2, 6, 7);
+      if constexpr (C == 3) _tile_dpbf16ps(3, 6, 7);
+      if constexpr (C == 4) _tile_dpbf16ps(4, 6, 7);
+      if constexpr (C == 5) _tile_dpbf16ps(5, 6, 7);
+    }
+  }
 };
 
 }  // namespace

@@ -9,6 +9,9 @@
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
+/// load_scaled() yields E4M3 times this: so that the exponent's offset is an OR.
+constexpr float kE4m3Bf16Scale = 0x1p-8f;
+
 /// Upper or lower byte of the BF16 form of the 128 magnitudes of E4M3, in two registers.
 struct ByteTable {
   alignas(64) uint8_t bytes[128];
@@ -33,6 +36,15 @@ constexpr ByteTable e4m3_to_bf16_bytes(bool upper) {
 
 constexpr ByteTable kE4m3Lower = e4m3_to_bf16_bytes(false);
 constexpr ByteTable kE4m3Upper = e4m3_to_bf16_bytes(true);
+
+/// Indices that take each of 64 bytes twice.
+constexpr ByteTable every_byte_twice() {
+  ByteTable table{};
+  for (int i = 0; i < 128; ++i) table.bytes[i] = static_cast<uint8_t>(i / 2);
+  return table;
+}
+
+constexpr ByteTable kTwice = every_byte_twice();
 
 /// Numbers of packed panels (gemm_micro.inl) in BF16: a step of K is a pair, [16][2] in a panel.
 struct PanelBf16 {
@@ -86,6 +98,27 @@ struct DotBf16 {
     const __m512i upper = _mm512_ternarylogic_epi64(magnitude, codes, sign, 0xf8);
     return {_mm512_unpacklo_epi8(lower, upper), _mm512_unpackhi_epi8(lower, upper)};
   }
+  static Operand load_scaled(const uint16_t* p) { return load(p); }
+  static Operand load_scaled(const uint8_t* p) {
+    __mmask64 others = 0;
+    const Operand v = move_scaled(p, others);
+    return others != 0 ? look_up_scaled(p) : v;
+  }
+  /// E4M3 times kE4m3Bf16Scale: the code moves into place, three instructions for 32 numbers. That
+  /// is wrong for subnormals, zeros and NaN: `others` gets a bit for each of them (and a few more),
+  /// and if it is not 0, look_up_scaled() is right.
+  static Operand move_scaled(const uint8_t* p, __mmask64& others) {
+    const __m512i codes = _mm512_loadu_si512(p);
+    // 0x7f and 0 to 14 without the sign: NaN, what has no exponent, and a few more.
+    const __m512i next = _mm512_add_epi8(codes, _mm512_set1_epi8(1));
+    others |= _mm512_testn_epi8_mask(next, _mm512_set1_epi8(0x70));
+    return {moved(_mm512_permutexvar_epi8(_mm512_load_si512(kTwice.bytes), codes)),
+            moved(_mm512_permutexvar_epi8(_mm512_load_si512(kTwice.bytes + 64), codes))};
+  }
+  static Operand look_up_scaled(const uint8_t* p) {
+    const Operand v = load(p);
+    return {scaled(v.first), scaled(v.second)};
+  }
   static void store(Operand v, uint16_t* p) {
     _mm512_storeu_si512(p, v.first);
     _mm512_storeu_si512(p + 32, v.second);
@@ -96,6 +129,20 @@ struct DotBf16 {
   }
 
  private:
+  /// From words whose upper byte is a code: s eeee mmm to s 0111 eeee mmm 0000, of BF16 with an
+  /// exponent of 112 + e. The sign fills the bits above; masked, they are the offset's.
+  static __m512i moved(__m512i words) {
+    const __m512i kept = _mm512_set1_epi16(static_cast<int16_t>(0x87f0));
+    const __m512i offset = _mm512_set1_epi16(0x3800);
+    return _mm512_ternarylogic_epi32(_mm512_srai_epi16(words, 4), kept, offset, 0xea);
+  }
+  /// Zero and NaN keep their bits.
+  static __m512i scaled(__m512i bf16) {
+    const __m512i magnitude = _mm512_and_si512(bf16, _mm512_set1_epi16(0x7fff));
+    const __mmask32 finite = _mm512_test_epi16_mask(magnitude, magnitude) &
+                             _mm512_cmplt_epi16_mask(magnitude, _mm512_set1_epi16(0x7f80));
+    return _mm512_mask_sub_epi16(bf16, finite, bf16, _mm512_set1_epi16(8 << 7));
+  }
   static __m512i look_up(const ByteTable& table, __m512i codes) {
     return _mm512_permutex2var_epi8(_mm512_load_si512(table.bytes), codes,  // bit 7 is ignored
                                     _mm512_load_si512(table.bytes + 64));

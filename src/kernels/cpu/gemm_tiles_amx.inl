@@ -1,8 +1,8 @@
 // Products of BF16 panels in AMX's tile registers: blocks of 32 x 32 results.
 //
 // A panel of b is a B as it lies, 16 columns and 32 numbers of K in 1024 bytes. An A holds 16 rows
-// one after the other: a left operand in rows is that as it lies. Panels of a are turned, 32 rows and
-// a chunk of K at a time, and all columns of the block share what that costs.
+// one after the other: a left operand in rows is that as it lies. Panels of a are turned, 32 rows
+// and a chunk of K at a time, and all columns of the block share what that costs.
 //
 // Invariant: a result is one accumulator that meets K in steps of 32 (with scales: one for each
 // 128, and one for the total), whatever the chunk, the block and the tile. So it depends on no

@@ -10,7 +10,7 @@ namespace {
 void score_chunk(const LatentAttentionArgs& a, const uint16_t* rows, int64_t keys,
                  const uint16_t* panel, float* scores) {
   const int64_t width = a.rank + a.rope;
-  const int64_t whole = width % 32 == 0 ? keys / kAmxRows * kAmxRows : 0;
+  const int64_t whole = width % 32 == 0 ? keys / kTileRows * kTileRows : 0;
   if (whole > 0) {
     const TileRegisters registers;
     multiply_rows<1>({rows, width, whole, width, panel, 0, scores, 0});
@@ -63,7 +63,7 @@ void weigh_chunk(const LatentAttentionArgs& a, const uint16_t* rows, int64_t key
   const int64_t width = a.rank + a.rope;
   alignas(64) uint16_t turned[kMostSteps * kLatentHeads * kStepKeys];
   alignas(64) uint8_t pairs[2048];
-  alignas(64) float sums[2 * kAmxNumbers];
+  alignas(64) float sums[2 * kTileNumbers];
   turn_weights(weights, keys, turned);
   for (int64_t col = 0; col < a.rank; col += 32) {
     Block::zero();
@@ -75,7 +75,7 @@ void weigh_chunk(const LatentAttentionArgs& a, const uint16_t* rows, int64_t key
     }
     Block::store(sums);
     for (int64_t h = 0; h < kLatentHeads; ++h) {
-      store_columns(Vec::load(sums + 16 * h), Vec::load(sums + kAmxNumbers + 16 * h),
+      store_columns(Vec::load(sums + 16 * h), Vec::load(sums + kTileNumbers + 16 * h),
                     out + h * a.rank + col);
     }
   }

@@ -3,6 +3,7 @@
 //
 // Invariant: y[t, o] is one accumulator that meets K in rising order (with scales: one for each
 // group and one for the total), whatever the tile. So it depends on no other token.
+#include "kernels/cpu/decoded_rows.inl"
 #include "kernels/cpu/row_product.inl"
 #include "kernels/cpu/token_tile.inl"
 
@@ -72,7 +73,7 @@ void fp8_tile(const TokenTile& t, int64_t rows, int64_t tokens) {
     clear(acc);
     bf16_span(t, k, k + kScaleBlock, acc);
     const int64_t block = k / kScaleBlock;
-    const Vec w_scale = Vec::set1(t.w_scale[block]);
+    const Vec w_scale = Vec::set1(t.w_scale[block] / kE4m3Bf16Scale);
 #pragma GCC unroll 4
     for (int p = 0; p < P; ++p) {
       const Vec scale =
@@ -187,7 +188,7 @@ void panel_linear_rows(const PanelLinearArgs& a, int64_t begin, int64_t end, voi
   for (int64_t row = begin, rows; row < end; row += rows) {
     rows = block_rows(a, row, end, kPanelRowBlock);
     for (int64_t r = 0; r < rows; ++r) {
-      decode_panel_row(a, row + r, 0, a.k_padded, decoded + r * stride, starts + r * groups);
+      decode_panel_row(a, row + r, decoded + r * stride, starts + r * groups);
     }
     // Tiles are whole: what they compute beyond the rows is not stored, but must be numbers.
     for (int64_t r = rows; r % kTileRows != 0; ++r) {
