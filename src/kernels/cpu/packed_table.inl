@@ -7,6 +7,9 @@
 #include "kernels/cpu/rounding.inl"
 //
 #include "kernels/cpu/packed.inl"
+#ifdef FATHOM_HAS_PAIRS
+#include "kernels/cpu/packed_pairs.inl"
+#endif
 #if FATHOM_HAS_DOTS
 #include "kernels/cpu/token_panels.inl"
 //
@@ -42,8 +45,13 @@ const PackedTable kPackedTable = {
     .prompt_attention_units = prompt_attention_units,
     .prompt_attention_end = prompt_attention_end,
 #else
+#ifdef FATHOM_HAS_PAIRS
+    .quantize_group_rows = quantize_group_rows,
+    .linear_rows = packed_linear_rows,
+#else
     .quantize_group_rows = nullptr,
     .linear_rows = nullptr,
+#endif
     .pack_panels = nullptr,
     .panel_linear_rows = nullptr,
     .pack_latent_queries = nullptr,
