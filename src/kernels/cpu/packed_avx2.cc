@@ -5,4 +5,6 @@
 #define FATHOM_HAS_PAIRS   // but products of bytes in 16 bits
 #include "kernels/cpu/vec_avx2.h"
 //
+#include "kernels/cpu/pairs_avx2.h"
+//
 #include "kernels/cpu/packed_table.inl"
