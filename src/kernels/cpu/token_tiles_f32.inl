@@ -11,12 +11,14 @@ namespace {
 /// A tile: rows of weights x panels of tokens; fewer rows and panels at the ends.
 constexpr int kTileRows = Vec::kPanelTileRows, kFewRows = 4;
 constexpr int kTilePanels = Vec::kPanelTilePanels;
+/// Integers are multiplied and added in two instructions: with 16 registers the products need room.
+constexpr int kIntegerRows = kTileRows == 6 ? 4 : kTileRows;
 /// Columns of a chunk: of f32 numbers 16 tokens have 16 KiB, 48 have 24 KiB.
 constexpr int64_t kChunk = kTilePanels == 1 ? 256 : 128;
 constexpr int64_t kChunkGroups = kChunk / 32;  // at most
 constexpr int64_t kChunkStride = kChunk * 4 + 64;
 static_assert(kChunkStride + kChunkGroups * 8 <= 2 * 512 + 64 + 512 / 32 * 4);  // of the scratch
-static_assert(kPanelRowBlock % kTileRows <= kFewRows);
+static_assert(kPanelRowBlock % kTileRows <= kFewRows && kPanelRowBlock % kFewRows == 0);
 
 /// What one tile multiplies.
 struct ChunkTile {
@@ -26,8 +28,9 @@ struct ChunkTile {
   int64_t columns, group;
   const float* x_scale;  // of the chunk's first group; nullptr: 1
   int64_t x_scale_panel;
-  const float* w_scale;   // FP8: of the chunk's first block. Integers: [groups][kPanelRowBlock]
-  const int32_t* starts;  // INT4: the same
+  const float* w_scale;   // FP8: of the chunk's first block. Integers: [groups][kPanelRowBlock].
+                          // BF16: nullptr
+  const int32_t* starts;  // INT4: the same; otherwise nullptr
   float* sums;            // [rows][tokens of P panels]  added to
 };
 
@@ -124,6 +127,7 @@ void int8_chunk(const ChunkTile& t) {
     Pairs acc[R][V];
 #pragma GCC unroll 32
     for (int i = 0; i < R * V; ++i) acc[i / V][i % V] = Pairs::set1(0);
+#pragma GCC unroll 4
     for (int64_t step = g * t.group / 2; step < (g + 1) * t.group / 2; ++step) {
       Pairs tokens[V];
 #pragma GCC unroll 4
@@ -184,20 +188,15 @@ void int4_chunk(const ChunkTile& t) {
   }
 }
 
+/// FP8 or BF16.
 template <int R, int P>
-void multiply_chunk(const ChunkTile& t, WeightType type) {
-  switch (type) {
-    case WeightType::kF32:
-      return;  // has no panels
-    case WeightType::kBf16:
-      return bf16_chunk<R, P>(t);
-    case WeightType::kFp8E4m3:
-      return fp8_chunk<R, P>(t);
-    case WeightType::kInt8:
-      return int8_chunk<R, P>(t);
-    case WeightType::kInt4:
-      return int4_chunk<R, P>(t);
-  }
+void multiply_numbers(const ChunkTile& t) {
+  t.w_scale != nullptr ? fp8_chunk<R, P>(t) : bf16_chunk<R, P>(t);
+}
+
+template <int R, int P>
+void multiply_integers(const ChunkTile& t) {
+  t.starts != nullptr ? int4_chunk<R, P>(t) : int8_chunk<R, P>(t);
 }
 
 /// The weights of the next chunk, fetched a few lines at a time between tiles.
@@ -235,8 +234,9 @@ class RowBlock {
  public:
   RowBlock(const PanelLinearArgs& a, int64_t row, int64_t rows, void* scratch)
       : a_(a), row_(row), rows_(rows), integers_(a.form == PanelForm::kInt8) {
-    const int64_t odd = rows % kTileRows;
-    padded_ = rows - odd + (odd == 0 ? 0 : odd <= kFewRows ? kFewRows : kTileRows);
+    tile_rows_ = integers_ ? kIntegerRows : kTileRows;
+    const int64_t odd = rows % tile_rows_;
+    padded_ = rows - odd + (odd == 0 ? 0 : odd <= kFewRows ? kFewRows : tile_rows_);
     group_ = integers_ ? a.w_groups.group : kScaleBlock;
     // Groups of nothing but padding have no scales.
     end_ = integers_ ? (a.in + group_ - 1) / group_ * group_ : a.k_padded;
@@ -251,7 +251,7 @@ class RowBlock {
     const int64_t panels = (count + kPanelTokens - 1) / kPanelTokens;
     __builtin_memset(sums_, 0, static_cast<Size>(panels * kPanelTokens * padded_ * 4));
     const int64_t tiles =
-        (panels + kTilePanels - 1) / kTilePanels * ((padded_ + kTileRows - 1) / kTileRows);
+        (panels + kTilePanels - 1) / kTilePanels * ((padded_ + tile_rows_ - 1) / tile_rows_);
     for (int64_t k = 0; k < end_; k += kChunk) {
       const int64_t columns = smaller(kChunk, end_ - k), k_next = k + kChunk;
       decode(k, columns);
@@ -342,19 +342,18 @@ class RowBlock {
   template <int P>
   void multiply_rows_of(ChunkTile t, NextChunk& next) const {
     float* sums = t.sums;
-    for (int64_t row = 0; row < padded_; row += kTileRows) {
+    for (int64_t row = 0; row < padded_; row += tile_rows_) {
       t.w = decoded_ + row * kChunkStride;
       t.sums = sums + row * P * kPanelTokens;
-      if (integers_) {
-        t.w_scale = scales_ + row;
-        t.starts = starts_ + row;
-      }
       next.fetch();
-      if (padded_ - row >= kTileRows) {
-        multiply_chunk<kTileRows, P>(t, a_.w_type);
-      } else {
-        multiply_chunk<kFewRows, P>(t, a_.w_type);
+      const bool whole = padded_ - row >= tile_rows_;
+      if (!integers_) {
+        whole ? multiply_numbers<kTileRows, P>(t) : multiply_numbers<kFewRows, P>(t);
+        continue;
       }
+      t.w_scale = scales_ + row;
+      t.starts = a_.w_type == WeightType::kInt4 ? starts_ + row : nullptr;
+      whole ? multiply_integers<kIntegerRows, P>(t) : multiply_integers<kFewRows, P>(t);
     }
   }
 
@@ -376,7 +375,8 @@ class RowBlock {
   }
 
   const PanelLinearArgs& a_;
-  int64_t row_, rows_, padded_;
+  int64_t row_, rows_;
+  int64_t tile_rows_, padded_;  // padded_: rows in whole tiles
   bool integers_;
   int64_t group_, end_;
   uint8_t* decoded_;  // [padded_] rows of a chunk
