@@ -260,7 +260,7 @@ std::span<PreparedInput> to_panels(Ctx& ctx, Workspace::Scope& scope, View<const
                     : fp8    ? kernels::PanelForm::kFp8
                              : kernels::PanelForm::kBf16;
   const i64 group = integers ? w.group_size : kernels::kScaleBlock;
-  const i64 bytes = kernels::panel_bytes(form, k_padded);
+  const i64 bytes = ctx.isa().packed->panel_bytes(form, k_padded);
   const i64 scales = kernels::panel_scales(in, group);
   const auto first_row = scope.alloc<i64>(panels);
   const auto panel_rows = scope.alloc<i32>(panels);
@@ -291,6 +291,7 @@ std::span<PreparedInput> to_panels(Ctx& ctx, Workspace::Scope& scope, View<const
                                      .form = form,
                                      .power_of_2 = mode.activations == Activations::kFp8PowerOf2,
                                      .group = group,
+                                     .bits = w.bits,
                                      .out = data,
                                      .scale = scale};
   ctx.for_rows(panels, in * kPanelTokens,

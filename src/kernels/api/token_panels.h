@@ -9,7 +9,9 @@ namespace fathom::kernels {
 
 inline constexpr int64_t kPanelTokens = 16;
 
-/// What the numbers of a panel are.
+/// What the numbers of a panel are, on sets with dot products. On others those of kBf16 and kFp8
+/// are f32, [k][16], and those of kInt8 lie in pairs of 16 bits beside INT8 weights, [k/2][16][2],
+/// signed.
 enum class PanelForm : uint8_t {
   kBf16,  // [k/2][16][2] BF16; beside BF16 and FP8 weights
   kFp8,   // the same, E4M3 values of quantised tiles in BF16; scale [ceil(k/128)][16]
@@ -27,7 +29,8 @@ struct PackPanelsArgs {
   PanelForm form;
   bool power_of_2;  // kFp8: scales rounded up to a power of two
   int64_t group;    // columns of a scale: 128 for kFp8
-  uint8_t* out;     // [panels] of panel_bytes()
+  int bits;         // kInt8: of the weights
+  uint8_t* out;     // [panels] of the table's panel_bytes()
   float* scale;     // [panels, groups, 16], or nullptr of kBf16
 };
 

@@ -318,7 +318,7 @@ void linear_packed_rows(const LinearArgs& a, int64_t begin, int64_t end, void* s
   }
 }
 
-template <class Dot>
+template <class Dot, class Halves = E4m3Halves>
 void linear_rows_with(const LinearArgs& a, int64_t begin, int64_t end, void* scratch) {
   switch (a.w_type) {
     case WeightType::kF32:
@@ -329,7 +329,11 @@ void linear_rows_with(const LinearArgs& a, int64_t begin, int64_t end, void* scr
     case WeightType::kBf16:
       return linear_rows_of<Dot, uint16_t, false>(a, begin, end, scratch);
     case WeightType::kFp8E4m3:
-      return linear_rows_of<Dot, uint8_t, true>(a, begin, end, scratch);
+      if constexpr (Halves::kAvailable && sizeof(typename Dot::X) == sizeof(float)) {
+        return linear_fp8_rows<Halves>(a, begin, end);
+      } else {
+        return linear_rows_of<Dot, uint8_t, true>(a, begin, end, scratch);
+      }
     case WeightType::kInt8:
       return linear_packed_rows<8>(a, begin, end, scratch);
     case WeightType::kInt4:

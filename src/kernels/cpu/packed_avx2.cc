@@ -2,6 +2,9 @@
 // flags.
 #define FATHOM_ISA avx2
 #define FATHOM_HAS_DOTS 0  // of BF16 pairs and of bytes
+#define FATHOM_HAS_PAIRS   // but products of bytes in 16 bits
 #include "kernels/cpu/vec_avx2.h"
+//
+#include "kernels/cpu/pairs_avx2.h"
 //
 #include "kernels/cpu/packed_table.inl"

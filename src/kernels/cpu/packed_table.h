@@ -14,12 +14,13 @@ namespace fathom::kernels::cpu {
 struct PackedTable {
   /// Activations as f32 multiples of their scale, for linear_rows().
   void (*quantize_group_rows_f32)(const QuantizeGroupsArgs&, int64_t begin, int64_t end);
-  /// Activations as units of codes, and the product with them; nullptr where the set has no dot
-  /// product of bytes.
+  /// Activations as units of codes, and the product with them; nullptr where the set has no
+  /// products of bytes.
   void (*quantize_group_rows)(const QuantizeGroupsArgs&, int64_t begin, int64_t end);
   void (*linear_rows)(const PackedLinearArgs&, int64_t begin, int64_t end);  // rows of w
 
-  // Many rows, tokens in the lanes; nullptr where the set lacks the dot products.
+  // Many rows, tokens in the lanes; nullptr where the set has no such kernels.
+  int64_t (*panel_bytes)(PanelForm, int64_t k_padded);  // of one panel
   void (*pack_panels)(const PackPanelsArgs&, int64_t begin, int64_t end);
   void (*panel_linear_rows)(const PanelLinearArgs&, int64_t begin, int64_t end, void* scratch);
 

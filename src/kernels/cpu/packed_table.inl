@@ -7,6 +7,13 @@
 #include "kernels/cpu/rounding.inl"
 //
 #include "kernels/cpu/packed.inl"
+#ifdef FATHOM_HAS_PAIRS
+#include "kernels/cpu/packed_pairs.inl"
+//
+#include "kernels/cpu/token_panels_f32.inl"
+//
+#include "kernels/cpu/token_tiles_f32.inl"
+#endif
 #if FATHOM_HAS_DOTS
 #include "kernels/cpu/token_panels.inl"
 //
@@ -33,6 +40,7 @@ const PackedTable kPackedTable = {
 #if FATHOM_HAS_DOTS
     .quantize_group_rows = quantize_group_rows,
     .linear_rows = packed_linear_rows,
+    .panel_bytes = panel_bytes,
     .pack_panels = pack_panels,
     .panel_linear_rows = panel_linear_rows,
     .pack_latent_queries = pack_latent_queries,
@@ -42,10 +50,19 @@ const PackedTable kPackedTable = {
     .prompt_attention_units = prompt_attention_units,
     .prompt_attention_end = prompt_attention_end,
 #else
+#ifdef FATHOM_HAS_PAIRS
+    .quantize_group_rows = quantize_group_rows,
+    .linear_rows = packed_linear_rows,
+    .panel_bytes = f32_panel_bytes,
+    .pack_panels = pack_panels,
+    .panel_linear_rows = panel_linear_rows,
+#else
     .quantize_group_rows = nullptr,
     .linear_rows = nullptr,
+    .panel_bytes = nullptr,
     .pack_panels = nullptr,
     .panel_linear_rows = nullptr,
+#endif
     .pack_latent_queries = nullptr,
     .latent_attention_chunks = nullptr,
     .latent_attention_fold = nullptr,

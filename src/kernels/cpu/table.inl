@@ -14,6 +14,8 @@
 //
 #include "kernels/cpu/attention.inl"
 #include "kernels/cpu/elementwise.inl"
+#include "kernels/cpu/linear_fp8.inl"
+//
 #include "kernels/cpu/linear.inl"
 #include "kernels/cpu/linear_transposed.inl"
 #include "kernels/cpu/moe.inl"

@@ -66,6 +66,11 @@ struct Vec {
   }
 };
 
+/// No half precision.
+struct E4m3Halves {
+  static constexpr bool kAvailable = false;
+};
+
 /// The lanes' bits.
 using Words = I4;
 inline Words words_of(Vec a) { return reinterpret_cast<Words>(a.v); }
