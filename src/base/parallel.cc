@@ -20,14 +20,16 @@ int num_threads() {
 
 void set_num_threads(int count) { g_num_threads.store(std::max(1, count)); }
 
+int available_threads() { return omp_in_parallel() != 0 ? 1 : num_threads(); }
+
 namespace parallel_detail {
 
 void run(i64 count, i64 grain, RangeFn fn, void* context) {
   if (count <= 0) return;
   grain = std::max<i64>(1, grain);
   const i64 units = (count + grain - 1) / grain;
-  const i64 parts = std::min<i64>(num_threads(), units);
-  if (parts == 1 || omp_in_parallel() != 0) return fn(context, 0, count);
+  const i64 parts = std::min<i64>(available_threads(), units);
+  if (parts == 1) return fn(context, 0, count);
 
   std::exception_ptr error;
   std::atomic_flag taken = ATOMIC_FLAG_INIT;

@@ -10,6 +10,8 @@ namespace fathom {
 /// Threads that parallel_for uses; at least 1. Set by --threads, else OMP_NUM_THREADS, else cores.
 int num_threads();
 void set_num_threads(int count);
+/// Threads that a parallel_for called here would use: 1 inside another one.
+int available_threads();
 
 namespace parallel_detail {
 using RangeFn = void (*)(void* context, i64 begin, i64 end);

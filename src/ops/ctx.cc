@@ -1,5 +1,6 @@
 #include "ops/ctx.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <string_view>
 
@@ -28,6 +29,20 @@ Ctx::Ctx(const kernels::cpu::IsaTable& isa)
 
 Ctx Ctx::of_isa(std::string_view name) {
   return Ctx(kernels::cpu::choose_isa(name, cpu_features()));
+}
+
+i64 Ctx::begin_units(i64 count) {
+  const i64 threads = std::min<i64>(count, available_threads());
+  while (std::ssize(workers_) < threads) workers_.push_back(std::make_unique<Ctx>(*isa_));
+  return threads;
+}
+
+/// All workers get room for the largest unit that any of them ran, so that the next step allocates
+/// nothing whoever runs it.
+void Ctx::end_units() {
+  i64 most = 0;
+  for (const auto& worker : workers_) most = std::max(most, worker->workspace_.high_water_bytes());
+  for (const auto& worker : workers_) worker->workspace_.reserve(most);
 }
 
 const char* Ctx::isa_name() const { return isa_->name; }

@@ -1,6 +1,9 @@
 #pragma once
 // Ctx: what an op runs with. Passed explicitly, never global; two can work at once in one process.
+#include <atomic>
+#include <memory>
 #include <string_view>
+#include <vector>
 
 #include "base/device.h"
 #include "base/parallel.h"
@@ -45,13 +48,33 @@ class Ctx {
     parallel_for(rows, grain, fn);
   }
 
+  /// fn(worker, unit) for units [0, count), each on one thread as one becomes free, in rising
+  /// order. `worker` is a context of that thread: ops run in it on the one thread, with a workspace
+  /// of their own. No result may depend on who runs a unit.
+  template <typename Fn>
+  void for_units(i64 count, Fn&& fn) {
+    const i64 threads = begin_units(count);
+    std::atomic<i64> next{0};
+    parallel_for(threads, 1, [&](i64 begin, i64 end) {
+      for (i64 thread = begin; thread < end; ++thread) {
+        Ctx& worker = *workers_[static_cast<size_t>(thread)];
+        for (i64 unit = next++; unit < count; unit = next++) fn(worker, unit);
+      }
+    });
+    end_units();
+  }
+
  private:
+  i64 begin_units(i64 count);
+  void end_units();
+
   /// Simple operations that take about as long as waking a thread.
   static constexpr i64 kThreadWork = 8192;
 
   Device device_;
   const kernels::cpu::IsaTable* isa_;
   Workspace workspace_;
+  std::vector<std::unique_ptr<Ctx>> workers_;  // of for_units(), one a thread
 };
 
 }  // namespace fathom

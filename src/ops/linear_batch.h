@@ -35,6 +35,9 @@ struct PreparedInput {
 /// Elements from one row of a prepared input to the next.
 i64 prepared_stride(i64 in, bool is_bf16);
 
+/// out = x rounded to BF16, held as bf16 or f32.
+void round_rows(Ctx& ctx, View<const float, 2> x, void* out, i64 out_stride, bool is_bf16);
+
 /// Rounds or quantises x as `activations` says for weights stored like `w`; scratch comes from
 /// `scope`. With nothing to do the result points into x.
 PreparedInput prepare_input(Ctx& ctx, Workspace::Scope& scope, View<const float, 2> x,

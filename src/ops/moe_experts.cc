@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/checked_math.h"
 #include "kernels/cpu/isa_table.h"
 #include "ops/checks.h"
 #include "ops/elementwise.h"
@@ -148,6 +149,68 @@ ExpertOutputs run_experts(Ctx& ctx, Workspace::Scope& scope, const ExpertLayer& 
   return out;
 }
 
+/// Some rows of an expert, which one thread takes from x to y: what lies between stays in its
+/// caches.
+struct ExpertUnit {
+  size_t expert;
+  i64 first, rows;
+};
+/// Rows of a unit at most: the expert's weights are read once for them. Splitting changes no row.
+constexpr i64 kUnitRows = 192;
+/// Units for each thread from which all threads end at about the same time.
+constexpr i64 kUnitsPerThread = 4;
+
+/// The units of a layer, large ones first.
+std::span<const ExpertUnit> expert_units(Workspace::Scope& scope, const ExpertLayer& layer) {
+  i64 most = 0, count = 0;
+  layer.for_used([&](size_t, i64, i64 n) { most += ceil_div(n, kUnitRows); });
+  ExpertUnit* units = scope.alloc<ExpertUnit>(most).data();
+  layer.for_used([&](size_t e, i64 first, i64 n) {
+    for (i64 row = 0; row < n; row += kUnitRows) {
+      units[count++] = {e, first + row, std::min(kUnitRows, n - row)};
+    }
+  });
+  std::sort(units, units + count, [](const ExpertUnit& a, const ExpertUnit& b) {
+    return a.rows != b.rows ? a.rows > b.rows : a.first < b.first;
+  });
+  return {units, static_cast<size_t>(count)};
+}
+
+void run_unit(Ctx& ctx, const ExpertLayer& layer, const ExpertUnit& unit, LinearMode mode,
+              View<float, 2> y) {
+  Workspace::Scope scope(ctx.workspace());
+  const FfnWeights& w = layer.experts[unit.expert];
+  const std::array<i64, 2> rows = {unit.first, unit.first + unit.rows};
+  const PreparedInput x =
+      prepare_groups(ctx, scope, layer.x, layer.token, {rows.data(), {2}}, w.gate_proj, mode)
+          .front();
+  const auto gate = scope.alloc<float>(unit.rows, w.gate_proj.rows);
+  const auto up = scope.alloc<float>(unit.rows, w.up_proj.rows);
+  const std::array<LinearJob, 2> jobs = {{{x, w.gate_proj, gate}, {x, w.up_proj, up}}};
+  run_linear_jobs(ctx, jobs);
+  silu_mul_forward(ctx, gate, up, gate);
+  linear_forward(ctx, gate, w.down_proj, y.slice(0, unit.first, unit.rows), mode);
+}
+
+/// Many rows and more experts than threads: experts side by side. Else all threads share each.
+ExpertOutputs run_layer(Ctx& ctx, Workspace::Scope& scope, const ExpertLayer& layer,
+                        LinearMode mode) {
+  const auto units = expert_units(scope, layer);
+  if (!mode.many_rows || std::ssize(units) < kUnitsPerThread * available_threads()) {
+    return run_experts(ctx, scope, layer, mode);
+  }
+  const i64 hidden_size = layer.x.dim(1);
+  ExpertOutputs out{.routed = scope.alloc<float>(layer.token.dim(0), hidden_size), .shared = {}};
+  ctx.for_units(std::ssize(units), [&](Ctx& worker, i64 i) {
+    run_unit(worker, layer, units[static_cast<size_t>(i)], mode, out.routed);
+  });
+  if (layer.shared != nullptr) {
+    out.shared = scope.alloc<float>(layer.x.dim(0), hidden_size);
+    ffn_forward(ctx, layer.x, *layer.shared, out.shared, mode);
+  }
+  return out;
+}
+
 void combine(Ctx& ctx, const Grouping& g, View<const float, 2> rows, View<float, 2> y) {
   const kernels::CombineRowsArgs args{.x = rows.data(),
                                       .x_stride = rows.stride(0),
@@ -196,13 +259,13 @@ void moe_experts_forward(Ctx& ctx, View<const float, 2> x, std::span<const FfnWe
     const Grouping grouping =
         group_by_expert(scope, std::ssize(experts), topk_indices.slice(0, begin, count),
                         topk_weights.slice(0, begin, count));
-    const ExpertOutputs out = run_experts(ctx, scope,
-                                          {.x = x.slice(0, begin, count),
-                                           .token = grouping.token,
-                                           .begin = grouping.expert_begin,
-                                           .experts = experts,
-                                           .shared = shared},
-                                          mode);
+    const ExpertOutputs out = run_layer(ctx, scope,
+                                        {.x = x.slice(0, begin, count),
+                                         .token = grouping.token,
+                                         .begin = grouping.expert_begin,
+                                         .experts = experts,
+                                         .shared = shared},
+                                        mode);
     combine(ctx, grouping, out.routed, y.slice(0, begin, count));
     if (shared != nullptr) add_inplace(ctx, y.slice(0, begin, count), out.shared);
   }

@@ -21,16 +21,23 @@ i64 Workspace::capacity_bytes() const {
   return total;
 }
 
+void Workspace::reserve(i64 bytes) {
+  FATHOM_CHECK(used_ == 0, "a workspace in use cannot move");
+  if (chunks_.size() != 1 || chunks_[0].size_bytes() < bytes) make_one_chunk(bytes);
+}
+
+/// Nothing points into the chunks.
+void Workspace::make_one_chunk(i64 bytes) {
+  chunks_.clear();
+  if (bytes > 0) chunks_.emplace_back(device_, bytes, "workspace");
+  chunk_ = 0;
+  offset_ = 0;
+}
+
 void* Workspace::take(i64 bytes) {
   FATHOM_CHECK(bytes >= 0, "workspace asked for ", bytes, " bytes");
   const i64 rounded = round_up(std::max<i64>(bytes, 1), 64);
-  if (used_ == 0 && chunks_.size() > 1) {  // nothing points into the chunks: make them one
-    const i64 total = capacity_bytes();
-    chunks_.clear();
-    chunks_.emplace_back(device_, total, "workspace");
-    chunk_ = 0;
-    offset_ = 0;
-  }
+  if (used_ == 0 && chunks_.size() > 1) make_one_chunk(capacity_bytes());
   while (chunk_ < chunks_.size() && offset_ + rounded > chunks_[chunk_].size_bytes()) {
     ++chunk_;
     offset_ = 0;

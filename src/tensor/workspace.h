@@ -17,6 +17,10 @@ class Workspace {
 
   i64 capacity_bytes() const;
   i64 used_bytes() const { return used_; }
+  /// Room for so many bytes in one piece; only while nothing is in use. Throws
+  /// Error{kOutOfMemory}.
+  void reserve(i64 bytes);
+
   /// The most that was ever in use.
   i64 high_water_bytes() const { return high_water_; }
 
@@ -55,6 +59,7 @@ class Workspace {
 
  private:
   void* take(i64 bytes);
+  void make_one_chunk(i64 bytes);
 
   Device device_;
   std::vector<Buffer> chunks_;
