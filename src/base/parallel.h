@@ -1,6 +1,7 @@
 #pragma once
 // The one way to use cores. Over OpenMP, so that libraries on the same runtime share its pool.
 // A range is cut into one contiguous part a thread; results must not depend on how it is cut.
+#include <atomic>
 #include <type_traits>
 
 #include "base/types.h"
@@ -28,6 +29,20 @@ void parallel_for(i64 count, i64 grain, Fn&& fn) {
     (*static_cast<std::remove_reference_t<Fn>*>(context))(begin, end);
   };
   parallel_detail::run(count, grain, call, const_cast<void*>(static_cast<const void*>(&fn)));
+}
+
+/// fn(thread, unit) for units [0, count), in rising order, each on the next thread that is free;
+/// `thread` is below min(count, available_threads()). For units that take unequal or unknown times:
+/// other programs may hold a core. No result may depend on who runs a unit.
+template <typename Fn>
+void parallel_for_each(i64 count, Fn&& fn) {
+  const i64 available = available_threads(), threads = count < available ? count : available;
+  std::atomic<i64> next{0};
+  parallel_for(threads, 1, [&](i64 begin, i64 end) {
+    for (i64 thread = begin; thread < end; ++thread) {
+      for (i64 unit = next++; unit < count; unit = next++) fn(thread, unit);
+    }
+  });
 }
 
 }  // namespace fathom

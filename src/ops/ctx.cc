@@ -31,10 +31,9 @@ Ctx Ctx::of_isa(std::string_view name) {
   return Ctx(kernels::cpu::choose_isa(name, cpu_features()));
 }
 
-i64 Ctx::begin_units(i64 count) {
+void Ctx::begin_units(i64 count) {
   const i64 threads = std::min<i64>(count, available_threads());
   while (std::ssize(workers_) < threads) workers_.push_back(std::make_unique<Ctx>(*isa_));
-  return threads;
 }
 
 /// All workers get room for the largest unit that any of them ran, so that the next step allocates

@@ -1,6 +1,5 @@
 #pragma once
 // Ctx: what an op runs with. Passed explicitly, never global; two can work at once in one process.
-#include <atomic>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -53,19 +52,14 @@ class Ctx {
   /// of their own. No result may depend on who runs a unit.
   template <typename Fn>
   void for_units(i64 count, Fn&& fn) {
-    const i64 threads = begin_units(count);
-    std::atomic<i64> next{0};
-    parallel_for(threads, 1, [&](i64 begin, i64 end) {
-      for (i64 thread = begin; thread < end; ++thread) {
-        Ctx& worker = *workers_[static_cast<size_t>(thread)];
-        for (i64 unit = next++; unit < count; unit = next++) fn(worker, unit);
-      }
-    });
+    begin_units(count);
+    parallel_for_each(
+        count, [&](i64 thread, i64 unit) { fn(*workers_[static_cast<size_t>(thread)], unit); });
     end_units();
   }
 
  private:
-  i64 begin_units(i64 count);
+  void begin_units(i64 count);
   void end_units();
 
   /// Simple operations that take about as long as waking a thread.

@@ -22,6 +22,11 @@ using kernels::cpu::kLinearRowGrain;
 constexpr i64 kReadBoundTokens = 8;
 /// Multiplications that are worth waking a thread.
 constexpr i64 kThreadProducts = i64{1} << 16;
+/// A product of prompts is cut into more parts than threads, of so many multiplications or more:
+/// whoever is free takes the next, because other programs may hold a core. Decoding keeps a part a
+/// thread, whose weights lie near its core.
+constexpr i64 kPartProducts = i64{1} << 24;
+constexpr i64 kThreadParts = 4;
 
 void check_shapes(const PreparedInput& x, const MatRef& w, const View<float, 2>& y) {
   FATHOM_CHECK(x.in == w.cols, "x [", x.tokens, ", ", x.in, "] vs weight ", w);
@@ -111,6 +116,11 @@ i64 row_cost(const LinearJob& job) {
   return std::max(job.x.tokens, kReadBoundTokens) * std::max<i64>(job.x.in, 1);
 }
 
+/// Rows that a cut leaves together: those that are decoded at once, or the kernel's tile.
+i64 row_grain(const LinearJob& job) {
+  return job.x.form == PreparedInput::Form::kPanels ? kernels::kPanelRowBlock : kLinearRowGrain;
+}
+
 /// The jobs cut into `parts` of about equal cost. Where the cuts lie changes no result: each y[t,
 /// o] is computed by itself.
 class Partition {
@@ -126,8 +136,9 @@ class Partition {
     i64 job_begin = 0;
     for (size_t i = 0; i < jobs_.size(); ++i) {
       const i64 cost = row_cost(jobs_[i]), rows = jobs_[i].w.rows;
-      const i64 first = row_at(begin - job_begin, cost, rows);
-      const i64 last = row_at(end - job_begin, cost, rows);
+      const i64 grain = row_grain(jobs_[i]);
+      const i64 first = row_at(begin - job_begin, cost, rows, grain);
+      const i64 last = row_at(end - job_begin, cost, rows, grain);
       if (first < last) fn(i, first, last);
       job_begin += rows * cost;
     }
@@ -138,10 +149,10 @@ class Partition {
   i64 cut(i64 part) const { return part == parts_ ? total_ : total_ / parts_ * part; }
 
   /// The row at `offset` cost units into a job: a multiple of the grain, or the end.
-  static i64 row_at(i64 offset, i64 cost, i64 rows) {
+  static i64 row_at(i64 offset, i64 cost, i64 rows, i64 grain) {
     if (offset <= 0) return 0;
     if (offset >= rows * cost) return rows;
-    return offset / cost / kLinearRowGrain * kLinearRowGrain;
+    return offset / cost / grain * grain;
   }
 
   std::span<const LinearJob> jobs_;
@@ -153,10 +164,12 @@ i64 parts_for(std::span<const LinearJob> jobs) {
   i64 products = 0, groups = 0;
   for (const LinearJob& job : jobs) {
     products += job.x.tokens * job.w.rows * job.w.cols;
-    groups += ceil_div(job.w.rows, kLinearRowGrain);
+    groups += ceil_div(job.w.rows, row_grain(job));
   }
   const i64 useful = std::min(groups, ceil_div(products, kThreadProducts));
-  return std::clamp<i64>(useful, 1, available_threads());
+  const i64 threads = std::clamp<i64>(useful, 1, available_threads());
+  if (threads == 1) return 1;
+  return std::clamp(std::min(groups, products / kPartProducts), threads, kThreadParts * threads);
 }
 
 }  // namespace
@@ -195,16 +208,18 @@ void run_linear_jobs(Ctx& ctx, std::span<const LinearJob> jobs) {
     scratch_bytes = std::max(scratch_bytes, scratch_bytes_of(ctx, job));
   }
   scratch_bytes = round_up(scratch_bytes, 64);
-  const i64 parts = parts_for(jobs);
+  const i64 parts = parts_for(jobs), threads = std::min<i64>(parts, available_threads());
   const Partition partition(jobs, parts);
   Workspace::Scope scope(ctx.workspace());
-  u8* scratch = scope.alloc<u8>(parts * scratch_bytes).data();
+  u8* scratch = scope.alloc<u8>(threads * scratch_bytes).data();
+  const auto run_part = [&](i64 thread, i64 part) {
+    partition.for_pieces(part, [&](size_t i, i64 first, i64 last) {
+      run_rows(ctx, jobs[i], first, last, scratch + thread * scratch_bytes);
+    });
+  };
+  if (parts > threads) return parallel_for_each(parts, run_part);
   parallel_for(parts, 1, [&](i64 begin, i64 end) {
-    for (i64 part = begin; part < end; ++part) {
-      partition.for_pieces(part, [&](size_t i, i64 first, i64 last) {
-        run_rows(ctx, jobs[i], first, last, scratch + part * scratch_bytes);
-      });
-    }
+    for (i64 part = begin; part < end; ++part) run_part(part, part);
   });
 }
 
