@@ -173,14 +173,35 @@ class Bench : public Command {
         cpu_brand(), ctx.isa_name(), num_threads(), num_threads() == 1 ? "" : "s",
         machine.read_bytes_per_s / 1e9, machine.bf16_gemm / 1e9, machine.peaks.f32 / 1e9,
         machine.peaks.bf16 / 1e9, machine.peaks.int8 / 1e9);
-    fmt::print("{}: weights {}, loaded in {:.2f} s, first token after {:.2f} s, most memory {}\n",
-               source(), format_bytes(model.weight_bytes()), load_s_, first_token_s_,
-               format_bytes(peak_resident_bytes_));
+    fmt::print("{}: weights {}, loaded in {:.2f} s, first token after {:.2f} s\n", source(),
+               format_bytes(model.weight_bytes()), load_s_, first_token_s_);
+    fmt::print(
+        "most memory {}: the weights, a cache of {} and {:.1f} % of the weights beside them\n",
+        format_bytes(peak_resident_bytes_), format_bytes(largest_cache_bytes(model, timings)),
+        100 * memory_beside(model, timings));
     fmt::print("activations {}\n", activations_name(options_.run.activations));
     fmt::print("{:>8} {:>6} {:>8} {:>18} {:>9} {:>6} {:>8} {:>6}   {}\n", "", "rows", "context",
                "tokens/s", "MB/row", "read", "Gop/s", "GEMM",
                "attention / experts / dense / head / rest");
     for (const Timing& t : timings) print_row(t, machine);
+  }
+
+  /// The rows written in the caches of the timing that had most.
+  i64 largest_cache_bytes(const model::Model& model, const std::vector<Timing>& timings) const {
+    i64 most = 0;
+    for (const Timing& t : timings) {
+      const bool decode = t.what == "decode";
+      most = std::max(most, t.tokens * (decode ? t.context + options_.steps + 1 : 1));
+    }
+    return most * model::KvCache::bytes_per_token(model.config(), options_.cache_dtype);
+  }
+
+  /// Memory beyond weights and cache, as a share of the weights.
+  double memory_beside(const model::Model& model, const std::vector<Timing>& timings) const {
+    const i64 weights = model.weight_bytes();
+    return static_cast<double>(peak_resident_bytes_ - weights -
+                               largest_cache_bytes(model, timings)) /
+           static_cast<double>(weights);
   }
 
   static void print_row(const Timing& t, const engine::MachineSpeed& machine) {
@@ -238,6 +259,8 @@ class Bench : public Command {
     object.set("load_s", load_s_);
     object.set("first_token_s", first_token_s_);
     object.set("peak_resident_bytes", peak_resident_bytes_);
+    object.set("largest_cache_bytes", largest_cache_bytes(model, timings));
+    object.set("memory_beside", memory_beside(model, timings));
     object.set("timings", std::move(rows));
     fmt::print("{}\n", io::write_json(object, 2));
   }

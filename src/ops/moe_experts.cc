@@ -26,6 +26,18 @@ void check_expert(const FfnWeights& w, const FfnWeights& first) {
                first.down_proj);
 }
 
+/// y = down(silu(gate x) * up x); all threads share each product.
+void run_ffn(Ctx& ctx, const PreparedInput& x, const FfnWeights& w, View<float, 2> y,
+             LinearMode mode) {
+  Workspace::Scope scope(ctx.workspace());
+  const auto gate = scope.alloc<float>(x.tokens, w.gate_proj.rows);
+  const auto up = scope.alloc<float>(x.tokens, w.up_proj.rows);
+  const std::array<LinearJob, 2> jobs = {{{x, w.gate_proj, gate}, {x, w.up_proj, up}}};
+  run_linear_jobs(ctx, jobs);
+  silu_mul_forward(ctx, gate, up, gate);
+  linear_forward(ctx, gate, w.down_proj, y, mode);
+}
+
 /// Which rows, grouped by expert, belong to which token.
 struct Grouping {
   View<i64, 1> expert_begin;  // [experts + 1]  first row of each expert
@@ -157,19 +169,55 @@ struct ExpertUnit {
 };
 /// Rows of a unit at most: the expert's weights are read once for them. Splitting changes no row.
 constexpr i64 kUnitRows = 192;
+/// Outputs of experts that wait to be added, and gates with ups of one feed-forward, at most: rows
+/// are taken in parts, so that a long prompt's scratch stays small beside any model.
+constexpr i64 kOutputBytes = i64{32} << 20, kHiddenBytes = i64{32} << 20;
 /// Units for each thread from which all threads end at about the same time.
 constexpr i64 kUnitsPerThread = 4;
 
-/// The units of a layer, large ones first.
-std::span<const ExpertUnit> expert_units(Workspace::Scope& scope, const ExpertLayer& layer) {
+/// y[t] = the weighted sum of the token's rows; or of those in [begin, end), added to the sum over
+/// the rows before.
+void combine(Ctx& ctx, const Grouping& g, View<const float, 2> rows, i64 begin, i64 end,
+             View<float, 2> y) {
+  const kernels::CombineRowsArgs args{.x = rows.data(),
+                                      .x_stride = rows.stride(0),
+                                      .rows = g.row.data(),
+                                      .weights = g.weight.data(),
+                                      .row_begin = begin,
+                                      .row_end = end,
+                                      .accumulate = begin > 0,
+                                      .y = y.data(),
+                                      .y_stride = y.stride(0),
+                                      .topk = g.row.dim(1),
+                                      .dim = y.dim(1)};
+  ctx.for_rows(y.dim(0), args.topk * args.dim,
+               [&](i64 from, i64 to) { ctx.isa().combine_rows(args, from, to); });
+}
+
+/// Experts from `expert` on until their rows would be more than `most`; one at least.
+size_t experts_within(const ExpertLayer& layer, size_t expert, i64 most) {
+  size_t end = expert + 1;
+  const i64 first = layer.begin(static_cast<i64>(expert));
+  while (end < layer.experts.size() && layer.begin(static_cast<i64>(end) + 1) - first <= most)
+    ++end;
+  return end;
+}
+
+/// The units of experts [begin, end), large ones first.
+std::span<const ExpertUnit> expert_units(Workspace::Scope& scope, const ExpertLayer& layer,
+                                         size_t begin, size_t end) {
   i64 most = 0, count = 0;
-  layer.for_used([&](size_t, i64, i64 n) { most += ceil_div(n, kUnitRows); });
-  ExpertUnit* units = scope.alloc<ExpertUnit>(most).data();
-  layer.for_used([&](size_t e, i64 first, i64 n) {
-    for (i64 row = 0; row < n; row += kUnitRows) {
-      units[count++] = {e, first + row, std::min(kUnitRows, n - row)};
+  const auto for_used = [&](auto&& fn) {
+    for (size_t e = begin; e < end; ++e) {
+      const i64 first = layer.begin(static_cast<i64>(e)),
+                last = layer.begin(static_cast<i64>(e) + 1);
+      for (i64 row = first; row < last; row += kUnitRows)
+        fn(e, row, std::min(kUnitRows, last - row));
     }
-  });
+  };
+  for_used([&](size_t, i64, i64) { ++most; });
+  ExpertUnit* units = scope.alloc<ExpertUnit>(most).data();
+  for_used([&](size_t e, i64 first, i64 rows) { units[count++] = {e, first, rows}; });
   std::sort(units, units + count, [](const ExpertUnit& a, const ExpertUnit& b) {
     return a.rows != b.rows ? a.rows > b.rows : a.first < b.first;
   });
@@ -184,44 +232,49 @@ void run_unit(Ctx& ctx, const ExpertLayer& layer, const ExpertUnit& unit, Linear
   const PreparedInput x =
       prepare_groups(ctx, scope, layer.x, layer.token, {rows.data(), {2}}, w.gate_proj, mode)
           .front();
-  const auto gate = scope.alloc<float>(unit.rows, w.gate_proj.rows);
-  const auto up = scope.alloc<float>(unit.rows, w.up_proj.rows);
-  const std::array<LinearJob, 2> jobs = {{{x, w.gate_proj, gate}, {x, w.up_proj, up}}};
-  run_linear_jobs(ctx, jobs);
-  silu_mul_forward(ctx, gate, up, gate);
-  linear_forward(ctx, gate, w.down_proj, y.slice(0, unit.first, unit.rows), mode);
+  run_ffn(ctx, x, w, y, mode);
 }
 
-/// Many rows and more experts than threads: experts side by side. Else all threads share each.
-ExpertOutputs run_layer(Ctx& ctx, Workspace::Scope& scope, const ExpertLayer& layer,
-                        LinearMode mode) {
-  const auto units = expert_units(scope, layer);
-  if (!mode.many_rows || std::ssize(units) < kUnitsPerThread * available_threads()) {
-    return run_experts(ctx, scope, layer, mode);
-  }
-  const i64 hidden_size = layer.x.dim(1);
-  ExpertOutputs out{.routed = scope.alloc<float>(layer.token.dim(0), hidden_size), .shared = {}};
-  ctx.for_units(std::ssize(units), [&](Ctx& worker, i64 i) {
-    run_unit(worker, layer, units[static_cast<size_t>(i)], mode, out.routed);
-  });
-  if (layer.shared != nullptr) {
-    out.shared = scope.alloc<float>(layer.x.dim(0), hidden_size);
-    ffn_forward(ctx, layer.x, *layer.shared, out.shared, mode);
-  }
-  return out;
+/// Are there enough experts with rows that threads take whole ones?
+bool side_by_side(const ExpertLayer& layer, LinearMode mode) {
+  i64 used = 0;
+  layer.for_used([&](size_t, i64, i64) { ++used; });
+  return mode.many_rows && used >= kUnitsPerThread * available_threads();
 }
 
-void combine(Ctx& ctx, const Grouping& g, View<const float, 2> rows, View<float, 2> y) {
-  const kernels::CombineRowsArgs args{.x = rows.data(),
-                                      .x_stride = rows.stride(0),
-                                      .rows = g.row.data(),
-                                      .weights = g.weight.data(),
-                                      .y = y.data(),
-                                      .y_stride = y.stride(0),
-                                      .topk = g.row.dim(1),
-                                      .dim = y.dim(1)};
-  ctx.for_rows(y.dim(0), args.topk * args.dim,
-               [&](i64 begin, i64 end) { ctx.isa().combine_rows(args, begin, end); });
+/// Experts side by side, as many as leave room for their outputs, then their share of the sums.
+void run_side_by_side(Ctx& ctx, const ExpertLayer& layer, const Grouping& grouping, LinearMode mode,
+                      View<float, 2> y) {
+  Workspace::Scope scope(ctx.workspace());
+  View<float, 2> shared;
+  if (layer.shared != nullptr) {  // first: its scratch is larger than theirs
+    shared = scope.alloc<float>(y.dim(0), y.dim(1));
+    ffn_forward(ctx, layer.x, *layer.shared, shared, mode);
+  }
+  const i64 most_rows = kOutputBytes / (y.dim(1) * static_cast<i64>(sizeof(float)));
+  for (size_t begin = 0, end; begin < layer.experts.size(); begin = end) {
+    end = experts_within(layer, begin, most_rows);
+    const i64 first = layer.begin(static_cast<i64>(begin)),
+              last = layer.begin(static_cast<i64>(end));
+    Workspace::Scope outputs(ctx.workspace());
+    const auto routed = outputs.alloc<float>(last - first, y.dim(1));
+    const auto units = expert_units(outputs, layer, begin, end);
+    ctx.for_units(std::ssize(units), [&](Ctx& worker, i64 i) {
+      const ExpertUnit& unit = units[static_cast<size_t>(i)];
+      run_unit(worker, layer, unit, mode, routed.slice(0, unit.first - first, unit.rows));
+    });
+    combine(ctx, grouping, routed, first, last, y);
+  }
+  if (layer.shared != nullptr) add_inplace(ctx, y, shared);
+}
+
+/// All threads share each expert's products.
+void run_together(Ctx& ctx, const ExpertLayer& layer, const Grouping& grouping, LinearMode mode,
+                  View<float, 2> y) {
+  Workspace::Scope scope(ctx.workspace());
+  const ExpertOutputs out = run_experts(ctx, scope, layer, mode);
+  combine(ctx, grouping, out.routed, 0, out.routed.dim(0), y);
+  if (layer.shared != nullptr) add_inplace(ctx, y, out.shared);
 }
 
 }  // namespace
@@ -230,14 +283,16 @@ void ffn_forward(Ctx& ctx, View<const float, 2> x, const FfnWeights& w, View<flo
                  LinearMode mode) {
   require_cpu(ctx, "ffn_forward");
   check_expert(w, w);
-  Workspace::Scope scope(ctx.workspace());
-  const PreparedInput input = prepare_input(ctx, scope, x, w.gate_proj, mode);
-  const auto gate = scope.alloc<float>(x.dim(0), w.gate_proj.rows);
-  const auto up = scope.alloc<float>(x.dim(0), w.up_proj.rows);
-  const std::array<LinearJob, 2> jobs = {{{input, w.gate_proj, gate}, {input, w.up_proj, up}}};
-  run_linear_jobs(ctx, jobs);
-  silu_mul_forward(ctx, gate, up, gate);
-  linear_forward(ctx, gate, w.down_proj, y, mode);
+  const i64 token_bytes = 2 * w.gate_proj.rows * static_cast<i64>(sizeof(float));
+  const i64 parts = std::max<i64>(1, ceil_div(x.dim(0) * token_bytes, kHiddenBytes));
+  const i64 part = round_up(ceil_div(x.dim(0), parts), kernels::kPanelTokens);
+  for (i64 begin = 0; begin < x.dim(0); begin += part) {
+    const i64 count = std::min(part, x.dim(0) - begin);
+    Workspace::Scope scope(ctx.workspace());
+    const PreparedInput input =
+        prepare_input(ctx, scope, x.slice(0, begin, count), w.gate_proj, mode);
+    run_ffn(ctx, input, w, y.slice(0, begin, count), mode);
+  }
 }
 
 void moe_experts_forward(Ctx& ctx, View<const float, 2> x, std::span<const FfnWeights> experts,
@@ -259,15 +314,13 @@ void moe_experts_forward(Ctx& ctx, View<const float, 2> x, std::span<const FfnWe
     const Grouping grouping =
         group_by_expert(scope, std::ssize(experts), topk_indices.slice(0, begin, count),
                         topk_weights.slice(0, begin, count));
-    const ExpertOutputs out = run_layer(ctx, scope,
-                                        {.x = x.slice(0, begin, count),
-                                         .token = grouping.token,
-                                         .begin = grouping.expert_begin,
-                                         .experts = experts,
-                                         .shared = shared},
-                                        mode);
-    combine(ctx, grouping, out.routed, y.slice(0, begin, count));
-    if (shared != nullptr) add_inplace(ctx, y.slice(0, begin, count), out.shared);
+    const ExpertLayer layer{.x = x.slice(0, begin, count),
+                            .token = grouping.token,
+                            .begin = grouping.expert_begin,
+                            .experts = experts,
+                            .shared = shared};
+    const auto run = side_by_side(layer, mode) ? run_side_by_side : run_together;
+    run(ctx, layer, grouping, mode, y.slice(0, begin, count));
   }
 }
 

@@ -24,9 +24,11 @@ struct MoeRouteArgs {
 struct CombineRowsArgs {
   const float* x;  // [rows, dim]
   int64_t x_stride;
-  const int32_t* rows;   // [tokens, topk]  row of x
-  const float* weights;  // [tokens, topk]
-  float* y;              // [tokens, dim]  overwritten
+  const int32_t* rows;         // [tokens, topk]  rising
+  const float* weights;        // [tokens, topk]
+  int64_t row_begin, row_end;  // only rows in here; row_begin is x's first
+  bool accumulate;             // y holds the sum over the rows before
+  float* y;                    // [tokens, dim]  overwritten
   int64_t y_stride;
   int64_t topk, dim;
 };

@@ -59,13 +59,19 @@ void moe_route_rows(const MoeRouteArgs& a, int64_t begin, int64_t end, float* sc
 
 void combine_rows(const CombineRowsArgs& a, int64_t begin, int64_t end) {
   for (int64_t token = begin; token < end; ++token) {
+    const int32_t* rows = a.rows + token * a.topk;
+    const float* weights = a.weights + token * a.topk;
+    int64_t first = 0, last = a.topk;
+    while (first < last && rows[first] < a.row_begin) ++first;
+    while (last > first && rows[last - 1] >= a.row_end) --last;
+    if (a.accumulate && first == last) continue;
     float* y = a.y + token * a.y_stride;
     for (int64_t i = 0; i < a.dim; i += Vec::kLanes) {
       const int64_t n = a.dim - i;
-      Vec sum = Vec::zero();
-      for (int64_t j = 0; j < a.topk; ++j) {
-        const float* x = a.x + a.rows[token * a.topk + j] * a.x_stride;
-        sum = fma(Vec::set1(a.weights[token * a.topk + j]), load_n(x + i, n), sum);
+      Vec sum = a.accumulate ? load_n(y + i, n) : Vec::zero();
+      for (int64_t j = first; j < last; ++j) {
+        const float* x = a.x + (rows[j] - a.row_begin) * a.x_stride;
+        sum = fma(Vec::set1(weights[j]), load_n(x + i, n), sum);
       }
       store_n(sum, y + i, n);
     }
