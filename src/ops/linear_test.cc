@@ -72,8 +72,8 @@ TEST(Linear, EveryIsaMatchesReference) {
   for_each_isa([](Ctx& ctx) {
     for (const DType dtype : kDTypes) {
       for (const Activations mode : kModes) {
-        for (const i64 in :
-             {1, 3, 4, 7, 8, 9, 15, 16, 17, 63, 64, 65, 127, 128, 129, 160, 192, 257}) {
+        for (const i64 in : {1,  3,   4,   7,   8,   9,   15,  16,  17,  63,  64,
+                             65, 127, 128, 129, 160, 192, 257, 384, 511, 900, 1024}) {
           expect_matches_reference(ctx, 3, in, 5, dtype, mode);
         }
         for (const i64 out : {1, 2, 3, 4, 7, 8, 9, 31, 129}) {
@@ -81,6 +81,9 @@ TEST(Linear, EveryIsaMatchesReference) {
         }
         for (const i64 tokens : {1, 2, 4, 5, 6, 7, 8, 9, 33}) {
           expect_matches_reference(ctx, tokens, 144, 11, dtype, mode);
+        }
+        for (const i64 in : {1, 31, 127, 128, 300, 640, 900}) {  // one token has a tile of its own
+          expect_matches_reference(ctx, 1, in, 7, dtype, mode);
         }
         expect_matches_reference(ctx, 17, 576, 136, dtype, mode);
       }

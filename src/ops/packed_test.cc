@@ -71,7 +71,8 @@ TEST(PackedLinear, EveryIsaMatchesReference) {
   for_each_isa([](Ctx& ctx) {
     for (const PackedFormat& format : kPackedFormats) {
       for (const Activations mode : {Activations::kF32, Activations::kBf16, Activations::kInt8}) {
-        for (const i64 in : {1, 7, 8, 31, 32, 33, 63, 64, 65, 96, 127, 128, 129, 160, 257, 1408}) {
+        for (const i64 in :
+             {1, 7, 8, 31, 32, 33, 63, 64, 65, 96, 127, 128, 129, 160, 257, 1024, 1030, 1408}) {
           expect_matches_reference(ctx, 3, in, 5, format, mode);
         }
         for (const i64 tokens : {1, 2, 7, 8, 9, 127}) {
@@ -79,6 +80,38 @@ TEST(PackedLinear, EveryIsaMatchesReference) {
         }
         for (const i64 out : {1, 2, 3, 4, 7, 8, 9, 129}) {
           expect_matches_reference(ctx, 2, 131, out, format, mode);
+        }
+      }
+    }
+  });
+}
+
+// The largest products of all: sums of pairs of bytes in 16 bits must hold them.
+TEST(PackedLinear, LargestCodesDoNotSaturate) {
+  constexpr i64 kIn = 320, kOut = 9, kTokens = 21;
+  for_each_isa([](Ctx& ctx) {
+    for (const PackedFormat& format : kPackedFormats) {
+      for (const float sign : {-1.0f, 1.0f}) {
+        Tensor<float> x({kTokens, kIn});
+        for (i64 i = 0; i < x.size(); ++i) x[i] = sign;
+        PackedWeights w(normal<float>({kOut, kIn}, 1.0, 2), format);
+        const i64 words = w.packed().dim(1);  // of nothing but the lowest or the highest code
+        for (i64 i = 0; i < kOut * words; ++i) w.packed()[i] = i / words % 2 == 0 ? 0u : ~0u;
+        const auto exact_w = w.exact();
+        const auto exact_x = rounded_input(x, format.group, Activations::kInt8);
+        Tensor<double> want({kTokens, kOut});
+        ref::linear_forward<double>(exact_x.v<2>(), exact_w.v<2>(), want.v<2>());
+        for (const i64 tokens : {i64{1}, i64{2}, i64{5}, kTokens}) {
+          for (const bool many_rows : {false, true}) {
+            Tensor<float> y({tokens, kOut});
+            Tensor<double> some({tokens, kOut});
+            std::copy_n(want.data(), some.size(), some.data());
+            linear_forward(ctx, x.v<2>().slice(0, 0, tokens), w.ref(), y.v<2>(),
+                           LinearMode(Activations::kInt8, many_rows));
+            expect_close(y, some, {.rel = kLinearRelTol},
+                         name_of(format) + ", tokens " + std::to_string(tokens) +
+                             (many_rows ? ", many rows" : ""));
+          }
         }
       }
     }

@@ -42,8 +42,8 @@ void expect_both_forms_agree(Ctx& ctx, const Tensor<float>& x, const MatRef& w, 
 }
 
 constexpr i64 kTokens[] = {1, 2, 7, 8, 9, 15, 16, 17, 47, 48, 49, 127};
-constexpr i64 kIns[] = {1, 2, 31, 32, 33, 63, 64, 127, 128, 129, 160, 257};
-constexpr i64 kOuts[] = {1, 3, 4, 7, 8, 9, 63, 64, 65, 129};
+constexpr i64 kIns[] = {1, 2, 31, 32, 33, 63, 64, 127, 128, 129, 160, 257, 384, 700};
+constexpr i64 kOuts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 59, 62, 63, 64, 65, 127, 129};
 
 /// fn(tokens, in, out) over awkward sizes.
 template <typename Fn>
@@ -51,6 +51,7 @@ void for_sizes(Fn&& fn) {
   for (const i64 tokens : kTokens) fn(tokens, i64{192}, i64{13});
   for (const i64 in : kIns) fn(i64{35}, in, i64{5});
   for (const i64 out : kOuts) fn(i64{18}, i64{130}, out);
+  fn(i64{531}, i64{40}, i64{3});  // more tokens than sums wait at once
 }
 
 TEST(TokenPanels, StoredWeightsAgreeWithTheOtherForm) {
@@ -95,10 +96,10 @@ TEST(TokenPanels, RowSlicesOfScaledWeights) {
 TEST(TokenPanels, DependsOnNothingButTheRow) {
   for_each_isa([](Ctx& ctx) {
     const auto x = normal<float>({50, 320}, 1.0, 1);
-    const StoredWeights bf16(normal<float>({67, 320}, 0.02, 2), DType::kBF16);
-    const StoredWeights fp8(normal<float>({67, 320}, 0.02, 2), DType::kF8E4M3);
-    const PackedWeights int4(normal<float>({67, 320}, 0.02, 2), {4, 32});
-    for (const MatRef& w : {bf16.ref(), fp8.ref(), int4.ref()}) {
+    const auto numbers = normal<float>({67, 320}, 0.02, 2);
+    const StoredWeights bf16(numbers, DType::kBF16), fp8(numbers, DType::kF8E4M3);
+    const PackedWeights int4(numbers, {4, 32}), int8(numbers, {8, 128}), int8_32(numbers, {8, 32});
+    for (const MatRef& w : {bf16.ref(), fp8.ref(), int4.ref(), int8.ref(), int8_32.ref()}) {
       const LinearMode mode(w.bits != 0 ? Activations::kInt8 : Activations::kBf16, true);
       const auto all = product(ctx, x, w, mode);
       for (const int threads : {1, 2, 7}) {
@@ -117,14 +118,88 @@ TEST(TokenPanels, DependsOnNothingButTheRow) {
 
 TEST(TokenPanels, NanReachesItsRowOnly) {
   for_each_isa([](Ctx& ctx) {
-    auto x = normal<float>({20, 192}, 1.0, 1);
-    x[5 * 192 + 100] = std::numeric_limits<float>::quiet_NaN();
-    const StoredWeights fp8(normal<float>({9, 192}, 0.02, 2), DType::kF8E4M3);
-    const PackedWeights int8(normal<float>({9, 192}, 0.02, 2), {8, 128});
-    for (const MatRef& w : {fp8.ref(), int8.ref()}) {
-      for (const Activations activations : {Activations::kBf16, Activations::kInt8}) {
-        const auto y = product(ctx, x, w, {activations, true});
-        for (i64 i = 0; i < y.size(); ++i) EXPECT_EQ(std::isnan(y[i]), i / 9 == 5) << i;
+    for (const float bad :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+      auto x = normal<float>({20, 192}, 1.0, 1);
+      x[5 * 192 + 100] = bad;
+      const auto numbers = normal<float>({9, 192}, 0.02, 2);
+      const StoredWeights bf16(numbers, DType::kBF16), fp8(numbers, DType::kF8E4M3);
+      const PackedWeights int8(numbers, {8, 128}), int4(numbers, {4, 32});
+      for (const MatRef& w : {bf16.ref(), fp8.ref(), int8.ref(), int4.ref()}) {
+        for (const Activations activations : {Activations::kBf16, Activations::kInt8}) {
+          const auto y = product(ctx, x, w, {activations, true});
+          for (i64 i = 0; i < y.size(); ++i) {
+            // Infinity times a weight that was rounded to 0 is NaN, others are infinite.
+            EXPECT_EQ(std::isfinite(y[i]), i / 9 != 5) << to_string(w) << " at " << i;
+          }
+        }
+      }
+    }
+  });
+}
+
+TEST(TokenPanels, NanOfAWeightReachesItsColumnOnly) {
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  for_each_isa([](Ctx& ctx) {
+    const auto x = normal<float>({20, 300}, 1.0, 1);
+    auto numbers = normal<float>({9, 300}, 0.02, 2);
+    StoredWeights bf16(numbers, DType::kBF16), fp8(numbers, DType::kF8E4M3);
+    for (const i64 at : {i64{3}, i64{270}, i64{299}}) {  // in whole vectors, and in the last ones
+      bf16.bf16()[4 * 300 + at] = Bf16(kNan);
+      fp8.codes()[static_cast<size_t>(4 * 300 + at)] = Fp8E4M3(kNan);
+      for (const MatRef& w : {bf16.ref(), fp8.ref()}) {
+        const auto y = product(ctx, x, w, {Activations::kBf16, true});
+        for (i64 i = 0; i < y.size(); ++i) {
+          ASSERT_EQ(std::isnan(y[i]), i % 9 == 4) << to_string(w) << " at " << i;
+        }
+      }
+      bf16.bf16()[4 * 300 + at] = Bf16(0.0f);
+      fp8.codes()[static_cast<size_t>(4 * 300 + at)] = Fp8E4M3(0.0f);
+    }
+    numbers[4 * 300 + 10] = kNan;  // of packed integers the scale
+    const PackedWeights int8(numbers, {8, 128}), int4(numbers, {4, 32});
+    for (const MatRef& w : {int8.ref(), int4.ref()}) {
+      const auto y = product(ctx, x, w, {Activations::kInt8, true});
+      for (i64 i = 0; i < y.size(); ++i) {
+        ASSERT_EQ(std::isnan(y[i]), i % 9 == 4) << to_string(w) << " at " << i;
+      }
+    }
+  });
+}
+
+// Row o holds code o once, each at another column.
+TEST(TokenPanels, EveryFp8CodeIsExact) {
+  constexpr i64 kIn = 512;
+  for_each_isa([](Ctx& ctx) {
+    StoredWeights w(normal<float>({256, kIn}), DType::kF8E4M3);
+    for (i64 i = 0; i < 256 * kIn; ++i) w.codes()[static_cast<size_t>(i)].bits = 0;
+    for (i64 o = 0; o < 256; ++o) {
+      w.codes()[static_cast<size_t>(o * kIn + (o * 7 + o / 64) % kIn)].bits = static_cast<u8>(o);
+    }
+    for (i64 i = 0; i < w.scale().size(); ++i) w.scale()[i] = 1.0f;
+    Tensor<float> x({19, kIn});
+    for (i64 i = 0; i < x.size(); ++i) x[i] = 1.0f;
+    const auto y = product(ctx, x, w.ref(), {Activations::kBf16, true});
+    for (i64 i = 0; i < y.size(); ++i) {
+      const float want = static_cast<float>(Fp8E4M3::from_bits(static_cast<u8>(i % 256)));
+      ASSERT_TRUE(std::isnan(want) ? std::isnan(y[i]) : y[i] == want)
+          << "code " << i % 256 << ": " << y[i] << ", want " << want;
+    }
+  });
+}
+
+TEST(TokenPanels, ExtremeScales) {
+  for_each_isa([](Ctx& ctx) {
+    for (const double scale : {1e-25, 1e-12, 1e12, 1e25}) {
+      const auto x = normal<float>({21, 300}, 1.0 / scale, 1);
+      const auto numbers = normal<float>({10, 300}, scale, 2);
+      const std::string what = "scale " + std::to_string(scale);
+      const StoredWeights fp8(numbers, DType::kF8E4M3), bf16(numbers, DType::kBF16);
+      expect_both_forms_agree(ctx, x, fp8.ref(), Activations::kBf16, what);
+      expect_both_forms_agree(ctx, x, bf16.ref(), Activations::kBf16, what);
+      for (const auto& format : kPackedFormats) {
+        const PackedWeights w(numbers, format);
+        expect_both_forms_agree(ctx, x, w.ref(), Activations::kInt8, what);
       }
     }
   });

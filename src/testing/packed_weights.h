@@ -47,6 +47,7 @@ class PackedWeights {
     }
     return result;
   }
+  Tensor<u32>& packed() { return packed_; }
   Tensor<Bf16>& scale() { return scale_; }
 
  private:

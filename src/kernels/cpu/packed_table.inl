@@ -40,7 +40,7 @@ const PackedTable kPackedTable = {
 #if FATHOM_HAS_DOTS
     .quantize_group_rows = quantize_group_rows,
     .linear_rows = packed_linear_rows,
-    .panel_bytes = panel_bytes,
+    .panel_bytes = dot_panel_bytes,
     .pack_panels = pack_panels,
     .panel_linear_rows = panel_linear_rows,
     .pack_latent_queries = pack_latent_queries,

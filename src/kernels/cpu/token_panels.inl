@@ -11,6 +11,9 @@ constexpr bool kSignedCodes = true;
 constexpr bool kSignedCodes = false;  // bytes are multiplied unsigned x signed: codes + 128
 #endif
 
+/// panel_bytes() with an address of its own: a shared inline function may not leave this file.
+int64_t dot_panel_bytes(PanelForm form, int64_t k_padded) { return panel_bytes(form, k_padded); }
+
 // ---- Panels of activations
 
 /// 16 rows x 16 columns of x, turned: rows[i] holds column col + i of every row.

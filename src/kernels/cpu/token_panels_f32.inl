@@ -177,7 +177,7 @@ inline void decode_to_bytes(const uint8_t* w, int64_t in, int64_t count, int64_t
     const __m128i four = _mm_madd_epi16(words, _mm_set1_epi16(1));
     const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
     const __m128i sum = _mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1));
-    starts[i / group * stride] -= 128 * _mm_cvtsi128_si32(sum);
+    starts[(group == 32 ? i / 32 : i / 128) * stride] -= 128 * _mm_cvtsi128_si32(sum);
   });
 }
 
