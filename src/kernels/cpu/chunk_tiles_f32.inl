@@ -122,8 +122,9 @@ void int8_chunk(const ChunkTile& t) {
     Pairs acc[R][V];
 #pragma GCC unroll 32
     for (int i = 0; i < R * V; ++i) acc[i / V][i % V] = Pairs::set1(0);
+    const int64_t first = g * t.group / 2, end = first + t.group / 2;
 #pragma GCC unroll 4
-    for (int64_t step = g * t.group / 2; step < (g + 1) * t.group / 2; ++step) {
+    for (int64_t step = first; step < end; ++step) {
       Pairs tokens[V];
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) tokens[v] = Pairs::load(vector_at(t, v, step, 4 * kPanelTokens));
