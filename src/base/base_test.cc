@@ -58,6 +58,27 @@ TEST(Parallel, CoversTheRangeOnceForAnyThreadCount) {
   set_num_threads(2);
 }
 
+TEST(Parallel, UnitsRunOnceEachOnAThreadOfTheirOwn) {
+  for (const int threads : {1, 2, 3, 7}) {
+    set_num_threads(threads);
+    for (const i64 count : {0, 1, 5, 64}) {
+      std::vector<std::atomic<int>> seen(static_cast<size_t>(count));
+      std::vector<std::atomic<int>> busy(static_cast<size_t>(threads));
+      parallel_for_each(count, [&](i64 thread, i64 unit) {
+        EXPECT_LT(thread, std::min<i64>(threads, count));
+        EXPECT_EQ(busy[static_cast<size_t>(thread)]++, 0);  // nobody else has this thread's number
+        EXPECT_EQ(available_threads(), std::min<i64>(threads, count) > 1 ? 1 : threads);
+        ++seen[static_cast<size_t>(unit)];
+        --busy[static_cast<size_t>(thread)];
+      });
+      for (const auto& times : seen) EXPECT_EQ(times.load(), 1);
+    }
+  }
+  set_num_threads(2);
+  EXPECT_THROW(parallel_for_each(8, [](i64, i64) { throw std::runtime_error("unit failed"); }),
+               std::runtime_error);
+}
+
 TEST(Parallel, AnExceptionReachesTheCaller) {
   auto thrower = [](i64 begin, i64) {
     if (begin > 0) throw std::runtime_error("part failed");

@@ -77,6 +77,26 @@ TEST(Ctx, DeviceWithoutKernelsIsRefusedByName) {
   }
 }
 
+// Whoever runs the largest unit: all workers have room for it from then on.
+TEST(Ctx, UnitsHaveAWorkspaceEachThatStopsGrowing) {
+  Ctx ctx;
+  for (const int threads : {1, 2, 3}) {
+    const testing::ScopedThreads scoped(threads);
+    for (int step = 0; step < 3; ++step) {
+      ctx.for_units(12, [&](Ctx& worker, i64 unit) {
+        EXPECT_EQ(worker.workspace().used_bytes(), 0);
+        Workspace::Scope scope(worker.workspace());
+        const i64 capacity = worker.workspace().capacity_bytes();
+        scope.alloc<float>((unit + 1) << 18);
+        if (step > 0) {
+          EXPECT_EQ(worker.workspace().capacity_bytes(), capacity);
+        }
+      });
+    }
+  }
+  EXPECT_EQ(ctx.workspace().high_water_bytes(), 0);  // theirs, not the caller's
+}
+
 // Scratch goes back when an op returns, and a second call of a shape grows nothing.
 TEST(Ctx, OpsReturnTheirScratch) {
   testing::for_each_isa([](Ctx& ctx) {

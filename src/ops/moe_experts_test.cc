@@ -102,13 +102,13 @@ TEST(MoeExperts, ATokenAloneEqualsATokenInABatchBitwise) {
   for_each_isa([](Ctx& ctx) {
     for (const DType dtype : {DType::kBF16, DType::kF8E4M3}) {
       const Experts experts(dtype);
-      const i64 tokens = 520;  // more than one chunk
+      const i64 tokens = 1040;  // more than one chunk
       const auto x = normal<float>({tokens, kHidden});
       const Choice choice(tokens);
       Tensor<float> together({tokens, kHidden}), alone({1, kHidden});
       moe_experts_forward(ctx, x.v<2>(), experts.weights, choice.indices.v<2>(),
                           choice.weights.v<2>(), together.v<2>(), Activations::kFp8);
-      for (const i64 t : {0, 1, 255, 511, 512, 519}) {
+      for (const i64 t : {0, 1, 511, 1023, 1024, 1039}) {
         moe_experts_forward(ctx, x.v<2>().slice(0, t, 1), experts.weights,
                             choice.indices.v<2>().slice(0, t, 1),
                             choice.weights.v<2>().slice(0, t, 1), alone.v<2>(), Activations::kFp8);
@@ -146,6 +146,77 @@ TEST(MoeExperts, TheOrderOfTheChoiceChangesNothingBitwise) {
                         reversed.weights.v<2>(), same.v<2>(), Activations::kF32);
     expect_bitwise_equal(same, y);
   });
+}
+
+// Threads take whole experts if there are enough, else share each; outputs wait within 32 MiB.
+TEST(MoeExperts, SideBySideEqualsTogetherBitwise) {
+  for_each_isa([](Ctx& ctx) {
+    const Experts experts(DType::kF8E4M3);
+    const i64 tokens = 300;  // an expert has more rows than a unit
+    const auto x = normal<float>({tokens, kHidden});
+    const Choice choice(tokens);
+    const LinearMode mode(Activations::kBf16, /*many=*/true);
+    Tensor<float> want({tokens, kHidden}), y({tokens, kHidden});
+    for (const int threads : {7, 1, 2}) {  // 7: together
+      const testing::ScopedThreads scoped(threads);
+      Tensor<float>& out = threads == 7 ? want : y;
+      moe_experts_forward(ctx, x.v<2>(), experts.weights, choice.indices.v<2>(),
+                          choice.weights.v<2>(), out.v<2>(), mode, &experts.weights[4]);
+      if (threads != 7) expect_bitwise_equal(y, want, "threads " + std::to_string(threads));
+    }
+  });
+}
+
+TEST(MoeExperts, OutputsThatWaitInPartsChangeNothingBitwise) {
+  constexpr i64 kWide = 2080, kTokens = 1024, kNarrow = 16, kChosen = 5;
+  std::vector<std::unique_ptr<StoredWeights>> stored;
+  std::vector<FfnWeights> experts;
+  const auto make = [&](i64 rows, i64 cols) {
+    const u64 seed = stored.size();
+    stored.push_back(
+        std::make_unique<StoredWeights>(normal<float>({rows, cols}, 0.1, seed), DType::kBF16));
+    return stored.back()->ref();
+  };
+  for (int e = 0; e < 9; ++e) {
+    experts.push_back({make(kNarrow, kWide), make(kNarrow, kWide), make(kWide, kNarrow)});
+  }
+  const auto x = normal<float>({kTokens, kWide});
+  const auto weights = normal<float>({kTokens, kChosen}, 1, 7);
+  Tensor<i32> indices({kTokens, kChosen});
+  for (i64 i = 0; i < indices.size(); ++i) {
+    indices[i] = static_cast<i32>((i / kChosen + 2 * (i % kChosen)) % 9);
+  }
+  const LinearMode mode(Activations::kBf16, /*many=*/true);
+  Ctx ctx;
+  Tensor<float> want({kTokens, kWide}), y({kTokens, kWide});
+  for (const int threads : {7, 2}) {  // 7: together, and all outputs at once
+    const testing::ScopedThreads scoped(threads);
+    moe_experts_forward(ctx, x.v<2>(), experts, indices.v<2>(), weights.v<2>(),
+                        (threads == 7 ? want : y).v<2>(), mode);
+  }
+  expect_bitwise_equal(y, want);
+}
+
+// A wide feed-forward takes its tokens in parts.
+TEST(Ffn, PartsOfTokensChangeNothingBitwise) {
+  constexpr i64 kWide = 24, kWidest = 4096, kTokens = 1100;  // gate and up: 36 MB
+  const StoredWeights gate(normal<float>({kWidest, kWide}, 0.1, 1), DType::kBF16);
+  const StoredWeights up(normal<float>({kWidest, kWide}, 0.1, 2), DType::kBF16);
+  const StoredWeights down(normal<float>({kWide, kWidest}, 0.1, 3), DType::kBF16);
+  const FfnWeights w{gate.ref(), up.ref(), down.ref()};
+  const auto x = normal<float>({kTokens, kWide});
+  for (const bool many : {false, true}) {
+    Ctx ctx;
+    Tensor<float> all({kTokens, kWide}), part({100, kWide});
+    const LinearMode mode(Activations::kBf16, many);
+    ffn_forward(ctx, x.v<2>(), w, all.v<2>(), mode);
+    for (const i64 begin : {0, 500, 1000}) {
+      Tensor<float> want({100, kWide});
+      std::copy_n(all.data() + begin * kWide, 100 * kWide, want.data());
+      ffn_forward(ctx, x.v<2>().slice(0, begin, 100), w, part.v<2>(), mode);
+      expect_bitwise_equal(part, want, "from token " + std::to_string(begin));
+    }
+  }
 }
 
 TEST(MoeExperts, MisuseNamesTheValues) {

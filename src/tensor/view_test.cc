@@ -32,6 +32,19 @@ TEST(View, RefusesASliceOutsideAndAFlattenOfStrided) {
   EXPECT_THROW((void)v.slice(2, 0, 3).flatten(), InternalError);
 }
 
+TEST(Workspace, ReservesOnePiece) {
+  Workspace workspace(Device::kCpu, 0);
+  workspace.reserve(i64{3} << 20);
+  EXPECT_GE(workspace.capacity_bytes(), i64{3} << 20);
+  const i64 capacity = workspace.capacity_bytes();
+  workspace.reserve(1000);  // there already
+  EXPECT_EQ(workspace.capacity_bytes(), capacity);
+  Workspace::Scope scope(workspace);
+  scope.alloc<u8>(i64{3} << 20);
+  EXPECT_EQ(workspace.capacity_bytes(), capacity);
+  EXPECT_THROW(workspace.reserve(i64{4} << 20), InternalError);  // in use
+}
+
 TEST(Workspace, ScopesRewindAndChunksMerge) {
   Workspace workspace(Device::kCpu, 1024);
   {
