@@ -63,8 +63,8 @@ constexpr int64_t panel_scales(int64_t in, int64_t group) {
 }
 /// Tokens that meet a decoded block before the next ones do, where sums wait in scratch.
 inline constexpr int64_t kPanelTokenBlock = 512;
-/// Scratch of one part: decoded rows, whole or 512 bytes at a time; of packed integers the offsets
-/// or the scales of each row and group; sums.
+/// Scratch of one part: decoded rows, whole or some columns at a time; of packed integers the
+/// offsets or the scales of each row and group; sums.
 constexpr int64_t panel_scratch_bytes(int64_t k_padded, int64_t tokens) {
   const int64_t waiting = tokens < kPanelTokenBlock ? (tokens + 31) / 32 * 32 : kPanelTokenBlock;
   const int64_t columns = k_padded > 512 ? k_padded : 512;

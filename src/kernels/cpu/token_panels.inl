@@ -32,7 +32,7 @@ inline void store_int8_columns(const Vec (&codes)[16], uint8_t* out) {
     for (int j = 0; j < 4; ++j) {
       const __m512i code =
           _mm512_and_si512(_mm512_cvtps_epi32(codes[i + j].v), _mm512_set1_epi32(255));
-      word = _mm512_or_si512(word, _mm512_slli_epi32(code, 8 * j));
+      word = _mm512_or_si512(word, _mm512_slli_epi32(code, static_cast<unsigned>(8 * j)));
     }
     // + 128 to a byte turns its highest bit.
     if constexpr (!kSignedCodes) {

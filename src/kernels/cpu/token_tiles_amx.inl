@@ -44,10 +44,11 @@ struct AmxInteger {
   static constexpr int kStoredZero = kBits == 8 ? 0x80 : 0x88;
 };
 
-/// 64 columns of a row of weights, to the row's place in a slab: [64 columns] of bytes, or of BF16
-/// two times 32 columns that are kSlabHalf bytes apart.
-constexpr int64_t kSlabRow = 64, kSlabHalf = kBlockRows * kSlabRow;
-/// `others`: not 0 if that is wrong for E4M3 codes among them, which are then looked up.
+constexpr int64_t kSlabRow = 64, kSlabHalf = kBlockRows * kSlabRow;  // bytes
+
+/// 64 columns of a row of weights, to the row's place in a slab: 64 bytes, or two times 32 BF16
+/// that are kSlabHalf bytes apart. `others` is not 0 where that is wrong for E4M3 codes among them:
+/// look_up_slab_rows() is right.
 inline void decode_slab_row(AmxBf16, const uint8_t* w, uint8_t* out, __mmask64& /*others*/) {
   _mm512_store_si512(out, _mm512_loadu_si512(w));
   _mm512_store_si512(out + kSlabHalf, _mm512_loadu_si512(w + 64));
