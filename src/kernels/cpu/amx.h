@@ -27,7 +27,7 @@ class TileRegisters {
     } config;
     for (int i = 0; i < 8; ++i) {
       config.row_bytes[i] = i >= first_a && i < first_b ? static_cast<uint16_t>(k_bytes) : 64;
-      config.rows[i] = i >= first_b ? static_cast<uint8_t>(k_bytes / 4) : 16;
+      config.rows[i] = static_cast<uint8_t>(i >= first_b ? k_bytes / 4 : 16);
     }
     __asm__ volatile("" ::"r"(&config) : "memory");  // GCC takes it for a reader of 8 bytes
     _tile_loadconfig(&config);
