@@ -147,7 +147,7 @@ void soften(float scale, const Block<W>& b, int64_t i, int64_t keys, const Forwa
 
 template <class W>
 void soften_block(const CausalAttentionArgs& a, const Block<W>& b, const ForwardScratch<W>& x) {
-  constexpr int64_t kTogether = b.kPanels * kPanel;
+  constexpr int64_t kTogether = Block<W>::kPanels * kPanel;
   for (int64_t i = 0; i < b.queries; i += Vec::kLanes) {
     const int64_t panel = i / kPanel * kPanel;
     const int64_t keys = b.keys_before(i / kTogether * kTogether + kTogether);
