@@ -79,6 +79,29 @@ TEST(Parallel, UnitsRunOnceEachOnAThreadOfTheirOwn) {
                std::runtime_error);
 }
 
+// GCC's runtime ends the threads that a smaller team leaves over: ranges of few parts made a token
+// start dozens of threads where a machine had more cores than a range had parts.
+TEST(Parallel, RangesOfFewPartsEndNoThread) {
+  static std::atomic<int> born{0};
+  struct Birth {
+    Birth() { ++born; }
+  };
+  const auto visit = [](i64 parts) {
+    std::atomic<i64> visited{0};
+    parallel_for(parts, 1, [&](i64 begin, i64 end) {
+      thread_local const Birth birth;
+      visited += end - begin;
+    });
+    EXPECT_EQ(visited.load(), parts);
+  };
+  set_num_threads(7);
+  visit(7);
+  const int team = born.load();
+  for (const i64 parts : {3, 7, 2, 7, 6, 7}) visit(parts);
+  EXPECT_EQ(born.load(), team);
+  set_num_threads(2);
+}
+
 TEST(Parallel, AnExceptionReachesTheCaller) {
   auto thrower = [](i64 begin, i64) {
     if (begin > 0) throw std::runtime_error("part failed");

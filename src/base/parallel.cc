@@ -28,13 +28,16 @@ void run(i64 count, i64 grain, RangeFn fn, void* context) {
   if (count <= 0) return;
   grain = std::max<i64>(1, grain);
   const i64 units = (count + grain - 1) / grain;
-  const i64 parts = std::min<i64>(available_threads(), units);
+  const int threads = available_threads();
+  const i64 parts = std::min<i64>(threads, units);
   if (parts == 1) return fn(context, 0, count);
 
   std::exception_ptr error;
   std::atomic_flag taken = ATOMIC_FLAG_INIT;
-#pragma omp parallel for num_threads(static_cast <int>(parts)) schedule(static, 1)
-  for (i64 part = 0; part < parts; ++part) {
+  // Always the whole team, though some of it may have no part: when a team is smaller than the one
+  // before, GCC's runtime ends the threads left over, and the next larger team starts new ones.
+#pragma omp parallel num_threads(threads)
+  for (i64 part = omp_get_thread_num(); part < parts; part += omp_get_num_threads()) {
     const i64 begin = units * part / parts * grain;
     const i64 end = std::min(count, units * (part + 1) / parts * grain);
     try {
