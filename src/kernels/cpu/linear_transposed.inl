@@ -17,6 +17,9 @@ struct StoredLoader {
       return v * Vec::set1(scale[col / kScaleBlock]);
     }
   }
+  void prefetch(int64_t o, int64_t col) const {
+    __builtin_prefetch(static_cast<const Stored*>(a.w) + o * a.in + col);
+  }
 };
 template <int kBits>
 struct PackedLoader {
@@ -25,6 +28,7 @@ struct PackedLoader {
   Vec load(int64_t o, int64_t col, int64_t n) const {
     return load_packed_n<kBits>(packed_row<kBits>(a.w, a.w_groups, a.in, o), col, n);
   }
+  void prefetch(int64_t, int64_t) const {}
 };
 
 /// Columns [col, col + C vectors) of T tokens; `n` columns are left (C = 1 may be partial).
@@ -41,6 +45,7 @@ void transposed_tile(const LinearTransposedArgs& a, int64_t token, int64_t col, 
     for (int c = 0; c < C; ++c) {
       row[c] = w.load(o, col + c * Vec::kLanes, C == 1 ? n : Vec::kLanes);
     }
+    if constexpr (T == 1 && C > 1) w.prefetch(o, col + C * Vec::kLanes);
     for (int t = 0; t < T; ++t) {
       const Vec xo = Vec::set1(x[t * a.x_stride + o]);
       for (int c = 0; c < C; ++c) acc[t][c] = fma(xo, row[c], acc[t][c]);
