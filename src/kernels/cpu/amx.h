@@ -120,73 +120,89 @@ struct TileBlock {
 template <int R, int P>
 struct ProductTiles {
   static_assert(R >= 1 && R <= 2 && P >= 1 && P <= 3);
+  static constexpr int kProducts = R * P;  // of a step
+
+  // The order of a step's products: down one panel and up the next, so that each panel is loaded
+  // once and every second product finds its A in place.
+  static constexpr int panel_of(int product) { return product / R; }
+  static constexpr int row_of(int product) {
+    return panel_of(product) % 2 == 0 ? product % R : R - 1 - product % R;
+  }
 
   static void zero() {
     order_memory();
-    _tile_zero(0);
-    if constexpr (P > 1) _tile_zero(1);
-    if constexpr (P > 2) _tile_zero(2);
-    if constexpr (R > 1) _tile_zero(3);
-    if constexpr (R > 1 && P > 1) _tile_zero(4);
-    if constexpr (R > 1 && P > 2) _tile_zero(5);
-  }
-  static void load(const void* block) {
-    const uint8_t* from = static_cast<const uint8_t*>(block);
-    order_memory();
-    _tile_loadd(0, from, 64);
-    if constexpr (P > 1) _tile_loadd(1, from + 1024, 64);
-    if constexpr (P > 2) _tile_loadd(2, from + 2048, 64);
-    if constexpr (R > 1) _tile_loadd(3, from + 3072, 64);
-    if constexpr (R > 1 && P > 1) _tile_loadd(4, from + 4096, 64);
-    if constexpr (R > 1 && P > 2) _tile_loadd(5, from + 5120, 64);
+    each_tile([](auto tile) { zero_tile<decltype(tile)::kTile>(); });
   }
   static void store(void* block) {
     uint8_t* to = static_cast<uint8_t*>(block);
-    _tile_stored(0, to, 64);
-    if constexpr (P > 1) _tile_stored(1, to + 1024, 64);
-    if constexpr (P > 2) _tile_stored(2, to + 2048, 64);
-    if constexpr (R > 1) _tile_stored(3, to + 3072, 64);
-    if constexpr (R > 1 && P > 1) _tile_stored(4, to + 4096, 64);
-    if constexpr (R > 1 && P > 2) _tile_stored(5, to + 5120, 64);
+    each_tile([&](auto tile) { store_tile<decltype(tile)::kTile>(to); });
     order_memory();
   }
 
   /// One step along K of an A of R times 16 rows of 64 bytes, one after the other, and P panels.
-  /// between(panel): vector work beside each panel's products. A panel is loaded once and every
-  /// second product finds its A there.
-  template <bool kInt8, typename Between>
+  /// after(product): vector work beside each product. kRestart: C goes to `block` and begins anew,
+  /// each tile just before its product, when its last one is long done.
+  template <bool kInt8, bool kRestart, typename After>
   [[gnu::always_inline]] static void add_product(const uint8_t* a, const uint8_t* b,
-                                                 int64_t b_panels, Between&& between) {
-    _tile_loadd(7, b, 64);
-    _tile_loadd(6, a, 64);
-    add<kInt8, 0>();
-    if constexpr (R > 1) {
-      _tile_loadd(6, a + 1024, 64);
-      add<kInt8, 3>();
-    }
-    between(0);
-    if constexpr (P > 1) {
-      _tile_loadd(7, b + b_panels, 64);
-      if constexpr (R > 1) {
-        add<kInt8, 4>();
-        _tile_loadd(6, a, 64);
-      }
-      add<kInt8, 1>();
-      between(1);
-    }
-    if constexpr (P > 2) {
-      _tile_loadd(7, b + 2 * b_panels, 64);
-      add<kInt8, 2>();
-      if constexpr (R > 1) {
-        _tile_loadd(6, a + 1024, 64);
-        add<kInt8, 5>();
-      }
-      between(2);
-    }
+                                                 int64_t b_panels, void* block, After&& after) {
+    order_memory();
+    add_from<kInt8, kRestart, 0>(a, b, b_panels, static_cast<uint8_t*>(block), after);
   }
 
  private:
-  /// C += A x B. GCC's intrinsics take numbers of registers as text.
+  template <bool kInt8, bool kRestart, int kProduct, typename After>
+  [[gnu::always_inline]] static void add_from(const uint8_t* a, const uint8_t* b, int64_t b_panels,
+                                              uint8_t* block, After& after) {
+    constexpr int kRow = row_of(kProduct), kPanel = panel_of(kProduct), kTile = 3 * kRow + kPanel;
+    if constexpr (kProduct % R == 0) _tile_loadd(7, b + kPanel * b_panels, 64);
+    if constexpr (kProduct % R != 0 || kProduct == 0) _tile_loadd(6, a + 1024 * kRow, 64);
+    if constexpr (kRestart) {
+      store_tile<kTile>(block);
+      zero_tile<kTile>();
+      order_memory();
+    }
+    add<kInt8, kTile>();
+    after(kProduct);
+    if constexpr (kProduct + 1 < kProducts) {
+      add_from<kInt8, kRestart, kProduct + 1>(a, b, b_panels, block, after);
+    }
+  }
+
+  template <int C>
+  struct Tile {
+    static constexpr int kTile = C;
+  };
+  template <typename Fn>
+  [[gnu::always_inline]] static void each_tile(Fn&& fn) {
+    fn(Tile<0>{});
+    if constexpr (P > 1) fn(Tile<1>{});
+    if constexpr (P > 2) fn(Tile<2>{});
+    if constexpr (R > 1) fn(Tile<3>{});
+    if constexpr (R > 1 && P > 1) fn(Tile<4>{});
+    if constexpr (R > 1 && P > 2) fn(Tile<5>{});
+  }
+
+  // GCC's intrinsics take numbers of registers as text.
+  template <int C>
+  [[gnu::always_inline]] static void zero_tile() {
+    if constexpr (C == 0) _tile_zero(0);
+    if constexpr (C == 1) _tile_zero(1);
+    if constexpr (C == 2) _tile_zero(2);
+    if constexpr (C == 3) _tile_zero(3);
+    if constexpr (C == 4) _tile_zero(4);
+    if constexpr (C == 5) _tile_zero(5);
+  }
+  /// To its place in a block.
+  template <int C>
+  [[gnu::always_inline]] static void store_tile(uint8_t* block) {
+    if constexpr (C == 0) _tile_stored(0, block, 64);
+    if constexpr (C == 1) _tile_stored(1, block + 1024, 64);
+    if constexpr (C == 2) _tile_stored(2, block + 2048, 64);
+    if constexpr (C == 3) _tile_stored(3, block + 3072, 64);
+    if constexpr (C == 4) _tile_stored(4, block + 4096, 64);
+    if constexpr (C == 5) _tile_stored(5, block + 5120, 64);
+  }
+  /// C += A x B.
   template <bool kInt8, int C>
   [[gnu::always_inline]] static void add() {
     if constexpr (kInt8) {

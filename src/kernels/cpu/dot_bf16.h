@@ -99,22 +99,7 @@ struct DotBf16 {
     return {_mm512_unpacklo_epi8(lower, upper), _mm512_unpackhi_epi8(lower, upper)};
   }
   static Operand load_scaled(const uint16_t* p) { return load(p); }
-  static Operand load_scaled(const uint8_t* p) {
-    __mmask64 others = 0;
-    const Operand v = move_scaled(p, others);
-    return others != 0 ? look_up_scaled(p) : v;
-  }
-  /// E4M3 times kE4m3Bf16Scale: the code moves into place, three instructions for 32 numbers. That
-  /// is wrong for subnormals, zeros and NaN: `others` gets a bit for each of them (and a few more),
-  /// and if it is not 0, look_up_scaled() is right.
-  static Operand move_scaled(const uint8_t* p, __mmask64& others) {
-    const __m512i codes = _mm512_loadu_si512(p);
-    // 0x7f and 0 to 14 without the sign: NaN, what has no exponent, and a few more.
-    const __m512i next = _mm512_add_epi8(codes, _mm512_set1_epi8(1));
-    others |= _mm512_testn_epi8_mask(next, _mm512_set1_epi8(0x70));
-    return {moved(_mm512_permutexvar_epi8(_mm512_load_si512(kTwice.bytes), codes)),
-            moved(_mm512_permutexvar_epi8(_mm512_load_si512(kTwice.bytes + 64), codes))};
-  }
+  static Operand load_scaled(const uint8_t* p);
   static Operand look_up_scaled(const uint8_t* p) {
     const Operand v = load(p);
     return {scaled(v.first), scaled(v.second)};
@@ -129,13 +114,6 @@ struct DotBf16 {
   }
 
  private:
-  /// From words whose upper byte is a code: s eeee mmm to s 0111 eeee mmm 0000, of BF16 with an
-  /// exponent of 112 + e. The sign fills the bits above; masked, they are the offset's.
-  static __m512i moved(__m512i words) {
-    const __m512i kept = _mm512_set1_epi16(static_cast<int16_t>(0x87f0));
-    const __m512i offset = _mm512_set1_epi16(0x3800);
-    return _mm512_ternarylogic_epi32(_mm512_srai_epi16(words, 4), kept, offset, 0xea);
-  }
   /// Zero and NaN keep their bits.
   static __m512i scaled(__m512i bf16) {
     const __m512i magnitude = _mm512_and_si512(bf16, _mm512_set1_epi16(0x7fff));
@@ -148,6 +126,50 @@ struct DotBf16 {
                                     _mm512_load_si512(table.bytes + 64));
   }
 };
+
+/// E4M3 times kE4m3Bf16Scale: the code moves into place, three instructions for 32 numbers. That is
+/// wrong for subnormals, zeros and NaN: DotBf16::look_up_scaled() is right. Lives in registers.
+class E4m3Mover {
+ public:
+  DotBf16::Operand move(const uint8_t* p) {
+    const __m512i codes = _mm512_loadu_si512(p);
+    // 0x7f and 0 to 14 without the sign: NaN, what has no exponent, and a few more.
+    others_ |= _mm512_testn_epi8_mask(_mm512_add_epi8(codes, one_), exponent_);
+    return {moved(_mm512_permutexvar_epi8(lower_, codes)),
+            moved(_mm512_permutexvar_epi8(upper_, codes))};
+  }
+  /// Was all that moved since the last call right?
+  bool was_right() {
+    const __mmask64 others = others_;
+    others_ = 0;
+    return others == 0;
+  }
+
+ private:
+  /// From words whose upper byte is a code: s eeee mmm to s 0111 eeee mmm 0000, of BF16 with an
+  /// exponent of 112 + e. The sign fills the bits above; masked, they are the offset's.
+  __m512i moved(__m512i words) const {
+    return _mm512_ternarylogic_epi32(_mm512_srai_epi16(words, 4), kept_, offset_, 0xea);
+  }
+  /// GCC would rather make a constant anew after each store than keep it.
+  static __m512i held(__m512i constant) {
+    __asm__("" : "+v"(constant));
+    return constant;
+  }
+
+  __mmask64 others_ = 0;
+  __m512i one_ = held(_mm512_set1_epi8(1)), exponent_ = held(_mm512_set1_epi8(0x70));
+  __m512i lower_ = held(_mm512_load_si512(kTwice.bytes));
+  __m512i upper_ = held(_mm512_load_si512(kTwice.bytes + 64));
+  __m512i kept_ = held(_mm512_set1_epi16(static_cast<int16_t>(0x87f0)));
+  __m512i offset_ = held(_mm512_set1_epi16(0x3800));
+};
+
+inline DotBf16::Operand DotBf16::load_scaled(const uint8_t* p) {
+  E4m3Mover mover;
+  const Operand v = mover.move(p);
+  return mover.was_right() ? v : look_up_scaled(p);
+}
 
 }  // namespace
 }  // namespace fathom::kernels::cpu::FATHOM_ISA

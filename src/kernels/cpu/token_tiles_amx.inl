@@ -2,8 +2,9 @@
 // cycle, so operands must come from the first-level cache, and whatever passes between it and the
 // second level costs about two cycles a line. So rows of weights are decoded a slab of 64 columns
 // at a time, two of which the first-level cache holds; a chunk of the tokens' panels stays there
-// for kAmxRows rows of weights, and so do their sums. Vectors and tiles work at once: between
-// products the next slab is decoded, and the sums of the block before are scaled.
+// for kAmxRows rows of weights, and so do their sums. Vectors and tiles work at once: after each
+// product a few rows of the next slab are decoded, and a few of the sums before are scaled. Both in
+// small parts, for the processor looks ahead no further than about three products.
 //
 // Invariant: y[t, o] is one accumulator that meets K in steps of 64 bytes (with scales: one for
 // each group and one for the total), whatever the tile. So it depends on no other token.
@@ -12,6 +13,13 @@
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
+
+// A sanitised build takes minutes for what is compiled in place.
+#ifdef FATHOM_DEBUG_CHECKS
+#define FATHOM_IN_PLACE __attribute__((noinline))
+#else
+#define FATHOM_IN_PLACE __attribute__((always_inline))
+#endif
 
 constexpr int kTileRows = 16;                               // of a tile
 constexpr int64_t kTileNumbers = kTileRows * kPanelTokens;  // of a tile of results
@@ -47,88 +55,136 @@ struct AmxInteger {
 constexpr int64_t kSlabRow = 64, kSlabHalf = kBlockRows * kSlabRow;  // bytes
 
 /// 64 columns of a row of weights, to the row's place in a slab: 64 bytes, or two times 32 BF16
-/// that are kSlabHalf bytes apart. `others` is not 0 where that is wrong for E4M3 codes among them:
-/// look_up_slab_rows() is right.
-inline void decode_slab_row(AmxBf16, const uint8_t* w, uint8_t* out, __mmask64& /*others*/) {
-  _mm512_store_si512(out, _mm512_loadu_si512(w));
-  _mm512_store_si512(out + kSlabHalf, _mm512_loadu_si512(w + 64));
-}
-inline void decode_slab_row(AmxFp8, const uint8_t* w, uint8_t* out, __mmask64& others) {
-  const DotBf16::Operand v = DotBf16::move_scaled(w, others);
-  _mm512_store_si512(out, v.first);
-  _mm512_store_si512(out + kSlabHalf, v.second);
-}
-template <int kBits, int64_t kGroup>
-inline void decode_slab_row(AmxInteger<kBits, kGroup>, const uint8_t* w, uint8_t* out,
-                            __mmask64& /*others*/) {
-  _mm512_store_si512(out, signed_codes<kBits>(w));
-}
-[[gnu::noinline]] inline void look_up_slab_rows(const uint8_t* w, int64_t stride, int64_t rows,
-                                                uint8_t* out) {
-  for (int64_t r = 0; r < rows; ++r, w += stride, out += kSlabRow) {
-    const DotBf16::Operand v = DotBf16::look_up_scaled(w);
+/// that are kSlabHalf bytes apart.
+template <typename Kind>
+struct SlabDecoder;
+
+template <>
+struct SlabDecoder<AmxBf16> {
+  void decode(const uint8_t* w, uint8_t* out) {
+    _mm512_store_si512(out, _mm512_loadu_si512(w));
+    _mm512_store_si512(out + kSlabHalf, _mm512_loadu_si512(w + 64));
+  }
+  void correct(const uint8_t*, int64_t, int64_t, uint8_t*) {}
+};
+
+template <>
+struct SlabDecoder<AmxFp8> {
+  E4m3Mover mover;
+
+  void decode(const uint8_t* w, uint8_t* out) {
+    const DotBf16::Operand v = mover.move(w);
     _mm512_store_si512(out, v.first);
     _mm512_store_si512(out + kSlabHalf, v.second);
   }
-}
-
-/// Unscaled sums of a block of tiles, and where they go: total += x_scale * w_scale * sums.
-template <typename Number>
-struct WaitingSums {
-  const Number* sums;  // [tiles][16][16]
-  float* total;
-  const float* x_scale;  // [panels][16], or nullptr: 1
-  int64_t x_scale_panel;
-  const float* w_scale;           // [rows]; FP8: one for all
-  int64_t panels = 1, tiles = 0;  // wanted of kBlockPanels in a row, and together
-
-  /// Tiles [first, last) of those that are wanted.
-  void add(int64_t first, int64_t last) const {
-    for (int64_t i = first; i < last; ++i) i < panels ? add_tile(0, i) : add_tile(1, i - panels);
+  /// Rows decoded since the last call: again, if codes among them have to be looked up.
+  void correct(const uint8_t* w, int64_t stride, int64_t rows, uint8_t* out) {
+    if (mover.was_right()) [[likely]]
+      return;
+    look_up_slab_rows(w, stride, rows, out);
   }
 
  private:
-  // A call of its own: within each block of tiles it would take a sanitised build minutes.
-  [[gnu::noinline]] void add_tile(int64_t tile_row, int64_t panel) const {
-    const int64_t row = tile_row * kTileRows, tile = tile_row * kBlockPanels + panel;
-    const Number* from = sums + tile * kTileNumbers;
-    float* to = total + tile * kTileNumbers;
-    Vec scale = Vec::set1(1.0f);
-    if (x_scale != nullptr) scale = Vec::load(x_scale + panel * x_scale_panel);
+  [[gnu::noinline]] static void look_up_slab_rows(const uint8_t* w, int64_t stride, int64_t rows,
+                                                  uint8_t* out) {
+    for (int64_t r = 0; r < rows; ++r, w += stride, out += kSlabRow) {
+      const DotBf16::Operand v = DotBf16::look_up_scaled(w);
+      _mm512_store_si512(out, v.first);
+      _mm512_store_si512(out + kSlabHalf, v.second);
+    }
+  }
+};
+
+template <int kBits, int64_t kGroup>
+struct SlabDecoder<AmxInteger<kBits, kGroup>> {
+  void decode(const uint8_t* w, uint8_t* out) { _mm512_store_si512(out, signed_codes<kBits>(w)); }
+  void correct(const uint8_t*, int64_t, int64_t, uint8_t*) {}
+};
+
+alignas(64) constexpr float kOnes[kPanelTokens] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+
+/// What becomes of a block of tiles of sums: total += x_scale * w_scale * sums.
+template <typename Number>
+struct ScaledSums {
+  float* total = nullptr;        // [2][3][16][16]; nullptr: nothing
+  const float* x_scale = kOnes;  // [panels][16], x_scale_panel from one to the next
+  int64_t x_scale_panel = 0;
+  const float* w_scale = kOnes;  // [rows]; FP8: one for all
+
+  /// kRows rows of a tile, from `first` on.
+  template <int kRows>
+  [[gnu::always_inline]] inline void add(const Number* sums, int tile_row, int panel,
+                                         int first) const {
+    const int64_t at = (tile_row * kBlockPanels + panel) * kTileNumbers + first * kPanelTokens;
+    const Number* from = sums + at;
+    float* to = total + at;
+    Vec scale = Vec::load(x_scale + panel * x_scale_panel);
     if constexpr (__is_same(Number, float)) {
-      scale = scale * Vec::set1(*w_scale / kE4m3Bf16Scale);
+      scale = scale * Vec::set1(*w_scale * (1.0f / kE4m3Bf16Scale));
     }
 #pragma GCC unroll 16
-    for (int r = 0; r < kTileRows; ++r, from += kPanelTokens, to += kPanelTokens) {
+    for (int r = 0; r < kRows; ++r, from += kPanelTokens, to += kPanelTokens) {
       if constexpr (__is_same(Number, float)) {
         fma(Vec::load(from), scale, Vec::load(to)).store(to);
       } else {
         const Vec sum = {_mm512_cvtepi32_ps(_mm512_load_si512(from))};
-        fma(sum, scale * Vec::set1(w_scale[row + r]), Vec::load(to)).store(to);
+        const Vec w = Vec::set1(w_scale[tile_row * kTileRows + first + r]);
+        fma(sum, scale * w, Vec::load(to)).store(to);
       }
     }
   }
 };
 
-/// Sums [tiles][16][16] to y, of which `rows` and `tokens` are wanted.
+/// A tile of sums to y, of which `rows` and `tokens` are wanted.
+[[gnu::noinline]] inline void store_tile_sums(const float* sums, int64_t rows, int64_t tokens,
+                                              float* y, int64_t y_stride) {
+  Vec turned[kTileRows];
+#pragma GCC unroll 16
+  for (int i = 0; i < kTileRows; ++i) turned[i] = Vec::load(sums + i * kPanelTokens);
+  transpose(turned);
+  if (rows == kTileRows && tokens == kPanelTokens) [[likely]] {
+#pragma GCC unroll 16
+    for (int i = 0; i < kPanelTokens; ++i, y += y_stride) turned[i].store(y);
+    return;
+  }
+  const __mmask16 mask = static_cast<__mmask16>((1u << rows) - 1);
+#pragma GCC unroll 16
+  for (int i = 0; i < kPanelTokens; ++i, y += y_stride) {
+    if (i < tokens) _mm512_mask_storeu_ps(y, mask, turned[i].v);
+  }
+}
+
+/// Sums [tiles][16][16] likewise.
 inline void store_sums(const float* sums, int64_t rows, int64_t tokens, float* y,
                        int64_t y_stride) {
   for (int64_t row = 0; row < rows; row += kTileRows, sums += kBlockPanels * kTileNumbers) {
-    const int64_t wanted = smaller(kTileRows, rows - row);
-    const __mmask16 mask = static_cast<__mmask16>((1u << wanted) - 1);
     for (int64_t token = 0; token < tokens; token += kPanelTokens) {
-      Vec turned[kTileRows];
-      for (int i = 0; i < kTileRows; ++i) {
-        turned[i] = Vec::load(sums + token * kTileRows + i * kPanelTokens);
-      }
-      transpose(turned);
-      const int64_t count = smaller(kPanelTokens, tokens - token);
-      for (int64_t i = 0; i < count; ++i) {
-        _mm512_mask_storeu_ps(y + (token + i) * y_stride + row, mask, turned[i].v);
-      }
+      store_tile_sums(sums + token * kTileRows, smaller(kTileRows, rows - row),
+                      smaller(kPanelTokens, tokens - token), y + token * y_stride + row, y_stride);
     }
   }
 }
+
+/// Rows of weights that follow, fetched from memory meanwhile.
+struct NextRows {
+  const char* at;
+  const char* end;
+
+  NextRows(const PanelLinearArgs& a, int64_t row, int64_t rows) {
+    const int64_t row_bytes = stored_row_bytes(a.w_type, a.in);
+    at = static_cast<const char*>(a.w) + row * row_bytes;
+    end = at + rows * row_bytes;
+  }
+};
+
+/// Codes of any type, for slabs that are not decoded beside products: none needs looking up.
+struct AnyCodes {
+  uint8_t bytes[2 * kSlabColumns];
+  constexpr AnyCodes() : bytes() {
+    for (uint8_t& code : bytes) code = 0x38;
+  }
+};
+alignas(64) constexpr AnyCodes kAnyCodes;
 
 /// kAmxRows rows of weights or fewer, times blocks of tokens.
 template <typename Kind>
@@ -136,7 +192,7 @@ class AmxRows {
  public:
   using Number = typename Kind::Number;
 
-  AmxRows(const PanelLinearArgs& a, int64_t row, int64_t rows, NextBlock& next, void* scratch)
+  AmxRows(const PanelLinearArgs& a, int64_t row, int64_t rows, NextRows& next, void* scratch)
       : a_(a), row_(row), rows_(rows), row_bytes_(stored_row_bytes(a.w_type, a.in)), next_(next) {
     uint8_t* at = static_cast<uint8_t*>(scratch);
     for (uint8_t*& slab : slabs_) {
@@ -147,46 +203,41 @@ class AmxRows {
     sums_ = reinterpret_cast<float*>(at) + kBlockNumbers;
     scales_ = sums_ + kAmxRows / kBlockRows * kBlockNumbers;
     if constexpr (kIntegers) turn_scales();
-    waiting_.sums = unscaled_;
-    waiting_.x_scale_panel = panel_scales(a.in, group());
   }
 
   /// Tokens [first, first + count), `first` from a panel on, of kBlockPanels panels or fewer.
   void run(int64_t first, int64_t count) {
     const int64_t panel = first / kPanelTokens;
     x_ = a_.x + panel * panel_bytes(a_.form, a_.k_padded);
-    if (a_.x_scale != nullptr) x_scale_ = a_.x_scale + panel * waiting_.x_scale_panel;
+    if (a_.x_scale != nullptr) x_scale_ = a_.x_scale + panel * x_scale_panel();
     for (int64_t i = 0; i < kAmxRows / kBlockRows * kBlockNumbers; i += kPanelTokens) {
       Vec::zero().store(sums_ + i);
     }
     decode_from(0, 0);
-    decode_rows(slabs_[0], 0, kBlockRows);
+    decode_slab(slabs_[0]);
     const int64_t panels = blocks_of(count, kPanelTokens);
-    if (panels == 1) multiply_all<1>();
-    if (panels == 2) multiply_all<2>();
-    if (panels == 3) multiply_all<3>();
+    const bool two = rows_ > kTileRows;
+    if (panels == 1) two ? multiply_all<2, 1>() : multiply_all<1, 1>();
+    if (panels == 2) two ? multiply_all<2, 2>() : multiply_all<1, 2>();
+    if (panels == 3) two ? multiply_all<2, 3>() : multiply_all<1, 3>();
     for (int64_t row = 0; row < rows_; row += kBlockRows) {
       store_sums(sums_of(row), smaller(kBlockRows, rows_ - row), count,
                  a_.y + first * a_.y_stride + row_ + row, a_.y_stride);
     }
   }
 
-  /// Steps of run().
-  static int64_t steps(const PanelLinearArgs& a, int64_t rows) {
-    return blocks_of(rows, kBlockRows) * a.k_padded / Kind::kStep;
-  }
-
  private:
   static constexpr bool kIntegers = __is_same(Number, int32_t);
   static constexpr int64_t kSlabBytes = kSlabRow * kBlockRows * Kind::kColumnBytes;
-  static constexpr int64_t kSlabSteps = kSlabColumns / Kind::kStep;
+  static constexpr int kSlabSteps = kSlabColumns / Kind::kStep;
+  static constexpr int kSpanSteps = Kind::kSpan / Kind::kStep;
+  static constexpr int kStepRows = kBlockRows / kSlabSteps;  // of the next slab, decoded in a step
 
   static int64_t blocks_of(int64_t n, int64_t block) { return (n + block - 1) / block; }
-  /// Rows of the next slab that are decoded after some steps.
-  static constexpr int64_t rows_after(int64_t steps) { return kBlockRows * steps / kSlabSteps; }
   int64_t group() const { return kIntegers ? a_.w_groups.group : kScaleBlock; }
   /// Groups of nothing but padding have no scales.
   int64_t k_end() const { return kIntegers ? blocks_of(a_.in, group()) * group() : a_.k_padded; }
+  int64_t x_scale_panel() const { return panel_scales(a_.in, group()); }
   float* sums_of(int64_t row) { return sums_ + row / kBlockRows * kBlockNumbers; }
 
   /// The rows' BF16 scales as f32 [groups][kAmxRows].
@@ -209,134 +260,206 @@ class AmxRows {
     }
   }
 
-  /// The slab that decode_rows() fills: columns from k on, of the block of rows from `row` on.
+  /// The slab that is decoded next: columns from k on, of the block of rows from `row` on. Rows that
+  /// are not there keep what lay there: a row of results needs its own alone.
   void decode_from(int64_t row, int64_t k) {
     ahead_rows_ = k < k_end() ? smaller(kBlockRows, rows_ - row) : 0;
     ahead_columns_ = a_.in - k;
     ahead_ = static_cast<const uint8_t*>(a_.w) + (row_ + row) * row_bytes_ + stored_bytes(k);
   }
+  bool ahead_is_whole() const {
+    return ahead_rows_ == kBlockRows && ahead_columns_ >= kSlabColumns;
+  }
   int64_t stored_bytes(int64_t columns) const { return stored_row_bytes(a_.w_type, columns); }
 
-  /// Its rows [begin, end). Rows of a tile that are not there keep what lay there: a row of results
-  /// needs its own alone.
-  [[gnu::always_inline]] inline void decode_rows(uint8_t* slab, int64_t begin, int64_t end) const {
-    if (ahead_columns_ < kSlabColumns) [[unlikely]]
-      return decode_last_columns(slab, begin, end);
-    decode_slab_rows(ahead_ + begin * row_bytes_, row_bytes_, smaller(end, ahead_rows_) - begin,
-                     slab + begin * kSlabRow);
-  }
-  [[gnu::always_inline]] static inline void decode_slab_rows(const uint8_t* w, int64_t stride,
-                                                             int64_t rows, uint8_t* out) {
-    __mmask64 others = 0;
-    for (int64_t r = 0; r < rows; ++r) {
-      decode_slab_row(Kind{}, w + r * stride, out + r * kSlabRow, others);
-    }
-    if (others != 0) [[unlikely]]
-      look_up_slab_rows(w, stride, rows, out);
-  }
-  [[gnu::noinline]] void decode_last_columns(uint8_t* slab, int64_t begin, int64_t end) const {
-    for (int64_t r = begin; r < smaller(end, ahead_rows_); ++r) {
+  /// All of it, whatever its size.
+  [[gnu::noinline]] void decode_slab(uint8_t* slab) const {
+    SlabDecoder<Kind> decoder;
+    for (int64_t r = 0; r < ahead_rows_; ++r) {
+      const uint8_t* w = ahead_ + r * row_bytes_;
       uint8_t padded[kSlabColumns * Kind::kStoredBits / 8];
-      __builtin_memset(padded, Kind::kStoredZero, sizeof padded);
-      if (ahead_columns_ > 0) {
-        __builtin_memcpy(padded, ahead_ + r * row_bytes_,
-                         static_cast<Size>(stored_bytes(ahead_columns_)));
+      if (ahead_columns_ < kSlabColumns) {
+        __builtin_memset(padded, Kind::kStoredZero, sizeof padded);
+        if (ahead_columns_ > 0) {
+          __builtin_memcpy(padded, w, static_cast<Size>(stored_bytes(ahead_columns_)));
+        }
+        w = padded;
       }
-      decode_slab_rows(padded, 0, 1, slab + r * kSlabRow);
+      decoder.decode(w, slab + r * kSlabRow);
+      decoder.correct(w, 0, 1, slab + r * kSlabRow);
     }
   }
 
-  template <int P>
+  template <int R, int P>
   void multiply_all() {
-    for (int64_t k = 0; k < k_end(); k += kChunkColumns) {
+    using Tiles = ProductTiles<R, P>;
+    if constexpr (Kind::kScaled) {
+      for (int64_t k = 0; k < k_end(); k += kChunkColumns) {
+        for (int64_t row = 0; row < rows_; row += kBlockRows) multiply_chunk<R, P>(row, k);
+      }
+      finish<R, P>();
+    } else {
       for (int64_t row = 0; row < rows_; row += kBlockRows) {
-        rows_ - row > kTileRows ? multiply_chunk<2, P>(row, k) : multiply_chunk<1, P>(row, k);
+        Tiles::zero();
+        for (int64_t k = 0; k < k_end(); k += kChunkColumns) multiply_chunk<R, P>(row, k);
+        Tiles::store(sums_of(row));
       }
     }
-    waiting_.add(0, waiting_.tiles);
-    waiting_.tiles = 0;
   }
 
   /// A chunk of columns of a block of rows.
   template <int R, int P>
   void multiply_chunk(int64_t row, int64_t k) {
-    using Tiles = ProductTiles<R, P>;
-    float* total = sums_of(row);
-    if constexpr (!Kind::kScaled) Tiles::load(total);
-    for (int64_t slab = 0; slab < 2 && k + slab * kSlabColumns < k_end(); ++slab) {
-      slab == 0 ? decode_from(row, k + kSlabColumns) : decode_next(row, k);
-#pragma GCC unroll 2
-      for (int64_t step = 0; step < kSlabSteps; ++step) {
-        const int64_t column = k + slab * kSlabColumns + step * Kind::kStep;
-        if (column < k_end()) {
-          multiply_step<R, P>(row, column, slab, step);
-        } else {
-          decode_rows(slabs_[1 - slab], rows_after(step), rows_after(step + 1));
-        }
+    constexpr int kSecondShare = kSlabSteps % kSpanSteps;
+    decode_from(row, k + kSlabColumns);
+    multiply_slab<R, P, 0>(row, k, 0);
+    decode_next(row, k);
+    if (k + kSlabColumns < k_end()) {
+      multiply_slab<R, P, kSecondShare>(row, k + kSlabColumns, 1);
+    } else {  // nothing to multiply meanwhile
+      decode_slab(slabs_[0]);
+    }
+  }
+
+  /// The first slab of what follows the block of rows from `row` on and the chunk from k on: of
+  /// scaled sums the chunk's next rows, else the rows' next chunk.
+  void decode_next(int64_t row, int64_t k) {
+    if constexpr (Kind::kScaled) {
+      const bool last = row + kBlockRows >= rows_;
+      last ? decode_from(0, k + kChunkColumns) : decode_from(row + kBlockRows, k);
+    } else {
+      const bool last = k + kChunkColumns >= k_end();
+      last ? decode_from(row + kBlockRows, 0) : decode_from(row, k + kChunkColumns);
+    }
+  }
+
+  /// What the vector work beside the products of a slab needs, in registers.
+  struct Beside {
+    SlabDecoder<Kind> decoder;
+    const uint8_t* w;
+    int64_t stride;
+    uint8_t* decoded;
+    const char* fetch;  // of the next rows of weights
+    ScaledSums<Number> adding;
+  };
+
+  /// The columns of a slab, from k on, while the other one is decoded. kShare: of the group that
+  /// is summed, steps that lie before.
+  template <int R, int P, int kShare>
+  void multiply_slab(int64_t row, int64_t k, int64_t slab) {
+    const bool whole = ahead_is_whole();
+    Beside beside{.w = whole ? ahead_ : kAnyCodes.bytes,
+                  .stride = whole ? row_bytes_ : 0,
+                  .decoded = slabs_[1 - slab],
+                  .fetch = next_.at,
+                  .adding = adding_};
+    multiply_step<R, P, kShare>(row, k, slab, 0, beside);
+    const bool second = kSlabSteps == 2 && k + Kind::kStep < k_end();
+    if constexpr (kSlabSteps == 2) {
+      if (second) {
+        multiply_step<R, P, (kShare + 1) % kSpanSteps>(row, k + Kind::kStep, slab, 1, beside);
       }
     }
-    if (k + kSlabColumns >= k_end()) {  // no second slab meanwhile
-      decode_next(row, k);
-      decode_rows(slabs_[0], 0, kBlockRows);
-    }
-    if constexpr (!Kind::kScaled) Tiles::store(total);
+    next_.at = beside.fetch;
+    adding_ = beside.adding;
+    if (!whole || (kSlabSteps == 2 && !second)) decode_slab(slabs_[1 - slab]);
   }
 
-  /// What follows the block of rows from `row` on and the chunk from k on.
-  void decode_next(int64_t row, int64_t k) {
-    const bool last = row + kBlockRows >= rows_;
-    last ? decode_from(0, k + kChunkColumns) : decode_from(row + kBlockRows, k);
-  }
-
-  template <int R, int P>
+  template <int R, int P, int kShare>
   [[gnu::always_inline]] inline void multiply_step(int64_t row, int64_t column, int64_t slab,
-                                                   int64_t step) {
+                                                   int64_t step, Beside& beside) {
     using Tiles = ProductTiles<R, P>;
-    constexpr int64_t kShares = Kind::kSpan / Kind::kStep;
-    const int64_t share = column % Kind::kSpan / Kind::kStep;
-    if (Kind::kScaled && share == 0) Tiles::zero();
+    constexpr bool kRestart = Kind::kScaled && kShare == 0;
+    if constexpr (kRestart) {
+      add_part<R, P>(beside.adding, kSpanSteps * Tiles::kProducts - 1);
+      beside.adding = summing_;
+      summing_ = sums_of_group(row, column);
+    }
     const int64_t offset = Kind::kColumnBytes == 2 ? step * kSlabHalf : step * Kind::kStep;
-    Tiles::template add_product<kIntegers>(
+    const int64_t first = step * kStepRows;
+    Tiles::template add_product<kIntegers, kRestart>(
         slabs_[slab] + offset, x_ + column * Kind::kColumnBytes * kPanelTokens,
-        panel_bytes(a_.form, a_.k_padded), [&](int panel) __attribute__((always_inline)) {
-          next_.fetch();
-          const int64_t rows = rows_after(1);
-          decode_rows(slabs_[1 - slab], rows_after(step) + rows * panel / P,
-                      rows_after(step) + rows * (panel + 1) / P);
+        panel_bytes(a_.form, a_.k_padded), unscaled_, [&](int product) FATHOM_IN_PLACE {
+          fetch<R * P>(beside);
+          decode_rows(beside, first, kStepRows * product / Tiles::kProducts,
+                      kStepRows * (product + 1) / Tiles::kProducts);
+          const int done = kShare * Tiles::kProducts + product;
+          if (Kind::kScaled && done > 0) add_part<R, P>(beside.adding, done - 1);
         });
-    waiting_.add(waiting_.tiles * share / kShares, waiting_.tiles * (share + 1) / kShares);
-    if (Kind::kScaled && share + 1 == kShares) {
-      Tiles::store(unscaled_);
-      await<R, P>(row, column);
+  }
+
+  [[gnu::always_inline]] inline void decode_rows(Beside& beside, int64_t from, int begin,
+                                                 int end) const {
+    const uint8_t* w = beside.w + (from + begin) * beside.stride;
+    uint8_t* out = beside.decoded + (from + begin) * kSlabRow;
+#pragma GCC unroll 16
+    for (int r = 0; r < end - begin; ++r) {
+      beside.decoder.decode(w + r * beside.stride, out + r * kSlabRow);
+    }
+    beside.decoder.correct(w, beside.stride, end - begin, out);
+  }
+
+  /// In a step as many lines as it decodes.
+  template <int kProducts>
+  [[gnu::always_inline]] inline void fetch(Beside& beside) const {
+    constexpr int64_t kLines = kStepRows * kSlabColumns * Kind::kStoredBits / 8 / 64;
+    if (beside.fetch >= next_.end) return;
+#pragma GCC unroll 16
+    for (int64_t i = 0; i < (kLines + kProducts - 1) / kProducts; ++i, beside.fetch += 64) {
+      __builtin_prefetch(beside.fetch, 0, 2);
     }
   }
 
-  /// The sums just stored are those of the group of `column`.
+  /// Part of the sums that wait: a group's are added in as many parts as the next one has products.
   template <int R, int P>
-  void await(int64_t row, int64_t column) {
+  [[gnu::always_inline]] inline void add_part(const ScaledSums<Number>& adding, int part) const {
+    using Tiles = ProductTiles<R, P>;
+    constexpr int kRows = kTileRows / kSpanSteps;
+    if (adding.total == nullptr) return;
+    const int product = part / kSpanSteps;
+    adding.template add<kRows>(unscaled_, Tiles::row_of(product), Tiles::panel_of(product),
+                               part % kSpanSteps * kRows);
+  }
+
+  ScaledSums<Number> sums_of_group(int64_t row, int64_t column) {
     const int64_t of_group = column / Kind::kSpan;
-    waiting_.total = sums_of(row);
-    waiting_.panels = P;
-    waiting_.tiles = R * P;
-    waiting_.x_scale = x_scale_ == nullptr ? nullptr : x_scale_ + of_group * kPanelTokens;
+    ScaledSums<Number> sums{.total = sums_of(row)};
+    if (x_scale_ != nullptr) {
+      sums.x_scale = x_scale_ + of_group * kPanelTokens;
+      sums.x_scale_panel = x_scale_panel();
+    }
     if constexpr (kIntegers) {
-      waiting_.w_scale = scales_ + of_group * kAmxRows + row;
+      sums.w_scale = scales_ + of_group * kAmxRows + row;
     } else {
-      waiting_.w_scale =
+      sums.w_scale =
           a_.w_scale + (a_.w_row_offset + row_) / kScaleBlock * a_.w_scale_stride + of_group;
     }
+    return sums;
+  }
+
+  /// What is not added yet.
+  template <int R, int P>
+  void finish() {
+    using Tiles = ProductTiles<R, P>;
+    add_part<R, P>(adding_, kSpanSteps * Tiles::kProducts - 1);
+    Tiles::store(unscaled_);
+    for (int part = 0; part < kSpanSteps * Tiles::kProducts; ++part) {
+      add_part<R, P>(summing_, part);
+    }
+    adding_.total = summing_.total = nullptr;
   }
 
   const PanelLinearArgs& a_;
   int64_t row_, rows_, row_bytes_;
-  NextBlock& next_;
+  NextRows& next_;
   const uint8_t* x_ = nullptr;  // panels of the tokens
   const float* x_scale_ = nullptr;
   uint8_t* slabs_[2];  // [kBlockRows] rows decoded
   Number* unscaled_;   // [tiles][16][16]
   float* sums_;        // [blocks of rows] of the same
   float* scales_;      // [groups][kAmxRows] of packed integers
-  WaitingSums<Number> waiting_{};
+  ScaledSums<Number> summing_{};  // the group in the tile registers
+  ScaledSums<Number> adding_{};   // the one before, in unscaled_
   // The slab that is decoded.
   const uint8_t* ahead_ = nullptr;
   int64_t ahead_rows_ = 0, ahead_columns_ = 0;
@@ -351,8 +474,7 @@ void multiply_panels(const PanelLinearArgs& a, int64_t begin, int64_t end, void*
     const int64_t blocks = (panels + kBlockPanels - 1) / kBlockPanels;
     for (int64_t row = begin, rows; row < end; row += rows) {
       rows = block_rows(a, row, end, kAmxRows);
-      NextBlock next(a, row + rows, smaller(kAmxRows, end - row - rows),
-                     panels * AmxRows<Kind>::steps(a, rows));
+      NextRows next(a, row + rows, smaller(kAmxRows, end - row - rows));
       AmxRows<Kind> of_rows(a, row, rows, next, scratch);
       for (int64_t i = 0; i < blocks; ++i) {
         const int64_t first = group + panels * i / blocks * kPanelTokens;
