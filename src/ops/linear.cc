@@ -68,23 +68,6 @@ kernels::PackedLinearArgs packed_args(const LinearJob& job) {
           .bits = job.w.bits};
 }
 
-kernels::PanelLinearArgs panel_args(const LinearJob& job) {
-  return {.x = static_cast<const u8*>(job.x.data),
-          .x_scale = job.x.scale,
-          .form = job.x.panel_form,
-          .tokens = job.x.tokens,
-          .in = job.x.in,
-          .k_padded = kernels::panel_k_padded(job.x.in),
-          .w = job.w.data,
-          .w_type = weight_type(job.w, "linear_forward"),
-          .w_scale = job.w.scale,
-          .w_scale_stride = job.w.scale_stride,
-          .w_row_offset = job.w.row_offset,
-          .w_groups = group_scales(job.w),
-          .y = job.y.data(),
-          .y_stride = job.y.stride(0)};
-}
-
 /// Rows [first, last) of one job's weight.
 void run_rows(Ctx& ctx, const LinearJob& job, i64 first, i64 last, u8* scratch) {
   switch (job.x.form) {
@@ -199,6 +182,23 @@ kernels::WeightType weight_type(const MatRef& w, const char* op) {
 
 kernels::GroupScales group_scales(const MatRef& w) {
   return {w.group_scale, w.group_stride, w.group_size};
+}
+
+kernels::PanelLinearArgs panel_args(const LinearJob& job) {
+  return {.x = static_cast<const u8*>(job.x.data),
+          .x_scale = job.x.scale,
+          .form = job.x.panel_form,
+          .tokens = job.x.tokens,
+          .in = job.x.in,
+          .k_padded = kernels::panel_k_padded(job.x.in),
+          .w = job.w.data,
+          .w_type = weight_type(job.w, "linear_forward"),
+          .w_scale = job.w.scale,
+          .w_scale_stride = job.w.scale_stride,
+          .w_row_offset = job.w.row_offset,
+          .w_groups = group_scales(job.w),
+          .y = job.y.data(),
+          .y_stride = job.y.stride(0)};
 }
 
 void run_linear_jobs(Ctx& ctx, std::span<const LinearJob> jobs) {

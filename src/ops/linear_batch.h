@@ -50,12 +50,27 @@ std::span<PreparedInput> prepare_groups(Ctx& ctx, Workspace::Scope& scope, View<
                                         View<const i32, 1> ids, View<const i64, 1> begin,
                                         const MatRef& w, LinearMode mode);
 
+/// Are there panels for such weights, and are they wanted?
+bool wants_panels(const Ctx& ctx, const MatRef& w, const LinearMode& mode);
+
+/// Room for panels of `in` columns beside weights like `w`: their form, places and scales.
+kernels::PackPanelsArgs alloc_panels(Ctx& ctx, Workspace::Scope& scope, i64 panels, i64 in,
+                                     const MatRef& w, LinearMode mode);
+
+/// silu(gate x) * up x [x.tokens, gate.rows] as products with weights like `down` want it.
+PreparedInput gated_input(Ctx& ctx, Workspace::Scope& scope, const PreparedInput& x,
+                          const MatRef& gate, const MatRef& up, const MatRef& down,
+                          LinearMode mode);
+
 /// One product y = x w^T.
 struct LinearJob {
   PreparedInput x;
   MatRef w;
   View<float, 2> y;
 };
+
+/// The arguments of a job whose input is panels.
+kernels::PanelLinearArgs panel_args(const LinearJob& job);
 
 /// Runs all jobs; no y may overlap another job's x, w or y. Checks shapes.
 void run_linear_jobs(Ctx& ctx, std::span<const LinearJob> jobs);

@@ -83,12 +83,15 @@ PreparedInput gather_rows(Ctx& ctx, Workspace::Scope& scope, const PreparedInput
   return rows;
 }
 
-/// Are there panels for such weights, and are they wanted?
+}  // namespace
+
 bool wants_panels(const Ctx& ctx, const MatRef& w, const LinearMode& mode) {
   if (!mode.many_rows || ctx.isa().packed->panel_linear_rows == nullptr) return false;
   if (mode.activations == Activations::kF32 || w.dtype == DType::kF32) return false;
   return w.bits == 0 || mode.activations == Activations::kInt8;
 }
+
+namespace {
 
 /// Groups of rows as panels; each group begins a panel of its own.
 std::span<PreparedInput> to_panels(Ctx& ctx, Workspace::Scope& scope, View<const float, 2> x,
@@ -96,49 +99,37 @@ std::span<PreparedInput> to_panels(Ctx& ctx, Workspace::Scope& scope, View<const
                                    const MatRef& w, const LinearMode& mode) {
   FATHOM_CHECK(last_axis_contiguous(x), "rows of x ", x, " must be contiguous");
   using kernels::kPanelTokens;
-  const i64 groups = begin.dim(0) - 1, in = x.dim(1), k_padded = kernels::panel_k_padded(in);
+  const i64 groups = begin.dim(0) - 1, in = x.dim(1);
   i64 panels = 0;
   for (i64 g = 0; g < groups; ++g) panels += ceil_div(begin(g + 1) - begin(g), kPanelTokens);
 
-  const bool integers = w.bits != 0, fp8 = quantises(w.dtype, mode.activations);
-  const auto form = integers ? kernels::PanelForm::kInt8
-                    : fp8    ? kernels::PanelForm::kFp8
-                             : kernels::PanelForm::kBf16;
-  const i64 group = integers ? w.group_size : kernels::kScaleBlock;
-  const i64 bytes = ctx.isa().packed->panel_bytes(form, k_padded);
-  const i64 scales = kernels::panel_scales(in, group);
+  kernels::PackPanelsArgs args = alloc_panels(ctx, scope, panels, in, w, mode);
+  const i64 bytes = ctx.isa().packed->panel_bytes(args.form, args.k_padded);
+  const i64 scales = kernels::panel_scales(in, args.group);
   const auto first_row = scope.alloc<i64>(panels);
   const auto panel_rows = scope.alloc<i32>(panels);
-  u8* data = scope.alloc<u8>(panels * bytes).data();
-  float* scale = integers || fp8 ? scope.alloc<float>(panels, scales).data() : nullptr;
   const std::span<PreparedInput> result(scope.alloc<PreparedInput>(groups).data(),
                                         static_cast<size_t>(groups));
   i64 panel = 0;
   for (i64 g = 0; g < groups; ++g) {
-    result[static_cast<size_t>(g)] = {.data = data + panel * bytes,
-                                      .form = PreparedInput::Form::kPanels,
-                                      .scale = scale == nullptr ? nullptr : scale + panel * scales,
-                                      .tokens = begin(g + 1) - begin(g),
-                                      .in = in,
-                                      .panel_form = form};
+    const i64 tokens = begin(g + 1) - begin(g);
+    result[static_cast<size_t>(g)] = {
+        .data = args.out + panel * bytes,
+        .form = PreparedInput::Form::kPanels,
+        .scale = args.scale == nullptr ? nullptr : args.scale + panel * scales,
+        .tokens = tokens,
+        .in = in,
+        .panel_form = args.form};
     for (i64 row = begin(g); row < begin(g + 1); row += kPanelTokens, ++panel) {
       first_row(panel) = row;
       panel_rows(panel) = static_cast<i32>(std::min(kPanelTokens, begin(g + 1) - row));
     }
   }
-  const kernels::PackPanelsArgs args{.x = x.data(),
-                                     .x_stride = x.stride(0),
-                                     .ids = ids.empty() ? nullptr : ids.data(),
-                                     .first_row = first_row.data(),
-                                     .panel_rows = panel_rows.data(),
-                                     .cols = in,
-                                     .k_padded = k_padded,
-                                     .form = form,
-                                     .power_of_2 = mode.activations == Activations::kFp8PowerOf2,
-                                     .group = group,
-                                     .bits = w.bits,
-                                     .out = data,
-                                     .scale = scale};
+  args.x = x.data();
+  args.x_stride = x.stride(0);
+  args.ids = ids.empty() ? nullptr : ids.data();
+  args.first_row = first_row.data();
+  args.panel_rows = panel_rows.data();
   ctx.for_rows(panels, in * kPanelTokens,
                [&](i64 from, i64 to) { ctx.isa().packed->pack_panels(args, from, to); });
   return result;
@@ -155,6 +146,27 @@ void round_rows(Ctx& ctx, View<const float, 2> x, void* out, i64 out_stride, boo
                                     .cols = x.dim(1)};
   ctx.for_rows(x.dim(0), x.dim(1),
                [&](i64 begin, i64 end) { ctx.isa().round_bf16_rows(args, begin, end); });
+}
+
+kernels::PackPanelsArgs alloc_panels(Ctx& ctx, Workspace::Scope& scope, i64 panels, i64 in,
+                                     const MatRef& w, LinearMode mode) {
+  const bool integers = w.bits != 0, fp8 = quantises(w.dtype, mode.activations);
+  kernels::PackPanelsArgs args{
+      .cols = in,
+      .k_padded = kernels::panel_k_padded(in),
+      .form = integers ? kernels::PanelForm::kInt8
+              : fp8    ? kernels::PanelForm::kFp8
+                       : kernels::PanelForm::kBf16,
+      .power_of_2 = mode.activations == Activations::kFp8PowerOf2,
+      .group = integers ? w.group_size : kernels::kScaleBlock,
+      .bits = w.bits,
+  };
+  args.out =
+      scope.alloc<u8>(panels, ctx.isa().packed->panel_bytes(args.form, args.k_padded)).data();
+  if (args.form != kernels::PanelForm::kBf16) {
+    args.scale = scope.alloc<float>(panels, kernels::panel_scales(in, args.group)).data();
+  }
+  return args;
 }
 
 PreparedInput PreparedInput::rows(i64 begin, i64 count) const {

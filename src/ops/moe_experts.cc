@@ -30,12 +30,9 @@ void check_expert(const FfnWeights& w, const FfnWeights& first) {
 void run_ffn(Ctx& ctx, const PreparedInput& x, const FfnWeights& w, View<float, 2> y,
              LinearMode mode) {
   Workspace::Scope scope(ctx.workspace());
-  const auto gate = scope.alloc<float>(x.tokens, w.gate_proj.rows);
-  const auto up = scope.alloc<float>(x.tokens, w.up_proj.rows);
-  const std::array<LinearJob, 2> jobs = {{{x, w.gate_proj, gate}, {x, w.up_proj, up}}};
-  run_linear_jobs(ctx, jobs);
-  silu_mul_forward(ctx, gate, up, gate);
-  linear_forward(ctx, gate, w.down_proj, y, mode);
+  const LinearJob down{gated_input(ctx, scope, x, w.gate_proj, w.up_proj, w.down_proj, mode),
+                       w.down_proj, y};
+  run_linear_jobs(ctx, {&down, 1});
 }
 
 /// Which rows, grouped by expert, belong to which token.

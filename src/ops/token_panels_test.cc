@@ -41,7 +41,7 @@ void expect_both_forms_agree(Ctx& ctx, const Tensor<float>& x, const MatRef& w, 
                what + ", " + to_string(w) + ", tokens " + std::to_string(x.dim(0)));
 }
 
-constexpr i64 kTokens[] = {1, 2, 7, 8, 9, 15, 16, 17, 47, 48, 49, 127};
+constexpr i64 kTokens[] = {1, 2, 7, 8, 9, 15, 16, 17, 47, 48, 49, 77, 96, 127};
 constexpr i64 kIns[] = {1, 2, 31, 32, 33, 63, 64, 127, 128, 129, 160, 257, 384, 700};
 constexpr i64 kOuts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 59, 62, 63, 64, 65, 127, 129};
 

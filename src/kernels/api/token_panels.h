@@ -51,6 +51,13 @@ struct PanelLinearArgs {
   int64_t y_stride;
 };
 
+/// silu(gate x) * up x as the panels that down_proj wants: what panel_linear_rows() of both,
+/// silu_mul_rows() and pack_panels() make, without their numbers in memory.
+struct PanelGatedArgs {
+  PanelLinearArgs gate, up;  // of one x, and of one shape and type; no y
+  PackPanelsArgs hidden;     // its form, scales and places; no x, no rows
+};
+
 /// Rows of weights decoded at once; the unit of work.
 inline constexpr int64_t kPanelRowBlock = 64;
 /// Columns of a panel, padding included: whole groups of 128.
@@ -61,6 +68,10 @@ constexpr int64_t panel_bytes(PanelForm form, int64_t k_padded) {
 constexpr int64_t panel_scales(int64_t in, int64_t group) {
   return (in + group - 1) / group * kPanelTokens;
 }
+/// Rows of gate and up that panel_gated_rows() takes together: groups of the hidden numbers.
+inline constexpr int64_t kGatedRows = 128;
+/// Of FP8 weights its blocks of so many rows must not straddle two rows of scales.
+inline constexpr int64_t kGatedBlockRows = 32;
 /// Tokens that meet a decoded block before the next ones do, where sums wait in scratch.
 inline constexpr int64_t kPanelTokenBlock = 512;
 /// Scratch of one part: decoded rows, whole or some columns at a time; of packed integers the
@@ -69,6 +80,11 @@ constexpr int64_t panel_scratch_bytes(int64_t k_padded, int64_t tokens) {
   const int64_t waiting = tokens < kPanelTokenBlock ? (tokens + 31) / 32 * 32 : kPanelTokenBlock;
   const int64_t columns = k_padded > 512 ? k_padded : 512;
   return kPanelRowBlock * (2 * columns + 64 + columns / 32 * 4 + waiting * 4);
+}
+/// Beside it: hidden numbers of a group.
+constexpr int64_t gated_scratch_bytes(int64_t k_padded, int64_t tokens) {
+  const int64_t together = tokens < kPanelTokenBlock ? (tokens + 15) / 16 * 16 : kPanelTokenBlock;
+  return panel_scratch_bytes(k_padded, tokens) + kGatedRows * together * 4;
 }
 
 }  // namespace fathom::kernels

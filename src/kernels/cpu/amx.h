@@ -115,11 +115,12 @@ struct TileBlock {
   static void store(void* out) { store(out, 1024 * P, 1024); }
 };
 
-/// Two rows of up to three tiles, in registers of TileRegisters(, 6, 7): C tiles 0 to 2 and 3 to 5.
-/// A block of tiles in memory is [2][3][16][16] 32-bit numbers.
+/// Two rows of up to three tiles or one of up to six, in registers of TileRegisters(, 6, 7): C tiles
+/// 0 to 2 and 3 to 5, or 0 to 5. A block of tiles in memory is [2][3] or [6] [16][16] 32-bit
+/// numbers.
 template <int R, int P>
 struct ProductTiles {
-  static_assert(R >= 1 && R <= 2 && P >= 1 && P <= 3);
+  static_assert((R == 2 && P >= 1 && P <= 3) || (R == 1 && P >= 1 && P <= 6));
   static constexpr int kProducts = R * P;  // of a step
 
   // The order of a step's products: down one panel and up the next, so that each panel is loaded
@@ -177,9 +178,9 @@ struct ProductTiles {
     fn(Tile<0>{});
     if constexpr (P > 1) fn(Tile<1>{});
     if constexpr (P > 2) fn(Tile<2>{});
-    if constexpr (R > 1) fn(Tile<3>{});
-    if constexpr (R > 1 && P > 1) fn(Tile<4>{});
-    if constexpr (R > 1 && P > 2) fn(Tile<5>{});
+    if constexpr (R > 1 || P > 3) fn(Tile<3>{});
+    if constexpr ((R > 1 && P > 1) || P > 4) fn(Tile<4>{});
+    if constexpr ((R > 1 && P > 2) || P > 5) fn(Tile<5>{});
   }
 
   // GCC's intrinsics take numbers of registers as text.

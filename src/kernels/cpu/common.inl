@@ -69,6 +69,11 @@ inline Vec exp(Vec x) {
   return keep_nan(x, select_less(x, Vec::set1(kLowest), Vec::zero(), scaled));
 }
 
+/// silu(gate) * up
+inline Vec silu_mul(Vec gate, Vec up) {
+  return gate / (Vec::set1(1.0f) + exp(Vec::zero() - gate)) * up;
+}
+
 /// 1 / (1 + e^-x).
 inline Vec sigmoid(Vec x) {
   const Vec one = Vec::set1(1.0f);

@@ -131,7 +131,7 @@ struct DotBf16 {
 /// wrong for subnormals, zeros and NaN: DotBf16::look_up_scaled() is right. Lives in registers.
 class E4m3Mover {
  public:
-  DotBf16::Operand move(const uint8_t* p) {
+  [[gnu::always_inline]] DotBf16::Operand move(const uint8_t* p) {
     const __m512i codes = _mm512_loadu_si512(p);
     // 0x7f and 0 to 14 without the sign: NaN, what has no exponent, and a few more.
     others_ |= _mm512_testn_epi8_mask(_mm512_add_epi8(codes, one_), exponent_);

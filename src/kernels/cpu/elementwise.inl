@@ -8,9 +8,7 @@ void silu_mul_rows(const SiluMulArgs& a, int64_t begin, int64_t end) {
     float* y = a.y + row * a.y_stride;
     for (int64_t i = 0; i < a.dim; i += Vec::kLanes) {
       const int64_t n = a.dim - i;
-      const Vec z = load_n(gate + i, n);
-      const Vec one = Vec::set1(1.0f);
-      store_n(z / (one + exp(Vec::zero() - z)) * load_n(up + i, n), y + i, n);
+      store_n(silu_mul(load_n(gate + i, n), load_n(up + i, n)), y + i, n);
     }
   }
 }

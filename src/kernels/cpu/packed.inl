@@ -13,19 +13,22 @@ struct GroupScale {
   float inverse;
 };
 
-/// scale = amax / 127; NaN if a number of the group is not finite, 0 for a group of nothing but
-/// zeros (or less than any model's activations).
-inline GroupScale group_scale(const float* x, int64_t n) {
+/// 0 for a group of nothing but zeros, or less than any model's activations.
+inline GroupScale group_scale_of(float scale) {
   constexpr float kSmallest = 1e-30f;
+  if (scale < kSmallest) return {0.0f, 0.0f};
+  return {scale, 1.0f / scale};
+}
+
+/// scale = amax / 127; NaN if a number of the group is not finite.
+inline GroupScale group_scale(const float* x, int64_t n) {
   Vec amax = Vec::zero(), bad = Vec::zero();
   for (int64_t i = 0; i < n; i += Vec::kLanes) {
     const Vec v = load_n(x + i, n - i);
     amax = max(abs(v), amax);
     bad = bad + v * Vec::zero();  // NaN for NaN and infinity
   }
-  const float scale = reduce_max(amax) / 127.0f + reduce_add(bad);
-  if (scale < kSmallest) return {0.0f, 0.0f};
-  return {scale, 1.0f / scale};
+  return group_scale_of(reduce_max(amax) / 127.0f + reduce_add(bad));
 }
 
 /// The code of x, held in f32: rounded to nearest even. 0 where the scale is NaN.

@@ -23,6 +23,8 @@ struct PackedTable {
   int64_t (*panel_bytes)(PanelForm, int64_t k_padded);  // of one panel
   void (*pack_panels)(const PackPanelsArgs&, int64_t begin, int64_t end);
   void (*panel_linear_rows)(const PanelLinearArgs&, int64_t begin, int64_t end, void* scratch);
+  /// Rows of gate and up: whole kGatedRows, and to the end of the padding. nullptr: do it in steps.
+  void (*panel_gated_rows)(const PanelGatedArgs&, int64_t begin, int64_t end, void* scratch);
 
   // Absorbed MLA; nullptr where the set has no dot product of BF16 pairs.
   void (*pack_latent_queries)(const LatentAttentionArgs&, int64_t begin, int64_t end);  // blocks

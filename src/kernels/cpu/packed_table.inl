@@ -43,6 +43,11 @@ const PackedTable kPackedTable = {
     .panel_bytes = dot_panel_bytes,
     .pack_panels = pack_panels,
     .panel_linear_rows = panel_linear_rows,
+#ifdef FATHOM_HAS_TILES
+    .panel_gated_rows = panel_gated_rows,
+#else
+    .panel_gated_rows = nullptr,
+#endif
     .pack_latent_queries = pack_latent_queries,
     .latent_attention_chunks = latent_attention_chunks,
     .latent_attention_fold = latent_attention_fold,
@@ -63,6 +68,7 @@ const PackedTable kPackedTable = {
     .pack_panels = nullptr,
     .panel_linear_rows = nullptr,
 #endif
+    .panel_gated_rows = nullptr,
     .pack_latent_queries = nullptr,
     .latent_attention_chunks = nullptr,
     .latent_attention_fold = nullptr,

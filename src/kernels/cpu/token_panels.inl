@@ -42,6 +42,56 @@ inline void store_int8_columns(const Vec (&codes)[16], uint8_t* out) {
   }
 }
 
+/// What fp8_scales() and int8_scales() find, of n columns [n][16].
+inline PanelScales lane_scales(PanelForm form, const float* columns, int64_t n, bool power_of_2) {
+  PanelScales s{};
+  if (form == PanelForm::kBf16 || n <= 0) return s;
+  Vec amax = Vec::zero(), bad = Vec::zero();
+  for (int64_t i = 0; i < n; ++i) {
+    const Vec v = Vec::load(columns + i * kPanelTokens);
+    amax = max(abs(v), amax);
+    bad = bad + v * Vec::zero();  // NaN for NaN and infinity
+  }
+  if (form == PanelForm::kFp8) {
+    scales_of(amax, kE4m3Max, power_of_2).store(s.scale);
+    return s;
+  }
+  (amax / Vec::set1(127.0f) + bad).store(s.scale);
+  for (int i = 0; i < 16; ++i) {
+    const GroupScale g = group_scale_of(s.scale[i]);
+    s.scale[i] = g.scale;
+    s.inverse[i] = g.inverse;
+  }
+  return s;
+}
+
+/// The scales of columns [col, col + n) of 16 rows, to their place in `scale`; n is 0 in padding.
+inline void store_panel_scales(const PanelScales& s, const PackPanelsArgs& a, int64_t col,
+                               int64_t n, float* scale) {
+  if (n <= 0 || a.form == PanelForm::kBf16) return;
+  __builtin_memcpy(scale + col / a.group * kPanelTokens, s.scale, sizeof s.scale);
+}
+
+/// 16 columns from `col` on, rows[i] column col + i of 16 tokens, to their place in a panel.
+inline void store_panel_columns(PanelForm form, const PanelScales& s, Vec (&rows)[16], int64_t col,
+                                uint8_t* panel) {
+  if (form == PanelForm::kInt8) {
+    const Vec inverse = Vec::load(s.inverse);
+    for (Vec& v : rows) {
+      const Vec code = max(min(v * inverse, Vec::set1(127.0f)), Vec::set1(-127.0f));
+      v = code;  // rounded to nearest even by the conversion
+    }
+    return store_int8_columns(rows, panel + col * kPanelTokens);
+  }
+  if (form == PanelForm::kFp8) {
+    for (Vec& v : rows) v = round_to_e4m3(v / Vec::load(s.scale));
+  }
+  uint16_t* numbers = reinterpret_cast<uint16_t*>(panel) + col * kPanelTokens;
+  for (int i = 0; i < 16; i += 2) {
+    PanelBf16::store_step(rows[i], rows[i + 1], numbers + i * kPanelTokens);
+  }
+}
+
 void pack_panel(const PackPanelsArgs& a, int64_t panel) {
   const float* x[16] = {};
   for (int r = 0; r < a.panel_rows[panel]; ++r) {
@@ -55,27 +105,12 @@ void pack_panel(const PackPanelsArgs& a, int64_t panel) {
     PanelScales s{};
     if (a.form != PanelForm::kBf16 && n > 0) {
       s = a.form == PanelForm::kFp8 ? fp8_scales(x, n, g, a.power_of_2) : int8_scales(x, n, g);
-      __builtin_memcpy(scale + g / a.group * kPanelTokens, s.scale, sizeof s.scale);
     }
+    store_panel_scales(s, a, g, n, scale);
     for (int64_t col = g; col < g + a.group; col += 16) {
       Vec rows[16];
       load_turned_rows(x, a.cols, col, rows);
-      if (a.form == PanelForm::kInt8) {
-        const Vec inverse = Vec::load(s.inverse);
-        for (Vec& v : rows) {
-          const Vec code = max(min(v * inverse, Vec::set1(127.0f)), Vec::set1(-127.0f));
-          v = code;  // rounded to nearest even by the conversion
-        }
-        store_int8_columns(rows, out + col * kPanelTokens);
-        continue;
-      }
-      if (a.form == PanelForm::kFp8) {
-        for (Vec& v : rows) v = round_to_e4m3(v / Vec::load(s.scale));
-      }
-      uint16_t* numbers = reinterpret_cast<uint16_t*>(out) + col * kPanelTokens;
-      for (int i = 0; i < 16; i += 2) {
-        PanelBf16::store_step(rows[i], rows[i + 1], numbers + i * kPanelTokens);
-      }
+      store_panel_columns(a.form, s, rows, col, out);
     }
   }
 }

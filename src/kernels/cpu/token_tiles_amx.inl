@@ -1,10 +1,10 @@
-// Tiles in AMX's tile registers: 32 rows of weights x 48 tokens. Tiles take 64 bytes a row and
-// cycle, so operands must come from the first-level cache, and whatever passes between it and the
-// second level costs about two cycles a line. So rows of weights are decoded a slab of 64 columns
-// at a time, two of which the first-level cache holds; a chunk of the tokens' panels stays there
-// for kAmxRows rows of weights, and so do their sums. Vectors and tiles work at once: after each
-// product a few rows of the next slab are decoded, and a few of the sums before are scaled. Both in
-// small parts, for the processor looks ahead no further than about three products.
+// Tiles in AMX's tile registers: 32 rows of weights x 48 tokens, or 16 x 96. Tiles take 64 bytes a
+// row and cycle, so operands must come from the first-level cache, and whatever passes between it
+// and the second level costs about two cycles a line. So rows of weights are decoded a slab of 64
+// columns at a time, two of which the first-level cache holds; a chunk of the tokens' panels stays
+// there for kAmxRows rows of weights, and so do their sums. Vectors and tiles work at once: after
+// each product a few rows of the next slab are decoded, and a few of the sums before are scaled.
+// Both in small parts, for the processor looks ahead no further than about three products.
 //
 // Invariant: y[t, o] is one accumulator that meets K in steps of 64 bytes (with scales: one for
 // each group and one for the total), whatever the tile. So it depends on no other token.
@@ -23,13 +23,17 @@ namespace {
 
 constexpr int kTileRows = 16;                               // of a tile
 constexpr int64_t kTileNumbers = kTileRows * kPanelTokens;  // of a tile of results
-/// A block of tiles, and rows of weights that meet a chunk of its panels one block after the other.
+/// A block of tiles has two rows of three or, of more tokens, one row of six: then what a row of
+/// weights costs to decode serves more products. kAmxRows rows meet a chunk of the tokens' panels,
+/// one block after the other.
 constexpr int64_t kBlockRows = 2 * kTileRows, kBlockPanels = 3, kAmxRows = 64;
+constexpr int64_t kWidePanels = 2 * kBlockPanels;
 constexpr int64_t kBlockNumbers = kBlockRows * kBlockPanels * kPanelTokens;
 static_assert(kAmxRows <= kPanelRowBlock);  // of the scratch
+static_assert(kGatedRows % kBlockRows == 0 && kGatedBlockRows % kBlockRows == 0);
 constexpr int64_t kSlabColumns = 64, kChunkColumns = 2 * kSlabColumns;
 /// Tokens whose panels the second-level cache holds while all rows of weights pass.
-constexpr int64_t kTokenGroup = 4 * kBlockPanels * kPanelTokens;
+constexpr int64_t kTokenGroup = 2 * kWidePanels * kPanelTokens;
 
 /// What tiles multiply: kSpan columns are summed before they are scaled, a product has kStep.
 struct AmxBf16 {
@@ -61,7 +65,7 @@ struct SlabDecoder;
 
 template <>
 struct SlabDecoder<AmxBf16> {
-  void decode(const uint8_t* w, uint8_t* out) {
+  [[gnu::always_inline]] void decode(const uint8_t* w, uint8_t* out) {
     _mm512_store_si512(out, _mm512_loadu_si512(w));
     _mm512_store_si512(out + kSlabHalf, _mm512_loadu_si512(w + 64));
   }
@@ -72,13 +76,14 @@ template <>
 struct SlabDecoder<AmxFp8> {
   E4m3Mover mover;
 
-  void decode(const uint8_t* w, uint8_t* out) {
+  [[gnu::always_inline]] void decode(const uint8_t* w, uint8_t* out) {
     const DotBf16::Operand v = mover.move(w);
     _mm512_store_si512(out, v.first);
     _mm512_store_si512(out + kSlabHalf, v.second);
   }
   /// Rows decoded since the last call: again, if codes among them have to be looked up.
-  void correct(const uint8_t* w, int64_t stride, int64_t rows, uint8_t* out) {
+  [[gnu::always_inline]] void correct(const uint8_t* w, int64_t stride, int64_t rows,
+                                      uint8_t* out) {
     if (mover.was_right()) [[likely]]
       return;
     look_up_slab_rows(w, stride, rows, out);
@@ -97,7 +102,9 @@ struct SlabDecoder<AmxFp8> {
 
 template <int kBits, int64_t kGroup>
 struct SlabDecoder<AmxInteger<kBits, kGroup>> {
-  void decode(const uint8_t* w, uint8_t* out) { _mm512_store_si512(out, signed_codes<kBits>(w)); }
+  [[gnu::always_inline]] void decode(const uint8_t* w, uint8_t* out) {
+    _mm512_store_si512(out, signed_codes<kBits>(w));
+  }
   void correct(const uint8_t*, int64_t, int64_t, uint8_t*) {}
 };
 
@@ -154,26 +161,44 @@ struct ScaledSums {
   }
 }
 
-/// Sums [tiles][16][16] likewise.
-inline void store_sums(const float* sums, int64_t rows, int64_t tokens, float* y,
-                       int64_t y_stride) {
-  for (int64_t row = 0; row < rows; row += kTileRows, sums += kBlockPanels * kTileNumbers) {
-    for (int64_t token = 0; token < tokens; token += kPanelTokens) {
-      store_tile_sums(sums + token * kTileRows, smaller(kTileRows, rows - row),
-                      smaller(kPanelTokens, tokens - token), y + token * y_stride + row, y_stride);
-    }
-  }
-}
+/// Rows of a matrix of weights.
+struct WeightRows {
+  const uint8_t* w = nullptr;
+  int64_t rows = 0;
+  const float* scale = nullptr;           // FP8: of the row of blocks they lie in
+  const uint16_t* group_scale = nullptr;  // packed integers: of the first row
 
-/// Rows of weights that follow, fetched from memory meanwhile.
+  WeightRows() = default;
+  WeightRows(const PanelLinearArgs& a, int64_t row, int64_t count)
+      : w(static_cast<const uint8_t*>(a.w) + row * stored_row_bytes(a.w_type, a.in)), rows(count) {
+    if (a.w_scale != nullptr) {
+      scale = a.w_scale + (a.w_row_offset + row) / kScaleBlock * a.w_scale_stride;
+    }
+    if (a.w_groups.data != nullptr) group_scale = a.w_groups.data + row * a.w_groups.stride;
+  }
+};
+
+/// Rows of weights that follow, fetched from memory meanwhile: of up to two matrices.
 struct NextRows {
   const char* at;
   const char* end;
+  const char* second = nullptr;
+  int64_t second_bytes = 0;
 
-  NextRows(const PanelLinearArgs& a, int64_t row, int64_t rows) {
-    const int64_t row_bytes = stored_row_bytes(a.w_type, a.in);
-    at = static_cast<const char*>(a.w) + row * row_bytes;
-    end = at + rows * row_bytes;
+  NextRows(const WeightRows& next, int64_t row_bytes)
+      : at(reinterpret_cast<const char*>(next.w)), end(at + next.rows * row_bytes) {}
+  NextRows(const WeightRows& next, const WeightRows& then, int64_t row_bytes)
+      : NextRows(next, row_bytes) {
+    second = reinterpret_cast<const char*>(then.w);
+    second_bytes = then.rows * row_bytes;
+  }
+  /// Is there anything left at `from`, which is at the end or beyond?
+  bool go_on(const char*& from) {
+    if (second_bytes == 0) return false;
+    from = second;
+    end = second + second_bytes;
+    second_bytes = 0;
+    return true;
   }
 };
 
@@ -186,14 +211,16 @@ struct AnyCodes {
 };
 alignas(64) constexpr AnyCodes kAnyCodes;
 
-/// kAmxRows rows of weights or fewer, times blocks of tokens.
+/// Two blocks of kBlockRows rows of weights or fewer, the first as long as the second or longer,
+/// times blocks of tokens.
 template <typename Kind>
 class AmxRows {
  public:
   using Number = typename Kind::Number;
 
-  AmxRows(const PanelLinearArgs& a, int64_t row, int64_t rows, NextRows& next, void* scratch)
-      : a_(a), row_(row), rows_(rows), row_bytes_(stored_row_bytes(a.w_type, a.in)), next_(next) {
+  AmxRows(const PanelLinearArgs& a, const WeightRows& first, const WeightRows& second,
+          NextRows& next, void* scratch)
+      : a_(a), weights_{first, second}, row_bytes_(stored_row_bytes(a.w_type, a.in)), next_(next) {
     uint8_t* at = static_cast<uint8_t*>(scratch);
     for (uint8_t*& slab : slabs_) {
       slab = at;
@@ -201,29 +228,38 @@ class AmxRows {
     }
     unscaled_ = reinterpret_cast<Number*>(at);
     sums_ = reinterpret_cast<float*>(at) + kBlockNumbers;
-    scales_ = sums_ + kAmxRows / kBlockRows * kBlockNumbers;
+    scales_ = sums_ + kAmxRows / kTileRows * kBlockNumbers;
     if constexpr (kIntegers) turn_scales();
   }
 
-  /// Tokens [first, first + count), `first` from a panel on, of kBlockPanels panels or fewer.
-  void run(int64_t first, int64_t count) {
+  /// Sums of tokens [first, first + count), `first` from a panel on, of kWidePanels or fewer.
+  void multiply(int64_t first, int64_t count) {
     const int64_t panel = first / kPanelTokens;
     x_ = a_.x + panel * panel_bytes(a_.form, a_.k_padded);
     if (a_.x_scale != nullptr) x_scale_ = a_.x_scale + panel * x_scale_panel();
-    for (int64_t i = 0; i < kAmxRows / kBlockRows * kBlockNumbers; i += kPanelTokens) {
+    const int64_t panels = blocks_of(count, kPanelTokens);
+    wide_ = panels > kBlockPanels;
+    blocks_ = 0;
+    for (const WeightRows& w : weights_) blocks_ += blocks_of(w.rows, rows_of_block());
+    for (int64_t i = 0; i < blocks_ * kBlockNumbers; i += kPanelTokens) {
       Vec::zero().store(sums_ + i);
     }
     decode_from(0, 0);
     decode_slab(slabs_[0]);
-    const int64_t panels = blocks_of(count, kPanelTokens);
-    const bool two = rows_ > kTileRows;
-    if (panels == 1) two ? multiply_all<2, 1>() : multiply_all<1, 1>();
-    if (panels == 2) two ? multiply_all<2, 2>() : multiply_all<1, 2>();
-    if (panels == 3) two ? multiply_all<2, 3>() : multiply_all<1, 3>();
-    for (int64_t row = 0; row < rows_; row += kBlockRows) {
-      store_sums(sums_of(row), smaller(kBlockRows, rows_ - row), count,
-                 a_.y + first * a_.y_stride + row_ + row, a_.y_stride);
-    }
+    if (panels == 1) multiply_all<2, 1>();
+    if (panels == 2) multiply_all<2, 2>();
+    if (panels == 3) multiply_all<2, 3>();
+    if (panels == 4) multiply_all<1, 4>();
+    if (panels == 5) multiply_all<1, 5>();
+    if (panels == 6) multiply_all<1, 6>();
+  }
+
+  /// Of 16 rows, from `row` on in the first or second block, and a panel: [16 rows][16 tokens].
+  const float* sums(int64_t of_second, int64_t row, int64_t panel) const {
+    const int64_t tile_row = row / kTileRows + of_second * (weights_[0].rows > kTileRows ? 2 : 1);
+    const int64_t tile = wide_ ? tile_row * kWidePanels + panel
+                               : (of_second * 2 + row / kTileRows) * kBlockPanels + panel;
+    return sums_ + tile * kTileNumbers;
   }
 
  private:
@@ -231,44 +267,66 @@ class AmxRows {
   static constexpr int64_t kSlabBytes = kSlabRow * kBlockRows * Kind::kColumnBytes;
   static constexpr int kSlabSteps = kSlabColumns / Kind::kStep;
   static constexpr int kSpanSteps = Kind::kSpan / Kind::kStep;
-  static constexpr int kStepRows = kBlockRows / kSlabSteps;  // of the next slab, decoded in a step
+  /// Rows of the next slab that are decoded in a step.
+  static constexpr int step_rows(int tile_rows) {
+    return tile_rows * static_cast<int>(kTileRows) / kSlabSteps;
+  }
 
   static int64_t blocks_of(int64_t n, int64_t block) { return (n + block - 1) / block; }
   int64_t group() const { return kIntegers ? a_.w_groups.group : kScaleBlock; }
   /// Groups of nothing but padding have no scales.
   int64_t k_end() const { return kIntegers ? blocks_of(a_.in, group()) * group() : a_.k_padded; }
   int64_t x_scale_panel() const { return panel_scales(a_.in, group()); }
-  float* sums_of(int64_t row) { return sums_ + row / kBlockRows * kBlockNumbers; }
+  float* sums_of(int64_t block) { return sums_ + block * kBlockNumbers; }
 
-  /// The rows' BF16 scales as f32 [groups][kAmxRows].
+  int64_t rows_of_block() const { return wide_ ? kTileRows : kBlockRows; }
+  /// Of weights_, where a block has its rows, and which is the first of them.
+  struct Place {
+    const WeightRows& weights;
+    int64_t row;
+  };
+  Place place_of(int64_t block) const {
+    const int64_t of_first = blocks_of(weights_[0].rows, rows_of_block());
+    return block < of_first ? Place{weights_[0], block * rows_of_block()}
+                            : Place{weights_[1], (block - of_first) * rows_of_block()};
+  }
+
+  /// The rows' BF16 scales as f32 [groups][2][kBlockRows].
   void turn_scales() {
+    for (const WeightRows& w : weights_) {
+      for (int64_t r = 0; r < w.rows; r += kTileRows) turn_scales(w, r, scales_of(w) + r);
+    }
+  }
+  float* scales_of(const WeightRows& w) const { return scales_ + (&w - weights_) * kBlockRows; }
+  void turn_scales(const WeightRows& w, int64_t row, float* out) const {
     const int64_t groups = blocks_of(a_.in, group());
-    for (int64_t r = 0; r < rows_; r += kTileRows) {
-      for (int64_t g = 0; g < groups; g += kTileRows) {
-        const int64_t count = smaller(groups - g, kTileRows);
-        const __mmask16 mask = static_cast<__mmask16>((1u << count) - 1);
-        Vec of_rows[kTileRows];
-        for (int64_t i = 0; i < kTileRows; ++i) {  // rows that are not there repeat the last
-          const uint16_t* from =
-              a_.w_groups.data + (row_ + smaller(r + i, rows_ - 1)) * a_.w_groups.stride + g;
-          const __m512i words = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from));
-          of_rows[i] = {_mm512_castsi512_ps(_mm512_slli_epi32(words, 16))};
-        }
-        transpose(of_rows);
-        for (int64_t i = 0; i < count; ++i) of_rows[i].store(scales_ + (g + i) * kAmxRows + r);
+    for (int64_t g = 0; g < groups; g += kTileRows) {
+      const int64_t count = smaller(groups - g, kTileRows);
+      const __mmask16 mask = static_cast<__mmask16>((1u << count) - 1);
+      Vec of_rows[kTileRows];
+      for (int64_t i = 0; i < kTileRows; ++i) {  // rows that are not there repeat the last
+        const uint16_t* from =
+            w.group_scale + smaller(row + i, w.rows - 1) * a_.w_groups.stride + g;
+        const __m512i words = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from));
+        of_rows[i] = {_mm512_castsi512_ps(_mm512_slli_epi32(words, 16))};
       }
+      transpose(of_rows);
+      for (int64_t i = 0; i < count; ++i) of_rows[i].store(out + (g + i) * 2 * kBlockRows);
     }
   }
 
-  /// The slab that is decoded next: columns from k on, of the block of rows from `row` on. Rows that
-  /// are not there keep what lay there: a row of results needs its own alone.
-  void decode_from(int64_t row, int64_t k) {
-    ahead_rows_ = k < k_end() ? smaller(kBlockRows, rows_ - row) : 0;
+  /// The slab that is decoded next: columns from k on of a block of rows. Rows that are not there
+  /// keep what lay there: a row of results needs its own alone.
+  void decode_from(int64_t block, int64_t k) {
+    ahead_rows_ = 0;
+    if (block >= blocks_ || k >= k_end()) return;
+    const Place place = place_of(block);
+    ahead_rows_ = smaller(rows_of_block(), place.weights.rows - place.row);
     ahead_columns_ = a_.in - k;
-    ahead_ = static_cast<const uint8_t*>(a_.w) + (row_ + row) * row_bytes_ + stored_bytes(k);
+    ahead_ = place.weights.w + place.row * row_bytes_ + stored_bytes(k);
   }
   bool ahead_is_whole() const {
-    return ahead_rows_ == kBlockRows && ahead_columns_ >= kSlabColumns;
+    return ahead_rows_ == rows_of_block() && ahead_columns_ >= kSlabColumns;
   }
   int64_t stored_bytes(int64_t columns) const { return stored_row_bytes(a_.w_type, columns); }
 
@@ -295,41 +353,41 @@ class AmxRows {
     using Tiles = ProductTiles<R, P>;
     if constexpr (Kind::kScaled) {
       for (int64_t k = 0; k < k_end(); k += kChunkColumns) {
-        for (int64_t row = 0; row < rows_; row += kBlockRows) multiply_chunk<R, P>(row, k);
+        for (int64_t block = 0; block < blocks_; ++block) multiply_chunk<R, P>(block, k);
       }
       finish<R, P>();
     } else {
-      for (int64_t row = 0; row < rows_; row += kBlockRows) {
+      for (int64_t block = 0; block < blocks_; ++block) {
         Tiles::zero();
-        for (int64_t k = 0; k < k_end(); k += kChunkColumns) multiply_chunk<R, P>(row, k);
-        Tiles::store(sums_of(row));
+        for (int64_t k = 0; k < k_end(); k += kChunkColumns) multiply_chunk<R, P>(block, k);
+        Tiles::store(sums_of(block));
       }
     }
   }
 
   /// A chunk of columns of a block of rows.
   template <int R, int P>
-  void multiply_chunk(int64_t row, int64_t k) {
+  void multiply_chunk(int64_t block, int64_t k) {
     constexpr int kSecondShare = kSlabSteps % kSpanSteps;
-    decode_from(row, k + kSlabColumns);
-    multiply_slab<R, P, 0>(row, k, 0);
-    decode_next(row, k);
+    decode_from(block, k + kSlabColumns);
+    multiply_slab<R, P, 0>(block, k, 0);
+    decode_next(block, k);
     if (k + kSlabColumns < k_end()) {
-      multiply_slab<R, P, kSecondShare>(row, k + kSlabColumns, 1);
+      multiply_slab<R, P, kSecondShare>(block, k + kSlabColumns, 1);
     } else {  // nothing to multiply meanwhile
       decode_slab(slabs_[0]);
     }
   }
 
-  /// The first slab of what follows the block of rows from `row` on and the chunk from k on: of
-  /// scaled sums the chunk's next rows, else the rows' next chunk.
-  void decode_next(int64_t row, int64_t k) {
+  /// The first slab of what follows a block of rows and the chunk from k on: of scaled sums the
+  /// chunk's other rows, else the rows' next chunk.
+  void decode_next(int64_t block, int64_t k) {
     if constexpr (Kind::kScaled) {
-      const bool last = row + kBlockRows >= rows_;
-      last ? decode_from(0, k + kChunkColumns) : decode_from(row + kBlockRows, k);
+      const bool last = block + 1 == blocks_;
+      last ? decode_from(0, k + kChunkColumns) : decode_from(block + 1, k);
     } else {
       const bool last = k + kChunkColumns >= k_end();
-      last ? decode_from(row + kBlockRows, 0) : decode_from(row, k + kChunkColumns);
+      last ? decode_from(block + 1, 0) : decode_from(block, k + kChunkColumns);
     }
   }
 
@@ -346,18 +404,18 @@ class AmxRows {
   /// The columns of a slab, from k on, while the other one is decoded. kShare: of the group that
   /// is summed, steps that lie before.
   template <int R, int P, int kShare>
-  void multiply_slab(int64_t row, int64_t k, int64_t slab) {
+  void multiply_slab(int64_t block, int64_t k, int64_t slab) {
     const bool whole = ahead_is_whole();
     Beside beside{.w = whole ? ahead_ : kAnyCodes.bytes,
                   .stride = whole ? row_bytes_ : 0,
                   .decoded = slabs_[1 - slab],
                   .fetch = next_.at,
                   .adding = adding_};
-    multiply_step<R, P, kShare>(row, k, slab, 0, beside);
+    multiply_step<R, P, kShare>(block, k, slab, 0, beside);
     const bool second = kSlabSteps == 2 && k + Kind::kStep < k_end();
     if constexpr (kSlabSteps == 2) {
       if (second) {
-        multiply_step<R, P, (kShare + 1) % kSpanSteps>(row, k + Kind::kStep, slab, 1, beside);
+        multiply_step<R, P, (kShare + 1) % kSpanSteps>(block, k + Kind::kStep, slab, 1, beside);
       }
     }
     next_.at = beside.fetch;
@@ -366,23 +424,24 @@ class AmxRows {
   }
 
   template <int R, int P, int kShare>
-  [[gnu::always_inline]] inline void multiply_step(int64_t row, int64_t column, int64_t slab,
+  [[gnu::always_inline]] inline void multiply_step(int64_t block, int64_t column, int64_t slab,
                                                    int64_t step, Beside& beside) {
     using Tiles = ProductTiles<R, P>;
     constexpr bool kRestart = Kind::kScaled && kShare == 0;
     if constexpr (kRestart) {
       add_part<R, P>(beside.adding, kSpanSteps * Tiles::kProducts - 1);
       beside.adding = summing_;
-      summing_ = sums_of_group(row, column);
+      summing_ = sums_of_group(block, column);
     }
     const int64_t offset = Kind::kColumnBytes == 2 ? step * kSlabHalf : step * Kind::kStep;
-    const int64_t first = step * kStepRows;
+    constexpr int kRows = step_rows(R);
+    const int64_t first = step * kRows;
     Tiles::template add_product<kIntegers, kRestart>(
         slabs_[slab] + offset, x_ + column * Kind::kColumnBytes * kPanelTokens,
         panel_bytes(a_.form, a_.k_padded), unscaled_, [&](int product) FATHOM_IN_PLACE {
-          fetch<R * P>(beside);
-          decode_rows(beside, first, kStepRows * product / Tiles::kProducts,
-                      kStepRows * (product + 1) / Tiles::kProducts);
+          fetch<R, P>(beside);
+          decode_rows(beside, first, kRows * product / Tiles::kProducts,
+                      kRows * (product + 1) / Tiles::kProducts);
           const int done = kShare * Tiles::kProducts + product;
           if (Kind::kScaled && done > 0) add_part<R, P>(beside.adding, done - 1);
         });
@@ -400,12 +459,12 @@ class AmxRows {
   }
 
   /// In a step as many lines as it decodes.
-  template <int kProducts>
-  [[gnu::always_inline]] inline void fetch(Beside& beside) const {
-    constexpr int64_t kLines = kStepRows * kSlabColumns * Kind::kStoredBits / 8 / 64;
-    if (beside.fetch >= next_.end) return;
+  template <int R, int P>
+  [[gnu::always_inline]] inline void fetch(Beside& beside) {
+    constexpr int64_t kLines = step_rows(R) * kSlabColumns * Kind::kStoredBits / 8 / 64;
+    if (beside.fetch >= next_.end && !next_.go_on(beside.fetch)) return;
 #pragma GCC unroll 16
-    for (int64_t i = 0; i < (kLines + kProducts - 1) / kProducts; ++i, beside.fetch += 64) {
+    for (int64_t i = 0; i < (kLines + R * P - 1) / (R * P); ++i, beside.fetch += 64) {
       __builtin_prefetch(beside.fetch, 0, 2);
     }
   }
@@ -421,18 +480,18 @@ class AmxRows {
                                part % kSpanSteps * kRows);
   }
 
-  ScaledSums<Number> sums_of_group(int64_t row, int64_t column) {
+  ScaledSums<Number> sums_of_group(int64_t block, int64_t column) {
     const int64_t of_group = column / Kind::kSpan;
-    ScaledSums<Number> sums{.total = sums_of(row)};
+    ScaledSums<Number> sums{.total = sums_of(block)};
     if (x_scale_ != nullptr) {
       sums.x_scale = x_scale_ + of_group * kPanelTokens;
       sums.x_scale_panel = x_scale_panel();
     }
+    const Place place = place_of(block);
     if constexpr (kIntegers) {
-      sums.w_scale = scales_ + of_group * kAmxRows + row;
+      sums.w_scale = scales_of(place.weights) + of_group * 2 * kBlockRows + place.row;
     } else {
-      sums.w_scale =
-          a_.w_scale + (a_.w_row_offset + row_) / kScaleBlock * a_.w_scale_stride + of_group;
+      sums.w_scale = place.weights.scale + of_group;
     }
     return sums;
   }
@@ -450,14 +509,17 @@ class AmxRows {
   }
 
   const PanelLinearArgs& a_;
-  int64_t row_, rows_, row_bytes_;
+  WeightRows weights_[2];
+  int64_t row_bytes_;
+  bool wide_ = false;   // one row of tiles in a block
+  int64_t blocks_ = 0;  // that weights_ have
   NextRows& next_;
   const uint8_t* x_ = nullptr;  // panels of the tokens
   const float* x_scale_ = nullptr;
-  uint8_t* slabs_[2];  // [kBlockRows] rows decoded
-  Number* unscaled_;   // [tiles][16][16]
-  float* sums_;        // [blocks of rows] of the same
-  float* scales_;      // [groups][kAmxRows] of packed integers
+  uint8_t* slabs_[2];             // [kBlockRows] rows decoded
+  Number* unscaled_;              // [tiles][16][16]
+  float* sums_;                   // [2] of the same
+  float* scales_;                 // [groups][2][kBlockRows] of packed integers
   ScaledSums<Number> summing_{};  // the group in the tile registers
   ScaledSums<Number> adding_{};   // the one before, in unscaled_
   // The slab that is decoded.
@@ -465,43 +527,159 @@ class AmxRows {
   int64_t ahead_rows_ = 0, ahead_columns_ = 0;
 };
 
-template <typename Kind>
-void multiply_panels(const PanelLinearArgs& a, int64_t begin, int64_t end, void* scratch) {
-  const TileRegisters registers(static_cast<int>(Kind::kStep * Kind::kColumnBytes), 6, 7);
-  for (int64_t group = 0; group < a.tokens; group += kTokenGroup) {
-    const int64_t panels =
-        (smaller(kTokenGroup, a.tokens - group) + kPanelTokens - 1) / kPanelTokens;
-    const int64_t blocks = (panels + kBlockPanels - 1) / kBlockPanels;
-    for (int64_t row = begin, rows; row < end; row += rows) {
-      rows = block_rows(a, row, end, kAmxRows);
-      NextRows next(a, row + rows, smaller(kAmxRows, end - row - rows));
-      AmxRows<Kind> of_rows(a, row, rows, next, scratch);
-      for (int64_t i = 0; i < blocks; ++i) {
-        const int64_t first = group + panels * i / blocks * kPanelTokens;
-        const int64_t last = group + panels * (i + 1) / blocks * kPanelTokens;
-        of_rows.run(first, smaller(last, a.tokens) - first);
-      }
-    }
+/// fn(first token, tokens) for blocks of kWidePanels panels or fewer, about equal, of `a`'s tokens
+/// from `group` on that belong together.
+template <typename Fn>
+inline void each_token_block(const PanelLinearArgs& a, int64_t group, Fn&& fn) {
+  const int64_t panels = (smaller(kTokenGroup, a.tokens - group) + kPanelTokens - 1) / kPanelTokens;
+  const int64_t blocks = (panels + kWidePanels - 1) / kWidePanels;
+  for (int64_t i = 0; i < blocks; ++i) {
+    const int64_t first = group + panels * i / blocks * kPanelTokens;
+    const int64_t last = group + panels * (i + 1) / blocks * kPanelTokens;
+    fn(first, smaller(last, a.tokens) - first);
   }
 }
 
-/// Rows [begin, end) of w. scratch: panel_scratch_bytes().
-void panel_linear_rows(const PanelLinearArgs& a, int64_t begin, int64_t end, void* scratch) {
+template <typename Kind>
+TileRegisters registers_of() {
+  return TileRegisters(static_cast<int>(Kind::kStep * Kind::kColumnBytes), 6, 7);
+}
+
+struct MultiplyPanels {
+  const PanelLinearArgs& a;
+  int64_t begin, end;
+  void* scratch;
+
+  template <typename Kind>
+  void run() const {
+    const TileRegisters registers = registers_of<Kind>();
+    for (int64_t group = 0; group < a.tokens; group += kTokenGroup) {
+      for (int64_t row = begin, rows; row < end; row += rows) {
+        rows = block_rows(a, row, end, kAmxRows);
+        const int64_t first = smaller(rows, kBlockRows);
+        NextRows next({a, row + rows, smaller(kAmxRows, end - row - rows)},
+                      stored_row_bytes(a.w_type, a.in));
+        AmxRows<Kind> of_rows(a, {a, row, first}, {a, row + first, rows - first}, next, scratch);
+        each_token_block(a, group, [&](int64_t token, int64_t tokens) {
+          of_rows.multiply(token, tokens);
+          for (int64_t t = 0; t < tokens; t += kPanelTokens) {
+            float* y = a.y + (token + t) * a.y_stride + row;
+            for (int64_t r = 0; r < rows; r += kTileRows) {
+              store_tile_sums(of_rows.sums(r / kBlockRows, r % kBlockRows, t / kPanelTokens),
+                              smaller(kTileRows, rows - r), smaller(kPanelTokens, tokens - t),
+                              y + r, a.y_stride);
+            }
+          }
+        });
+      }
+    }
+  }
+};
+
+/// silu(gate) * up of groups of kGatedRows rows, [panels][kGatedRows][16 tokens] in scratch, then
+/// as panels.
+struct MultiplyGated {
+  const PanelGatedArgs& a;
+  int64_t begin, end;
+  void* scratch;
+
+  template <typename Kind>
+  void run() const {
+    const TileRegisters registers = registers_of<Kind>();
+    for (int64_t group = 0; group < a.gate.tokens; group += kTokenGroup) {
+      for (int64_t row = begin; row < end; row += kGatedRows) {
+        const int64_t rows = smaller(kGatedRows, a.hidden.cols - row);
+        for (int64_t r = 0; r < rows; r += kBlockRows) {
+          run_rows<Kind>(group, row + r, smaller(kBlockRows, rows - r), r);
+        }
+        each_token_block(a.gate, group, [&](int64_t token, int64_t tokens) {
+          for (int64_t t = token; t < token + tokens; t += kPanelTokens) {
+            pack(t / kPanelTokens, row, rows, hidden_of(t - group));
+          }
+        });
+      }
+    }
+  }
+
+ private:
+  float* hidden_of(int64_t token) const {
+    return static_cast<float*>(scratch) + token * kGatedRows;
+  }
+
+  /// Rows [row, row + rows) of both matrices, from `at` on among those of the group.
+  template <typename Kind>
+  void run_rows(int64_t group, int64_t row, int64_t rows, int64_t at) const {
+    const int64_t next_row = row + rows, next_rows = smaller(kBlockRows, a.hidden.cols - next_row);
+    NextRows next({a.gate, next_row, next_rows}, {a.up, next_row, next_rows},
+                  stored_row_bytes(a.gate.w_type, a.gate.in));
+    float* beyond = hidden_of(smaller(kTokenGroup, round_to_panels(a.gate.tokens)));
+    AmxRows<Kind> of_rows(a.gate, {a.gate, row, rows}, {a.up, row, rows}, next, beyond);
+    each_token_block(a.gate, group, [&](int64_t token, int64_t tokens) {
+      of_rows.multiply(token, tokens);
+      for (int64_t t = 0; t < tokens; t += kPanelTokens) {
+        for (int64_t r = 0; r < rows; r += kTileRows) {
+          const float* gate = of_rows.sums(0, r, t / kPanelTokens);
+          const float* up = of_rows.sums(1, r, t / kPanelTokens);
+          float* out = hidden_of(token + t - group) + (at + r) * kPanelTokens;
+          for (int64_t i = 0; i < kTileNumbers; i += kPanelTokens) {
+            silu_mul(Vec::load(gate + i), Vec::load(up + i)).store(out + i);
+          }
+        }
+      }
+    });
+  }
+  static int64_t round_to_panels(int64_t tokens) {
+    return (tokens + kPanelTokens - 1) / kPanelTokens * kPanelTokens;
+  }
+
+  /// Columns [col, col + n) of a panel, and zeros to the end of their kGatedRows.
+  void pack(int64_t panel, int64_t col, int64_t n, const float* hidden) const {
+    const PackPanelsArgs& h = a.hidden;
+    uint8_t* out = h.out + panel * panel_bytes(h.form, h.k_padded);
+    float* scale = h.scale == nullptr ? nullptr : h.scale + panel * panel_scales(h.cols, h.group);
+    for (int64_t g = 0; g < kGatedRows; g += h.group) {
+      const int64_t there = smaller(h.group, n - g);
+      const PanelScales s = lane_scales(h.form, hidden + g * kPanelTokens, there, h.power_of_2);
+      store_panel_scales(s, h, col + g, there, scale);
+      for (int64_t i = g; i < g + h.group; i += 16) {
+        Vec rows[16];
+        for (int64_t r = 0; r < 16; ++r) {
+          rows[r] = i + r < n ? Vec::load(hidden + (i + r) * kPanelTokens) : Vec::zero();
+        }
+        store_panel_columns(h.form, s, rows, col + i, out);
+      }
+    }
+  }
+};
+
+/// work.run<Kind>() for the weights of `a`.
+template <typename Work>
+void run_kind(const PanelLinearArgs& a, const Work& work) {
   const bool short_groups = a.w_groups.group == 32;
   switch (a.w_type) {
     case WeightType::kF32:
       return;  // has no panels
     case WeightType::kBf16:
-      return multiply_panels<AmxBf16>(a, begin, end, scratch);
+      return work.template run<AmxBf16>();
     case WeightType::kFp8E4m3:
-      return multiply_panels<AmxFp8>(a, begin, end, scratch);
+      return work.template run<AmxFp8>();
     case WeightType::kInt8:
-      return short_groups ? multiply_panels<AmxInteger<8, 32>>(a, begin, end, scratch)
-                          : multiply_panels<AmxInteger<8, 128>>(a, begin, end, scratch);
+      return short_groups ? work.template run<AmxInteger<8, 32>>()
+                          : work.template run<AmxInteger<8, 128>>();
     case WeightType::kInt4:
-      return short_groups ? multiply_panels<AmxInteger<4, 32>>(a, begin, end, scratch)
-                          : multiply_panels<AmxInteger<4, 128>>(a, begin, end, scratch);
+      return short_groups ? work.template run<AmxInteger<4, 32>>()
+                          : work.template run<AmxInteger<4, 128>>();
   }
+}
+
+/// Rows [begin, end) of w. scratch: panel_scratch_bytes().
+void panel_linear_rows(const PanelLinearArgs& a, int64_t begin, int64_t end, void* scratch) {
+  run_kind(a, MultiplyPanels{a, begin, end, scratch});
+}
+
+/// Rows [begin, end) of gate and up. scratch: gated_scratch_bytes().
+void panel_gated_rows(const PanelGatedArgs& a, int64_t begin, int64_t end, void* scratch) {
+  run_kind(a.gate, MultiplyGated{a, begin, end, scratch});
 }
 
 /// Held while multiply_rows() is called.
