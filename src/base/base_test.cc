@@ -1,14 +1,17 @@
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <array>
 #include <atomic>
 #include <cmath>
+#include <cstdlib>
 #include <stdexcept>
 #include <vector>
 
 #include "base/check.h"
 #include "base/checked_math.h"
 #include "base/dtype.h"
+#include "base/error.h"
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "base/text.h"
@@ -99,6 +102,46 @@ TEST(Parallel, RangesOfFewPartsEndNoThread) {
   const int team = born.load();
   for (const i64 parts : {3, 7, 2, 7, 6, 7}) visit(parts);
   EXPECT_EQ(born.load(), team);
+  set_num_threads(2);
+}
+
+/// CPUs that the calling thread may use.
+std::vector<int> allowed_cpus() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  EXPECT_EQ(sched_getaffinity(0, sizeof set, &set), 0);
+  std::vector<int> cpus;
+  for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &set)) cpus.push_back(cpu);
+  }
+  return cpus;
+}
+
+// In a process of its own: pinning lasts.
+TEST(ParallelDeathTest, PinnedThreadsStayOnACpuEachAndTheCallerIsFree) {
+  testing::FLAGS_gtest_death_test_style = "threadsafe";
+  const std::vector<int> all = allowed_cpus();
+  const int threads = static_cast<int>(all.size());
+  const auto pin_and_exit = [&] {
+    set_num_threads(threads);
+    pin_threads();
+    std::vector<std::vector<int>> seen(all.size());
+    parallel_for(threads, 1, [&](i64 begin, i64 end) {
+      for (i64 i = begin; i < end; ++i) seen[static_cast<size_t>(i)] = allowed_cpus();
+    });
+    bool right = allowed_cpus() == all;
+    for (size_t i = 1; i < all.size(); ++i) right = right && seen[i] == std::vector<int>{all[i]};
+    std::_Exit(right ? 0 : 1);
+  };
+  EXPECT_EXIT(pin_and_exit(), testing::ExitedWithCode(0), "");
+  set_num_threads(threads + 1);
+  try {
+    pin_threads();
+    ADD_FAILURE() << "more threads than CPUs";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidInput);
+    EXPECT_NE(error.message().find("threads cannot be pinned"), std::string::npos);
+  }
   set_num_threads(2);
 }
 

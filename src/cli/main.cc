@@ -23,10 +23,11 @@
 namespace fathom::cli {
 namespace {
 
-struct LogOptions {
+struct GlobalOptions {
   bool verbose = false;
   bool quiet = false;
   int threads = 0;
+  bool pin_threads = false;
 };
 
 void print_error(std::string_view message) {
@@ -93,8 +94,10 @@ int flush_stdout(int code) {
   return kExitUserError;
 }
 
-int run_guarded(Command& command) {
+int run_guarded(Command& command, const GlobalOptions& options) {
   try {
+    if (options.threads > 0) set_num_threads(options.threads);
+    if (options.pin_threads) pin_threads();
     return flush_stdout(command.run());
   } catch (const Interrupted&) {
     print_error("interrupted");
@@ -119,15 +122,18 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "fathom 0.1.0");
   app.require_subcommand(1);
   app.fallthrough();
-  LogOptions log_options;
-  app.add_flag("--verbose", log_options.verbose, "Log more to stderr");
-  app.add_flag("--quiet", log_options.quiet, "Log errors only");
-  app.add_option("--threads", log_options.threads, "CPU threads; default: all cores")
+  GlobalOptions options;
+  app.add_flag("--verbose", options.verbose, "Log more to stderr");
+  app.add_flag("--quiet", options.quiet, "Log errors only");
+  app.add_option("--threads", options.threads, "CPU threads; default: all cores")
       ->check(integer_between(1, 1024));
+  app.add_flag("--pin-threads", options.pin_threads,
+               "Keep each on a CPU of its own: for a machine that runs nothing else");
   app.footer(
       "Models are Hugging Face directories (config.json, *.safetensors, tokenizer.json).\n"
-      "Results go to stdout, messages to stderr. FATHOM_CPU_ISA=scalar|avx2|avx512 forces an "
-      "instruction set.\nExit codes: 0 success, 1 your input, 2 our bug, 130 interrupted.");
+      "Results go to stdout, messages to stderr. FATHOM_CPU_ISA=scalar|avx2|avx512|avx512_bf16|amx "
+      "forces\nan instruction set. Exit codes: 0 success, 1 your input, 2 our bug, 130 "
+      "interrupted.");
 
   Command* chosen = nullptr;
   for (const auto& command : commands()) {
@@ -141,10 +147,9 @@ int run(int argc, char** argv) {
     print_parse_error(app, error);
     return kExitUserError;
   }
-  if (log_options.verbose) log::set_level(log::Level::kDebug);
-  if (log_options.quiet) log::set_level(log::Level::kError);
-  if (log_options.threads > 0) set_num_threads(log_options.threads);
-  return run_guarded(*chosen);
+  if (options.verbose) log::set_level(log::Level::kDebug);
+  if (options.quiet) log::set_level(log::Level::kError);
+  return run_guarded(*chosen, options);
 }
 
 }  // namespace

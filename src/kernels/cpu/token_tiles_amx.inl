@@ -114,6 +114,7 @@ alignas(64) constexpr float kOnes[kPanelTokens] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
 template <typename Number>
 struct ScaledSums {
   float* total = nullptr;        // [2][3][16][16]; nullptr: nothing
+  __mmask16 before = 0xffff;     // 0: total is 0 and not yet written
   const float* x_scale = kOnes;  // [panels][16], x_scale_panel from one to the next
   int64_t x_scale_panel = 0;
   const float* w_scale = kOnes;  // [rows]; FP8: one for all
@@ -132,11 +133,11 @@ struct ScaledSums {
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r, from += kPanelTokens, to += kPanelTokens) {
       if constexpr (__is_same(Number, float)) {
-        fma(Vec::load(from), scale, Vec::load(to)).store(to);
+        fma(Vec::load(from), scale, Vec{_mm512_maskz_loadu_ps(before, to)}).store(to);
       } else {
         const Vec sum = {_mm512_cvtepi32_ps(_mm512_load_si512(from))};
         const Vec w = Vec::set1(w_scale[tile_row * kTileRows + first + r]);
-        fma(sum, scale * w, Vec::load(to)).store(to);
+        fma(sum, scale * w, Vec{_mm512_maskz_loadu_ps(before, to)}).store(to);
       }
     }
   }
@@ -239,11 +240,7 @@ class AmxRows {
     if (a_.x_scale != nullptr) x_scale_ = a_.x_scale + panel * x_scale_panel();
     const int64_t panels = blocks_of(count, kPanelTokens);
     wide_ = panels > kBlockPanels;
-    blocks_ = 0;
-    for (const WeightRows& w : weights_) blocks_ += blocks_of(w.rows, rows_of_block());
-    for (int64_t i = 0; i < blocks_ * kBlockNumbers; i += kPanelTokens) {
-      Vec::zero().store(sums_ + i);
-    }
+    cut_blocks();
     decode_from(0, 0);
     decode_slab(slabs_[0]);
     if (panels == 1) multiply_all<2, 1>();
@@ -273,33 +270,41 @@ class AmxRows {
   }
 
   static int64_t blocks_of(int64_t n, int64_t block) { return (n + block - 1) / block; }
-  int64_t group() const { return kIntegers ? a_.w_groups.group : kScaleBlock; }
   /// Groups of nothing but padding have no scales.
-  int64_t k_end() const { return kIntegers ? blocks_of(a_.in, group()) * group() : a_.k_padded; }
-  int64_t x_scale_panel() const { return panel_scales(a_.in, group()); }
+  int64_t k_end() const {
+    return kIntegers ? blocks_of(a_.in, Kind::kSpan) * Kind::kSpan : a_.k_padded;
+  }
+  int64_t x_scale_panel() const { return panel_scales(a_.in, Kind::kSpan); }
   float* sums_of(int64_t block) { return sums_ + block * kBlockNumbers; }
 
-  int64_t rows_of_block() const { return wide_ ? kTileRows : kBlockRows; }
-  /// Of weights_, where a block has its rows, and which is the first of them.
-  struct Place {
-    const WeightRows& weights;
-    int64_t row;
+  /// Rows that tiles multiply together.
+  struct Block {
+    const uint8_t* w;
+    int64_t rows;
+    const float* scale;  // of the first group; integers: [rows]
   };
-  Place place_of(int64_t block) const {
-    const int64_t of_first = blocks_of(weights_[0].rows, rows_of_block());
-    return block < of_first ? Place{weights_[0], block * rows_of_block()}
-                            : Place{weights_[1], (block - of_first) * rows_of_block()};
+  void cut_blocks() {
+    const int64_t block_rows = wide_ ? kTileRows : kBlockRows;
+    blocks_ = 0;
+    for (int64_t i = 0; i < 2; ++i) {
+      const WeightRows& w = weights_[i];
+      for (int64_t row = 0; row < w.rows; row += block_rows) {
+        block_[blocks_++] = {w.w + row * row_bytes_, smaller(block_rows, w.rows - row),
+                             kIntegers ? scales_ + i * kBlockRows + row : w.scale};
+      }
+    }
   }
 
   /// The rows' BF16 scales as f32 [groups][2][kBlockRows].
   void turn_scales() {
-    for (const WeightRows& w : weights_) {
-      for (int64_t r = 0; r < w.rows; r += kTileRows) turn_scales(w, r, scales_of(w) + r);
+    for (int64_t i = 0; i < 2; ++i) {
+      for (int64_t r = 0; r < weights_[i].rows; r += kTileRows) {
+        turn_scales(weights_[i], r, scales_ + i * kBlockRows + r);
+      }
     }
   }
-  float* scales_of(const WeightRows& w) const { return scales_ + (&w - weights_) * kBlockRows; }
   void turn_scales(const WeightRows& w, int64_t row, float* out) const {
-    const int64_t groups = blocks_of(a_.in, group());
+    const int64_t groups = blocks_of(a_.in, Kind::kSpan);
     for (int64_t g = 0; g < groups; g += kTileRows) {
       const int64_t count = smaller(groups - g, kTileRows);
       const __mmask16 mask = static_cast<__mmask16>((1u << count) - 1);
@@ -320,13 +325,12 @@ class AmxRows {
   void decode_from(int64_t block, int64_t k) {
     ahead_rows_ = 0;
     if (block >= blocks_ || k >= k_end()) return;
-    const Place place = place_of(block);
-    ahead_rows_ = smaller(rows_of_block(), place.weights.rows - place.row);
+    ahead_rows_ = block_[block].rows;
     ahead_columns_ = a_.in - k;
-    ahead_ = place.weights.w + place.row * row_bytes_ + stored_bytes(k);
+    ahead_ = block_[block].w + stored_bytes(k);
   }
   bool ahead_is_whole() const {
-    return ahead_rows_ == rows_of_block() && ahead_columns_ >= kSlabColumns;
+    return ahead_rows_ == (wide_ ? kTileRows : kBlockRows) && ahead_columns_ >= kSlabColumns;
   }
   int64_t stored_bytes(int64_t columns) const { return stored_row_bytes(a_.w_type, columns); }
 
@@ -482,17 +486,13 @@ class AmxRows {
 
   ScaledSums<Number> sums_of_group(int64_t block, int64_t column) {
     const int64_t of_group = column / Kind::kSpan;
-    ScaledSums<Number> sums{.total = sums_of(block)};
+    ScaledSums<Number> sums{.total = sums_of(block),
+                            .before = column < Kind::kSpan ? __mmask16{0} : __mmask16{0xffff}};
     if (x_scale_ != nullptr) {
       sums.x_scale = x_scale_ + of_group * kPanelTokens;
       sums.x_scale_panel = x_scale_panel();
     }
-    const Place place = place_of(block);
-    if constexpr (kIntegers) {
-      sums.w_scale = scales_of(place.weights) + of_group * 2 * kBlockRows + place.row;
-    } else {
-      sums.w_scale = place.weights.scale + of_group;
-    }
+    sums.w_scale = block_[block].scale + of_group * (kIntegers ? 2 * kBlockRows : 1);
     return sums;
   }
 
@@ -511,8 +511,9 @@ class AmxRows {
   const PanelLinearArgs& a_;
   WeightRows weights_[2];
   int64_t row_bytes_;
-  bool wide_ = false;   // one row of tiles in a block
-  int64_t blocks_ = 0;  // that weights_ have
+  bool wide_ = false;  // one row of tiles in a block
+  Block block_[kAmxRows / kTileRows];
+  int64_t blocks_ = 0;
   NextRows& next_;
   const uint8_t* x_ = nullptr;  // panels of the tokens
   const float* x_scale_ = nullptr;
