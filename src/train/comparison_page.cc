@@ -220,7 +220,7 @@ std::string comparison_page(std::span<const ComparedRun> runs, double generated)
   }
   data += "]";
   return fill_page(kComparisonHtml, {{"title", html_escape(title)},
-                                     {"generated", fmt::format("{:.0f}", generated)},
+                                     {"generated", format_unix(generated)},
                                      {"generated_text", format_utc(generated)},
                                      {"summary_table", summary_table(runs)},
                                      {"config_table", config_table(runs)},

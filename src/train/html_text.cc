@@ -133,6 +133,8 @@ std::string format_utc(double unix_time) {
   return fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(static_cast<std::time_t>(unix_time)));
 }
 
+std::string format_unix(double unix_time) { return fmt::format("{:.0f}", std::floor(unix_time)); }
+
 std::string format_figure(double value, int digits) {
   return std::isfinite(value) ? fmt::format("{:.{}f}", value, digits) : "–";
 }

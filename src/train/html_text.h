@@ -29,6 +29,7 @@ std::string fill_page(std::string_view page,
 // Numbers as people read them.
 std::string format_seconds(double seconds);           // "2 h 05 min", "41 s"
 std::string format_utc(double unix_time);             // "2026-11-25 03:04 UTC"
+std::string format_unix(double unix_time);            // "1764039840": whole seconds, cut off too
 std::string format_figure(double value, int digits);  // fixed digits; "–" if it is not finite
 std::string format_short(double value);               // three significant digits: "2.2e-4", "0.31"
 

@@ -46,6 +46,13 @@ io::JsonValue data_of(const std::string& page) {
 
 size_t length(const io::JsonValue* array) { return array->as_array().size(); }
 
+// In the last half second of a minute: rounded, the seconds would belong to the next one.
+TEST(ReportPage, TheTimeInSecondsAndInWordsIsOne) {
+  const std::string page = report_page(small_run(), {1764039899.7, true, 15.0});
+  EXPECT_THAT(page, HasSubstr("data-generated=\"1764039899\""));
+  EXPECT_THAT(page, HasSubstr("2025-11-25 03:04 UTC"));
+}
+
 TEST(ReportPage, HoldsEverySeries) {
   const RunHistory history = small_run();
   const io::JsonValue data = data_of(page_of(history));
