@@ -4,9 +4,9 @@
   bench_regression.py record BASELINE   measure, and write the baseline
   bench_regression.py compare BASELINE  measure, print old and new, exit 1 if a figure fell
 
-What is compared is the share of the limit that the same run measures: of the BF16 matrix product for prompts, of read
-bandwidth for decoding. So a busy machine does not count as slower, unless it slows one thing alone: of several rounds
-each figure's best counts. The config and the weight types are those of the baseline, or of --config and --weights.
+Two things are compared: rows a second, and the share of the limit that the same run measures, of the BF16 matrix product
+for prompts and of read bandwidth for decoding. A figure fell if both did, because a busy machine lowers the one and, when it
+slows down what the limit is measured with, raises the other. Of several rounds each figure's best counts.
 """
 import argparse
 import json
@@ -27,21 +27,23 @@ def measure(args, config, weights):
     return json.loads(run.stdout)
 
 
-def shares(result):
-    """-> {what was timed: share of its limit}."""
+def figures_of(result):
+    """-> {what was timed: {"share": of its limit, "rows_per_s": number}}."""
     figures = {}
     for timing in result["timings"]:
         kind = "arithmetic_share" if timing["what"] == "prefill" else "read_share"
-        figures[f"{timing['what']} of {timing['tokens']} at {timing['context']}"] = timing[kind]
+        name = f"{timing['what']} of {timing['tokens']} at {timing['context']}"
+        figures[name] = {"share": round(timing[kind], 4), "rows_per_s": round(timing["tokens"] / timing["best_s"], 2)}
     return figures
 
 
 def best_of(args, config, weights):
-    """-> {what was timed: best share of all rounds}."""
+    """-> figures_of(), each the best of all rounds."""
     best = {}
     for _ in range(args.rounds):
-        for name, share in shares(measure(args, config, weights)).items():
-            best[name] = max(share, best.get(name, 0.0))
+        for name, figures in figures_of(measure(args, config, weights)).items():
+            before = best.setdefault(name, figures)
+            best[name] = {key: max(value, before[key]) for key, value in figures.items()}
     return best
 
 
@@ -49,24 +51,30 @@ def record(args):
     config = args.config or "configs/bench/3b.json"
     machine = measure(args, config, args.weights[0])["machine"]
     figures = {weights: best_of(args, config, weights) for weights in args.weights}
-    baseline = {"config": config, "cpu": machine["cpu"], "isa": machine["isa"], "threads": args.threads, "shares": figures}
+    baseline = {"config": config, "cpu": machine["cpu"], "isa": machine["isa"], "threads": args.threads,
+                "figures": figures}
     pathlib.Path(args.baseline).write_text(json.dumps(baseline, indent=2) + "\n")
 
 
 def compare(args):
-    baseline = json.loads(pathlib.Path(args.baseline).read_text())
-    args.threads = baseline["threads"]
+    try:
+        baseline = json.loads(pathlib.Path(args.baseline).read_text())
+        args.threads, config, recorded = baseline["threads"], args.config or baseline["config"], baseline["figures"]
+    except (OSError, ValueError, KeyError) as error:
+        sys.exit(f"bench_regression.py: {args.baseline} is no baseline: {error!r}")
     fell = 0
-    print(f"{'weights':8} {'what':24} {'before':>7} {'now':>7} {'ratio':>6}")
-    for weights, before in baseline["shares"].items():
-        now = best_of(args, args.config or baseline["config"], weights)
-        for name, share in before.items():
-            if name not in now:
+    print(f"{'weights':8} {'what':24} {'rows/s before':>14} {'now':>9} {'share before':>13} {'now':>6} {'ratio':>6}")
+    for weights, figures in recorded.items():
+        measured = best_of(args, config, weights)
+        for name, before in figures.items():
+            if name not in measured:
                 sys.exit(f"bench_regression.py: {args.baseline}: `{name}` is not among what bench measures now")
-            ratio = now[name] / share
+            now = measured[name]
+            ratio = max(now[key] / before[key] for key in before)
             worse = ratio < args.tolerance
             fell += worse
-            print(f"{weights:8} {name:24} {share:6.0%} {now[name]:7.0%} {ratio:6.2f}{'  fell' if worse else ''}")
+            print(f"{weights:8} {name:24} {before['rows_per_s']:14.1f} {now['rows_per_s']:9.1f} {before['share']:13.0%} "
+                  f"{now['share']:6.0%} {ratio:6.2f}{'  fell' if worse else ''}", flush=True)
     return 1 if fell else 0
 
 
