@@ -18,7 +18,7 @@
 #include "kernels/cpu/token_panels.inl"
 //
 #ifdef FATHOM_HAS_TILES
-#include "kernels/cpu/token_tiles_amx.inl"
+#include "kernels/cpu/token_work_amx.inl"
 //
 #include "kernels/cpu/latent_amx.inl"
 #else
