@@ -11,9 +11,9 @@ namespace fathom {
 /// Threads that parallel_for uses; at least 1. Set by --threads, else OMP_NUM_THREADS, else cores.
 int num_threads();
 void set_num_threads(int count);
-/// From the next parallel_for on, thread i of a team stays on the i-th CPU that this process may use;
-/// the thread that calls does not, because threads it starts would have to share its CPU. Call it
-/// once, after set_num_threads() and before there are other threads. Error kInvalidInput: more
+/// From the next parallel_for on, thread i of a team stays on the i-th CPU that this process may
+/// use; the thread that calls does not, because threads it starts would have to share its CPU. Call
+/// it once, after set_num_threads() and before there are other threads. Error kInvalidInput: more
 /// threads than CPUs.
 void pin_threads();
 /// Threads that a parallel_for called here would use: 1 inside another one.

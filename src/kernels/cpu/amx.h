@@ -74,16 +74,6 @@ struct TileBlock {
     if constexpr (R == 2 && P == 2) _tile_dpbssd(3, 5, 7);
   }
 
-  /// sums [R][P][16][16] 32-bit numbers.
-  static void load_sums(const void* sums) {
-    const uint8_t* from = static_cast<const uint8_t*>(sums);
-    order_memory();
-    _tile_loadd(0, from, 64);
-    if constexpr (P == 2) _tile_loadd(1, from + 1024, 64);
-    if constexpr (R == 2) _tile_loadd(2, from + 1024 * P, 64);
-    if constexpr (R == 2 && P == 2) _tile_loadd(3, from + 3072, 64);
-  }
-
   /// c [R * 16][P * 16], `stride` numbers from row to row.
   static void load_rows(const float* c, int64_t stride) {
     const Size bytes = 4 * static_cast<Size>(stride);
@@ -115,8 +105,8 @@ struct TileBlock {
   static void store(void* out) { store(out, 1024 * P, 1024); }
 };
 
-/// Two rows of up to three tiles or one of up to six, in registers of TileRegisters(, 6, 7): C tiles
-/// 0 to 2 and 3 to 5, or 0 to 5. A block of tiles in memory is [2][3] or [6] [16][16] 32-bit
+/// Two rows of up to three tiles or one of up to six, in registers of TileRegisters(, 6, 7): C
+/// tiles 0 to 2 and 3 to 5, or 0 to 5. A block of tiles in memory is [2][3] or [6] [16][16] 32-bit
 /// numbers.
 template <int R, int P>
 struct ProductTiles {
