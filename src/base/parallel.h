@@ -37,17 +37,23 @@ void parallel_for(i64 count, i64 grain, Fn&& fn) {
 }
 
 /// fn(thread, unit) for units [0, count), in rising order, each on the next thread that is free;
-/// `thread` is below min(count, available_threads()). For units that take unequal or unknown times:
-/// other programs may hold a core. No result may depend on who runs a unit.
+/// `thread` is below min(count, max_threads, available_threads()). For units that take unequal or
+/// unknown times: other programs may hold a core. No result may depend on who runs a unit.
 template <typename Fn>
-void parallel_for_each(i64 count, Fn&& fn) {
-  const i64 available = available_threads(), threads = count < available ? count : available;
+void parallel_for_each(i64 count, i64 max_threads, Fn&& fn) {
+  const i64 available = available_threads();
+  i64 threads = count < available ? count : available;
+  if (max_threads < threads) threads = max_threads;
   std::atomic<i64> next{0};
   parallel_for(threads, 1, [&](i64 begin, i64 end) {
     for (i64 thread = begin; thread < end; ++thread) {
       for (i64 unit = next++; unit < count; unit = next++) fn(thread, unit);
     }
   });
+}
+template <typename Fn>
+void parallel_for_each(i64 count, Fn&& fn) {
+  parallel_for_each(count, count, fn);
 }
 
 }  // namespace fathom

@@ -9,6 +9,7 @@
 
 #include "base/dtype.h"
 #include "base/error.h"
+#include "base/routing.h"
 #include "base/types.h"
 
 namespace fathom {
@@ -18,8 +19,6 @@ namespace fathom {
 ///   kDeepseekV2  DeepseekV2ForCausalLM: V2, V2.5, V2-Lite, Coder-V2
 ///   kLlama       LlamaForCausalLM: dense MHA/GQA (R1-Distill-Llama)
 enum class Architecture { kDeepseekV3, kDeepseekV2, kLlama };
-enum class ScoringFunc { kSoftmax, kSigmoid };
-enum class TopkMethod { kGreedy, kGroupLimitedGreedy, kNoauxTc };
 enum class RopeType { kYarn, kLlama3, kLinear };
 
 /// config.json `rope_scaling` (transformers 5: inside `rope_parameters`).

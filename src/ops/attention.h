@@ -2,29 +2,14 @@
 // Causal attention over one tile of keys at a time, with a running softmax. MLA expanded, MLA
 // absorbed (kv_heads = 1, keys and values are the latent) and MHA/GQA are the same op on other
 // views.
-#include "ops/ctx.h"
+#include "device/attention.h"
+#include "device/ctx.h"
 #include "tensor/view.h"
 
 namespace fathom::ops {
 
-/// One tile. Query head h reads key head h * kv_heads / heads; the rope part has its own count.
-struct AttentionTile {
-  View<const float, 3> q;        // [tokens, heads, dim]
-  View<const float, 3> k;        // [keys, kv_heads, dim]
-  View<const float, 3> q_rope;   // [tokens, heads, rope]          empty: no second part
-  View<const float, 3> k_rope;   // [keys, kv_heads_rope, rope]    empty: no second part
-  View<const float, 3> v;        // [keys, kv_heads, v]
-  View<const i64, 1> positions;  // [tokens] absolute position of each query
-  i64 key_begin = 0;             // absolute position of key 0; keys above a query's are masked
-  float scale = 1.0f;            // multiplies the logits
-};
-
-/// The running softmax of Milakov & Gimelshein 2018 (flash attention's recurrence).
-struct AttentionState {
-  View<float, 2> max;  // [tokens, heads]     largest logit so far; -inf at the start
-  View<float, 2> sum;  // [tokens, heads]     sum of exp(logit - max)
-  View<float, 3> acc;  // [tokens, heads, v]  sum of exp(logit - max) * value
-};
+using device::AttentionState;
+using device::AttentionTile;
 
 /// max = -inf, sum = 0, acc = 0.
 void attention_begin(Ctx& ctx, const AttentionState& state);

@@ -1,12 +1,7 @@
 #include "ops/causal_attention.h"
 
-#include <algorithm>
-
-#include "base/checked_math.h"
-#include "kernels/cpu/gemm_table.h"
-#include "kernels/cpu/isa_table.h"
+#include "device/run.h"
 #include "ops/checks.h"
-#include "ops/shared_units.h"
 
 namespace fathom::ops {
 namespace {
@@ -53,48 +48,6 @@ void check_inputs(const CausalAttentionInputs& in) {
   check_first_key(in);
 }
 
-kernels::HeadRows head_rows(const Rows& x) { return {x.data(), x.stride(0), x.stride(1)}; }
-kernels::HeadRowsOut head_rows(const View<float, 3>& x) {
-  return {x.data(), x.stride(0), x.stride(1)};
-}
-
-kernels::CausalAttentionArgs args_of(const CausalAttentionInputs& in) {
-  const bool rope = !in.q_rope.empty();
-  return {.q = head_rows(in.q),
-          .k = head_rows(in.k),
-          .q_rope = head_rows(in.q_rope),
-          .k_rope = head_rows(in.k_rope),
-          .v = head_rows(in.v),
-          .first_key = in.first_key.data(),
-          .sequences = in.q.dim(0) / in.seq_len,
-          .seq_len = in.seq_len,
-          .heads = in.q.dim(1),
-          .kv_heads = in.k.dim(1),
-          .rope_heads = rope ? in.k_rope.dim(1) : 1,
-          .dim = in.q.dim(2),
-          .rope_dim = rope ? in.q_rope.dim(2) : 0,
-          .v_dim = in.v.dim(2),
-          .scale = in.scale,
-          .bf16 = in.bf16};
-}
-
-i64 num_workers(const kernels::CausalAttentionArgs& args) {
-  return std::min<i64>(args.sequences * args.heads, num_threads());
-}
-
-/// kernel(args, begin, end, scratch) over all units, one slice of scratch a thread. Units with
-/// short documents are done sooner, so they are taken one by one.
-template <typename Args>
-void run_units(Ctx& ctx, const Args& args, i64 scratch_bytes,
-               void (*kernel)(const Args&, int64_t, int64_t, void*)) {
-  const i64 units = args.in.sequences * args.in.heads;
-  const i64 workers = num_workers(args.in);
-  Workspace::Scope scope(ctx.workspace());
-  const auto scratch = scope.alloc<u8>(workers, round_up(scratch_bytes, 64));
-  for_units(units, workers,
-            [&](i64 worker, i64 unit) { kernel(args, unit, unit + 1, scratch.row(worker)); });
-}
-
 void check_grads(const CausalAttentionInputs& in, const CausalAttentionGrads& g) {
   const i64 tokens = in.q.dim(0), heads = in.q.dim(1), dim = in.q.dim(2);
   check_rows("dq", g.dq, tokens, heads, dim);
@@ -116,67 +69,39 @@ void check_lse(const CausalAttentionInputs& in, const View<const float, 2>& lse)
 
 void causal_attention_forward(Ctx& ctx, const CausalAttentionInputs& in, View<float, 3> out,
                               View<float, 2> lse) {
-  require_cpu(ctx, "causal_attention_forward");
   check_inputs(in);
   check_rows("out", out, in.q.dim(0), in.q.dim(1), in.v.dim(2));
   check_lse(in, lse);
-  const kernels::CausalAttentionForwardArgs args = {
-      .in = args_of(in), .out = head_rows(out), .lse = lse.data(), .lse_stride = lse.stride(0)};
-  const kernels::cpu::GemmTable& table = *ctx.isa().gemm;
-  run_units(ctx, args, table.causal_attention_forward_scratch_bytes(args.in),
-            table.causal_attention_forward_units);
+  run(ctx, device::CausalAttentionForward{.in = in, .out = out, .lse = lse});
 }
 
 void causal_attention_backward(Ctx& ctx, const CausalAttentionInputs& in, View<const float, 3> out,
                                View<const float, 2> lse, View<const float, 3> dout,
                                const CausalAttentionGrads& grads) {
-  require_cpu(ctx, "causal_attention_backward");
   check_inputs(in);
   check_rows("out", out, in.q.dim(0), in.q.dim(1), in.v.dim(2));
   check_rows("dout", dout, in.q.dim(0), in.q.dim(1), in.v.dim(2));
   check_lse(in, lse);
   check_grads(in, grads);
-  const kernels::CausalAttentionBackwardArgs args = {.in = args_of(in),
-                                                     .out = head_rows(out),
-                                                     .dout = head_rows(dout),
-                                                     .lse = lse.data(),
-                                                     .lse_stride = lse.stride(0),
-                                                     .dq = head_rows(grads.dq),
-                                                     .dk = head_rows(grads.dk),
-                                                     .dq_rope = head_rows(grads.dq_rope),
-                                                     .dk_rope = head_rows(grads.dk_rope),
-                                                     .dv = head_rows(grads.dv)};
-  const kernels::cpu::GemmTable& table = *ctx.isa().gemm;
-  run_units(ctx, args, table.causal_attention_backward_scratch_bytes(args.in),
-            table.causal_attention_backward_units);
+  run(ctx, device::CausalAttentionBackward{
+               .in = in, .out = out, .lse = lse, .dout = dout, .grads = grads});
 }
 
 i64 causal_attention_scratch_bytes(const Ctx& ctx, i64 sequences, i64 seq_len, i64 heads,
                                    i64 qk_dim, i64 v_dim, bool bf16) {
-  const kernels::CausalAttentionArgs args = {.sequences = sequences,
-                                             .seq_len = seq_len,
-                                             .heads = heads,
-                                             .kv_heads = heads,
-                                             .rope_heads = 1,
-                                             .dim = qk_dim,
-                                             .rope_dim = 0,
-                                             .v_dim = v_dim,
-                                             .bf16 = bf16};
-  const kernels::cpu::GemmTable& table = *ctx.isa().gemm;
-  const i64 bytes = std::max(table.causal_attention_forward_scratch_bytes(args),
-                             table.causal_attention_backward_scratch_bytes(args));
-  return num_workers(args) * round_up(bytes, 64);
+  return ask(ctx, device::CausalAttentionScratchBytes{.sequences = sequences,
+                                                      .seq_len = seq_len,
+                                                      .heads = heads,
+                                                      .qk_dim = qk_dim,
+                                                      .v_dim = v_dim,
+                                                      .bf16 = bf16});
 }
 
 void sum_heads(Ctx& ctx, View<const float, 3> x, View<float, 3> y) {
-  require_cpu(ctx, "sum_heads");
   FATHOM_CHECK(y.dim(1) > 0 && x.dim(1) % y.dim(1) == 0, "x ", x, " has no whole groups for y ", y);
   check_rows("y", y, x.dim(0), y.dim(1), x.dim(2));
   FATHOM_CHECK(last_axis_contiguous(x), "the last axis of x ", x, " must be contiguous");
-  const kernels::SumHeadsArgs args = {
-      .x = head_rows(x), .y = head_rows(y), .heads = x.dim(1), .groups = y.dim(1), .dim = x.dim(2)};
-  ctx.for_rows(x.dim(0), x.dim(1) * x.dim(2),
-               [&](i64 begin, i64 end) { ctx.isa().gemm->sum_heads_rows(args, begin, end); });
+  run(ctx, device::SumHeads{.x = x, .y = y});
 }
 
 }  // namespace fathom::ops

@@ -1,29 +1,15 @@
 #pragma once
-// Attention over whole sequences for training: forward that keeps the log-sum-exp, and backward
+// Attention over whole sequences for training: forward that saves the log-sum-exp, and backward
 // that recomputes the probabilities from it (Dao 2022, 2023). Nothing of [seq_len, seq_len] is
-// kept.
-#include "ops/ctx.h"
+// saved.
+#include "device/causal_attention.h"
+#include "device/ctx.h"
 #include "tensor/view.h"
 
 namespace fathom::ops {
 
-/// Rows are tokens of sequences laid end to end, seq_len each: row = sequence * seq_len + position.
-/// Query head h reads key head h * kv_heads / heads; the rope part has its own count of key heads
-/// (MLA: one). MLA expanded and MHA/GQA are the same op on other views.
-struct CausalAttentionInputs {
-  View<const float, 3> q;       // [tokens, heads, dim]
-  View<const float, 3> k;       // [tokens, kv_heads, dim]
-  View<const float, 3> q_rope;  // [tokens, heads, rope]          empty: no second part
-  View<const float, 3> k_rope;  // [tokens, kv_heads_rope, rope]  empty: no second part
-  View<const float, 3> v;       // [tokens, kv_heads, v]
-  /// [tokens] first position of its sequence that a query may see; empty: 0. For isolated
-  /// documents.
-  View<const i32, 1> first_key;
-  i64 seq_len = 0;
-  float scale = 1.0f;  // multiplies the logits
-  bool bf16 = false;   // products from BF16-rounded operands (q, k, v, p, dout, ds), sums
-                       // f32; false: all f32
-};
+using device::CausalAttentionGrads;
+using device::CausalAttentionInputs;
 
 /// out[t, h] = sum_s p[t, h, s] v[s, h],  p = softmax_s(scale * (q.k + q_rope.k_rope)) over
 /// first_key <= s <= position of t.  lse[t, h] = log sum_s exp(scale * ...).
@@ -36,15 +22,7 @@ void causal_attention_forward(Ctx& ctx, const CausalAttentionInputs& in, View<fl
                               View<float, 2> lse);
 inline constexpr double kCausalAttentionRelTol = 1e-5;
 
-/// Gradients, all OVERWRITTEN, f32. Key and value gradients come per QUERY head: the caller sums
-/// the heads that share a key head (sum_heads), in the order of heads.
-struct CausalAttentionGrads {
-  View<float, 3> dq;       // [tokens, heads, dim]
-  View<float, 3> dk;       // [tokens, heads, dim]
-  View<float, 3> dq_rope;  // [tokens, heads, rope]
-  View<float, 3> dk_rope;  // [tokens, heads, rope]
-  View<float, 3> dv;       // [tokens, heads, v]
-};
+/// Gradients of causal_attention_forward:
 ///   out   [tokens, heads, v]  f32  of the forward pass (may have been rounded since)
 ///   lse   [tokens, heads]     f32
 ///   dout  [tokens, heads, v]  f32

@@ -1,5 +1,5 @@
 #pragma once
-#include "ops/ctx.h"
+#include "device/ctx.h"
 #include "tensor/view.h"
 
 namespace fathom::ops {

@@ -1,4 +1,4 @@
-#include "ops/ctx.h"
+#include "device/ctx.h"
 
 #include <gmock/gmock.h>
 

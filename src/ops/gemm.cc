@@ -1,21 +1,12 @@
 #include "ops/gemm.h"
 
-#include <algorithm>
-
-#include "base/checked_math.h"
-#include "kernels/cpu/gemm_table.h"
-#include "kernels/cpu/isa_table.h"
+#include "device/run.h"
 #include "ops/checks.h"
-#include "ops/shared_units.h"
 
 namespace fathom::ops {
 namespace {
 
-using kernels::GemmArgs;
-using kernels::cpu::GemmBlocks;
-
-/// Multiplications that are worth waking a thread.
-constexpr i64 kThreadProducts = i64{1} << 19;
+constexpr i64 kAlignment = 64;
 
 std::string shape_of(const PackedMatrix& p) {
   return "[" + std::to_string(p.rows) + ", " + std::to_string(p.k) + "]";
@@ -37,78 +28,55 @@ void check_job(const GemmJob& job, const GemmAccumulator& accumulator) {
                accumulator.mantissa_bits);
 }
 
-GemmArgs args_of(const GemmJob& job, const GemmAccumulator& accumulator) {
-  return {.a = job.a.data,
-          .a_in_rows = job.a.in_rows,
-          .a_scale = job.a.scale,
-          .m = job.a.rows,
-          .b = job.b.data,
-          .b_scale = job.b.scale,
-          .n = job.b.rows,
-          .k = job.a.k,
-          .k_padded = job.a.k_padded,
-          .is_bf16 = job.a.is_bf16,
-          .c = job.c.data(),
-          .c_stride = job.c.stride(0),
-          .accumulate = job.accumulate,
-          .promotion_interval = accumulator.promotion_interval,
-          .mantissa_bits = accumulator.mantissa_bits};
-}
-
-/// The blocks of all jobs' c, numbered job by job.
-struct Blocks {
-  i64 rows, cols;
-
-  i64 of(const GemmJob& job) const {
-    return ceil_div(job.a.rows, rows) * ceil_div(job.b.rows, cols);
+void check_source(const PackSource& s, const u8* storage) {
+  const bool plain = s.x.format == SavedFormat::kF32 || s.x.format == SavedFormat::kBf16;
+  FATHOM_CHECK(s.row_stride == 0 || (plain && s.row_stride >= s.x.cols), "pack: row stride ",
+               s.row_stride, " of ", s.x);
+  for (const i32 id : s.row_ids) {
+    FATHOM_CHECK(id >= 0 && id < s.x.rows, "pack: row ", id, " of ", s.x);
   }
-  i64 of(std::span<const GemmJob> jobs) const {
-    i64 count = 0;
-    for (const GemmJob& job : jobs) count += of(job);
-    return count;
-  }
-};
-
-/// Blocks small enough that all threads have work. Their size changes no result.
-Blocks blocks_for(std::span<const GemmJob> jobs, i64 workers, const GemmBlocks& of_table) {
-  Blocks blocks{.rows = of_table.rows, .cols = of_table.cols};
-  while (workers > 1 && blocks.of(jobs) < 4 * workers && blocks.cols > of_table.least_cols) {
-    blocks.cols /= 2;
-  }
-  while (workers > 1 && blocks.of(jobs) < 2 * workers && blocks.rows > of_table.least_rows) {
-    blocks.rows /= 2;
-  }
-  return blocks;
-}
-
-i64 workers_for(std::span<const GemmJob> jobs) {
-  i64 products = 0;
-  for (const GemmJob& job : jobs) products += job.a.rows * job.b.rows * job.a.k;
-  return std::clamp<i64>(products / kThreadProducts, 1, num_threads());
+  FATHOM_CHECK(storage != nullptr && reinterpret_cast<uintptr_t>(storage) % kAlignment == 0,
+               "pack: storage of [", s.packed_rows(), ", ", s.packed_k(),
+               "] must be 64-byte aligned");
 }
 
 }  // namespace
 
-void gemm(Ctx& ctx, std::span<const GemmJob> jobs, const GemmAccumulator& accumulator) {
-  require_cpu(ctx, "gemm");
-  for (const GemmJob& job : jobs) check_job(job, accumulator);
-  const i64 workers = workers_for(jobs);
-  const Blocks blocks = blocks_for(jobs, workers, ctx.isa().gemm->blocks);
-  Workspace::Scope scope(ctx.workspace());
-  const View<i64, 1> ends = scope.alloc<i64>(std::ssize(jobs));  // block number after each job
-  i64 count = 0;
-  for (size_t i = 0; i < jobs.size(); ++i) ends.data()[i] = count += blocks.of(jobs[i]);
+i64 packed_k_multiple(const Ctx& ctx, const GemmRounding& rounding) {
+  return ask(ctx, device::PackedLayoutOf{.rows = 0, .k = 0, .rounding = rounding}).k_multiple;
+}
 
-  for_units(count, workers, [&](i64, i64 unit) {
-    const i64 index = std::upper_bound(ends.data(), ends.data() + ends.size(), unit) - ends.data();
-    const GemmJob& job = jobs[static_cast<size_t>(index)];
-    const i64 first = index > 0 ? ends.data()[index - 1] : 0;
-    const i64 block_cols = ceil_div(job.b.rows, blocks.cols);
-    const i64 m = (unit - first) / block_cols * blocks.rows;
-    const i64 n = (unit - first) % block_cols * blocks.cols;
-    ctx.isa().gemm->gemm_block(args_of(job, accumulator), m, std::min(job.a.rows, m + blocks.rows),
-                               n, std::min(job.b.rows, n + blocks.cols));
-  });
+i64 packed_bytes(const Ctx& ctx, i64 rows, i64 k, const GemmRounding& rounding) {
+  return ask(ctx, device::PackedLayoutOf{.rows = rows, .k = k, .rounding = rounding}).bytes;
+}
+
+i64 pack_scratch_bytes(const Ctx& ctx) { return ask(ctx, device::PackScratchBytes{}); }
+
+void pack_all(Ctx& ctx, std::span<const PackSource> sources, const GemmRounding& rounding,
+              std::span<u8* const> storage, std::span<PackedMatrix> packed) {
+  FATHOM_CHECK(sources.size() == storage.size() && sources.size() == packed.size(),
+               "pack_all: ", sources.size(), " sources, ", storage.size(), " storages, ",
+               packed.size(), " results");
+  for (size_t i = 0; i < sources.size(); ++i) check_source(sources[i], storage[i]);
+  run(ctx,
+      device::Pack{.sources = sources, .rounding = rounding, .storage = storage, .packed = packed});
+}
+
+PackedMatrix pack(Ctx& ctx, const PackSource& source, const GemmRounding& rounding, u8* storage) {
+  PackedMatrix packed;
+  pack_all(ctx, {&source, 1}, rounding, {&storage, 1}, {&packed, 1});
+  return packed;
+}
+
+PackedMatrix pack(Ctx& ctx, Workspace::Scope& scope, const PackSource& source,
+                  const GemmRounding& rounding) {
+  const i64 bytes = packed_bytes(ctx, source.packed_rows(), source.packed_k(), rounding);
+  return pack(ctx, source, rounding, scope.alloc<u8>(bytes).data());
+}
+
+void gemm(Ctx& ctx, std::span<const GemmJob> jobs, const GemmAccumulator& accumulator) {
+  for (const GemmJob& job : jobs) check_job(job, accumulator);
+  run(ctx, device::Gemm{.jobs = jobs, .accumulator = accumulator});
 }
 
 }  // namespace fathom::ops

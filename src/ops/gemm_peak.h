@@ -1,7 +1,7 @@
 #pragma once
 // What the multiplier reaches at most on this machine, so that every printed speed of training has
 // its share beside it.
-#include "ops/ctx.h"
+#include "device/ctx.h"
 
 namespace fathom::ops {
 

@@ -1,6 +1,7 @@
 #pragma once
 // Absorbed MLA over a BF16 cache, read once for all heads and split over cores by position.
-#include "ops/ctx.h"
+#include "device/ctx.h"
+#include "device/latent_attention.h"
 #include "ops/quantize.h"
 #include "tensor/view.h"
 

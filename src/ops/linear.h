@@ -1,33 +1,17 @@
 #pragma once
 #include <span>
 
-#include "ops/ctx.h"
+#include "device/ctx.h"
+#include "device/linear.h"
 #include "tensor/mat_ref.h"
 #include "tensor/view.h"
 
 namespace fathom::ops {
 
-/// How a Linear sees its input. Activations are f32 in memory between ops in every mode.
-enum class Activations {
-  kF32,          // as they are
-  kBf16,         // rounded to BF16; with F32 weights they stay f32
-  kFp8,          // FP8 weights: quantised per 1x128 tile to E4M3, scale amax/448; others as kBf16
-  kFp8PowerOf2,  // as kFp8 with scales rounded up to a power of two (UE8M0)
-  kInt8          // INT8 and INT4 weights: quantised to INT8 in the groups of the weights, scale
-                 // amax/127; others as kBf16
-};
-
-/// How a Linear runs.
-struct LinearMode {
-  Activations activations;
-  /// The rows of a prompt: tokens are the lanes where the instruction set has the kernels for it,
-  /// which is the faster form from about 16 rows on. It sums in another order, so whoever asks for
-  /// it must not let it depend on a row's company.
-  bool many_rows = false;
-
-  LinearMode(Activations a, bool many = false)  // NOLINT(google-explicit-constructor)
-      : activations(a), many_rows(many) {}
-};
+using device::Activations;
+using device::HeadBands;
+using device::LinearMode;
+using device::LinearOutput;
 
 /// y[t, o] = sum_i x[t, i] * w[o, i].
 /// Source: DeepSeek-V3 §3.3 for the scaled FP8 form: sums of 128 products, then scale, then add,
@@ -45,22 +29,10 @@ void linear_forward(Ctx& ctx, View<const float, 2> x, const MatRef& w, View<floa
 /// for the partial sums with one lane in the worst case, times a safety of 2; see docs/ops.md.
 inline constexpr double kLinearRelTol = 5e-6;
 
-/// One of several products of the same input.
-struct LinearOutput {
-  MatRef w;
-  View<float, 2> y;
-};
 /// linear_forward for each, in one parallel region; no y may overlap another.
 void linears_forward(Ctx& ctx, View<const float, 2> x, std::span<const LinearOutput> outputs,
                      LinearMode mode);
 
-/// Where the rows of each head lie in a matrix of all heads: head h has rows [h * step + first,
-/// h * step + first + count).
-struct HeadBands {
-  i64 first = 0;
-  i64 count = 0;
-  i64 step = 0;
-};
 /// y[t, h, o] = sum_i x[t, h, i] * w_h[o, i]: linear_forward for each head with rows of its own, in
 /// one parallel region. Absorbed MLA's W_UV.
 ///   x  [tokens, heads, in] f32 contiguous;  y  [tokens, heads, bands.count] f32 overwritten

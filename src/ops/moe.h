@@ -1,35 +1,25 @@
 #pragma once
 #include <span>
 
-#include "ops/ctx.h"
+#include "device/ctx.h"
+#include "device/moe.h"
 #include "ops/linear.h"
 #include "tensor/view.h"
 
 namespace fathom::ops {
 
-enum class ScoringFunc { kSoftmax, kSigmoid };
-enum class TopkMethod {
-  kGreedy,              // the top-k scores
-  kGroupLimitedGreedy,  // V2: groups by their largest score, no bias
-  kNoauxTc              // V3: groups by the sum of their two largest biased scores
-};
-
-struct RouterOptions {
-  ScoringFunc scoring_func = ScoringFunc::kSigmoid;
-  TopkMethod topk_method = TopkMethod::kNoauxTc;
-  i64 n_group = 1;
-  i64 topk_group = 1;
-  bool norm_topk_prob = true;
-  float routed_scaling_factor = 1.0f;
-};
+using device::FfnWeights;
+using device::RouterOptions;
+using fathom::ScoringFunc;
+using fathom::TopkMethod;
 
 /// The choice of experts. Source: DeepSeek-V3 §2.1.2, eqs (13)-(16); V2 §2.2.2.
 ///   logits        [tokens, experts]  f32   router outputs, before the scoring function
-///   bias          [experts]          f32   e_score_correction_bias; for the choice only; empty:
-///   none topk_indices  [tokens, topk]     i32   overwritten; in order of falling (biased) score
+///   bias          [experts]          f32   e_score_correction_bias, for the choice only;
+///                                          empty: none
+///   topk_indices  [tokens, topk]     i32   overwritten; in order of falling (biased) score
 ///   topk_weights  [tokens, topk]     f32   overwritten; from UNBIASED scores, normalised (+1e-20)
-///   if
-///                                          norm_topk_prob, times routed_scaling_factor
+///                                          if norm_topk_prob, times routed_scaling_factor
 /// Dropped groups are masked with -inf. Ties: the lowest index. A NaN score never wins over a
 /// number. Throws InternalError on a shape mismatch, a bias without kNoauxTc, or groups that do not
 /// fit. CPU.
@@ -39,13 +29,6 @@ void moe_route(Ctx& ctx, View<const float, 2> logits, View<const float, 1> bias,
 /// Of a weight: the errors of one exponential, a quotient and the sum of the chosen.
 inline constexpr double kMoeWeightRelTol = 2e-6;
 
-/// One SwiGLU feed-forward: down_proj(silu(gate_proj x) * up_proj x).
-struct FfnWeights {
-  MatRef gate_proj;  // [intermediate, hidden]
-  MatRef up_proj;    // [intermediate, hidden]
-  MatRef down_proj;  // [hidden, intermediate]
-};
-
 /// y = FFN(x), x and y [tokens, hidden] f32; y overwritten, must not alias x.
 void ffn_forward(Ctx& ctx, View<const float, 2> x, const FfnWeights& w, View<float, 2> y,
                  LinearMode mode);
@@ -54,7 +37,7 @@ void ffn_forward(Ctx& ctx, View<const float, 2> x, const FfnWeights& w, View<flo
 /// Experts must have one shape and one stored type. Rows are grouped by expert. A token's experts
 /// are summed in order of rising index, so the result does not depend on the rest of the batch.
 /// `shared`: if not nullptr, a feed-forward of any width that every token passes through, added
-/// last; it runs beside the others.
+/// last. Throws InternalError on a shape mismatch, or naming an index outside. CPU.
 void moe_experts_forward(Ctx& ctx, View<const float, 2> x, std::span<const FfnWeights> experts,
                          View<const i32, 2> topk_indices, View<const float, 2> topk_weights,
                          View<float, 2> y, LinearMode mode, const FfnWeights* shared = nullptr);

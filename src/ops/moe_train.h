@@ -1,8 +1,8 @@
 #pragma once
-// The router of training: scores that are kept, the gradient of the chosen weights, and of the
+// The router of training: scores that are saved, the gradient of the chosen weights, and of the
 // balance losses; the way of rows to their experts and back. The choice itself is moe_route
 // (ops/moe.h), the same code that serves. A choice below 0 (-1) was dropped: it has no weight, no
-// place, no count and no gradient.
+// permuted row, no count and no gradient.
 #include "ops/moe.h"
 
 namespace fathom::ops {
@@ -14,7 +14,7 @@ void router_scores(Ctx& ctx, View<const float, 2> logits, ScoringFunc scoring_fu
 
 /// counts[e] += how many of topk_indices [tokens, topk] name e; -1 (dropped) counts for none.
 ///   counts [experts] i64 ACCUMULATED
-void count_experts(View<const i32, 2> topk_indices, View<i64, 1> counts);
+void count_experts(Ctx& ctx, View<const i32, 2> topk_indices, View<i64, 1> counts);
 
 /// Counts of the balance losses (V3 eq. 18): how often each expert is among the topk largest RAW
 /// scores, without bias and without groups; ties: the lowest index; a NaN never wins over a number.
@@ -23,7 +23,7 @@ void count_raw_topk(Ctx& ctx, View<const float, 2> scores, i64 topk, View<i64, 1
 
 /// sums[e] += sum_t s'[t, e], s' = scores / (sum_e scores + 1e-20): T * P of V3 eq. (20), in f64
 /// and in the order of t.  Softmax scores add up to 1 already, so for them s' = scores.
-void sum_normalised_scores(View<const float, 2> scores, View<double, 1> sums);
+void sum_normalised_scores(Ctx& ctx, View<const float, 2> scores, View<double, 1> sums);
 
 /// sum_t -sum_e s'[t, e] log s'[t, e], in nats, s' as above: how undecided the router is. A token
 /// whose scores are all 0 counts 0. Agrees with ref<double> to kRouterEntropyAbsTol a token. CPU.
@@ -50,32 +50,24 @@ void router_backward(Ctx& ctx, View<const float, 2> scores, View<const i32, 2> t
                      View<const float, 1> dnormalised, View<float, 2> dlogits);
 inline constexpr double kRouterGradRelTol = 5e-6;
 
-/// Where the rows of each expert stand when tokens are grouped by expert: expert e has places
-/// [offsets[e], offsets[e + 1]); place p holds token tokens[p], its slot slots[p] of topk. Within
-/// an expert tokens rise. A choice of -1 has no place.
-struct ExpertRows {
-  View<i32, 1> offsets;   // [experts + 1]
-  View<i32, 1> tokens;    // [tokens * topk]  the first offsets[experts] are places
-  View<i32, 1> slots;     // [tokens * topk]
-  View<i32, 2> place_of;  // [tokens, topk]  the inverse; -1 if dropped
-};
+using device::PermutedRows;
 /// Fills `rows`, whose views have the shapes above. Throws InternalError naming an index outside.
-void group_by_expert(View<const i32, 2> topk_indices, const ExpertRows& rows);
+void group_by_expert(Ctx& ctx, View<const i32, 2> topk_indices, const PermutedRows& rows);
 
-/// y[t] (+)= sum_j weights[t, j] * x[place_of[t, j]], experts in rising index as
-/// moe_experts_forward; places of -1 are skipped.  x [places, dim] f32; y [tokens, dim] f32,
-/// overwritten or accumulated. weights empty: 1 (the backward of a gather). CPU.
-void combine_places(Ctx& ctx, View<const float, 2> x, const ExpertRows& rows,
-                    View<const i32, 2> topk_indices, View<const float, 2> weights, bool accumulate,
-                    View<float, 2> y);
+/// y[t] (+)= sum_j weights[t, j] * x[row_of[t, j]], experts in rising index as
+/// moe_experts_forward; dropped choices are skipped.  x [permuted rows, dim] f32; y [tokens, dim]
+/// f32, overwritten or accumulated. weights empty: 1 (the backward of a gather). CPU.
+void combine_rows(Ctx& ctx, View<const float, 2> x, const PermutedRows& rows,
+                  View<const i32, 2> topk_indices, View<const float, 2> weights, bool accumulate,
+                  View<float, 2> y);
 
-/// The backward of combine_places with weights:
-///   dx[p]               = weights[t, j] * dy[t]          for p = place_of[t, j]; OVERWRITTEN
-///   dweights[t, j]      = sum_i dy[t, i] x[p, i]         OVERWRITTEN; 0 where dropped
+/// The backward of combine_rows with weights:
+///   dx[r]               = weights[t, j] * dy[t]          for r = row_of[t, j]; OVERWRITTEN
+///   dweights[t, j]      = sum_i dy[t, i] x[r, i]         OVERWRITTEN; 0 where dropped
 /// dx may alias x. Agree with ref<double> to kCombineRelTol of the largest. CPU.
-void combine_places_backward(Ctx& ctx, View<const float, 2> dy, View<const float, 2> x,
-                             const ExpertRows& rows, View<const float, 2> weights,
-                             View<float, 2> dx, View<float, 2> dweights);
+void combine_rows_backward(Ctx& ctx, View<const float, 2> dy, View<const float, 2> x,
+                           const PermutedRows& rows, View<const float, 2> weights,
+                           View<float, 2> dx, View<float, 2> dweights);
 inline constexpr double kCombineRelTol = 2e-6;
 
 }  // namespace fathom::ops

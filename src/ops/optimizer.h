@@ -1,7 +1,8 @@
 #pragma once
 // What an optimizer step does to flat arrays. Every array may be megabytes to gigabytes; work is
 // cut into pieces of a fixed size, so sums do not depend on the number of threads.
-#include "ops/ctx.h"
+#include "device/ctx.h"
+#include "device/optimizer.h"
 #include "tensor/bf16.h"
 #include "tensor/view.h"
 
@@ -14,15 +15,7 @@ double sum_of_squares(Ctx& ctx, View<const float, 1> x);
 /// True if every number is finite.
 bool all_finite(Ctx& ctx, View<const float, 1> x);
 
-struct AdamWOptions {
-  double lr = 0.0;
-  double beta1 = 0.9;
-  double beta2 = 0.95;
-  double eps = 1e-8;
-  double weight_decay = 0.0;  // decoupled: p -= lr * weight_decay * p
-  i64 step = 1;               // 1 for the first: bias corrections 1 - beta^step
-  float grad_scale = 1.0f;    // multiplies every gradient first (the clip)
-};
+using device::AdamWOptions;
 /// Source: Loshchilov & Hutter 2019, as torch.optim.AdamW: decay first, then
 ///   m = b1 m + (1-b1) g;  v = b2 v + (1-b2) g^2;
 ///   p -= lr / (1-b1^step) * m / (sqrt(v / (1-b2^step)) + eps)

@@ -9,29 +9,23 @@
 //   quantization_errors, octave_counts    each chunk again
 #include <span>
 
-#include "kernels/api/quantization_error.h"
-#include "ops/ctx.h"
-#include "ops/gemm.h"
+#include "device/ctx.h"
+#include "device/quantization_error.h"
 #include "tensor/view.h"
 
 namespace fathom::ops {
 
-using kernels::kLargestMeasured;
-using kernels::kMagnitudeBins;
-using kernels::kOctaves;
-using kernels::MagnitudeSums;
-using kernels::NumberFormat;
-using kernels::QuantizationErrorSums;
-
-/// Sums of two parts are those of the whole.
-void add(MagnitudeSums& sums, const MagnitudeSums& part);
-void add(QuantizationErrorSums& sums, const QuantizationErrorSums& part);
-
-/// The largest number of a format: 448, 57344, 129024; BF16 has no scale and no use for it.
-float largest_number(NumberFormat format);
-/// As in GemmRounding: amax / largest with amax at least 1e-4, then up to a power of two if asked.
-/// Source: DeepSeek-V3 §3.3.2.
-float quantization_scale(float amax, NumberFormat format, bool power_of_2);
+using device::add;
+using device::ChunkScheme;
+using device::GemmScaling;
+using device::largest_number;
+using device::quantization_scale;
+using fathom::kLargestMeasured;
+using fathom::kMagnitudeBins;
+using fathom::kOctaves;
+using fathom::MagnitudeSums;
+using fathom::NumberFormat;
+using fathom::QuantizationErrorSums;
 
 /// amax[r, t] = the largest |x| in columns [128 t, 128 t + 128) of row r; 0 if nothing is measured.
 ///   x     [rows, cols]             f32
@@ -52,15 +46,6 @@ void count_magnitudes(Ctx& ctx, View<const float, 2> x, std::span<i64> bins);
 /// share
 /// <= 1; 0 if none is counted.
 float magnitude_quantile(std::span<const i64> bins, double share);
-
-/// One scheme on a chunk: its format, and the range of each group (as group_ranges lays them out,
-/// from the chunk's first row on). A static range is a [1, 1] of kTensor.
-struct ChunkScheme {
-  NumberFormat format = NumberFormat::kE4m3;
-  GemmScaling scaling = GemmScaling::kTile;
-  bool power_of_2_scales = false;
-  View<const float, 2> amax;  // empty for BF16
-};
 
 /// sums[i] += what scheme i does to x [rows, cols] f32: q = round(x / s) s, where x / s is rounded
 /// to f32, then to the nearest number of the format, ties to even, saturating. CPU.

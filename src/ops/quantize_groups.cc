@@ -1,95 +1,12 @@
 #include "ops/quantize_groups.h"
 
-#include <algorithm>
-#include <array>
-#include <cmath>
-#include <limits>
-
 #include "base/checked_math.h"
+#include "device/run.h"
 #include "ops/checks.h"
 
 namespace fathom::ops {
-namespace {
-
-/// Shares of the full scale that 4-bit groups try.
-constexpr std::array<float, 7> kShares = {1.0f, 0.95f, 0.9f, 0.85f, 0.8f, 0.75f, 0.7f};
-
-/// Rounds to the nearest integer, ties to even, for |x| < 2^22: without a call, so that it
-/// vectorises.
-float nearest(float x) { return (x + 0x1.8p23f) - 0x1.8p23f; }
-
-struct CodeRange {
-  float least, most;
-  explicit CodeRange(int bits)
-      : least(-static_cast<float>(1 << (bits - 1))),
-        most(static_cast<float>((1 << (bits - 1)) - 1)) {}
-  float code(float x, float inverse) const { return std::clamp(nearest(x * inverse), least, most); }
-};
-
-double squared_error(const float* x, i64 n, float scale, const CodeRange& range) {
-  const float inverse = 1.0f / scale;
-  float sum = 0.0f;
-  for (i64 i = 0; i < n; ++i) {
-    const float error = x[i] - scale * range.code(x[i], inverse);
-    sum += error * error;
-  }
-  return static_cast<double>(sum);
-}
-
-/// The scale of one group; 1 for a group of zeros.
-Bf16 group_scale(const float* x, i64 n, int bits) {
-  const CodeRange range(bits);
-  float amax = 0.0f;
-  for (i64 i = 0; i < n; ++i) {
-    if (!std::isfinite(x[i])) return Bf16(std::numeric_limits<float>::quiet_NaN());
-    amax = std::max(amax, std::abs(x[i]));
-  }
-  // Below the smallest normal number the codes would be NaN: 0 / 0.
-  const float full = amax / (range.most + 0.5f);
-  if (!(full >= std::numeric_limits<float>::min())) return Bf16(1.0f);
-  if (bits == 8) return Bf16(full);
-  Bf16 best(full);
-  double least = std::numeric_limits<double>::infinity();
-  for (const float share : kShares) {
-    const Bf16 candidate(full * share);
-    const double error = squared_error(x, n, static_cast<float>(candidate), range);
-    if (error >= least) continue;
-    least = error;
-    best = candidate;
-  }
-  return best;
-}
-
-void quantize_row(const float* x, i64 cols, int bits, i64 group, u32* packed, Bf16* scale) {
-  const CodeRange range(bits);
-  const i64 per_word = 32 / bits;
-  const u32 zero_code = 1u << (bits - 1);
-  for (i64 word = 0; word < ceil_div(cols, per_word); ++word) {
-    u32 codes = 0;
-    for (i64 i = 0; i < per_word; ++i) {
-      const i64 col = word * per_word + i;
-      u32 code = zero_code;
-      if (col < cols) {
-        if (col % group == 0) {
-          scale[col / group] = group_scale(x + col, std::min(group, cols - col), bits);
-        }
-        const float s = static_cast<float>(scale[col / group]);
-        if (s == s) {
-          const float signed_code = range.code(x[col], 1.0f / s);
-          code = static_cast<u32>(static_cast<i32>(signed_code) + static_cast<i32>(zero_code));
-        }
-      }
-      codes |= code << (i * bits);
-    }
-    packed[word] = codes;
-  }
-}
-
-}  // namespace
-
 void quantize_groups(Ctx& ctx, View<const float, 2> x, int bits, i64 group, View<u32, 2> packed,
                      View<Bf16, 2> scale) {
-  require_cpu(ctx, "quantize_groups");
   const i64 rows = x.dim(0), cols = x.dim(1);
   FATHOM_CHECK((bits == 4 || bits == 8) && (group == 32 || group == 128), bits,
                " bits in groups of ", group);
@@ -98,11 +15,8 @@ void quantize_groups(Ctx& ctx, View<const float, 2> x, int bits, i64 group, View
                "packed ", packed, " and scale ", scale, " vs x ", x);
   FATHOM_CHECK(last_axis_contiguous(x) && packed.contiguous() && scale.contiguous(), "rows of x ",
                x, ", and packed and scale, must be contiguous");
-  ctx.for_rows(rows, cols * 16, [&](i64 begin, i64 end) {
-    for (i64 r = begin; r < end; ++r) {
-      quantize_row(x.row(r), cols, bits, group, packed.row(r), scale.row(r));
-    }
-  });
+  run(ctx, device::QuantizeGroups{
+               .x = x, .bits = bits, .group = group, .packed = packed, .scale = scale});
 }
 
 MatRef packed_matrix(View<const u32, 2> packed, View<const Bf16, 2> scale, i64 cols, int bits,

@@ -1,5 +1,5 @@
 #pragma once
-#include "ops/ctx.h"
+#include "device/ctx.h"
 #include "tensor/bf16.h"
 #include "tensor/mat_ref.h"
 #include "tensor/view.h"

@@ -1,25 +1,13 @@
 #pragma once
-#include <vector>
-
-#include "ops/ctx.h"
+#include "device/ctx.h"
+#include "device/rope.h"
 #include "tensor/view.h"
 
 namespace fathom::ops {
 
-/// Which channels form a rotated pair.
-enum class RopePairing {
-  kInterleaved,  // (0,1), (2,3), ...: DeepSeek checkpoints as stored
-  kHalves        // (i, i + dim/2): Llama
-};
-
-/// Angles of the rotary embedding: pair i turns by position * frequency[i]. `cos_sin_factor`
-/// multiplies both (YaRN: mscale / mscale_all_dim, 1 for DeepSeek-V3).
-/// Frequencies and angles are computed in double, so that large positions keep their accuracy.
-struct RopeTable {
-  std::vector<double> frequency;  // [dim/2] radians a position
-  float cos_sin_factor = 1.0f;
-  RopePairing pairing = RopePairing::kInterleaved;
-};
+using device::RopeAngles;
+using device::RopePairing;
+using device::RopeTable;
 
 /// Rotates x in place: for each pair (a, b): (a cos - b sin, a sin + b cos).
 /// Source: Su et al. 2021; DeepSeek-V3 §2.1.1.
@@ -33,11 +21,6 @@ void rope_forward_inplace(Ctx& ctx, const RopeTable& table, View<const i64, 1> p
 void rope_backward_inplace(Ctx& ctx, const RopeTable& table, View<const i64, 1> positions,
                            View<float, 3> dx);
 
-/// Cosines and sines of some positions, times the factor: computed once for the layers of a step.
-struct RopeAngles {
-  View<float, 2> cos, sin;  // [tokens, pairs] f32
-  RopePairing pairing = RopePairing::kInterleaved;
-};
 /// Fills angles.cos and angles.sin, [positions, frequencies], and sets the pairing.
 void rope_angles(Ctx& ctx, const RopeTable& table, View<const i64, 1> positions,
                  RopeAngles& angles);

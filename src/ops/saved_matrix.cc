@@ -1,9 +1,7 @@
 #include "base/checked_math.h"
-#include "kernels/cpu/gemm_table.h"
-#include "kernels/cpu/isa_table.h"
+#include "device/run.h"
 #include "ops/checks.h"
 #include "ops/gemm.h"
-#include "ops/saved_rows.h"
 
 namespace fathom::ops {
 namespace {
@@ -36,23 +34,14 @@ SavedMatrix saved_matrix_at(u8* storage, SavedFormat format, i64 rows, i64 cols)
 }
 
 void save_matrix(Ctx& ctx, View<const float, 2> x, const SavedMatrix& saved) {
-  require_cpu(ctx, "save_matrix");
   FATHOM_CHECK(x.dim(0) == saved.rows && x.dim(1) == saved.cols, "save_matrix: x ", x, " vs saved ",
                saved);
   FATHOM_CHECK(last_axis_contiguous(x), "save_matrix: rows of x ", x, " must be contiguous");
-  // The kernels' struct serves both ways; saving never writes through x.
-  const kernels::SaveArgs args{.saved = saved_rows(saved),
-                               .ids = nullptr,
-                               .x = const_cast<float*>(x.data()),
-                               .x_stride = x.stride(0),
-                               .cols = x.dim(1)};
-  ctx.for_rows(x.dim(0), x.dim(1),
-               [&](i64 begin, i64 end) { ctx.isa().gemm->save_rows(args, begin, end); });
+  run(ctx, device::SaveMatrix{.x = x, .saved = saved});
 }
 
 void load_matrix(Ctx& ctx, const SavedMatrix& saved, View<float, 2> out,
                  std::span<const i32> row_ids) {
-  require_cpu(ctx, "load_matrix");
   const i64 rows = row_ids.data() != nullptr ? std::ssize(row_ids) : saved.rows;
   FATHOM_CHECK(out.dim(0) == rows && out.dim(1) == saved.cols, "load_matrix: out ", out, " vs ",
                rows, " rows of saved ", saved);
@@ -60,13 +49,7 @@ void load_matrix(Ctx& ctx, const SavedMatrix& saved, View<float, 2> out,
   for (const i32 id : row_ids) {
     FATHOM_CHECK(id >= 0 && id < saved.rows, "load_matrix: row ", id, " of ", saved);
   }
-  const kernels::SaveArgs args{.saved = saved_rows(saved),
-                               .ids = row_ids.data(),
-                               .x = out.data(),
-                               .x_stride = out.stride(0),
-                               .cols = saved.cols};
-  ctx.for_rows(rows, saved.cols,
-               [&](i64 begin, i64 end) { ctx.isa().gemm->load_rows(args, begin, end); });
+  run(ctx, device::LoadMatrix{.saved = saved, .out = out, .row_ids = row_ids});
 }
 
 }  // namespace fathom::ops

@@ -1,38 +1,19 @@
 #pragma once
 #include <cstdint>
 
+#include "tensor/quantization_error.h"
+
 namespace fathom::kernels {
 
-enum class NumberFormat : uint8_t { kE4m3, kE5m2, kE5m6, kBf16 };
+using fathom::kLargestMeasured;
+using fathom::kMagnitudeBins;
+using fathom::kOctaves;
+using fathom::MagnitudeSums;
+using fathom::NumberFormat;
+using fathom::QuantizationErrorSums;
 
-/// Larger numbers, infinities and NaN are counted and otherwise left out: sums of squares of
-/// anything below stay within f32 for every scheme, and no sound tensor of a model comes near.
-constexpr float kLargestMeasured = 1073741824.0f;  // 2^30
 /// Numbers that share a scale along a row, and rows of a block.
 constexpr int64_t kRangeTile = 128;
-/// A histogram of |x| rounded up to BF16: one bin a number of it, in rising order.
-constexpr int64_t kMagnitudeBins = 32768;
-/// Factors of two below a group's largest number that are told apart; the last bin has the rest.
-constexpr int64_t kOctaves = 48;
-
-/// The numbers of a tensor themselves. Sums of parts add up.
-struct MagnitudeSums {
-  int64_t numbers;       // measured ones
-  int64_t zeros;         // of them
-  int64_t not_measured;  // NaN, infinite or beyond kLargestMeasured
-  double abs_value;      // sum |x|
-  double squared_value;  // sum x^2
-};
-
-/// What a scheme did to numbers x that became q. Sums of parts add up.
-struct QuantizationErrorSums {
-  double abs_error;       // sum |x - q|
-  double relative_error;  // sum |x - q| / |x| over x != 0
-  double squared_error;   // sum (x - q)^2
-  int64_t saturated;      // rounding without a limit would pass the format's largest number
-  int64_t underflowed;    // x != 0, q = 0
-  int64_t subnormal;      // q != 0 and below the least normal number, where digits are lost
-};
 
 /// Ranges of 1x128 tiles. Works on blocks of 128 rows, one sums[block] each.
 struct TileRangeArgs {

@@ -1,0 +1,14 @@
+#pragma once
+#include "device/op.h"
+#include "tensor/view.h"
+
+namespace fathom::device {
+
+struct GatherRows {
+  static constexpr const char* kName = "gather_rows";
+  View<const float, 2> x;
+  View<const i32, 1> ids;
+  View<float, 2> out;
+};
+
+}  // namespace fathom::device
