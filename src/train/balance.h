@@ -5,7 +5,7 @@
 #include <string>
 
 #include "config/training_recipe.h"
-#include "model/backward/training_model.h"
+#include "model/training_model.h"
 #include "train/metrics.h"
 
 namespace fathom::train {

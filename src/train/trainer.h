@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "data/data_loader.h"
-#include "model/backward/training_model.h"
+#include "model/training_model.h"
 #include "train/evaluation.h"
 #include "train/metrics.h"
 #include "train/optimizer.h"
