@@ -9,9 +9,9 @@
 #include "base/parallel.h"
 #include "base/text.h"
 #include "cli/command.h"
-#include "cli/model_options.h"
-#include "cli/storage_options.h"
-#include "cli/validators.h"
+#include "cli/options/model_options.h"
+#include "cli/options/storage_options.h"
+#include "cli/options/validators.h"
 #include "engine/benchmark.h"
 #include "io/json.h"
 

@@ -1,0 +1,27 @@
+#pragma once
+// Which checkpoint a run goes on from, and whether it may.
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "train/checkpoint/run_directory.h"
+#include "train/checkpoint/trainer_state.h"
+#include "train/run_setup.h"
+
+namespace fathom::train {
+
+struct ResumePoint {
+  std::filesystem::path checkpoint;
+  CheckpointManifest manifest;
+  std::vector<std::string> changes;  // of the run file, accepted
+};
+
+/// The newest checkpoint, or `chosen`; nothing if the run has none. It is verified byte by byte and
+/// its settings are held against `setup`. Throws Error: a damaged checkpoint (naming the newest
+/// whole one before it), a `chosen` that is none of this run, changed settings that are refused.
+std::optional<ResumePoint> find_resume_point(const RunDirectory& directory,
+                                             const std::filesystem::path& chosen,
+                                             const RunSetup& setup);
+
+}  // namespace fathom::train
