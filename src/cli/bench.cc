@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <fstream>
 
+#include "base/clock.h"
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "base/parallel.h"
@@ -18,12 +18,7 @@
 namespace fathom::cli {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using engine::Timing;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Lets peak_resident_bytes() begin anew from what is resident now; kernels that cannot keep the
 /// peak of the whole process.

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <optional>
 
+#include "base/clock.h"
 #include "base/parallel.h"
 #include "base/text.h"
 #include "config/run/run_file.h"
@@ -16,7 +17,7 @@
 #include "report/run/run_reporter.h"
 #include "tensor/buffer.h"
 #include "train/checkpoint/checkpoint.h"
-#include "train/checkpoint/resume.h"
+#include "train/resume.h"
 #include "train/run_text.h"
 #include "train/trainer.h"
 
@@ -24,11 +25,6 @@ namespace fathom::train {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 double mean_bits_per_byte(std::span<const report::ValidationMetrics> sets) {
   double sum = 0.0;

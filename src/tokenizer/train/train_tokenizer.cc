@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <filesystem>
 #include <iterator>
 #include <unordered_map>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "io/atomic_file.h"
 #include "io/json.h"
@@ -17,10 +17,6 @@ namespace {
 
 AddedToken framing_token(const char* content) {
   return {.content = content, .normalized = false, .special = true};
-}
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 template <typename T>
@@ -192,7 +188,7 @@ Result<TrainedTokenizer> train_tokenizer(const TrainOptions& options,
   report.num_ignored_files = corpus->num_ignored_files;
   report.requested_vocab_size = options.vocab_size;
 
-  auto start = std::chrono::steady_clock::now();
+  auto start = Clock::now();
   WordCounter words;
   CountProgress count_progress;
   if (progress) {
@@ -211,7 +207,7 @@ Result<TrainedTokenizer> train_tokenizer(const TrainOptions& options,
     return invalid_input(reason);
   }
 
-  start = std::chrono::steady_clock::now();
+  start = Clock::now();
   BpeProgress merge_progress;
   if (progress) {
     merge_progress = [&](i64 done, i64 total) { progress(TrainPhase::kMerge, done, total); };
