@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "data/streams.h"
+#include "data/text/streams.h"
 
 namespace fathom::data {
 namespace {

@@ -4,7 +4,7 @@
 #include <unordered_map>
 
 #include "base/rng.h"
-#include "data/streams.h"
+#include "data/text/streams.h"
 #include "tokenizer/unicode/utf8.h"
 
 namespace fathom::data {

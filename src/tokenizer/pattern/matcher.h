@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/types.h"
-#include "tokenizer/function_ref.h"
+#include "base/function_ref.h"
 #include "tokenizer/pattern/pattern.h"
 
 namespace fathom::tokenizer {

@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "base/types.h"
-#include "tokenizer/pattern/code_point_set.h"
+#include "tokenizer/unicode/code_point_set.h"
 
 namespace fathom::tokenizer {
 

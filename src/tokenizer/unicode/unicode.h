@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/types.h"
-#include "tokenizer/pattern/code_point_set.h"
+#include "tokenizer/unicode/code_point_set.h"
 
 namespace fathom::tokenizer {
 

@@ -4,7 +4,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace fathom::tokenizer {
+namespace fathom {
 
 template <typename Signature>
 class FunctionRef;
@@ -27,4 +27,4 @@ class FunctionRef<void(Args...)> {
   void (*call_)(void*, Args...);
 };
 
-}  // namespace fathom::tokenizer
+}  // namespace fathom

@@ -1,4 +1,4 @@
-#include "tokenizer/pattern/code_point_set.h"
+#include "tokenizer/unicode/code_point_set.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "train/checkpoint/config_change.h"
+#include "train/config_change.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

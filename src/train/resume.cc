@@ -1,4 +1,4 @@
-#include "train/checkpoint/resume.h"
+#include "train/resume.h"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 #include "config/run/run_file.h"
 #include "model/checkpoint_write.h"
 #include "train/checkpoint/checkpoint.h"
-#include "train/checkpoint/config_change.h"
+#include "train/config_change.h"
 
 namespace fathom::train {
 namespace {
