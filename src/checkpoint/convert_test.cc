@@ -8,7 +8,7 @@
 
 #include "checkpoint/check.h"
 #include "checkpoint/test_support.h"
-#include "config/quantization_targets.h"
+#include "config/model/quantization_targets.h"
 #include "io/json.h"
 
 namespace fathom::checkpoint {

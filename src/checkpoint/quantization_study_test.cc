@@ -9,8 +9,8 @@
 #include "checkpoint/convert.h"
 #include "checkpoint/random_init.h"
 #include "checkpoint/tensor_codec.h"
+#include "config/model/test_configs.h"
 #include "testing/for_each_isa.h"
-#include "testing/model_configs.h"
 #include "testing/temp_dir.h"
 #include "testing/tensor.h"
 

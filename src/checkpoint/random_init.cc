@@ -6,7 +6,7 @@
 #include "base/rng.h"
 #include "checkpoint/tensor_codec.h"
 #include "checkpoint/write.h"
-#include "config/parameter_list.h"
+#include "config/model/parameter_list.h"
 
 namespace fathom::checkpoint {
 namespace {

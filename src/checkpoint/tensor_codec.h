@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "checkpoint/storage.h"
-#include "config/model_config.h"
-#include "config/parameter_list.h"
+#include "config/model/model_config.h"
+#include "config/model/parameter_list.h"
 #include "io/safetensors.h"
 #include "io/safetensors_writer.h"
 #include "ops/ctx.h"

@@ -12,9 +12,9 @@
 #include "checkpoint/convert.h"
 #include "checkpoint/random_init.h"
 #include "checkpoint/stored_names.h"
+#include "config/model/test_configs.h"
 #include "io/safetensors.h"
 #include "io/safetensors_writer.h"
-#include "testing/model_configs.h"
 #include "testing/temp_dir.h"
 
 namespace fathom::checkpoint {

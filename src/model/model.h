@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "checkpoint/storage.h"
-#include "config/model_config.h"
+#include "config/model/model_config.h"
 #include "ops/ctx.h"
 #include "ops/linear.h"
 #include "ops/quantize.h"

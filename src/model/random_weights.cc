@@ -10,7 +10,7 @@
 #include "base/rng.h"
 #include "checkpoint/tensor_codec.h"
 #include "checkpoint/write.h"
-#include "config/parameter_list.h"
+#include "config/model/parameter_list.h"
 #include "model/weights.h"
 #include "tensor/bf16.h"
 #include "tensor/fp8.h"

@@ -11,10 +11,10 @@
 #include <utility>
 #include <vector>
 
+#include "config/model/test_configs.h"
 #include "io/safetensors.h"
 #include "model/model.h"
 #include "testing/expect.h"
-#include "testing/model_configs.h"
 #include "testing/tensor.h"
 
 namespace fathom::model {

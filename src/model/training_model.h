@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "checkpoint/parameter_layout.h"
-#include "config/model_config.h"
-#include "config/training_recipe.h"
+#include "config/model/model_config.h"
+#include "config/run/training_recipe.h"
 #include "ops/ctx.h"
 #include "tensor/buffer.h"
 #include "tensor/view.h"

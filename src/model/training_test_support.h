@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/rng.h"
+#include "config/model/test_configs.h"
 #include "model/training_model.h"
-#include "testing/model_configs.h"
 #include "testing/tensor.h"
 
 namespace fathom::model {

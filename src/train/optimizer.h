@@ -4,11 +4,11 @@
 #include <vector>
 
 #include "checkpoint/parameter_layout.h"
-#include "config/optimizer_config.h"
+#include "config/run/optimizer_config.h"
 #include "ops/ctx.h"
 #include "tensor/bf16.h"
 #include "tensor/buffer.h"
-#include "train/state_array.h"
+#include "train/checkpoint/state_array.h"
 
 namespace fathom::train {
 

@@ -6,8 +6,8 @@
 #include <sstream>
 
 #include "checkpoint/write.h"
-#include "config/run_file.h"
-#include "train/checkpoint.h"
+#include "config/run/run_file.h"
+#include "train/checkpoint/checkpoint.h"
 #include "train/config_change.h"
 
 namespace fathom::train {
