@@ -1,29 +1,25 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <fstream>
 
+#include "backend/backend.h"
+#include "base/clock.h"
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/text.h"
 #include "cli/command.h"
-#include "cli/model_options.h"
-#include "cli/storage_options.h"
-#include "cli/validators.h"
+#include "cli/options/model_options.h"
+#include "cli/options/storage_options.h"
+#include "cli/options/validators.h"
 #include "engine/benchmark.h"
 #include "io/json.h"
 
 namespace fathom::cli {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using engine::Timing;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Lets peak_resident_bytes() begin anew from what is resident now; kernels that cannot keep the
 /// peak of the whole process.
@@ -105,7 +101,7 @@ class Bench : public Command {
     const auto session = session_options(model_, model->config(), /*wanted_context_tokens=*/1);
     options_.run = session.run;
     options_.cache_dtype = session.cache_dtype;
-    Ctx ctx;
+    Ctx ctx = backend::make_context();
     first_token(ctx, *model);
     if (!no_verify_) require_right(engine::verify(ctx, *model, options_));
     engine::MachineSpeed machine = engine::measure_machine(ctx);

@@ -3,13 +3,14 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 
+#include "backend/backend.h"
 #include "base/error.h"
+#include "checkpoint/random_init.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "cli/options/validators.h"
 #include "cli/progress.h"
-#include "cli/validators.h"
-#include "model/random_init.h"
-#include "tokenizer/train_tokenizer.h"
+#include "tokenizer/train/train_tokenizer.h"
 
 namespace fathom::cli {
 namespace {
@@ -73,14 +74,14 @@ class Init : public Command {
   }
 
   void write_weights(const ModelConfig& config) {
-    Ctx ctx;
+    Ctx ctx = backend::make_context();
     const InterruptGuard interrupt;
     ProgressLine progress;
     options_.on_progress = [&](i64 done, i64 total) {
       interrupt.check();
       progress.update("writing weights", done, total);
     };
-    model::write_random_checkpoint(ctx, config, out_, options_);
+    checkpoint::write_random_checkpoint(ctx, config, out_, options_);
   }
 
   void copy_tokenizer() const {
@@ -90,7 +91,7 @@ class Init : public Command {
     }
   }
 
-  model::RandomInitOptions options_;
+  checkpoint::RandomInitOptions options_;
   std::string config_, out_, tokenizer_, dtype_ = "bf16";
 };
 

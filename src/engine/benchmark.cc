@@ -1,13 +1,15 @@
 #include "engine/benchmark.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <memory>
 #include <numeric>
 
+#include "backend/backend.h"
+#include "base/clock.h"
 #include "base/cpu_features.h"
+#include "base/parallel.h"
 #include "base/rng.h"
 #include "engine/machine_limits.h"
 #include "model/tolerances.h"
@@ -17,14 +19,9 @@
 namespace fathom::engine {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using model::StepPart;
 
 constexpr i64 kLargeBytes = i64{512} << 20;  // no cache holds them
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 std::vector<i32> random_ids(i64 count, i64 vocab_size, u64 stream) {
   const Philox rng(20241227, stream);
@@ -230,7 +227,7 @@ Verification verify(Ctx& ctx, const model::Model& model, const BenchmarkOptions&
   const std::vector<i32> ids =
       random_ids(std::min(static_cast<i64>(kPromptTokens), limit), model.config().vocab_size, 3);
   const std::span<const i32> prompt(ids), few = prompt.first(std::min(kFewTokens, ids.size()));
-  Ctx scalar = Ctx::of_isa("scalar"), other = Ctx::of_isa(other_isa(ctx));
+  Ctx scalar = backend::cpu_context("scalar"), other = backend::cpu_context(other_isa(ctx));
   const model::RunOptions exact = {.activations = ops::Activations::kF32};
   model::RunOptions timed = options.run, one_form = options.run;
   one_form.mla_form = model::MlaForm::kExpanded;  // within one form chunking changes nothing

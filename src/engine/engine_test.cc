@@ -6,13 +6,14 @@
 #include <memory>
 #include <numeric>
 
+#include "backend/backend.h"
+#include "checkpoint/random_init.h"
 #include "engine/prompt.h"
 #include "engine/scorer.h"
 #include "engine/session.h"
-#include "model/random_init.h"
 #include "ops/elementwise.h"
 #include "testing/temp_dir.h"
-#include "tokenizer/train_tokenizer.h"
+#include "tokenizer/train/train_tokenizer.h"
 
 namespace fathom::engine {
 namespace {
@@ -41,9 +42,9 @@ class EngineTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     directory_ = std::make_unique<testing::TempDir>();
-    Ctx ctx;
-    model::write_random_checkpoint(ctx, tiny_config(), path(),
-                                   {.dtype = DType::kF32, .weight_std = 0.2, .seed = 5});
+    Ctx ctx = backend::make_context();
+    checkpoint::write_random_checkpoint(ctx, tiny_config(), path(),
+                                        {.dtype = DType::kF32, .weight_std = 0.2, .seed = 5});
     tokenizer::byte_tokenizer().save(path());
     model_ = model::Model::load(path());
     codec_ = std::make_unique<TextCodec>(value_or_throw(load_text_codec(path())));
@@ -72,7 +73,7 @@ class EngineTest : public ::testing::Test {
   }
   /// Logits of every token by one plain forward pass.
   static std::vector<float> logits_of(const std::vector<i32>& ids) {
-    Ctx ctx;
+    Ctx ctx = backend::make_context();
     const auto count = static_cast<i64>(ids.size());
     model::KvCache cache(model_->config(), ops::CacheDType::kF32, count);
     std::vector<float> logits(static_cast<size_t>(count * kVocabSize));

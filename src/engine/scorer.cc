@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "backend/backend.h"
 #include "base/error.h"
 #include "ops/elementwise.h"
 
@@ -76,7 +77,7 @@ class Scorer {
   std::span<const i32> ids_;
   const ScoreOptions& options_;
   const OnLogits& on_logits_;
-  Ctx ctx_;
+  Ctx ctx_ = backend::make_context();
   i64 vocab_;
   i64 chunk_;
   std::vector<float> logits_;  // [chunk, vocab]

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "backend/backend.h"
 #include "engine/sampler.h"
 #include "model/model.h"
 #include "tokenizer/tokenizer.h"
@@ -73,7 +74,7 @@ class Session {
   const model::Model& model_;
   const tokenizer::Tokenizer& tokenizer_;
   SessionOptions options_;
-  Ctx ctx_;
+  Ctx ctx_ = backend::make_context();
   model::KvCache cache_;
   std::vector<i32> cached_ids_;  // the tokens whose rows the cache holds
   std::vector<float> logits_;    // [vocab] of the last step

@@ -1,7 +1,7 @@
 #include "model/gqa.h"
 
 #include "model/tiles.h"
-#include "ops/prompt_attention.h"
+#include "ops/prefill_attention.h"
 
 namespace fathom::model {
 namespace {
@@ -44,12 +44,12 @@ void gqa_attention_prompt(const StepContext& step, const BatchSequence& sequence
                           View<const float, 3> q, View<float, 3> out) {
   Workspace::Scope scratch(step.ctx.workspace());
   const auto attention =
-      ops::prompt_attention_begin(step.ctx, scratch, q, /*q_rope=*/{}, sequence.position_begin,
+      ops::prefill_attention_begin(step.ctx, scratch, q, /*q_rope=*/{}, sequence.position_begin,
                                   step.config.softmax_scale(), q.dim(2), kKeyTileTokens);
   for_gqa_tiles(step, sequence, cache, [&](const auto& k, const auto& v, i64 key_begin, i64) {
-    ops::prompt_attention_tile(step.ctx, attention, k, /*k_rope=*/{}, v, key_begin);
+    ops::prefill_attention_tile(step.ctx, attention, k, /*k_rope=*/{}, v, key_begin);
   });
-  ops::prompt_attention_end(step.ctx, attention, out);
+  ops::prefill_attention_end(step.ctx, attention, out);
 }
 
 ///   q    [tokens, heads, head_dim]  rotated
@@ -57,7 +57,7 @@ void gqa_attention_prompt(const StepContext& step, const BatchSequence& sequence
 void gqa_attention(const StepContext& step, const BatchSequence& sequence, CacheRows cache,
                    View<const float, 3> q, View<float, 3> out) {
   Ctx& ctx = step.ctx;
-  if (step.prompt_attention() && ops::has_prompt_attention(ctx, q.dim(2), /*rope_dim=*/0)) {
+  if (step.prompt_attention() && ops::has_prefill_attention(ctx, q.dim(2), /*rope_dim=*/0)) {
     return gqa_attention_prompt(step, sequence, cache, q, out);
   }
   const i64 tokens = q.dim(0), heads = q.dim(1);

@@ -4,7 +4,7 @@
 
 #include "model/tiles.h"
 #include "ops/latent_attention.h"
-#include "ops/prompt_attention.h"
+#include "ops/prefill_attention.h"
 #include "ops/rmsnorm.h"
 
 namespace fathom::model {
@@ -115,13 +115,13 @@ void for_expanded_tiles(const StepContext& step, const MlaWeights& w, const MlaS
 void mla_attention_prompt(const StepContext& step, const MlaWeights& w, const MlaSequence& s) {
   const MlaDims d(step.config);
   Workspace::Scope scratch(step.ctx.workspace());
-  const auto attention = ops::prompt_attention_begin(
+  const auto attention = ops::prefill_attention_begin(
       step.ctx, scratch, s.q.slice(/*axis=*/2, 0, d.nope), s.q.slice(/*axis=*/2, d.nope, d.rope),
       s.sequence.position_begin, step.config.softmax_scale(), d.v, kKeyTileTokens);
   for_expanded_tiles(step, w, s, [&](const ExpandedTile& tile) {
-    ops::prompt_attention_tile(step.ctx, attention, tile.k, tile.k_rope, tile.v, tile.key_begin);
+    ops::prefill_attention_tile(step.ctx, attention, tile.k, tile.k_rope, tile.v, tile.key_begin);
   });
-  ops::prompt_attention_end(step.ctx, attention, s.out);
+  ops::prefill_attention_end(step.ctx, attention, s.out);
 }
 
 /// Eq (10) of a few queries, or in f32 throughout.
@@ -153,7 +153,7 @@ void mla_attention_tiles(const StepContext& step, const MlaWeights& w, const Mla
 /// at a time.
 void mla_attention_expanded(const StepContext& step, const MlaWeights& w, const MlaSequence& s) {
   const MlaDims d(step.config);
-  if (step.prompt_attention() && ops::has_prompt_attention(step.ctx, d.nope, d.rope)) {
+  if (step.prompt_attention() && ops::has_prefill_attention(step.ctx, d.nope, d.rope)) {
     return mla_attention_prompt(step, w, s);
   }
   mla_attention_tiles(step, w, s);

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "backend/backend.h"
 #include "model/kv_cache.h"
 #include "model/mla.h"
 #include "model/test_support.h"
@@ -21,7 +22,7 @@ class ModelTest : public ::testing::Test {
     Tensor<float> logits = new_logits(golden_.model(), Model::logits_rows(steps));
     golden_.model().forward(ctx_, steps, kExact, logits.v<2>());
   }
-  Ctx ctx_;
+  Ctx ctx_ = backend::make_context();
   Golden golden_{"v3"};
   KvCache cache_{golden_.model().config(), CacheDType::kF32, 8};
   KvCache other_{golden_.model().config(), CacheDType::kF32, 8};

@@ -5,28 +5,6 @@
 namespace fathom::model {
 namespace {
 
-ops::ScoringFunc op_scoring(ScoringFunc scoring_func) {
-  switch (scoring_func) {
-    case ScoringFunc::kSoftmax:
-      return ops::ScoringFunc::kSoftmax;
-    case ScoringFunc::kSigmoid:
-      return ops::ScoringFunc::kSigmoid;
-  }
-  FATHOM_CHECK(false, "scoring_func ", static_cast<int>(scoring_func));
-}
-
-ops::TopkMethod op_topk(TopkMethod topk_method) {
-  switch (topk_method) {
-    case TopkMethod::kGreedy:
-      return ops::TopkMethod::kGreedy;
-    case TopkMethod::kGroupLimitedGreedy:
-      return ops::TopkMethod::kGroupLimitedGreedy;
-    case TopkMethod::kNoauxTc:
-      return ops::TopkMethod::kNoauxTc;
-  }
-  FATHOM_CHECK(false, "topk_method ", static_cast<int>(topk_method));
-}
-
 i64 distinct_experts(Workspace::Scope& scratch, View<const i32, 2> topk_indices, i64 experts) {
   const auto seen = scratch.alloc<bool>(experts);
   std::fill_n(seen.data(), experts, false);
@@ -37,8 +15,8 @@ i64 distinct_experts(Workspace::Scope& scratch, View<const i32, 2> topk_indices,
 }  // namespace
 
 ops::RouterOptions router_options(const ModelConfig& config) {
-  return {.scoring_func = op_scoring(config.scoring_func),
-          .topk_method = op_topk(config.topk_method),
+  return {.scoring_func = config.scoring_func,
+          .topk_method = config.topk_method,
           .n_group = config.n_group,
           .topk_group = config.topk_group,
           .norm_topk_prob = config.norm_topk_prob,

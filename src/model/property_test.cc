@@ -2,6 +2,7 @@
 // truncation.
 #include <cstring>
 
+#include "backend/backend.h"
 #include "base/parallel.h"
 #include "model/step.h"
 #include "model/test_support.h"
@@ -201,7 +202,7 @@ TEST_P(PropertyTest, Fp8CacheStaysNear) {
 }
 
 TEST_P(PropertyTest, TruncateThenContinueIsFresh) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   const auto tokens = ids();
   const Tensor<float> whole = run(ctx, model(), tokens, with_form(MlaForm::kExpanded));
   KvCache cache(model().config(), CacheDType::kF32, std::ssize(tokens));
@@ -224,7 +225,7 @@ TEST(KeyTiles, ChunksAcrossTileEdgesGiveTheSameBits) {
   const Model& model = golden.model();
   std::vector<i32> ids(600);
   for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<i32>((i * 37 + i / 7) % 64);
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   for (const MlaForm form : {MlaForm::kExpanded, MlaForm::kAbsorbed}) {
     const Tensor<float> whole = run(ctx, model, ids, with_form(form));
     for (const i64 chunk : {100, 255, 256, 257}) {
@@ -240,7 +241,7 @@ TEST(Mtp, RunningItChangesNothingOfTheMainModel) {
   const Golden golden("mtp");
   const Model& model = golden.model();
   const auto ids = golden.ids("input_ids");
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   const Tensor<float> want = run(ctx, model, ids, kExact, 1);
   KvCache cache(model.config(), CacheDType::kF32, std::ssize(ids), /*mtp_layers=*/1);
   Tensor<float> logits = new_logits(model, 1), draft = new_logits(model, 1);
@@ -261,7 +262,7 @@ TEST(Mtp, FewerLogitRowsAreTheLastOnes) {
   const Golden golden("mtp");
   const Model& model = golden.model();
   const auto ids = golden.ids("input_ids");
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   const auto hidden = testing::normal<float>({6, model.config().hidden_size});
   const std::span next(ids.data(), 6);
   KvCache cache(model.config(), CacheDType::kF32, 8, 1);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "backend/backend.h"
 #include "kernels/ref/attention.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
@@ -193,7 +194,7 @@ TEST(Attention, PoisonDoesNotReachEarlierQueries) {
 }
 
 TEST(Attention, ShapeMismatchNamesTheShapes) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   const Problem problem(kShapes[1]);
   Problem::State state(problem.shape);
   AttentionTile tile = problem.tile(0, 33);

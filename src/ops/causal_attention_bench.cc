@@ -9,7 +9,9 @@
 
 #include <cstdio>
 
+#include "backend/backend.h"
 #include "base/cpu_features.h"
+#include "base/parallel.h"
 #include "ops/causal_attention.h"
 #include "ops/gemm_peak.h"
 #include "testing/tensor.h"
@@ -82,7 +84,7 @@ struct Problem {
 
 void time_attention(benchmark::State& state, const Case& c, bool bf16, bool backward,
                     double peak_gflop) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   Problem problem(c);
   const CausalAttentionInputs in = problem.inputs(c, bf16);
   problem.forward(ctx, in);
@@ -99,7 +101,7 @@ int run(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   set_num_threads(1);
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   const double peak = 1e-9 * gemm_peak_flops_per_s(ctx);
   fmt::print(stderr, "{}, instruction set {}: gemm {:.0f} GFLOP/s\n", cpu_brand(), ctx.isa_name(),
              peak);

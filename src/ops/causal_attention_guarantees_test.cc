@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "backend/backend.h"
 #include "ops/causal_attention_test_support.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
@@ -175,7 +176,7 @@ TEST(CausalAttention, StridedOperandsEqualContiguousOnes) {
 }
 
 TEST(CausalAttention, ReturnsItsScratch) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   const Shape s = {2, 33, 2, 1, 1, 8, 4, 8};
   const auto x = operands(s);
   run(ctx, s, x, 0.3f, true);
@@ -186,7 +187,7 @@ TEST(CausalAttention, ReturnsItsScratch) {
 }
 
 TEST(CausalAttention, MisuseNamesTheShapes) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   const Shape s = {2, 6, 4, 2, 1, 8, 4, 8, 3};
   const auto x = operands(s);
   Tensor<float> out({12, 4, 8}), lse({12, 4});

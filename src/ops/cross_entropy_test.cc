@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "backend/backend.h"
 #include "kernels/ref/cross_entropy.h"
 #include "ops/elementwise.h"
 #include "testing/expect.h"
@@ -168,7 +169,7 @@ TEST(CrossEntropy, ThreadsChangeNothingAndRowsMayBeStrided) {
 }
 
 TEST(CrossEntropy, NamesATargetOutside) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   Tensor<float> logits({2, 5});
   Tensor<i32> targets({2});
   targets[1] = 5;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "backend/backend.h"
 #include "kernels/ref/elementwise.h"
 #include "ops/elementwise.h"
 #include "testing/expect.h"
@@ -128,7 +129,7 @@ TEST(SiluMulBackward, ThreadsChangeNothing) {
 }
 
 TEST(SiluMulBackward, ShapeMismatchNamesTheShapes) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   Tensor<float> a({2, 3}), b({2, 4});
   try {
     silu_mul_backward(ctx, a.v<2>(), b.v<2>(), a.v<2>(), a.v<2>(), a.v<2>());
@@ -198,7 +199,7 @@ TEST(EmbeddingBackward, ReferenceIsTheGradient) {
 }
 
 TEST(EmbeddingBackward, NamesAnIdOutside) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   Tensor<i32> ids({2});
   Tensor<float> dout({2, 4}), table({5, 4});
   for (const i32 bad : {-2, 5}) {

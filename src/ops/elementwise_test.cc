@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "backend/backend.h"
 #include "kernels/ref/elementwise.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
@@ -104,7 +105,7 @@ TEST(Embedding, RowsOfEveryStoredType) {
 }
 
 TEST(Embedding, NamesAnIdOutside) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   const StoredWeights table(normal<float>({5, 4}), DType::kF32);
   Tensor<i32> ids({2});
   Tensor<float> out({2, 4});

@@ -16,7 +16,9 @@
 #include <string_view>
 #include <vector>
 
+#include "backend/backend.h"
 #include "base/cpu_features.h"
+#include "base/parallel.h"
 #include "kernels/cpu/isa_table.h"
 #include "ops/gemm_test_support.h"
 
@@ -127,7 +129,7 @@ constexpr Shape kShapes[] = {{4096, 1024, 1024}, {4096, 1024, 4096}, {2048, 8192
                              {256, 512, 1024},   {256, 128, 256},    {256, 1024, 512}};
 
 bool verify(const Case& c) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   const auto a = normal<float>({70, 777}, 1.0, 1), b = normal<float>({131, 777}, 1.0, 2);
   const auto want = product(round_operand(a, c.a), round_operand(b, c.b));
   Tensor<float> got({70, 131});
@@ -183,7 +185,7 @@ void time_once(Ctx& ctx, const Case& c, const Operands& in, size_t turn, Times& 
 }
 
 void time_gemm(benchmark::State& state, const Case& c, const Shape& s) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   const double input_bytes = 4.0 * static_cast<double>((s.m + s.n) * s.k);
   Operands in(s, std::clamp<i64>(static_cast<i64>(64e6 / input_bytes), 1, 16));
   Times times;
@@ -202,7 +204,7 @@ void time_gemm(benchmark::State& state, const Case& c, const Shape& s) {
 
 /// Packing alone, of one [4096, 1024] f32 matrix.
 void time_pack(benchmark::State& state, const GemmRounding& rounding, bool transpose) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   Operands in({4096, 16, 1024}, 4);
   Workspace::Scope scope(ctx.workspace());
   const i64 bytes =
@@ -224,8 +226,8 @@ int run(int argc, char** argv) {
   bool ok = true;
   for (const Case& c : kCases) ok = verify(c) && ok;
   if (!ok) return 1;
-  fmt::print(stderr, "{}, instruction set {}, {} threads\n", cpu_brand(), Ctx().isa_name(),
-             num_threads());
+  fmt::print(stderr, "{}, instruction set {}, {} threads\n", cpu_brand(),
+             backend::make_context().isa_name(), num_threads());
   for (const Case& c : kCases) {
     for (const Shape& s : kShapes) {
       const std::string name = fmt::format("gemm/{}/M{}/N{}/K{}", c.name, s.m, s.n, s.k);

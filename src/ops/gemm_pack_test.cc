@@ -5,6 +5,7 @@
 #include <limits>
 #include <vector>
 
+#include "backend/backend.h"
 #include "kernels/cpu/isa_table.h"
 #include "ops/gemm.h"
 #include "ops/gemm_test_support.h"
@@ -18,7 +19,6 @@ using testing::for_each_isa;
 using testing::normal;
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr GemmRounding kF32{GemmFormat::kF32};
 constexpr GemmRounding kBf16{GemmFormat::kBf16};
 
@@ -246,7 +246,7 @@ TEST(Pack, ManyAtOnceEqualOneByOneForAnyThreads) {
 }
 
 TEST(Pack, WrongShapesAreNamed) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   const auto x = normal<float>({4, 6});
   Workspace::Scope scope(ctx.workspace());
   const std::vector<i32> ids = {0, 4};

@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "backend/backend.h"
 #include "ops/gemm_test_support.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
@@ -358,7 +359,7 @@ TEST(Gemm, ShortAccumulatorsFollowTheirDefinition) {
 }
 
 TEST(Gemm, MismatchesAreNamed) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   const auto a = normal<float>({3, 8}), b = normal<float>({5, 10});
   Tensor<float> c({3, 5});
   Workspace::Scope scope(ctx.workspace());

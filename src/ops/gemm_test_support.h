@@ -63,14 +63,14 @@ inline float shared_amax(const Tensor<float>& tiles, i64 row, i64 block,
   const i64 blocks = tiles.dim(1);
   const bool whole_k =
       rounding.scaling == GemmScaling::kRow || rounding.scaling == GemmScaling::kTensor;
-  const bool many_rows =
+  const bool shares_rows =
       rounding.scaling == GemmScaling::kBlock || rounding.scaling == GemmScaling::kTensor;
   float amax = 0.0f;
   for (i64 i = 0; i < tiles.size(); ++i) {
     const i64 r = i / blocks;
     const bool same_rows =
-        many_rows ? rounding.scaling == GemmScaling::kTensor || r / kFp8Block == row / kFp8Block
-                  : r == row;
+        shares_rows ? rounding.scaling == GemmScaling::kTensor || r / kFp8Block == row / kFp8Block
+                    : r == row;
     if (same_rows && (whole_k || i % blocks == block)) amax = std::fmax(amax, tiles[i]);
   }
   return amax;

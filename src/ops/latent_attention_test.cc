@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "backend/backend.h"
 #include "testing/bf16.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
@@ -34,7 +35,7 @@ struct Inputs {
         rows(to_bf16(normal<float>({c.keys, c.rank + c.rope}, 1.0, 3))),
         layout{.dtype = CacheDType::kBf16, .cols = c.rank + c.rope, .fp8_cols = 0},
         cache(static_cast<size_t>(c.keys * layout.row_bytes())) {
-    Ctx ctx;
+    Ctx ctx = backend::make_context();
     cache_store_rows(ctx, rows.v<2>(), layout, cache.data(), 0);
     // The last query sees every key, the ones before each one less: a causal append.
     for (i64 t = 0; t < c.tokens; ++t) positions.push_back(c.keys - c.tokens + t);

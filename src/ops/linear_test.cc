@@ -6,8 +6,10 @@
 #include <cmath>
 #include <limits>
 
+#include "backend/backend.h"
 #include "base/checked_math.h"
 #include "base/error.h"
+#include "base/parallel.h"
 #include "kernels/ref/linear.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
@@ -278,7 +280,7 @@ TEST(LinearTransposed, EveryIsaMatchesReference) {
 }
 
 TEST(Linear, MisuseNamesTheShapes) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   Tensor<float> x({2, 8}), y({2, 5}), bad_y({3, 5});
   const StoredWeights w(normal<float>({5, 8}), DType::kF32),
       other(normal<float>({5, 9}), DType::kF32);

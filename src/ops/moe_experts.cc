@@ -6,23 +6,20 @@ namespace fathom::ops {
 namespace {
 
 /// gate_proj and up_proj read the same input.
-void check_ffn(View<const float, 2> x, const FfnWeights& w) {
+void check_ffn(View<const float, 2> x, const FfnWeights& w, View<float, 2> y) {
   FATHOM_CHECK(w.gate_proj.same_type(w.up_proj), "gate_proj ", w.gate_proj, " vs up_proj ",
                w.up_proj);
   FATHOM_CHECK(x.dim(1) == w.gate_proj.cols && x.dim(1) == w.up_proj.cols &&
                    w.gate_proj.rows == w.up_proj.rows,
                "x ", x, " vs gate_proj ", w.gate_proj, " and up_proj ", w.up_proj);
-  FATHOM_CHECK(w.down_proj.rows == x.dim(1) && w.down_proj.cols == w.gate_proj.rows, "down_proj ",
-               w.down_proj, " vs x ", x, " and gate_proj ", w.gate_proj);
+  FATHOM_CHECK(
+      y.dim(0) == x.dim(0) && y.dim(1) == w.down_proj.rows && w.down_proj.cols == w.gate_proj.rows,
+      "y ", y, " and down_proj ", w.down_proj, " vs x ", x, " and gate_proj ", w.gate_proj);
+  FATHOM_CHECK(last_axis_contiguous(x) && last_axis_contiguous(y), "rows of x ", x, " and y ", y,
+               " must be contiguous");
   check_stored_type(w.gate_proj, "ffn_forward");
   check_stored_type(w.up_proj, "ffn_forward");
   check_stored_type(w.down_proj, "ffn_forward");
-}
-
-void check_rows(View<const float, 2> x, View<float, 2> y) {
-  FATHOM_CHECK(y.dims() == x.dims(), "y ", y, " vs x ", x);
-  FATHOM_CHECK(last_axis_contiguous(x) && last_axis_contiguous(y), "rows of x ", x, " and y ", y,
-               " must be contiguous");
 }
 
 void check_alike(const FfnWeights& w, const FfnWeights& first) {
@@ -47,8 +44,7 @@ void check_all_chosen(View<const i32, 2> topk_indices, i64 experts) {
 
 void ffn_forward(Ctx& ctx, View<const float, 2> x, const FfnWeights& w, View<float, 2> y,
                  LinearMode mode) {
-  check_rows(x, y);
-  check_ffn(x, w);
+  check_ffn(x, w, y);
   run(ctx, device::FfnForward{.x = x, .w = w, .y = y, .mode = mode});
 }
 
@@ -57,13 +53,13 @@ void moe_experts_forward(Ctx& ctx, View<const float, 2> x, std::span<const FfnWe
                          View<float, 2> y, LinearMode mode, const FfnWeights* shared) {
   FATHOM_CHECK(topk_indices.dims() == topk_weights.dims() && topk_indices.dim(0) == x.dim(0),
                "topk_indices ", topk_indices, " and topk_weights ", topk_weights, " vs x ", x);
-  check_rows(x, y);
+  FATHOM_CHECK(y.dims() == x.dims(), "y ", y, " vs x ", x);
   FATHOM_CHECK(!experts.empty(), "a layer without experts");
   for (const FfnWeights& expert : experts) {
-    check_ffn(x, expert);
+    check_ffn(x, expert, y);
     check_alike(expert, experts[0]);
   }
-  if (shared != nullptr) check_ffn(x, *shared);
+  if (shared != nullptr) check_ffn(x, *shared, y);
   check_all_chosen(topk_indices, std::ssize(experts));
   run(ctx, device::MoeExpertsForward{.x = x,
                                      .experts = experts,

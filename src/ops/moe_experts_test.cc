@@ -2,6 +2,7 @@
 
 #include <memory>
 
+#include "backend/backend.h"
 #include "ops/elementwise.h"
 #include "ops/moe.h"
 #include "testing/expect.h"
@@ -187,7 +188,7 @@ TEST(MoeExperts, OutputsThatWaitInPartsChangeNothingBitwise) {
     indices[i] = static_cast<i32>((i / kChosen + 2 * (i % kChosen)) % 9);
   }
   const LinearMode mode(Activations::kBf16, /*many=*/true);
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   Tensor<float> want({kTokens, kWide}), y({kTokens, kWide});
   for (const int threads : {7, 2}) {  // 7: together, and all outputs at once
     const testing::ScopedThreads scoped(threads);
@@ -206,7 +207,7 @@ TEST(Ffn, PartsOfTokensChangeNothingBitwise) {
   const FfnWeights w{gate.ref(), up.ref(), down.ref()};
   const auto x = normal<float>({kTokens, kWide});
   for (const bool many : {false, true}) {
-    Ctx ctx;
+    Ctx ctx = backend::make_context();
     Tensor<float> all({kTokens, kWide}), part({100, kWide});
     const LinearMode mode(Activations::kBf16, many);
     ffn_forward(ctx, x.v<2>(), w, all.v<2>(), mode);
@@ -220,7 +221,7 @@ TEST(Ffn, PartsOfTokensChangeNothingBitwise) {
 }
 
 TEST(MoeExperts, MisuseNamesTheValues) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   Experts experts(DType::kF32);
   const auto x = normal<float>({2, kHidden});
   Choice choice(2);

@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include "backend/backend.h"
 #include "kernels/ref/moe_train.h"
 #include "ops/moe_train.h"
 #include "testing/expect.h"
@@ -30,7 +31,8 @@ TEST(CountExperts, SkipsWhatWasDropped) {
   const std::vector<i32> values = {3, 0, -1, 3, 2, -1};
   std::copy(values.begin(), values.end(), chosen.data());
   std::vector<i64> counts = {10, 0, 0, 0};
-  count_experts(chosen.v<2>(), {counts.data(), {4}});
+  Ctx ctx = backend::make_context();
+  count_experts(ctx, chosen.v<2>(), {counts.data(), {4}});
   EXPECT_THAT(counts, ElementsAre(11, 0, 1, 2));
 }
 
@@ -45,7 +47,7 @@ TEST(CountRawTopk, TiesTakeTheLowestIndexAndNanNeverWins) {
     std::vector<i64> counts(20, 1);
     count_raw_topk(ctx, scores.v<2>(), 2, {counts.data(), {20}});
     std::vector<i64> want(20, 1);
-    for (const size_t e : {0, 1, 4, 17, 1, 18, 16, 19}) ++want[e];
+    for (const size_t e : {0u, 1u, 4u, 17u, 1u, 18u, 16u, 19u}) ++want[e];
     EXPECT_EQ(counts, want);
   });
 }
@@ -77,13 +79,14 @@ TEST(CountRawTopk, EveryIsaCountsWhatASortGives) {
 }
 
 TEST(SumNormalisedScores, IsTheReference) {
+  Ctx ctx = backend::make_context();
   for (const i64 experts : {1, 5, 64}) {
     auto scores = normal<float>({40, experts});
     for (i64 i = 0; i < scores.size(); ++i) scores[i] = std::abs(scores[i]);
     for (i64 e = 0; e < experts; ++e) scores[e] = 0.0f;  // a token whose scores are all 0 adds 0
     Tensor<double> sums({experts}), want({experts});
     for (i64 e = 0; e < experts; ++e) sums[e] = want[e] = static_cast<double>(e);
-    sum_normalised_scores(scores.v<2>(), sums.v<1>());
+    sum_normalised_scores(ctx, scores.v<2>(), sums.v<1>());
     ref::sum_normalised_scores<double>(scores.to<double>().cv<2>(), want.v<1>());
     expect_close(sums, want, {.rel = 1e-14});
   }
@@ -117,19 +120,20 @@ TEST(RouterEntropy, EveryIsaMatchesReference) {
   });
 }
 
-/// Storage of an ExpertRows.
+/// Storage of PermutedRows.
 struct Grouped {
   Grouped(const Tensor<i32>& chosen, i64 experts)
       : offsets({experts + 1}),
         tokens({chosen.size()}),
         slots({chosen.size()}),
-        place_of(chosen.dims()) {
-    group_by_expert(chosen.v<2>(), rows());
+        row_of(chosen.dims()) {
+    Ctx ctx = backend::make_context();
+    group_by_expert(ctx, chosen.v<2>(), rows());
   }
-  ExpertRows rows() { return {offsets.v<1>(), tokens.v<1>(), slots.v<1>(), place_of.v<2>()}; }
-  i64 places() const { return offsets[offsets.size() - 1]; }
+  PermutedRows rows() { return {offsets.v<1>(), tokens.v<1>(), slots.v<1>(), row_of.v<2>()}; }
+  i64 count() const { return offsets[offsets.size() - 1]; }
 
-  Tensor<i32> offsets, tokens, slots, place_of;
+  Tensor<i32> offsets, tokens, slots, row_of;
 };
 
 Tensor<i32> random_choices(i64 tokens, i64 topk, i64 experts) {
@@ -149,7 +153,7 @@ Tensor<i32> random_choices(i64 tokens, i64 topk, i64 experts) {
   return chosen;
 }
 
-TEST(GroupByExpert, PlacesRiseByExpertThenToken) {
+TEST(GroupByExpert, RowsRiseByExpertThenToken) {
   Tensor<i32> chosen({4, 2});
   const std::vector<i32> values = {2, 0, 2, -1, 0, 2, -1, -1};
   std::copy(values.begin(), values.end(), chosen.data());
@@ -160,7 +164,7 @@ TEST(GroupByExpert, PlacesRiseByExpertThenToken) {
   EXPECT_THAT(all(g.offsets, 5), ElementsAre(0, 2, 2, 5, 5));
   EXPECT_THAT(all(g.tokens, 5), ElementsAre(0, 2, 0, 1, 2));
   EXPECT_THAT(all(g.slots, 5), ElementsAre(1, 0, 0, 0, 1));
-  EXPECT_THAT(all(g.place_of, 8), ElementsAre(2, 0, 3, -1, 1, 4, -1, -1));
+  EXPECT_THAT(all(g.row_of, 8), ElementsAre(2, 0, 3, -1, 1, 4, -1, -1));
 }
 
 TEST(GroupByExpert, NamesAnExpertOutside) {
@@ -174,51 +178,50 @@ TEST(GroupByExpert, NamesAnExpertOutside) {
   }
 }
 
-TEST(CombinePlaces, ReferenceBackwardIsTheGradient) {
+TEST(CombineRows, ReferenceBackwardIsTheGradient) {
   const auto chosen = random_choices(5, 3, 7);
   Grouped g(chosen, 7);
-  auto x = normal<double>({g.places(), 4}), weights = normal<double>({5, 3}, 1.0, 1);
+  auto x = normal<double>({g.count(), 4}), weights = normal<double>({5, 3}, 1.0, 1);
   const auto dy = normal<double>({5, 4}, 1.0, 2);
   Tensor<double> dx(x.dims()), dweights({5, 3});
-  ref::combine_places_backward<double>(dy.v<2>(), x.cv<2>(), g.place_of.cv<2>(), weights.cv<2>(),
-                                       dx.v<2>(), dweights.v<2>());
+  ref::combine_rows_backward<double>(dy.v<2>(), x.cv<2>(), g.row_of.cv<2>(), weights.cv<2>(),
+                                     dx.v<2>(), dweights.v<2>());
   const auto loss = [&] {
     Tensor<double> y({5, 4});
-    ref::combine_places<double>(x.cv<2>(), g.place_of.cv<2>(), weights.cv<2>(), y.v<2>());
+    ref::combine_rows<double>(x.cv<2>(), g.row_of.cv<2>(), weights.cv<2>(), y.v<2>());
     return testing::dot(dy, y);
   };
   testing::expect_gradient(loss, x, dx, "x");
   testing::expect_gradient(loss, weights, dweights, "weights");
 }
 
-TEST(CombinePlaces, EveryIsaMatchesReference) {
+TEST(CombineRows, EveryIsaMatchesReference) {
   for_each_isa([](Ctx& ctx) {
     for (const i64 dim : {1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 63, 64, 65, 127, 512}) {
       const i64 tokens = 9, topk = 4;
       const auto chosen = random_choices(tokens, topk, 11);
       Grouped g(chosen, 11);
-      const auto x = normal<float>({g.places(), dim}), weights = normal<float>({tokens, topk});
+      const auto x = normal<float>({g.count(), dim}), weights = normal<float>({tokens, topk});
       const auto before = normal<float>({tokens, dim}, 1.0, 2), dy = normal<float>({tokens, dim});
-      Tensor<double> want({tokens, dim}), want_dx({g.places(), dim}), want_dw({tokens, topk});
+      Tensor<double> want({tokens, dim}), want_dx({g.count(), dim}), want_dw({tokens, topk});
       const auto exact_x = x.to<double>(), exact_w = weights.to<double>();
-      ref::combine_places<double>(exact_x.v<2>(), g.place_of.cv<2>(), exact_w.v<2>(), want.v<2>());
-      ref::combine_places_backward<double>(dy.to<double>().cv<2>(), exact_x.v<2>(),
-                                           g.place_of.cv<2>(), exact_w.v<2>(), want_dx.v<2>(),
-                                           want_dw.v<2>());
+      ref::combine_rows<double>(exact_x.v<2>(), g.row_of.cv<2>(), exact_w.v<2>(), want.v<2>());
+      ref::combine_rows_backward<double>(dy.to<double>().cv<2>(), exact_x.v<2>(), g.row_of.cv<2>(),
+                                         exact_w.v<2>(), want_dx.v<2>(), want_dw.v<2>());
       auto y = before, sum = before;
-      combine_places(ctx, x.v<2>(), g.rows(), chosen.v<2>(), weights.v<2>(), false, y.v<2>());
+      combine_rows(ctx, x.v<2>(), g.rows(), chosen.v<2>(), weights.v<2>(), false, y.v<2>());
       expect_close(y, want, {.rel = kCombineRelTol}, "dim " + std::to_string(dim));
-      combine_places(ctx, x.v<2>(), g.rows(), chosen.v<2>(), weights.v<2>(), true, sum.v<2>());
+      combine_rows(ctx, x.v<2>(), g.rows(), chosen.v<2>(), weights.v<2>(), true, sum.v<2>());
       for (i64 i = 0; i < y.size(); ++i) ASSERT_EQ(sum[i], before[i] + y[i]);
 
       auto dx = x;  // dx may alias x
       Tensor<float> dw({tokens, topk}), apart(x.dims());
-      combine_places_backward(ctx, dy.v<2>(), dx.v<2>(), g.rows(), weights.v<2>(), dx.v<2>(),
-                              dw.v<2>());
+      combine_rows_backward(ctx, dy.v<2>(), dx.v<2>(), g.rows(), weights.v<2>(), dx.v<2>(),
+                            dw.v<2>());
       expect_close(dx, want_dx, {.rel = kCombineRelTol}, "dim " + std::to_string(dim));
       expect_close(dw, want_dw, {.rel = kCombineRelTol}, "dim " + std::to_string(dim));
-      combine_places_backward(ctx, dy.v<2>(), x.v<2>(), g.rows(), weights.v<2>(), apart.v<2>(),
-                              dw.v<2>());
+      combine_rows_backward(ctx, dy.v<2>(), x.v<2>(), g.rows(), weights.v<2>(), apart.v<2>(),
+                            dw.v<2>());
       expect_bitwise_equal(apart, dx);
     }
   });
@@ -226,7 +229,7 @@ TEST(CombinePlaces, EveryIsaMatchesReference) {
 
 // Without weights it is the backward of a gather, and its sum has the order of experts, not of
 // slots.
-TEST(CombinePlaces, SumsInTheOrderOfExpertsAndSkipsDropped) {
+TEST(CombineRows, SumsInTheOrderOfExpertsAndSkipsDropped) {
   for_each_isa([](Ctx& ctx) {
     Tensor<i32> chosen({2, 4});
     const std::vector<i32> values = {5, 0, -1, 3, -1, -1, -1, -1};
@@ -237,27 +240,27 @@ TEST(CombinePlaces, SumsInTheOrderOfExpertsAndSkipsDropped) {
     x[0] = 1e8f;   // expert 0
     x[1] = -1e8f;  // expert 3
     x[2] = 1.0f;   // expert 5: lost if it came first
-    combine_places(ctx, x.v<2>(), g.rows(), chosen.v<2>(), {}, false, y.v<2>());
+    combine_rows(ctx, x.v<2>(), g.rows(), chosen.v<2>(), {}, false, y.v<2>());
     EXPECT_EQ(y[0], 1.0f);
     EXPECT_EQ(y[1], 0.0f);
   });
 }
 
-TEST(CombinePlaces, ThreadsChangeNothingAndNanStaysWithItsToken) {
+TEST(CombineRows, ThreadsChangeNothingAndNanStaysWithItsToken) {
   for_each_isa([](Ctx& ctx) {
     const i64 tokens = 200, topk = 6, dim = 70;
     const auto chosen = random_choices(tokens, topk, 16);
     Grouped g(chosen, 16);
-    auto x = normal<float>({g.places(), dim});
+    auto x = normal<float>({g.count(), dim});
     x[3 * dim] = kNan;
     const auto weights = normal<float>({tokens, topk}, 1.0, 1), dy = normal<float>({tokens, dim});
     Tensor<float> first_y, first_dx, first_dw;
     for (const int threads : {1, 2, 7}) {
       const testing::ScopedThreads scoped(threads);
       Tensor<float> y({tokens, dim}), dx(x.dims()), dw({tokens, topk});
-      combine_places(ctx, x.v<2>(), g.rows(), chosen.v<2>(), weights.v<2>(), false, y.v<2>());
-      combine_places_backward(ctx, dy.v<2>(), x.v<2>(), g.rows(), weights.v<2>(), dx.v<2>(),
-                              dw.v<2>());
+      combine_rows(ctx, x.v<2>(), g.rows(), chosen.v<2>(), weights.v<2>(), false, y.v<2>());
+      combine_rows_backward(ctx, dy.v<2>(), x.v<2>(), g.rows(), weights.v<2>(), dx.v<2>(),
+                            dw.v<2>());
       for (i64 i = 0; i < y.size(); ++i) ASSERT_EQ(std::isnan(y[i]), i == g.tokens[3] * dim) << i;
       if (threads == 1) {
         first_y = y;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "backend/backend.h"
 #include "kernels/ref/moe.h"
 #include "ops/moe.h"
 #include "testing/expect.h"
@@ -163,7 +164,7 @@ TEST(MoeRoute, ZeroScoresDoNotDivideByZero) {
 }
 
 TEST(MoeRoute, RefusesOptionsThatDoNotFit) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   const std::vector<float> logits(10, 0.0f);
   const auto message = [&](const RouterOptions& options, i64 topk, const std::vector<float>& bias) {
     try {

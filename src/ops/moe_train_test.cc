@@ -6,6 +6,7 @@
 #include <limits>
 #include <numeric>
 
+#include "backend/backend.h"
 #include "kernels/ref/moe_train.h"
 #include "testing/expect.h"
 #include "testing/expect_gradient.h"
@@ -181,7 +182,7 @@ TEST(RouterBackward, NanStaysInItsRowAndThreadsChangeNothing) {
 }
 
 TEST(RouterBackward, NamesAnExpertOutside) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   Tensor<float> scores({2, 5}), dlogits({2, 5}), dweights({2, 1});
   for (const i32 bad : {-2, 5}) {
     Tensor<i32> chosen({2, 1});

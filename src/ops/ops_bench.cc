@@ -8,11 +8,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <span>
 
+#include "backend/backend.h"
+#include "base/clock.h"
 #include "base/cpu_features.h"
+#include "base/parallel.h"
 #include "base/rng.h"
 #include "kernels/ref/linear.h"
 #include "ops/linear.h"
@@ -68,10 +70,6 @@ class WeightPool {
   testing::Tensor<float> scale_;
 };
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
 /// GB/s of all threads reading a large buffer, the best of five.
 double read_bandwidth_gb_per_s() {
   const WeightPool pool(DType::kF32);
@@ -79,7 +77,7 @@ double read_bandwidth_gb_per_s() {
   const i64 count = kPoolBytes / 8;
   double best = 0;
   for (int repeat = 0; repeat < 5; ++repeat) {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     parallel_for(count, 4096, [&](i64 begin, i64 end) {
       u64 sums[16] = {};
       for (i64 i = begin; i + 16 <= end; i += 16) {
@@ -104,7 +102,7 @@ constexpr Case kCases[] = {{"f32", DType::kF32, Activations::kF32},
 
 /// One product against the reference in double, on the input as the kernel rounds it.
 bool verify(const Case& c, const WeightPool& pool) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   auto x = testing::normal<float>({6, kDim});
   for (i64 i = 0; i < x.size(); ++i) {  // exact in every mode: E4M3 values, each tile's largest 448
     x[i] = i % kFp8Block == 0 ? kE4m3Max : static_cast<float>(Fp8E4M3(50.0f * x[i]));
@@ -135,7 +133,7 @@ void time_linear(benchmark::State& state, const Case& c, i64 tokens, double read
     pool = std::make_unique<WeightPool>(c.dtype);
     pooled = c.dtype;
   }
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   const auto x = testing::normal<float>({tokens, kDim});
   testing::Tensor<float> y({tokens, kDim});
   i64 index = 0;
@@ -161,7 +159,7 @@ int run(int argc, char** argv) {
   if (!ok) return 1;
   const double read = read_bandwidth_gb_per_s();
   fmt::print(stderr, "{}, instruction set {}, {} threads: read bandwidth {:.1f} GB/s\n",
-             cpu_brand(), Ctx().isa_name(), num_threads(), read);
+             cpu_brand(), backend::make_context().isa_name(), num_threads(), read);
   for (const Case& c : kCases) {
     for (const i64 tokens : {1, 4, 16, 128, 512}) {
       benchmark::RegisterBenchmark(fmt::format("linear/{}/M{}", c.name, tokens).c_str(),

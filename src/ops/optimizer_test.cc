@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "backend/backend.h"
 #include "kernels/ref/optimizer.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
@@ -213,7 +214,7 @@ TEST(AdamW, NanStaysWithItsNumber) {
 }
 
 TEST(AdamW, SizesMustAgree) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   Tensor<float> p({5}), g({4});
   try {
     adamw_step(ctx, p.v<1>(), g.v<1>(), p.v<1>(), p.v<1>(), {});

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "backend/backend.h"
 #include "base/checked_math.h"
 #include "kernels/ref/linear.h"
 #include "ops/linear.h"
@@ -102,15 +103,15 @@ TEST(PackedLinear, LargestCodesDoNotSaturate) {
         Tensor<double> want({kTokens, kOut});
         ref::linear_forward<double>(exact_x.v<2>(), exact_w.v<2>(), want.v<2>());
         for (const i64 tokens : {i64{1}, i64{2}, i64{5}, kTokens}) {
-          for (const bool many_rows : {false, true}) {
+          for (const bool prefill : {false, true}) {
             Tensor<float> y({tokens, kOut});
             Tensor<double> some({tokens, kOut});
             std::copy_n(want.data(), some.size(), some.data());
             linear_forward(ctx, x.v<2>().slice(0, 0, tokens), w.ref(), y.v<2>(),
-                           LinearMode(Activations::kInt8, many_rows));
+                           LinearMode(Activations::kInt8, prefill));
             expect_close(y, some, {.rel = kLinearRelTol},
                          name_of(format) + ", tokens " + std::to_string(tokens) +
-                             (many_rows ? ", many rows" : ""));
+                             (prefill ? ", prefill" : ""));
           }
         }
       }
@@ -150,15 +151,15 @@ TEST(PackedLinear, OtherWeightsBesideIntegers) {
     const PackedWeights packed(values, {4, 32});
     for (const DType dtype : {DType::kF8E4M3, DType::kBF16, DType::kF32}) {
       const testing::StoredWeights other(values, dtype);
-      for (const bool many_rows : {false, true}) {
+      for (const bool prefill : {false, true}) {
         const auto product = [&](const MatRef& w, Activations activations) {
           Tensor<float> y({33, 19});
-          linear_forward(ctx, x.v<2>(), w, y.v<2>(), LinearMode(activations, many_rows));
+          linear_forward(ctx, x.v<2>(), w, y.v<2>(), LinearMode(activations, prefill));
           return y;
         };
         const auto want = product(other.ref(), Activations::kBf16);
         const auto want_packed = product(packed.ref(), Activations::kInt8);
-        const std::string where = std::string(dtype_name(dtype)) + (many_rows ? ", many rows" : "");
+        const std::string where = std::string(dtype_name(dtype)) + (prefill ? ", prefill" : "");
         expect_bitwise_equal(product(other.ref(), Activations::kInt8), want, where);
         expect_bitwise_equal(product(packed.ref(), Activations::kFp8),
                              product(packed.ref(), Activations::kBf16), where);
@@ -166,7 +167,7 @@ TEST(PackedLinear, OtherWeightsBesideIntegers) {
         const LinearOutput outputs[] = {{other.ref(), first.v<2>()},
                                         {packed.ref(), second.v<2>()},
                                         {other.ref(), third.v<2>()}};
-        linears_forward(ctx, x.v<2>(), outputs, LinearMode(Activations::kInt8, many_rows));
+        linears_forward(ctx, x.v<2>(), outputs, LinearMode(Activations::kInt8, prefill));
         expect_bitwise_equal(first, want, where + ", first of three");
         expect_bitwise_equal(second, want_packed, where + ", packed");
         expect_bitwise_equal(third, want, where + ", last of three");
@@ -259,7 +260,7 @@ TEST(PackedLinear, RowSlicesAndTransposedAndDecoding) {
 }
 
 TEST(QuantizeGroups, ErrorIsBounded) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   for (const PackedFormat& format : kPackedFormats) {
     const auto w = normal<float>({16, 256}, 0.02, 5);
     const auto exact = PackedWeights(w, format).exact();

@@ -1,4 +1,4 @@
-#include "ops/prompt_attention.h"
+#include "ops/prefill_attention.h"
 
 #include <gtest/gtest.h>
 
@@ -67,15 +67,15 @@ struct Inputs {
         rope ? View<const float, 3>(q_rope.v<3>().slice(0, first, count)) : View<const float, 3>();
     const i64 position = c.first_position + first, keys = position + count;
     const auto attention =
-        prompt_attention_begin(ctx, scope, queries, turned, position, kScale, c.v, c.tile);
+        prefill_attention_begin(ctx, scope, queries, turned, position, kScale, c.v, c.tile);
     for (i64 begin = 0; begin < keys; begin += c.tile) {
       const i64 n = std::min(c.tile, keys - begin);
       const View<const float, 3> k_turned =
           rope ? View<const float, 3>(k_rope.v<3>().slice(0, begin, n)) : View<const float, 3>();
-      prompt_attention_tile(ctx, attention, k.v<3>().slice(0, begin, n), k_turned,
-                            v.v<3>().slice(0, begin, n), begin);
+      prefill_attention_tile(ctx, attention, k.v<3>().slice(0, begin, n), k_turned,
+                             v.v<3>().slice(0, begin, n), begin);
     }
-    prompt_attention_end(ctx, attention, out.v<3>());
+    prefill_attention_end(ctx, attention, out.v<3>());
     return out;
   }
   Tensor<float> run(Ctx& ctx, const Case& c) const { return run(ctx, c, 0, c.tokens); }
@@ -126,20 +126,20 @@ const std::vector<Case>& cases() {
 template <typename Fn>
 void for_each_able_isa(Fn&& fn) {
   for_each_isa([&](Ctx& ctx) {
-    if (has_prompt_attention(ctx, 2, 2)) fn(ctx);
+    if (has_prefill_attention(ctx, 2, 2)) fn(ctx);
   });
 }
 
-TEST(PromptAttention, EqualsTheDefinition) {
+TEST(PrefillAttention, EqualsTheDefinition) {
   for_each_able_isa([](Ctx& ctx) {
     for (const Case& c : cases()) {
       const Inputs in(c);
-      expect_close(in.run(ctx, c), exact(in, c), {.rel = kPromptAttentionRelTol}, c.name());
+      expect_close(in.run(ctx, c), exact(in, c), {.rel = kPrefillAttentionRelTol}, c.name());
     }
   });
 }
 
-TEST(PromptAttention, ThreadsAndChunksChangeNothing) {
+TEST(PrefillAttention, ThreadsAndChunksChangeNothing) {
   for_each_able_isa([](Ctx& ctx) {
     for (const Case& c : cases()) {
       const Inputs in(c);
@@ -161,16 +161,16 @@ TEST(PromptAttention, ThreadsAndChunksChangeNothing) {
   });
 }
 
-TEST(PromptAttention, LargeScoresStayFinite) {
+TEST(PrefillAttention, LargeScoresStayFinite) {
   const Case c{0, 40, 2, 2, 1, 32, 0, 16};
   Inputs in(c);
   for (i64 i = 0; i < in.q.size(); ++i) in.q[i] *= 1024.0f;  // exact
   for_each_able_isa([&](Ctx& ctx) {
-    expect_close(in.run(ctx, c), exact(in, c), {.rel = kPromptAttentionRelTol}, c.name());
+    expect_close(in.run(ctx, c), exact(in, c), {.rel = kPrefillAttentionRelTol}, c.name());
   });
 }
 
-TEST(PromptAttention, NanOfALaterTileReachesNoEarlierQuery) {
+TEST(PrefillAttention, NanOfALaterTileReachesNoEarlierQuery) {
   const Case c{0, 128, 2, 2, 1, 32, 0, 16};
   Inputs in(c);
   for_each_able_isa([&](Ctx& ctx) {

@@ -7,6 +7,7 @@
 #include <limits>
 #include <string>
 
+#include "backend/backend.h"
 #include "base/check.h"
 #include "base/checked_math.h"
 #include "kernels/ref/quantization_error.h"
@@ -273,7 +274,7 @@ TEST(TileRanges, EveryIsaEqualsTheReference) {
 }
 
 TEST(GroupRanges, TakeTheLargestTileOfEachGroup) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   Tensor<float> x({130, 129});
   x[0] = 1.0f;              // row 0, tile 0, block (0, 0)
   x[128] = -5.0f;           // row 0, tile 1, block (0, 1)
@@ -332,7 +333,7 @@ TEST(MagnitudeQuantile, IsTheLeastBf16NumberThatCoversTheShare) {
 }
 
 TEST(QuantizationError, MisuseNamesTheShapes) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   Tensor<float> x({130, 300}), amax({130, 2});
   const ChunkScheme scheme{NumberFormat::kE4m3, GemmScaling::kTile, false, amax.cv<2>()};
   QuantizationErrorSums sums{};

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <limits>
 
+#include "backend/backend.h"
 #include "base/checked_math.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
@@ -218,7 +219,7 @@ TEST(CacheRows, NanAndInfinitySurviveBf16) {
 }
 
 TEST(QuantizeBlocks, ScaleShapeIsNamed) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   Tensor<float> x({129, 5}), scale({1, 1});
   Tensor<Fp8E4M3> q({129, 5});
   try {

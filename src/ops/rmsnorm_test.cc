@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "backend/backend.h"
 #include "base/error.h"
 #include "kernels/ref/rmsnorm.h"
 #include "tensor/device_memory.h"
@@ -79,12 +80,12 @@ TEST(RmsNorm, NanAndZeroRowsStayTheirOwn) {
 // On a machine with a device, in a build with CUDA.
 TEST(RmsNorm, CudaMatchesReference) {
   try {
-    Ctx probe(Device::kCuda);
+    Ctx probe = backend::make_context(Device::kCuda);
   } catch (const Error& error) {
     ASSERT_EQ(error.code(), ErrorCode::kUnsupported);
     GTEST_SKIP() << error.message();
   }
-  Ctx ctx(Device::kCuda);
+  Ctx ctx = backend::make_context(Device::kCuda);
   for (const i64 dim : {1, 31, 256, 257, 7168}) {
     const i64 rows = 5;
     const auto x = normal<float>({rows, dim}), w = normal<float>({dim}, 1.0, 1);
@@ -222,7 +223,7 @@ TEST(RmsNormBackward, NanStaysInItsRow) {
 }
 
 TEST(RmsNorm, ShapeMismatchNamesBothShapes) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   Tensor<float> x({5, 8}), y({5, 9}), w({8});
   try {
     rmsnorm_forward(ctx, x.v<2>(), w.v<1>(), kEps, y.v<2>());

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "backend/backend.h"
 #include "kernels/ref/rope.h"
 #include "testing/expect.h"
 #include "testing/expect_gradient.h"
@@ -166,7 +167,7 @@ TEST(RopeAngles, AreTheSameBits) {
 }
 
 TEST(RopeAngles, MustFitTheTokens) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   Tensor<float> cos({3, 4}), sin({3, 4}), x({2, 1, 8});
   const RopeAngles angles{cos.v<2>(), sin.v<2>()};
   try {
@@ -178,7 +179,7 @@ TEST(RopeAngles, MustFitTheTokens) {
 }
 
 TEST(Rope, FrequenciesMustFitTheHead) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   Tensor<i64> positions({1});
   Tensor<float> x({1, 2, 6});
   try {

@@ -18,7 +18,9 @@
 #include <string>
 #include <vector>
 
+#include "backend/backend.h"
 #include "base/cpu_features.h"
+#include "base/parallel.h"
 #include "ops/cross_entropy.h"
 #include "ops/elementwise.h"
 #include "ops/moe_train.h"
@@ -137,7 +139,7 @@ Case rope_case(bool shared_angles) {
     d->table.frequency.push_back(std::pow(1e4, -static_cast<double>(i) / 32.0));
   for (i64 t = 0; t < kTokens; ++t) d->positions[t] = t;
   auto angles = std::make_shared<RopeAngles>(RopeAngles{d->cos.v<2>(), d->sin.v<2>()});
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   rope_angles(ctx, d->table, d->positions.v<1>(), *angles);
   const double bytes = 8.0 * static_cast<double>(d->x.size());
   if (shared_angles) {
@@ -169,16 +171,16 @@ struct RouterData {
   Array<i64> counts{{kExperts}};
   Array<double> sums{{kExperts}};
   Array<i32> offsets{{kExperts + 1}}, tokens{{kTokens * kTopk}}, slots{{kTokens * kTopk}};
-  Array<i32> place_of{{kTokens, kTopk}};
-  ExpertRows rows() { return {offsets.v<1>(), tokens.v<1>(), slots.v<1>(), place_of.v<2>()}; }
+  Array<i32> row_of{{kTokens, kTopk}};
+  PermutedRows rows() { return {offsets.v<1>(), tokens.v<1>(), slots.v<1>(), row_of.v<2>()}; }
 };
 
 std::vector<Case> router_cases() {
   auto d = std::make_shared<RouterData>();
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   moe_route(ctx, d->logits.v<2>(), {}, {}, d->chosen.v<2>(), d->weights.v<2>());
   router_scores(ctx, d->logits.v<2>(), ScoringFunc::kSigmoid, d->scores.v<2>());
-  group_by_expert(d->chosen.v<2>(), d->rows());
+  group_by_expert(ctx, d->chosen.v<2>(), d->rows());
   const double scores = 4.0 * static_cast<double>(kTokens * kExperts);
   const double choices = 4.0 * static_cast<double>(kTokens * kTopk);
   return {
@@ -192,9 +194,10 @@ std::vector<Case> router_cases() {
        }},
       {"count_raw_topk", scores,
        [d](Ctx& c) { count_raw_topk(c, d->scores.v<2>(), kTopk, d->counts.v<1>()); }},
-      {"count_experts", choices, [d](Ctx&) { count_experts(d->chosen.v<2>(), d->counts.v<1>()); }},
+      {"count_experts", choices,
+       [d](Ctx& c) { count_experts(c, d->chosen.v<2>(), d->counts.v<1>()); }},
       {"sum_normalised_scores", scores,
-       [d](Ctx&) { sum_normalised_scores(d->scores.v<2>(), d->sums.v<1>()); }},
+       [d](Ctx& c) { sum_normalised_scores(c, d->scores.v<2>(), d->sums.v<1>()); }},
       {"router_entropy", scores,
        [d](Ctx& c) { benchmark::DoNotOptimize(router_entropy(c, d->scores.v<2>())); }},
       {"router_backward", 2 * scores + 2 * choices,
@@ -202,7 +205,8 @@ std::vector<Case> router_cases() {
          router_backward(c, d->scores.v<2>(), d->chosen.v<2>(), d->weights.v<2>(), {}, d->dn.v<1>(),
                          d->dlogits.v<2>());
        }},
-      {"group_by_expert", 4 * choices, [d](Ctx&) { group_by_expert(d->chosen.v<2>(), d->rows()); }},
+      {"group_by_expert", 4 * choices,
+       [d](Ctx& c) { group_by_expert(c, d->chosen.v<2>(), d->rows()); }},
   };
 }
 
@@ -216,23 +220,23 @@ std::vector<Case> places_cases(i64 dim) {
     Array<float> x, y, dx, dw;
   };
   auto d = std::make_shared<Data>(dim);
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   moe_route(ctx, d->logits.v<2>(), {}, {}, d->chosen.v<2>(), d->weights.v<2>());
-  group_by_expert(d->chosen.v<2>(), d->rows());
+  group_by_expert(ctx, d->chosen.v<2>(), d->rows());
   const double row = 4.0 * static_cast<double>(kTokens * dim);
-  return {{fmt::format("combine_places/{}", dim), (kTopk + 1) * row,
+  return {{fmt::format("combine_rows/{}", dim), (kTopk + 1) * row,
            [d](Ctx& c) {
-             combine_places(c, d->x.v<2>(), d->rows(), d->chosen.v<2>(), d->weights.v<2>(), false,
-                            d->y.v<2>());
+             combine_rows(c, d->x.v<2>(), d->rows(), d->chosen.v<2>(), d->weights.v<2>(), false,
+                          d->y.v<2>());
            }},
-          {fmt::format("combine_places_backward/{}/inplace", dim), (2 * kTopk + 1) * row,
+          {fmt::format("combine_rows_backward/{}/inplace", dim), (2 * kTopk + 1) * row,
            [d](Ctx& c) {
-             combine_places_backward(c, d->y.v<2>(), d->dx.v<2>(), d->rows(), d->weights.v<2>(),
-                                     d->dx.v<2>(), d->dw.v<2>());
+             combine_rows_backward(c, d->y.v<2>(), d->dx.v<2>(), d->rows(), d->weights.v<2>(),
+                                   d->dx.v<2>(), d->dw.v<2>());
            }},
-          {fmt::format("combine_places_backward/{}", dim), (2 * kTopk + 1) * row, [d](Ctx& c) {
-             combine_places_backward(c, d->y.v<2>(), d->x.v<2>(), d->rows(), d->weights.v<2>(),
-                                     d->dx.v<2>(), d->dw.v<2>());
+          {fmt::format("combine_rows_backward/{}", dim), (2 * kTopk + 1) * row, [d](Ctx& c) {
+             combine_rows_backward(c, d->y.v<2>(), d->x.v<2>(), d->rows(), d->weights.v<2>(),
+                                   d->dx.v<2>(), d->dw.v<2>());
            }}};
 }
 
@@ -274,7 +278,7 @@ std::vector<Case> optimizer_cases() {
 }
 
 void time_case(benchmark::State& state, const Case& c, double stream) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   c.run(ctx);
   for (auto _ : state) c.run(ctx);
   const double gb = 1e-9 * c.bytes * static_cast<double>(state.iterations());
@@ -288,7 +292,7 @@ int run(int argc, char** argv) {
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   const double stream = stream_gb_per_s();
   fmt::print(stderr, "{}, instruction set {}, {} threads: x[i] += y[i] moves {:.1f} GB/s\n",
-             cpu_brand(), Ctx().isa_name(), num_threads(), stream);
+             cpu_brand(), backend::make_context().isa_name(), num_threads(), stream);
   std::vector<Case> cases = optimizer_cases();
   const auto add = [&](std::vector<Case> more) {
     for (Case& c : more) cases.push_back(std::move(c));

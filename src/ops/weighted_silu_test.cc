@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "backend/backend.h"
 #include "kernels/ref/weighted_silu.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
@@ -82,7 +83,7 @@ TEST(WeightedSiluMul, EveryIsaMatchesReference) {
 }
 
 TEST(WeightedSiluMul, ThreadsChangeNothing) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   const auto gate = normal<float>({301, 65}), up = normal<float>({301, 65}, 1.0, 1);
   const auto weight = normal<float>({301}, 1.0, 2), dy = normal<float>({301, 65}, 1.0, 3);
   std::vector<Tensor<float>> dweights;
@@ -98,7 +99,7 @@ TEST(WeightedSiluMul, ThreadsChangeNothing) {
 }
 
 TEST(WeightedSiluMul, ShapeMismatchNamesBothShapes) {
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   Tensor<float> gate({5, 8}), up({5, 9}), y({5, 8}), weight({5});
   try {
     weighted_silu_mul_forward(ctx, gate.v<2>(), up.v<2>(), weight.v<1>(), y.v<2>());

@@ -5,9 +5,11 @@
 #include <cstdio>
 #include <string>
 
+#include "backend/backend.h"
 #include "base/cpu_features.h"
+#include "base/parallel.h"
+#include "device/ctx.h"
 #include "kernels/cpu/dispatch.h"
-#include "ops/ctx.h"
 
 namespace fathom::testing {
 
@@ -44,7 +46,7 @@ void for_each_isa(Fn&& fn) {
   for (const auto& choice : kernels::cpu::isa_choices()) {
     if (!choice.runs_on(cpu_features())) continue;
     SCOPED_TRACE(std::string("ISA ") + choice.table->name);
-    Ctx ctx(*choice.table);
+    Ctx ctx = backend::cpu_context(*choice.table);
     fn(ctx);
   }
 }

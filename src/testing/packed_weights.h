@@ -2,6 +2,7 @@
 // Weights packed as integers for tests, with the exact values they stand for.
 #include <string>
 
+#include "backend/backend.h"
 #include "base/checked_math.h"
 #include "ops/quantize_groups.h"
 #include "testing/tensor.h"
@@ -26,7 +27,7 @@ class PackedWeights {
         cols_(w.dim(1)),
         packed_({w.dim(0), ceil_div(w.dim(1) * format.bits, i64{32})}),
         scale_({w.dim(0), ceil_div(w.dim(1), format.group)}) {
-    Ctx ctx;
+    Ctx ctx = backend::make_context();
     ops::quantize_groups(ctx, w.v<2>(), format.bits, format.group, packed_.v<2>(), scale_.v<2>());
   }
 

@@ -2,6 +2,7 @@
 // Weights of every stored type for tests and benches, with the exact values they stand for.
 #include <vector>
 
+#include "backend/backend.h"
 #include "base/checked_math.h"
 #include "ops/quantize.h"
 #include "testing/tensor.h"
@@ -19,7 +20,7 @@ class StoredWeights {
     if (dtype != DType::kF8E4M3) return;
     fp8_.resize(static_cast<size_t>(w.size()));
     scale_ = Tensor<float>({ceil_div(rows, kFp8Block), ceil_div(cols, kFp8Block)});
-    Ctx ctx;
+    Ctx ctx = backend::make_context();
     ops::quantize_blocks(ctx, w.v<2>(), ops::ScaleFormat::kF32, {fp8_.data(), {rows, cols}},
                          scale_.v<2>());
   }

@@ -102,29 +102,29 @@ void router_backward(View<const T, 2> scores, View<const i32, 2> chosen, View<co
   }
 }
 
-/// y[t] += sum_j weights[t, j] x[place_of[t, j]], places of -1 skipped.
+/// y[t] += sum_j weights[t, j] x[row_of[t, j]], dropped choices (-1) skipped.
 template <typename T>
-void combine_places(View<const T, 2> x, View<const i32, 2> place_of, View<const T, 2> weights,
-                    View<T, 2> y) {
+void combine_rows(View<const T, 2> x, View<const i32, 2> row_of, View<const T, 2> weights,
+                  View<T, 2> y) {
   for (i64 t = 0; t < y.dim(0); ++t) {
-    for (i64 j = 0; j < place_of.dim(1); ++j) {
-      if (place_of(t, j) < 0) continue;
-      for (i64 i = 0; i < y.dim(1); ++i) y(t, i) += weights(t, j) * x(place_of(t, j), i);
+    for (i64 j = 0; j < row_of.dim(1); ++j) {
+      if (row_of(t, j) < 0) continue;
+      for (i64 i = 0; i < y.dim(1); ++i) y(t, i) += weights(t, j) * x(row_of(t, j), i);
     }
   }
 }
 
 /// dx[p] = weights[t, j] dy[t], dweights[t, j] = dy[t] . x[p].
 template <typename T>
-void combine_places_backward(View<const T, 2> dy, View<const T, 2> x, View<const i32, 2> place_of,
-                             View<const T, 2> weights, View<T, 2> dx, View<T, 2> dweights) {
+void combine_rows_backward(View<const T, 2> dy, View<const T, 2> x, View<const i32, 2> row_of,
+                           View<const T, 2> weights, View<T, 2> dx, View<T, 2> dweights) {
   for (i64 t = 0; t < dy.dim(0); ++t) {
-    for (i64 j = 0; j < place_of.dim(1); ++j) {
+    for (i64 j = 0; j < row_of.dim(1); ++j) {
       dweights(t, j) = 0;
-      const i64 place = place_of(t, j);
-      for (i64 i = 0; place >= 0 && i < dy.dim(1); ++i) {
-        dx(place, i) = weights(t, j) * dy(t, i);
-        dweights(t, j) += dy(t, i) * x(place, i);
+      const i64 row = row_of(t, j);
+      for (i64 i = 0; row >= 0 && i < dy.dim(1); ++i) {
+        dx(row, i) = weights(t, j) * dy(t, i);
+        dweights(t, j) += dy(t, i) * x(row, i);
       }
     }
   }
