@@ -4,7 +4,7 @@
 #include <atomic>
 #include <chrono>
 
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 
 namespace fathom::ops {
 namespace {

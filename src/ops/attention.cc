@@ -4,7 +4,8 @@
 #include <limits>
 
 #include "base/checked_math.h"
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/attention/attention_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 #include "ops/checks.h"
 #include "ops/head_rows.h"
 
@@ -116,8 +117,8 @@ void attention_tile_forward(Ctx& ctx, const AttentionTile& tile, const Attention
   const auto scratch = scope.alloc<float>(parts, kernels::kAttentionQueries * row_floats);
   parallel_for(parts, 1, [&](i64 begin, i64 end) {
     for (i64 part = begin; part < end; ++part) {
-      ctx.isa().attention_tile_units(args, units * part / parts, units * (part + 1) / parts,
-                                     scratch.row(part));
+      ctx.isa().attention->attention_tile_units(args, units * part / parts,
+                                                units * (part + 1) / parts, scratch.row(part));
     }
   });
 }

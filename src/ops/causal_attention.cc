@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/checked_math.h"
-#include "kernels/cpu/gemm_table.h"
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/causal_attention/causal_attention_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 #include "ops/checks.h"
 #include "ops/shared_units.h"
 
@@ -122,7 +122,7 @@ void causal_attention_forward(Ctx& ctx, const CausalAttentionInputs& in, View<fl
   check_lse(in, lse);
   const kernels::CausalAttentionForwardArgs args = {
       .in = args_of(in), .out = head_rows(out), .lse = lse.data(), .lse_stride = lse.stride(0)};
-  const kernels::cpu::GemmTable& table = *ctx.isa().gemm;
+  const kernels::cpu::CausalAttentionTable& table = *ctx.isa().causal_attention;
   run_units(ctx, args, table.causal_attention_forward_scratch_bytes(args.in),
             table.causal_attention_forward_units);
 }
@@ -146,7 +146,7 @@ void causal_attention_backward(Ctx& ctx, const CausalAttentionInputs& in, View<c
                                                      .dq_rope = head_rows(grads.dq_rope),
                                                      .dk_rope = head_rows(grads.dk_rope),
                                                      .dv = head_rows(grads.dv)};
-  const kernels::cpu::GemmTable& table = *ctx.isa().gemm;
+  const kernels::cpu::CausalAttentionTable& table = *ctx.isa().causal_attention;
   run_units(ctx, args, table.causal_attention_backward_scratch_bytes(args.in),
             table.causal_attention_backward_units);
 }
@@ -162,7 +162,7 @@ i64 causal_attention_scratch_bytes(const Ctx& ctx, i64 sequences, i64 seq_len, i
                                              .rope_dim = 0,
                                              .v_dim = v_dim,
                                              .bf16 = bf16};
-  const kernels::cpu::GemmTable& table = *ctx.isa().gemm;
+  const kernels::cpu::CausalAttentionTable& table = *ctx.isa().causal_attention;
   const i64 bytes = std::max(table.causal_attention_forward_scratch_bytes(args),
                              table.causal_attention_backward_scratch_bytes(args));
   return num_workers(args) * round_up(bytes, 64);
@@ -175,8 +175,9 @@ void sum_heads(Ctx& ctx, View<const float, 3> x, View<float, 3> y) {
   FATHOM_CHECK(last_axis_contiguous(x), "the last axis of x ", x, " must be contiguous");
   const kernels::SumHeadsArgs args = {
       .x = head_rows(x), .y = head_rows(y), .heads = x.dim(1), .groups = y.dim(1), .dim = x.dim(2)};
-  ctx.for_rows(x.dim(0), x.dim(1) * x.dim(2),
-               [&](i64 begin, i64 end) { ctx.isa().gemm->sum_heads_rows(args, begin, end); });
+  ctx.for_rows(x.dim(0), x.dim(1) * x.dim(2), [&](i64 begin, i64 end) {
+    ctx.isa().causal_attention->sum_heads_rows(args, begin, end);
+  });
 }
 
 }  // namespace fathom::ops

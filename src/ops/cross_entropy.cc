@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/training_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/loss/loss_table.h"
 #include "ops/checks.h"
 
 namespace fathom::ops {
@@ -30,9 +30,8 @@ void cross_entropy_inplace(Ctx& ctx, View<float, 2> logits, View<const i32, 1> t
                                        .largest_index = largest.data(),
                                        .vocab = vocab,
                                        .grad_scale = grad_scale};
-  ctx.for_rows(rows, 4 * vocab, [&](i64 begin, i64 end) {
-    ctx.isa().training->cross_entropy_rows(args, begin, end);
-  });
+  ctx.for_rows(rows, 4 * vocab,
+               [&](i64 begin, i64 end) { ctx.isa().loss->cross_entropy_rows(args, begin, end); });
   for (i64 t = 0; t < rows; ++t) {
     const kernels::CrossEntropyTerms& row = terms(t);
     nll(t) = targets(t) >= 0 ? -(row.target - row.largest - std::log(row.sum)) : 0.0;

@@ -6,7 +6,7 @@
 
 #include "base/cpu_features.h"
 #include "base/error.h"
-#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/isa/dispatch.h"
 #include "kernels/cuda/cuda.h"
 
 namespace fathom {

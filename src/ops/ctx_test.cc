@@ -5,7 +5,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
-#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/isa/dispatch.h"
 #include "ops/linear.h"
 #include "ops/moe.h"
 #include "testing/for_each_isa.h"

@@ -4,8 +4,10 @@
 #include <cmath>
 
 #include "base/checked_math.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/training_table.h"
+#include "kernels/cpu/elementwise/elementwise_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/loss/loss_table.h"
+#include "kernels/cpu/quantize/quantize_table.h"
 #include "ops/checks.h"
 
 namespace fathom::ops {
@@ -25,7 +27,7 @@ void silu_mul_forward(Ctx& ctx, View<const float, 2> gate, View<const float, 2> 
                                   .y_stride = y.stride(0),
                                   .dim = y.dim(1)};
   ctx.for_rows(y.dim(0), 4 * args.dim,
-               [&](i64 begin, i64 end) { ctx.isa().silu_mul_rows(args, begin, end); });
+               [&](i64 begin, i64 end) { ctx.isa().elementwise->silu_mul_rows(args, begin, end); });
 }
 
 void silu_mul_backward(Ctx& ctx, View<const float, 2> dy, View<const float, 2> gate,
@@ -55,7 +57,7 @@ void silu_mul_backward(Ctx& ctx, View<const float, 2> dy, View<const float, 2> g
                                           .y_stride = y.stride(0),
                                           .dim = gate.dim(1)};
   ctx.for_rows(gate.dim(0), 4 * args.dim, [&](i64 begin, i64 end) {
-    ctx.isa().training->silu_mul_backward_rows(args, begin, end);
+    ctx.isa().elementwise->silu_mul_backward_rows(args, begin, end);
   });
 }
 
@@ -70,7 +72,7 @@ void add_inplace(Ctx& ctx, View<float, 2> x, View<const float, 2> y) {
                               .y_stride = y.stride(0),
                               .dim = x.dim(1)};
   ctx.for_rows(x.dim(0), args.dim,
-               [&](i64 begin, i64 end) { ctx.isa().add_rows(args, begin, end); });
+               [&](i64 begin, i64 end) { ctx.isa().elementwise->add_rows(args, begin, end); });
 }
 
 void embedding_forward(Ctx& ctx, const MatRef& table, View<const i32, 1> ids, View<float, 2> out) {
@@ -93,7 +95,7 @@ void embedding_forward(Ctx& ctx, const MatRef& table, View<const i32, 1> ids, Vi
                                      .out_stride = out.stride(0),
                                      .cols = table.cols};
   ctx.for_rows(out.dim(0), table.cols,
-               [&](i64 begin, i64 end) { ctx.isa().decode_rows(args, begin, end); });
+               [&](i64 begin, i64 end) { ctx.isa().quantize->decode_rows(args, begin, end); });
 }
 
 void embedding_backward(Ctx& ctx, View<const float, 2> dout, View<const i32, 1> ids,
@@ -117,7 +119,8 @@ void embedding_backward(Ctx& ctx, View<const float, 2> dout, View<const i32, 1> 
   // Threads share out columns, whole cache lines each, so that the order of tokens stays.
   constexpr i64 kCols = 64;
   ctx.for_rows(ceil_div(dout.dim(1), kCols), kCols * args.tokens, [&](i64 begin, i64 end) {
-    ctx.isa().training->scatter_add_cols(args, begin * kCols, std::min(end * kCols, dout.dim(1)));
+    ctx.isa().elementwise->scatter_add_cols(args, begin * kCols,
+                                            std::min(end * kCols, dout.dim(1)));
   });
 }
 
@@ -139,7 +142,7 @@ void token_log_probs(Ctx& ctx, View<const float, 2> logits, View<const i32, 1> t
                                         .max_and_sum = max_and_sum.data(),
                                         .vocab = vocab};
   ctx.for_rows(rows, 4 * vocab,
-               [&](i64 begin, i64 end) { ctx.isa().token_log_probs_rows(args, begin, end); });
+               [&](i64 begin, i64 end) { ctx.isa().loss->token_log_probs_rows(args, begin, end); });
   for (i64 t = 0; t < rows; ++t) {
     out(t) = static_cast<double>(logits(t, targets(t))) - max_and_sum(t, 0) -
              std::log(max_and_sum(t, 1));

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/checked_math.h"
-#include "kernels/cpu/gemm_table.h"
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/gemm/gemm_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 #include "ops/checks.h"
 #include "ops/shared_units.h"
 

@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "base/cpu_features.h"
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 #include "ops/gemm_test_support.h"
 
 namespace fathom::ops {

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/checked_math.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/packed_table.h"
+#include "kernels/cpu/attention/latent_attention_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 #include "ops/checks.h"
 
 namespace fathom::ops {
@@ -16,8 +16,8 @@ constexpr i64 kChunksAtOnce = 64;
 }  // namespace
 
 bool has_latent_attention(const Ctx& ctx, const CacheRowLayout& layout, i64 rank) {
-  return ctx.isa().packed->latent_attention_chunks != nullptr &&
-         layout.dtype == CacheDType::kBf16 && rank % 32 == 0 && (layout.cols - rank) % 2 == 0;
+  return ctx.isa().latent_attention != nullptr && layout.dtype == CacheDType::kBf16 &&
+         rank % 32 == 0 && (layout.cols - rank) % 2 == 0;
 }
 
 void latent_attention_forward(Ctx& ctx, View<const float, 3> q_latent, View<const float, 3> q_rope,
@@ -70,7 +70,7 @@ void latent_attention_forward(Ctx& ctx, View<const float, 3> q_latent, View<cons
       .out = out.data(),
       .out_row = out.stride(0),
       .out_head = out.stride(1)};
-  const auto& kernel = *ctx.isa().packed;
+  const kernels::cpu::LatentAttentionTable& kernel = *ctx.isa().latent_attention;
   ctx.for_rows(units, width * kernels::kLatentHeads / 4,
                [&](i64 begin, i64 end) { kernel.pack_latent_queries(args, begin, end); });
   for (; args.first_chunk < all_chunks; args.first_chunk += args.chunks) {

@@ -6,8 +6,9 @@
 
 #include "base/checked_math.h"
 #include "base/error.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/packed_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/linear/linear_table.h"
+#include "kernels/cpu/prefill_linear/prefill_linear_table.h"
 #include "ops/checks.h"
 #include "ops/linear_batch.h"
 #include "tensor/fp8.h"
@@ -72,12 +73,12 @@ kernels::PackedLinearArgs packed_args(const LinearJob& job) {
 void run_rows(Ctx& ctx, const LinearJob& job, i64 first, i64 last, u8* scratch) {
   switch (job.x.form) {
     case PreparedInput::Form::kCodes:
-      return ctx.isa().packed->linear_rows(packed_args(job), first, last);
+      return ctx.isa().linear->integer_linear_rows(packed_args(job), first, last);
     case PreparedInput::Form::kPanels:
-      return ctx.isa().packed->panel_linear_rows(panel_args(job), first, last, scratch);
+      return ctx.isa().prefill_linear->panel_linear_rows(panel_args(job), first, last, scratch);
     case PreparedInput::Form::kF32:
     case PreparedInput::Form::kBf16:
-      return ctx.isa().linear_rows(job_args(job), first, last, scratch);
+      return ctx.isa().linear->linear_rows(job_args(job), first, last, scratch);
   }
 }
 
@@ -91,7 +92,7 @@ i64 scratch_bytes_of(Ctx& ctx, const LinearJob& job) {
     case PreparedInput::Form::kBf16:
       break;
   }
-  return ctx.isa().linear_scratch_bytes(job_args(job));
+  return ctx.isa().linear->linear_scratch_bytes(job_args(job));
 }
 
 /// What a row of weights costs, in arbitrary units.
@@ -319,8 +320,9 @@ void linear_transposed_forward(Ctx& ctx, View<const float, 2> x, const MatRef& w
   const i64 col_products = x.dim(0) * w.rows;
   const i64 grain = round_up(std::max<i64>(1, kThreadProducts / std::max<i64>(1, col_products)),
                              kernels::cpu::kTransposedColGrain);
-  parallel_for(w.cols, grain,
-               [&](i64 begin, i64 end) { ctx.isa().linear_transposed_cols(args, begin, end); });
+  parallel_for(w.cols, grain, [&](i64 begin, i64 end) {
+    ctx.isa().linear->linear_transposed_cols(args, begin, end);
+  });
 }
 
 void linear_transposed_heads_forward(Ctx& ctx, View<const float, 3> x, const MatRef& w,
@@ -346,7 +348,7 @@ void linear_transposed_heads_forward(Ctx& ctx, View<const float, 3> x, const Mat
                        {y.data() + h * y.stride(1), {tokens, w.cols}, {y.stride(0), 1}});
                    const i64 first = std::max<i64>(begin - h * blocks, 0);
                    const i64 last = std::min(end - h * blocks, blocks);
-                   ctx.isa().linear_transposed_cols(
+                   ctx.isa().linear->linear_transposed_cols(
                        args, first * kernels::cpu::kTransposedColGrain,
                        std::min(last * kernels::cpu::kTransposedColGrain, w.cols));
                  }

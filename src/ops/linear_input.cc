@@ -5,8 +5,10 @@
 
 #include "base/checked_math.h"
 #include "base/error.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/packed_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/linear/linear_table.h"
+#include "kernels/cpu/prefill_linear/prefill_linear_table.h"
+#include "kernels/cpu/quantize/quantize_table.h"
 #include "ops/checks.h"
 #include "ops/linear_batch.h"
 
@@ -31,7 +33,7 @@ void copy_rows(Ctx& ctx, View<const float, 2> x, float* out, i64 out_stride) {
 /// x quantised to INT8 in the groups of `w`: codes where bytes can be multiplied, else f32
 /// multiples of the scales.
 PreparedInput to_int8(Ctx& ctx, Workspace::Scope& scope, View<const float, 2> x, const MatRef& w) {
-  const kernels::cpu::PackedTable& packed = *ctx.isa().packed;
+  const kernels::cpu::LinearTable& packed = *ctx.isa().linear;
   PreparedInput p{.tokens = x.dim(0), .in = x.dim(1)};
   const bool codes = packed.quantize_group_rows != nullptr;
   i64 stride_bytes = 0;
@@ -86,7 +88,7 @@ PreparedInput gather_rows(Ctx& ctx, Workspace::Scope& scope, const PreparedInput
 }  // namespace
 
 bool wants_panels(const Ctx& ctx, const MatRef& w, const LinearMode& mode) {
-  if (!mode.many_rows || ctx.isa().packed->panel_linear_rows == nullptr) return false;
+  if (!mode.many_rows || ctx.isa().prefill_linear == nullptr) return false;
   if (mode.activations == Activations::kF32 || w.dtype == DType::kF32) return false;
   return w.bits == 0 || mode.activations == Activations::kInt8;
 }
@@ -104,7 +106,7 @@ std::span<PreparedInput> to_panels(Ctx& ctx, Workspace::Scope& scope, View<const
   for (i64 g = 0; g < groups; ++g) panels += ceil_div(begin(g + 1) - begin(g), kPanelTokens);
 
   kernels::PackPanelsArgs args = alloc_panels(ctx, scope, panels, in, w, mode);
-  const i64 bytes = ctx.isa().packed->panel_bytes(args.form, args.k_padded);
+  const i64 bytes = ctx.isa().prefill_linear->panel_bytes(args.form, args.k_padded);
   const i64 scales = kernels::panel_scales(in, args.group);
   const auto first_row = scope.alloc<i64>(panels);
   const auto panel_rows = scope.alloc<i32>(panels);
@@ -131,7 +133,7 @@ std::span<PreparedInput> to_panels(Ctx& ctx, Workspace::Scope& scope, View<const
   args.first_row = first_row.data();
   args.panel_rows = panel_rows.data();
   ctx.for_rows(panels, in * kPanelTokens,
-               [&](i64 from, i64 to) { ctx.isa().packed->pack_panels(args, from, to); });
+               [&](i64 from, i64 to) { ctx.isa().prefill_linear->pack_panels(args, from, to); });
   return result;
 }
 
@@ -145,7 +147,7 @@ void round_rows(Ctx& ctx, View<const float, 2> x, void* out, i64 out_stride, boo
                                     .out_is_bf16 = is_bf16,
                                     .cols = x.dim(1)};
   ctx.for_rows(x.dim(0), x.dim(1),
-               [&](i64 begin, i64 end) { ctx.isa().round_bf16_rows(args, begin, end); });
+               [&](i64 begin, i64 end) { ctx.isa().quantize->round_bf16_rows(args, begin, end); });
 }
 
 kernels::PackPanelsArgs alloc_panels(Ctx& ctx, Workspace::Scope& scope, i64 panels, i64 in,
@@ -162,7 +164,8 @@ kernels::PackPanelsArgs alloc_panels(Ctx& ctx, Workspace::Scope& scope, i64 pane
       .bits = w.bits,
   };
   args.out =
-      scope.alloc<u8>(panels, ctx.isa().packed->panel_bytes(args.form, args.k_padded)).data();
+      scope.alloc<u8>(panels, ctx.isa().prefill_linear->panel_bytes(args.form, args.k_padded))
+          .data();
   if (args.form != kernels::PanelForm::kBf16) {
     args.scale = scope.alloc<float>(panels, kernels::panel_scales(in, args.group)).data();
   }
@@ -219,8 +222,9 @@ PreparedInput prepare_input(Ctx& ctx, Workspace::Scope& scope, View<const float,
                                           .scale = scale,
                                           .scale_stride = p.scale_stride,
                                           .cols = p.in};
-    ctx.for_rows(p.tokens, p.in,
-                 [&](i64 begin, i64 end) { ctx.isa().quantize_tile_rows(args, begin, end); });
+    ctx.for_rows(p.tokens, p.in, [&](i64 begin, i64 end) {
+      ctx.isa().quantize->quantize_tile_rows(args, begin, end);
+    });
   }
   return p;
 }

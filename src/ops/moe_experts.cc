@@ -2,7 +2,8 @@
 #include <array>
 
 #include "base/checked_math.h"
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/moe/moe_table.h"
 #include "ops/checks.h"
 #include "ops/elementwise.h"
 #include "ops/linear_batch.h"
@@ -188,7 +189,7 @@ void combine(Ctx& ctx, const Grouping& g, View<const float, 2> rows, i64 begin, 
                                       .topk = g.row.dim(1),
                                       .dim = y.dim(1)};
   ctx.for_rows(y.dim(0), args.topk * args.dim,
-               [&](i64 from, i64 to) { ctx.isa().combine_rows(args, from, to); });
+               [&](i64 from, i64 to) { ctx.isa().moe->combine_rows(args, from, to); });
 }
 
 /// Experts from `expert` on until their rows would be more than `most`; one at least.

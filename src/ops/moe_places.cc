@@ -1,8 +1,8 @@
 // Rows on their way to the experts and back.
 #include <algorithm>
 
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/training_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/moe/moe_table.h"
 #include "ops/checks.h"
 #include "ops/moe_train.h"
 
@@ -106,7 +106,7 @@ void combine_places(Ctx& ctx, View<const float, 2> x, const ExpertRows& rows,
     for (i64 t = begin; t < end; ++t) {
       sort_by_expert(rows, topk_indices, weights, t, places.row(t), place_weights.row(t));
     }
-    ctx.isa().training->combine_places_rows(args, begin, end);
+    ctx.isa().moe->combine_places_rows(args, begin, end);
   });
 }
 
@@ -141,7 +141,7 @@ void combine_places_backward(Ctx& ctx, View<const float, 2> dy, View<const float
                                                 .topk = weights.dim(1),
                                                 .dim = dy.dim(1)};
   ctx.for_rows(tokens, 2 * args.topk * args.dim, [&](i64 begin, i64 end) {
-    ctx.isa().training->combine_places_backward_rows(args, begin, end);
+    ctx.isa().moe->combine_places_backward_rows(args, begin, end);
   });
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/moe/moe_table.h"
 #include "ops/checks.h"
 #include "ops/moe.h"
 
@@ -59,8 +60,8 @@ void moe_route(Ctx& ctx, View<const float, 2> logits, View<const float, 1> bias,
   const auto scratch = scope.alloc<float>(parts, scratch_floats);
   parallel_for(parts, 1, [&](i64 begin, i64 end) {
     for (i64 part = begin; part < end; ++part) {
-      ctx.isa().moe_route_rows(args, tokens * part / parts, tokens * (part + 1) / parts,
-                               scratch.row(part));
+      ctx.isa().moe->moe_route_rows(args, tokens * part / parts, tokens * (part + 1) / parts,
+                                    scratch.row(part));
     }
   });
 }

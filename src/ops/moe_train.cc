@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/training_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/moe/moe_table.h"
 #include "ops/checks.h"
 
 namespace fathom::ops {
@@ -34,9 +34,8 @@ void router_scores(Ctx& ctx, View<const float, 2> logits, ScoringFunc scoring_fu
                                        .scores_stride = scores.stride(0),
                                        .experts = logits.dim(1),
                                        .softmax = scoring_func == ScoringFunc::kSoftmax};
-  ctx.for_rows(logits.dim(0), 4 * args.experts, [&](i64 begin, i64 end) {
-    ctx.isa().training->router_scores_rows(args, begin, end);
-  });
+  ctx.for_rows(logits.dim(0), 4 * args.experts,
+               [&](i64 begin, i64 end) { ctx.isa().moe->router_scores_rows(args, begin, end); });
 }
 
 void count_experts(View<const i32, 2> topk_indices, View<i64, 1> counts) {
@@ -64,8 +63,8 @@ void count_raw_topk(Ctx& ctx, View<const float, 2> scores, i64 topk, View<i64, 1
   std::fill_n(part_counts.data(), part_counts.size(), i64{0});
   parallel_for(parts, 1, [&](i64 begin, i64 end) {
     for (i64 part = begin; part < end; ++part) {
-      ctx.isa().training->count_topk_rows(args, tokens * part / parts, tokens * (part + 1) / parts,
-                                          part_counts.row(part), scratch.row(part));
+      ctx.isa().moe->count_topk_rows(args, tokens * part / parts, tokens * (part + 1) / parts,
+                                     part_counts.row(part), scratch.row(part));
     }
   });
   for (i64 part = 0; part < parts; ++part) {
@@ -97,9 +96,8 @@ double router_entropy(Ctx& ctx, View<const float, 2> scores) {
                                         .scores_stride = scores.stride(0),
                                         .sums = sums.data(),
                                         .experts = experts};
-  ctx.for_rows(tokens, 4 * experts, [&](i64 begin, i64 end) {
-    ctx.isa().training->router_entropy_rows(args, begin, end);
-  });
+  ctx.for_rows(tokens, 4 * experts,
+               [&](i64 begin, i64 end) { ctx.isa().moe->router_entropy_rows(args, begin, end); });
   double total = 0.0;
   for (i64 t = 0; t < tokens; ++t) {
     const double sum = static_cast<double>(sums(t, 0)), sum_log = static_cast<double>(sums(t, 1));
@@ -139,9 +137,8 @@ void router_backward(Ctx& ctx, View<const float, 2> scores, View<const i32, 2> t
                                          .softmax = options.scoring_func == ScoringFunc::kSoftmax,
                                          .norm_topk_prob = options.norm_topk_prob,
                                          .routed_scaling_factor = options.routed_scaling_factor};
-  ctx.for_rows(tokens, 4 * experts, [&](i64 begin, i64 end) {
-    ctx.isa().training->router_backward_rows(args, begin, end);
-  });
+  ctx.for_rows(tokens, 4 * experts,
+               [&](i64 begin, i64 end) { ctx.isa().moe->router_backward_rows(args, begin, end); });
 }
 
 }  // namespace fathom::ops

@@ -5,8 +5,8 @@
 #include <cmath>
 
 #include "base/checked_math.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/training_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/optimizer/optimizer_table.h"
 #include "ops/checks.h"
 
 namespace fathom::ops {
@@ -55,7 +55,7 @@ double sum_of_squares(Ctx& ctx, View<const float, 1> x) {
     for (i64 piece = begin; piece < end; ++piece) {
       const i64 first = piece * kPiece;
       sums(piece) =
-          ctx.isa().training->sum_of_squares(x.data() + first, std::min(kPiece, count - first));
+          ctx.isa().optimizer->sum_of_squares(x.data() + first, std::min(kPiece, count - first));
     }
   });
   double total = 0.0;
@@ -71,7 +71,7 @@ bool all_finite(Ctx& ctx, View<const float, 1> x) {
   parallel_for(ceil_div(count, kPiece), 1, [&](i64 begin, i64 end) {
     for (i64 piece = begin; piece < end && finite.load(std::memory_order_relaxed); ++piece) {
       const i64 first = piece * kPiece;
-      if (ctx.isa().training->all_finite(x.data() + first, std::min(kPiece, count - first))) {
+      if (ctx.isa().optimizer->all_finite(x.data() + first, std::min(kPiece, count - first))) {
         continue;
       }
       finite.store(false, std::memory_order_relaxed);
@@ -86,7 +86,7 @@ void adamw_step(Ctx& ctx, View<float, 1> p, View<const float, 1> g, View<float, 
   check_arrays(p, g, m, v);
   const kernels::AdamWArgs args = adamw_args(p, g, m.data(), v.data(), options);
   parallel_for(p.dim(0), kPiece,
-               [&](i64 begin, i64 end) { ctx.isa().training->adamw(args, begin, end); });
+               [&](i64 begin, i64 end) { ctx.isa().optimizer->adamw(args, begin, end); });
 }
 
 void adamw_step(Ctx& ctx, View<float, 1> p, View<const float, 1> g, View<Bf16, 1> m,
@@ -95,7 +95,7 @@ void adamw_step(Ctx& ctx, View<float, 1> p, View<const float, 1> g, View<Bf16, 1
   check_arrays(p, g, m, v);
   const kernels::AdamWArgs args = adamw_args(p, g, m.data(), v.data(), options);
   parallel_for(p.dim(0), kPiece,
-               [&](i64 begin, i64 end) { ctx.isa().training->adamw_bf16(args, begin, end); });
+               [&](i64 begin, i64 end) { ctx.isa().optimizer->adamw_bf16(args, begin, end); });
 }
 
 void ema_update(Ctx& ctx, View<float, 1> average, View<const float, 1> p, float decay) {
@@ -105,7 +105,7 @@ void ema_update(Ctx& ctx, View<float, 1> average, View<const float, 1> p, float 
                " and p must be contiguous");
   const kernels::EmaArgs args{.average = average.data(), .p = p.data(), .share = 1.0f - decay};
   parallel_for(p.dim(0), kPiece,
-               [&](i64 begin, i64 end) { ctx.isa().training->ema(args, begin, end); });
+               [&](i64 begin, i64 end) { ctx.isa().optimizer->ema(args, begin, end); });
 }
 
 }  // namespace fathom::ops

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/checked_math.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/packed_table.h"
+#include "kernels/cpu/attention/prefill_attention_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 #include "ops/checks.h"
 #include "ops/head_rows.h"
 
@@ -20,7 +20,7 @@ i64 shared_by(const char* what, i64 heads, i64 of) {
 }  // namespace
 
 bool has_prompt_attention(const Ctx& ctx, i64 dim, i64 rope_dim) {
-  return ctx.isa().packed->prompt_attention_units != nullptr && dim % 2 == 0 && rope_dim % 2 == 0;
+  return ctx.isa().prefill_attention != nullptr && dim % 2 == 0 && rope_dim % 2 == 0;
 }
 
 PromptAttention prompt_attention_begin(Ctx& ctx, Workspace::Scope& scope, View<const float, 3> q,
@@ -55,8 +55,9 @@ PromptAttention prompt_attention_begin(Ctx& ctx, Workspace::Scope& scope, View<c
   a.max = scope.alloc<float>(units, kPromptLanes).data();
   a.sum = scope.alloc<float>(units, kPromptLanes).data();
   a.acc = scope.alloc<float>(units, a.v_padded * kPromptLanes).data();
-  ctx.for_rows(units, (a.qk_padded + a.v_padded) * kPromptLanes / 4,
-               [&](i64 begin, i64 end) { ctx.isa().packed->pack_prompt_queries(a, begin, end); });
+  ctx.for_rows(units, (a.qk_padded + a.v_padded) * kPromptLanes / 4, [&](i64 begin, i64 end) {
+    ctx.isa().prefill_attention->pack_prefill_queries(a, begin, end);
+  });
   return attention;
 }
 
@@ -92,8 +93,8 @@ void prompt_attention_tile(Ctx& ctx, const PromptAttention& attention, View<cons
   const auto scratch = scope.alloc<u8>(workers, bytes);
   parallel_for(workers, 1, [&](i64 begin, i64 end) {
     for (i64 w = begin; w < end; ++w) {
-      ctx.isa().packed->prompt_attention_units(a, units * w / workers, units * (w + 1) / workers,
-                                               scratch.row(w));
+      ctx.isa().prefill_attention->prefill_attention_units(
+          a, units * w / workers, units * (w + 1) / workers, scratch.row(w));
     }
   });
 }
@@ -106,8 +107,9 @@ void prompt_attention_end(Ctx& ctx, const PromptAttention& attention, View<float
   a.out = out.data();
   a.out_row = out.stride(0);
   a.out_head = out.stride(1);
-  ctx.for_rows(a.heads * a.blocks, a.v_padded * kernels::kPromptLanes / 4,
-               [&](i64 begin, i64 end) { ctx.isa().packed->prompt_attention_end(a, begin, end); });
+  ctx.for_rows(a.heads * a.blocks, a.v_padded * kernels::kPromptLanes / 4, [&](i64 begin, i64 end) {
+    ctx.isa().prefill_attention->prefill_attention_end(a, begin, end);
+  });
 }
 
 }  // namespace fathom::ops

@@ -6,8 +6,8 @@
 
 #include "base/checked_math.h"
 #include "base/parallel.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/training_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/quantize/quantize_table.h"
 #include "ops/checks.h"
 #include "tensor/e5m6.h"
 #include "tensor/fp8.h"
@@ -122,7 +122,7 @@ void tile_ranges(Ctx& ctx, View<const float, 2> x, View<float, 2> amax, Magnitud
                                     .amax_stride = amax.stride(0),
                                     .sums = parts.data()};
   ctx.for_rows(parts.dim(0), 2 * kRangeTile * x.dim(1), [&](i64 begin, i64 end) {
-    ctx.isa().training->tile_range_blocks(args, begin, end);
+    ctx.isa().quantize->tile_range_blocks(args, begin, end);
   });
   for (i64 i = 0; i < parts.dim(0); ++i) add(sums, parts(i));  // in the order of rows
 }
@@ -152,7 +152,7 @@ void count_magnitudes(Ctx& ctx, View<const float, 2> x, std::span<i64> bins) {
   ctx.for_rows(parts, [&](i64 begin, i64 end) {
     for (i64 part = begin; part < end; ++part) {
       std::fill_n(counts.row(part), kMagnitudeBins, 0);
-      ctx.isa().training->magnitude_bin_rows(args, x.dim(0) * part / parts,
+      ctx.isa().quantize->magnitude_bin_rows(args, x.dim(0) * part / parts,
                                              x.dim(0) * (part + 1) / parts, counts.row(part));
     }
   });
@@ -194,7 +194,7 @@ void quantization_errors(Ctx& ctx, View<const float, 2> x, std::span<const Chunk
                                             .num_schemes = count,
                                             .sums = parts.data()};
   ctx.for_rows(parts.dim(0), 4 * count * kRangeTile * x.dim(1), [&](i64 begin, i64 end) {
-    ctx.isa().training->quantization_error_blocks(args, begin, end);
+    ctx.isa().quantize->quantization_error_blocks(args, begin, end);
   });
   for (i64 block = 0; block < parts.dim(0); ++block) {
     for (i64 i = 0; i < count; ++i) add(sums[static_cast<size_t>(i)], parts(block, i));
@@ -216,7 +216,7 @@ void octave_counts(Ctx& ctx, View<const float, 2> x, GemmScaling scaling, View<c
                                       .amax = group_values(scaling, amax),
                                       .counts = parts.data()};
   ctx.for_rows(parts.dim(0), 2 * kRangeTile * x.dim(1), [&](i64 begin, i64 end) {
-    ctx.isa().training->octave_count_blocks(args, begin, end);
+    ctx.isa().quantize->octave_count_blocks(args, begin, end);
   });
   for (i64 block = 0; block < parts.dim(0); ++block) {
     for (i64 o = 0; o < kOctaves; ++o) counts[static_cast<size_t>(o)] += parts(block, o);

@@ -1,7 +1,8 @@
 #include "ops/quantize.h"
 
 #include "base/checked_math.h"
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/quantize/quantize_table.h"
 #include "ops/checks.h"
 
 namespace fathom::ops {
@@ -24,8 +25,9 @@ void quantize_blocks(Ctx& ctx, View<const float, 2> x, ScaleFormat format, View<
                                          .rows = x.dim(0),
                                          .cols = x.dim(1),
                                          .power_of_2 = format == ScaleFormat::kUe8m0};
-  ctx.for_rows(block_rows, x.dim(1) * kFp8Block,
-               [&](i64 begin, i64 end) { ctx.isa().quantize_block_rows(args, begin, end); });
+  ctx.for_rows(block_rows, x.dim(1) * kFp8Block, [&](i64 begin, i64 end) {
+    ctx.isa().quantize->quantize_block_rows(args, begin, end);
+  });
 }
 
 void dequantize(Ctx& ctx, const MatRef& w, View<float, 2> out) {
@@ -43,7 +45,7 @@ void dequantize(Ctx& ctx, const MatRef& w, View<float, 2> out) {
                                      .out_stride = out.stride(0),
                                      .cols = w.cols};
   ctx.for_rows(w.rows, w.cols,
-               [&](i64 begin, i64 end) { ctx.isa().decode_rows(args, begin, end); });
+               [&](i64 begin, i64 end) { ctx.isa().quantize->decode_rows(args, begin, end); });
 }
 
 namespace {
@@ -84,7 +86,7 @@ void cache_store_rows(Ctx& ctx, View<const float, 2> x, const CacheRowLayout& la
   args.x = x.data();
   args.row_stride = x.stride(0);
   ctx.for_rows(x.dim(0), 2 * layout.cols,
-               [&](i64 begin, i64 end) { ctx.isa().cache_store_rows(args, begin, end); });
+               [&](i64 begin, i64 end) { ctx.isa().quantize->cache_store_rows(args, begin, end); });
 }
 
 void cache_load_rows(Ctx& ctx, const CacheRowLayout& layout, const u8* cache, i64 first_row,
@@ -100,7 +102,7 @@ void cache_load_rows(Ctx& ctx, const CacheRowLayout& layout, const u8* cache, i6
   args.out = out.data();
   args.row_stride = out.stride(0);
   ctx.for_rows(out.dim(0), layout.cols,
-               [&](i64 begin, i64 end) { ctx.isa().cache_load_rows(args, begin, end); });
+               [&](i64 begin, i64 end) { ctx.isa().quantize->cache_load_rows(args, begin, end); });
 }
 
 }  // namespace fathom::ops

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/checked_math.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/training_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/norm/norm_table.h"
 #include "kernels/cuda/cuda.h"
 #include "ops/checks.h"
 
@@ -16,9 +16,8 @@ void add_row_sums(Ctx& ctx, View<const float, 2> x, View<float, 1> out) {
   const kernels::AddRowSumsArgs args{
       .x = x.data(), .out = out.data(), .rows = x.dim(0), .dim = x.dim(1)};
   // Whole cache lines a thread.
-  parallel_for(
-      args.dim, std::max<i64>(64, 8192 / std::max<i64>(1, args.rows)),
-      [&](i64 begin, i64 end) { ctx.isa().training->add_row_sums_cols(args, begin, end); });
+  parallel_for(args.dim, std::max<i64>(64, 8192 / std::max<i64>(1, args.rows)),
+               [&](i64 begin, i64 end) { ctx.isa().norm->add_row_sums_cols(args, begin, end); });
 }
 
 }  // namespace
@@ -43,7 +42,7 @@ void rmsnorm_forward(Ctx& ctx, View<const float, 2> x, View<const float, 1> weig
   switch (ctx.device()) {
     case Device::kCpu:
       return ctx.for_rows(args.rows, args.dim, [&](i64 begin, i64 end) {
-        ctx.isa().rmsnorm_forward_rows(args, begin, end);
+        ctx.isa().norm->rmsnorm_forward_rows(args, begin, end);
       });
     case Device::kCuda:
       return kernels::cuda::rmsnorm_forward(args, ctx.stream());
@@ -79,7 +78,7 @@ void rmsnorm_backward(Ctx& ctx, View<const float, 2> dy, View<const float, 2> x,
                                           .rows = rows,
                                           .dim = dim,
                                           .accumulate_dx = accumulate_dx};
-  const kernels::cpu::TrainingTable& table = *ctx.isa().training;
+  const kernels::cpu::NormTable& table = *ctx.isa().norm;
   ctx.for_rows(blocks, kernels::kGradientBlockRows * dim,
                [&](i64 begin, i64 end) { table.rmsnorm_backward_blocks(args, begin, end); });
   add_row_sums(ctx, partial, dweight);

@@ -2,7 +2,8 @@
 
 #include <cmath>
 
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/elementwise/elementwise_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 #include "ops/checks.h"
 
 namespace fathom::ops {
@@ -51,7 +52,7 @@ void rope_inplace(Ctx& ctx, const RopeTable& table, View<const i64, 1> positions
   const kernels::RopeForwardArgs args = turn_args(angles, x, turn);
   ctx.for_rows(tokens, pairs * x.dim(1) + work_of_angles(pairs), [&](i64 begin, i64 end) {
     fill_angles(table, positions, angles, begin, end);
-    ctx.isa().rope_forward_rows(args, begin, end);
+    ctx.isa().elementwise->rope_forward_rows(args, begin, end);
   });
 }
 
@@ -62,8 +63,9 @@ void rope_inplace(Ctx& ctx, const RopeAngles& angles, View<float, 3> x, Turn tur
   FATHOM_CHECK(last_axis_contiguous(x) && angles.cos.contiguous() && angles.sin.contiguous(),
                "last axis of x ", x, " and the angles must be contiguous");
   const kernels::RopeForwardArgs args = turn_args(angles, x, turn);
-  ctx.for_rows(x.dim(0), x.dim(1) * x.dim(2),
-               [&](i64 begin, i64 end) { ctx.isa().rope_forward_rows(args, begin, end); });
+  ctx.for_rows(x.dim(0), x.dim(1) * x.dim(2), [&](i64 begin, i64 end) {
+    ctx.isa().elementwise->rope_forward_rows(args, begin, end);
+  });
 }
 
 }  // namespace

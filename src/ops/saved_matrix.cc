@@ -1,6 +1,6 @@
 #include "base/checked_math.h"
-#include "kernels/cpu/gemm_table.h"
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/gemm/gemm_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 #include "ops/checks.h"
 #include "ops/gemm.h"
 #include "ops/saved_rows.h"

@@ -1,7 +1,7 @@
 #include "ops/weighted_silu.h"
 
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/training_table.h"
+#include "kernels/cpu/elementwise/elementwise_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 #include "ops/checks.h"
 
 namespace fathom::ops {
@@ -34,7 +34,7 @@ void weighted_silu_mul_forward(Ctx& ctx, View<const float, 2> gate, View<const f
                                           .y_stride = y.stride(0),
                                           .dim = y.dim(1)};
   ctx.for_rows(y.dim(0), 4 * args.dim, [&](i64 begin, i64 end) {
-    ctx.isa().training->weighted_silu_mul_rows(args, begin, end);
+    ctx.isa().elementwise->weighted_silu_mul_rows(args, begin, end);
   });
 }
 
@@ -64,7 +64,7 @@ void weighted_silu_mul_backward(Ctx& ctx, View<const float, 2> dy, View<const fl
                                                   .y_stride = y.stride(0),
                                                   .dim = dy.dim(1)};
   ctx.for_rows(dy.dim(0), 8 * args.dim, [&](i64 begin, i64 end) {
-    ctx.isa().training->weighted_silu_mul_backward_rows(args, begin, end);
+    ctx.isa().elementwise->weighted_silu_mul_backward_rows(args, begin, end);
   });
 }
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "base/cpu_features.h"
-#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/isa/dispatch.h"
 #include "ops/ctx.h"
 
 namespace fathom::testing {
