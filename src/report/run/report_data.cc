@@ -109,7 +109,7 @@ void put_steps(Json& json, const BucketedRows& rows) {
   put_columns(json, rows, kStepCurves.size());
   if (rows.rows_per_bucket() > 1) {  // else the mean says everything
     json.key("range").open('{');
-    for (const size_t c : {size_t{0}, size_t{3}, size_t{4}}) {
+    for (const size_t c : {0u, 3u, 4u}) {
       json.key(kStepCurves[c].key);
       put_ranges(json, rows, c);
     }
