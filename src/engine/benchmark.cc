@@ -1,15 +1,16 @@
 #include "engine/benchmark.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <memory>
 #include <numeric>
 
+#include "base/clock.h"
 #include "base/cpu_features.h"
 #include "base/rng.h"
 #include "engine/machine_limits.h"
+#include "model/kv_cache.h"
 #include "model/tolerances.h"
 #include "ops/gemm_peak.h"
 #include "plan/model_size.h"
@@ -17,14 +18,9 @@
 namespace fathom::engine {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using model::StepPart;
 
 constexpr i64 kLargeBytes = i64{512} << 20;  // no cache holds them
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 std::vector<i32> random_ids(i64 count, i64 vocab_size, u64 stream) {
   const Philox rng(20241227, stream);
@@ -225,7 +221,7 @@ bool Verification::ok() const {
 }
 
 Verification verify(Ctx& ctx, const model::Model& model, const BenchmarkOptions& options) {
-  constexpr size_t kFewTokens = 3, kPromptTokens = 32;  // a prompt: kManyRows of model/step.h
+  constexpr size_t kFewTokens = 3, kPromptTokens = 32;  // a prompt: kPrefillTokens of model/step.h
   const i64 limit = model.config().max_position_embeddings;
   const std::vector<i32> ids =
       random_ids(std::min(static_cast<i64>(kPromptTokens), limit), model.config().vocab_size, 3);

@@ -3,19 +3,19 @@
 #include <span>
 #include <vector>
 
-#include "config/optimizer_config.h"
-#include "model/parameter_layout.h"
+#include "checkpoint/parameter_layout.h"
+#include "config/run/optimizer_config.h"
 #include "ops/ctx.h"
 #include "tensor/bf16.h"
 #include "tensor/buffer.h"
-#include "train/state_array.h"
+#include "train/checkpoint/state_array.h"
 
 namespace fathom::train {
 
 class Optimizer {
  public:
   /// Moments 0, the average not begun. Throws Error{kOutOfMemory}. The layout must outlive it.
-  Optimizer(const model::ParameterLayout& layout, const OptimizerConfig& config);
+  Optimizer(const checkpoint::ParameterLayout& layout, const OptimizerConfig& config);
 
   /// Bytes of moments and average, for tables before anything is allocated.
   static i64 moment_bytes(i64 elements, const OptimizerConfig& config);

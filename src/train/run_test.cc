@@ -31,8 +31,8 @@ class RunTest : public ::testing::Test {
     validations_.clear();
     TrainEvents events;
     events.message = [this](log::Level, const std::string& text) { messages_ += text + "\n"; };
-    events.step = [this](const StepMetrics& metrics) { steps_.push_back(metrics); };
-    events.validation = [this](const ValidationMetrics& m) { validations_.push_back(m); };
+    events.step = [this](const report::StepMetrics& metrics) { steps_.push_back(metrics); };
+    events.validation = [this](const report::ValidationMetrics& m) { validations_.push_back(m); };
     events.stop_requested = [this, stop_after] {
       return stop_after >= 0 && std::ssize(steps_) >= stop_after;
     };
@@ -56,8 +56,8 @@ class RunTest : public ::testing::Test {
     std::istringstream text(read(fs::path(config.run.out) / "metrics.jsonl"));
     for (std::string line; std::getline(text, line);) {
       io::JsonValue json = value_or_throw(io::parse_json(line, "metrics.jsonl"));
-      for (const char* key : {"tokens_per_s", "gemm_peak_frac", "seconds", "config", "title",
-                              "started"}) {
+      for (const char* key :
+           {"tokens_per_s", "gemm_peak_frac", "seconds", "config", "title", "started"}) {
         json.as_object().erase(key);
       }
       lines.push_back(io::write_json(json));
@@ -76,8 +76,8 @@ class RunTest : public ::testing::Test {
   TinyRun run_;
   Ctx ctx_;
   std::string messages_;
-  std::vector<StepMetrics> steps_;
-  std::vector<ValidationMetrics> validations_;
+  std::vector<report::StepMetrics> steps_;
+  std::vector<report::ValidationMetrics> validations_;
 };
 
 TEST_F(RunTest, LearnsAndLeavesAModelThatRuns) {
@@ -116,8 +116,7 @@ TEST_F(RunTest, ResumesBitForBitWithAnyNumberOfThreads) {
     const TrainResult second = train(cut);
     EXPECT_EQ(second.resumed_step, stop);
     EXPECT_THAT(messages_, HasSubstr("resuming from"));
-    fs::remove_all(fs::path(cut.run.out) / "checkpoints" /
-                   ("step-00000" + std::to_string(stop)));
+    fs::remove_all(fs::path(cut.run.out) / "checkpoints" / ("step-00000" + std::to_string(stop)));
     expect_same_run(whole, cut);
   }
   set_num_threads(threads);
@@ -230,14 +229,15 @@ TEST_F(RunTest, KeepsTheLastAndTheBest) {
   config.schedule.peak_lr = 0.3;  // worse from some step on
   config.optimizer.clip_norm = 0.0;
   train(config);
-  const auto best = std::ranges::min_element(validations_, {}, &ValidationMetrics::bits_per_byte);
+  const auto best =
+      std::ranges::min_element(validations_, {}, &report::ValidationMetrics::bits_per_byte);
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(run_.dir() / "out/checkpoints")) {
     names.push_back(entry.path().filename().string());
   }
   std::ranges::sort(names);
-  const std::string kept = "step-0000" + std::string(best->step < 10 ? "0" : "") +
-                           std::to_string(best->step);
+  const std::string kept =
+      "step-0000" + std::string(best->step < 10 ? "0" : "") + std::to_string(best->step);
   if (best->step == 12) {
     EXPECT_THAT(names, ElementsAre("step-000012"));
   } else {
@@ -257,8 +257,7 @@ TEST_F(RunTest, StepsThatAreNotFiniteAreSkippedAndStopTheRun) {
   config.train.max_skipped_steps = 3;
   config.train.checkpoint_every = 1;
   const std::string text = error_of(config);
-  EXPECT_THAT(text, AllOf(HasSubstr("3 steps in a row"), HasSubstr("samples"),
-                          HasSubstr("of a")));
+  EXPECT_THAT(text, AllOf(HasSubstr("3 steps in a row"), HasSubstr("samples"), HasSubstr("of a")));
   ASSERT_GE(steps_.size(), 3u);
   EXPECT_FALSE(steps_.back().skipped.empty());
   EXPECT_THAT(messages_, HasSubstr("step 2 skipped, 1 of at most 3 in a row"));
@@ -276,7 +275,7 @@ TEST_F(RunTest, ADiskThatIsFullForAWhile) {
   TrainEvents events;
   std::string messages;
   events.message = [&](log::Level, const std::string& text) { messages += text + "\n"; };
-  events.step = [&](const StepMetrics& metrics) {  // full for the checkpoint of step 8
+  events.step = [&](const report::StepMetrics& metrics) {  // full for the checkpoint of step 8
     const rlimit limit = {metrics.step == 8 ? rlim_t{30'000} : before.rlim_max, before.rlim_max};
     ::setrlimit(RLIMIT_FSIZE, &limit);
   };
