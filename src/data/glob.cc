@@ -102,9 +102,8 @@ void expand(const fs::path& folder, std::span<const std::string> parts,
 
 void sort_unique(std::vector<fs::path>& files) {
   std::ranges::sort(files, {}, [](const fs::path& path) { return path.native(); });
-  const auto rest = std::ranges::unique(
-      files, {}, [](const fs::path& path) -> const std::string& { return path.native(); });
-  files.erase(rest.begin(), rest.end());
+  const auto same = [](const fs::path& a, const fs::path& b) { return a.native() == b.native(); };
+  files.erase(std::unique(files.begin(), files.end(), same), files.end());
 }
 
 }  // namespace

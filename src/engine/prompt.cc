@@ -52,8 +52,7 @@ std::vector<i32> stop_token_ids(const TextCodec& codec, const ModelConfig& confi
     if (const auto id = codec.tokenizer.token_to_id(*codec.config.eos_token)) ids.push_back(*id);
   }
   std::ranges::sort(ids);
-  const auto tail = std::ranges::unique(ids);
-  ids.erase(tail.begin(), tail.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   return ids;
 }
 

@@ -18,7 +18,6 @@ using testing::for_each_isa;
 using testing::normal;
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr GemmRounding kF32{GemmFormat::kF32};
 constexpr GemmRounding kBf16{GemmFormat::kBf16};
 

@@ -45,7 +45,7 @@ TEST(CountRawTopk, TiesTakeTheLowestIndexAndNanNeverWins) {
     std::vector<i64> counts(20, 1);
     count_raw_topk(ctx, scores.v<2>(), 2, {counts.data(), {20}});
     std::vector<i64> want(20, 1);
-    for (const size_t e : {0, 1, 4, 17, 1, 18, 16, 19}) ++want[e];
+    for (const size_t e : {0u, 1u, 4u, 17u, 1u, 18u, 16u, 19u}) ++want[e];
     EXPECT_EQ(counts, want);
   });
 }

@@ -145,7 +145,7 @@ TEST(TokenPanels, NanOfAWeightReachesItsColumnOnly) {
     auto numbers = normal<float>({9, 300}, 0.02, 2);
     StoredWeights bf16(numbers, DType::kBF16), fp8(numbers, DType::kF8E4M3);
     for (const i64 at : {i64{3}, i64{270}, i64{299}}) {  // in whole vectors, and in the last ones
-      bf16.bf16()[4 * 300 + at] = Bf16(kNan);
+      bf16.bf16()[static_cast<size_t>(4 * 300 + at)] = Bf16(kNan);
       fp8.codes()[static_cast<size_t>(4 * 300 + at)] = Fp8E4M3(kNan);
       for (const MatRef& w : {bf16.ref(), fp8.ref()}) {
         const auto y = product(ctx, x, w, {Activations::kBf16, true});
@@ -153,7 +153,7 @@ TEST(TokenPanels, NanOfAWeightReachesItsColumnOnly) {
           ASSERT_EQ(std::isnan(y[i]), i % 9 == 4) << to_string(w) << " at " << i;
         }
       }
-      bf16.bf16()[4 * 300 + at] = Bf16(0.0f);
+      bf16.bf16()[static_cast<size_t>(4 * 300 + at)] = Bf16(0.0f);
       fp8.codes()[static_cast<size_t>(4 * 300 + at)] = Fp8E4M3(0.0f);
     }
     numbers[4 * 300 + 10] = kNan;  // of packed integers the scale

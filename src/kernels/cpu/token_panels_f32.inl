@@ -41,7 +41,7 @@ inline Words codes_of(Vec x, Vec inverse) {
 inline void store_codes(const Vec (&rows)[Vec::kLanes][kPanelVecs], const PanelScales& s, int bits,
                         uint8_t* panel, int64_t col) {
   const int in_lane = bits == 4 ? 4 : 2, width = 32 / in_lane;
-  const Words mask = Words{} + ((1 << width) - 1);
+  const Words mask = ~(~Words{} << width);  // the low `width` bits of each lane
   for (int j = 0; j < kPanelVecs; ++j) {
     const Vec inverse = Vec::load(s.inverse + j * Vec::kLanes);
     for (int i = 0; i < Vec::kLanes; i += in_lane) {

@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Compiles every production source of a build with Clang, syntax and warnings only.
+
+Usage: clang_syntax.py BUILD_DIR [--jobs N] [--all] [PATH...]
+
+BUILD_DIR has the compile_commands.json of a GCC build; its flags are kept, all but those that only
+GCC knows. --all adds tests, benches and fuzz targets; PATHs choose files by a part of their name.
+Exit 1 if a file does not compile, after all were tried.
+"""
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+
+# Warnings that Clang 14 has no name for.
+GCC_ONLY = {"-Wno-restrict", "-Wno-maybe-uninitialized"}
+TEST_MARKS = ("_test.cc", "_bench.cc", "_fuzz.cc", "replay_main.cc")
+
+
+def is_production(path):
+    return not path.endswith(TEST_MARKS) and "/tests/" not in path
+
+
+def clang_command(words):
+    """The compiler call of compile_commands.json as one of Clang that writes no object."""
+    compiler = next(i for i, word in enumerate(words) if not word.endswith("ccache"))
+    kept = []
+    skip = False
+    for word in words[compiler + 1 :]:
+        if skip:
+            skip = False
+        elif word in ("-o", "-MF", "-MT", "-MQ"):
+            skip = True
+        elif word not in GCC_ONLY and word not in ("-c", "-MD", "-MMD"):
+            kept.append(word)
+    return ["clang++", *kept, "-Wthread-safety", "-Werror", "-fsyntax-only"]
+
+
+def check(entry):
+    result = subprocess.run(clang_command(shlex.split(entry["command"])), cwd=entry["directory"],
+                            capture_output=True, text=True, check=False)
+    return entry["file"], result.returncode, result.stdout + result.stderr
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("paths", nargs="*")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--all", action="store_true")
+    options = parser.parse_intermixed_args()
+    entries = json.loads((options.build / "compile_commands.json").read_text(encoding="utf-8"))
+    chosen = [e for e in entries
+              if e["file"].endswith(".cc") and (options.all or is_production(e["file"]))
+              and (not options.paths or any(part in e["file"] for part in options.paths))]
+    if not chosen:
+        sys.exit(f"error: {options.build}/compile_commands.json names no such source")
+    failed = []
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        for file, code, output in pool.map(check, chosen):
+            if code != 0:
+                failed.append(file)
+                print(f"{file}:\n{output}", file=sys.stderr)
+    print(f"clang syntax: {len(chosen) - len(failed)} of {len(chosen)} files ok")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
