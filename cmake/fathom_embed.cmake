@@ -1,5 +1,5 @@
-# fathom_embed(train page_assets.cc NAMESPACE fathom::train HEADER train/page_assets.h
-#   kReportCss=train/page/report.css ...): text files become string constants of a module, made again when
+# fathom_embed(report page_assets.cc NAMESPACE fathom::report HEADER report/page/page_assets.h
+#   kPageCss=report/page/page.css ...): text files become string constants of a module, made again when
 # a file changes. The header declares them: extern const std::string_view kReportCss;
 function(fathom_embed module output)
   cmake_parse_arguments(ARG "" "NAMESPACE;HEADER" "" ${ARGN})

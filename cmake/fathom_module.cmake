@@ -42,7 +42,8 @@ function(fathom_module name)
       GTest::gmock GTest::gtest_main)
     target_compile_definitions(${name}_test PRIVATE
       FATHOM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-    gtest_discover_tests(${name}_test PROPERTIES LABELS "fast;${name}" DISCOVERY_TIMEOUT 60)
+    target_compile_options(${name}_test PRIVATE ${FATHOM_TEST_OPTIONS})
+    fathom_discover_tests(${name}_test fast ${name})
   endif()
   # One executable a bench file, if Google benchmark is there; none is a test.
   foreach(bench IN LISTS benches)

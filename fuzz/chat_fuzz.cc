@@ -10,9 +10,9 @@
 
 #include "base/check.h"
 #include "io/json.h"
-#include "tokenizer/chat_json.h"
-#include "tokenizer/chat_normal_form.h"
-#include "tokenizer/chat_template.h"
+#include "tokenizer/chat/json.h"
+#include "tokenizer/chat/normal_form.h"
+#include "tokenizer/chat/template.h"
 
 namespace fathom::tokenizer {
 namespace {

@@ -3,9 +3,9 @@
 #include <cmath>
 
 #include "base/check.h"
-#include "config/generation_config.h"
-#include "config/model_config.h"
-#include "config/rope_frequencies.h"
+#include "config/model/generation_config.h"
+#include "config/model/model_config.h"
+#include "config/model/rope_frequencies.h"
 #include "plan/model_size.h"
 
 namespace fathom {

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "base/check.h"
-#include "data/document_reader.h"
+#include "data/text/document_reader.h"
 
 namespace fathom::data {
 namespace {

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "base/check.h"
-#include "tokenizer/matcher.h"
-#include "tokenizer/utf8.h"
+#include "tokenizer/pattern/matcher.h"
+#include "tokenizer/unicode/utf8.h"
 
 using namespace fathom;
 using namespace fathom::tokenizer;

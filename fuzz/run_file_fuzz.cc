@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "base/check.h"
-#include "config/data_config.h"
-#include "config/run_file.h"
+#include "config/run/data_config.h"
+#include "config/run/run_file.h"
 
 namespace {
 

@@ -2,11 +2,11 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "train/metrics_json.h"
-#include "train/report_page.h"
-#include "train/tensorboard.h"
+#include "report/metrics/metrics_json.h"
+#include "report/metrics/tensorboard.h"
+#include "report/run/report_page.h"
 
-namespace fathom::train {
+namespace fathom::report {
 namespace {
 
 /// What parses is written, and what is written parses to the same; any order of records is a page.
@@ -46,11 +46,11 @@ void check_events(std::string_view input) {
 }
 
 }  // namespace
-}  // namespace fathom::train
+}  // namespace fathom::report
 
 extern "C" int LLVMFuzzerTestOneInput(const fathom::u8* data, size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
-  fathom::train::check_lines(input);
-  fathom::train::check_events(input);
+  fathom::report::check_lines(input);
+  fathom::report::check_events(input);
   return 0;
 }

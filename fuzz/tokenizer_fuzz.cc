@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "tokenizer/stream_decoder.h"
 #include "tokenizer/tokenizer.h"
-#include "tokenizer/utf8.h"
+#include "tokenizer/unicode/utf8.h"
 
 using namespace fathom;
 using namespace fathom::tokenizer;

@@ -18,11 +18,13 @@ import sys
 
 # Warnings that Clang 14 has no name for.
 GCC_ONLY = {"-Wno-restrict", "-Wno-maybe-uninitialized"}
+ROOT = pathlib.Path(__file__).resolve().parents[1]
 TEST_MARKS = ("_test.cc", "_bench.cc", "_fuzz.cc", "replay_main.cc")
 
 
 def is_production(path):
-    return not path.endswith(TEST_MARKS) and "/tests/" not in path
+    inside = os.path.relpath(path, ROOT)
+    return not path.endswith(TEST_MARKS) and not inside.startswith("tests/")
 
 
 def clang_command(words):

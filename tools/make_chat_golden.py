@@ -9,7 +9,7 @@ DIR holds NAME.jinja (the `chat_template` of the checkpoint's tokenizer_config.j
 every name in JINJA below, and encoding_dsv32.py from the DeepSeek-V3.2 repository (its encode
 functions suffice). Jinja templates are rendered by transformers' own apply_chat_template machinery.
 
-Also prints the hash of each template's normal form, for src/tokenizer/chat_recognise.cc; the normal
+Also prints the hash of each template's normal form, for src/tokenizer/chat/recognise.cc; the normal
 form is implemented a second time here.
 """
 import argparse

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Writes src/tokenizer/unicode_table.inc: general categories and scripts as Hugging Face tokenizers has them.
+"""Writes src/tokenizer/unicode/unicode_table.inc: general categories and scripts as Hugging Face tokenizers has them.
 
 The regular expressions of Hugging Face `tokenizers` carry their own Unicode version (tokenizers 0.23:
 Unicode 16.0). Ids are equal only if ours is the same, so the table is asked from the library itself,
 character by character, rather than taken from the Unicode database. Needs: pip install tokenizers.
 
-Usage: tools/make_unicode_table.py > src/tokenizer/unicode_table.inc
+Usage: tools/make_unicode_table.py > src/tokenizer/unicode/unicode_table.inc
 """
 
 import tokenizers

@@ -1,29 +1,24 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <fstream>
 
+#include "base/clock.h"
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/text.h"
 #include "cli/command.h"
-#include "cli/model_options.h"
-#include "cli/storage_options.h"
-#include "cli/validators.h"
+#include "cli/options/model_options.h"
+#include "cli/options/storage_options.h"
+#include "cli/options/validators.h"
 #include "engine/benchmark.h"
 #include "io/json.h"
 
 namespace fathom::cli {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using engine::Timing;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Lets peak_resident_bytes() begin anew from what is resident now; kernels that cannot keep the
 /// peak of the whole process.

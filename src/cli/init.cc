@@ -6,10 +6,10 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "cli/options/validators.h"
 #include "cli/progress.h"
-#include "cli/validators.h"
 #include "model/random_init.h"
-#include "tokenizer/train_tokenizer.h"
+#include "tokenizer/train/train_tokenizer.h"
 
 namespace fathom::cli {
 namespace {

@@ -18,7 +18,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
-#include "cli/validators.h"
+#include "cli/options/validators.h"
 
 namespace fathom::cli {
 namespace {

@@ -13,10 +13,10 @@
 #include "cli/command.h"
 #include "io/atomic_file.h"
 #include "io/json.h"
-#include "train/comparison_page.h"
-#include "train/loss_gap.h"
-#include "train/report_page.h"
-#include "train/run_summary.h"
+#include "report/run/comparison_page.h"
+#include "report/run/loss_gap.h"
+#include "report/run/report_page.h"
+#include "report/run/run_summary.h"
 
 namespace fathom::cli {
 namespace {
@@ -34,8 +34,8 @@ fs::path run_directory(const fs::path& path) {
   return directory;
 }
 
-train::RunHistory read_history(const fs::path& path) {
-  train::ReadRun run = value_or_throw(train::read_run(path));
+report::RunHistory read_history(const fs::path& path) {
+  report::ReadRun run = value_or_throw(report::read_run(path));
   if (run.damaged_lines > 0) {
     log::warn("{} ({} such lines, passed over)", run.first_damage, run.damaged_lines);
   }
@@ -55,7 +55,7 @@ io::JsonValue number(double value) {
   return std::isfinite(value) ? io::JsonValue(value) : io::JsonValue();
 }
 
-io::JsonObject to_json(const train::LossGap& gap) {
+io::JsonObject to_json(const report::LossGap& gap) {
   io::JsonObject object;
   object.set("mean", number(gap.mean));
   object.set("largest", number(gap.largest));
@@ -64,13 +64,13 @@ io::JsonObject to_json(const train::LossGap& gap) {
   return object;
 }
 
-io::JsonObject to_json(const std::string& label, const train::RunHistory& history) {
-  const train::RunSummary summary = train::summarise(history);
+io::JsonObject to_json(const std::string& label, const report::RunHistory& history) {
+  const report::RunSummary summary = report::summarise(history);
   io::JsonObject run, sets;
   run.set("run", label);
   run.set("title", history.info().title);
   run.set("state",
-          history.end() ? io::JsonValue(train::to_string(history.end()->state)) : io::JsonValue());
+          history.end() ? io::JsonValue(report::to_string(history.end()->state)) : io::JsonValue());
   run.set("step", summary.step);
   run.set("tokens", summary.tokens);
   run.set("seconds", number(summary.seconds));
@@ -83,7 +83,7 @@ io::JsonObject to_json(const std::string& label, const train::RunHistory& histor
   run.set("mean_max_vio", number(summary.mean_max_vio));
   run.set("dead_experts", summary.dead_experts);
   run.set("skipped_steps", history.num_skipped());
-  for (const train::SetHistory& set : history.sets()) {
+  for (const report::SetHistory& set : history.sets()) {
     io::JsonObject entry;
     entry.set("step", set.latest.step);
     entry.set("loss", number(set.latest.loss));
@@ -99,18 +99,18 @@ io::JsonObject to_json(const std::string& label, const train::RunHistory& histor
   return run;
 }
 
-void print_run(const std::string& label, const train::RunHistory& history) {
-  const train::RunSummary summary = train::summarise(history);
+void print_run(const std::string& label, const report::RunHistory& history) {
+  const report::RunSummary summary = report::summarise(history);
   fmt::print("{}: step {}, loss {:.4f}, {:.4f} bits a byte over the last {} steps\n", label,
              summary.step, summary.loss, summary.bits_per_byte, summary.recent_steps);
-  for (const train::SetHistory& set : history.sets()) {
+  for (const report::SetHistory& set : history.sets()) {
     fmt::print("  {:<16} loss {:.4f}, {:.4f} bits a byte; best {:.4f} at step {}\n", set.name,
                set.latest.loss, set.latest.bits_per_byte, set.best_loss, set.best_step);
   }
 }
 
-void print_gap(const train::ComparedRun& base, const train::ComparedRun& run) {
-  const train::LossGap gap = train::loss_gap(base.history, run.history);
+void print_gap(const report::ComparedRun& base, const report::ComparedRun& run) {
+  const report::LossGap gap = report::loss_gap(base.history, run.history);
   if (!std::isfinite(gap.mean)) return;
   fmt::print("  smoothed loss against {}: {:+.3f} % in the mean, {:+.3f} % at most\n", base.label,
              100 * gap.mean, 100 * gap.largest);
@@ -140,7 +140,7 @@ class Report : public Command {
 
   int run() override {
     const std::vector<std::string> labels = labels_of(runs_);
-    std::vector<train::ComparedRun> runs;
+    std::vector<report::ComparedRun> runs;
     for (size_t i = 0; i < runs_.size(); ++i) runs.push_back({labels[i], read_history(runs_[i])});
     const fs::path out = write_page(runs);
     if (json_) {
@@ -148,7 +148,7 @@ class Report : public Command {
       for (const auto& run : runs) {
         io::JsonObject entry = to_json(run.label, run.history);
         if (&run != &runs.front()) {
-          entry.set("loss_gap", to_json(train::loss_gap(runs.front().history, run.history)));
+          entry.set("loss_gap", to_json(report::loss_gap(runs.front().history, run.history)));
         }
         array.emplace_back(std::move(entry));
       }
@@ -167,13 +167,13 @@ class Report : public Command {
   }
 
  private:
-  fs::path write_page(const std::vector<train::ComparedRun>& runs) const {
+  fs::path write_page(const std::vector<report::ComparedRun>& runs) const {
     const bool single = runs.size() == 1;
     fs::path out = out_;
     if (out_.empty()) out = single ? run_directory(runs_[0]) / "report.html" : "comparison.html";
     const double now = unix_time();
-    io::write_file_atomically(out, single ? train::report_page(runs[0].history, {.generated = now})
-                                          : train::comparison_page(runs, now));
+    io::write_file_atomically(out, single ? report::report_page(runs[0].history, {.generated = now})
+                                          : report::comparison_page(runs, now));
     return out;
   }
 

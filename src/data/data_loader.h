@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "base/types.h"
+#include "data/cache/prepare.h"
 #include "data/mixture.h"
 #include "data/packed_stream.h"
-#include "data/prepare.h"
 #include "data/sequence_batch.h"
 
 namespace fathom::data {

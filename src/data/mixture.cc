@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 #include "base/rng.h"
-#include "data/streams.h"
+#include "data/text/streams.h"
 
 namespace fathom::data {
 namespace {

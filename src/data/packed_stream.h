@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "base/types.h"
+#include "data/cache/token_dataset.h"
 #include "data/permutation.h"
-#include "data/token_dataset.h"
 
 namespace fathom::data {
 

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "data/fim.h"
+#include "data/text/fim.h"
 #include "tokenizer/byte_level.h"
 #include "tokenizer/tokenizer.h"
 

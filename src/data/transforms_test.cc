@@ -5,11 +5,11 @@
 #include <cmath>
 
 #include "base/check.h"
-#include "data/document_encoder.h"
-#include "data/fim.h"
 #include "data/test_tokenizer.h"
-#include "data/token_splitter.h"
-#include "tokenizer/utf8.h"
+#include "data/text/document_encoder.h"
+#include "data/text/fim.h"
+#include "data/text/token_splitter.h"
+#include "tokenizer/unicode/utf8.h"
 
 namespace fathom::data {
 namespace {

@@ -1,12 +1,12 @@
 #include "engine/benchmark.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <memory>
 #include <numeric>
 
+#include "base/clock.h"
 #include "base/cpu_features.h"
 #include "base/rng.h"
 #include "engine/machine_limits.h"
@@ -17,14 +17,9 @@
 namespace fathom::engine {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using model::StepPart;
 
 constexpr i64 kLargeBytes = i64{512} << 20;  // no cache holds them
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 std::vector<i32> random_ids(i64 count, i64 vocab_size, u64 stream) {
   const Philox rng(20241227, stream);

@@ -12,7 +12,7 @@
 #include "model/random_init.h"
 #include "ops/elementwise.h"
 #include "testing/temp_dir.h"
-#include "tokenizer/train_tokenizer.h"
+#include "tokenizer/train/train_tokenizer.h"
 
 namespace fathom::engine {
 namespace {

@@ -3,20 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/parallel.h"
 #include "tensor/buffer.h"
 
 namespace fathom::engine {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Sums 64-byte lines; eight independent sums let the loads run ahead. `ahead`: bytes that memory
 /// is asked for before they are read; 0 leaves it to the hardware.

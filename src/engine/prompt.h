@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "config/model_config.h"
+#include "config/model/model_config.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/tokenizer_config.h"
 

@@ -33,6 +33,8 @@ void* counted(std::size_t size_bytes, std::size_t alignment) {
 }  // namespace
 
 #ifndef FATHOM_TEST_SANITIZED
+// Where GCC inlines one operator of a pair and not the other, it takes them for mismatched.
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 void* operator new(std::size_t size) { return counted(size, alignof(std::max_align_t)); }
 void* operator new(std::size_t size, std::align_val_t alignment) {
   return counted(size, static_cast<std::size_t>(alignment));

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "config/parameter_list.h"
+#include "config/model/parameter_list.h"
 #include "io/safetensors.h"
 #include "model/storage.h"
 

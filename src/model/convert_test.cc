@@ -6,7 +6,7 @@
 #include <map>
 #include <set>
 
-#include "config/quantization_targets.h"
+#include "config/model/quantization_targets.h"
 #include "io/json.h"
 #include "model/checkpoint_check.h"
 #include "model/random_init.h"

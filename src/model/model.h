@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "config/model_config.h"
+#include "config/model/model_config.h"
 #include "model/storage.h"
 #include "ops/ctx.h"
 #include "ops/linear.h"

@@ -8,8 +8,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "config/model_config.h"
-#include "config/parameter_list.h"
+#include "config/model/model_config.h"
+#include "config/model/parameter_list.h"
 #include "tensor/view.h"
 
 namespace fathom::model {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "base/dtype.h"
-#include "config/parameter_list.h"
+#include "config/model/parameter_list.h"
 #include "ops/quantization_error.h"
 
 namespace fathom::model {

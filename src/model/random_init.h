@@ -3,8 +3,8 @@
 #include <functional>
 
 #include "base/dtype.h"
-#include "config/model_config.h"
-#include "config/parameter_list.h"
+#include "config/model/model_config.h"
+#include "config/model/parameter_list.h"
 #include "io/safetensors_writer.h"
 #include "ops/ctx.h"
 #include "ops/quantize.h"

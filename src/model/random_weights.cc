@@ -8,7 +8,7 @@
 #include "base/checked_math.h"
 #include "base/parallel.h"
 #include "base/rng.h"
-#include "config/parameter_list.h"
+#include "config/model/parameter_list.h"
 #include "model/checkpoint_write.h"
 #include "model/tensor_codec.h"
 #include "model/weights.h"

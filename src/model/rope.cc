@@ -1,6 +1,6 @@
 #include "model/rope.h"
 
-#include "config/rope_frequencies.h"
+#include "config/model/rope_frequencies.h"
 
 namespace fathom::model {
 

@@ -1,5 +1,5 @@
 #pragma once
-#include "config/model_config.h"
+#include "config/model/model_config.h"
 #include "ops/rope.h"
 
 namespace fathom::model {

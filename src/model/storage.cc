@@ -8,7 +8,7 @@
 #include <set>
 
 #include "base/check.h"
-#include "config/quantization_targets.h"
+#include "config/model/quantization_targets.h"
 
 namespace fathom::model {
 

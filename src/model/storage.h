@@ -5,8 +5,8 @@
 
 #include "base/dtype.h"
 #include "base/types.h"
-#include "config/model_config.h"
-#include "config/parameter_list.h"
+#include "config/model/model_config.h"
+#include "config/model/parameter_list.h"
 #include "ops/quantize.h"
 
 namespace fathom::model {

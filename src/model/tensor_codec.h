@@ -3,8 +3,8 @@
 // writing needs a whole tensor in memory. Used by random_init and convert.
 #include <vector>
 
-#include "config/model_config.h"
-#include "config/parameter_list.h"
+#include "config/model/model_config.h"
+#include "config/model/parameter_list.h"
 #include "io/safetensors.h"
 #include "io/safetensors_writer.h"
 #include "model/storage.h"

@@ -1,22 +1,13 @@
 #include "ops/gemm_peak.h"
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
 
+#include "base/clock.h"
 #include "ops/gemm.h"
 #include "tensor/buffer.h"
 
 namespace fathom::ops {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-}  // namespace
 
 double gemm_peak_flops_per_s(Ctx& ctx) {
   constexpr double kMeasureSeconds = 0.2;

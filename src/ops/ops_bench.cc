@@ -8,10 +8,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <span>
 
+#include "base/clock.h"
 #include "base/cpu_features.h"
 #include "base/rng.h"
 #include "kernels/ref/linear.h"
@@ -68,10 +68,6 @@ class WeightPool {
   testing::Tensor<float> scale_;
 };
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
 /// GB/s of all threads reading a large buffer, the best of five.
 double read_bandwidth_gb_per_s() {
   const WeightPool pool(DType::kF32);
@@ -79,7 +75,7 @@ double read_bandwidth_gb_per_s() {
   const i64 count = kPoolBytes / 8;
   double best = 0;
   for (int repeat = 0; repeat < 5; ++repeat) {
-    const auto start = std::chrono::steady_clock::now();
+    const auto start = Clock::now();
     parallel_for(count, 4096, [&](i64 begin, i64 end) {
       u64 sums[16] = {};
       for (i64 i = begin; i + 16 <= end; i += 16) {

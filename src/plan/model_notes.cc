@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "config/rope_frequencies.h"
+#include "config/model/rope_frequencies.h"
 
 namespace fathom::plan {
 namespace {

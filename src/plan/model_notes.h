@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "config/model_config.h"
+#include "config/model/model_config.h"
 
 namespace fathom::plan {
 

@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 #include "base/checked_math.h"
-#include "config/quantization_targets.h"
+#include "config/model/quantization_targets.h"
 
 namespace fathom::plan {
 namespace {

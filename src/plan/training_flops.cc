@@ -1,6 +1,6 @@
 #include "plan/training_flops.h"
 
-#include "config/parameter_list.h"
+#include "config/model/parameter_list.h"
 
 namespace fathom::plan {
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 // Useful arithmetic of training, from the config alone.
-#include "config/model_config.h"
+#include "config/model/model_config.h"
 
 namespace fathom::plan {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/types.h"
-#include "tokenizer/function_ref.h"
+#include "base/function_ref.h"
 #include "tokenizer/tokenizer_spec.h"
 
 namespace fathom::tokenizer {

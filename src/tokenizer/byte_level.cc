@@ -3,7 +3,7 @@
 #include <array>
 
 #include "base/types.h"
-#include "tokenizer/utf8.h"
+#include "tokenizer/unicode/utf8.h"
 
 namespace fathom::tokenizer {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "base/check.h"
 #include "io/json.h"
-#include "tokenizer/matcher.h"
-#include "tokenizer/unicode.h"
+#include "tokenizer/pattern/matcher.h"
+#include "tokenizer/unicode/unicode.h"
 
 namespace fathom::tokenizer {
 namespace {

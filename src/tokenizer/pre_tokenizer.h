@@ -11,7 +11,7 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "tokenizer/function_ref.h"
+#include "base/function_ref.h"
 
 namespace fathom::io {
 class JsonValue;

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "base/rng.h"
-#include "tokenizer/utf8.h"
+#include "tokenizer/unicode/utf8.h"
 
 namespace fathom::tokenizer {
 

@@ -11,7 +11,7 @@
 #include "tokenizer/tiktoken.h"
 #include "tokenizer/token_table.h"
 #include "tokenizer/tokenizer_config.h"
-#include "tokenizer/utf8.h"
+#include "tokenizer/unicode/utf8.h"
 
 namespace fathom::tokenizer {
 namespace {

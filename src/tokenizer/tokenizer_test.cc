@@ -9,7 +9,7 @@
 #include "tokenizer/stream_decoder.h"
 #include "tokenizer/test_files.h"
 #include "tokenizer/test_random_text.h"
-#include "tokenizer/utf8.h"
+#include "tokenizer/unicode/utf8.h"
 
 namespace fathom::tokenizer {
 namespace {

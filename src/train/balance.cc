@@ -57,12 +57,13 @@ double max_violation(std::span<const i64> counts) {
   return (static_cast<double>(std::ranges::max(counts)) - mean) / mean;
 }
 
-std::vector<LayerLoad> layer_loads(const model::StepStats& stats, model::TrainingModel& model) {
-  std::vector<LayerLoad> loads;
+std::vector<report::LayerLoad> layer_loads(const model::StepStats& stats,
+                                           model::TrainingModel& model) {
+  std::vector<report::LayerLoad> loads;
   for (i64 layer = 0; layer < model.num_moe_layers(); ++layer) {
     const std::vector<i64>& counts = stats.expert_counts[static_cast<size_t>(layer)];
     const double total = std::max(1.0, sum_of(counts));
-    LayerLoad load;
+    report::LayerLoad load;
     load.layer = model.moe_layer_name(layer);
     for (const i64 count : counts) load.share.push_back(static_cast<double>(count) / total);
     load.max_vio = max_violation(counts);
@@ -80,10 +81,10 @@ std::vector<LayerLoad> layer_loads(const model::StepStats& stats, model::Trainin
   return loads;
 }
 
-double mean_max_violation(std::span<const LayerLoad> loads) {
+double mean_max_violation(std::span<const report::LayerLoad> loads) {
   if (loads.empty()) return 0.0;
   double sum = 0.0;
-  for (const LayerLoad& load : loads) sum += load.max_vio;
+  for (const report::LayerLoad& load : loads) sum += load.max_vio;
   return sum / static_cast<double>(loads.size());
 }
 

@@ -4,9 +4,9 @@
 #include <span>
 #include <string>
 
-#include "config/training_recipe.h"
+#include "config/run/training_recipe.h"
 #include "model/backward/training_model.h"
-#include "train/metrics.h"
+#include "report/metrics/metrics.h"
 
 namespace fathom::train {
 
@@ -29,8 +29,9 @@ void update_router_biases(const BalanceConfig& config, double speed, const model
 double max_violation(std::span<const i64> counts);
 
 /// What the step did to every MoE layer.
-std::vector<LayerLoad> layer_loads(const model::StepStats& stats, model::TrainingModel& model);
+std::vector<report::LayerLoad> layer_loads(const model::StepStats& stats,
+                                           model::TrainingModel& model);
 /// Mean over layers, as the paper gives it; 0 without MoE layers.
-double mean_max_violation(std::span<const LayerLoad> loads);
+double mean_max_violation(std::span<const report::LayerLoad> loads);
 
 }  // namespace fathom::train

@@ -5,7 +5,7 @@
 #include <array>
 #include <string_view>
 
-#include "config/run_file.h"
+#include "config/run/run_file.h"
 #include "train/run_plan.h"
 
 namespace fathom::train {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "config/run_config.h"
+#include "config/run/run_config.h"
 
 namespace fathom::train {
 

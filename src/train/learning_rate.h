@@ -1,6 +1,6 @@
 #pragma once
 #include "base/types.h"
-#include "config/schedule_config.h"
+#include "config/run/schedule_config.h"
 
 namespace fathom::train {
 

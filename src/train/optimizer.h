@@ -3,12 +3,12 @@
 #include <span>
 #include <vector>
 
-#include "config/optimizer_config.h"
+#include "config/run/optimizer_config.h"
 #include "model/parameter_layout.h"
 #include "ops/ctx.h"
 #include "tensor/bf16.h"
 #include "tensor/buffer.h"
-#include "train/state_array.h"
+#include "train/checkpoint/state_array.h"
 
 namespace fathom::train {
 

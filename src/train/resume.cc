@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <sstream>
 
-#include "config/run_file.h"
+#include "config/run/run_file.h"
 #include "model/checkpoint_write.h"
-#include "train/checkpoint.h"
+#include "train/checkpoint/checkpoint.h"
 #include "train/config_change.h"
 
 namespace fathom::train {

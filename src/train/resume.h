@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "train/run_directory.h"
+#include "train/checkpoint/run_directory.h"
+#include "train/checkpoint/trainer_state.h"
 #include "train/run_setup.h"
-#include "train/trainer_state.h"
 
 namespace fathom::train {
 

@@ -6,17 +6,18 @@
 #include <cmath>
 #include <optional>
 
+#include "base/clock.h"
 #include "base/parallel.h"
 #include "base/text.h"
-#include "config/run_file.h"
-#include "data/prepare.h"
+#include "config/run/run_file.h"
+#include "data/cache/prepare.h"
 #include "io/atomic_file.h"
 #include "ops/gemm_peak.h"
 #include "ops/optimizer.h"
+#include "report/run/run_reporter.h"
 #include "tensor/buffer.h"
-#include "train/checkpoint.h"
+#include "train/checkpoint/checkpoint.h"
 #include "train/resume.h"
-#include "train/run_reporter.h"
 #include "train/run_text.h"
 #include "train/trainer.h"
 
@@ -24,15 +25,10 @@ namespace fathom::train {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-double mean_bits_per_byte(std::span<const ValidationMetrics> sets) {
+double mean_bits_per_byte(std::span<const report::ValidationMetrics> sets) {
   double sum = 0.0;
-  for (const ValidationMetrics& set : sets) sum += set.bits_per_byte;
+  for (const report::ValidationMetrics& set : sets) sum += set.bits_per_byte;
   return sum / static_cast<double>(sets.size());
 }
 
@@ -59,12 +55,12 @@ class Run {
   std::optional<ResumePoint> resume_point(const TrainRequest& request) const;
   data::PreparedData prepare() const;
   RunCost cost() const;
-  RunInfo info();
+  report::RunInfo info();
   void restore();
   void begin_anew();
 
   void take_step();
-  void explain_skip(const StepMetrics& metrics);
+  void explain_skip(const report::StepMetrics& metrics);
   bool due(i64 every) const;
   void validate();
   enum class Need { kUseful, kLast };
@@ -86,13 +82,13 @@ class Run {
   RunCost cost_;
   Trainer trainer_;
   double peak_flops_per_s_ = 0.0;
-  std::unique_ptr<RunReporter> reporter_;
+  std::unique_ptr<report::RunReporter> reporter_;
   Clock::time_point started_;
   double earlier_seconds_ = 0.0;
   i64 saved_step_ = -1;
   i64 first_step_ = 0;
-  std::optional<StepMetrics> last_step_;
-  std::vector<ValidationMetrics> validation_;
+  std::optional<report::StepMetrics> last_step_;
+  std::vector<report::ValidationMetrics> validation_;
 };
 
 Run::Run(Ctx& ctx, const TrainRequest& request, const TrainEvents& events)
@@ -114,8 +110,8 @@ Run::Run(Ctx& ctx, const TrainRequest& request, const TrainEvents& events)
   if (request.measure_peak) peak_flops_per_s_ = ops::gemm_peak_flops_per_s(ctx_);
   io::write_file_atomically(directory_.path() / "run.toml",
                             write_run_file(field_list(setup_.config)));
-  reporter_ = std::make_unique<RunReporter>(
-      directory_.path(), info(), ReporterOptions{.last_step_kept = trainer_.state().step});
+  reporter_ = std::make_unique<report::RunReporter>(
+      directory_.path(), info(), report::ReporterOptions{.last_step_kept = trainer_.state().step});
   earlier_seconds_ = trainer_.state().seconds;
   first_step_ = trainer_.state().step;
   started_ = Clock::now();
@@ -162,8 +158,8 @@ RunCost Run::cost() const {
   return cost;
 }
 
-RunInfo Run::info() {
-  RunInfo info;
+report::RunInfo Run::info() {
+  report::RunInfo info;
   info.title = directory_.path().filename().string();
   info.config = write_run_file(field_list(setup_.config));
   info.started =
@@ -227,12 +223,12 @@ TrainResult Run::go() {
     if (saved_step_ != state.step) save(Need::kLast);
     if (state.step == setup_.plan.steps()) {
       export_model();
-      reporter_->finish({.step = state.step, .state = RunState::kFinished, .reason = ""});
+      reporter_->finish({.step = state.step, .state = report::RunState::kFinished, .reason = ""});
     } else {
-      reporter_->finish({state.step, RunState::kInterrupted, "stopped by a signal"});
+      reporter_->finish({state.step, report::RunState::kInterrupted, "stopped by a signal"});
     }
   } catch (const Error& error) {
-    reporter_->finish({state.step, RunState::kFailed, error.message()});
+    reporter_->finish({state.step, report::RunState::kFailed, error.message()});
     throw;
   }
   return result();
@@ -240,7 +236,7 @@ TrainResult Run::go() {
 
 void Run::take_step() {
   const Clock::time_point begin = Clock::now();
-  StepMetrics metrics = trainer_.step(ctx_);
+  report::StepMetrics metrics = trainer_.step(ctx_);
   const i64 tokens = setup_.plan.step(metrics.step).sequences * setup_.plan.seq_len();
   metrics.tokens_per_s = static_cast<double>(tokens) / seconds_since(begin);
   if (peak_flops_per_s_ > 0.0) {
@@ -258,7 +254,7 @@ void Run::take_step() {
   last_step_ = std::move(metrics);
 }
 
-void Run::explain_skip(const StepMetrics& metrics) {
+void Run::explain_skip(const report::StepMetrics& metrics) {
   const i64 in_row = trainer_.state().skipped_in_row;
   const i64 most = setup_.config.train.max_skipped_steps;
   say(log::Level::kWarn, fmt::format("step {} skipped, {} of at most {} in a row: {}", metrics.step,
@@ -274,7 +270,7 @@ void Run::validate() {
   if (data_.validation.empty()) return;
   auto sets = trainer_.validate(ctx_, [this] { return stopped(); });
   if (!sets) return;  // stopped: the resumed run validates this step first
-  for (const ValidationMetrics& set : *sets) {
+  for (const report::ValidationMetrics& set : *sets) {
     reporter_->validation(set);
     if (events_.validation) events_.validation(set);
   }

@@ -7,18 +7,18 @@
 #include <vector>
 
 #include "base/log.h"
-#include "config/run_config.h"
-#include "data/statistics.h"
+#include "config/run/run_config.h"
+#include "data/text/statistics.h"
 #include "ops/ctx.h"
-#include "train/metrics.h"
+#include "report/metrics/metrics.h"
 
 namespace fathom::train {
 
 /// Where a run is told about while it goes on; from the calling thread. Each may be empty.
 struct TrainEvents {
   std::function<void(log::Level, const std::string&)> message;
-  std::function<void(const StepMetrics&)> step;
-  std::function<void(const ValidationMetrics&)> validation;
+  std::function<void(const report::StepMetrics&)> step;
+  std::function<void(const report::ValidationMetrics&)> validation;
   /// Asked after every step: the run saves a checkpoint and returns.
   std::function<bool()> stop_requested;
   /// While text is tokenised; may throw to end the run there.
@@ -44,7 +44,7 @@ struct TrainResult {
   i64 skipped_steps = 0;
   double seconds = 0.0;                       // of training, earlier processes included
   double loss = 0.0;                          // of the last step of this process; 0 without one
-  std::vector<ValidationMetrics> validation;  // the last one, a set each; empty without one
+  std::vector<report::ValidationMetrics> validation;  // the last one, a set each; empty without one
   std::filesystem::path checkpoint;           // the newest
   std::filesystem::path model;                // if finished
   std::filesystem::path model_ema;            // if finished and there is an average

@@ -7,7 +7,7 @@
 
 #include "base/types.h"
 #include "config/problems.h"
-#include "config/run_config.h"
+#include "config/run/run_config.h"
 
 namespace fathom::train {
 

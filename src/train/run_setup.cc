@@ -7,7 +7,7 @@
 #include "base/checked_math.h"
 #include "base/text.h"
 #include "model/checkpoint_write.h"
-#include "train/checkpoint.h"
+#include "train/checkpoint/checkpoint.h"
 #include "train/optimizer.h"
 
 namespace fathom::train {

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "config/model_config.h"
-#include "config/run_config.h"
+#include "config/model/model_config.h"
+#include "config/run/run_config.h"
 #include "model/backward/training_model.h"
 #include "plan/model_size.h"
 #include "plan/training_flops.h"

@@ -31,8 +31,8 @@ class RunTest : public ::testing::Test {
     validations_.clear();
     TrainEvents events;
     events.message = [this](log::Level, const std::string& text) { messages_ += text + "\n"; };
-    events.step = [this](const StepMetrics& metrics) { steps_.push_back(metrics); };
-    events.validation = [this](const ValidationMetrics& m) { validations_.push_back(m); };
+    events.step = [this](const report::StepMetrics& metrics) { steps_.push_back(metrics); };
+    events.validation = [this](const report::ValidationMetrics& m) { validations_.push_back(m); };
     events.stop_requested = [this, stop_after] {
       return stop_after >= 0 && std::ssize(steps_) >= stop_after;
     };
@@ -76,8 +76,8 @@ class RunTest : public ::testing::Test {
   TinyRun run_;
   Ctx ctx_;
   std::string messages_;
-  std::vector<StepMetrics> steps_;
-  std::vector<ValidationMetrics> validations_;
+  std::vector<report::StepMetrics> steps_;
+  std::vector<report::ValidationMetrics> validations_;
 };
 
 TEST_F(RunTest, LearnsAndLeavesAModelThatRuns) {
@@ -230,7 +230,8 @@ TEST_F(RunTest, KeepsTheLastAndTheBest) {
   config.schedule.peak_lr = 0.3;  // worse from some step on
   config.optimizer.clip_norm = 0.0;
   train(config);
-  const auto best = std::ranges::min_element(validations_, {}, &ValidationMetrics::bits_per_byte);
+  const auto best =
+      std::ranges::min_element(validations_, {}, &report::ValidationMetrics::bits_per_byte);
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(run_.dir() / "out/checkpoints")) {
     names.push_back(entry.path().filename().string());
@@ -276,7 +277,7 @@ TEST_F(RunTest, ADiskThatIsFullForAWhile) {
   TrainEvents events;
   std::string messages;
   events.message = [&](log::Level, const std::string& text) { messages += text + "\n"; };
-  events.step = [&](const StepMetrics& metrics) {  // full for the checkpoint of step 8
+  events.step = [&](const report::StepMetrics& metrics) {  // full for the checkpoint of step 8
     const rlimit limit = {metrics.step == 8 ? rlim_t{30'000} : before.rlim_max, before.rlim_max};
     ::setrlimit(RLIMIT_FSIZE, &limit);
   };

@@ -2,7 +2,7 @@
 // A run's text: its tokenizer and the tokenised sources.
 #include <vector>
 
-#include "data/prepare.h"
+#include "data/cache/prepare.h"
 #include "tokenizer/tokenizer.h"
 #include "train/run_setup.h"
 

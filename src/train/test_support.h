@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/rng.h"
-#include "config/run_config.h"
+#include "config/run/run_config.h"
 #include "testing/temp_dir.h"
-#include "tokenizer/train_tokenizer.h"
+#include "tokenizer/train/train_tokenizer.h"
 #include "train/run.h"
 
 namespace fathom::train {

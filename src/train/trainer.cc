@@ -101,7 +101,7 @@ void Trainer::update(Ctx& ctx, const StepPlan& plan, double norm) {
   optimizer_.update_average(ctx, model_.weights());
 }
 
-StepMetrics Trainer::step(Ctx& ctx) {
+report::StepMetrics Trainer::step(Ctx& ctx) {
   const StepPlan plan = setup_.plan.step(state_.step + 1);
   const TargetCount count = read_batches(plan);
   std::string skipped = accumulate(ctx, plan, count.targets);
@@ -119,14 +119,15 @@ StepMetrics Trainer::step(Ctx& ctx) {
     ++state_.skipped_steps;
     ++state_.skipped_in_row;
   }
-  StepMetrics metrics = metrics_of(plan, count, norm);
+  report::StepMetrics metrics = metrics_of(plan, count, norm);
   metrics.load = layer_loads(stats_, model_);
   metrics.skipped = std::move(skipped);
   return metrics;
 }
 
-StepMetrics Trainer::metrics_of(const StepPlan& plan, const TargetCount& count, double norm) const {
-  StepMetrics metrics;
+report::StepMetrics Trainer::metrics_of(const StepPlan& plan, const TargetCount& count,
+                                        double norm) const {
+  report::StepMetrics metrics;
   metrics.step = plan.step;
   metrics.tokens = state_.tokens;
   metrics.samples = state_.next_sample;
@@ -141,21 +142,21 @@ StepMetrics Trainer::metrics_of(const StepPlan& plan, const TargetCount& count, 
   return metrics;
 }
 
-std::optional<std::vector<ValidationMetrics>> Trainer::validate(
+std::optional<std::vector<report::ValidationMetrics>> Trainer::validate(
     Ctx& ctx, const std::function<bool()>& stop_requested) {
   model_.refresh_weights(ctx);
   // The figures that a run is quoted by are of the whole sets.
   const i64 cap =
       state_.step == setup_.plan.steps() ? 0 : setup_.config.train.validation_sequences;
-  std::vector<ValidationMetrics> all;
+  std::vector<report::ValidationMetrics> all;
   for (const data::ValidationSet& set : validation_) {
-    auto metrics = evaluate(ctx, model_, set,
-                            {.step = state_.step,
-                             .micro_batch_sequences = state_.micro_batch_sequences,
-                             .max_sequences = cap,
-                             .isolate_documents = setup_.config.data.isolate_documents,
-                             .text_bytes = text_bytes_,
-                             .stop_requested = stop_requested});
+    auto metrics = validate_on(ctx, model_, set,
+                               {.step = state_.step,
+                                .micro_batch_sequences = state_.micro_batch_sequences,
+                                .max_sequences = cap,
+                                .isolate_documents = setup_.config.data.isolate_documents,
+                                .text_bytes = text_bytes_,
+                                .stop_requested = stop_requested});
     if (!metrics) return std::nullopt;
     all.push_back(std::move(*metrics));
   }

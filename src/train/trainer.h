@@ -10,11 +10,11 @@
 
 #include "data/data_loader.h"
 #include "model/backward/training_model.h"
-#include "train/evaluation.h"
-#include "train/metrics.h"
+#include "report/metrics/metrics.h"
+#include "train/checkpoint/trainer_state.h"
 #include "train/optimizer.h"
 #include "train/run_setup.h"
-#include "train/trainer_state.h"
+#include "train/validation.h"
 
 namespace fathom::train {
 
@@ -30,10 +30,10 @@ class Trainer {
   /// norm of all gradients, clip, AdamW, the router's bias, the average. A loss or a norm that is
   /// not finite skips everything from the clip on; `skipped` says so, with the samples.
   /// Deterministic: equal state gives equal bits for any number of threads.
-  StepMetrics step(Ctx& ctx);
+  report::StepMetrics step(Ctx& ctx);
   /// Scores every validation set with the weights as they are. Nothing if it was stopped between
   /// two micro-batches.
-  std::optional<std::vector<ValidationMetrics>> validate(
+  std::optional<std::vector<report::ValidationMetrics>> validate(
       Ctx& ctx, const std::function<bool()>& stop_requested);
 
   TrainerState& state() { return state_; }
@@ -48,7 +48,7 @@ class Trainer {
   /// Returns what is not finite, with the samples; empty if all is.
   std::string accumulate(Ctx& ctx, const StepPlan& plan, i64 targets);
   void update(Ctx& ctx, const StepPlan& plan, double norm);
-  StepMetrics metrics_of(const StepPlan& plan, const TargetCount& count, double norm) const;
+  report::StepMetrics metrics_of(const StepPlan& plan, const TargetCount& count, double norm) const;
   /// "samples 24 to 31 (code 5, prose 3)".
   std::string describe_samples(std::span<const data::SequenceBatch> batches) const;
   std::span<const data::SequenceBatch> batches() const {

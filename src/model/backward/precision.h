@@ -9,8 +9,8 @@
 //   below
 #include <string_view>
 
-#include "config/parameter_list.h"
-#include "config/training_recipe.h"
+#include "config/model/parameter_list.h"
+#include "config/run/training_recipe.h"
 #include "ops/gemm.h"
 
 namespace fathom::model::backward {

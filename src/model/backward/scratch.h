@@ -1,5 +1,5 @@
 #pragma once
-#include "config/model_config.h"
+#include "config/model/model_config.h"
 #include "model/backward/precision.h"
 
 namespace fathom::model::backward {

@@ -9,8 +9,8 @@
 // Gradients of activations are OVERWRITTEN, gradients of parameters ACCUMULATED; the one exception
 // is the residual stream, whose gradient every branch adds to. A norm's weight gets its gradient in
 // backward_input, since both gradients of a norm are one pass over its rows.
-#include "config/model_config.h"
-#include "config/training_recipe.h"
+#include "config/model/model_config.h"
+#include "config/run/training_recipe.h"
 #include "model/backward/precision.h"
 #include "model/backward/training_model.h"
 #include "ops/rope.h"

@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "base/rng.h"
-#include "config/model_config.h"
+#include "config/model/model_config.h"
 #include "model/backward/training_model.h"
 
 namespace fathom::model {

@@ -14,8 +14,8 @@
 #include <string_view>
 #include <vector>
 
-#include "config/model_config.h"
-#include "config/training_recipe.h"
+#include "config/model/model_config.h"
+#include "config/run/training_recipe.h"
 #include "model/parameter_layout.h"
 #include "ops/ctx.h"
 #include "tensor/buffer.h"

@@ -1,0 +1,30 @@
+#pragma once
+// A borrowed callable: two pointers, no allocation. For parameters only; it must not outlive the
+// call.
+#include <type_traits>
+#include <utility>
+
+namespace fathom {
+
+template <typename Signature>
+class FunctionRef;
+
+template <typename... Args>
+class FunctionRef<void(Args...)> {
+ public:
+  template <typename Callable>
+  requires(!std::is_same_v<std::remove_cvref_t<Callable>, FunctionRef>)
+      FunctionRef(Callable&& callable)  // NOLINT(google-explicit-constructor)
+      : callable_(const_cast<void*>(static_cast<const void*>(&callable))),
+        call_([](void* erased, Args... args) {
+          (*static_cast<std::remove_reference_t<Callable>*>(erased))(std::forward<Args>(args)...);
+        }) {}
+
+  void operator()(Args... args) const { call_(callable_, std::forward<Args>(args)...); }
+
+ private:
+  void* callable_;
+  void (*call_)(void*, Args...);
+};
+
+}  // namespace fathom

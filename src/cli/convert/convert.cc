@@ -1,0 +1,268 @@
+#include "model/convert.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <optional>
+#include <vector>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/convert/conversion_parts.h"
+#include "cli/interrupt.h"
+#include "cli/options/model_options.h"
+#include "cli/options/storage_options.h"
+#include "cli/options/validators.h"
+#include "cli/progress.h"
+#include "engine/prompt.h"
+#include "engine/scorer.h"
+#include "io/json.h"
+#include "model/model.h"
+#include "plan/model_size.h"
+#include "tensor/buffer.h"
+
+namespace fathom::cli {
+namespace {
+
+/// Logits of a few tokens before and after.
+struct LogitCheck {
+  bool finite = true;           // all logits, before and after
+  double max_difference = 0.0;  // relative to the largest logit
+  i64 same_top1 = 0;
+  i64 tokens = 0;
+};
+
+std::vector<float> logits_of(const std::string& directory, std::span<const i32> ids) {
+  const auto model = model::Model::load(directory);
+  Ctx ctx;
+  const auto count = static_cast<i64>(ids.size());
+  model::KvCache cache(model->config(), ops::CacheDType::kF32, count);
+  std::vector<float> logits(static_cast<size_t>(count * model->config().vocab_size));
+  const model::SequenceStep step{.token_ids = ids, .cache = &cache, .all_logits = true};
+  model->forward(ctx, {&step, 1}, {.activations = ops::Activations::kF32},
+                 {logits.data(), {count, model->config().vocab_size}});
+  return logits;
+}
+
+LogitCheck compare_logits(const std::string& from, const std::string& to,
+                          const ModelConfig& config) {
+  constexpr i64 kTokens = 16;
+  std::vector<i32> ids;
+  for (i64 i = 0; i < std::min(kTokens, config.max_position_embeddings); ++i) {
+    ids.push_back(static_cast<i32>((7919 * i + 11) % config.vocab_size));  // spread over the rows
+  }
+  const std::vector<float> before = logits_of(from, ids), after = logits_of(to, ids);
+  LogitCheck check = {.tokens = static_cast<i64>(ids.size())};
+  double largest = 0.0, difference = 0.0;
+  for (size_t i = 0; i < before.size(); ++i) {
+    const double value = before[i], change = std::abs(value - after[i]);
+    if (!std::isfinite(value) || !std::isfinite(change)) check.finite = false;
+    largest = std::max(largest, std::abs(value));
+    difference = std::max(difference, change);
+  }
+  check.max_difference = largest > 0 ? difference / largest : difference;
+  for (i64 t = 0; t < check.tokens; ++t) {
+    const auto row = [&](const std::vector<float>& all) {
+      const auto begin = all.begin() + t * config.vocab_size;
+      return std::max_element(begin, begin + config.vocab_size) - begin;
+    };
+    check.same_top1 += row(before) == row(after) ? 1 : 0;
+  }
+  return check;
+}
+
+/// Bits per byte of a text, each model run as `fathom score` would run it.
+struct TextLoss {
+  double before = 0.0;
+  double after = 0.0;
+};
+
+double bits_per_byte(const std::string& directory, const std::string& text) {
+  const auto model = model::Model::load(directory);
+  const engine::TextCodec codec = value_or_throw(engine::load_text_codec(directory));
+  const std::vector<i32> ids = engine::encode_prompt(codec, text, tokenizer::TextKind::kPlain);
+  engine::ScoreOptions options;
+  options.session = session_options({}, model->config(), static_cast<i64>(ids.size()));
+  const engine::Score score = engine::score_tokens(*model, ids, options);
+  return -score.total_log_prob / std::numbers::ln2 / static_cast<double>(text.size());
+}
+
+TextLoss text_loss(const std::string& from, const std::string& to, const std::string& path) {
+  const std::string text = read_text(path);
+  if (text.empty()) throw Error(ErrorCode::kInvalidInput, path + " is empty");
+  return {.before = bits_per_byte(from, text), .after = bits_per_byte(to, text)};
+}
+
+class Convert : public Command {
+ public:
+  CLI::App* add(CLI::App& app) override {
+    CLI::App* command = app.add_subcommand("convert", "Store a model's weights in another type");
+    command->add_option("from", from_, "Model directory")->required()->type_name("DIR");
+    command->add_option("out", to_, "Directory to make")->required()->type_name("OUT");
+    add_storage_options(*command, storage_, "--to",
+                        "Stored weights: fp8 is E4M3 with 128x128 scales as released");
+    command->get_option("--to")->required();
+    command->add_option("--text", text_, "A text file: report its bits per byte before and after")
+        ->type_name("FILE");
+    command->add_flag("--ue8m0", ue8m0_, "With fp8: scales are powers of two, as V3.1 has them");
+    command->add_option("--max-shard-gb", max_shard_gb_, "Largest file, in 10^9 bytes")
+        ->check(number_from(0.001))
+        ->capture_default_str();
+    command->add_flag("--no-check", no_check_, "Do not compare logits before and after");
+    command->add_flag("--json", json_, "Print the report, with every tensor, as JSON");
+    command->footer(
+        "Works tensor by tensor, so a model larger than memory converts. Norms and router are "
+        "never\n"
+        "quantised, embedding and head only if asked. Parts may differ from --to: the routed "
+        "experts,\n"
+        "where most of the bytes are, in int4 and the rest in fp8. When both models fit in memory, "
+        "the\n"
+        "logits of a few tokens are compared.\n"
+        "Example: fathom convert models/v2-lite models/v2-lite-fp8 --to fp8\n"
+        "         fathom convert models/v2-lite models/v2-lite-mixed --to fp8 --experts int4");
+    return command;
+  }
+
+  int run() override {
+    model::ConvertOptions options;
+    options.storage = model_storage(storage_, value_or_throw(load_model_config(from_)));
+    check_storage(options.storage);
+    if (ue8m0_) options.scale_format = ops::ScaleFormat::kUe8m0;
+    options.max_shard_bytes = static_cast<i64>(max_shard_gb_ * 1e9);
+    Ctx ctx;
+    model::ConvertReport report;
+    {
+      const InterruptGuard interrupt;
+      ProgressLine progress;
+      options.on_progress = [&](i64 done, i64 total) {
+        interrupt.check();
+        progress.update("converting", done, total);
+      };
+      report = model::convert_checkpoint(ctx, from_, to_, options);
+    }
+    const std::optional<LogitCheck> check = check_logits(report);
+    std::optional<TextLoss> loss;
+    if (!text_.empty()) loss = text_loss(from_, to_, text_);
+    if (json_) {
+      print_json(report, check, loss);
+    } else {
+      print_text(report, check, loss);
+    }
+    if (check && !check->finite) {
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("{} was written, but logits of it or of {} are NaN or infinite: the "
+                              "weights are damaged",
+                              to_, from_));
+    }
+    return kExitOk;
+  }
+
+ private:
+  /// Options that would do nothing, or that no config.json could say.
+  void check_storage(const model::ModelStorage& storage) const {
+    if (storage_.group_size != 0 && !storage.is_compressed_tensors()) {
+      throw Error(ErrorCode::kInvalidInput,
+                  "--group-size is of int8 and int4, and nothing is to be stored so");
+    }
+    if (!ue8m0_) return;
+    if (storage.is_compressed_tensors()) {
+      throw Error(ErrorCode::kInvalidInput,
+                  "--ue8m0 is of fp8 without int8 and int4: their config.json (compressed-tensors) "
+                  "cannot say it");
+    }
+    if (!storage.has_fp8()) {
+      throw Error(ErrorCode::kInvalidInput, "--ue8m0 is of fp8, and nothing is to be stored so");
+    }
+  }
+
+  std::optional<LogitCheck> check_logits(const model::ConvertReport& report) const {
+    if (no_check_) return std::nullopt;
+    const i64 needed = report.bytes_before + report.bytes_after;
+    if (needed > free_memory_bytes()) {
+      log::info("logits not compared: both models need {}, free are {}", format_bytes(needed),
+                format_bytes(free_memory_bytes()));
+      return std::nullopt;
+    }
+    return compare_logits(from_, to_, value_or_throw(load_model_config(from_)));
+  }
+
+  void print_text(const model::ConvertReport& report, const std::optional<LogitCheck>& check,
+                  const std::optional<TextLoss>& loss) const {
+    double worst_rms = 0.0;
+    std::string worst;
+    for (const model::TensorConversion& t : report.tensors) {
+      if (t.rms_error <= worst_rms) continue;
+      worst_rms = t.rms_error;
+      worst = t.name;
+    }
+    fmt::print("{}: {} tensors, {} -> {} in {} file{}\n", to_, report.tensors.size(),
+               format_bytes(report.bytes_before), format_bytes(report.bytes_after),
+               report.num_shards, report.num_shards == 1 ? "" : "s");
+    print_conversion_parts(report);
+    if (worst.empty()) {
+      fmt::print("every tensor kept its values\n");
+    } else {
+      fmt::print("largest rms error of a tensor: {:.3e} of its norm ({})\n", worst_rms, worst);
+    }
+    if (check) {
+      fmt::print(
+          "logits of {} tokens: largest difference {:.3e} of the largest logit, same first "
+          "choice for {}\n",
+          check->tokens, check->max_difference, check->same_top1);
+    }
+    if (loss) {
+      fmt::print("{}: {:.4f} bits per byte, {:.4f} before ({:+.2f} %)\n", text_, loss->after,
+                 loss->before, 100 * (loss->after / loss->before - 1));
+    }
+  }
+
+  static void print_json(const model::ConvertReport& report, const std::optional<LogitCheck>& check,
+                         const std::optional<TextLoss>& loss) {
+    io::JsonObject object;
+    object.set("bytes_before", report.bytes_before);
+    object.set("bytes_after", report.bytes_after);
+    object.set("files", report.num_shards);
+    if (check) {
+      io::JsonObject logits;
+      logits.set("tokens", check->tokens);
+      logits.set("max_difference_frac", check->max_difference);
+      logits.set("same_top1", check->same_top1);
+      object.set("logits", std::move(logits));
+    }
+    if (loss) {
+      io::JsonObject bits;
+      bits.set("before", loss->before);
+      bits.set("after", loss->after);
+      object.set("bits_per_byte", std::move(bits));
+    }
+    object.set("parts", conversion_parts_json(report));
+    io::JsonArray tensors;
+    for (const model::TensorConversion& t : report.tensors) {
+      io::JsonObject tensor;
+      tensor.set("name", t.name);
+      tensor.set("from", to_string(t.from));
+      tensor.set("to", to_string(t.to));
+      tensor.set("max_error_frac", t.max_error);
+      tensor.set("rms_error_frac", t.rms_error);
+      tensors.emplace_back(std::move(tensor));
+    }
+    object.set("tensors", std::move(tensors));
+    fmt::print("{}\n", io::write_json(object));
+  }
+
+  std::string from_, to_, text_;
+  StorageOptions storage_ = {.int4_group_size = 32};
+  double max_shard_gb_ = 5.0;
+  bool ue8m0_ = false, no_check_ = false, json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_convert() { return std::make_unique<Convert>(); }
+
+}  // namespace fathom::cli

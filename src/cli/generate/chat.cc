@@ -1,0 +1,241 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <string>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/generate/chat_request.h"
+#include "cli/interrupt.h"
+#include "cli/options/generate_options.h"
+#include "cli/options/model_options.h"
+#include "io/json.h"
+#include "tokenizer/chat/template.h"
+
+namespace fathom::cli {
+namespace {
+
+using tokenizer::ChatRequest;
+using tokenizer::ChatTemplate;
+using tokenizer::Message;
+
+constexpr i64 kConversationTokens = 8192;  // context of a conversation unless --context says
+
+constexpr const char* kHelp =
+    "/clear  forget the conversation      /system TEXT  set the system message and start anew\n"
+    "/think on|off                        /exit  or Ctrl-D: leave\n"
+    "A line that ends in \\ goes on in the next. Ctrl-C stops an answer.\n";
+
+std::string template_names() {
+  std::string names;
+  for (const ChatTemplate& t : tokenizer::chat_templates()) {
+    names += fmt::format("\n  {:<16}{}", t.name, t.models);
+  }
+  return names;
+}
+
+/// One line without its end; a line that ends in a backslash goes on. False at the end of input.
+bool read_message(std::string& message, bool terminal) {
+  message.clear();
+  std::string line;
+  const char* prompt = "> ";
+  while (true) {
+    if (terminal) fmt::print(stderr, "{}", prompt);
+    if (!std::getline(std::cin, line)) return !message.empty();
+    message += line;
+    if (!message.ends_with('\\')) return true;
+    message.back() = '\n';
+    prompt = ". ";
+  }
+}
+
+class Chat : public Command {
+ public:
+  CLI::App* add(CLI::App& app) override {
+    command_ = app.add_subcommand("chat", "Talk with a model");
+    add_model_options(*command_, model_);
+    command_->add_option("-s,--system", system_, "System message");
+    auto* once = command_->add_option_group("once", "Answer once instead of a conversation");
+    once->add_option("-p,--message", message_, "The user's message");
+    once->add_option("--messages", messages_file_,
+                     "JSON file: an OpenAI chat request's messages, or an object with messages and "
+                     "tools; - reads stdin");
+    once->require_option(0, 1);
+    command_->add_option("--tools", tools_file_, "JSON file: a list of OpenAI tool definitions");
+    command_->add_flag("--think,!--no-think", think_,
+                       "Ask a model that can choose to think first, or not to");
+    command_
+        ->add_option("--chat-template", template_name_,
+                     "Built-in chat template; default: the one recognised in the checkpoint")
+        ->type_name("NAME");
+    command_->add_flag("--show-prompt", show_prompt_, "Print the rendered prompt to stderr");
+    options_.max_tokens = kConversationTokens;  // an answer may think for long
+    add_generate_options(*command_, options_);
+    command_->add_flag("--json", json_, "With --message or --messages: one JSON object");
+    command_->footer("Chat templates:" + template_names() +
+                     "\nExamples:\n  fathom chat --model DIR\n"
+                     "  fathom chat --model DIR --message 'Why is the sky blue?' --greedy");
+    return command_;
+  }
+
+  int run() override {
+    const auto model = load_model(model_);
+    const engine::TextCodec codec = value_or_throw(engine::load_text_codec(model_.directory));
+    template_ = value_or_throw(tokenizer::load_chat_template(model_.directory, template_name_));
+    value_or_throw(tokenizer::check_chat_tokens(*template_, codec.tokenizer));
+    log::debug("chat template {}", template_->name);
+    request_ = make_chat_request();
+    engine::GenerateRequest generation = make_request(options_, *command_, *model, codec);
+    add_end_of_turn(codec.tokenizer, generation);
+    const bool once = given("--message") || given("--messages");
+    if (json_ && !once) {
+      throw Error(ErrorCode::kInvalidInput, "--json needs --message or --messages");
+    }
+
+    if (once) generation.prompt_ids = encode(codec.tokenizer);
+    const i64 wanted =
+        once ? std::ssize(generation.prompt_ids) + generation.max_tokens : kConversationTokens;
+    engine::Session session(*model, codec.tokenizer,
+                            session_options(model_, model->config(), wanted));
+    if (once) return answer_once(session, generation, *model);
+    return converse(session, codec, generation, *model);
+  }
+
+ private:
+  bool given(const char* option) const { return command_->get_option(option)->count() > 0; }
+
+  /// An answer ends at the template's end-of-turn token, whatever the configs say.
+  void add_end_of_turn(const tokenizer::Tokenizer& tokenizer,
+                       engine::GenerateRequest& generation) const {
+    const auto end = tokenizer.token_to_id(template_->end_of_turn);
+    if (end && !options_.ignore_eos) generation.stop_token_ids.push_back(*end);
+  }
+
+  ChatRequest make_chat_request() const {
+    ChatRequest request;
+    if (!messages_file_.empty()) {
+      request = value_or_throw(parse_chat_request(read_text(messages_file_), messages_file_));
+    }
+    if (!tools_file_.empty()) {
+      request.tools = value_or_throw(parse_tools(read_text(tools_file_), tools_file_));
+    }
+    if (!system_.empty()) {
+      request.messages.insert(request.messages.begin(),
+                              Message{.role = "system", .content = system_});
+    }
+    if (given("--message")) request.messages.push_back({.role = "user", .content = message_});
+    if (given("--think")) {
+      request.thinking = think_ ? tokenizer::Thinking::kOn : tokenizer::Thinking::kOff;
+    }
+    return request;
+  }
+
+  std::vector<i32> encode(const tokenizer::Tokenizer& tokenizer) const {
+    const auto segments = value_or_throw(tokenizer::render_chat(*template_, request_));
+    if (show_prompt_) fmt::print(stderr, "{}\n", tokenizer::chat_text(segments));
+    return tokenizer::encode_chat(tokenizer, segments);
+  }
+
+  static void print(std::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  }
+
+  int answer_once(engine::Session& session, const engine::GenerateRequest& generation,
+                  const model::Model& model) {
+    const InterruptGuard interrupt;
+    const auto result = session.generate(
+        generation, json_ ? engine::OnText() : engine::OnText(print), interrupt.flag());
+    if (json_) {
+      io::JsonObject object;
+      object.set("content", result.text);
+      object.set("finish_reason", engine::finish_reason_name(result.finish_reason));
+      object.set("prompt_tokens", result.prompt_tokens);
+      object.set("completion_tokens", static_cast<i64>(result.token_ids.size()));
+      object.set("chat_template", template_->name);
+      print(io::write_json(object));
+    }
+    print("\n");
+    report_speed(result, model);
+    return interrupt.interrupted() ? kExitInterrupted : kExitOk;
+  }
+
+  int converse(engine::Session& session, const engine::TextCodec& codec,
+               engine::GenerateRequest& generation, const model::Model& model) {
+    const bool terminal = isatty(STDIN_FILENO) != 0;
+    if (terminal) fmt::print(stderr, "{}", kHelp);
+    std::string message;
+    while (read_message(message, terminal)) {
+      if (message.empty()) continue;
+      if (message == "/exit") break;
+      if (message.starts_with('/')) {
+        run_slash(message);
+        continue;
+      }
+      request_.messages.push_back({.role = "user", .content = message});
+      try {
+        generation.prompt_ids = encode(codec.tokenizer);
+        const InterruptGuard interrupt;
+        const auto result = session.generate(generation, print, interrupt.flag());
+        print("\n");
+        remember_answer(result.text);
+        report_speed(result, model);
+        if (result.finish_reason == engine::FinishReason::kLength) {
+          log::warn("the answer was cut: raise --max-tokens or --context");
+        }
+      } catch (const Error& error) {
+        // A message that cannot be answered (a full context) must not end the conversation.
+        if (error.code() == ErrorCode::kInternal) throw;
+        log::error("{}", error.message());
+        request_.messages.pop_back();
+      }
+      ++generation.sampling.seed;
+    }
+    if (terminal) fmt::print(stderr, "\n");
+    return kExitOk;
+  }
+
+  /// Thoughts are kept apart from the answer, so that templates which drop them can.
+  void remember_answer(const std::string& text) {
+    constexpr std::string_view kEndOfThought = "</think>";
+    Message message{.role = "assistant", .content = text};
+    const size_t end = text.rfind(kEndOfThought);
+    if (template_->dialect == tokenizer::ChatDialect::kDsml && end != std::string::npos) {
+      message.reasoning_content = text.substr(0, end);
+      message.content = text.substr(end + kEndOfThought.size());
+    }
+    request_.messages.push_back(std::move(message));
+  }
+
+  void run_slash(const std::string& line) {
+    if (line == "/clear" || line.starts_with("/system ")) {
+      request_.messages.clear();
+      if (line != "/clear") system_ = line.substr(8);
+      if (!system_.empty()) request_.messages.push_back({.role = "system", .content = system_});
+    } else if (line == "/think on" || line == "/think off") {
+      request_.thinking =
+          line == "/think on" ? tokenizer::Thinking::kOn : tokenizer::Thinking::kOff;
+    } else {
+      fmt::print(stderr, "{}", kHelp);
+    }
+  }
+
+  CLI::App* command_ = nullptr;
+  ModelOptions model_;
+  GenerateOptions options_;
+  ChatRequest request_;
+  const ChatTemplate* template_ = nullptr;
+  std::string system_, message_, messages_file_, tools_file_, template_name_;
+  bool think_ = false, show_prompt_ = false, json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_chat() { return std::make_unique<Chat>(); }
+
+}  // namespace fathom::cli

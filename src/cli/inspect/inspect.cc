@@ -1,0 +1,236 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <filesystem>
+#include <map>
+
+#include "base/checked_math.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/inspect/inspect_quantization.h"
+#include "io/json.h"
+#include "io/safetensors.h"
+#include "model/checkpoint_check.h"
+#include "plan/model_notes.h"
+#include "plan/model_size.h"
+#include "tokenizer/tokenizer.h"
+
+namespace fathom::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Everything `inspect` says, gathered before a line is printed.
+struct Inspection {
+  ModelConfig config;
+  plan::ModelSize size;
+  bool has_weights = false;
+  std::map<DType, i64> bytes_by_dtype;  // of the files, else of the config
+  i64 num_tensors = 0;
+  i64 num_files = 0;
+  std::vector<std::string> notes;
+  std::vector<std::string> problems;  // of the files against the config
+};
+
+bool holds_weights(const fs::path& directory) {
+  return fs::exists(directory / "model.safetensors") ||
+         fs::exists(directory / "model.safetensors.index.json");
+}
+
+void inspect_files(const fs::path& directory, Inspection& result) {
+  const io::Checkpoint checkpoint = value_or_throw(io::Checkpoint::open(directory));
+  result.has_weights = true;
+  result.bytes_by_dtype = checkpoint.bytes_by_dtype();
+  result.num_tensors = static_cast<i64>(checkpoint.tensors().size());
+  result.num_files = static_cast<i64>(checkpoint.files().size());
+  const model::CheckpointCheck check = model::check_checkpoint(result.config, checkpoint);
+  result.problems = check.problems;
+  if (!check.unused.empty()) {
+    result.notes.push_back(
+        fmt::format("{} stored tensors that the model has no place for, such as {}",
+                    check.unused.size(), check.unused.front()));
+  }
+  if (result.config.num_nextn_predict_layers > 0 && !check.has_mtp) {
+    result.notes.push_back("the config announces an MTP module, the files have none");
+  }
+}
+
+void inspect_tokenizer(const fs::path& directory, Inspection& result) {
+  const std::string path = (directory / "tokenizer.json").string();
+  const i64 ids = value_or_throw(tokenizer::Tokenizer::load(path)).vocab_size();
+  const i64 rows = result.config.vocab_size;
+  if (ids < rows) {
+    result.notes.push_back(fmt::format(
+        "{} of {} rows of the vocabulary have no token and are never sampled", rows - ids, rows));
+  } else if (ids > rows) {
+    result.problems.push_back(fmt::format(
+        "tokenizer.json has {} ids, expected at most vocab_size {} of config.json", ids, rows));
+  }
+}
+
+Inspection inspect(const std::string& path) {
+  Inspection result;
+  result.config = value_or_throw(load_model_config(path));
+  result.size = plan::model_size(result.config);
+  result.bytes_by_dtype = result.size.bytes_by_dtype;
+  result.num_tensors = result.size.num_tensors;
+  result.notes = plan::model_notes(result.config);
+  const fs::path directory(path);
+  if (!fs::is_directory(directory)) return result;
+  if (holds_weights(directory)) inspect_files(directory, result);
+  if (fs::exists(directory / "tokenizer.json")) inspect_tokenizer(directory, result);
+  return result;
+}
+
+i64 sum_bytes(const std::map<DType, i64>& bytes) {
+  i64 total = 0;
+  for (const auto& [dtype, count] : bytes) total += count;
+  return total;
+}
+
+constexpr std::array kCacheTypes = {DType::kF32, DType::kBF16, DType::kF8E4M3};
+
+void print_parameters(const plan::ModelSize& size) {
+  fmt::print("\nparameters         {:>12}\n", "total");
+  fmt::print("  all              {:>12}   {}\n", format_count(size.total), size.total);
+  fmt::print("  active           {:>12}   {}\n", format_count(size.active), size.active);
+  fmt::print("  without embedding{:>12}   {}\n", format_count(size.active_without_embedding),
+             size.active_without_embedding);
+  if (size.mtp > 0) {
+    fmt::print("  MTP module       {:>12}   {} with its copies of embedding and head\n",
+               format_count(size.mtp), format_count(size.mtp_with_copies));
+  }
+  fmt::print("\n{:<18} {:>12} {:>12}\n", "by part", "total", "active");
+  for (int i = 0; i < kNumModelParts; ++i) {
+    const auto part = static_cast<ModelPart>(i);
+    const plan::PartSize& count = size.part(part);
+    if (count.total == 0) continue;
+    fmt::print("  {:<16} {:>12} {:>12}\n", to_string(part), format_count(count.total),
+               format_count(count.active));
+  }
+}
+
+void print_text(const Inspection& inspection) {
+  const ModelConfig& c = inspection.config;
+  fmt::print("{} ({}), {} layers", to_string(c.architecture), c.model_type, c.num_hidden_layers);
+  i64 moe_layers = 0;
+  for (i64 layer = 0; layer < c.num_hidden_layers; ++layer) moe_layers += c.is_moe_layer(layer);
+  if (moe_layers > 0) {
+    fmt::print(" ({} dense, {} MoE), {} of {} experts + {} shared",
+               c.num_hidden_layers - moe_layers, moe_layers, c.num_experts_per_tok,
+               c.n_routed_experts, c.n_shared_experts);
+  }
+  fmt::print(", {} heads, hidden {}, vocabulary {}\n", c.num_attention_heads, c.hidden_size,
+             c.vocab_size);
+  print_parameters(inspection.size);
+
+  fmt::print("\nbytes {}\n",
+             inspection.has_weights
+                 ? fmt::format("stored in {} file{}, {} tensors", inspection.num_files,
+                               inspection.num_files == 1 ? "" : "s", inspection.num_tensors)
+                 : fmt::format("that the config's types take, {} tensors", inspection.num_tensors));
+  for (const auto& [dtype, bytes] : inspection.bytes_by_dtype) {
+    fmt::print("  {:<16} {:>12}\n", dtype_name(dtype), format_bytes(bytes));
+  }
+  fmt::print("  {:<16} {:>12}\n", "all", format_bytes(sum_bytes(inspection.bytes_by_dtype)));
+
+  fmt::print("\nKV cache           {:>12}   at {} tokens\n", "a token", c.max_position_embeddings);
+  for (const DType dtype : kCacheTypes) {
+    const i64 bytes = plan::cache_bytes_per_token(c, dtype);
+    const auto all = checked_mul(bytes, c.max_position_embeddings);
+    fmt::print("  {:<16} {:>12}   {}\n", dtype_name(dtype), fmt::format("{} B", bytes),
+               all ? format_bytes(*all) : "more than can be counted");
+  }
+  if (!inspection.notes.empty()) fmt::print("\nworth knowing\n");
+  for (const std::string& note : inspection.notes) fmt::print("  - {}\n", note);
+  if (!inspection.problems.empty()) fmt::print("\nproblems: this model does not load\n");
+  for (const std::string& problem : inspection.problems) fmt::print("  - {}\n", problem);
+}
+
+io::JsonArray to_array(const std::vector<std::string>& texts) {
+  io::JsonArray array;
+  for (const std::string& text : texts) array.emplace_back(text);
+  return array;
+}
+
+io::JsonValue to_json(const Inspection& inspection) {
+  const plan::ModelSize& size = inspection.size;
+  io::JsonObject parameters, parts, bytes, cache, object;
+  parameters.set("total", size.total);
+  parameters.set("active", size.active);
+  parameters.set("active_without_embedding", size.active_without_embedding);
+  parameters.set("mtp", size.mtp);
+  parameters.set("mtp_with_copies", size.mtp_with_copies);
+  parameters.set("attention_per_layer", size.attention_per_layer);
+  parameters.set("one_expert", size.one_expert);
+  parameters.set("moe_layer_ffn", size.moe_layer_ffn);
+  for (int i = 0; i < kNumModelParts; ++i) {
+    const auto part = static_cast<ModelPart>(i);
+    io::JsonObject counts;
+    counts.set("total", size.part(part).total);
+    counts.set("active", size.part(part).active);
+    parts.set(std::string(to_string(part)), std::move(counts));
+  }
+  parameters.set("parts", std::move(parts));
+  for (const auto& [dtype, count] : inspection.bytes_by_dtype) {
+    bytes.set(std::string(dtype_name(dtype)), count);
+  }
+  for (const DType dtype : kCacheTypes) {
+    cache.set(std::string(dtype_name(dtype)),
+              plan::cache_bytes_per_token(inspection.config, dtype));
+  }
+  object.set("architecture", to_string(inspection.config.architecture));
+  object.set("model_type", inspection.config.model_type);
+  object.set("parameters", std::move(parameters));
+  object.set("has_weights", inspection.has_weights);
+  object.set("tensors", inspection.num_tensors);
+  object.set("bytes_by_dtype", std::move(bytes));
+  object.set("bytes", sum_bytes(inspection.bytes_by_dtype));
+  object.set("cache_bytes_per_token", std::move(cache));
+  object.set("notes", to_array(inspection.notes));
+  object.set("problems", to_array(inspection.problems));
+  return object;
+}
+
+class Inspect : public Command {
+ public:
+  CLI::App* add(CLI::App& app) override {
+    CLI::App* command = app.add_subcommand("inspect", "What a model is: sizes, bytes, oddities");
+    command
+        ->add_option("model", path_,
+                     "Model directory, or a config.json alone; a run for --quantization")
+        ->required();
+    command->add_flag("--json", json_, "One JSON object");
+    add_quantization_options(*command, quantization_);
+    command->footer(
+        "Parameters are counted from the config; bytes come from the files where there are any,\n"
+        "and then every tensor is checked against the config.\n"
+        "Example: fathom inspect configs/models/deepseek-v3.json\n"
+        "         fathom inspect --quantization models/nano --static-amax 99.9%");
+    return command;
+  }
+
+  int run() override {
+    if (quantization_.wanted) return inspect_quantization(path_, quantization_, json_);
+    const Inspection inspection = inspect(path_);
+    if (json_) {
+      fmt::print("{}\n", io::write_json(to_json(inspection)));
+    } else {
+      print_text(inspection);
+    }
+    return inspection.problems.empty() ? kExitOk : kExitUserError;
+  }
+
+ private:
+  std::string path_;
+  bool json_ = false;
+  QuantizationOptions quantization_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_inspect() { return std::make_unique<Inspect>(); }
+
+}  // namespace fathom::cli

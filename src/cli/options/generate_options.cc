@@ -1,0 +1,105 @@
+#include "cli/options/generate_options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+
+#include "base/log.h"
+#include "cli/options/validators.h"
+#include "config/model/generation_config.h"
+#include "engine/machine_limits.h"
+#include "plan/model_size.h"
+
+namespace fathom::cli {
+
+void add_generate_options(CLI::App& command, GenerateOptions& options) {
+  engine::SamplingParams& s = options.sampling;
+  command.add_option("-n,--max-tokens", options.max_tokens, "Most tokens to generate")
+      ->check(integer_from(0))
+      ->capture_default_str();
+  command.add_option("-t,--temperature", s.temperature,
+                     "0 takes the most likely token; 1 is the model's own distribution");
+  command.add_flag("--greedy", options.greedy, "The same as --temperature 0");
+  command.add_option("--top-k", s.top_k, "Sample among the K most likely tokens; 0: all");
+  command.add_option("--top-p", s.top_p, "Sample among the fewest tokens with this probability");
+  command.add_option("--min-p", s.min_p, "Drop tokens below this share of the likeliest one's");
+  command.add_option("--repetition-penalty", s.repetition_penalty,
+                     "Divide the logits of tokens seen in prompt or answer; 1: off");
+  command.add_option("--presence-penalty", s.presence_penalty,
+                     "Subtract once from logits of generated tokens, -2..2");
+  command.add_option("--frequency-penalty", s.frequency_penalty,
+                     "Subtract for each time a token was generated, -2..2");
+  command.add_option("--seed", s.seed, "Seed of the sampler; default: from the clock, and logged");
+  command.add_option("--stop", options.stop, "Text that ends the answer; may be repeated")
+      ->allow_extra_args(false);
+  command.add_flag("--ignore-eos", options.ignore_eos, "Go on after an end-of-sequence token");
+}
+
+engine::GenerateRequest make_request(const GenerateOptions& options, const CLI::App& command,
+                                     const model::Model& model, const engine::TextCodec& codec) {
+  const auto given = [&](const char* name) { return command.get_option(name)->count() > 0; };
+  // The checkpoint's own advice, where it gives any.
+  const GenerationConfig published = value_or_throw(load_generation_config(model.directory()));
+  engine::GenerateRequest request;
+  request.sampling = options.sampling;
+  if (!given("--temperature")) {
+    if (published.temperature) request.sampling.temperature = *published.temperature;
+    if (published.do_sample == false) request.sampling.temperature = 0.0;
+  }
+  if (!given("--top-k") && published.top_k) request.sampling.top_k = *published.top_k;
+  if (!given("--top-p") && published.top_p) request.sampling.top_p = *published.top_p;
+  if (!given("--min-p") && published.min_p) request.sampling.min_p = *published.min_p;
+  if (!given("--repetition-penalty") && published.repetition_penalty) {
+    request.sampling.repetition_penalty = *published.repetition_penalty;
+  }
+  if (options.greedy) request.sampling.temperature = 0.0;
+  if (!given("--seed") && request.sampling.temperature > 0) {
+    request.sampling.seed =
+        static_cast<u64>(std::chrono::system_clock::now().time_since_epoch().count());
+    log::info("seed {}", request.sampling.seed);
+  }
+  // More than the model can hold is as good as no limit, and cannot overflow a sum.
+  request.max_tokens = std::min(options.max_tokens, model.config().max_position_embeddings);
+  request.stop = options.stop;
+  if (!options.ignore_eos) {
+    request.stop_token_ids = engine::stop_token_ids(codec, model.config(), published.eos_token_id);
+  }
+  return request;
+}
+
+namespace {
+
+/// " (45.8 % of the 46.0 GB/s read bandwidth)"; the bandwidth is measured once a process. Empty if
+/// there is no memory to measure it with: a finished answer must not fail for its speed line.
+std::string bandwidth_share(double tokens_per_s, const ModelConfig& config) {
+  static const i64 read_bytes = plan::model_size(config).read_bytes_per_token;
+  static const double limit = [] {
+    try {
+      return engine::read_bandwidth_bytes_per_s(read_bytes);
+    } catch (const Error&) {
+      return 0.0;
+    }
+  }();
+  if (limit == 0.0) return {};
+  const double share = tokens_per_s * static_cast<double>(read_bytes) / limit;
+  return fmt::format(" ({:.1f} % of the {:.1f} GB/s read bandwidth)", 100.0 * share, limit / 1e9);
+}
+
+}  // namespace
+
+void report_speed(const engine::GenerateResult& result, const model::Model& model) {
+  std::string line = fmt::format("{} prompt tokens", result.prompt_tokens);
+  if (result.reused_tokens > 0) line += fmt::format(" ({} reused)", result.reused_tokens);
+  line += fmt::format(", first token after {:.3f} s, {} tokens generated", result.first_token_s,
+                      result.token_ids.size());
+  if (result.decode_steps > 0 && result.decode_s > 0) {
+    const double rate = static_cast<double>(result.decode_steps) / result.decode_s;
+    line += fmt::format(" at {:.1f} tokens/s{}", rate, bandwidth_share(rate, model.config()));
+  }
+  line += fmt::format(", finish reason {}", engine::finish_reason_name(result.finish_reason));
+  log::info("{}", line);
+}
+
+}  // namespace fathom::cli

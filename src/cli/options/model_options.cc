@@ -1,0 +1,112 @@
+#include "cli/options/model_options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+#include "base/error.h"
+#include "cli/options/validators.h"
+
+namespace fathom::cli {
+
+void add_model_options(CLI::App& command, ModelOptions& options) {
+  command.add_option("-m,--model", options.directory, "Model directory (Hugging Face layout)")
+      ->required()
+      ->type_name("DIR");
+  add_run_options(command, options);
+  command
+      .add_option("--context", options.context_tokens,
+                  "Tokens the cache holds (prompt and answer together)")
+      ->check(integer_from(1))
+      ->type_name("TOKENS");
+}
+
+void add_run_options(CLI::App& command, ModelOptions& options) {
+  command
+      .add_option("--activations", options.activations,
+                  "What a Linear sees of its input: bf16; fp8 (per 1x128 tile, for FP8 weights, as "
+                  "DeepSeek runs them); int8 (per group, for packed integer weights); f32 (exact); "
+                  "auto: f32 for F32 checkpoints, int8 for packed integers, else bf16")
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "fp8", "int8"}))
+      ->capture_default_str();
+  command
+      .add_option("--cache-dtype", options.cache,
+                  "How the KV cache is stored; fp8 keeps the rope part in bf16; auto: f32 with f32 "
+                  "activations, else bf16")
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "fp8"}))
+      ->capture_default_str();
+  command
+      .add_option("--mla", options.mla,
+                  "Form of latent attention: expanded (prefill), absorbed (decode); auto: the "
+                  "cheaper one for each step")
+      ->check(CLI::IsMember({"auto", "expanded", "absorbed"}))
+      ->capture_default_str();
+}
+
+engine::SessionOptions session_options(const ModelOptions& options, const ModelConfig& config,
+                                       i64 wanted_context_tokens) {
+  engine::SessionOptions result;
+  const auto& quantization = config.quantization_config;
+  const bool integers = quantization && quantization->has_integers();
+  const std::string stored = config.torch_dtype == DType::kF32 ? "f32" : integers ? "int8" : "bf16";
+  const std::string activations = options.activations == "auto" ? stored : options.activations;
+  if (activations == "f32") {
+    result.run.activations = ops::Activations::kF32;
+  } else if (activations == "fp8") {
+    if (!quantization || !quantization->has_fp8()) {
+      throw Error(ErrorCode::kUnsupported,
+                  "--activations fp8 needs FP8 weights; config.json has no quantization_config "
+                  "with them (fathom convert --to fp8 makes such a model)");
+    }
+    const bool power_of_2 = quantization->scale_fmt == "ue8m0";
+    result.run.activations = power_of_2 ? ops::Activations::kFp8PowerOf2 : ops::Activations::kFp8;
+  }
+  if (activations == "int8") {
+    if (!integers) {
+      throw Error(ErrorCode::kUnsupported,
+                  "--activations int8 needs packed integer weights; config.json has none (fathom "
+                  "convert --to int8 makes such a model)");
+    }
+    result.run.activations = ops::Activations::kInt8;
+  }
+  const std::string cache =
+      options.cache != "auto" ? options.cache : (activations == "f32" ? "f32" : "bf16");
+  if (cache == "f32") result.cache_dtype = ops::CacheDType::kF32;
+  if (cache == "fp8") result.cache_dtype = ops::CacheDType::kFp8;
+  if (options.mla == "expanded") result.run.mla_form = model::MlaForm::kExpanded;
+  if (options.mla == "absorbed") result.run.mla_form = model::MlaForm::kAbsorbed;
+  result.context_tokens = options.context_tokens > 0
+                              ? options.context_tokens
+                              : std::min(wanted_context_tokens, config.max_position_embeddings);
+  return result;
+}
+
+std::unique_ptr<model::Model> load_model(const ModelOptions& options) {
+  if (!std::filesystem::is_directory(options.directory)) {
+    throw Error(ErrorCode::kNotFound,
+                fmt::format("{}: no such directory; --model takes a directory with config.json, "
+                            "*.safetensors and tokenizer.json",
+                            options.directory));
+  }
+  return model::Model::load(options.directory);
+}
+
+std::string read_text(const std::string& path) {
+  if (path == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
+  std::ifstream file(path, std::ios::binary);
+  if (!file) {
+    throw Error(ErrorCode::kNotFound, fmt::format("{}: {}", path, std::strerror(errno)));
+  }
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  if (file.bad()) throw Error(ErrorCode::kIo, path + ": reading failed");
+  return text;
+}
+
+}  // namespace fathom::cli

@@ -1,0 +1,166 @@
+#include <fmt/format.h>
+#include <signal.h>
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+#include "cli/train/train_dry_run.h"
+#include "cli/train/train_progress.h"
+#include "config/run/run_file.h"
+#include "io/json.h"
+#include "train/run.h"
+#include "train/run_setup.h"
+
+namespace fathom::cli {
+namespace {
+
+io::JsonObject validation_json(const std::vector<report::ValidationMetrics>& sets) {
+  io::JsonObject object;
+  for (const report::ValidationMetrics& set : sets) {
+    io::JsonObject entry;
+    entry.set("loss", set.loss);
+    entry.set("bits_per_byte", set.bits_per_byte);
+    entry.set("mtp_loss", io::JsonArray(set.mtp_loss.begin(), set.mtp_loss.end()));
+    entry.set("mtp_acceptance",
+              io::JsonArray(set.mtp_acceptance.begin(), set.mtp_acceptance.end()));
+    object.set(set.set, std::move(entry));
+  }
+  return object;
+}
+
+void print_json(const train::TrainResult& result) {
+  io::JsonObject object;
+  object.set("finished", result.finished);
+  object.set("step", result.step);
+  object.set("steps", result.steps);
+  object.set("resumed_step", result.resumed_step);
+  object.set("tokens", result.tokens);
+  object.set("skipped_steps", result.skipped_steps);
+  object.set("seconds", result.seconds);
+  object.set("loss", result.loss);
+  object.set("validation", validation_json(result.validation));
+  object.set("checkpoint", result.checkpoint.string());
+  object.set("model", result.model.string());
+  object.set("model_ema", result.model_ema.string());
+  fmt::print("{}\n", io::write_json(std::move(object), 2));
+}
+
+void print_text(const train::TrainResult& result, const std::string& out) {
+  fmt::print("{}: {} of {} steps, {} tokens in {}", out, result.step, result.steps, result.tokens,
+             format_duration(result.seconds));
+  if (result.skipped_steps > 0) fmt::print(", {} steps skipped", result.skipped_steps);
+  fmt::print("\n");
+  for (const report::ValidationMetrics& set : result.validation) {
+    fmt::print("  {}: loss {:.4f}, {:.4f} bits per byte\n", set.set, set.loss, set.bits_per_byte);
+  }
+  if (!result.finished) {
+    fmt::print("stopped at {}; the same command goes on from there\n", result.checkpoint.string());
+    return;
+  }
+  fmt::print("model: {}\n", result.model.string());
+  if (!result.model_ema.empty()) fmt::print("averaged: {}\n", result.model_ema.string());
+}
+
+class Train : public Command {
+ public:
+  CLI::App* add(CLI::App& app) override {
+    CLI::App* command = app.add_subcommand("train", "Train a model from a run file");
+    command->add_option("run", run_file_, "Run file (TOML)")->type_name("FILE");
+    command->add_option("--set", settings_, "Change a key of the run file; may be repeated")
+        ->type_name("SECTION.KEY=VALUE")
+        ->allow_extra_args(false);
+    command->add_flag("--dry-run", dry_run_,
+                      "Print parameters, memory, tokens, operations and time, and do nothing");
+    command->add_flag("--print-config", print_config_, "Print the resolved run file");
+    command->add_flag("--keys", keys_, "Print every key of a run file with its default");
+    command->add_flag("--fresh", fresh_,
+                      "Refuse a run directory that holds checkpoints; default: go on from them");
+    command
+        ->add_option("--resume-from", resume_from_,
+                     "A checkpoint of the run to go on from, instead of the newest")
+        ->type_name("DIR");
+    command->add_flag("--json", json_, "Print the result as JSON");
+    command->footer(
+        "A run that was stopped or killed goes on by the same command, bit for bit. Ctrl-C or "
+        "SIGTERM\nfinishes the step, saves and exits with 0; a second one ends at once.\n"
+        "The run directory holds checkpoints, metrics.jsonl, TensorBoard events, report.html and, "
+        "at the\nend, model/: a Hugging Face directory.\n"
+        "Examples:\n"
+        "  fathom train configs/train/nano.toml --set run.out=runs/a --set model.tokenizer=tok \\\n"
+        "    --set data.train.prose.paths=books --set data.validation.prose.paths=held-out\n"
+        "  fathom train run.toml --set schedule.peak_lr=1e-3 --dry-run\n"
+        "  fathom train --keys");
+    return command;
+  }
+
+  int run() override {
+    RunConfig config;
+    if (keys_) {
+      fmt::print("{}", describe_run_file(field_list(config)));
+      return kExitOk;
+    }
+    if (run_file_.empty()) {
+      throw Error(ErrorCode::kInvalidInput,
+                  "train: name a run file; `fathom train --keys` lists what it may hold");
+    }
+    value_or_throw(read_run_file(run_file_, settings_, field_list(config)));
+    if (print_config_) {
+      fmt::print("{}", write_run_file(field_list(config)));
+      return kExitOk;
+    }
+    const train::RunSetup setup = value_or_throw(train::load_run_setup(config));
+    if (dry_run_) {
+      print_dry_run(setup, json_);
+      return kExitOk;
+    }
+    return train(setup);
+  }
+
+ private:
+  int train(const train::RunSetup& setup) const {
+    // A file that is too long for `ulimit -f` is a failed write, as on a full disk.
+    ::signal(SIGXFSZ, SIG_IGN);
+    const InterruptGuard interrupt;
+    train::TrainResult result;
+    {
+      Ctx ctx;
+      TrainProgress progress(setup.plan.steps(), setup.plan.tokens());
+      ProgressLine tokenizing;
+      result = train::train(
+          ctx, {.config = setup.config, .fresh = fresh_, .resume_from = resume_from_},
+          {.message = [&](log::Level level,
+                          const std::string& text) { progress.message(level, text); },
+           .step = [&](const report::StepMetrics& metrics) { progress.step(metrics); },
+           .validation =
+               [&](const report::ValidationMetrics& metrics) { progress.validation(metrics); },
+           .stop_requested = [&] { return interrupt.interrupted(); },
+           .tokenize =
+               [&](const data::TokenizeProgress& state) {
+                 interrupt.check();
+                 tokenizing.update(fmt::format("tokenizing {}", state.source), state.file_bytes,
+                                   state.total_file_bytes);
+               }});
+    }
+    if (json_) {
+      print_json(result);
+    } else {
+      print_text(result, setup.config.run.out);
+    }
+    return kExitOk;
+  }
+
+  std::string run_file_, resume_from_;
+  std::vector<std::string> settings_;
+  bool dry_run_ = false, print_config_ = false, keys_ = false, fresh_ = false, json_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_train() { return std::make_unique<Train>(); }
+
+}  // namespace fathom::cli

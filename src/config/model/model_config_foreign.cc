@@ -1,0 +1,166 @@
+// What a config.json may say that this program does not do: other architectures, and keys that
+// would change the result if they were ignored.
+#include <fmt/format.h>
+
+#include <array>
+
+#include "base/text.h"
+#include "config/model/model_config_enums.h"
+#include "config/model/model_config_load.h"
+#include "io/json.h"
+
+namespace fathom {
+namespace {
+
+using io::describe;
+using io::JsonValue;
+
+constexpr std::array<std::pair<std::string_view, Architecture>, 4> kModelTypes = {{
+    {"deepseek_v3", Architecture::kDeepseekV3},
+    {"kimi_k2", Architecture::kDeepseekV3},
+    {"deepseek_v2", Architecture::kDeepseekV2},
+    {"llama", Architecture::kLlama},
+}};
+
+std::optional<Architecture> architecture_of_model_type(std::string_view model_type) {
+  for (const auto& [name, architecture] : kModelTypes) {
+    if (name == model_type) return architecture;
+  }
+  return std::nullopt;
+}
+
+std::string supported_model_types(std::string_view found) {
+  std::array<std::string_view, kModelTypes.size()> names;
+  std::string list;
+  for (size_t i = 0; i < names.size(); ++i) {
+    names[i] = kModelTypes[i].first;
+    list += fmt::format("{}{}", i == 0 ? "" : i + 1 == names.size() ? " and " : ", ", names[i]);
+  }
+  const std::string nearest = nearest_name(found, names);
+  return fmt::format("supported are {}{}", list,
+                     nearest.empty() ? "" : fmt::format("; is {} meant?", nearest));
+}
+
+std::string supported_architectures(std::string_view found) {
+  std::array<std::string_view, kArchitectureNames.size()> names;
+  for (size_t i = 0; i < names.size(); ++i) names[i] = kArchitectureNames[i].second;
+  const std::string nearest = nearest_name(found, names);
+  return fmt::format("supported are {}{}", list_of(kArchitectureNames),
+                     nearest.empty() ? "" : fmt::format("; is {} meant?", nearest));
+}
+
+/// A value of a foreign key that means "as if the key were absent".
+enum class Harmless { kNull, kNullOrFalse, kNullOrZero, kNullOrOne };
+
+struct ForeignKey {
+  std::string_view key;
+  Harmless harmless;
+  std::string_view meaning;
+};
+
+constexpr std::array kForeignKeys = {
+    ForeignKey{"index_n_heads", Harmless::kNullOrZero, "DeepSeek sparse attention (V3.2)"},
+    ForeignKey{"index_head_dim", Harmless::kNullOrZero, "DeepSeek sparse attention (V3.2)"},
+    ForeignKey{"index_topk", Harmless::kNullOrZero, "DeepSeek sparse attention (V3.2)"},
+    ForeignKey{"sliding_window", Harmless::kNull, "sliding-window attention"},
+    ForeignKey{"partial_rotary_factor", Harmless::kNullOrOne, "partly rotated heads"},
+    ForeignKey{"attn_logit_softcapping", Harmless::kNull, "capped attention logits"},
+    ForeignKey{"final_logit_softcapping", Harmless::kNull, "capped logits"},
+    ForeignKey{"logit_scale", Harmless::kNullOrOne, "scaled logits"},
+    ForeignKey{"logits_scaling", Harmless::kNullOrOne, "scaled logits"},
+    ForeignKey{"embedding_multiplier", Harmless::kNullOrOne, "a scaled embedding"},
+    ForeignKey{"scale_emb", Harmless::kNullOrOne, "a scaled embedding"},
+    ForeignKey{"residual_multiplier", Harmless::kNullOrOne, "scaled residuals"},
+    ForeignKey{"attention_multiplier", Harmless::kNull, "another softmax scale"},
+    ForeignKey{"qk_norm", Harmless::kNullOrFalse, "norms of queries and keys"},
+    ForeignKey{"use_qk_norm", Harmless::kNullOrFalse, "norms of queries and keys"},
+    ForeignKey{"clip_qkv", Harmless::kNull, "clipped projections"},
+    ForeignKey{"swiglu_limit", Harmless::kNullOrZero, "a clipped SwiGLU"},
+    ForeignKey{"hc_mult", Harmless::kNullOrOne, "hyper-connections (V4)"},
+    ForeignKey{"text_config", Harmless::kNull, "a multimodal model"},
+    ForeignKey{"vision_config", Harmless::kNull, "a multimodal model"},
+};
+
+bool is_harmless(const JsonValue& value, Harmless harmless) {
+  if (value.is_null()) return true;
+  switch (harmless) {
+    case Harmless::kNull:
+      return false;
+    case Harmless::kNullOrFalse:
+      return value.is_bool() && !value.as_bool();
+    case Harmless::kNullOrZero:
+      return value.is_number() && value.as_number() == 0.0;
+    case Harmless::kNullOrOne:
+      return value.is_number() && value.as_number() == 1.0;
+  }
+  return false;
+}
+
+void check_layer_types(const JsonValue& json, Problems& problems) {
+  const JsonValue* types = json.find("layer_types");
+  if (types == nullptr || types->is_null()) return;
+  if (!types->is_array()) {
+    problems.invalid("layer_types", "expected an array, found " + describe(*types));
+    return;
+  }
+  for (const JsonValue& type : types->as_array()) {
+    if (type.is_string() && type.as_string() == "full_attention") continue;
+    problems.unsupported("layer_types",
+                         "only full_attention is supported, found " + describe(type));
+    return;
+  }
+}
+
+}  // namespace
+
+std::optional<Architecture> read_architecture(const JsonValue& json, Problems& problems) {
+  const JsonValue* type = json.find("model_type");
+  const JsonValue* names = json.find("architectures");
+  std::optional<Architecture> by_type;
+  if (type != nullptr && !type->is_null()) {
+    if (type->is_string()) by_type = architecture_of_model_type(type->as_string());
+    if (!by_type) {
+      problems.unsupported(
+          "model_type",
+          fmt::format("found {}; {}", describe(*type),
+                      supported_model_types(type->is_string() ? type->as_string() : "")));
+      return std::nullopt;
+    }
+  }
+  if (names == nullptr || names->is_null()) {
+    if (!by_type) problems.invalid("model_type", "missing; " + supported_model_types(""));
+    return by_type;
+  }
+  const bool one_name =
+      names->is_array() && names->as_array().size() == 1 && names->as_array()[0].is_string();
+  if (!one_name) {
+    problems.invalid("architectures", "expected an array of one string, found " + describe(*names));
+    return std::nullopt;
+  }
+  const std::string& name = names->as_array()[0].as_string();
+  const auto by_name = value_of(kArchitectureNames, name);
+  if (!by_name) {
+    problems.unsupported(
+        "architectures",
+        fmt::format("found {}; {}", describe(names->as_array()[0]), supported_architectures(name)));
+    return std::nullopt;
+  }
+  if (by_type && by_type != by_name) {
+    problems.invalid("architectures", fmt::format("found {}, which contradicts model_type {}", name,
+                                                  type->as_string()));
+    return std::nullopt;
+  }
+  return by_name;
+}
+
+void check_foreign_keys(const JsonValue& json, Problems& problems) {
+  for (const ForeignKey& foreign : kForeignKeys) {
+    const JsonValue* value = json.find(foreign.key);
+    if (value == nullptr || is_harmless(*value, foreign.harmless)) continue;
+    problems.unsupported(foreign.key, fmt::format("found {}: {} is not supported", describe(*value),
+                                                  foreign.meaning));
+  }
+  check_layer_types(json, problems);
+}
+
+}  // namespace fathom

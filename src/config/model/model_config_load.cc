@@ -1,0 +1,182 @@
+#include "config/model/model_config_load.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+
+#include "base/text.h"
+#include "config/model/model_config_enums.h"
+#include "config/model/model_config_fields.h"
+#include "config/model/token_ids.h"
+#include "io/json.h"
+#include "io/mapped_file.h"
+
+namespace fathom {
+namespace {
+
+using io::describe;
+using io::JsonValue;
+
+constexpr io::JsonLimits kConfigLimits = {
+    .max_bytes = i64{4} << 20, .max_depth = 32, .max_values = 100'000};
+
+/// Reads one kind of member; false if the value has the wrong kind (then `expected` says which).
+struct FieldReader {
+  const JsonValue& value;
+  ModelConfig& config;
+  std::string expected;
+
+  bool operator()(i64 ModelConfig::*member) {
+    expected = "an integer";
+    if (!value.is_integer()) return false;
+    config.*member = value.as_integer();
+    return true;
+  }
+  bool operator()(float ModelConfig::*member) {
+    expected = "a number";
+    if (!value.is_number()) return false;
+    const double number = value.as_number();
+    const bool fits = std::abs(number) <= static_cast<double>(std::numeric_limits<float>::max());
+    config.*member = fits ? static_cast<float>(number) : std::numeric_limits<float>::infinity();
+    return true;
+  }
+  bool operator()(double ModelConfig::*member) {
+    expected = "a number";
+    if (!value.is_number()) return false;
+    config.*member = value.as_number();
+    return true;
+  }
+  bool operator()(bool ModelConfig::*member) {
+    expected = "true or false";
+    if (!value.is_bool()) return false;
+    config.*member = value.as_bool();
+    return true;
+  }
+  bool operator()(std::string ModelConfig::*member) {
+    expected = "a string";
+    if (!value.is_string()) return false;
+    config.*member = value.as_string();
+    return true;
+  }
+  bool operator()(ScoringFunc ModelConfig::*member) { return read_enum(member, kScoringFuncNames); }
+  bool operator()(TopkMethod ModelConfig::*member) { return read_enum(member, kTopkMethodNames); }
+
+  template <typename E, size_t N>
+  bool read_enum(E ModelConfig::*member, const std::array<EnumName<E>, N>& table) {
+    expected = list_of(table);
+    if (!value.is_string()) return false;
+    const auto named = value_of(table, value.as_string());
+    if (named) config.*member = *named;
+    return named.has_value();
+  }
+};
+
+/// A hint where a required key is missing and a similar one stands there.
+std::string similar_key(const JsonValue& json, std::string_view wanted) {
+  std::vector<std::string_view> unknown;
+  const auto fields = model_config_fields();
+  for (const auto& [key, value] : json.as_object()) {
+    const bool known = std::any_of(fields.begin(), fields.end(),
+                                   [&key = key](const auto& field) { return field.name == key; });
+    if (!known && key.size() < 64) unknown.push_back(key);
+    if (unknown.size() == 200) break;
+  }
+  const std::string nearest = nearest_name(wanted, unknown);
+  return nearest.empty() ? "" : fmt::format("; the file has `{}`", nearest);
+}
+
+/// transformers 5 knows these keys under two names.
+const JsonValue* find_field(const JsonValue& json, std::string_view name) {
+  const JsonValue* value = json.find(name);
+  if (value != nullptr) return value;
+  if (name == "n_routed_experts") return json.find("num_local_experts");
+  if (name == "num_nextn_predict_layers") return json.find("num_mtp_layers");
+  return nullptr;
+}
+
+void read_field(const JsonValue& json, const ModelConfigField& field, ModelConfig& config,
+                Problems& problems) {
+  const JsonValue* value = find_field(json, field.name);
+  if (value == nullptr || value->is_null()) {
+    if (field.presence == Presence::kRequired ||
+        (field.presence == Presence::kRequiredOrNull && value == nullptr)) {
+      problems.invalid(field.name, value == nullptr ? "missing" + similar_key(json, field.name)
+                                                    : std::string("null"));
+    }
+    return;
+  }
+  FieldReader reader{*value, config, {}};
+  if (!std::visit([&reader](auto member) { return reader(member); }, field.member)) {
+    problems.invalid(field.name,
+                     fmt::format("expected {}, found {}", reader.expected, describe(*value)));
+  }
+}
+
+/// Keys whose absence means a value computed from others. Where those are wrong themselves, any
+/// legal value will do: the file is refused anyway, and once is enough.
+void derive_absent(ModelConfig& config, Problems& problems) {
+  const i64 heads = config.num_attention_heads;
+  const bool heads_are_known = !problems.has("num_attention_heads") && heads > 0;
+  if (config.num_key_value_heads == 0) config.num_key_value_heads = heads_are_known ? heads : 1;
+  if (config.architecture != Architecture::kLlama || config.head_dim != 0) return;
+  const i64 hidden = config.hidden_size;
+  if (!heads_are_known || problems.has("hidden_size") || hidden < 1) {
+    config.head_dim = 2;
+  } else if (hidden % heads == 0) {
+    config.head_dim = hidden / heads;
+  } else {
+    problems.invalid("head_dim", fmt::format("missing, and num_attention_heads {} does not divide "
+                                             "hidden_size {}",
+                                             heads, hidden));
+  }
+}
+
+}  // namespace
+
+ModelConfig read_model_config(const JsonValue& json, Architecture architecture,
+                              Problems& problems) {
+  ModelConfig config = default_model_config(architecture);
+  if (const JsonValue* type = json.find("model_type"); type != nullptr && type->is_string()) {
+    config.model_type = type->as_string();
+  }
+  for (const ModelConfigField& field : model_config_fields()) {
+    if ((field.used_by & architecture_bit(architecture)) == 0) continue;
+    read_field(json, field, config, problems);
+  }
+  read_rope(json, config, problems);
+  config.eos_token_id = read_token_ids(json, "eos_token_id", problems);
+  read_dtype(json, config, problems);
+  read_quantization(json, config, problems);
+  derive_absent(config, problems);
+  return config;
+}
+
+Result<ModelConfig> parse_model_config(std::string_view text, const std::string& where) {
+  auto json = io::parse_json(text, where, kConfigLimits);
+  if (!json) return tl::unexpected(std::move(json.error()));
+  if (!json->is_object()) {
+    return invalid_input(fmt::format("{}: expected an object, found {}", where, describe(*json)));
+  }
+  Problems problems;
+  const auto architecture = read_architecture(*json, problems);
+  if (!architecture) return tl::unexpected(problems.error(where));
+  ModelConfig config = read_model_config(*json, *architecture, problems);
+  check_foreign_keys(*json, problems);
+  check_model_config(config, problems);
+  if (!problems.empty()) return tl::unexpected(problems.error(where));
+  return config;
+}
+
+Result<ModelConfig> load_model_config(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const std::filesystem::path file =
+      std::filesystem::is_directory(path, ignored) ? path / "config.json" : path;
+  auto text = io::read_text(file, kConfigLimits.max_bytes);
+  if (!text) return tl::unexpected(std::move(text.error()));
+  return parse_model_config(*text, file.string());
+}
+
+}  // namespace fathom

@@ -1,0 +1,191 @@
+// The parts of a config.json that are no plain field: rope_scaling, quantization_config, dtype.
+#include <fmt/format.h>
+
+#include <array>
+
+#include "config/model/model_config_enums.h"
+#include "config/model/model_config_load.h"
+#include "io/json.h"
+
+namespace fathom {
+namespace {
+
+using io::describe;
+using io::JsonValue;
+
+/// A number of a nested object; absent or null leaves the default.
+void read_number(const JsonValue& object, const std::string& prefix, const char* key, double& out,
+                 Problems& problems) {
+  const JsonValue* value = object.find(key);
+  if (value == nullptr || value->is_null()) return;
+  if (!value->is_number()) {
+    problems.invalid(prefix + key, "expected a number, found " + describe(*value));
+    return;
+  }
+  out = value->as_number();
+}
+
+void read_rope_type(const JsonValue& object, const std::string& prefix, ModelConfig& config,
+                    Problems& problems) {
+  const JsonValue* type = object.find("rope_type");
+  if (type == nullptr) type = object.find("type");
+  if (type == nullptr || !type->is_string()) {
+    problems.invalid(prefix + "type",
+                     type == nullptr ? "missing" : "expected a string, found " + describe(*type));
+    return;
+  }
+  if (type->as_string() == "default") return;
+  const auto named = value_of(kRopeTypeNames, type->as_string());
+  if (!named) {
+    problems.unsupported(prefix + "type", fmt::format("expected {}, found {}",
+                                                      list_of(kRopeTypeNames), describe(*type)));
+    return;
+  }
+  config.rope_scaling.emplace().type = *named;
+}
+
+void read_rope_scaling(const JsonValue& object, const std::string& prefix, ModelConfig& config,
+                       Problems& problems) {
+  read_number(object, prefix, "rope_theta", config.rope_theta, problems);
+  read_rope_type(object, prefix, config, problems);
+  for (const auto& [key, neutral] : {std::pair{"partial_rotary_factor", JsonValue(1.0)},
+                                     std::pair{"truncate", JsonValue(true)}}) {
+    const JsonValue* value = object.find(key);
+    if (value == nullptr || value->is_null()) continue;
+    const bool same = neutral.is_bool() ? value->is_bool() && value->as_bool()
+                                        : value->is_number() && value->as_number() == 1.0;
+    if (!same) {
+      problems.unsupported(prefix + key, fmt::format("only {} is supported, found {}",
+                                                     describe(neutral), describe(*value)));
+    }
+  }
+  if (!config.rope_scaling) return;
+  RopeScaling& scaling = *config.rope_scaling;
+  if (object.find("factor") == nullptr) problems.invalid(prefix + "factor", "missing");
+  read_number(object, prefix, "factor", scaling.factor, problems);
+  read_number(object, prefix, "beta_fast", scaling.beta_fast, problems);
+  read_number(object, prefix, "beta_slow", scaling.beta_slow, problems);
+  read_number(object, prefix, "mscale", scaling.mscale, problems);
+  read_number(object, prefix, "mscale_all_dim", scaling.mscale_all_dim, problems);
+  read_number(object, prefix, "low_freq_factor", scaling.low_freq_factor, problems);
+  read_number(object, prefix, "high_freq_factor", scaling.high_freq_factor, problems);
+  if (const JsonValue* factor = object.find("attention_factor");
+      factor != nullptr && !factor->is_null()) {
+    read_number(object, prefix, "attention_factor", scaling.attention_factor.emplace(), problems);
+  }
+  if (scaling.type == RopeType::kLinear) return;
+  auto original = io::get_integer(object, "original_max_position_embeddings", "");
+  if (original) {
+    scaling.original_max_position_embeddings = *original;
+  } else {
+    const JsonValue* found = object.find("original_max_position_embeddings");
+    problems.invalid(
+        prefix + "original_max_position_embeddings",
+        found == nullptr ? "missing" : "expected an integer, found " + describe(*found));
+  }
+}
+
+/// A string of quantization_config; absent or null leaves the default.
+void read_string(const JsonValue& object, const std::string& prefix, const char* key,
+                 std::string& out, Problems& problems) {
+  const JsonValue* value = object.find(key);
+  if (value == nullptr || value->is_null()) return;
+  if (!value->is_string()) {
+    problems.invalid(prefix + key, "expected a string, found " + describe(*value));
+    return;
+  }
+  out = value->as_string();
+}
+
+}  // namespace
+
+std::vector<std::string> read_texts(const JsonValue& object, const std::string& prefix,
+                                    const char* key, Problems& problems) {
+  const JsonValue* value = object.find(key);
+  std::vector<std::string> result;
+  if (value == nullptr || value->is_null()) return result;
+  if (!value->is_array()) {
+    problems.invalid(prefix + key, "expected an array, found " + describe(*value));
+    return result;
+  }
+  for (const JsonValue& entry : value->as_array()) {
+    if (entry.is_string()) {
+      result.push_back(entry.as_string());
+    } else {
+      problems.invalid(prefix + key, "expected strings, found " + describe(entry));
+    }
+  }
+  return result;
+}
+
+void read_rope(const JsonValue& json, ModelConfig& config, Problems& problems) {
+  read_number(json, "", "rope_theta", config.rope_theta, problems);
+  for (const char* key : {"rope_scaling", "rope_parameters"}) {
+    const JsonValue* value = json.find(key);
+    if (value == nullptr || value->is_null()) continue;
+    if (!value->is_object()) {
+      problems.invalid(key, "expected an object or null, found " + describe(*value));
+      return;
+    }
+    if (value->as_object().empty()) continue;
+    read_rope_scaling(*value, std::string(key) + ".", config, problems);
+    return;
+  }
+}
+
+void read_dtype(const JsonValue& json, ModelConfig& config, Problems& problems) {
+  const char* key = json.find("dtype") != nullptr ? "dtype" : "torch_dtype";
+  const JsonValue* value = json.find(key);
+  if (value == nullptr || value->is_null()) return;
+  constexpr std::array<std::pair<std::string_view, DType>, 4> kNames = {{
+      {"bfloat16", DType::kBF16},
+      {"float16", DType::kF16},
+      {"float32", DType::kF32},
+      {"float8_e4m3fn", DType::kF8E4M3},
+  }};
+  std::string_view name = value->is_string() ? std::string_view(value->as_string()) : "";
+  if (name.starts_with("torch.")) name.remove_prefix(6);
+  for (const auto& [spelling, dtype] : kNames) {
+    if (spelling == name) {
+      config.torch_dtype = dtype;
+      return;
+    }
+  }
+  problems.invalid(
+      key, "expected bfloat16, float16, float32 or float8_e4m3fn, found " + describe(*value));
+}
+
+void read_quantization(const JsonValue& json, ModelConfig& config, Problems& problems) {
+  const JsonValue* value = json.find("quantization_config");
+  if (value == nullptr || value->is_null()) return;
+  const std::string prefix = "quantization_config.";
+  if (!value->is_object()) {
+    problems.invalid("quantization_config", "expected an object, found " + describe(*value));
+    return;
+  }
+  QuantizationConfig& quantization = config.quantization_config.emplace();
+  quantization.quant_method.clear();
+  quantization.weight_block_size.clear();
+  read_string(*value, prefix, "quant_method", quantization.quant_method, problems);
+  if (quantization.is_compressed_tensors()) {
+    return read_compressed_tensors(*value, prefix, quantization, problems);
+  }
+  read_string(*value, prefix, "fmt", quantization.fmt, problems);
+  read_string(*value, prefix, "activation_scheme", quantization.activation_scheme, problems);
+  read_string(*value, prefix, "scale_fmt", quantization.scale_fmt, problems);
+  quantization.ignore = read_texts(*value, prefix, "modules_to_not_convert", problems);
+  const JsonValue* block = value->find("weight_block_size");
+  if (block == nullptr || block->is_null()) return;
+  const bool pair = block->is_array() && block->as_array().size() == 2 &&
+                    block->as_array()[0].is_integer() && block->as_array()[1].is_integer();
+  if (!pair) {
+    problems.invalid(prefix + "weight_block_size",
+                     "expected two integers, found " + describe(*block));
+    return;
+  }
+  for (const JsonValue& extent : block->as_array()) {
+    quantization.weight_block_size.push_back(extent.as_integer());
+  }
+}
+
+}  // namespace fathom

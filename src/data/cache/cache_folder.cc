@@ -1,0 +1,81 @@
+#include "data/cache/cache_folder.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+#include <vector>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "data/cache/cache_manifest.h"
+
+namespace fathom::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+int open_folder(const fs::path& folder) {
+  return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+}  // namespace
+
+FolderLock FolderLock::wait(const fs::path& folder, const std::string& name) {
+  FolderLock lock(open_folder(folder));
+  if (lock.fd_ < 0 || ::flock(lock.fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) {
+    return lock;
+  }
+  log::info("{}: another process is tokenising it; waiting", name);
+  while (::flock(lock.fd_, LOCK_EX) != 0 && errno == EINTR) {
+  }
+  return lock;
+}
+
+std::optional<FolderLock> FolderLock::try_now(const fs::path& folder) {
+  FolderLock lock(open_folder(folder));
+  if (lock.fd_ < 0) return std::nullopt;
+  if (::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) return std::nullopt;
+  return lock;
+}
+
+FolderLock::~FolderLock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) {
+    throw Error(ErrorCode::kIo,
+                fmt::format("{}: cannot create the folder: {}", folder.string(), error.message()));
+  }
+}
+
+void remove_tokens(const fs::path& folder) {
+  std::error_code ignored;
+  fs::remove(manifest_path(folder), ignored);  // from here on it is incomplete
+  std::vector<fs::path> ours;
+  for (fs::directory_iterator it(folder, ignored), end; !ignored && it != end;
+       it.increment(ignored)) {
+    const std::string name = it->path().filename().string();
+    if (name.starts_with("tokens-") || name.starts_with("documents.bin") ||
+        name.starts_with("manifest.json")) {
+      ours.push_back(it->path());
+    }
+  }
+  for (const fs::path& path : ours) fs::remove(path, ignored);
+}
+
+void remove_cache_folder(const fs::path& folder) {
+  const auto lock = FolderLock::try_now(folder);
+  if (!lock) return;
+  remove_tokens(folder);
+  std::error_code ignored;
+  fs::remove(folder, ignored);  // fails if anything is left in it
+}
+
+}  // namespace fathom::data

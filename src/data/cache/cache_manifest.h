@@ -1,0 +1,40 @@
+#pragma once
+// manifest.json of one tokenised source: written last, so that a folder with one is complete.
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/types.h"
+#include "data/cache/hash.h"
+#include "data/text/statistics.h"
+
+namespace fathom::data {
+
+/// Raised whenever the files' layout or what is in them changes: older ones are made again.
+inline constexpr i64 kCacheFormat = 1;
+
+struct ShardInfo {
+  i64 tokens = 0;
+  Hash128 checksum;  // of the file's bytes
+};
+
+struct CacheManifest {
+  Hash128 key;          // of everything that the tokens depend on
+  i64 token_bytes = 4;  // of one stored id: 2 or 4
+  i64 vocab_size = 0;   // every id is below
+  Hash128 index_checksum;
+  std::vector<ShardInfo> shards;
+  SourceStatistics statistics;  // documents and tokens are the files' own
+};
+
+// The files of a cache folder.
+std::filesystem::path manifest_path(const std::filesystem::path& folder);
+std::filesystem::path index_path(const std::filesystem::path& folder);
+std::filesystem::path shard_path(const std::filesystem::path& folder, size_t shard);
+
+void write_manifest(const std::filesystem::path& folder, const CacheManifest& manifest);
+/// kNotFound: there is none; kInvalidInput: it is damaged or of another format.
+[[nodiscard]] Result<CacheManifest> read_manifest(const std::filesystem::path& folder);
+
+}  // namespace fathom::data

@@ -1,0 +1,36 @@
+#pragma once
+// From a source's patterns to its files, in an order that does not depend on the file system.
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/types.h"
+#include "config/run/data_config.h"
+
+namespace fathom::data {
+
+enum class Compression { kNone, kGzip, kZstd };
+
+struct SourceFile {
+  std::filesystem::path path;                 // absolute
+  SourceFormat format = SourceFormat::kText;  // never kAuto
+  Compression compression = Compression::kNone;
+  i64 size_bytes = 0;
+  i64 modified_ns = 0;  // since the epoch
+};
+
+struct SourceFiles {
+  std::vector<SourceFile> files;        // in the order of `paths`, then by name; none twice
+  i64 ignored_files = 0;                // in folders, of other kinds than `extensions`
+  std::vector<std::string> unreadable;  // folders that may not be read, files without a size
+};
+
+/// Paths are relative to the current directory. A file or a glob is taken as named, whatever its
+/// extension; of a folder the files with one of `extensions`, alone or with .gz or .zst behind it.
+/// kNotFound: a path or a pattern that gives nothing; `where` ("data.train.code") opens the
+/// message.
+[[nodiscard]] Result<SourceFiles> find_source_files(const SourceConfig& source,
+                                                    const std::string& where);
+
+}  // namespace fathom::data

@@ -1,0 +1,93 @@
+#pragma once
+// Inside of chat_template: what the renderers share. A renderer is total: check_chat_request has
+// refused everything that a template cannot express before one is called.
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "tokenizer/chat/template.h"
+
+namespace fathom::tokenizer {
+
+// Spellings of the control tokens. "｜" is U+FF5C and "▁" is U+2581; <think> is plain ASCII.
+inline constexpr std::string_view kBos = "<｜begin▁of▁sentence｜>";
+inline constexpr std::string_view kEos = "<｜end▁of▁sentence｜>";
+inline constexpr std::string_view kUserTurn = "<｜User｜>";
+inline constexpr std::string_view kAssistantTurn = "<｜Assistant｜>";
+inline constexpr std::string_view kThinkBegin = "<think>";
+inline constexpr std::string_view kThinkEnd = "</think>";
+inline constexpr std::string_view kCallsBegin = "<｜tool▁calls▁begin｜>";
+inline constexpr std::string_view kCallsEnd = "<｜tool▁calls▁end｜>";
+inline constexpr std::string_view kCallBegin = "<｜tool▁call▁begin｜>";
+inline constexpr std::string_view kCallEnd = "<｜tool▁call▁end｜>";
+inline constexpr std::string_view kOutputsBegin = "<｜tool▁outputs▁begin｜>";
+inline constexpr std::string_view kOutputsEnd = "<｜tool▁outputs▁end｜>";
+inline constexpr std::string_view kOutputBegin = "<｜tool▁output▁begin｜>";
+inline constexpr std::string_view kOutputEnd = "<｜tool▁output▁end｜>";
+inline constexpr std::string_view kToolSep = "<｜tool▁sep｜>";
+inline constexpr std::string_view kDsml = "｜DSML｜";
+inline constexpr std::string_view kImSystem = "<|im_system|>";
+inline constexpr std::string_view kImUser = "<|im_user|>";
+inline constexpr std::string_view kImAssistant = "<|im_assistant|>";
+inline constexpr std::string_view kImMiddle = "<|im_middle|>";
+inline constexpr std::string_view kImEnd = "<|im_end|>";
+
+/// Collects segments; neighbouring texts become one.
+class PromptWriter {
+ public:
+  PromptWriter& text(std::string_view text) {
+    if (text.empty()) return *this;
+    if (segments_.empty() || segments_.back().kind != SegmentKind::kText) {
+      segments_.push_back({SegmentKind::kText, {}});
+    }
+    segments_.back().text += text;
+    return *this;
+  }
+  PromptWriter& token(std::string_view spelling) {
+    segments_.push_back({SegmentKind::kToken, std::string(spelling)});
+    return *this;
+  }
+  std::vector<Segment> take() { return std::move(segments_); }
+
+ private:
+  std::vector<Segment> segments_;
+};
+
+inline const std::string& content_of(const Message& message) {
+  static const std::string kNone;
+  return message.content ? *message.content : kNone;
+}
+/// Python's text.split("</think>")[-1]: what follows the last one, or all.
+std::string_view after_last_think_end(std::string_view text);
+/// Python's text.split("</think>", 1)[1] where it occurs, or all: what follows the first one.
+std::string_view after_first_think_end(std::string_view text);
+
+// One renderer per dialect.
+void render_plain_turns(const ChatTemplate& chat_template, const ChatRequest& request,
+                        PromptWriter& out);
+void render_null_content(const ChatTemplate& chat_template, const ChatRequest& request,
+                         PromptWriter& out);
+void render_running_calls(const ChatTemplate& chat_template, const ChatRequest& request,
+                          PromptWriter& out);
+void render_turn_tracking(const ChatTemplate& chat_template, const ChatRequest& request,
+                          PromptWriter& out);
+void render_hybrid_thought(const ChatTemplate& chat_template, const ChatRequest& request,
+                           PromptWriter& out);
+void render_dsml(const ChatTemplate& chat_template, const ChatRequest& request, PromptWriter& out);
+void render_role_headers(const ChatTemplate& chat_template, const ChatRequest& request,
+                         PromptWriter& out);
+
+/// The definitions of tools as V2.5's model card has them, for it and the models up to R1-0528,
+/// whose templates take none. Appended to the system text. Nothing if there are no tools.
+void write_markdown_tools(const ChatRequest& request, bool after_text, PromptWriter& out);
+/// The same as V3.1's model card has them.
+void write_hybrid_tools(const ChatRequest& request, bool after_text, PromptWriter& out);
+/// The same as V3.2's encoder writes them into a system message.
+void write_dsml_tools(const ChatRequest& request, PromptWriter& out);
+
+/// Everything that makes a request impossible for this template.
+[[nodiscard]] Result<void> check_chat_request(const ChatTemplate& chat_template,
+                                              const ChatRequest& request);
+
+}  // namespace fathom::tokenizer
