@@ -1,5 +1,5 @@
 // When a file's hash is taken from the note, and when the file is read again.
-#include "data/content_hashes.h"
+#include "data/cache/content_hashes.h"
 
 #include <gtest/gtest.h>
 

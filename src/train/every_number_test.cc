@@ -4,11 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "train/metrics_json.h"
-#include "train/report_data.h"
-#include "train/report_page.h"
-#include "train/run_summary.h"
-#include "train/tensorboard.h"
+#include "report/metrics/metrics_json.h"
+#include "report/run/report_data.h"
+#include "report/run/report_page.h"
+#include "report/run/run_summary.h"
+#include "report/metrics/tensorboard.h"
 
 namespace fathom::train {
 namespace {

@@ -11,8 +11,8 @@
 #include <thread>
 
 #include "io/json.h"
-#include "train/checkpoint.h"
-#include "train/run_directory.h"
+#include "train/checkpoint/checkpoint.h"
+#include "train/checkpoint/run_directory.h"
 #include "train/test_support.h"
 
 namespace fathom::train {

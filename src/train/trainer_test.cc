@@ -9,7 +9,7 @@
 #include <limits>
 #include <numbers>
 
-#include "data/prepare.h"
+#include "data/cache/prepare.h"
 #include "train/balance.h"
 #include "train/run_text.h"
 #include "train/test_support.h"
