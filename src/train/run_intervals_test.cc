@@ -25,16 +25,16 @@ class RunIntervals : public ::testing::Test {
  protected:
   /// Trains until `stop_after` steps of this process, calling `on_step` behind each.
   TrainResult train(const RunConfig& config, i64 stop_after = -1,
-                    const std::function<void(const StepMetrics&)>& on_step = {}) {
+                    const std::function<void(const report::StepMetrics&)>& on_step = {}) {
     i64 taken = 0;
     first_step_.reset();
     TrainEvents events;
-    events.step = [&](const StepMetrics& metrics) {
+    events.step = [&](const report::StepMetrics& metrics) {
       ++taken;
       if (!first_step_) first_step_ = metrics;
       if (on_step) on_step(metrics);
     };
-    events.validation = [&](const ValidationMetrics& metrics) {
+    events.validation = [&](const report::ValidationMetrics& metrics) {
       validated_.push_back(metrics.step);
       bits_[metrics.step] = metrics.bits_per_byte;
     };
@@ -52,7 +52,7 @@ class RunIntervals : public ::testing::Test {
   Ctx ctx_;
   std::vector<i64> validated_;
   std::map<i64, double> bits_;
-  std::optional<StepMetrics> first_step_;
+  std::optional<report::StepMetrics> first_step_;
 };
 
 TEST_F(RunIntervals, ThatDoNotCoincide) {
@@ -144,7 +144,7 @@ TEST_F(RunIntervals, SkippedStepsAreRemembered) {
 
 TEST_F(RunIntervals, SecondsGoOnWhereTheyStood) {
   const RunConfig config = run_.config("out");
-  const auto slowly = [](const StepMetrics&) {
+  const auto slowly = [](const report::StepMetrics&) {
     std::this_thread::sleep_for(std::chrono::milliseconds(120));
   };
   const TrainResult first = train(config, 2, slowly);
@@ -184,7 +184,7 @@ TEST_F(RunIntervals, TheBestIsPutBackAfterAFailedWrite) {
   config.train.checkpoint_every = 1;
   config.train.keep_last = 1;
   const FullDisk disk;
-  train(config, 5, [&](const StepMetrics& metrics) {
+  train(config, 5, [&](const report::StepMetrics& metrics) {
     disk.set(metrics.step != 2 && metrics.step != 5);
   });
   EXPECT_LT(bits_.at(4), bits_.at(2)) << "else 4 would not have been the best";

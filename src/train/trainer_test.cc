@@ -49,7 +49,7 @@ std::vector<float> copy_of(std::span<const float> values) { return {values.begin
 
 class TrainerTest : public ::testing::Test {
  protected:
-  std::vector<ValidationMetrics> validate(Bench& bench) {
+  std::vector<report::ValidationMetrics> validate(Bench& bench) {
     return *bench.trainer.validate(ctx_, [] { return false; });
   }
 
@@ -89,7 +89,7 @@ TEST_F(TrainerTest, CountersOfTheState) {
   for (i64 step = 1; step <= 5; ++step) {
     const StepPlan plan = bench.setup().plan.step(step);
     samples += plan.sequences;
-    const StepMetrics metrics = bench.trainer.step(ctx_);
+    const report::StepMetrics metrics = bench.trainer.step(ctx_);
     const TrainerState& state = bench.trainer.state();
     EXPECT_EQ(state.step, step);
     EXPECT_EQ(state.updates, step);
@@ -120,7 +120,7 @@ TEST_F(TrainerTest, ASkippedStepCountsAndChangesNoWeight) {
   std::vector<float> before = copy_of(bench.trainer.model().weights());
   const std::vector<float> average = copy_of(bench.trainer.optimizer().average());
   for (const i64 in_row : {1, 2}) {
-    const StepMetrics metrics = bench.trainer.step(ctx_);
+    const report::StepMetrics metrics = bench.trainer.step(ctx_);
     EXPECT_THAT(metrics.skipped, HasSubstr("not finite"));
     EXPECT_EQ(bench.trainer.state().skipped_in_row, in_row);
     EXPECT_EQ(bench.trainer.state().skipped_steps, in_row);
@@ -156,7 +156,7 @@ TEST_F(TrainerTest, IsolatedDocumentsInTrainingAndValidation) {
   for (const bool isolate : {false, true}) {
     config_.data.isolate_documents = isolate;
     Bench bench(ctx_, config_);
-    const ValidationMetrics held = validate(bench).front();
+    const report::ValidationMetrics held = validate(bench).front();
     validation.push_back(held.loss);
     const data::ValidationSet set(
         bench.validation().front(),
@@ -184,11 +184,11 @@ TEST_F(TrainerTest, IsolatedDocumentsInTrainingAndValidation) {
 TEST_F(TrainerTest, ValidationOfAPartAndOfTheWhole) {
   config_.train.validation_sequences = 2;
   Bench bench(ctx_, config_);
-  const auto experts_chosen = [](const ValidationMetrics& set) { return set.load.front().share; };
+  const auto experts_chosen = [](const report::ValidationMetrics& set) { return set.load.front().share; };
   bench.trainer.state().step = 11;
-  const ValidationMetrics part = validate(bench).front();
+  const report::ValidationMetrics part = validate(bench).front();
   bench.trainer.state().step = 12;
-  const ValidationMetrics whole = validate(bench).front();
+  const report::ValidationMetrics whole = validate(bench).front();
   EXPECT_EQ(part.step, 11);
   EXPECT_EQ(part.set, "held");
   EXPECT_EQ(whole.step, 12);
@@ -202,7 +202,7 @@ TEST_F(TrainerTest, BitsPerByteOfWhatWasScored) {
   EXPECT_DOUBLE_EQ(bits_per_byte(std::numbers::ln2 * 12, 4), 3.0);
   EXPECT_EQ(bits_per_byte(1.0, 0), 0.0);
   Bench bench(ctx_, config_);
-  const ValidationMetrics held = validate(bench).front();
+  const report::ValidationMetrics held = validate(bench).front();
   const data::ValidationSet set(bench.validation().front(), data::loader_config(config_.data, 1));
   data::SequenceBatch batch;
   set.read({0, set.num_sequences()}, batch);
@@ -229,7 +229,7 @@ TEST_F(TrainerTest, LayerLoadsOfCounts) {
   stats.router_entropy = {12.5, 7.5};
   const View<float, 1> bias = model.router_bias(0);
   for (i64 e = 0; e < 4; ++e) bias(e) = static_cast<float>(e) - 1.5f;
-  const std::vector<LayerLoad> loads = layer_loads(stats, model);
+  const std::vector<report::LayerLoad> loads = layer_loads(stats, model);
   ASSERT_EQ(loads.size(), 2u);
   EXPECT_THAT(loads[0].share, ::testing::ElementsAre(0.05, 0.0, 0.2, 0.75));
   EXPECT_DOUBLE_EQ(loads[0].max_vio, 2.0);  // (15 - 5) / 5

@@ -10,7 +10,7 @@
 #include "report/run/run_summary.h"
 #include "report/metrics/tensorboard.h"
 
-namespace fathom::train {
+namespace fathom::report {
 namespace {
 
 using ::testing::HasSubstr;
@@ -250,4 +250,4 @@ TEST(EveryNumber, TheBestValidation) {
 }
 
 }  // namespace
-}  // namespace fathom::train
+}  // namespace fathom::report
