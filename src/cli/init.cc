@@ -4,11 +4,11 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "checkpoint/random_init.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/options/validators.h"
 #include "cli/progress.h"
-#include "model/random_init.h"
 #include "tokenizer/train/train_tokenizer.h"
 
 namespace fathom::cli {
@@ -80,7 +80,7 @@ class Init : public Command {
       interrupt.check();
       progress.update("writing weights", done, total);
     };
-    model::write_random_checkpoint(ctx, config, out_, options_);
+    checkpoint::write_random_checkpoint(ctx, config, out_, options_);
   }
 
   void copy_tokenizer() const {
@@ -90,7 +90,7 @@ class Init : public Command {
     }
   }
 
-  model::RandomInitOptions options_;
+  checkpoint::RandomInitOptions options_;
   std::string config_, out_, tokenizer_, dtype_ = "bf16";
 };
 

@@ -6,10 +6,10 @@
 #include <memory>
 #include <numeric>
 
+#include "checkpoint/random_init.h"
 #include "engine/prompt.h"
 #include "engine/scorer.h"
 #include "engine/session.h"
-#include "model/random_init.h"
 #include "ops/elementwise.h"
 #include "testing/temp_dir.h"
 #include "tokenizer/train/train_tokenizer.h"
@@ -42,8 +42,8 @@ class EngineTest : public ::testing::Test {
   static void SetUpTestSuite() {
     directory_ = std::make_unique<testing::TempDir>();
     Ctx ctx;
-    model::write_random_checkpoint(ctx, tiny_config(), path(),
-                                   {.dtype = DType::kF32, .weight_std = 0.2, .seed = 5});
+    checkpoint::write_random_checkpoint(ctx, tiny_config(), path(),
+                                        {.dtype = DType::kF32, .weight_std = 0.2, .seed = 5});
     tokenizer::byte_tokenizer().save(path());
     model_ = model::Model::load(path());
     codec_ = std::make_unique<TextCodec>(value_or_throw(load_text_codec(path())));

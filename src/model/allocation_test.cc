@@ -12,8 +12,8 @@
 #include <cstdlib>
 #include <new>
 
-#include "model/backward/test_support.h"
 #include "model/test_support.h"
+#include "model/training_test_support.h"
 
 namespace {
 

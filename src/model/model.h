@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/storage.h"
 #include "config/model/model_config.h"
-#include "model/storage.h"
 #include "ops/ctx.h"
 #include "ops/linear.h"
 #include "ops/quantize.h"
@@ -47,10 +47,11 @@ struct RunOptions {
 };
 
 /// Random weights of true shape, made in memory: such a model writes nonsense, but has every size
-/// and speed of a trained one. Matrices are uniform with deviation 0.006 (DeepSeek-V3 §4.2), in E4M3
-/// as if quantised from that, norms 1, the router's bias 0. The numbers depend on the seed and the tensor alone.
+/// and speed of a trained one. Matrices are uniform with deviation 0.006 (DeepSeek-V3 §4.2), in
+/// E4M3 as if quantised from that, norms 1, the router's bias 0. The numbers depend on the seed and
+/// the tensor alone.
 struct RandomWeights {
-  ModelStorage storage;
+  checkpoint::ModelStorage storage;
   u64 seed = 0;
 };
 

@@ -8,9 +8,9 @@
 #include "base/checked_math.h"
 #include "base/parallel.h"
 #include "base/rng.h"
+#include "checkpoint/tensor_codec.h"
+#include "checkpoint/write.h"
 #include "config/model/parameter_list.h"
-#include "model/checkpoint_write.h"
-#include "model/tensor_codec.h"
 #include "model/weights.h"
 #include "tensor/bf16.h"
 #include "tensor/fp8.h"
@@ -109,7 +109,7 @@ float group_scale(int bits) {
 struct Piece {
   io::TensorSpec spec;
   std::vector<i64> shape;
-  Storage storage;
+  checkpoint::Storage storage;
 };
 
 void fill(const Piece& piece, u8* out, u64 stream) {
@@ -139,13 +139,13 @@ std::unique_ptr<Weights> make_random_weights(const ModelConfig& config,
                                              const RandomWeights& options) {
   auto weights = std::make_unique<Weights>();
   weights->directory = "random weights";
-  weights->config = with_storage(config, options.storage, ops::ScaleFormat::kF32);
+  weights->config = checkpoint::with_storage(config, options.storage, ops::ScaleFormat::kF32);
   value_or_throw(weights->config.validate());
   std::vector<Piece> pieces;
   for_each_parameter(weights->config, [&](const Parameter& parameter) {
-    const Storage storage = storage_of(parameter, options.storage);
+    const checkpoint::Storage storage = checkpoint::storage_of(parameter, options.storage);
     std::vector<io::TensorSpec> specs;
-    declare_parameter(specs, parameter, storage);
+    checkpoint::declare_parameter(specs, parameter, storage);
     for (io::TensorSpec& spec : specs)
       pieces.push_back({std::move(spec), parameter.shape, storage});
   });

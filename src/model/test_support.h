@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/model/test_configs.h"
 #include "io/safetensors.h"
 #include "model/model.h"
 #include "testing/expect.h"
@@ -18,47 +19,10 @@
 
 namespace fathom::model {
 
+using testing::golden_cases;
+using testing::golden_directory;
+using testing::ragged_v3;
 using testing::Tensor;
-
-inline std::filesystem::path golden_directory(const std::string& name) {
-  return std::filesystem::path(FATHOM_SOURCE_DIR) / "tests" / "golden" / name;
-}
-
-/// V3-shaped with ragged blocks, one MTP module.
-inline ModelConfig ragged_v3() {
-  ModelConfig config;
-  config.vocab_size = 300;
-  config.hidden_size = 160;
-  config.intermediate_size = 200;
-  config.num_hidden_layers = 2;
-  config.num_attention_heads = config.num_key_value_heads = 4;
-  config.max_position_embeddings = 256;
-  config.q_lora_rank = 136;
-  config.kv_lora_rank = 64;
-  config.qk_nope_head_dim = 32;
-  config.qk_rope_head_dim = 16;
-  config.v_head_dim = 32;
-  config.n_routed_experts = 8;
-  config.n_shared_experts = 1;
-  config.num_experts_per_tok = 2;
-  config.moe_intermediate_size = 48;
-  config.first_k_dense_replace = 1;
-  config.n_group = 4;
-  config.topk_group = 2;
-  config.norm_topk_prob = true;
-  config.routed_scaling_factor = 2.5f;
-  config.scoring_func = ScoringFunc::kSigmoid;
-  config.topk_method = TopkMethod::kNoauxTc;
-  config.num_nextn_predict_layers = 1;
-  return config;
-}
-
-/// Every folder of tests/golden; tests/golden/README.md says what each is for.
-inline const std::vector<std::string>& golden_cases() {
-  static const std::vector<std::string> kCases = {
-      "v3", "v3_masked_groups", "v2_lite", "v2", "moonlight", "llama", "llama_tied", "fp8", "mtp"};
-  return kCases;
-}
 
 /// One case: the model, and what transformers computed from it.
 class Golden {

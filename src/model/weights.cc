@@ -5,9 +5,10 @@
 #include <cstring>
 
 #include "base/log.h"
-#include "model/checkpoint_check.h"
+#include "checkpoint/check.h"
+#include "checkpoint/stored_names.h"
+#include "checkpoint/tensor_codec.h"
 #include "model/rope.h"
-#include "model/tensor_codec.h"
 
 namespace fathom::model {
 namespace {
@@ -27,13 +28,13 @@ class Binder {
   }
 
   bool has(const std::string& matrix_name) const {
-    return has_tensor(matrix_name) || has_tensor(PackedNames(matrix_name).packed);
+    return has_tensor(matrix_name) || has_tensor(checkpoint::PackedNames(matrix_name).packed);
   }
 
   View<const float, 1> vector(const std::string& name) {
     const io::StoredTensor& tensor = find(name);
     float* copy = next_vector_;
-    copy_as_f32(tensor, copy);
+    checkpoint::copy_as_f32(tensor, copy);
     next_vector_ += tensor.elements();
     return {copy, {tensor.elements()}};
   }
@@ -47,14 +48,14 @@ class Binder {
     m.dtype = tensor.dtype == DType::kF16 ? DType::kF32 : tensor.dtype;
     if (tensor.dtype == DType::kF16) {
       float* copy = reinterpret_cast<float*>(own(m.size_bytes(), "weights converted from F16"));
-      copy_as_f32(tensor, copy);
+      checkpoint::copy_as_f32(tensor, copy);
       m.data = copy;
       ++num_f16_;
     } else {
       m.data = aligned(tensor);
     }
     if (m.dtype == DType::kF8E4M3) {
-      const io::StoredTensor& scale = find(find_block_scale(checkpoint_, name)->name);
+      const io::StoredTensor& scale = find(checkpoint::find_block_scale(checkpoint_, name)->name);
       m.scale = reinterpret_cast<const float*>(aligned(scale));
       m.scale_stride = scale.shape[1];
     }
@@ -67,13 +68,13 @@ class Binder {
   bool has_tensor(const std::string& name) const { return checkpoint_.find(name) != nullptr; }
 
   MatRef packed_matrix(const std::string& name) {
-    const PackedNames names(name);
+    const checkpoint::PackedNames names(name);
     const io::StoredTensor &packed = find(names.packed), &scale = find(names.scale);
     const io::StoredTensor& shape = find(names.shape);
     i64 extents[2] = {0, 0};
     const size_t width = static_cast<size_t>(dtype_bytes(shape.dtype));
     for (size_t i = 0; i < 2; ++i) std::memcpy(&extents[i], shape.bytes.data() + i * width, width);
-    const PackedForm form = packed_form(packed, scale, extents[1]);
+    const checkpoint::PackedForm form = checkpoint::packed_form(packed, scale, extents[1]);
     MatRef m;
     m.data = aligned(packed);
     m.dtype = DType::kI32;
@@ -196,7 +197,8 @@ MtpWeights bind_mtp(Binder& bind, const Weights& main) {
 
 void bind_weights(Weights& weights) {
   const ModelConfig& config = weights.config;
-  const CheckpointCheck check = require_checkpoint(config, weights.checkpoint);
+  const checkpoint::CheckpointCheck check =
+      checkpoint::require_checkpoint(config, weights.checkpoint);
   if (config.num_nextn_predict_layers > 1 && check.has_mtp) {
     log::warn("{}: only the first of {} MTP modules is used", weights.directory,
               config.num_nextn_predict_layers);

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "base/types.h"
 #include "base/function_ref.h"
+#include "base/types.h"
 #include "tokenizer/tokenizer_spec.h"
 
 namespace fathom::tokenizer {

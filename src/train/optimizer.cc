@@ -28,13 +28,13 @@ i64 Optimizer::average_bytes(i64 elements, const OptimizerConfig& config) {
   return config.ema_decay > 0.0 ? elements * static_cast<i64>(sizeof(float)) : 0;
 }
 
-Optimizer::Optimizer(const model::ParameterLayout& layout, const OptimizerConfig& config)
+Optimizer::Optimizer(const checkpoint::ParameterLayout& layout, const OptimizerConfig& config)
     : config_(config),
       elements_(layout.size()),
       exp_avg_(Device::kCpu, moment_bytes(elements_, config) / 2, "AdamW's first moment"),
       exp_avg_sq_(Device::kCpu, moment_bytes(elements_, config) / 2, "AdamW's second moment"),
       average_(Device::kCpu, average_bytes(elements_, config), "the average of the weights") {
-  const std::span<const model::ParameterSlot> slots = layout.slots();
+  const std::span<const checkpoint::ParameterSlot> slots = layout.slots();
   for (size_t i = 0; i < slots.size(); ++i) {
     if (!slots[i].has_gradient) continue;
     // To the next slot: the padding between is zero in every array and stays so.

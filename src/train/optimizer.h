@@ -3,8 +3,8 @@
 #include <span>
 #include <vector>
 
+#include "checkpoint/parameter_layout.h"
 #include "config/run/optimizer_config.h"
-#include "model/parameter_layout.h"
 #include "ops/ctx.h"
 #include "tensor/bf16.h"
 #include "tensor/buffer.h"
@@ -15,7 +15,7 @@ namespace fathom::train {
 class Optimizer {
  public:
   /// Moments 0, the average not begun. Throws Error{kOutOfMemory}. The layout must outlive it.
-  Optimizer(const model::ParameterLayout& layout, const OptimizerConfig& config);
+  Optimizer(const checkpoint::ParameterLayout& layout, const OptimizerConfig& config);
 
   /// Bytes of moments and average, for tables before anything is allocated.
   static i64 moment_bytes(i64 elements, const OptimizerConfig& config);

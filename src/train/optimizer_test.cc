@@ -23,10 +23,10 @@ std::vector<float> randoms(i64 count, u64 seed) {
 }
 
 /// The array with zeros where no slot lies and where no gradient flows, as training has it.
-std::vector<float> in_slots(const model::ParameterLayout& layout, const std::vector<float>& from,
-                            bool with_bias) {
+std::vector<float> in_slots(const checkpoint::ParameterLayout& layout,
+                            const std::vector<float>& from, bool with_bias) {
   std::vector<float> values(from.size(), 0.0f);
-  for (const model::ParameterSlot& slot : layout.slots()) {
+  for (const checkpoint::ParameterSlot& slot : layout.slots()) {
     if (!slot.has_gradient && !with_bias) continue;
     const auto begin = static_cast<size_t>(slot.offset);
     for (size_t i = begin; i < begin + static_cast<size_t>(slot.parameter.elements()); ++i) {
@@ -39,7 +39,7 @@ std::vector<float> in_slots(const model::ParameterLayout& layout, const std::vec
 class OptimizerTest : public ::testing::Test {
  protected:
   Ctx ctx_;
-  model::ParameterLayout layout_{tiny_model()};
+  checkpoint::ParameterLayout layout_{tiny_model()};
   std::vector<float> start_ = in_slots(layout_, randoms(layout_.size(), 1), true);
   std::vector<float> gradients_ = in_slots(layout_, randoms(layout_.size(), 2), false);
   OptimizerConfig config_;
@@ -53,7 +53,7 @@ TEST_F(OptimizerTest, TwoStepsOfAdamW) {
     optimizer.step(ctx_, update, 1e-2, 0.5f, weights, gradients_);
   }
   i64 decayed = 0, kept = 0;
-  for (const model::ParameterSlot& slot : layout_.slots()) {
+  for (const checkpoint::ParameterSlot& slot : layout_.slots()) {
     const bool matrix = slot.parameter.shape.size() == 2;
     for (i64 i = slot.offset; i < slot.offset + slot.parameter.elements(); ++i) {
       const auto at = static_cast<size_t>(i);
@@ -79,7 +79,7 @@ TEST_F(OptimizerTest, ThePaddingStaysZero) {
   std::vector<float> weights = start_;
   optimizer.step(ctx_, 1, 1e-2, 1.0f, weights, gradients_);
   std::vector<float> outside = weights;
-  for (const model::ParameterSlot& slot : layout_.slots()) {
+  for (const checkpoint::ParameterSlot& slot : layout_.slots()) {
     std::fill_n(outside.begin() + slot.offset, slot.parameter.elements(), 0.0f);
   }
   EXPECT_EQ(std::ranges::count(outside, 0.0f), layout_.size());

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "checkpoint/write.h"
 #include "config/run/run_file.h"
-#include "model/checkpoint_write.h"
 #include "train/checkpoint/checkpoint.h"
 #include "train/config_change.h"
 
@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 /// The lines of a config.json, however its weights are stored: equal for the same model.
 std::vector<std::string> model_lines(const ModelConfig& config) {
   std::istringstream text(
-      to_json(model::with_stored_dtype(config, DType::kBF16, ops::ScaleFormat::kF32)));
+      to_json(checkpoint::with_stored_dtype(config, DType::kBF16, ops::ScaleFormat::kF32)));
   std::vector<std::string> lines;
   for (std::string line; std::getline(text, line);) {
     const size_t begin = line.find_first_not_of(' ');

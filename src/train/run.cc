@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/parallel.h"
 #include "base/text.h"
+#include "checkpoint/flat_weights.h"
 #include "config/run/run_file.h"
 #include "data/cache/prepare.h"
 #include "io/atomic_file.h"
@@ -198,8 +199,8 @@ void Run::begin_anew() {
   if (model.init_from.empty()) {
     trained.initialise(ctx_, model.initializer_std, static_cast<u64>(setup_.config.run.seed));
   } else {
-    model::read_model_directory(ctx_, setup_.model, trained.layout(), model.init_from,
-                                trained.weights());
+    checkpoint::read_model_directory(ctx_, setup_.model, trained.layout(), model.init_from,
+                                     trained.weights());
     say(log::Level::kInfo, fmt::format("weights from {}", model.init_from));
   }
   trainer_.optimizer().start_average(trained.weights());
@@ -307,8 +308,8 @@ void Run::note_best() {
       validation_.front().step != state.step) {
     return;
   }
-  // The last step is scored on whole sets, which is no comparison with parts of them; its checkpoint
-  // is kept as the newest anyway.
+  // The last step is scored on whole sets, which is no comparison with parts of them; its
+  // checkpoint is kept as the newest anyway.
   if (setup_.config.train.validation_sequences > 0 && state.step == setup_.plan.steps()) return;
   const double bits = mean_bits_per_byte(validation_);
   if (!std::isfinite(bits) || (state.best && state.best->bits_per_byte <= bits)) return;

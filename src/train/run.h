@@ -42,12 +42,12 @@ struct TrainResult {
   i64 resumed_step = 0;   // 0: begun anew
   i64 tokens = 0;
   i64 skipped_steps = 0;
-  double seconds = 0.0;                       // of training, earlier processes included
-  double loss = 0.0;                          // of the last step of this process; 0 without one
+  double seconds = 0.0;  // of training, earlier processes included
+  double loss = 0.0;     // of the last step of this process; 0 without one
   std::vector<report::ValidationMetrics> validation;  // the last one, a set each; empty without one
-  std::filesystem::path checkpoint;           // the newest
-  std::filesystem::path model;                // if finished
-  std::filesystem::path model_ema;            // if finished and there is an average
+  std::filesystem::path checkpoint;                   // the newest
+  std::filesystem::path model;                        // if finished
+  std::filesystem::path model_ema;                    // if finished and there is an average
 };
 
 /// Trains until the run's end or until it is stopped; resumes by itself where config.run.out holds

@@ -6,7 +6,7 @@
 
 #include "base/checked_math.h"
 #include "base/text.h"
-#include "model/checkpoint_write.h"
+#include "checkpoint/write.h"
 #include "train/checkpoint/checkpoint.h"
 #include "train/optimizer.h"
 
@@ -39,8 +39,8 @@ void check_model(const RunConfig& config, const ModelConfig& model, Problems& pr
 Result<RunSetup> load_run_setup(const RunConfig& config) {
   auto model = load_model_config(config.model.config_path());
   if (!model) return tl::unexpected(std::move(model.error()));
-  ModelConfig stored =
-      model::with_stored_dtype(*model, stored_dtype(config.model.dtype), ops::ScaleFormat::kF32);
+  ModelConfig stored = checkpoint::with_stored_dtype(*model, stored_dtype(config.model.dtype),
+                                                     ops::ScaleFormat::kF32);
   if (config.model.init_from.empty()) stored.initializer_range = config.model.initializer_std;
   RunSetup setup = {config, std::move(stored), RunPlan(config)};
   Problems problems;
@@ -70,7 +70,7 @@ RunCost run_cost(const RunSetup& setup, i64 micro_batch_sequences, i64 free_byte
   cost.memory =
       model::training_memory(setup.model, setup.config.recipe, micro, setup.plan.seq_len());
   cost.micro_batch_sequences = micro;
-  const i64 elements = model::ParameterLayout(setup.model).size();
+  const i64 elements = checkpoint::ParameterLayout(setup.model).size();
   const OptimizerConfig& optimizer = setup.config.optimizer;
   cost.memory.rows.push_back(
       {optimizer.bf16_moments ? "AdamW's moments (BF16)" : "AdamW's moments (F32)",

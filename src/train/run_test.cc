@@ -56,8 +56,8 @@ class RunTest : public ::testing::Test {
     std::istringstream text(read(fs::path(config.run.out) / "metrics.jsonl"));
     for (std::string line; std::getline(text, line);) {
       io::JsonValue json = value_or_throw(io::parse_json(line, "metrics.jsonl"));
-      for (const char* key : {"tokens_per_s", "gemm_peak_frac", "seconds", "config", "title",
-                              "started"}) {
+      for (const char* key :
+           {"tokens_per_s", "gemm_peak_frac", "seconds", "config", "title", "started"}) {
         json.as_object().erase(key);
       }
       lines.push_back(io::write_json(json));
@@ -116,8 +116,7 @@ TEST_F(RunTest, ResumesBitForBitWithAnyNumberOfThreads) {
     const TrainResult second = train(cut);
     EXPECT_EQ(second.resumed_step, stop);
     EXPECT_THAT(messages_, HasSubstr("resuming from"));
-    fs::remove_all(fs::path(cut.run.out) / "checkpoints" /
-                   ("step-00000" + std::to_string(stop)));
+    fs::remove_all(fs::path(cut.run.out) / "checkpoints" / ("step-00000" + std::to_string(stop)));
     expect_same_run(whole, cut);
   }
   set_num_threads(threads);
@@ -237,8 +236,8 @@ TEST_F(RunTest, KeepsTheLastAndTheBest) {
     names.push_back(entry.path().filename().string());
   }
   std::ranges::sort(names);
-  const std::string kept = "step-0000" + std::string(best->step < 10 ? "0" : "") +
-                           std::to_string(best->step);
+  const std::string kept =
+      "step-0000" + std::string(best->step < 10 ? "0" : "") + std::to_string(best->step);
   if (best->step == 12) {
     EXPECT_THAT(names, ElementsAre("step-000012"));
   } else {
@@ -258,8 +257,7 @@ TEST_F(RunTest, StepsThatAreNotFiniteAreSkippedAndStopTheRun) {
   config.train.max_skipped_steps = 3;
   config.train.checkpoint_every = 1;
   const std::string text = error_of(config);
-  EXPECT_THAT(text, AllOf(HasSubstr("3 steps in a row"), HasSubstr("samples"),
-                          HasSubstr("of a")));
+  EXPECT_THAT(text, AllOf(HasSubstr("3 steps in a row"), HasSubstr("samples"), HasSubstr("of a")));
   ASSERT_GE(steps_.size(), 3u);
   EXPECT_FALSE(steps_.back().skipped.empty());
   EXPECT_THAT(messages_, HasSubstr("step 2 skipped, 1 of at most 3 in a row"));

@@ -146,8 +146,7 @@ std::optional<std::vector<report::ValidationMetrics>> Trainer::validate(
     Ctx& ctx, const std::function<bool()>& stop_requested) {
   model_.refresh_weights(ctx);
   // The figures that a run is quoted by are of the whole sets.
-  const i64 cap =
-      state_.step == setup_.plan.steps() ? 0 : setup_.config.train.validation_sequences;
+  const i64 cap = state_.step == setup_.plan.steps() ? 0 : setup_.config.train.validation_sequences;
   std::vector<report::ValidationMetrics> all;
   for (const data::ValidationSet& set : validation_) {
     auto metrics = validate_on(ctx, model_, set,

@@ -70,7 +70,7 @@ TEST_F(TrainerTest, TheAverageTakesInTheStepItFollows) {
     for (size_t i = 0; i < expected.size(); ++i) {
       expected[i] = 0.75f * expected[i] + 0.25f * weights[i];
     }
-    for (const model::ParameterSlot& slot : bench.trainer.model().layout().slots()) {
+    for (const checkpoint::ParameterSlot& slot : bench.trainer.model().layout().slots()) {
       for (i64 i = slot.offset; i < slot.offset + slot.parameter.elements(); ++i) {
         const auto at = static_cast<size_t>(i);
         ASSERT_NEAR(bench.trainer.optimizer().average()[at], expected[at],
@@ -109,9 +109,9 @@ TEST_F(TrainerTest, ASkippedStepCountsAndChangesNoWeight) {
   config_.optimizer.ema_decay = 0.75;
   Bench bench(ctx_, config_);
   bench.trainer.step(ctx_);
-  const std::span<const model::ParameterSlot> slots = bench.trainer.model().layout().slots();
+  const std::span<const checkpoint::ParameterSlot> slots = bench.trainer.model().layout().slots();
   const auto norm = std::ranges::find(
-      slots, "model.norm.weight", [](const model::ParameterSlot& slot) { return slot.parameter.name; });
+      slots, "model.norm.weight", [](const checkpoint::ParameterSlot& slot) { return slot.parameter.name; });
   ASSERT_NE(norm, slots.end());
   const auto at = static_cast<size_t>(norm->offset);
   float& weight = bench.trainer.model().weights()[at];

@@ -12,16 +12,16 @@ namespace {
 
 std::string stored_text(const PartConversion& part) {
   std::vector<std::string> texts;
-  for (const model::Storage& storage : part.stored) texts.push_back(to_string(storage));
+  for (const checkpoint::Storage& storage : part.stored) texts.push_back(to_string(storage));
   return fmt::format("{}", fmt::join(texts, ", "));
 }
 
 }  // namespace
 
-std::vector<PartConversion> conversion_parts(const model::ConvertReport& report) {
+std::vector<PartConversion> conversion_parts(const checkpoint::ConvertReport& report) {
   std::array<PartConversion, kNumModelParts> parts;
   std::array<double, kNumModelParts> squares = {}, squared_errors = {};
-  for (const model::TensorConversion& tensor : report.tensors) {
+  for (const checkpoint::TensorConversion& tensor : report.tensors) {
     if (!tensor.is_matrix) continue;
     const auto role = static_cast<size_t>(tensor.role);
     PartConversion& part = parts[role];
@@ -43,7 +43,7 @@ std::vector<PartConversion> conversion_parts(const model::ConvertReport& report)
   return result;
 }
 
-void print_conversion_parts(const model::ConvertReport& report) {
+void print_conversion_parts(const checkpoint::ConvertReport& report) {
   fmt::print("  {:<16} {:>8}  {:>9}  {}\n", "part", "matrices", "rms error", "stored as");
   for (const PartConversion& part : conversion_parts(report)) {
     const std::string error =
@@ -53,7 +53,7 @@ void print_conversion_parts(const model::ConvertReport& report) {
   }
 }
 
-io::JsonArray conversion_parts_json(const model::ConvertReport& report) {
+io::JsonArray conversion_parts_json(const checkpoint::ConvertReport& report) {
   io::JsonArray array;
   for (const PartConversion& part : conversion_parts(report)) {
     io::JsonObject object;

@@ -2,8 +2,8 @@
 // A conversion's report, part by part.
 #include <vector>
 
+#include "checkpoint/convert.h"
 #include "io/json.h"
-#include "model/convert.h"
 
 namespace fathom::cli {
 
@@ -11,15 +11,15 @@ namespace fathom::cli {
 struct PartConversion {
   ModelPart role = ModelPart::kAttention;
   i64 matrices = 0;
-  std::vector<model::Storage> stored;  // each storage once, the first met first
-  double rms_error = 0.0;              // ||before - after|| / ||before|| over all that were recoded
+  std::vector<checkpoint::Storage> stored;  // each storage once, the first met first
+  double rms_error = 0.0;  // ||before - after|| / ||before|| over all that were recoded
 };
 
 /// The parts that have matrices, in the order of ModelPart.
-std::vector<PartConversion> conversion_parts(const model::ConvertReport& report);
+std::vector<PartConversion> conversion_parts(const checkpoint::ConvertReport& report);
 
 /// A table on stdout.
-void print_conversion_parts(const model::ConvertReport& report);
-io::JsonArray conversion_parts_json(const model::ConvertReport& report);
+void print_conversion_parts(const checkpoint::ConvertReport& report);
+io::JsonArray conversion_parts_json(const checkpoint::ConvertReport& report);
 
 }  // namespace fathom::cli

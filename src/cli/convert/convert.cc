@@ -1,4 +1,4 @@
-#include "model/convert.h"
+#include "checkpoint/convert.h"
 
 #include <fmt/format.h>
 
@@ -129,13 +129,13 @@ class Convert : public Command {
   }
 
   int run() override {
-    model::ConvertOptions options;
+    checkpoint::ConvertOptions options;
     options.storage = model_storage(storage_, value_or_throw(load_model_config(from_)));
     check_storage(options.storage);
     if (ue8m0_) options.scale_format = ops::ScaleFormat::kUe8m0;
     options.max_shard_bytes = static_cast<i64>(max_shard_gb_ * 1e9);
     Ctx ctx;
-    model::ConvertReport report;
+    checkpoint::ConvertReport report;
     {
       const InterruptGuard interrupt;
       ProgressLine progress;
@@ -143,7 +143,7 @@ class Convert : public Command {
         interrupt.check();
         progress.update("converting", done, total);
       };
-      report = model::convert_checkpoint(ctx, from_, to_, options);
+      report = checkpoint::convert_checkpoint(ctx, from_, to_, options);
     }
     const std::optional<LogitCheck> check = check_logits(report);
     std::optional<TextLoss> loss;
@@ -164,7 +164,7 @@ class Convert : public Command {
 
  private:
   /// Options that would do nothing, or that no config.json could say.
-  void check_storage(const model::ModelStorage& storage) const {
+  void check_storage(const checkpoint::ModelStorage& storage) const {
     if (storage_.group_size != 0 && !storage.is_compressed_tensors()) {
       throw Error(ErrorCode::kInvalidInput,
                   "--group-size is of int8 and int4, and nothing is to be stored so");
@@ -180,7 +180,7 @@ class Convert : public Command {
     }
   }
 
-  std::optional<LogitCheck> check_logits(const model::ConvertReport& report) const {
+  std::optional<LogitCheck> check_logits(const checkpoint::ConvertReport& report) const {
     if (no_check_) return std::nullopt;
     const i64 needed = report.bytes_before + report.bytes_after;
     if (needed > free_memory_bytes()) {
@@ -191,11 +191,11 @@ class Convert : public Command {
     return compare_logits(from_, to_, value_or_throw(load_model_config(from_)));
   }
 
-  void print_text(const model::ConvertReport& report, const std::optional<LogitCheck>& check,
+  void print_text(const checkpoint::ConvertReport& report, const std::optional<LogitCheck>& check,
                   const std::optional<TextLoss>& loss) const {
     double worst_rms = 0.0;
     std::string worst;
-    for (const model::TensorConversion& t : report.tensors) {
+    for (const checkpoint::TensorConversion& t : report.tensors) {
       if (t.rms_error <= worst_rms) continue;
       worst_rms = t.rms_error;
       worst = t.name;
@@ -221,7 +221,8 @@ class Convert : public Command {
     }
   }
 
-  static void print_json(const model::ConvertReport& report, const std::optional<LogitCheck>& check,
+  static void print_json(const checkpoint::ConvertReport& report,
+                         const std::optional<LogitCheck>& check,
                          const std::optional<TextLoss>& loss) {
     io::JsonObject object;
     object.set("bytes_before", report.bytes_before);
@@ -242,7 +243,7 @@ class Convert : public Command {
     }
     object.set("parts", conversion_parts_json(report));
     io::JsonArray tensors;
-    for (const model::TensorConversion& t : report.tensors) {
+    for (const checkpoint::TensorConversion& t : report.tensors) {
       io::JsonObject tensor;
       tensor.set("name", t.name);
       tensor.set("from", to_string(t.from));

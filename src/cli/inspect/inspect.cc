@@ -8,11 +8,11 @@
 #include "base/checked_math.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "checkpoint/check.h"
 #include "cli/command.h"
 #include "cli/inspect/inspect_quantization.h"
 #include "io/json.h"
 #include "io/safetensors.h"
-#include "model/checkpoint_check.h"
 #include "plan/model_notes.h"
 #include "plan/model_size.h"
 #include "tokenizer/tokenizer.h"
@@ -45,7 +45,7 @@ void inspect_files(const fs::path& directory, Inspection& result) {
   result.bytes_by_dtype = checkpoint.bytes_by_dtype();
   result.num_tensors = static_cast<i64>(checkpoint.tensors().size());
   result.num_files = static_cast<i64>(checkpoint.files().size());
-  const model::CheckpointCheck check = model::check_checkpoint(result.config, checkpoint);
+  const checkpoint::CheckpointCheck check = checkpoint::check_checkpoint(result.config, checkpoint);
   result.problems = check.problems;
   if (!check.unused.empty()) {
     result.notes.push_back(

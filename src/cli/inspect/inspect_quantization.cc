@@ -24,11 +24,11 @@ namespace fathom::cli {
 namespace {
 
 namespace fs = std::filesystem;
-using model::ErrorRates;
-using model::QuantizationScheme;
-using model::QuantizationStudy;
-using model::StudyOptions;
-using model::StudySums;
+using checkpoint::ErrorRates;
+using checkpoint::QuantizationScheme;
+using checkpoint::QuantizationStudy;
+using checkpoint::StudyOptions;
+using checkpoint::StudySums;
 
 /// The model itself, or the newest checkpoint of a run.
 fs::path weights_directory(const fs::path& path) {
@@ -66,14 +66,14 @@ void read_static_range(const std::string& text, StudyOptions& options) {
 
 std::vector<std::string_view> scheme_names() {
   std::vector<std::string_view> names;
-  for (const QuantizationScheme& scheme : model::quantization_schemes()) {
+  for (const QuantizationScheme& scheme : checkpoint::quantization_schemes()) {
     names.push_back(scheme.name);
   }
   return names;
 }
 
 const QuantizationScheme& find_scheme(const std::string& name) {
-  const auto all = model::quantization_schemes();
+  const auto all = checkpoint::quantization_schemes();
   const auto found = std::ranges::find(all, name, &QuantizationScheme::name);
   if (found != all.end()) return *found;
   const std::vector<std::string_view> names = scheme_names();
@@ -88,7 +88,7 @@ std::vector<QuantizationScheme> chosen_schemes(const QuantizationOptions& option
   const bool has_range = !options.static_range.empty();
   std::vector<QuantizationScheme> chosen;
   if (options.schemes.empty()) {
-    for (const QuantizationScheme& scheme : model::quantization_schemes()) {
+    for (const QuantizationScheme& scheme : checkpoint::quantization_schemes()) {
       if (has_range || !scheme.is_static) chosen.push_back(scheme);
     }
     return chosen;
@@ -135,7 +135,7 @@ QuantizationStudy measure(const fs::path& directory, StudyOptions options) {
     interrupt.check();
     progress.update("measuring", done, total);
   };
-  return model::study_quantization(ctx, directory, options);
+  return checkpoint::study_quantization(ctx, directory, options);
 }
 
 std::string share(double value) {
@@ -178,7 +178,7 @@ void print_kinds(const QuantizationStudy& study, const std::vector<size_t>& colu
   fmt::print("\n{:<28} {:>10}", "mean |x-q|/|x| by kind", "numbers");
   for (const size_t i : columns) fmt::print(" {:>15}", study.schemes[i].name);
   fmt::print("\n");
-  for (const model::KindStudy& kind : study.kinds) {
+  for (const checkpoint::KindStudy& kind : study.kinds) {
     fmt::print("{:<28} {:>10}", kind.kind + (kind.is_linear ? "" : " *"),
                format_count(kind.sums.magnitudes.numbers));
     for (const size_t i : columns) {
@@ -187,7 +187,7 @@ void print_kinds(const QuantizationStudy& study, const std::vector<size_t>& colu
     }
     fmt::print("\n");
   }
-  if (!std::ranges::all_of(study.kinds, &model::KindStudy::is_linear)) {
+  if (!std::ranges::all_of(study.kinds, &checkpoint::KindStudy::is_linear)) {
     fmt::print("* not quantised by the FP8 recipe, and not in the table above\n");
   }
 }
@@ -195,10 +195,10 @@ void print_kinds(const QuantizationStudy& study, const std::vector<size_t>& colu
 void print_worst(const QuantizationStudy& study, const std::vector<size_t>& columns) {
   fmt::print("\nlargest mean |x-q|/|x| of a tensor\n");
   for (const size_t i : columns) {
-    const auto error = [i](const model::TensorStudy& tensor) {
+    const auto error = [i](const checkpoint::TensorStudy& tensor) {
       return error_rates(tensor.sums, i).mean_relative_error;
     };
-    const model::TensorStudy& worst = *std::ranges::max_element(study.tensors, {}, error);
+    const checkpoint::TensorStudy& worst = *std::ranges::max_element(study.tensors, {}, error);
     const ErrorRates rates = error_rates(worst.sums, i);
     fmt::print("  {:<18} {:>10}  {} ({} to zero, {} clamped)\n", study.schemes[i].name,
                share(rates.mean_relative_error), worst.name, share(rates.underflow_rate),
@@ -208,14 +208,14 @@ void print_worst(const QuantizationStudy& study, const std::vector<size_t>& colu
 
 void print_text(const QuantizationStudy& study, const StudySubject& subject, bool all_schemes) {
   i64 numbers = 0;
-  for (const model::KindStudy& kind : study.kinds) numbers += kind.sums.magnitudes.numbers;
+  for (const checkpoint::KindStudy& kind : study.kinds) numbers += kind.sums.magnitudes.numbers;
   fmt::print("{}: {} matrices, {} numbers\n", subject.directory, study.tensors.size(),
              format_count(numbers));
   for (const std::string& note : quantization_notes(study)) fmt::print("  - {}\n", note);
   const bool any_linear = study.linear.tensors > 0;
   StudySums all;
   all.errors.resize(study.schemes.size());
-  for (const model::KindStudy& kind : study.kinds) all.add(kind.sums);
+  for (const checkpoint::KindStudy& kind : study.kinds) all.add(kind.sums);
   fmt::print("\n{}\n", any_linear
                            ? fmt::format("All {} Linear matrices, {} numbers", study.linear.tensors,
                                          format_count(study.linear.magnitudes.numbers))

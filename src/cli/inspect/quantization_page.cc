@@ -15,12 +15,12 @@
 namespace fathom::cli {
 namespace {
 
-using model::ErrorRates;
-using model::KindStudy;
-using model::OctaveTable;
-using model::QuantizationStudy;
-using model::StudySums;
-using model::TensorStudy;
+using checkpoint::ErrorRates;
+using checkpoint::KindStudy;
+using checkpoint::OctaveTable;
+using checkpoint::QuantizationStudy;
+using checkpoint::StudySums;
+using checkpoint::TensorStudy;
 
 /// The page's script reads rates in this order.
 constexpr std::array kRates = {
@@ -186,7 +186,8 @@ io::JsonArray worst_tensors(const QuantizationStudy& study) {
 
 io::JsonArray scheme_names(const QuantizationStudy& study) {
   io::JsonArray names;
-  for (const model::QuantizationScheme& scheme : study.schemes) names.emplace_back(scheme.name);
+  for (const checkpoint::QuantizationScheme& scheme : study.schemes)
+    names.emplace_back(scheme.name);
   return names;
 }
 

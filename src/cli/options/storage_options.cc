@@ -19,17 +19,17 @@ struct PartOption {
   const char* what;
   ModelPart role;
   std::string StorageOptions::*type;
-  std::optional<model::Storage> model::ModelStorage::*storage;
+  std::optional<checkpoint::Storage> checkpoint::ModelStorage::*storage;
 };
 const std::array<PartOption, 4> kPartOptions = {{
     {"--attention", "attention", ModelPart::kAttention, &StorageOptions::attention,
-     &model::ModelStorage::attention},
+     &checkpoint::ModelStorage::attention},
     {"--experts", "routed experts", ModelPart::kRoutedExperts, &StorageOptions::experts,
-     &model::ModelStorage::routed_experts},
+     &checkpoint::ModelStorage::routed_experts},
     {"--shared-experts", "shared experts", ModelPart::kSharedExperts,
-     &StorageOptions::shared_experts, &model::ModelStorage::shared_experts},
+     &StorageOptions::shared_experts, &checkpoint::ModelStorage::shared_experts},
     {"--dense", "dense feed-forwards", ModelPart::kDenseFfn, &StorageOptions::dense,
-     &model::ModelStorage::dense_ffn},
+     &checkpoint::ModelStorage::dense_ffn},
 }};
 
 i64 group_size_of(const StorageOptions& options, const std::string& type) {
@@ -37,7 +37,7 @@ i64 group_size_of(const StorageOptions& options, const std::string& type) {
   return type == "int4" ? options.int4_group_size : kInt8GroupSize;
 }
 
-model::Storage storage_of(const StorageOptions& options, const std::string& type) {
+checkpoint::Storage storage_of(const StorageOptions& options, const std::string& type) {
   if (type == "f32") return {.dtype = DType::kF32};
   if (type == "fp8") return {.dtype = DType::kF8E4M3};
   if (type == "int8" || type == "int4") {
@@ -79,9 +79,9 @@ void add_storage_options(CLI::App& command, StorageOptions& options, const char*
       fmt::format("Embedding and head as {} says, too; by default they keep BF16", name));
 }
 
-model::ModelStorage model_storage(const StorageOptions& options, const ModelConfig& config) {
-  model::ModelStorage storage = {.linear = storage_of(options, options.linear),
-                                 .head = options.quantize_head};
+checkpoint::ModelStorage model_storage(const StorageOptions& options, const ModelConfig& config) {
+  checkpoint::ModelStorage storage = {.linear = storage_of(options, options.linear),
+                                      .head = options.quantize_head};
   for (const PartOption& part : kPartOptions) {
     const std::string& type = options.*part.type;
     if (type.empty()) continue;

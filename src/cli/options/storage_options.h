@@ -2,8 +2,8 @@
 // How the weights of a model are to be stored: the options that `convert` and `bench` share.
 #include <string>
 
+#include "checkpoint/storage.h"
 #include "config/model/model_config.h"
-#include "model/storage.h"
 
 namespace CLI {
 class App;
@@ -25,7 +25,7 @@ void add_storage_options(CLI::App& command, StorageOptions& options, const char*
                          const char* help);
 
 /// Throws Error{kInvalidInput} if an option speaks of a part that the model does not have.
-model::ModelStorage model_storage(const StorageOptions& options, const ModelConfig& config);
+checkpoint::ModelStorage model_storage(const StorageOptions& options, const ModelConfig& config);
 
 /// "fp8, experts int4 g32".
 std::string describe(const StorageOptions& options);

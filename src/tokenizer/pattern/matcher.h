@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "base/types.h"
 #include "base/function_ref.h"
+#include "base/types.h"
 #include "tokenizer/pattern/pattern.h"
 
 namespace fathom::tokenizer {

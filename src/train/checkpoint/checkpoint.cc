@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "checkpoint/flat_weights.h"
 #include "data/cache/hash.h"
 #include "io/atomic_directory.h"
 #include "io/atomic_file.h"
@@ -21,11 +22,11 @@ constexpr const char* kManifestName = "trainer.json";
 constexpr const char* kOptimizerName = "optimizer.safetensors";
 constexpr std::string_view kMaster = "master";
 
-std::string tensor_name(const StateArray& array, const model::ParameterSlot& slot) {
+std::string tensor_name(const StateArray& array, const checkpoint::ParameterSlot& slot) {
   return fmt::format("{}.{}", array.name, slot.parameter.name);
 }
 
-std::span<u8> slot_bytes(const StateArray& array, const model::ParameterSlot& slot) {
+std::span<u8> slot_bytes(const StateArray& array, const checkpoint::ParameterSlot& slot) {
   const i64 size = dtype_bytes(array.dtype);
   return {array.data + slot.offset * size, static_cast<size_t>(slot.parameter.elements() * size)};
 }
@@ -65,23 +66,23 @@ std::string generation_config(const ModelConfig& config) {
 }
 
 void write_files(Ctx& ctx, const ModelFiles& files, const fs::path& directory) {
-  model::write_model_directory(ctx, files.config, *files.layout, files.weights, directory.string(),
-                               files.dtype);
+  checkpoint::write_model_directory(ctx, files.config, *files.layout, files.weights,
+                                    directory.string(), files.dtype);
   copy_tokenizer(files.tokenizer, directory);
   io::write_file_atomically(directory / "generation_config.json", generation_config(files.config));
 }
 
-void write_arrays(const model::ParameterLayout& layout, std::span<const StateArray> arrays,
+void write_arrays(const checkpoint::ParameterLayout& layout, std::span<const StateArray> arrays,
                   const fs::path& path) {
   std::vector<io::TensorSpec> specs;
   for (const StateArray& array : arrays) {
-    for (const model::ParameterSlot& slot : layout.slots()) {
+    for (const checkpoint::ParameterSlot& slot : layout.slots()) {
       specs.push_back({tensor_name(array, slot), array.dtype, slot.parameter.shape});
     }
   }
   io::SafetensorsWriter writer(path, specs, {{"format", "fathom-optimizer"}});
   for (const StateArray& array : arrays) {
-    for (const model::ParameterSlot& slot : layout.slots()) {
+    for (const checkpoint::ParameterSlot& slot : layout.slots()) {
       writer.append(tensor_name(array, slot), slot_bytes(array, slot));
     }
   }
@@ -108,9 +109,9 @@ std::string check_file(const fs::path& path, const FileRecord& expected) {
   return record_of(path) == expected ? "" : "its bytes have changed since it was written";
 }
 
-void read_array(const io::SafetensorsFile& file, const model::ParameterLayout& layout,
+void read_array(const io::SafetensorsFile& file, const checkpoint::ParameterLayout& layout,
                 const StateArray& array) {
-  for (const model::ParameterSlot& slot : layout.slots()) {
+  for (const checkpoint::ParameterSlot& slot : layout.slots()) {
     const std::string name = tensor_name(array, slot);
     const io::StoredTensor* stored = file.find(name);
     const std::span<u8> bytes = slot_bytes(array, slot);
@@ -126,7 +127,7 @@ void read_array(const io::SafetensorsFile& file, const model::ParameterLayout& l
 }
 
 /// The array without the parameters' names: is any tensor of it there?
-bool has_array(const io::SafetensorsFile& file, const model::ParameterLayout& layout,
+bool has_array(const io::SafetensorsFile& file, const checkpoint::ParameterLayout& layout,
                std::string_view name) {
   const StateArray array = {.name = name};
   return file.find(tensor_name(array, layout.slots().front())) != nullptr;
@@ -189,7 +190,7 @@ Result<CheckpointManifest> verify_checkpoint(const fs::path& directory) {
   return invalid_input(fmt::format("{} is damaged:{}", directory.string(), problems));
 }
 
-void read_checkpoint(Ctx& ctx, const ModelConfig& config, const model::ParameterLayout& layout,
+void read_checkpoint(Ctx& ctx, const ModelConfig& config, const checkpoint::ParameterLayout& layout,
                      const fs::path& directory, std::span<const StateArray> arrays,
                      std::span<float> weights) {
   const auto file = value_or_throw(io::SafetensorsFile::open(directory / kOptimizerName));
@@ -197,7 +198,7 @@ void read_checkpoint(Ctx& ctx, const ModelConfig& config, const model::Parameter
   if (has_array(file, layout, kMaster)) {
     read_array(file, layout, master_of(weights));
   } else {
-    model::read_model_directory(ctx, config, layout, directory.string(), weights);
+    checkpoint::read_model_directory(ctx, config, layout, directory.string(), weights);
   }
 }
 

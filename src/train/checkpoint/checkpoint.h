@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "config/run/run_config.h"
-#include "model/backward/training_model.h"
+#include "model/training_model.h"
 #include "train/checkpoint/state_array.h"
 #include "train/checkpoint/trainer_state.h"
 
@@ -25,7 +25,7 @@ DType stored_dtype(StoredDType dtype);
 /// A model as it is written: what both checkpoints and the finished model are.
 struct ModelFiles {
   ModelConfig config;  // with the ids of the text's first and last token
-  const model::ParameterLayout* layout = nullptr;
+  const checkpoint::ParameterLayout* layout = nullptr;
   std::span<const float> weights;
   DType dtype = DType::kBF16;
   std::filesystem::path tokenizer;  // tokenizer.json, or a directory with one
@@ -46,7 +46,7 @@ void write_checkpoint(Ctx& ctx, const ModelFiles& files, std::span<const StateAr
 /// Reads what write_checkpoint wrote with arrays of the same names and types, and the weights: the
 /// master copy if there is one. The checkpoint must have been verified. Throws Error if it is of
 /// another model.
-void read_checkpoint(Ctx& ctx, const ModelConfig& config, const model::ParameterLayout& layout,
+void read_checkpoint(Ctx& ctx, const ModelConfig& config, const checkpoint::ParameterLayout& layout,
                      const std::filesystem::path& directory, std::span<const StateArray> arrays,
                      std::span<float> weights);
 

@@ -7,7 +7,7 @@
 
 #include <filesystem>
 
-#include "model/checkpoint_write.h"
+#include "checkpoint/write.h"
 #include "train/optimizer.h"
 #include "train/test_support.h"
 
@@ -23,7 +23,7 @@ class CheckpointTest : public ::testing::Test {
   CheckpointTest() {
     optimizer_config_.ema_decay = 0.5;
     optimizer_ = std::make_unique<Optimizer>(layout_, optimizer_config_);
-    for (const model::ParameterSlot& slot : layout_.slots()) {
+    for (const checkpoint::ParameterSlot& slot : layout_.slots()) {
       for (i64 i = slot.offset; i < slot.offset + slot.parameter.elements(); ++i) {
         weights_[static_cast<size_t>(i)] = 1.0f / static_cast<float>(i + 3);
       }
@@ -56,7 +56,7 @@ class CheckpointTest : public ::testing::Test {
   TinyRun run_;
   Ctx ctx_;
   ModelConfig model_ = value_or_throw(parse_model_config(kTinyModel));
-  model::ParameterLayout layout_{model_};
+  checkpoint::ParameterLayout layout_{model_};
   std::vector<float> weights_ = std::vector<float>(static_cast<size_t>(layout_.size()));
   OptimizerConfig optimizer_config_;
   std::unique_ptr<Optimizer> optimizer_;
@@ -80,15 +80,15 @@ TEST_F(CheckpointTest, ManifestsReadBack) {
 
 TEST_F(CheckpointTest, EveryBitComesBack) {
   for (const DType dtype : {DType::kBF16, DType::kF32, DType::kF8E4M3}) {
-    model_ = model::with_stored_dtype(model_, dtype, ops::ScaleFormat::kF32);
+    model_ = checkpoint::with_stored_dtype(model_, dtype, ops::ScaleFormat::kF32);
     write(dtype);
     std::vector<float> weights(weights_.size(), -1.0f);
-    for (const model::ParameterSlot& slot : layout_.slots()) {
+    for (const checkpoint::ParameterSlot& slot : layout_.slots()) {
       std::fill_n(weights.begin() + slot.offset, slot.parameter.elements(), 9.0f);
     }
     Optimizer read(layout_, optimizer_config_);
     read_checkpoint(ctx_, model_, layout_, path_, read.state(), weights);
-    for (const model::ParameterSlot& slot : layout_.slots()) {
+    for (const checkpoint::ParameterSlot& slot : layout_.slots()) {
       const auto begin = static_cast<size_t>(slot.offset);
       for (size_t i = begin; i < begin + static_cast<size_t>(slot.parameter.elements()); ++i) {
         ASSERT_EQ(weights[i], weights_[i]) << slot.parameter.name;
@@ -104,7 +104,8 @@ TEST_F(CheckpointTest, EveryBitComesBack) {
 
 TEST_F(CheckpointTest, OfOtherMomentsOrAnotherModelIsRefused) {
   write();
-  const auto read = [this](const model::ParameterLayout& layout, const OptimizerConfig& config) {
+  const auto read = [this](const checkpoint::ParameterLayout& layout,
+                           const OptimizerConfig& config) {
     Optimizer optimizer(layout, config);
     std::vector<float> weights(static_cast<size_t>(layout.size()));
     try {
@@ -119,7 +120,7 @@ TEST_F(CheckpointTest, OfOtherMomentsOrAnotherModelIsRefused) {
   EXPECT_THAT(read(layout_, narrow), HasSubstr("expected BF16"));
   ModelConfig wider = model_;
   wider.intermediate_size = 64;
-  EXPECT_THAT(read(model::ParameterLayout(wider), optimizer_config_),
+  EXPECT_THAT(read(checkpoint::ParameterLayout(wider), optimizer_config_),
               AllOf(HasSubstr("mlp.gate_proj.weight"), HasSubstr("[48, 32]")));
 }
 

@@ -1,0 +1,253 @@
+#include "checkpoint/check.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+
+#include "base/checked_math.h"
+#include "base/log.h"
+#include "checkpoint/stored_names.h"
+
+namespace fathom::checkpoint {
+namespace {
+
+constexpr size_t kMaxListedProblems = 100;
+/// Then the config belongs to another model (or is hostile: it may speak of 200 million tensors).
+constexpr size_t kMaxProblems = 10'000;
+struct TooManyProblems {};
+
+std::string shape_text(std::span<const i64> shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+/// Linear layers, and what quantisers may be told to take along: embedding, head and eh_proj. Never
+/// the router.
+bool may_be_fp8(const Parameter& parameter) {
+  return parameter.kind == ParameterKind::kMatrix ||
+         (parameter.kind == ParameterKind::kMatrixBf16 && parameter.part != ModelPart::kRouter);
+}
+
+bool dtype_allowed(const Parameter& parameter, DType dtype) {
+  if (dtype == DType::kF8E4M3) return may_be_fp8(parameter);
+  return dtype == DType::kF32 || dtype == DType::kBF16 || dtype == DType::kF16;
+}
+
+class Checker {
+ public:
+  Checker(const ModelConfig& config, const io::Checkpoint& checkpoint)
+      : config_(config), checkpoint_(checkpoint) {}
+
+  CheckpointCheck run() {
+    for (i64 k = 0; k < config_.num_nextn_predict_layers; ++k) {
+      has_module_.push_back(any_tensor_of(config_.num_hidden_layers + k));
+    }
+    result_.has_mtp = !has_module_.empty() && has_module_.front();
+    try {
+      for_each_parameter(config_, [this](const Parameter& parameter) { check(parameter); });
+    } catch (const TooManyProblems&) {
+      return std::move(result_);
+    }
+    for (const io::StoredTensor* tensor : checkpoint_.tensors()) {
+      if (!used_.contains(tensor->name) && !tensor->name.ends_with("rotary_emb.inv_freq")) {
+        result_.unused.push_back(tensor->name);
+      }
+    }
+    return std::move(result_);
+  }
+
+ private:
+  bool any_tensor_of(i64 layer) const {
+    const std::string prefix = fmt::format("model.layers.{}.", layer);
+    return std::ranges::any_of(checkpoint_.tensors(), [&](const io::StoredTensor* tensor) {
+      return tensor->name.starts_with(prefix);
+    });
+  }
+
+  /// A conversion may have dropped the MTP modules and left num_nextn_predict_layers in the config.
+  bool wanted(const Parameter& parameter) const {
+    const i64 module = parameter.layer - config_.num_hidden_layers;
+    return module < 0 || has_module_[static_cast<size_t>(module)];
+  }
+
+  void check(const Parameter& parameter) {
+    if (!wanted(parameter)) return;
+    const io::StoredTensor* tensor = checkpoint_.find(parameter.name);
+    if (tensor == nullptr) {
+      if (may_be_fp8(parameter) &&
+          checkpoint_.find(PackedNames(parameter.name).packed) != nullptr) {
+        check_packed(parameter);
+      } else if (!parameter.shared_copy) {
+        missing(parameter.name, parameter.shape, "");
+      }
+      return;
+    }
+    used_.insert(tensor->name);
+    check_shape(*tensor, parameter.shape, shape_reason(config_, parameter.name));
+    if (!dtype_allowed(parameter, tensor->dtype)) {
+      problem(*tensor, fmt::format("is {}, expected {}", dtype_name(tensor->dtype),
+                                   may_be_fp8(parameter) ? "F32, BF16, F16 or F8_E4M3"
+                                                         : "F32, BF16 or F16"));
+    } else if (tensor->dtype == DType::kF8E4M3) {
+      check_scale(parameter);
+    }
+    const DType dtype = tensor->dtype == DType::kF16 ? DType::kF32 : tensor->dtype;
+    check_companions(parameter, *tensor, std::string(dtype_name(dtype)));
+    result_.parameters.push_back(parameter);
+  }
+
+  /// Integers: words, scales and the shape they stand for.
+  void check_packed(const Parameter& parameter) {
+    const PackedNames names(parameter.name);
+    const io::StoredTensor& packed = *checkpoint_.find(names.packed);
+    used_.insert(packed.name);
+    const io::StoredTensor* scale = checkpoint_.find(names.scale);
+    const io::StoredTensor* shape = checkpoint_.find(names.shape);
+    const i64 rows = parameter.shape[0], cols = parameter.shape[1];
+    if (scale == nullptr) {
+      const std::array<i64, 2> expected = {rows, ceil_div(cols, i64{128})};
+      missing(names.scale, expected, fmt::format(", the scales of `{}`", packed.name));
+    }
+    if (shape == nullptr) {
+      missing(names.shape, std::array<i64, 1>{2}, fmt::format(", the shape of `{}`", packed.name));
+    }
+    if (scale == nullptr || shape == nullptr) return;
+    used_.insert(scale->name);
+    used_.insert(shape->name);
+    check_packed_types(packed, *scale, *shape);
+    check_stored_shape(*shape, rows, cols);
+    const PackedForm form = packed_form(packed, *scale, cols);
+    const bool rows_fit =
+        packed.shape[0] == rows && scale->shape.size() == 2 && scale->shape[0] == rows;
+    if (form.bits == 0 || form.group_size == 0 || !rows_fit) {
+      problem(packed,
+              fmt::format("is {} with scales {}, expected {} packed as 4 or 8 bits in groups of 32 "
+                          "or 128 columns",
+                          shape_text(packed.shape), shape_text(scale->shape),
+                          shape_text(parameter.shape)));
+      return;
+    }
+    check_companions(parameter, packed,
+                     fmt::format("INT{} in groups of {}", form.bits, form.group_size));
+    result_.parameters.push_back(parameter);
+  }
+
+  void check_packed_types(const io::StoredTensor& packed, const io::StoredTensor& scale,
+                          const io::StoredTensor& shape) {
+    const auto require = [this](const io::StoredTensor& tensor, DType dtype) {
+      if (tensor.dtype == dtype) return;
+      problem(tensor,
+              fmt::format("is {}, expected {}", dtype_name(tensor.dtype), dtype_name(dtype)));
+    };
+    require(packed, DType::kI32);
+    require(scale, DType::kBF16);
+    if (shape.dtype != DType::kI32) require(shape, DType::kI64);  // writers differ
+  }
+
+  void check_stored_shape(const io::StoredTensor& shape, i64 rows, i64 cols) {
+    const i64 width = shape.dtype == DType::kI32 ? 4 : 8;
+    std::vector<i64> stored;
+    for (size_t at = 0; at + static_cast<size_t>(width) <= shape.bytes.size();
+         at += static_cast<size_t>(width)) {
+      i64 value = 0;
+      std::memcpy(&value, shape.bytes.data() + at, static_cast<size_t>(width));
+      stored.push_back(value);
+    }
+    if (stored == std::vector<i64>{rows, cols}) return;
+    problem(shape, fmt::format("says {}, expected {} from config.json", shape_text(stored),
+                               shape_text(std::array<i64, 2>{rows, cols})));
+  }
+
+  void check_scale(const Parameter& parameter) {
+    const auto expected = scale_shape(parameter.shape);
+    const io::StoredTensor* scale = find_block_scale(checkpoint_, parameter.name);
+    if (scale == nullptr) {
+      missing(block_scale_name(parameter.name, {}), expected,
+              fmt::format(", the block scales of the F8_E4M3 tensor `{}`", parameter.name));
+      return;
+    }
+    used_.insert(scale->name);
+    check_shape(*scale, expected, "one scale a 128x128 block of " + shape_text(parameter.shape));
+    if (scale->dtype != DType::kF32) {
+      problem(*scale, fmt::format("is {}, expected F32", dtype_name(scale->dtype)));
+    }
+  }
+
+  /// gate_proj and up_proj read one prepared input, and the experts of a layer run together: they
+  /// must have one dtype (F16 becomes F32 when loaded).
+  void check_companions(const Parameter& parameter, const io::StoredTensor& tensor,
+                        const std::string& type) {
+    const size_t mlp = parameter.name.find(".mlp.");
+    if (mlp == parameter.name.npos || parameter.kind != ParameterKind::kMatrix) return;
+    const bool down = parameter.name.ends_with("down_proj.weight");
+    if (down && parameter.expert < 0) return;  // reads an input of its own
+    const size_t end = parameter.expert >= 0 ? parameter.name.find(".experts.", mlp) + 1
+                                             : parameter.name.rfind('.', parameter.name.size() - 8);
+    const std::string group = parameter.name.substr(0, end) + (down ? " down" : " gate and up");
+    const auto [first, is_new] = companions_.try_emplace(group, &tensor, type);
+    if (is_new || first->second.second == type) return;
+    problem(tensor, fmt::format("is {}, expected {} as `{}`, with which it runs", type,
+                                first->second.second, first->second.first->name));
+  }
+
+  void check_shape(const io::StoredTensor& tensor, std::span<const i64> expected,
+                   const std::string& reason) {
+    if (std::ranges::equal(tensor.shape, expected)) return;
+    problem(tensor, fmt::format("is {}, expected {}{} from config.json", shape_text(tensor.shape),
+                                shape_text(expected), reason.empty() ? "" : " = " + reason));
+  }
+
+  void missing(const std::string& name, std::span<const i64> shape, const std::string& what) {
+    add_problem(fmt::format("{}: tensor `{}` is missing, expected {}{}",
+                            checkpoint_.directory().string(), name, shape_text(shape), what));
+  }
+
+  void problem(const io::StoredTensor& tensor, const std::string& text) {
+    add_problem(fmt::format("{}: tensor `{}` {}", tensor.file_name, tensor.name, text));
+  }
+
+  void add_problem(std::string text) {
+    result_.problems.push_back(std::move(text));
+    if (result_.problems.size() == kMaxProblems) throw TooManyProblems();
+  }
+
+  const ModelConfig& config_;
+  const io::Checkpoint& checkpoint_;
+  CheckpointCheck result_;
+  std::vector<bool> has_module_;               // any tensor of MTP module k is there
+  std::unordered_set<std::string_view> used_;  // views names inside checkpoint_
+  std::unordered_map<std::string, std::pair<const io::StoredTensor*, std::string>> companions_;
+};
+
+}  // namespace
+
+CheckpointCheck check_checkpoint(const ModelConfig& config, const io::Checkpoint& checkpoint) {
+  return Checker(config, checkpoint).run();
+}
+
+CheckpointCheck require_checkpoint(const ModelConfig& config, const io::Checkpoint& checkpoint) {
+  CheckpointCheck check = check_checkpoint(config, checkpoint);
+  if (!check.problems.empty()) {
+    const size_t total = check.problems.size(), listed = std::min(total, kMaxListedProblems);
+    std::string text =
+        fmt::format("{}: the weights do not fit config.json, {}{} problem{}:\n  {}",
+                    checkpoint.directory().string(), total == kMaxProblems ? "at least " : "",
+                    total, total == 1 ? "" : "s",
+                    fmt::join(check.problems.begin(),
+                              check.problems.begin() + static_cast<i64>(listed), "\n  "));
+    if (listed < total) text += fmt::format("\n  ... and {} more", total - listed);
+    throw Error(ErrorCode::kInvalidInput, text);
+  }
+  if (!check.unused.empty()) {
+    log::warn("{}: {} tensors are not part of this model and are ignored, the first is `{}`",
+              checkpoint.directory().string(), check.unused.size(), check.unused.front());
+  }
+  return check;
+}
+
+}  // namespace fathom::checkpoint

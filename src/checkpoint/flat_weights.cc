@@ -1,0 +1,50 @@
+#include "checkpoint/flat_weights.h"
+
+#include <fmt/format.h>
+
+#include "checkpoint/check.h"
+#include "checkpoint/tensor_codec.h"
+#include "checkpoint/write.h"
+
+namespace fathom::checkpoint {
+
+void write_model_directory(Ctx& ctx, const ModelConfig& config, const ParameterLayout& layout,
+                           std::span<const float> weights, const std::string& directory,
+                           DType dtype) {
+  FATHOM_CHECK(std::ssize(weights) == layout.size(), "weights of ", weights.size(), " numbers vs ",
+               layout.size());
+  const RowSource rows = [&](const Parameter& parameter, i64 begin, i64 count) {
+    const ParameterSlot* slot = layout.find(shared_source(parameter, config));
+    FATHOM_CHECK(slot != nullptr, "no parameter ", parameter.name);
+    const i64 cols = row_shape(parameter.shape).cols;
+    return View<const float, 2>(weights.data() + slot->offset + begin * cols, {count, cols});
+  };
+  write_checkpoint(ctx, config, directory, rows, {.dtype = dtype});
+}
+
+void read_model_directory(Ctx& ctx, const ModelConfig& config, const ParameterLayout& layout,
+                          const std::string& directory, std::span<float> weights) {
+  FATHOM_CHECK(std::ssize(weights) == layout.size(), "weights of ", weights.size(), " numbers vs ",
+               layout.size());
+  const io::Checkpoint checkpoint = value_or_throw(io::Checkpoint::open(directory));
+  const CheckpointCheck check = require_checkpoint(config, checkpoint);
+  std::string missing;  // the check allows MTP modules to be absent; training does not
+  for (const ParameterSlot& slot : layout.slots()) {
+    if (checkpoint.find(slot.parameter.name) == nullptr) missing += "\n  " + slot.parameter.name;
+  }
+  if (!missing.empty()) {
+    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: no tensor{}", directory, missing));
+  }
+  for (const ParameterSlot& slot : layout.slots()) {
+    TensorReader reader(ctx, checkpoint, slot.parameter);
+    const RowShape shape = reader.shape();
+    const i64 step = chunk_rows(shape.cols);
+    for (i64 begin = 0; begin < shape.rows; begin += step) {
+      const i64 count = std::min(step, shape.rows - begin);
+      reader.read_rows(begin,
+                       {weights.data() + slot.offset + begin * shape.cols, {count, shape.cols}});
+    }
+  }
+}
+
+}  // namespace fathom::checkpoint

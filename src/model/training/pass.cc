@@ -1,0 +1,174 @@
+#include "model/training/pass.h"
+
+#include <algorithm>
+
+#include "model/training/loss_head.h"
+#include "ops/elementwise.h"
+#include "ops/rmsnorm.h"
+
+namespace fathom::model::training {
+namespace {
+
+/// Row k of x [1 + mtp, tokens, ...], cut to the tokens of the step.
+template <typename T>
+View<T, 1> row_of(const TrainStep& step, View<T, 2> x, i64 k) {
+  return x[k].slice(0, 0, step.tokens());
+}
+template <typename T>
+View<T, 2> row_of(const TrainStep& step, View<T, 3> x, i64 k) {
+  return x[k].slice(0, 0, step.tokens());
+}
+
+/// The first position of the document that each position belongs to.
+void find_documents(View<const i32, 1> documents, View<i32, 1> first_key) {
+  i32 first = 0;
+  for (i64 i = 0; i < first_key.dim(0); ++i) {
+    if (i > 0 && documents(i) != documents(i - 1)) first = static_cast<i32>(i);
+    first_key(i) = first;
+  }
+}
+
+}  // namespace
+
+ModelSaved plan_model(const ModelConfig& config, const TrainingRecipe& recipe,
+                      const Precision& precision, i64 tokens, StoragePlan& plan) {
+  const i64 modules = config.num_nextn_predict_layers, heads = 1 + modules;
+  ModelSaved saved;
+  saved.ids = plan.array<i32>("token ids and positions", heads, tokens);
+  saved.targets = plan.array<i32>("token ids and positions", heads, tokens);
+  saved.positions = plan.array<i64>("token ids and positions", tokens);
+  saved.rope.cos = plan.array<float>("rotary angles", tokens, config.rope_dim() / 2);
+  saved.rope.sin = plan.array<float>("rotary angles", tokens, config.rope_dim() / 2);
+  saved.first_key = plan.array<i32>("token ids and positions", tokens);
+  saved.largest = plan.array<i32>("token ids and positions", 1 + modules, tokens);
+  for (i64 layer = 0; layer < config.num_hidden_layers; ++layer) {
+    saved.layers.push_back(plan_block(config, recipe, precision, layer, tokens, plan));
+  }
+  saved.x = plan.matrix("residual stream", precision.stream(), tokens, config.hidden_size);
+  saved.rstd = plan.array<float>("norms' 1/rms", tokens);
+  saved.hidden = plan.array<float>("inputs of the heads", heads, tokens, config.hidden_size);
+  for (i64 k = 0; k < modules; ++k) {
+    saved.mtp.push_back(
+        plan_mtp(config, recipe, precision, config.num_hidden_layers + k, tokens, plan));
+  }
+  return saved;
+}
+
+void set_inputs(const ModelConfig& config, const TrainingBatch& batch, const ModelSaved& saved) {
+  const i64 heads = 1 + config.num_nextn_predict_layers, sequences = batch.tokens.dim(0);
+  const i64 seq_len = batch.tokens.dim(1) - heads, capacity = saved.positions.dim(0);
+  FATHOM_CHECK(sequences >= 1 && seq_len >= 1 && sequences * seq_len <= capacity, "tokens ",
+               batch.tokens, " with ", heads, " heads for ", capacity, " places");
+  FATHOM_CHECK(
+      batch.tokens.stride(1) == 1 && (batch.targets.empty() || batch.targets.stride(2) == 1),
+      "rows of tokens and targets must be contiguous");
+  FATHOM_CHECK(
+      batch.targets.empty() || batch.targets.dims() == (std::array{heads, sequences, seq_len}),
+      "targets ", batch.targets, " vs tokens ", batch.tokens);
+  FATHOM_CHECK(!batch.isolate_documents || batch.documents.dims() == batch.tokens.dims(),
+               "documents ", batch.documents, " vs tokens ", batch.tokens);
+  for (i64 s = 0; s < sequences; ++s) {
+    const i64 first = s * seq_len;
+    for (i64 k = 0; k < heads; ++k) {
+      std::copy_n(&batch.tokens(s, k), seq_len, &saved.ids(k, first));
+      if (!batch.targets.empty()) {
+        std::copy_n(&batch.targets(k, s, 0), seq_len, &saved.targets(k, first));
+      }
+    }
+    for (i64 i = 0; i < seq_len; ++i) saved.positions(first + i) = i;
+    if (batch.isolate_documents) {
+      find_documents(batch.documents[s], saved.first_key.slice(0, first, seq_len));
+    }
+  }
+}
+
+void forward_pass(const TrainStep& step, const ModelWeights& w, i64 modules,
+                  const ModelSaved& saved) {
+  Ctx& ctx = step.ctx;
+  const i64 tokens = step.tokens(), width = step.config.hidden_size;
+  {
+    Workspace::Scope scratch(ctx.workspace());
+    const auto x = scratch.alloc<float>(tokens, width);  // the residual stream
+    ops::embedding_forward(ctx, w.embed_tokens, row_of(step, saved.ids, 0), x);
+    for (size_t layer = 0; layer < w.layers.size(); ++layer) {
+      block_forward(step, w.layers[layer], x, saved.layers[layer]);
+    }
+    keep(step, x, saved.x);
+    ops::rmsnorm_forward(ctx, x, w.norm, step.config.rms_norm_eps, row_of(step, saved.hidden, 0),
+                         saved.rstd.slice(0, 0, tokens));
+  }
+  for (i64 k = 1; k <= modules; ++k) {
+    mtp_forward(step, w.mtp[static_cast<size_t>(k - 1)], w.embed_tokens,
+                row_of(step, saved.hidden, k - 1), row_of(step, saved.ids, k),
+                row_of(step, saved.hidden, k), saved.mtp[static_cast<size_t>(k - 1)]);
+  }
+}
+
+/// What speculative decoding would accept: module k at position i drafts the token that the main
+/// model names at i + k, once the drafts of the modules before are accepted. V3 §5.4.3.
+void count_drafts(const TrainStep& step, View<const i32, 2> largest, i64 k) {
+  i64 drafts = 0, accepted = 0;
+  for (i64 sequence = 0; sequence < step.sequences; ++sequence) {
+    const i64 first = sequence * step.seq_len;
+    for (i64 i = first; i + k < first + step.seq_len; ++i) {
+      if (largest(k, i) < 0 || largest(0, i + k) < 0) continue;  // a document ends between
+      bool accept = true;
+      for (i64 j = 1; j <= k; ++j) accept = accept && largest(j, i) == largest(0, i + j);
+      ++drafts;
+      accepted += accept ? 1 : 0;
+    }
+  }
+  step.stats->mtp_drafts[static_cast<size_t>(k - 1)] += drafts;
+  step.stats->mtp_accepted[static_cast<size_t>(k - 1)] += accepted;
+}
+
+void head_losses(const TrainStep& step, const ModelWeights& w, const ModelSaved& saved,
+                 View<float, 3> dhidden, View<float, 2> dhead) {
+  const i64 modules = std::ssize(w.mtp);
+  for (i64 k = 0; k <= modules; ++k) {
+    // Each target weighs 1 / targets of the step, MTP's lambda / D of that: eqs (24)-(25).
+    const double share = k == 0 ? 1.0 : step.scale.mtp_weight / static_cast<double>(modules);
+    const HeadLoss loss = head_loss(step, *w.head, row_of(step, saved.hidden, k),
+                                    row_of(step, saved.targets, k), share / step.scale.targets,
+                                    // Only the acceptance of drafts asks what the arg-max is.
+                                    modules > 0 ? row_of(step, saved.largest, k) : View<i32, 1>{},
+                                    dhidden.empty() ? View<float, 2>{} : dhidden[k], dhead);
+    StepStats& stats = *step.stats;
+    if (k == 0) {
+      stats.nll += loss.nll;
+      stats.targets += loss.targets;
+    } else {
+      const size_t module = static_cast<size_t>(k - 1);
+      stats.mtp_nll[module] += loss.nll;
+      stats.mtp_targets[module] += loss.targets;
+      count_drafts(step, saved.largest, k);
+    }
+  }
+}
+
+void backward_pass(const TrainStep& step, const ModelWeights& w, const ModelSaved& saved,
+                   View<float, 3> dhidden, const ModelGrads& grads) {
+  Ctx& ctx = step.ctx;
+  const i64 tokens = step.tokens(), width = step.config.hidden_size;
+  for (i64 k = std::ssize(w.mtp); k >= 1; --k) {
+    const size_t module = static_cast<size_t>(k - 1);
+    mtp_backward(step, w.mtp[module], w.embed_tokens, row_of(step, saved.hidden, k - 1),
+                 row_of(step, saved.ids, k), dhidden[k], saved.mtp[module], dhidden[k - 1],
+                 grads.mtp[module], grads.embed_tokens);
+  }
+  Workspace::Scope scratch(ctx.workspace());
+  const auto dx = scratch.alloc<float>(tokens, width);
+  {
+    Workspace::Scope last(ctx.workspace());
+    const auto x = last.alloc<float>(tokens, width);
+    load(step, saved.x, x);
+    ops::rmsnorm_backward(ctx, dhidden[0], x, w.norm, saved.rstd.slice(0, 0, tokens), dx,
+                          grads.norm);
+  }
+  for (size_t layer = w.layers.size(); layer-- > 0;) {
+    block_backward(step, w.layers[layer], saved.layers[layer], dx, grads.layers[layer]);
+  }
+  ops::embedding_backward(ctx, dx, row_of(step, saved.ids, 0), grads.embed_tokens);
+}
+
+}  // namespace fathom::model::training

@@ -1,0 +1,44 @@
+#pragma once
+// What every layer of one training pass shares: the batch's shape, the recipe, where statistics go.
+//
+// Each layer is one file with its three functions next to each other:
+//   x_forward(step, w, in, out, saved)               keeps in `saved` what backward needs
+//   x_backward_input(step, w, dout, saved, b, din)   makes again what was not kept, then din; what
+//                                                    both halves need stands in `b`
+//   x_backward_weight(step, dout, in, saved, b, grads)
+// Gradients of activations are OVERWRITTEN, gradients of parameters ACCUMULATED; the one exception
+// is the residual stream, whose gradient every branch adds to. A norm's weight gets its gradient in
+// backward_input, since both gradients of a norm are one pass over its rows.
+#include "config/model/model_config.h"
+#include "config/run/training_recipe.h"
+#include "model/training/precision.h"
+#include "model/training_model.h"
+#include "ops/rope.h"
+
+namespace fathom::model::training {
+
+struct TrainStep {
+  Ctx& ctx;
+  const ModelConfig& config;
+  const TrainingRecipe& recipe;
+  const Precision& precision;
+
+  i64 sequences = 0;
+  i64 seq_len = 0;
+  ops::RopeAngles rope = {};          // of every token's position in its sequence
+  View<const i32, 1> first_key = {};  // [tokens] first position it may see; empty: 0
+  View<const i64, 1> samples = {};    // [sequences]
+  bool drop_tokens = false;           // token dropping applies; never in evaluation
+
+  StepStats* stats = nullptr;    // nullptr: none is wanted
+  View<i64, 2> raw_counts = {};  // [MoE layers, experts] ACCUMULATED raw top-k; empty: not wanted
+
+  // Of the backward pass.
+  LossScale scale = {};
+  View<const i64, 2> batch_counts = {};  // [MoE layers, experts] raw top-k of the whole step;
+                                         // empty: no batch-wise loss
+
+  i64 tokens() const { return sequences * seq_len; }
+};
+
+}  // namespace fathom::model::training
