@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "model/kv_cache.h"
 #include "ops/elementwise.h"
 
 namespace fathom::engine {

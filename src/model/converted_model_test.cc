@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "checkpoint/test_support.h"
+#include "model/random_weights.h"
 #include "model/test_support.h"
 
 namespace fathom::model {
