@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "model/random_weights.h"
 #include "model/test_support.h"
 
 namespace fathom::model {
