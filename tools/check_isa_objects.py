@@ -5,7 +5,7 @@ Usage: check_isa_objects.py BUILD_DIR [--nm NM]
 
 A template or inline function instantiated in a file compiled with -mavx512f is a weak symbol, and
 the linker keeps one copy for the whole program: perhaps this one, which crashes older CPUs. So the
-files kernels_<isa>.cc are freestanding, and their objects hold no weak and no unique symbol.
+files named <family>_<isa>.cc are freestanding, and their objects hold no weak and no unique symbol.
 """
 import argparse
 import pathlib
@@ -13,7 +13,7 @@ import re
 import subprocess
 import sys
 
-# kernels_avx2.cc.o, gemm_avx512_bf16.cc.o ...
+# linear_avx2.cc.o, gemm_avx512_bf16.cc.o ...
 ISA_OBJECT = re.compile(r"_(scalar|avx2|avx512|amx)\w*\.cc\.o$")
 # nm's letters: W/w weak, V/v weak object, u unique global.
 SHARED = set("WwVvu")

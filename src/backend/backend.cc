@@ -5,7 +5,7 @@
 #include "backend/cpu/table.h"
 #include "backend/cuda/table.h"
 #include "base/cpu_features.h"
-#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/isa/dispatch.h"
 
 namespace fathom::backend {
 

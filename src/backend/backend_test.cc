@@ -12,7 +12,7 @@
 #include "backend/cpu/threads.h"
 #include "base/error.h"
 #include "device/run.h"
-#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/isa/dispatch.h"
 #include "testing/for_each_isa.h"
 
 namespace fathom {

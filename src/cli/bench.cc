@@ -15,6 +15,7 @@
 #include "cli/options/validators.h"
 #include "engine/benchmark.h"
 #include "io/json.h"
+#include "model/random_weights.h"
 
 namespace fathom::cli {
 namespace {

@@ -12,6 +12,7 @@
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "engine/machine_limits.h"
+#include "model/kv_cache.h"
 #include "model/tolerances.h"
 #include "ops/gemm_peak.h"
 #include "plan/model_size.h"
@@ -222,7 +223,7 @@ bool Verification::ok() const {
 }
 
 Verification verify(Ctx& ctx, const model::Model& model, const BenchmarkOptions& options) {
-  constexpr size_t kFewTokens = 3, kPromptTokens = 32;  // a prompt: kManyRows of model/step.h
+  constexpr size_t kFewTokens = 3, kPromptTokens = 32;  // a prompt: kPrefillTokens of model/step.h
   const i64 limit = model.config().max_position_embeddings;
   const std::vector<i32> ids =
       random_ids(std::min(static_cast<i64>(kPromptTokens), limit), model.config().vocab_size, 3);

@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "model/model.h"
+#include "model/step_profile.h"
 #include "ops/arithmetic_peaks.h"
+#include "ops/quantize.h"
 
 namespace fathom::engine {
 

@@ -7,6 +7,7 @@
 
 #include "backend/backend.h"
 #include "base/error.h"
+#include "model/kv_cache.h"
 #include "ops/elementwise.h"
 
 namespace fathom::engine {

@@ -10,6 +10,7 @@
 
 #include "backend/backend.h"
 #include "engine/sampler.h"
+#include "model/kv_cache.h"
 #include "model/model.h"
 #include "tokenizer/tokenizer.h"
 

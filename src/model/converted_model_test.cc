@@ -5,6 +5,7 @@
 
 #include "backend/backend.h"
 #include "checkpoint/test_support.h"
+#include "model/random_weights.h"
 #include "model/test_support.h"
 
 namespace fathom::model {

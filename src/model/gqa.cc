@@ -39,13 +39,13 @@ void for_gqa_tiles(const StepContext& step, const BatchSequence& sequence, Cache
   });
 }
 
-/// The attention of a prompt, in BF16 dot products.
-void gqa_attention_prompt(const StepContext& step, const BatchSequence& sequence, CacheRows cache,
-                          View<const float, 3> q, View<float, 3> out) {
+/// The attention of a prefill, in BF16 dot products.
+void gqa_attention_prefill(const StepContext& step, const BatchSequence& sequence, CacheRows cache,
+                           View<const float, 3> q, View<float, 3> out) {
   Workspace::Scope scratch(step.ctx.workspace());
   const auto attention =
       ops::prefill_attention_begin(step.ctx, scratch, q, /*q_rope=*/{}, sequence.position_begin,
-                                  step.config.softmax_scale(), q.dim(2), kKeyTileTokens);
+                                   step.config.softmax_scale(), q.dim(2), kKeyTileTokens);
   for_gqa_tiles(step, sequence, cache, [&](const auto& k, const auto& v, i64 key_begin, i64) {
     ops::prefill_attention_tile(step.ctx, attention, k, /*k_rope=*/{}, v, key_begin);
   });
@@ -57,8 +57,8 @@ void gqa_attention_prompt(const StepContext& step, const BatchSequence& sequence
 void gqa_attention(const StepContext& step, const BatchSequence& sequence, CacheRows cache,
                    View<const float, 3> q, View<float, 3> out) {
   Ctx& ctx = step.ctx;
-  if (step.prompt_attention() && ops::has_prefill_attention(ctx, q.dim(2), /*rope_dim=*/0)) {
-    return gqa_attention_prompt(step, sequence, cache, q, out);
+  if (step.prefill_attention() && ops::has_prefill_attention(ctx, q.dim(2), /*rope_dim=*/0)) {
+    return gqa_attention_prefill(step, sequence, cache, q, out);
   }
   const i64 tokens = q.dim(0), heads = q.dim(1);
   const auto positions = step.positions.slice(0, sequence.row_begin, tokens);

@@ -6,6 +6,7 @@
 
 #include "base/checked_math.h"
 #include "base/error.h"
+#include "model/kv_cache_rows.h"
 
 namespace fathom::model {
 namespace {

@@ -1,41 +1,39 @@
 #pragma once
-// What stands behind KvCache (model.h). One Buffer holds all layers, the MTP modules' after the
-// main ones; the system commits its pages as rows are written, so a long capacity costs nothing at
-// first.
-#include "model/model.h"
-#include "tensor/buffer.h"
+#include <memory>
+
+#include "config/model/model_config.h"
+#include "ops/quantize.h"
 
 namespace fathom::model {
 
-/// Cached rows of one layer of one sequence: [capacity, cols] encoded as `layout` says.
-///   MLA    [kv_lora_rank + rope]: the latent after kv_a_layernorm, then the rotated shared key.
-///          kFp8 quantises the latent and keeps the rope part in BF16.
-///   Llama  [kv_heads * head_dim | kv_heads * head_dim]: rotated keys, then values; kFp8 quantises
-///          all of it.
-struct CacheRows {
-  ops::CacheRowLayout layout;
-  u8* data = nullptr;
+/// What attention reads of the tokens seen so far: one latent row a token and layer (MLA:
+/// kv_lora_rank + rope numbers), or K and V rows (dense MHA/GQA). One sequence. Owns its memory;
+/// grows to `capacity`.
+class KvCache {
+ public:
+  /// Throws Error{kInvalidInput} if capacity exceeds the config's max_position_embeddings, and
+  /// Error{kOutOfMemory} that says how much is needed and what is free.
+  /// `mtp_layers`: also rows for that many MTP modules.
+  KvCache(const ModelConfig& config, ops::CacheDType dtype, i64 capacity_tokens,
+          i64 mtp_layers = 0);
+  ~KvCache();
+  KvCache(KvCache&&) noexcept;
+  KvCache& operator=(KvCache&&) noexcept;
+
+  i64 capacity_tokens() const;
+  /// Tokens held, of the main model.
+  i64 length() const;
+  /// Forgets the tokens from `length` on, and the MTP row of token length - 1, which has seen the
+  /// next.
+  void truncate(i64 length);
+  /// Of all main layers.
+  static i64 bytes_per_token(const ModelConfig& config, ops::CacheDType dtype);
+
+  struct Impl;
+  Impl& impl() { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
 };
-
-struct KvCache::Impl {
-  ops::CacheRowLayout layout;
-  i64 num_layers = 0;  // main layers
-  i64 mtp_layers = 0;
-  i64 capacity_tokens = 0;
-  i64 layer_bytes = 0;        // from one layer's first row to the next's
-  i64 length_tokens = 0;      // rows that count, of each main layer
-  i64 mtp_length_tokens = 0;  // rows that count, of each MTP module
-  Buffer buffer;
-
-  /// `layer` in [0, num_layers + mtp_layers).
-  CacheRows rows(i64 layer) {
-    FATHOM_CHECK(layer >= 0 && layer < num_layers + mtp_layers, "layer ", layer, " of a cache of ",
-                 num_layers, " + ", mtp_layers);
-    return {layout, buffer.data() + layer * layer_bytes};
-  }
-};
-
-/// How one row is stored for this config.
-ops::CacheRowLayout cache_row_layout(const ModelConfig& config, ops::CacheDType dtype);
 
 }  // namespace fathom::model

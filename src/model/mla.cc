@@ -111,8 +111,8 @@ void for_expanded_tiles(const StepContext& step, const MlaWeights& w, const MlaS
   });
 }
 
-/// Eq (10) of a prompt, in BF16 dot products.
-void mla_attention_prompt(const StepContext& step, const MlaWeights& w, const MlaSequence& s) {
+/// Eq (10) of a prefill, in BF16 dot products.
+void mla_attention_prefill(const StepContext& step, const MlaWeights& w, const MlaSequence& s) {
   const MlaDims d(step.config);
   Workspace::Scope scratch(step.ctx.workspace());
   const auto attention = ops::prefill_attention_begin(
@@ -153,8 +153,8 @@ void mla_attention_tiles(const StepContext& step, const MlaWeights& w, const Mla
 /// at a time.
 void mla_attention_expanded(const StepContext& step, const MlaWeights& w, const MlaSequence& s) {
   const MlaDims d(step.config);
-  if (step.prompt_attention() && ops::has_prefill_attention(step.ctx, d.nope, d.rope)) {
-    return mla_attention_prompt(step, w, s);
+  if (step.prefill_attention() && ops::has_prefill_attention(step.ctx, d.nope, d.rope)) {
+    return mla_attention_prefill(step, w, s);
   }
   mla_attention_tiles(step, w, s);
 }

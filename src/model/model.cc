@@ -147,12 +147,12 @@ namespace {
 
 /// What decides how a sequence's rows are computed: two of one kind may share a pass.
 struct StepKind {
-  bool many_rows;    // in the layers
-  bool many_logits;  // in the head
+  bool prefill_rows;    // in the layers
+  bool prefill_logits;  // in the head
 
   explicit StepKind(const SequenceStep& step)
-      : many_rows(std::ssize(step.token_ids) >= kManyRows),
-        many_logits(step.all_logits && many_rows) {}
+      : prefill_rows(std::ssize(step.token_ids) >= kPrefillTokens),
+        prefill_logits(step.all_logits && prefill_rows) {}
   bool operator==(const StepKind&) const = default;
 };
 
@@ -169,7 +169,7 @@ void forward_alike(Ctx& ctx, const Weights& w, std::span<const SequenceStep> ste
                          .options = options,
                          .positions = packed.positions,
                          .sequences = {packed.sequences.data(), steps.size()},
-                         .many_rows = kind.many_rows};
+                         .prefill = kind.prefill_rows};
   const auto x = scratch.alloc<float>(packed.token_ids.dim(0), width);  // the residual stream
   ops::embedding_forward(ctx, w.embed_tokens, packed.token_ids, x);
   for (size_t layer = 0; layer < w.layers.size(); ++layer) {
@@ -179,7 +179,7 @@ void forward_alike(Ctx& ctx, const Weights& w, std::span<const SequenceStep> ste
   gather_wanted_rows(steps, x, last);
   const PartTimer timer(options.profile, StepPart::kHead);
   ops::rmsnorm_forward(ctx, last, w.norm, w.config.rms_norm_eps, last);
-  ops::linear_forward(ctx, last, w.lm_head, logits, {options.activations, kind.many_logits});
+  ops::linear_forward(ctx, last, w.lm_head, logits, {options.activations, kind.prefill_logits});
 }
 
 }  // namespace

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/step_profile.h"
+
 namespace fathom::model {
 namespace {
 

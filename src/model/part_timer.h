@@ -1,7 +1,7 @@
 #pragma once
 #include <chrono>
 
-#include "model/model.h"
+#include "model/step_profile.h"
 
 namespace fathom::model {
 

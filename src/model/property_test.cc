@@ -36,7 +36,7 @@ TEST_P(PropertyTest, AnyChunkingGivesTheSameBitsInOneForm) {
     for (const MlaForm form : {MlaForm::kExpanded, MlaForm::kAbsorbed}) {
       for (const RunOptions& options : {with_form(form), with_form(form, RunOptions{})}) {
         const Tensor<float> whole =
-            run(ctx, model(), ids(), options, kManyRows - 1, CacheDType::kBf16);
+            run(ctx, model(), ids(), options, kPrefillTokens - 1, CacheDType::kBf16);
         for (const i64 chunk : {1, 2, 3, 7, 11}) {
           expect_bitwise_equal(run(ctx, model(), ids(), options, chunk, CacheDType::kBf16), whole,
                                fmt::format("{} in chunks of {}", ctx.isa_name(), chunk));
@@ -54,12 +54,12 @@ std::vector<i32> repeated(const std::vector<i32>& ids, size_t count) {
 }
 
 TEST_P(PropertyTest, ChunksOfAPromptGiveTheSameBits) {
-  const std::vector<i32> prompt = repeated(ids(), 3 * kManyRows);
+  const std::vector<i32> prompt = repeated(ids(), 3 * kPrefillTokens);
   for_each_isa([&](Ctx& ctx) {
     for (const MlaForm form : {MlaForm::kExpanded, MlaForm::kAbsorbed}) {
       for (const RunOptions& options : {with_form(form), with_form(form, RunOptions{})}) {
         const Tensor<float> whole = run(ctx, model(), prompt, options, 0, CacheDType::kBf16);
-        for (const i64 chunk : {kManyRows, 3 * kManyRows / 2, 2 * kManyRows}) {
+        for (const i64 chunk : {kPrefillTokens, 3 * kPrefillTokens / 2, 2 * kPrefillTokens}) {
           expect_bitwise_equal(run(ctx, model(), prompt, options, chunk, CacheDType::kBf16), whole,
                                fmt::format("{} in chunks of {}", ctx.isa_name(), chunk));
         }
@@ -69,15 +69,15 @@ TEST_P(PropertyTest, ChunksOfAPromptGiveTheSameBits) {
 }
 
 TEST_P(PropertyTest, PromptsAndSingleTokensShareAStep) {
-  const std::vector<i32> tokens = repeated(ids(), 2 * kManyRows);
+  const std::vector<i32> tokens = repeated(ids(), 2 * kPrefillTokens);
   const std::vector<std::span<const i32>> parts = {
-      std::span(tokens).first(kManyRows + 1), std::span(tokens).first(1),
-      std::span(tokens).subspan(3, kManyRows), std::span(tokens).first(kManyRows - 1)};
+      std::span(tokens).first(kPrefillTokens + 1), std::span(tokens).first(1),
+      std::span(tokens).subspan(3, kPrefillTokens), std::span(tokens).first(kPrefillTokens - 1)};
   for_each_isa([&](Ctx& ctx) {
     std::vector<KvCache> caches;
     std::vector<SequenceStep> steps;
     for (size_t i = 0; i < parts.size(); ++i) {
-      caches.emplace_back(model().config(), CacheDType::kBf16, 2 * kManyRows);
+      caches.emplace_back(model().config(), CacheDType::kBf16, 2 * kPrefillTokens);
     }
     for (size_t i = 0; i < parts.size(); ++i) {
       steps.push_back({.token_ids = parts[i], .cache = &caches[i], .all_logits = i == 2});
@@ -86,7 +86,7 @@ TEST_P(PropertyTest, PromptsAndSingleTokensShareAStep) {
     model().forward(ctx, steps, RunOptions{}, together.v<2>());
     i64 row = 0;
     for (size_t i = 0; i < parts.size(); ++i) {
-      KvCache cache(model().config(), CacheDType::kBf16, 2 * kManyRows);
+      KvCache cache(model().config(), CacheDType::kBf16, 2 * kPrefillTokens);
       const SequenceStep step{
           .token_ids = parts[i], .cache = &cache, .all_logits = steps[i].all_logits};
       Tensor<float> alone = new_logits(model(), Model::logits_rows({&step, 1}));

@@ -2,8 +2,8 @@
 // What every layer of one step shares: the packed batch, the config and how to run.
 #include <span>
 
-#include "model/kv_cache.h"
-#include "model/model.h"
+#include "model/kv_cache_rows.h"
+#include "model/run_options.h"
 #include "ops/rope.h"
 
 namespace fathom::model {
@@ -24,22 +24,24 @@ struct StepContext {
   const RunOptions& options;
   View<const i64, 1> positions;  // [tokens] absolute, in the order of the packed rows
   std::span<const BatchSequence> sequences;
-  bool many_rows = false;  // every sequence has kManyRows new tokens or more
+  bool prefill = false;  // every sequence has kPrefillTokens new tokens or more
 
-  ops::LinearMode linear_mode() const { return {options.activations, many_rows}; }
+  ops::LinearMode linear_mode() const { return {options.activations, prefill}; }
   /// Attention with queries in the lanes and BF16 operands, where there are kernels for it.
-  bool prompt_attention() const {
-    return many_rows && options.activations != ops::Activations::kF32;
+  bool prefill_attention() const {
+    return prefill && options.activations != ops::Activations::kF32;
   }
 };
 
-/// Sequences with so many new tokens are a prompt: their Linears run with tokens in the lanes. The
-/// number of a sequence's own tokens decides, never its company (Model::forward sees to that).
-inline constexpr i64 kManyRows = 32;
+/// A sequence with so many new tokens is prefilled: its Linears run with tokens in the lanes. The
+/// number of a sequence's own tokens decides, never the other rows of the batch (Model::forward
+/// sees to that).
+inline constexpr i64 kPrefillTokens = 32;
 
 /// Keys are read from the cache in tiles of this many positions, counted from position 0 whatever
-/// is new: a query then meets the same tiles for any chunking of the prompt, so its sums run in the
-/// same order, and the memory of the up-projected keys does not grow with the context.
+/// is new: a query is then multiplied with the same tiles for any chunking of the prompt, so its
+/// sums run in the same order, and the memory of the up-projected keys does not grow with the
+/// context.
 inline constexpr i64 kKeyTileTokens = 256;
 
 /// x [rows, heads * dim] as [rows, heads, dim]; x's rows may be strided.

@@ -13,6 +13,7 @@
 
 #include "config/model/test_configs.h"
 #include "io/safetensors.h"
+#include "model/kv_cache.h"
 #include "model/model.h"
 #include "testing/expect.h"
 #include "testing/tensor.h"

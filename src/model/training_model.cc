@@ -131,7 +131,7 @@ struct TrainingModel::Impl {
   training::ModelSaved saved;  // before `activations`, which fills it
   Buffer activations;
   training::PackedWeights packed;
-  training::ModelWeights weights;
+  training::TrainingModelWeights weights;
   training::ModelGrads gradients;
   std::vector<std::string> moe_names;
   std::vector<i64> raw_counts;  // [MoE layers, experts] of the step so far

@@ -7,6 +7,8 @@
 #include "io/safetensors.h"
 #include "model/block.h"
 #include "model/mtp.h"
+#include "model/random_weights.h"
+#include "model/step_profile.h"
 #include "tensor/buffer.h"
 
 namespace fathom::model {
@@ -33,7 +35,7 @@ struct Weights {
 /// the config, or all of the weights.
 std::unique_ptr<Weights> load_weights(const std::string& directory);
 
-/// Random weights in memory, as RandomWeights (model.h) says.
+/// Random weights in memory, as RandomWeights says.
 std::unique_ptr<Weights> make_random_weights(const ModelConfig& config,
                                              const RandomWeights& options);
 

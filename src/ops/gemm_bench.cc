@@ -19,7 +19,7 @@
 #include "backend/backend.h"
 #include "base/cpu_features.h"
 #include "base/parallel.h"
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 #include "ops/gemm_test_support.h"
 
 namespace fathom::ops {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "backend/backend.h"
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 #include "ops/gemm.h"
 #include "ops/gemm_test_support.h"
 #include "testing/expect.h"

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "backend/backend.h"
+#include "kernels/ref/latent_attention.h"
 #include "testing/bf16.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
@@ -56,29 +57,11 @@ struct Inputs {
 /// The definition, in double.
 Tensor<double> exact(const Inputs& in, const Case& c) {
   Tensor<double> out({c.tokens, c.heads, c.rank});
-  const i64 width = c.rank + c.rope;
-  for (i64 i = 0; i < c.tokens * c.heads; ++i) {
-    const i64 keys = in.positions[static_cast<size_t>(i / c.heads)] + 1;
-    std::vector<double> p(static_cast<size_t>(keys));
-    for (i64 s = 0; s < keys; ++s) {
-      double score = 0.0;
-      for (i64 d = 0; d < width; ++d) {
-        const float q =
-            d < c.rank ? in.q_latent[i * c.rank + d] : in.q_rope[i * c.rope + d - c.rank];
-        score += static_cast<double>(q) * static_cast<double>(in.rows[s * width + d]);
-      }
-      p[static_cast<size_t>(s)] = static_cast<double>(0.11f) * score;
-    }
-    const double most = *std::ranges::max_element(p);
-    double sum = 0.0;
-    for (double& value : p) sum += value = std::exp(value - most);
-    for (i64 s = 0; s < keys; ++s) {
-      for (i64 d = 0; d < c.rank; ++d) {
-        out[i * c.rank + d] +=
-            p[static_cast<size_t>(s)] / sum * static_cast<double>(in.rows[s * width + d]);
-      }
-    }
-  }
+  const auto q_latent = in.q_latent.to<double>(), q_rope = in.q_rope.to<double>();
+  const auto rows = in.rows.to<double>();
+  kernels::ref::latent_attention_forward<double>(q_latent.v<3>(), q_rope.v<3>(), rows.v<2>(),
+                                                 {in.positions.data(), {c.tokens}}, double{0.11f},
+                                                 out.v<3>());
   return out;
 }
 

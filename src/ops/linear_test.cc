@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "kernels/ref/linear.h"
+#include "kernels/ref/quantize.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
 #include "testing/stored_weights.h"
@@ -29,22 +30,12 @@ using testing::Tensor;
 
 /// x as linear_forward sees it, in double.
 Tensor<double> rounded_input(const Tensor<float>& x, DType dtype, Activations activations) {
-  Tensor<double> result = x.to<double>();
-  if (dtype == DType::kF32 || activations == Activations::kF32) return result;
-  const bool quantised = dtype == DType::kF8E4M3 && activations != Activations::kBf16;
-  for (i64 t = 0; t < x.dim(0); ++t) {
-    for (i64 begin = 0; begin < x.dim(1); begin += kFp8Block) {
-      const i64 end = std::min(x.dim(1), begin + kFp8Block);
-      float amax = kFp8AmaxFloor;
-      for (i64 i = begin; i < end; ++i) amax = std::max(amax, std::abs(x[t * x.dim(1) + i]));
-      float scale = amax / kE4m3Max;
-      if (activations == Activations::kFp8PowerOf2) scale = ceil_to_power_of_two(scale);
-      for (i64 i = t * x.dim(1) + begin; i < t * x.dim(1) + end; ++i) {
-        result[i] = quantised ? static_cast<double>(static_cast<float>(Fp8E4M3(x[i] / scale))) *
-                                    static_cast<double>(scale)
-                              : static_cast<double>(static_cast<float>(Bf16(x[i])));
-      }
-    }
+  if (dtype == DType::kF32 || activations == Activations::kF32) return x.to<double>();
+  Tensor<double> result({x.dim(0), x.dim(1)});
+  if (dtype == DType::kF8E4M3 && activations != Activations::kBf16) {
+    ref::quantize_tiles<double>(x.v<2>(), activations == Activations::kFp8PowerOf2, result.v<2>());
+  } else {
+    ref::round_bf16<double>(x.v<2>(), result.v<2>());
   }
   return result;
 }

@@ -8,6 +8,7 @@
 #include "backend/backend.h"
 #include "base/checked_math.h"
 #include "kernels/ref/linear.h"
+#include "kernels/ref/quantize.h"
 #include "ops/linear.h"
 #include "ops/quantize.h"
 #include "testing/expect.h"
@@ -33,21 +34,12 @@ using testing::Tensor;
 
 /// x as the product sees it, in double.
 Tensor<double> rounded_input(const Tensor<float>& x, i64 group, Activations activations) {
-  auto result = x.to<double>();
-  if (activations == Activations::kF32) return result;
-  for (i64 t = 0; t < x.dim(0); ++t) {
-    for (i64 begin = 0; begin < x.dim(1); begin += group) {
-      const i64 end = std::min(x.dim(1), begin + group);
-      float amax = 0.0f;
-      for (i64 i = begin; i < end; ++i) amax = std::max(amax, std::abs(x[t * x.dim(1) + i]));
-      const float scale = amax / 127.0f, inverse = scale > 0.0f ? 1.0f / scale : 0.0f;
-      for (i64 i = t * x.dim(1) + begin; i < t * x.dim(1) + end; ++i) {
-        const float code = std::nearbyint(x[i] * inverse);
-        result[i] = activations == Activations::kInt8
-                        ? static_cast<double>(code) * static_cast<double>(scale)
-                        : static_cast<double>(static_cast<float>(Bf16(x[i])));
-      }
-    }
+  if (activations == Activations::kF32) return x.to<double>();
+  Tensor<double> result({x.dim(0), x.dim(1)});
+  if (activations == Activations::kInt8) {
+    ref::quantize_int8_groups<double>(x.v<2>(), group, result.v<2>());
+  } else {
+    ref::round_bf16<double>(x.v<2>(), result.v<2>());
   }
   return result;
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/ref/prefill_attention.h"
 #include "testing/bf16.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
@@ -44,8 +45,8 @@ template <typename T>
 T& at(Tensor<T>& x, i64 i, i64 j, i64 k) {
   return x[(i * x.dim(1) + j) * x.dim(2) + k];
 }
-double at(const Tensor<float>& x, i64 i, i64 j, i64 k) {
-  return double{x[(i * x.dim(1) + j) * x.dim(2) + k]};
+float at(const Tensor<float>& x, i64 i, i64 j, i64 k) {
+  return x[(i * x.dim(1) + j) * x.dim(2) + k];
 }
 
 /// Numbers of one case, exact in BF16.
@@ -86,30 +87,11 @@ struct Inputs {
 /// The definition, in double.
 Tensor<double> exact(const Inputs& in, const Case& c) {
   Tensor<double> out({c.tokens, c.heads, c.v});
-  for (i64 t = 0; t < c.tokens; ++t) {
-    for (i64 h = 0; h < c.heads; ++h) {
-      const i64 kv = h / (c.heads / c.kv_heads);
-      const i64 turned = c.rope > 0 ? h / (c.heads / c.rope_heads) : 0;
-      const i64 seen = c.first_position + t + 1;
-      std::vector<double> p;
-      for (i64 s = 0; s < seen; ++s) {
-        double score = 0.0;
-        for (i64 i = 0; i < c.dim; ++i) score += at(in.q, t, h, i) * at(in.k, s, kv, i);
-        for (i64 i = 0; i < c.rope; ++i) {
-          score += at(in.q_rope, t, h, i) * at(in.k_rope, s, turned, i);
-        }
-        p.push_back(score * double(kScale));
-      }
-      const double most = *std::ranges::max_element(p);
-      double sum = 0.0;
-      for (double& x : p) sum += x = std::exp(x - most);
-      for (i64 i = 0; i < c.v; ++i) {
-        double value = 0.0;
-        for (i64 s = 0; s < seen; ++s) value += p[static_cast<size_t>(s)] * at(in.v, s, kv, i);
-        at(out, t, h, i) = value / sum;
-      }
-    }
-  }
+  const auto q = in.q.to<double>(), k = in.k.to<double>(), v = in.v.to<double>();
+  const auto q_rope = in.q_rope.to<double>(), k_rope = in.k_rope.to<double>();
+  kernels::ref::prefill_attention_forward<double>(q.v<3>(), k.v<3>(), q_rope.v<3>(), k_rope.v<3>(),
+                                                  v.v<3>(), c.first_position, double{kScale},
+                                                  out.v<3>());
   return out;
 }
 

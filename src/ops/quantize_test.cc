@@ -8,6 +8,7 @@
 
 #include "backend/backend.h"
 #include "base/checked_math.h"
+#include "kernels/ref/quantize.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
 #include "testing/tensor.h"
@@ -22,27 +23,15 @@ using testing::Tensor;
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInf = std::numeric_limits<float>::infinity();
 
-/// The definition, block by block, with tensor/fp8.h's rounding.
+/// The definition, with tensor/fp8.h's rounding.
 void expect_quantised(const Tensor<float>& x, ScaleFormat format, const Tensor<Fp8E4M3>& q,
                       const Tensor<float>& scale) {
-  const i64 rows = x.dim(0), cols = x.dim(1);
-  for (i64 r0 = 0; r0 < rows; r0 += kFp8Block) {
-    for (i64 c0 = 0; c0 < cols; c0 += kFp8Block) {
-      float amax = kFp8AmaxFloor;
-      const auto each = [&](auto&& fn) {
-        for (i64 r = r0; r < std::min(rows, r0 + kFp8Block); ++r) {
-          for (i64 c = c0; c < std::min(cols, c0 + kFp8Block); ++c) fn(r * cols + c);
-        }
-      };
-      each([&](i64 i) { amax = std::fmax(amax, std::abs(x[i])); });
-      float want = amax / kE4m3Max;
-      if (format == ScaleFormat::kUe8m0) want = ceil_to_power_of_two(want);
-      ASSERT_EQ(scale[r0 / kFp8Block * scale.dim(1) + c0 / kFp8Block], want);
-      each([&](i64 i) {
-        ASSERT_EQ(q[i].bits, Fp8E4M3(x[i] / want).bits) << x[i] << " / " << want << " at " << i;
-      });
-    }
-  }
+  Tensor<Fp8E4M3> want_q({x.dim(0), x.dim(1)});
+  Tensor<float> want_scale({scale.dim(0), scale.dim(1)});
+  kernels::ref::quantize_blocks(x.v<2>(), format == ScaleFormat::kUe8m0, want_q.v<2>(),
+                                want_scale.v<2>());
+  for (i64 i = 0; i < scale.size(); ++i) ASSERT_EQ(scale[i], want_scale[i]) << i;
+  for (i64 i = 0; i < q.size(); ++i) ASSERT_EQ(q[i].bits, want_q[i].bits) << x[i] << " at " << i;
 }
 
 TEST(QuantizeBlocks, EveryIsaEqualsTheDefinitionBitForBit) {

@@ -9,7 +9,7 @@
 #include "base/cpu_features.h"
 #include "base/parallel.h"
 #include "device/ctx.h"
-#include "kernels/cpu/dispatch.h"
+#include "kernels/cpu/isa/dispatch.h"
 
 namespace fathom::testing {
 

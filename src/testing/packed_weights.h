@@ -4,6 +4,7 @@
 
 #include "backend/backend.h"
 #include "base/checked_math.h"
+#include "kernels/ref/integer_linear.h"
 #include "ops/quantize_groups.h"
 #include "testing/tensor.h"
 
@@ -36,16 +37,8 @@ class PackedWeights {
   }
   Tensor<double> exact() const {
     Tensor<double> result({packed_.dim(0), cols_});
-    const i64 per_word = 32 / format_.bits;
-    for (i64 i = 0; i < result.size(); ++i) {
-      const i64 row = i / cols_, col = i % cols_;
-      const u32 word = packed_[row * packed_.dim(1) + col / per_word];
-      const int code =
-          static_cast<int>(word >> (col % per_word * format_.bits)) & ((1 << format_.bits) - 1);
-      const float scale = static_cast<float>(scale_[row * scale_.dim(1) + col / format_.group]);
-      result[i] =
-          static_cast<double>(code - (1 << (format_.bits - 1))) * static_cast<double>(scale);
-    }
+    kernels::ref::decode_integers<double>(packed_.cv<2>(), scale_.cv<2>(), format_.bits,
+                                          format_.group, result.v<2>());
     return result;
   }
   Tensor<u32>& packed() { return packed_; }

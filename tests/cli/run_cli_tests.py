@@ -166,7 +166,8 @@ def environment(fathom, folder):
     env = {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"}
     env.update((key, value) for key, value in os.environ.items()
                if key in ("OMP_NUM_THREADS", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"))
-    env["PATH"] = os.pathsep.join([str(folder / ".bin"), os.environ["PATH"]])
+    tools = pathlib.Path(__file__).resolve().parent  # json_members.py
+    env["PATH"] = os.pathsep.join([str(folder / ".bin"), str(tools), os.environ["PATH"]])
     env.update(HOME=str(folder), LC_ALL="C.UTF-8", ROOT=str(ROOT))
     (folder / ".bin").mkdir()
     if fathom:

@@ -14,9 +14,9 @@ COMPILER = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++")
 
 def check(source):
     with tempfile.TemporaryDirectory() as name:
-        folder = tools.write_tree(name, {"kernels_avx2.cc": source})
-        subprocess.run([COMPILER, "-std=c++20", "-O0", "-c", "kernels_avx2.cc", "-o",
-                        "kernels_avx2.cc.o"], cwd=folder, check=True)
+        folder = tools.write_tree(name, {"linear_avx2.cc": source})
+        subprocess.run([COMPILER, "-std=c++20", "-O0", "-c", "linear_avx2.cc", "-o",
+                        "linear_avx2.cc.o"], cwd=folder, check=True)
         return check_isa_objects.check(pathlib.Path(name), "nm")[1]
 
 
@@ -29,7 +29,7 @@ class CheckIsaObjects(unittest.TestCase):
         errors = check("template <typename T> T twice(T x) { return x + x; }\n"
                        "int table(int x) { return twice(x); }\n")
         self.assertEqual(len(errors), 1)
-        self.assertRegex(errors[0], r"kernels_avx2\.cc\.o: weak symbol .*twice")
+        self.assertRegex(errors[0], r"linear_avx2\.cc\.o: weak symbol .*twice")
 
     def test_no_object_is_an_error(self):
         with tempfile.TemporaryDirectory() as name:

@@ -1,7 +1,7 @@
 #include "backend/cpu/table.h"
 #include "backend/cpu/threads.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/training_table.h"
+#include "kernels/cpu/elementwise/elementwise_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 
 namespace fathom::backend::cpu {
 namespace {
@@ -15,7 +15,7 @@ void silu_mul_forward(Ctx& ctx, const device::SiluMulForward& op) {
                                   .y_stride = op.y.stride(0),
                                   .dim = op.y.dim(1)};
   for_rows(op.y.dim(0), 4 * args.dim,
-           [&](i64 begin, i64 end) { ctx.isa().silu_mul_rows(args, begin, end); });
+           [&](i64 begin, i64 end) { ctx.isa().elementwise->silu_mul_rows(args, begin, end); });
 }
 
 void silu_mul_backward(Ctx& ctx, const device::SiluMulBackward& op) {
@@ -33,7 +33,7 @@ void silu_mul_backward(Ctx& ctx, const device::SiluMulBackward& op) {
                                           .y_stride = op.y.stride(0),
                                           .dim = op.gate.dim(1)};
   for_rows(op.gate.dim(0), 4 * args.dim, [&](i64 begin, i64 end) {
-    ctx.isa().training->silu_mul_backward_rows(args, begin, end);
+    ctx.isa().elementwise->silu_mul_backward_rows(args, begin, end);
   });
 }
 
@@ -47,7 +47,7 @@ void weighted_silu_mul_forward(Ctx& ctx, const device::WeightedSiluMulForward& o
                                           .y_stride = op.y.stride(0),
                                           .dim = op.y.dim(1)};
   for_rows(op.y.dim(0), 4 * args.dim, [&](i64 begin, i64 end) {
-    ctx.isa().training->weighted_silu_mul_rows(args, begin, end);
+    ctx.isa().elementwise->weighted_silu_mul_rows(args, begin, end);
   });
 }
 
@@ -68,7 +68,7 @@ void weighted_silu_mul_backward(Ctx& ctx, const device::WeightedSiluMulBackward&
                                                   .y_stride = op.y.stride(0),
                                                   .dim = op.dy.dim(1)};
   for_rows(op.dy.dim(0), 8 * args.dim, [&](i64 begin, i64 end) {
-    ctx.isa().training->weighted_silu_mul_backward_rows(args, begin, end);
+    ctx.isa().elementwise->weighted_silu_mul_backward_rows(args, begin, end);
   });
 }
 
@@ -79,7 +79,7 @@ void add_inplace(Ctx& ctx, const device::AddInplace& op) {
                               .y_stride = op.y.stride(0),
                               .dim = op.x.dim(1)};
   for_rows(op.x.dim(0), args.dim,
-           [&](i64 begin, i64 end) { ctx.isa().add_rows(args, begin, end); });
+           [&](i64 begin, i64 end) { ctx.isa().elementwise->add_rows(args, begin, end); });
 }
 
 }  // namespace

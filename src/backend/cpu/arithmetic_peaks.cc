@@ -4,7 +4,7 @@
 
 #include "backend/cpu/table.h"
 #include "base/parallel.h"
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 
 namespace fathom::backend::cpu {
 namespace {

@@ -4,8 +4,9 @@
 #include "backend/cpu/threads.h"
 #include "backend/cpu/weight_type.h"
 #include "base/checked_math.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/training_table.h"
+#include "kernels/cpu/elementwise/elementwise_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/quantize/quantize_table.h"
 
 namespace fathom::backend::cpu {
 namespace {
@@ -22,7 +23,7 @@ void embedding_forward(Ctx& ctx, const device::EmbeddingForward& op) {
                                      .out_stride = op.out.stride(0),
                                      .cols = op.table.cols};
   for_rows(op.out.dim(0), args.cols,
-           [&](i64 begin, i64 end) { ctx.isa().decode_rows(args, begin, end); });
+           [&](i64 begin, i64 end) { ctx.isa().quantize->decode_rows(args, begin, end); });
 }
 
 void embedding_backward(Ctx& ctx, const device::EmbeddingBackward& op) {
@@ -36,7 +37,7 @@ void embedding_backward(Ctx& ctx, const device::EmbeddingBackward& op) {
   constexpr i64 kCols = 64;
   const i64 cols = op.dout.dim(1);
   for_rows(ceil_div(cols, kCols), kCols * args.tokens, [&](i64 begin, i64 end) {
-    ctx.isa().training->scatter_add_cols(args, begin * kCols, std::min(end * kCols, cols));
+    ctx.isa().elementwise->scatter_add_cols(args, begin * kCols, std::min(end * kCols, cols));
   });
 }
 

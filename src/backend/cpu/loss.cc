@@ -2,8 +2,8 @@
 
 #include "backend/cpu/table.h"
 #include "backend/cpu/threads.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/training_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/loss/loss_table.h"
 
 namespace fathom::backend::cpu {
 namespace {
@@ -17,7 +17,7 @@ void token_log_probs(Ctx& ctx, const device::TokenLogProbs& op) {
                                         .max_and_sum = max_and_sum.data(),
                                         .vocab = vocab};
   for_rows(rows, 4 * vocab,
-           [&](i64 begin, i64 end) { ctx.isa().token_log_probs_rows(args, begin, end); });
+           [&](i64 begin, i64 end) { ctx.isa().loss->token_log_probs_rows(args, begin, end); });
   for (i64 t = 0; t < rows; ++t) {
     op.out(t) = static_cast<double>(op.logits(t, op.targets(t))) - max_and_sum(t, 0) -
                 std::log(max_and_sum(t, 1));
@@ -36,7 +36,7 @@ void cross_entropy_inplace(Ctx& ctx, const device::CrossEntropyInplace& op) {
                                        .vocab = vocab,
                                        .grad_scale = op.grad_scale};
   for_rows(rows, 4 * vocab,
-           [&](i64 begin, i64 end) { ctx.isa().training->cross_entropy_rows(args, begin, end); });
+           [&](i64 begin, i64 end) { ctx.isa().loss->cross_entropy_rows(args, begin, end); });
   for (i64 t = 0; t < rows; ++t) {
     const kernels::CrossEntropyTerms& row = terms(t);
     op.nll(t) = op.targets(t) >= 0 ? -(row.target - row.largest - std::log(row.sum)) : 0.0;

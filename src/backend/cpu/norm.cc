@@ -3,8 +3,8 @@
 #include "backend/cpu/table.h"
 #include "backend/cpu/threads.h"
 #include "base/checked_math.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/training_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/norm/norm_table.h"
 
 namespace fathom::backend::cpu {
 namespace {
@@ -20,7 +20,7 @@ void rmsnorm_forward(Ctx& ctx, const device::RmsNormForward& op) {
                                          .dim = op.x.dim(1),
                                          .eps = op.eps};
   for_rows(args.rows, args.dim,
-           [&](i64 begin, i64 end) { ctx.isa().rmsnorm_forward_rows(args, begin, end); });
+           [&](i64 begin, i64 end) { ctx.isa().norm->rmsnorm_forward_rows(args, begin, end); });
 }
 
 /// out[i] += sum_r x[r, i].
@@ -28,9 +28,8 @@ void add_row_sums(Ctx& ctx, View<const float, 2> x, View<float, 1> out) {
   const kernels::AddRowSumsArgs args{
       .x = x.data(), .out = out.data(), .rows = x.dim(0), .dim = x.dim(1)};
   // Whole cache lines a thread.
-  parallel_for(
-      args.dim, std::max<i64>(64, kThreadWork / std::max<i64>(1, args.rows)),
-      [&](i64 begin, i64 end) { ctx.isa().training->add_row_sums_cols(args, begin, end); });
+  parallel_for(args.dim, std::max<i64>(64, kThreadWork / std::max<i64>(1, args.rows)),
+               [&](i64 begin, i64 end) { ctx.isa().norm->add_row_sums_cols(args, begin, end); });
 }
 
 /// dweight is summed over blocks of rows of a fixed size and then over the blocks, whatever the
@@ -52,7 +51,7 @@ void rmsnorm_backward(Ctx& ctx, const device::RmsNormBackward& op) {
                                           .rows = rows,
                                           .dim = dim,
                                           .accumulate_dx = op.accumulate_dx};
-  const kernels::cpu::TrainingTable& kernel = *ctx.isa().training;
+  const kernels::cpu::NormTable& kernel = *ctx.isa().norm;
   for_rows(blocks, kernels::kGradientBlockRows * dim,
            [&](i64 begin, i64 end) { kernel.rmsnorm_backward_blocks(args, begin, end); });
   add_row_sums(ctx, partial, op.dweight);

@@ -5,8 +5,8 @@
 #include "backend/cpu/table.h"
 #include "backend/cpu/threads.h"
 #include "base/checked_math.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/training_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/optimizer/optimizer_table.h"
 
 namespace fathom::backend::cpu {
 namespace {
@@ -22,7 +22,7 @@ void sum_of_squares(Ctx& ctx, const device::SumOfSquares& op) {
     for (i64 piece = begin; piece < end; ++piece) {
       const i64 first = piece * kPiece;
       sums(piece) =
-          ctx.isa().training->sum_of_squares(op.x.data() + first, std::min(kPiece, count - first));
+          ctx.isa().optimizer->sum_of_squares(op.x.data() + first, std::min(kPiece, count - first));
     }
   });
   *op.sum = 0.0;
@@ -35,7 +35,7 @@ void all_finite(Ctx& ctx, const device::AllFinite& op) {
   parallel_for(ceil_div(count, kPiece), 1, [&](i64 begin, i64 end) {
     for (i64 piece = begin; piece < end && finite.load(std::memory_order_relaxed); ++piece) {
       const i64 first = piece * kPiece;
-      if (ctx.isa().training->all_finite(op.x.data() + first, std::min(kPiece, count - first))) {
+      if (ctx.isa().optimizer->all_finite(op.x.data() + first, std::min(kPiece, count - first))) {
         continue;
       }
       finite.store(false, std::memory_order_relaxed);
@@ -67,20 +67,20 @@ kernels::AdamWArgs adamw_args(const Step& op) {
 void adamw_step(Ctx& ctx, const device::AdamWStep& op) {
   const kernels::AdamWArgs args = adamw_args(op);
   parallel_for(op.p.dim(0), kPiece,
-               [&](i64 begin, i64 end) { ctx.isa().training->adamw(args, begin, end); });
+               [&](i64 begin, i64 end) { ctx.isa().optimizer->adamw(args, begin, end); });
 }
 
 void adamw_step_bf16(Ctx& ctx, const device::AdamWStepBf16& op) {
   const kernels::AdamWArgs args = adamw_args(op);
   parallel_for(op.p.dim(0), kPiece,
-               [&](i64 begin, i64 end) { ctx.isa().training->adamw_bf16(args, begin, end); });
+               [&](i64 begin, i64 end) { ctx.isa().optimizer->adamw_bf16(args, begin, end); });
 }
 
 void ema_update(Ctx& ctx, const device::EmaUpdate& op) {
   const kernels::EmaArgs args{
       .average = op.average.data(), .p = op.p.data(), .share = 1.0f - op.decay};
   parallel_for(op.p.dim(0), kPiece,
-               [&](i64 begin, i64 end) { ctx.isa().training->ema(args, begin, end); });
+               [&](i64 begin, i64 end) { ctx.isa().optimizer->ema(args, begin, end); });
 }
 
 }  // namespace

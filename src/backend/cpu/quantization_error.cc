@@ -3,8 +3,8 @@
 #include "backend/cpu/table.h"
 #include "backend/cpu/threads.h"
 #include "base/checked_math.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/training_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/quantize/quantize_table.h"
 #include "tensor/fp8.h"
 
 namespace fathom::backend::cpu {
@@ -53,7 +53,7 @@ void tile_ranges(Ctx& ctx, const device::TileRanges& op) {
                                     .amax_stride = op.amax.stride(0),
                                     .sums = parts.data()};
   for_rows(parts.dim(0), 2 * kRangeTile * args.cols,
-           [&](i64 begin, i64 end) { ctx.isa().training->tile_range_blocks(args, begin, end); });
+           [&](i64 begin, i64 end) { ctx.isa().quantize->tile_range_blocks(args, begin, end); });
   for (i64 i = 0; i < parts.dim(0); ++i) device::add(*op.sums, parts(i));  // in the order of rows
 }
 
@@ -66,7 +66,7 @@ void count_magnitudes(Ctx& ctx, const device::CountMagnitudes& op) {
   for_rows(parts, kThreadWork, [&](i64 begin, i64 end) {
     for (i64 part = begin; part < end; ++part) {
       std::fill_n(counts.row(part), kMagnitudeBins, 0);
-      ctx.isa().training->magnitude_bin_rows(args, rows * part / parts, rows * (part + 1) / parts,
+      ctx.isa().quantize->magnitude_bin_rows(args, rows * part / parts, rows * (part + 1) / parts,
                                              counts.row(part));
     }
   });
@@ -92,7 +92,7 @@ void quantization_errors(Ctx& ctx, const device::QuantizationErrors& op) {
                                             .num_schemes = count,
                                             .sums = parts.data()};
   for_rows(parts.dim(0), 4 * count * kRangeTile * args.cols, [&](i64 begin, i64 end) {
-    ctx.isa().training->quantization_error_blocks(args, begin, end);
+    ctx.isa().quantize->quantization_error_blocks(args, begin, end);
   });
   for (i64 block = 0; block < parts.dim(0); ++block) {
     for (i64 i = 0; i < count; ++i) {
@@ -111,7 +111,7 @@ void octave_counts(Ctx& ctx, const device::OctaveCounts& op) {
                                       .amax = group_values(op.scaling, op.amax),
                                       .counts = parts.data()};
   for_rows(parts.dim(0), 2 * kRangeTile * args.cols,
-           [&](i64 begin, i64 end) { ctx.isa().training->octave_count_blocks(args, begin, end); });
+           [&](i64 begin, i64 end) { ctx.isa().quantize->octave_count_blocks(args, begin, end); });
   for (i64 block = 0; block < parts.dim(0); ++block) {
     for (i64 o = 0; o < kOctaves; ++o) op.counts[static_cast<size_t>(o)] += parts(block, o);
   }

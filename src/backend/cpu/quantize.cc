@@ -2,7 +2,8 @@
 #include "backend/cpu/threads.h"
 #include "backend/cpu/weight_type.h"
 #include "base/checked_math.h"
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/quantize/quantize_table.h"
 
 namespace fathom::backend::cpu {
 namespace {
@@ -18,7 +19,7 @@ void quantize_blocks(Ctx& ctx, const device::QuantizeBlocks& op) {
                                          .cols = op.x.dim(1),
                                          .power_of_2 = op.format == device::ScaleFormat::kUe8m0};
   for_rows(op.scale.dim(0), args.cols * kFp8Block,
-           [&](i64 begin, i64 end) { ctx.isa().quantize_block_rows(args, begin, end); });
+           [&](i64 begin, i64 end) { ctx.isa().quantize->quantize_block_rows(args, begin, end); });
 }
 
 void dequantize(Ctx& ctx, const device::Dequantize& op) {
@@ -33,7 +34,7 @@ void dequantize(Ctx& ctx, const device::Dequantize& op) {
                                      .out_stride = op.out.stride(0),
                                      .cols = op.w.cols};
   for_rows(op.w.rows, op.w.cols,
-           [&](i64 begin, i64 end) { ctx.isa().decode_rows(args, begin, end); });
+           [&](i64 begin, i64 end) { ctx.isa().quantize->decode_rows(args, begin, end); });
 }
 
 kernels::CacheRowsArgs cache_args(const device::CacheRowLayout& layout, u8* first_row) {
@@ -53,7 +54,7 @@ void cache_store_rows(Ctx& ctx, const device::CacheStoreRows& op) {
   args.x = op.x.data();
   args.row_stride = op.x.stride(0);
   for_rows(op.x.dim(0), 2 * op.layout.cols,
-           [&](i64 begin, i64 end) { ctx.isa().cache_store_rows(args, begin, end); });
+           [&](i64 begin, i64 end) { ctx.isa().quantize->cache_store_rows(args, begin, end); });
 }
 
 void cache_load_rows(Ctx& ctx, const device::CacheLoadRows& op) {
@@ -63,7 +64,7 @@ void cache_load_rows(Ctx& ctx, const device::CacheLoadRows& op) {
   args.out = op.out.data();
   args.row_stride = op.out.stride(0);
   for_rows(op.out.dim(0), op.layout.cols,
-           [&](i64 begin, i64 end) { ctx.isa().cache_load_rows(args, begin, end); });
+           [&](i64 begin, i64 end) { ctx.isa().quantize->cache_load_rows(args, begin, end); });
 }
 
 }  // namespace

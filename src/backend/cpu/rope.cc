@@ -2,7 +2,8 @@
 
 #include "backend/cpu/table.h"
 #include "backend/cpu/threads.h"
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/elementwise/elementwise_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 
 namespace fathom::backend::cpu {
 namespace {
@@ -52,14 +53,14 @@ void rope_inplace(Ctx& ctx, const device::RopeInplace& op) {
   const kernels::RopeForwardArgs args = kernel_args(angles, op.x, op.direction);
   for_rows(tokens, pairs * op.x.dim(1) + angles_work(pairs), [&](i64 begin, i64 end) {
     fill_angles(op.table, op.positions, angles, begin, end);
-    ctx.isa().rope_forward_rows(args, begin, end);
+    ctx.isa().elementwise->rope_forward_rows(args, begin, end);
   });
 }
 
 void rope_by_angles_inplace(Ctx& ctx, const device::RopeByAnglesInplace& op) {
   const kernels::RopeForwardArgs args = kernel_args(op.angles, op.x, op.direction);
   for_rows(op.x.dim(0), op.x.dim(1) * op.x.dim(2),
-           [&](i64 begin, i64 end) { ctx.isa().rope_forward_rows(args, begin, end); });
+           [&](i64 begin, i64 end) { ctx.isa().elementwise->rope_forward_rows(args, begin, end); });
 }
 
 }  // namespace

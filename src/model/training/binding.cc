@@ -7,12 +7,12 @@ namespace {
 
 /// What a name stands for among the weights.
 struct WeightSource {
-  using Block = BlockWeights;
-  using Mla = MlaWeights;
-  using Gqa = GqaWeights;
-  using Ffn = FfnWeights;
-  using Moe = MoeWeights;
-  using Mtp = MtpWeights;
+  using Block = TrainingBlockWeights;
+  using Mla = TrainingMlaWeights;
+  using Gqa = TrainingGqaWeights;
+  using Ffn = TrainingFfnWeights;
+  using Moe = TrainingMoeWeights;
+  using Mtp = TrainingMtpWeights;
   const checkpoint::ParameterLayout& layout;
   const float* array;
   const PackedWeights& packed;
@@ -131,17 +131,19 @@ std::vector<i64> moe_layers(const ModelConfig& config) {
   return layers;
 }
 
-ModelWeights bind_weights(const ModelConfig& config, const checkpoint::ParameterLayout& layout,
-                          const float* weights, const PackedWeights& packed) {
-  ModelWeights p;
+TrainingModelWeights bind_weights(const ModelConfig& config,
+                                  const checkpoint::ParameterLayout& layout, const float* weights,
+                                  const PackedWeights& packed) {
+  TrainingModelWeights p;
   bind_model(WeightSource{.layout = layout, .array = weights, .packed = packed}, config, p);
   p.embed_tokens = MatRef(layout.matrix(weights, "model.embed_tokens.weight"));
   const std::vector<i64> layers = moe_layers(config);
   for (size_t i = 0; i < layers.size(); ++i) {
     const i64 main = config.num_hidden_layers;
-    BlockWeights& block = layers[i] < main ? p.layers[static_cast<size_t>(layers[i])]
-                                           : p.mtp[static_cast<size_t>(layers[i] - main)].block;
-    MoeWeights& moe = std::get<MoeWeights>(block.mlp);
+    TrainingBlockWeights& block = layers[i] < main
+                                      ? p.layers[static_cast<size_t>(layers[i])]
+                                      : p.mtp[static_cast<size_t>(layers[i] - main)].block;
+    TrainingMoeWeights& moe = std::get<TrainingMoeWeights>(block.mlp);
     moe.moe_layer = static_cast<i64>(i);
     if (config.topk_method == TopkMethod::kNoauxTc) {
       moe.e_score_correction_bias = layout.vector(

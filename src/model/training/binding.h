@@ -13,8 +13,8 @@ struct ModelParameters {
   Matrix head{};  // the embedding's if tied
   std::vector<Mtp> mtp;
 };
-struct ModelWeights
-    : ModelParameters<const PackedLinear*, View<const float, 1>, BlockWeights, MtpWeights> {
+struct TrainingModelWeights : ModelParameters<const PackedLinear*, View<const float, 1>,
+                                              TrainingBlockWeights, TrainingMtpWeights> {
   MatRef embed_tokens;  // f32, looked up
 };
 struct ModelGrads : ModelParameters<View<float, 2>, View<float, 1>, BlockGrads, MtpGrads> {
@@ -25,8 +25,9 @@ struct ModelGrads : ModelParameters<View<float, 2>, View<float, 1>, BlockGrads, 
 /// StepStats::expert_counts.
 std::vector<i64> moe_layers(const ModelConfig& config);
 
-ModelWeights bind_weights(const ModelConfig& config, const checkpoint::ParameterLayout& layout,
-                          const float* weights, const PackedWeights& packed);
+TrainingModelWeights bind_weights(const ModelConfig& config,
+                                  const checkpoint::ParameterLayout& layout, const float* weights,
+                                  const PackedWeights& packed);
 ModelGrads bind_grads(const ModelConfig& config, const checkpoint::ParameterLayout& layout,
                       float* gradients);
 

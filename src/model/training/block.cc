@@ -22,14 +22,14 @@ BranchSaved plan_branch(const ModelConfig& config, const RecomputeConfig& recomp
 /// normed = RMSNorm(x).
 void enter_branch(const TrainStep& step, View<const float, 2> x, View<const float, 1> norm,
                   View<float, 2> normed, const BranchSaved& saved) {
-  keep(step, x, saved.x);
+  save(step, x, saved.x);
   ops::rmsnorm_forward(step.ctx, x, norm, step.config.rms_norm_eps, normed,
                        saved.rstd.slice(0, 0, step.tokens()));
-  keep(step, normed, saved.normed);
+  save(step, normed, saved.normed);
 }
 
-/// The backward of one branch: backward(normed turned for wgrad, dnormed), then its norm, into the
-/// residual stream's gradient.
+/// The backward of one branch: backward(normed transposed for wgrad, dnormed), then its norm, into
+/// the residual stream's gradient.
 template <typename Backward>
 void backward_branch(const TrainStep& step, View<const float, 1> norm, const BranchSaved& saved,
                      View<float, 2> dx, View<float, 1> dnorm, Backward&& backward) {
@@ -40,37 +40,37 @@ void backward_branch(const TrainStep& step, View<const float, 1> norm, const Bra
   load(step, saved.x, x);
   {
     Workspace::Scope again(ctx.workspace());
-    View<float, 2> normed = x;  // only its shape is used if it was kept
+    View<float, 2> normed = x;  // only its shape is used if it was saved
     if (saved.normed.empty()) {
       normed = again.alloc<float>(dx.dim(0), dx.dim(1));
       ops::rmsnorm_forward(ctx, x, norm, step.config.rms_norm_eps, normed);
     }
-    backward(turned(saved.normed, normed), dnormed);
+    backward(transposed_for_wgrad(saved.normed, normed), dnormed);
   }
   ops::rmsnorm_backward(ctx, dnormed, x, norm, saved.rstd.slice(0, 0, step.tokens()), dx, dnorm,
                         /*accumulate_dx=*/true);
 }
 
-void backward_attention(const TrainStep& step, const BlockWeights& w, const BlockSaved& saved,
-                        View<const float, 2> du, const ops::PackSource& h, View<float, 2> dh,
-                        const BlockGrads& grads) {
+void backward_attention(const TrainStep& step, const TrainingBlockWeights& w,
+                        const BlockSaved& saved, View<const float, 2> du, const ops::PackSource& h,
+                        View<float, 2> dh, const BlockGrads& grads) {
   Workspace::Scope scratch(step.ctx.workspace());
-  if (const auto* mla = std::get_if<MlaWeights>(&w.self_attn)) {
-    const auto& kept = std::get<MlaSaved>(saved.self_attn);
+  if (const auto* mla = std::get_if<TrainingMlaWeights>(&w.self_attn)) {
+    const auto& mla_saved = std::get<MlaSaved>(saved.self_attn);
     const auto& into = std::get<MlaGrads>(grads.self_attn);
     const MlaBackward b = alloc_mla_backward(step, scratch);
-    mla_backward_input(step, *mla, du, kept, b, dh, into);
-    mla_backward_weight(step, *mla, du, h, kept, b, into);
+    mla_backward_input(step, *mla, du, mla_saved, b, dh, into);
+    mla_backward_weight(step, *mla, du, h, mla_saved, b, into);
   } else {
-    const auto& gqa = std::get<GqaWeights>(w.self_attn);
-    const auto& kept = std::get<GqaSaved>(saved.self_attn);
+    const auto& gqa = std::get<TrainingGqaWeights>(w.self_attn);
+    const auto& gqa_saved = std::get<GqaSaved>(saved.self_attn);
     const GqaBackward b = alloc_gqa_backward(step, scratch);
-    gqa_backward_input(step, gqa, du, kept, b, dh);
-    gqa_backward_weight(step, gqa, du, h, kept, b, std::get<GqaGrads>(grads.self_attn));
+    gqa_backward_input(step, gqa, du, gqa_saved, b, dh);
+    gqa_backward_weight(step, gqa, du, h, gqa_saved, b, std::get<GqaGrads>(grads.self_attn));
   }
 }
 
-void backward_moe(const TrainStep& step, const MoeWeights& w, const MoeSaved& saved,
+void backward_moe(const TrainStep& step, const TrainingMoeWeights& w, const MoeSaved& saved,
                   View<const float, 2> dy, const ops::PackSource& x, View<float, 2> dx,
                   const MoeGrads& grads) {
   Workspace::Scope scratch(step.ctx.workspace());
@@ -87,20 +87,20 @@ void backward_moe(const TrainStep& step, const MoeWeights& w, const MoeSaved& sa
   moe_backward_weight(step, w, dy, x, saved, b, grads);
 }
 
-void backward_mlp(const TrainStep& step, const BlockWeights& w, const BlockSaved& saved,
+void backward_mlp(const TrainStep& step, const TrainingBlockWeights& w, const BlockSaved& saved,
                   View<const float, 2> dy, const ops::PackSource& x, View<float, 2> dx,
                   const BlockGrads& grads) {
-  if (const auto* moe = std::get_if<MoeWeights>(&w.mlp)) {
+  if (const auto* moe = std::get_if<TrainingMoeWeights>(&w.mlp)) {
     backward_moe(step, *moe, std::get<MoeSaved>(saved.mlp), dy, x, dx,
                  std::get<MoeGrads>(grads.mlp));
     return;
   }
-  const auto& ffn = std::get<FfnWeights>(w.mlp);
-  const auto& kept = std::get<FfnSaved>(saved.mlp);
+  const auto& ffn = std::get<TrainingFfnWeights>(w.mlp);
+  const auto& ffn_saved = std::get<FfnSaved>(saved.mlp);
   Workspace::Scope scratch(step.ctx.workspace());
   const FfnBackward b = alloc_ffn_backward(step, scratch, ffn.gate_proj->out);
-  ffn_backward_input(step, ffn, dy, kept, b, dx);
-  ffn_backward_weight(step, ffn, dy, x, kept, b, std::get<FfnGrads>(grads.mlp));
+  ffn_backward_input(step, ffn, dy, ffn_saved, b, dx);
+  ffn_backward_weight(step, ffn, dy, x, ffn_saved, b, std::get<FfnGrads>(grads.mlp));
 }
 
 }  // namespace
@@ -124,31 +124,32 @@ BlockSaved plan_block(const ModelConfig& config, const TrainingRecipe& recipe,
   return saved;
 }
 
-void block_forward(const TrainStep& step, const BlockWeights& w, View<float, 2> x,
-                   const BlockSaved& saved) {
+void block_training_forward(const TrainStep& step, const TrainingBlockWeights& w, View<float, 2> x,
+                            const BlockSaved& saved) {
   Workspace::Scope scratch(step.ctx.workspace());
   const auto normed = scratch.alloc<float>(x.dim(0), x.dim(1));
   const auto branch = scratch.alloc<float>(x.dim(0), x.dim(1));
 
   enter_branch(step, x, w.input_layernorm, normed, saved.attention_input);
-  if (const auto* mla = std::get_if<MlaWeights>(&w.self_attn)) {
-    mla_forward(step, *mla, normed, branch, std::get<MlaSaved>(saved.self_attn));
+  if (const auto* mla = std::get_if<TrainingMlaWeights>(&w.self_attn)) {
+    mla_training_forward(step, *mla, normed, branch, std::get<MlaSaved>(saved.self_attn));
   } else {
-    gqa_forward(step, std::get<GqaWeights>(w.self_attn), normed, branch,
-                std::get<GqaSaved>(saved.self_attn));
+    gqa_training_forward(step, std::get<TrainingGqaWeights>(w.self_attn), normed, branch,
+                         std::get<GqaSaved>(saved.self_attn));
   }
   ops::add_inplace(step.ctx, x, branch);
 
   enter_branch(step, x, w.post_attention_layernorm, normed, saved.mlp_input);
-  if (const auto* moe = std::get_if<MoeWeights>(&w.mlp)) {
-    moe_forward(step, *moe, normed, branch, std::get<MoeSaved>(saved.mlp));
+  if (const auto* moe = std::get_if<TrainingMoeWeights>(&w.mlp)) {
+    moe_training_forward(step, *moe, normed, branch, std::get<MoeSaved>(saved.mlp));
   } else {
-    ffn_forward(step, std::get<FfnWeights>(w.mlp), normed, branch, std::get<FfnSaved>(saved.mlp));
+    ffn_training_forward(step, std::get<TrainingFfnWeights>(w.mlp), normed, branch,
+                         std::get<FfnSaved>(saved.mlp));
   }
   ops::add_inplace(step.ctx, x, branch);
 }
 
-void block_backward(const TrainStep& step, const BlockWeights& w, const BlockSaved& saved,
+void block_backward(const TrainStep& step, const TrainingBlockWeights& w, const BlockSaved& saved,
                     View<float, 2> dx, const BlockGrads& grads) {
   backward_branch(step, w.post_attention_layernorm, saved.mlp_input, dx,
                   grads.post_attention_layernorm,

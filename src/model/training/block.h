@@ -8,11 +8,11 @@
 namespace fathom::model::training {
 
 /// One decoder layer, non-owning.
-struct BlockWeights {
+struct TrainingBlockWeights {
   View<const float, 1> input_layernorm;
-  std::variant<MlaWeights, GqaWeights> self_attn;
+  std::variant<TrainingMlaWeights, TrainingGqaWeights> self_attn;
   View<const float, 1> post_attention_layernorm;
-  std::variant<FfnWeights, MoeWeights> mlp;
+  std::variant<TrainingFfnWeights, TrainingMoeWeights> mlp;
 };
 struct BlockGrads {
   View<float, 1> input_layernorm;
@@ -39,12 +39,12 @@ BlockSaved plan_block(const ModelConfig& config, const TrainingRecipe& recipe,
 
 /// x += Attention(RMSNorm(x)); x += FFN(RMSNorm(x)).
 ///   x  [tokens, hidden]  f32  the residual stream, updated in place
-void block_forward(const TrainStep& step, const BlockWeights& w, View<float, 2> x,
-                   const BlockSaved& saved);
+void block_training_forward(const TrainStep& step, const TrainingBlockWeights& w, View<float, 2> x,
+                            const BlockSaved& saved);
 /// Both halves of the backward pass, one branch after the other.
 ///   dx  [tokens, hidden]  the residual stream's gradient: of the output, becomes the input's
 /// Balance losses of an MoE layer are added to step.stats.
-void block_backward(const TrainStep& step, const BlockWeights& w, const BlockSaved& saved,
+void block_backward(const TrainStep& step, const TrainingBlockWeights& w, const BlockSaved& saved,
                     View<float, 2> dx, const BlockGrads& grads);
 
 }  // namespace fathom::model::training

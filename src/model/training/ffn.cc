@@ -22,8 +22,8 @@ FfnBackward alloc_ffn_backward(const TrainStep& step, Workspace::Scope& scope, i
           .activation = scope.alloc<float>(step.tokens(), intermediate)};
 }
 
-void ffn_forward(const TrainStep& step, const FfnWeights& w, View<const float, 2> x,
-                 View<float, 2> y, const FfnSaved& saved) {
+void ffn_training_forward(const TrainStep& step, const TrainingFfnWeights& w,
+                          View<const float, 2> x, View<float, 2> y, const FfnSaved& saved) {
   Ctx& ctx = step.ctx;
   Workspace::Scope scratch(ctx.workspace());
   const auto gate = scratch.alloc<float>(x.dim(0), w.gate_proj->out);
@@ -35,14 +35,14 @@ void ffn_forward(const TrainStep& step, const FfnWeights& w, View<const float, 2
                                  {.a = packed_x, .b = w.up_proj->fprop, .c = up}};
     ops::gemm(ctx, jobs, step.precision.accumulator());
   }
-  keep(step, gate, saved.gate);
-  keep(step, up, saved.up);
+  save(step, gate, saved.gate);
+  save(step, up, saved.up);
   ops::silu_mul_forward(ctx, gate, up, gate);
-  keep(step, gate, saved.activation);
-  linear_forward(step, gate, *w.down_proj, y);
+  save(step, gate, saved.activation);
+  linear_training_forward(step, gate, *w.down_proj, y);
 }
 
-void ffn_backward_input(const TrainStep& step, const FfnWeights& w, View<const float, 2> dy,
+void ffn_backward_input(const TrainStep& step, const TrainingFfnWeights& w, View<const float, 2> dy,
                         const FfnSaved& saved, const FfnBackward& b, View<float, 2> dx, Into into) {
   Ctx& ctx = step.ctx;
   Workspace::Scope scratch(ctx.workspace());
@@ -56,19 +56,19 @@ void ffn_backward_input(const TrainStep& step, const FfnWeights& w, View<const f
   linear_backward_input(step, b.dup, *w.up_proj, dx, Into::kAccumulate);
 }
 
-void ffn_backward_weight(const TrainStep& step, const FfnWeights& w, View<const float, 2> dy,
-                         const ops::PackSource& x, const FfnSaved& saved, const FfnBackward& b,
-                         const FfnGrads& grads) {
-  linear_backward_weight(step, dy, *w.down_proj, turned(saved.activation, b.activation),
-                         grads.down_proj);
+void ffn_backward_weight(const TrainStep& step, const TrainingFfnWeights& w,
+                         View<const float, 2> dy, const ops::PackSource& x, const FfnSaved& saved,
+                         const FfnBackward& b, const FfnGrads& grads) {
+  linear_backward_weight(step, dy, *w.down_proj,
+                         transposed_for_wgrad(saved.activation, b.activation), grads.down_proj);
   Ctx& ctx = step.ctx;
   Workspace::Scope scratch(ctx.workspace());
-  const ops::PackedMatrix packed_x = pack_input_turned(step, scratch, x, *w.gate_proj);
-  const ops::GemmJob jobs[] = {{.a = pack_gradient_turned(step, scratch, b.dgate, *w.gate_proj),
+  const ops::PackedMatrix packed_x = pack_input_transposed(step, scratch, x, *w.gate_proj);
+  const ops::GemmJob jobs[] = {{.a = pack_gradient_transposed(step, scratch, b.dgate, *w.gate_proj),
                                 .b = packed_x,
                                 .c = grads.gate_proj,
                                 .accumulate = true},
-                               {.a = pack_gradient_turned(step, scratch, b.dup, *w.up_proj),
+                               {.a = pack_gradient_transposed(step, scratch, b.dup, *w.up_proj),
                                 .b = packed_x,
                                 .c = grads.up_proj,
                                 .accumulate = true}};

@@ -54,8 +54,8 @@ GqaBackward alloc_gqa_backward(const TrainStep& step, Workspace::Scope& scope) {
   return {.dq = gradients.q, .dk = gradients.k, .dv = gradients.v};
 }
 
-void gqa_forward(const TrainStep& step, const GqaWeights& w, View<const float, 2> h,
-                 View<float, 2> u, const GqaSaved& saved) {
+void gqa_training_forward(const TrainStep& step, const TrainingGqaWeights& w,
+                          View<const float, 2> h, View<float, 2> u, const GqaSaved& saved) {
   Ctx& ctx = step.ctx;
   const Dims d(step.config);
   const i64 tokens = step.tokens();
@@ -63,21 +63,21 @@ void gqa_forward(const TrainStep& step, const GqaWeights& w, View<const float, 2
   const Heads heads = alloc_heads(step, scratch);
   const auto attn = scratch.alloc<float>(tokens, d.heads, d.dim);
   const ops::PackedMatrix packed_h = pack_input(step, scratch, h, *w.q_proj);
-  linear_forward(step, packed_h, *w.q_proj, heads.q.flatten());
-  linear_forward(step, packed_h, *w.k_proj, heads.k.flatten());
-  linear_forward(step, packed_h, *w.v_proj, heads.v.flatten());
+  linear_training_forward(step, packed_h, *w.q_proj, heads.q.flatten());
+  linear_training_forward(step, packed_h, *w.k_proj, heads.k.flatten());
+  linear_training_forward(step, packed_h, *w.v_proj, heads.v.flatten());
   ops::rope_forward_inplace(ctx, step.rope, heads.q);
   ops::rope_forward_inplace(ctx, step.rope, heads.k);
-  keep_and_round(step, heads.q.flatten(), saved.q);
-  keep_and_round(step, heads.k.flatten(), saved.k);
-  keep_and_round(step, heads.v.flatten(), saved.v);
+  save_and_round(step, heads.q.flatten(), saved.q);
+  save_and_round(step, heads.k.flatten(), saved.k);
+  save_and_round(step, heads.v.flatten(), saved.v);
   ops::causal_attention_forward(ctx, attention_inputs(step, heads), attn,
                                 saved.lse.slice(0, 0, tokens));
-  keep(step, attn.flatten(), saved.attn);
-  linear_forward(step, attn.flatten(), *w.o_proj, u);
+  save(step, attn.flatten(), saved.attn);
+  linear_training_forward(step, attn.flatten(), *w.o_proj, u);
 }
 
-void gqa_backward_input(const TrainStep& step, const GqaWeights& w, View<const float, 2> du,
+void gqa_backward_input(const TrainStep& step, const TrainingGqaWeights& w, View<const float, 2> du,
                         const GqaSaved& saved, const GqaBackward& b, View<float, 2> dh) {
   Ctx& ctx = step.ctx;
   const Dims d(step.config);
@@ -108,9 +108,9 @@ void gqa_backward_input(const TrainStep& step, const GqaWeights& w, View<const f
   linear_backward_input(step, b.dq.flatten(), *w.q_proj, dh, Into::kAccumulate);
 }
 
-void gqa_backward_weight(const TrainStep& step, const GqaWeights& w, View<const float, 2> du,
-                         const ops::PackSource& h, const GqaSaved& saved, const GqaBackward& b,
-                         const GqaGrads& grads) {
+void gqa_backward_weight(const TrainStep& step, const TrainingGqaWeights& w,
+                         View<const float, 2> du, const ops::PackSource& h, const GqaSaved& saved,
+                         const GqaBackward& b, const GqaGrads& grads) {
   linear_backward_weight(step, du, *w.o_proj,
                          ops::PackSource(first_rows(saved.attn, step.tokens()), true),
                          grads.o_proj);

@@ -12,7 +12,7 @@ struct GqaParameters {
   Matrix v_proj{};
   Matrix o_proj{};
 };
-using GqaWeights = GqaParameters<const PackedLinear*>;
+using TrainingGqaWeights = GqaParameters<const PackedLinear*>;
 using GqaGrads = GqaParameters<View<float, 2>>;
 
 struct GqaSaved {
@@ -35,13 +35,13 @@ GqaBackward alloc_gqa_backward(const TrainStep& step, Workspace::Scope& scope);
 
 /// u = W_O attention(RoPE(W_Q h), RoPE(W_K h), W_V h). Source: Ainslie et al. 2023.
 ///   h, u  [tokens, hidden]  f32  u overwritten
-void gqa_forward(const TrainStep& step, const GqaWeights& w, View<const float, 2> h,
-                 View<float, 2> u, const GqaSaved& saved);
+void gqa_training_forward(const TrainStep& step, const TrainingGqaWeights& w,
+                          View<const float, 2> h, View<float, 2> u, const GqaSaved& saved);
 ///   du, dh  [tokens, hidden]  dh OVERWRITTEN
-void gqa_backward_input(const TrainStep& step, const GqaWeights& w, View<const float, 2> du,
+void gqa_backward_input(const TrainStep& step, const TrainingGqaWeights& w, View<const float, 2> du,
                         const GqaSaved& saved, const GqaBackward& b, View<float, 2> dh);
-void gqa_backward_weight(const TrainStep& step, const GqaWeights& w, View<const float, 2> du,
-                         const ops::PackSource& h, const GqaSaved& saved, const GqaBackward& b,
-                         const GqaGrads& grads);
+void gqa_backward_weight(const TrainStep& step, const TrainingGqaWeights& w,
+                         View<const float, 2> du, const ops::PackSource& h, const GqaSaved& saved,
+                         const GqaBackward& b, const GqaGrads& grads);
 
 }  // namespace fathom::model::training

@@ -18,26 +18,26 @@ ops::PackedMatrix pack_input(const TrainStep& step, Workspace::Scope& scope, Vie
   return ops::pack(step.ctx, scope, ops::PackSource(x).as_left(), w.rounding.activation);
 }
 
-ops::PackedMatrix pack_gradient_turned(const TrainStep& step, Workspace::Scope& scope,
-                                       View<const float, 2> dy, const PackedLinear& w) {
+ops::PackedMatrix pack_gradient_transposed(const TrainStep& step, Workspace::Scope& scope,
+                                           View<const float, 2> dy, const PackedLinear& w) {
   return ops::pack(step.ctx, scope, ops::PackSource(dy, /*transposed=*/true).as_left(),
                    w.rounding.gradient);
 }
 
-ops::PackedMatrix pack_input_turned(const TrainStep& step, Workspace::Scope& scope,
-                                    const ops::PackSource& x, const PackedLinear& w) {
+ops::PackedMatrix pack_input_transposed(const TrainStep& step, Workspace::Scope& scope,
+                                        const ops::PackSource& x, const PackedLinear& w) {
   return ops::pack(step.ctx, scope, x, w.rounding.activation);
 }
 
-void linear_forward(const TrainStep& step, const ops::PackedMatrix& x, const PackedLinear& w,
-                    View<float, 2> y) {
+void linear_training_forward(const TrainStep& step, const ops::PackedMatrix& x,
+                             const PackedLinear& w, View<float, 2> y) {
   multiply(step, x, w.fprop, y, Into::kOverwrite);
 }
 
-void linear_forward(const TrainStep& step, View<const float, 2> x, const PackedLinear& w,
-                    View<float, 2> y) {
+void linear_training_forward(const TrainStep& step, View<const float, 2> x, const PackedLinear& w,
+                             View<float, 2> y) {
   Workspace::Scope scratch(step.ctx.workspace());
-  linear_forward(step, pack_input(step, scratch, x, w), w, y);
+  linear_training_forward(step, pack_input(step, scratch, x, w), w, y);
 }
 
 void linear_backward_input(const TrainStep& step, View<const float, 2> dy, const PackedLinear& w,
@@ -51,8 +51,8 @@ void linear_backward_input(const TrainStep& step, View<const float, 2> dy, const
 void linear_backward_weight(const TrainStep& step, View<const float, 2> dy, const PackedLinear& w,
                             const ops::PackSource& x, View<float, 2> dweight) {
   Workspace::Scope scratch(step.ctx.workspace());
-  multiply(step, pack_gradient_turned(step, scratch, dy, w), pack_input_turned(step, scratch, x, w),
-           dweight, Into::kAccumulate);
+  multiply(step, pack_gradient_transposed(step, scratch, dy, w),
+           pack_input_transposed(step, scratch, x, w), dweight, Into::kAccumulate);
 }
 
 View<const ops::PackedMatrix, 1> pack_several(const TrainStep& step, Workspace::Scope& scope,
@@ -75,7 +75,7 @@ View<const ops::PackedMatrix, 1> pack_several(const TrainStep& step, Workspace::
 
 SavedMatrix rows_of(const SavedMatrix& saved, i64 begin, i64 count) {
   FATHOM_CHECK(!saved.empty() && begin >= 0 && begin + count <= saved.rows, "rows [", begin, ", ",
-               begin + count, ") of a kept ", saved);
+               begin + count, ") of a saved ", saved);
   SavedMatrix part = saved;
   part.data += begin * saved.row_bytes();
   if (part.scale != nullptr) {
@@ -87,7 +87,7 @@ SavedMatrix rows_of(const SavedMatrix& saved, i64 begin, i64 count) {
 
 SavedMatrix first_rows(const SavedMatrix& saved, i64 rows) { return rows_of(saved, 0, rows); }
 
-void keep(const TrainStep& step, View<const float, 2> x, const SavedMatrix& saved) {
+void save(const TrainStep& step, View<const float, 2> x, const SavedMatrix& saved) {
   if (!saved.empty()) ops::save_matrix(step.ctx, x, first_rows(saved, x.dim(0)));
 }
 
@@ -95,12 +95,12 @@ void load(const TrainStep& step, const SavedMatrix& saved, View<float, 2> x) {
   ops::load_matrix(step.ctx, first_rows(saved, x.dim(0)), x);
 }
 
-void keep_and_round(const TrainStep& step, View<float, 2> x, const SavedMatrix& saved) {
-  keep(step, x, saved);
+void save_and_round(const TrainStep& step, View<float, 2> x, const SavedMatrix& saved) {
+  save(step, x, saved);
   if (saved.format != SavedFormat::kF32) load(step, saved, x);
 }
 
-ops::PackSource turned(const SavedMatrix& saved, View<const float, 2> x) {
+ops::PackSource transposed_for_wgrad(const SavedMatrix& saved, View<const float, 2> x) {
   if (saved.empty()) return ops::PackSource(x, /*transposed=*/true);
   return ops::PackSource(first_rows(saved, x.dim(0)), /*transposed=*/true);
 }

@@ -1,5 +1,5 @@
 #pragma once
-// The three products of a Linear y = x W^T, from packed weights, and how activations are kept.
+// The three products of a Linear y = x W^T, from packed weights, and how activations are saved.
 //   x   [tokens, in]    y, dy  [tokens, out]    W  [out, in]
 #include "model/training/packed_weights.h"
 #include "model/training/train_step.h"
@@ -13,40 +13,40 @@ ops::PackedMatrix pack_input(const TrainStep& step, Workspace::Scope& scope, Vie
                              const PackedLinear& w);
 
 /// y = x W^T, y overwritten.
-void linear_forward(const TrainStep& step, View<const float, 2> x, const PackedLinear& w,
-                    View<float, 2> y);
-void linear_forward(const TrainStep& step, const ops::PackedMatrix& x, const PackedLinear& w,
-                    View<float, 2> y);
+void linear_training_forward(const TrainStep& step, View<const float, 2> x, const PackedLinear& w,
+                             View<float, 2> y);
+void linear_training_forward(const TrainStep& step, const ops::PackedMatrix& x,
+                             const PackedLinear& w, View<float, 2> y);
 /// dx = dy W, or dx += dy W.
 void linear_backward_input(const TrainStep& step, View<const float, 2> dy, const PackedLinear& w,
                            View<float, 2> dx, Into into = Into::kOverwrite);
-/// dW += dy^T x. `x`: f32 rows, or as they were kept.
+/// dW += dy^T x. `x`: f32 rows, or as they were saved.
 void linear_backward_weight(const TrainStep& step, View<const float, 2> dy, const PackedLinear& w,
                             const ops::PackSource& x, View<float, 2> dweight);
 
 /// A product's operands for wgrad, K = tokens: dy^T and x^T.
-ops::PackedMatrix pack_gradient_turned(const TrainStep& step, Workspace::Scope& scope,
-                                       View<const float, 2> dy, const PackedLinear& w);
-ops::PackedMatrix pack_input_turned(const TrainStep& step, Workspace::Scope& scope,
-                                    const ops::PackSource& x, const PackedLinear& w);
+ops::PackedMatrix pack_gradient_transposed(const TrainStep& step, Workspace::Scope& scope,
+                                           View<const float, 2> dy, const PackedLinear& w);
+ops::PackedMatrix pack_input_transposed(const TrainStep& step, Workspace::Scope& scope,
+                                        const ops::PackSource& x, const PackedLinear& w);
 
 /// Several operands packed at once, in scratch of the scope.
 View<const ops::PackedMatrix, 1> pack_several(const TrainStep& step, Workspace::Scope& scope,
                                               View<const ops::PackSource, 1> sources,
                                               const ops::GemmRounding& rounding);
 
-/// Rows [begin, begin + count) of a kept matrix.
+/// Rows [begin, begin + count) of a saved matrix.
 SavedMatrix rows_of(const SavedMatrix& saved, i64 begin, i64 count);
 /// The first `rows` rows: a micro-batch may be smaller than the storage.
 SavedMatrix first_rows(const SavedMatrix& saved, i64 rows);
-/// x kept in the first rows of `saved`; nothing if `saved` is empty.
-void keep(const TrainStep& step, View<const float, 2> x, const SavedMatrix& saved);
-/// What was kept, x [rows, cols] overwritten.
+/// x written to the first rows of `saved`; nothing if `saved` is empty.
+void save(const TrainStep& step, View<const float, 2> x, const SavedMatrix& saved);
+/// What was saved, x [rows, cols] overwritten.
 void load(const TrainStep& step, const SavedMatrix& saved, View<float, 2> x);
-/// keep, and x becomes what a later load will give: where forward and the backward pass's
+/// save, and x becomes what a later load will give: where forward and the backward pass's
 /// recomputation must see the same numbers.
-void keep_and_round(const TrainStep& step, View<float, 2> x, const SavedMatrix& saved);
-/// A kept matrix, or `x` where nothing was kept, turned for wgrad.
-ops::PackSource turned(const SavedMatrix& saved, View<const float, 2> x);
+void save_and_round(const TrainStep& step, View<float, 2> x, const SavedMatrix& saved);
+/// A saved matrix, or `x` where nothing was saved, transposed for wgrad.
+ops::PackSource transposed_for_wgrad(const SavedMatrix& saved, View<const float, 2> x);
 
 }  // namespace fathom::model::training

@@ -26,7 +26,7 @@ HeadLoss head_loss(const TrainStep& step, const PackedLinear& w, View<const floa
     const auto wanted = targets.slice(0, begin, count);
     const auto logits = all_logits.slice(0, 0, count);
     const auto nll = all_nll.slice(0, 0, count);
-    linear_forward(step, x, w, logits);
+    linear_training_forward(step, x, w, logits);
     ops::cross_entropy_inplace(step.ctx, logits, wanted, static_cast<float>(target_weight), nll,
                                largest.empty() ? largest : largest.slice(0, begin, count));
     for (i64 t = 0; t < count; ++t) {
@@ -45,7 +45,7 @@ void head_logits(const TrainStep& step, const PackedLinear& w, View<const float,
   const i64 tokens = hidden.dim(0), rows = head_chunk_tokens(w.out, tokens);
   for (i64 begin = 0; begin < tokens; begin += rows) {
     const i64 count = std::min(rows, tokens - begin);
-    linear_forward(step, hidden.slice(0, begin, count), w, logits.slice(0, begin, count));
+    linear_training_forward(step, hidden.slice(0, begin, count), w, logits.slice(0, begin, count));
   }
 }
 

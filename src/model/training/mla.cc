@@ -39,50 +39,50 @@ ops::CausalAttentionInputs attention_inputs(const TrainStep& step, View<const fl
 void up_project_queries(const TrainStep& step, const PackedLinear& w, View<const float, 2> latent,
                         View<float, 3> q) {
   const Dims d(step.config);
-  linear_forward(step, latent, w, q.flatten());
+  linear_training_forward(step, latent, w, q.flatten());
   ops::rope_forward_inplace(step.ctx, step.rope, q.slice(/*axis=*/2, d.nope, d.rope));
 }
 
 /// Eqs (6)-(9).
-void forward_queries(const TrainStep& step, const MlaWeights& w, const ops::PackedMatrix& h,
+void forward_queries(const TrainStep& step, const TrainingMlaWeights& w, const ops::PackedMatrix& h,
                      View<float, 3> q, const MlaSaved& saved) {
   const Dims d(step.config);
   if (w.q_a_proj == nullptr) {
-    linear_forward(step, h, *w.q_proj, q.flatten());
+    linear_training_forward(step, h, *w.q_proj, q.flatten());
     ops::rope_forward_inplace(step.ctx, step.rope, q.slice(/*axis=*/2, d.nope, d.rope));
   } else {
     Workspace::Scope scratch(step.ctx.workspace());
     const auto q_a = scratch.alloc<float>(step.tokens(), d.q_rank);
-    linear_forward(step, h, *w.q_a_proj, q_a);
-    keep_and_round(step, q_a, saved.q_a);
+    linear_training_forward(step, h, *w.q_a_proj, q_a);
+    save_and_round(step, q_a, saved.q_a);
     ops::rmsnorm_forward(step.ctx, q_a, w.q_a_layernorm, kLatentNormEps, q_a,
                          saved.q_a_rstd.slice(0, 0, step.tokens()));
-    keep(step, q_a, saved.q_latent);
+    save(step, q_a, saved.q_latent);
     up_project_queries(step, *w.q_b_proj, q_a, q);
   }
-  if (!saved.q.empty()) keep_and_round(step, q.flatten(), saved.q);
+  if (!saved.q.empty()) save_and_round(step, q.flatten(), saved.q);
 }
 
 /// Eqs (1)-(5).  kv_a [tokens, rank+rope] overwritten: before the norm, rope part rotated.
-void forward_keys(const TrainStep& step, const MlaWeights& w, const ops::PackedMatrix& h,
+void forward_keys(const TrainStep& step, const TrainingMlaWeights& w, const ops::PackedMatrix& h,
                   View<float, 2> kv_a, View<float, 3> kv, const MlaSaved& saved) {
   const Dims d(step.config);
   Workspace::Scope scratch(step.ctx.workspace());
   const auto latent = scratch.alloc<float>(step.tokens(), d.rank);
-  linear_forward(step, h, *w.kv_a_proj_with_mqa, kv_a);
+  linear_training_forward(step, h, *w.kv_a_proj_with_mqa, kv_a);
   ops::rope_forward_inplace(step.ctx, step.rope,
                             as_heads(kv_a.slice(/*axis=*/1, d.rank, d.rope), 1));
-  keep_and_round(step, kv_a, saved.kv_a);
+  save_and_round(step, kv_a, saved.kv_a);
   ops::rmsnorm_forward(step.ctx, kv_a.slice(/*axis=*/1, 0, d.rank), w.kv_a_layernorm,
                        kLatentNormEps, latent, saved.kv_a_rstd.slice(0, 0, step.tokens()));
-  keep(step, latent, saved.kv_latent);
-  linear_forward(step, latent, *w.kv_b_proj, kv.flatten());
-  if (!saved.kv.empty()) keep_and_round(step, kv.flatten(), saved.kv);
+  save(step, latent, saved.kv_latent);
+  linear_training_forward(step, latent, *w.kv_b_proj, kv.flatten());
+  if (!saved.kv.empty()) save_and_round(step, kv.flatten(), saved.kv);
 }
 
-/// Queries of the forward pass, made again from what was kept: the same bits.
+/// Queries of the forward pass, recomputed from what was saved: the same bits.
 ///   q_a  [tokens, q_lora_rank]  before the norm, overwritten
-void recompute_queries(const TrainStep& step, const MlaWeights& w, const MlaSaved& saved,
+void recompute_queries(const TrainStep& step, const TrainingMlaWeights& w, const MlaSaved& saved,
                        View<float, 2> q_a, View<float, 2> q_latent, View<float, 3> q) {
   if (w.q_a_proj != nullptr) {
     load(step, saved.q_a, q_a);
@@ -98,7 +98,7 @@ void recompute_queries(const TrainStep& step, const MlaWeights& w, const MlaSave
 }
 
 /// Keys and values likewise.
-void recompute_keys(const TrainStep& step, const MlaWeights& w, const MlaSaved& saved,
+void recompute_keys(const TrainStep& step, const TrainingMlaWeights& w, const MlaSaved& saved,
                     View<float, 2> kv_a, View<float, 2> kv_latent, View<float, 3> kv) {
   load(step, saved.kv_a, kv_a);
   if (saved.kv_latent.empty() || saved.kv.empty()) {
@@ -106,15 +106,15 @@ void recompute_keys(const TrainStep& step, const MlaWeights& w, const MlaSaved& 
                          kLatentNormEps, kv_latent);
   }
   if (saved.kv.empty()) {
-    linear_forward(step, kv_latent, *w.kv_b_proj, kv.flatten());
+    linear_training_forward(step, kv_latent, *w.kv_b_proj, kv.flatten());
   } else {
     load(step, saved.kv, kv.flatten());
   }
 }
 
 /// From du to the gradients of q, kv and the rotated key, the latter in dkv_a's rope part.
-///   kv_a  [tokens, rank+rope]  as kept
-void backward_attention(const TrainStep& step, const MlaWeights& w, View<const float, 2> du,
+///   kv_a  [tokens, rank+rope]  as saved
+void backward_attention(const TrainStep& step, const TrainingMlaWeights& w, View<const float, 2> du,
                         const MlaSaved& saved, View<const float, 3> q, View<const float, 3> kv,
                         View<const float, 2> kv_a, const MlaBackward& b) {
   Ctx& ctx = step.ctx;
@@ -188,8 +188,8 @@ MlaBackward alloc_mla_backward(const TrainStep& step, Workspace::Scope& scope) {
   return b;
 }
 
-void mla_forward(const TrainStep& step, const MlaWeights& w, View<const float, 2> h,
-                 View<float, 2> u, const MlaSaved& saved) {
+void mla_training_forward(const TrainStep& step, const TrainingMlaWeights& w,
+                          View<const float, 2> h, View<float, 2> u, const MlaSaved& saved) {
   const Dims d(step.config);
   const i64 tokens = step.tokens();
   Workspace::Scope scratch(step.ctx.workspace());
@@ -202,11 +202,11 @@ void mla_forward(const TrainStep& step, const MlaWeights& w, View<const float, 2
   forward_keys(step, w, packed_h, kv_a, kv, saved);
   ops::causal_attention_forward(step.ctx, attention_inputs(step, q, kv, kv_a), attn,
                                 saved.lse.slice(0, 0, tokens));
-  keep(step, attn.flatten(), saved.attn);
-  linear_forward(step, attn.flatten(), *w.o_proj, u);  // eq. (11)
+  save(step, attn.flatten(), saved.attn);
+  linear_training_forward(step, attn.flatten(), *w.o_proj, u);  // eq. (11)
 }
 
-void mla_backward_input(const TrainStep& step, const MlaWeights& w, View<const float, 2> du,
+void mla_backward_input(const TrainStep& step, const TrainingMlaWeights& w, View<const float, 2> du,
                         const MlaSaved& saved, const MlaBackward& b, View<float, 2> dh,
                         const MlaGrads& grads) {
   Ctx& ctx = step.ctx;
@@ -242,21 +242,21 @@ void mla_backward_input(const TrainStep& step, const MlaWeights& w, View<const f
   linear_backward_input(step, b.dq_a, *w.q_a_proj, dh, Into::kAccumulate);
 }
 
-void mla_backward_weight(const TrainStep& step, const MlaWeights& w, View<const float, 2> du,
-                         const ops::PackSource& h, const MlaSaved& saved, const MlaBackward& b,
-                         const MlaGrads& grads) {
+void mla_backward_weight(const TrainStep& step, const TrainingMlaWeights& w,
+                         View<const float, 2> du, const ops::PackSource& h, const MlaSaved& saved,
+                         const MlaBackward& b, const MlaGrads& grads) {
   linear_backward_weight(step, du, *w.o_proj,
                          ops::PackSource(first_rows(saved.attn, step.tokens()), true),
                          grads.o_proj);
-  linear_backward_weight(step, b.dkv.flatten(), *w.kv_b_proj, turned(saved.kv_latent, b.kv_latent),
-                         grads.kv_b_proj);
+  linear_backward_weight(step, b.dkv.flatten(), *w.kv_b_proj,
+                         transposed_for_wgrad(saved.kv_latent, b.kv_latent), grads.kv_b_proj);
   linear_backward_weight(step, b.dkv_a, *w.kv_a_proj_with_mqa, h, grads.kv_a_proj_with_mqa);
   if (w.q_a_proj == nullptr) {
     linear_backward_weight(step, b.dq.flatten(), *w.q_proj, h, grads.q_proj);
     return;
   }
-  linear_backward_weight(step, b.dq.flatten(), *w.q_b_proj, turned(saved.q_latent, b.q_latent),
-                         grads.q_b_proj);
+  linear_backward_weight(step, b.dq.flatten(), *w.q_b_proj,
+                         transposed_for_wgrad(saved.q_latent, b.q_latent), grads.q_b_proj);
   linear_backward_weight(step, b.dq_a, *w.q_a_proj, h, grads.q_a_proj);
 }
 

@@ -17,10 +17,10 @@ struct MlaParameters {
   Matrix kv_b_proj{};
   Matrix o_proj{};
 };
-using MlaWeights = MlaParameters<const PackedLinear*, View<const float, 1>>;
+using TrainingMlaWeights = MlaParameters<const PackedLinear*, View<const float, 1>>;
 using MlaGrads = MlaParameters<View<float, 2>, View<float, 1>>;
 
-/// What backward needs. Empty where it is made again (DeepSeek-V3 §3.2.3).
+/// What backward needs. Empty where it is recomputed (DeepSeek-V3 §3.2.3).
 struct MlaSaved {
   SavedMatrix q_a;          // [tokens, q_lora_rank]        before q_a_layernorm
   View<float, 1> q_a_rstd;  // [tokens]
@@ -37,7 +37,7 @@ struct MlaSaved {
 MlaSaved plan_mla(const ModelConfig& config, const RecomputeConfig& recompute,
                   const Precision& precision, i64 tokens, StoragePlan& plan);
 
-/// What both halves of the backward pass share: activations made again, gradients of the Linears'
+/// What both halves of the backward pass share: activations recomputed, gradients of the Linears'
 /// outputs.
 struct MlaBackward {
   View<float, 2> q_latent;   // [tokens, q_lora_rank]       empty: no query latent
@@ -52,16 +52,16 @@ MlaBackward alloc_mla_backward(const TrainStep& step, Workspace::Scope& scope);
 /// u = MLA(h), causal within each sequence. Source: DeepSeek-V3 §2.1.1, eqs (1)-(11); the same
 /// numbers as model/mla.h's expanded form.
 ///   h, u  [tokens, hidden]  f32  u overwritten
-void mla_forward(const TrainStep& step, const MlaWeights& w, View<const float, 2> h,
-                 View<float, 2> u, const MlaSaved& saved);
+void mla_training_forward(const TrainStep& step, const TrainingMlaWeights& w,
+                          View<const float, 2> h, View<float, 2> u, const MlaSaved& saved);
 ///   du  [tokens, hidden];  dh  [tokens, hidden]  OVERWRITTEN
 /// grads: only the norms' are accumulated.
-void mla_backward_input(const TrainStep& step, const MlaWeights& w, View<const float, 2> du,
+void mla_backward_input(const TrainStep& step, const TrainingMlaWeights& w, View<const float, 2> du,
                         const MlaSaved& saved, const MlaBackward& b, View<float, 2> dh,
                         const MlaGrads& grads);
-///   h  the layer's input, turned for wgrad; grads of the matrices ACCUMULATED
-void mla_backward_weight(const TrainStep& step, const MlaWeights& w, View<const float, 2> du,
-                         const ops::PackSource& h, const MlaSaved& saved, const MlaBackward& b,
-                         const MlaGrads& grads);
+///   h  the layer's input, transposed for wgrad; grads of the matrices ACCUMULATED
+void mla_backward_weight(const TrainStep& step, const TrainingMlaWeights& w,
+                         View<const float, 2> du, const ops::PackSource& h, const MlaSaved& saved,
+                         const MlaBackward& b, const MlaGrads& grads);
 
 }  // namespace fathom::model::training

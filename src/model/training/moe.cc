@@ -78,7 +78,7 @@ ops::PackSource gathered(ops::PackSource x, std::span<const i32> tokens) {
 }
 
 /// Logits, scores, the choice, what capacity leaves of it, and the places. Eqs (13)-(16).
-void route(const TrainStep& step, const MoeWeights& w, View<const float, 2> x,
+void route(const TrainStep& step, const TrainingMoeWeights& w, View<const float, 2> x,
            const MoeSaved& saved) {
   Ctx& ctx = step.ctx;
   const i64 tokens = step.tokens();
@@ -86,7 +86,7 @@ void route(const TrainStep& step, const MoeWeights& w, View<const float, 2> x,
   const auto chosen = saved.chosen.slice(0, 0, tokens), kept = saved.kept.slice(0, 0, tokens);
   const auto weights = saved.weights.slice(0, 0, tokens);
   const ops::RouterOptions options = router_options(step.config);
-  linear_forward(step, x, *w.gate, scores);  // logits
+  linear_training_forward(step, x, *w.gate, scores);  // logits
   ops::moe_route(ctx, scores, w.e_score_correction_bias, options, chosen, weights);
   ops::router_scores(ctx, scores, options.scoring_func, scores);
   i64 dropped = 0;
@@ -113,7 +113,7 @@ void route(const TrainStep& step, const MoeWeights& w, View<const float, 2> x,
 }
 
 /// y = sum of the routed experts, overwritten.
-void forward_experts(const TrainStep& step, const MoeWeights& w, View<const float, 2> x,
+void forward_experts(const TrainStep& step, const TrainingMoeWeights& w, View<const float, 2> x,
                      View<float, 2> y, const MoeSaved& saved) {
   Ctx& ctx = step.ctx;
   const ops::PermutedRows rows = rows_of_step(step, saved.rows);
@@ -127,16 +127,16 @@ void forward_experts(const TrainStep& step, const MoeWeights& w, View<const floa
         step, input, rows, rounding.activation,
         [&](const ActiveExpert& a) { return gathered(ops::PackSource(x).as_left(), a.tokens); });
     multiply_experts(step, rows, 2, [&](const ActiveExpert& a, i64 i, i64 m) {
-      const FfnWeights& expert = w.experts[static_cast<size_t>(a.expert)];
+      const TrainingFfnWeights& expert = w.experts[static_cast<size_t>(a.expert)];
       return ops::GemmJob{.a = packed_x(i),
                           .b = m == 0 ? expert.gate_proj->fprop : expert.up_proj->fprop,
                           .c = (m == 0 ? gate : up).slice(0, a.begin, a.count)};
     });
   }
-  keep(step, gate, saved.experts.gate);
-  keep(step, up, saved.experts.up);
+  save(step, gate, saved.experts.gate);
+  save(step, up, saved.experts.up);
   ops::weighted_silu_mul_forward(ctx, gate, up, saved.place_weights.slice(0, 0, places), gate);
-  keep(step, gate, saved.experts.activation);
+  save(step, gate, saved.experts.activation);
   const auto out = scratch.alloc<float>(places, y.dim(1));
   const auto packed =
       pack_experts(step, scratch, rows, rounding.activation, [&](const ActiveExpert& a) {
@@ -152,7 +152,7 @@ void forward_experts(const TrainStep& step, const MoeWeights& w, View<const floa
 }
 
 /// dgate, dup and the gradients of the places' weights, from dy gathered.
-void backward_swiglu(const TrainStep& step, const MoeWeights& w, View<const float, 2> dy,
+void backward_swiglu(const TrainStep& step, const TrainingMoeWeights& w, View<const float, 2> dy,
                      const MoeSaved& saved, const ops::PermutedRows& rows, const FfnBackward& b,
                      View<float, 1> dplace_weights) {
   Ctx& ctx = step.ctx;
@@ -174,7 +174,7 @@ void backward_swiglu(const TrainStep& step, const MoeWeights& w, View<const floa
 }
 
 /// dx = sum over a token's places of dgate W_gate + dup W_up, overwritten.
-void backward_gate_up(const TrainStep& step, const MoeWeights& w, const MoeSaved& saved,
+void backward_gate_up(const TrainStep& step, const TrainingMoeWeights& w, const MoeSaved& saved,
                       const ops::PermutedRows& rows, const FfnBackward& b, View<float, 2> dx) {
   Workspace::Scope scratch(step.ctx.workspace());
   const auto dplaces = scratch.alloc<float>(b.dgate.dim(0), dx.dim(1));
@@ -186,7 +186,7 @@ void backward_gate_up(const TrainStep& step, const MoeWeights& w, const MoeSaved
           return ops::PackSource((gate ? b.dgate : b.dup).slice(0, a.begin, a.count)).as_left();
         });
     multiply_experts(step, rows, 1, [&](const ActiveExpert& a, i64 i, i64) {
-      const FfnWeights& expert = w.experts[static_cast<size_t>(a.expert)];
+      const TrainingFfnWeights& expert = w.experts[static_cast<size_t>(a.expert)];
       return ops::GemmJob{.a = packed(i),
                           .b = gate ? expert.gate_proj->dgrad : expert.up_proj->dgrad,
                           .c = dplaces.slice(0, a.begin, a.count),
@@ -198,7 +198,7 @@ void backward_gate_up(const TrainStep& step, const MoeWeights& w, const MoeSaved
 }
 
 /// dlogits, and dx += dlogits W_gate.
-void backward_router(const TrainStep& step, const MoeWeights& w, const MoeSaved& saved,
+void backward_router(const TrainStep& step, const TrainingMoeWeights& w, const MoeSaved& saved,
                      View<const float, 2> dweights, View<const float, 2> dnormalised,
                      View<float, 2> dlogits, View<float, 2> dx) {
   const ops::RouterOptions options = router_options(step.config);
@@ -239,8 +239,8 @@ MoeSaved plan_moe(const ModelConfig& config, const TrainingRecipe& recipe,
   return saved;
 }
 
-MoeBackward alloc_moe_backward(const TrainStep& step, const MoeWeights& w, const MoeSaved& saved,
-                               Workspace::Scope& scope) {
+MoeBackward alloc_moe_backward(const TrainStep& step, const TrainingMoeWeights& w,
+                               const MoeSaved& saved, Workspace::Scope& scope) {
   const i64 places = num_places(saved.rows), width = step.config.moe_intermediate_size;
   MoeBackward b;
   b.experts = {.dgate = scope.alloc<float>(places, width),
@@ -253,19 +253,19 @@ MoeBackward alloc_moe_backward(const TrainStep& step, const MoeWeights& w, const
   return b;
 }
 
-void moe_forward(const TrainStep& step, const MoeWeights& w, View<const float, 2> x,
-                 View<float, 2> y, const MoeSaved& saved) {
+void moe_training_forward(const TrainStep& step, const TrainingMoeWeights& w,
+                          View<const float, 2> x, View<float, 2> y, const MoeSaved& saved) {
   route(step, w, x, saved);
   forward_experts(step, w, x, y, saved);
   if (w.has_shared_experts) {
     Workspace::Scope scratch(step.ctx.workspace());
     const auto shared = scratch.alloc<float>(x.dim(0), x.dim(1));
-    ffn_forward(step, w.shared_experts, x, shared, saved.shared_experts);
+    ffn_training_forward(step, w.shared_experts, x, shared, saved.shared_experts);
     ops::add_inplace(step.ctx, y, shared);
   }
 }
 
-void moe_backward_input(const TrainStep& step, const MoeWeights& w, View<const float, 2> dy,
+void moe_backward_input(const TrainStep& step, const TrainingMoeWeights& w, View<const float, 2> dy,
                         const MoeSaved& saved, View<const float, 2> dnormalised,
                         const MoeBackward& b, View<float, 2> dx) {
   const i64 tokens = step.tokens();
@@ -287,9 +287,9 @@ void moe_backward_input(const TrainStep& step, const MoeWeights& w, View<const f
   backward_router(step, w, saved, dweights, dnormalised, b.dlogits, dx);
 }
 
-void moe_backward_weight(const TrainStep& step, const MoeWeights& w, View<const float, 2> dy,
-                         const ops::PackSource& x, const MoeSaved& saved, const MoeBackward& b,
-                         const MoeGrads& grads) {
+void moe_backward_weight(const TrainStep& step, const TrainingMoeWeights& w,
+                         View<const float, 2> dy, const ops::PackSource& x, const MoeSaved& saved,
+                         const MoeBackward& b, const MoeGrads& grads) {
   Ctx& ctx = step.ctx;
   const ops::PermutedRows rows = rows_of_step(step, saved.rows);
   const LinearRounding& rounding = w.experts.front().gate_proj->rounding;
@@ -304,10 +304,10 @@ void moe_backward_weight(const TrainStep& step, const MoeWeights& w, View<const 
         });
     const auto packed =
         pack_experts(step, operands, rows, rounding.activation, [&](const ActiveExpert& a) {
-          const SavedMatrix& kept = saved.experts.activation;
-          return kept.empty()
+          const SavedMatrix& activation = saved.experts.activation;
+          return activation.empty()
                      ? ops::PackSource(b.experts.activation.slice(0, a.begin, a.count), true)
-                     : ops::PackSource(rows_of(kept, a.begin, a.count), true);
+                     : ops::PackSource(rows_of(activation, a.begin, a.count), true);
         });
     multiply_experts(step, rows, 1, [&](const ActiveExpert& a, i64 i, i64) {
       return ops::GemmJob{

@@ -14,7 +14,7 @@ struct MoeParameters {
   FfnParameters<Matrix> shared_experts;        // one SwiGLU; unset matrices: none
   bool has_shared_experts = false;
 };
-struct MoeWeights : MoeParameters<const PackedLinear*> {
+struct TrainingMoeWeights : MoeParameters<const PackedLinear*> {
   View<const float, 1> e_score_correction_bias;  // [experts] for the choice only; empty: none
   i64 moe_layer = 0;                             // its place in StepStats::expert_counts
 };
@@ -39,24 +39,24 @@ struct MoeBackward {
   FfnBackward shared_experts;
   View<float, 2> dlogits;  // [tokens, experts]
 };
-MoeBackward alloc_moe_backward(const TrainStep& step, const MoeWeights& w, const MoeSaved& saved,
-                               Workspace::Scope& scope);
+MoeBackward alloc_moe_backward(const TrainStep& step, const TrainingMoeWeights& w,
+                               const MoeSaved& saved, Workspace::Scope& scope);
 
 /// y = sum_s FFN_s(x) + sum_{i in top} g_i FFN_i(x). Source: DeepSeek-V3 §2.1.2, eqs (12)-(16).
 /// Token dropping, where the step asks for it: V2 §2.2.4.
 ///   x, y  [tokens, hidden]  f32  y overwritten
 /// Adds to step.stats (expert counts, entropy, dropped) and step.raw_counts.
-void moe_forward(const TrainStep& step, const MoeWeights& w, View<const float, 2> x,
-                 View<float, 2> y, const MoeSaved& saved);
+void moe_training_forward(const TrainStep& step, const TrainingMoeWeights& w,
+                          View<const float, 2> x, View<float, 2> y, const MoeSaved& saved);
 ///   dy, dx  [tokens, hidden]  dx OVERWRITTEN
 ///   dnormalised  [sequences, experts]  gradient of the balance losses by every token's normalised
 ///                                      score (balance.h); empty: none
-void moe_backward_input(const TrainStep& step, const MoeWeights& w, View<const float, 2> dy,
+void moe_backward_input(const TrainStep& step, const TrainingMoeWeights& w, View<const float, 2> dy,
                         const MoeSaved& saved, View<const float, 2> dnormalised,
                         const MoeBackward& b, View<float, 2> dx);
-///   x  [tokens, hidden]  the layer's input, as kept or made again, turned for wgrad
-void moe_backward_weight(const TrainStep& step, const MoeWeights& w, View<const float, 2> dy,
-                         const ops::PackSource& x, const MoeSaved& saved, const MoeBackward& b,
-                         const MoeGrads& grads);
+///   x  [tokens, hidden]  the layer's input, as saved or recomputed, transposed for wgrad
+void moe_backward_weight(const TrainStep& step, const TrainingMoeWeights& w,
+                         View<const float, 2> dy, const ops::PackSource& x, const MoeSaved& saved,
+                         const MoeBackward& b, const MoeGrads& grads);
 
 }  // namespace fathom::model::training

@@ -7,7 +7,7 @@ namespace fathom::model::training {
 namespace {
 
 /// joined = [RMSNorm_e(embedding) ; RMSNorm_h(hidden)].
-void join(const TrainStep& step, const MtpWeights& w, View<const float, 2> embedding,
+void join(const TrainStep& step, const TrainingMtpWeights& w, View<const float, 2> embedding,
           View<const float, 2> hidden, View<float, 2> joined, const MtpSaved& saved) {
   const i64 tokens = step.tokens(), width = hidden.dim(1);
   const float eps = step.config.rms_norm_eps;
@@ -33,9 +33,9 @@ MtpSaved plan_mtp(const ModelConfig& config, const TrainingRecipe& recipe,
   return saved;
 }
 
-void mtp_forward(const TrainStep& step, const MtpWeights& w, const MatRef& embed_tokens,
-                 View<const float, 2> hidden, View<const i32, 1> ids, View<float, 2> out,
-                 const MtpSaved& saved) {
+void mtp_training_forward(const TrainStep& step, const TrainingMtpWeights& w,
+                          const MatRef& embed_tokens, View<const float, 2> hidden,
+                          View<const i32, 1> ids, View<float, 2> out, const MtpSaved& saved) {
   Ctx& ctx = step.ctx;
   const i64 tokens = step.tokens(), width = hidden.dim(1);
   {
@@ -44,16 +44,16 @@ void mtp_forward(const TrainStep& step, const MtpWeights& w, const MatRef& embed
     const auto embedding = scratch.alloc<float>(tokens, width);
     ops::embedding_forward(ctx, embed_tokens, ids, embedding);
     join(step, w, embedding, hidden, joined, saved);
-    keep(step, joined, saved.joined);
-    linear_forward(step, joined, *w.eh_proj, out);
+    save(step, joined, saved.joined);
+    linear_training_forward(step, joined, *w.eh_proj, out);
   }
-  block_forward(step, w.block, out, saved.block);
-  keep(step, out, saved.out);
+  block_training_forward(step, w.block, out, saved.block);
+  save(step, out, saved.out);
   ops::rmsnorm_forward(ctx, out, w.shared_head_norm, step.config.rms_norm_eps, out,
                        saved.out_rstd.slice(0, 0, tokens));
 }
 
-void mtp_backward(const TrainStep& step, const MtpWeights& w, const MatRef& embed_tokens,
+void mtp_backward(const TrainStep& step, const TrainingMtpWeights& w, const MatRef& embed_tokens,
                   View<const float, 2> hidden, View<const i32, 1> ids, View<const float, 2> dout,
                   const MtpSaved& saved, View<float, 2> dhidden, const MtpGrads& grads,
                   View<float, 2> dembed_tokens) {
@@ -74,7 +74,8 @@ void mtp_backward(const TrainStep& step, const MtpWeights& w, const MatRef& embe
   const auto embedding = scratch.alloc<float>(tokens, width);
   ops::embedding_forward(ctx, embed_tokens, ids, embedding);
   if (saved.joined.empty()) join(step, w, embedding, hidden, joined, saved);
-  linear_backward_weight(step, dx, *w.eh_proj, turned(saved.joined, joined), grads.eh_proj);
+  linear_backward_weight(step, dx, *w.eh_proj, transposed_for_wgrad(saved.joined, joined),
+                         grads.eh_proj);
   const auto djoined = joined;  // its last use is behind us
   linear_backward_input(step, dx, *w.eh_proj, djoined);
   ops::rmsnorm_backward(ctx, djoined.slice(/*axis=*/1, width, width), hidden, w.hnorm,

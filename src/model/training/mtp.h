@@ -13,7 +13,8 @@ struct MtpParameters {
   Block block{};
   Vector shared_head_norm{};
 };
-using MtpWeights = MtpParameters<const PackedLinear*, View<const float, 1>, BlockWeights>;
+using TrainingMtpWeights =
+    MtpParameters<const PackedLinear*, View<const float, 1>, TrainingBlockWeights>;
 using MtpGrads = MtpParameters<View<float, 2>, View<float, 1>, BlockGrads>;
 
 struct MtpSaved {
@@ -34,14 +35,14 @@ MtpSaved plan_mtp(const ModelConfig& config, const TrainingRecipe& recipe,
 ///                                  before after its shared_head.norm
 ///   ids     [tokens]          i32  t_{i+k}
 ///   out     [tokens, hidden]  f32  overwritten
-void mtp_forward(const TrainStep& step, const MtpWeights& w, const MatRef& embed_tokens,
-                 View<const float, 2> hidden, View<const i32, 1> ids, View<float, 2> out,
-                 const MtpSaved& saved);
+void mtp_training_forward(const TrainStep& step, const TrainingMtpWeights& w,
+                          const MatRef& embed_tokens, View<const float, 2> hidden,
+                          View<const i32, 1> ids, View<float, 2> out, const MtpSaved& saved);
 /// Both halves.
 ///   dout            [tokens, hidden]  gradient of out
 ///   dhidden         [tokens, hidden]  ACCUMULATED: the state before feeds a head as well
 ///   dembed_tokens   [vocab, hidden]   ACCUMULATED
-void mtp_backward(const TrainStep& step, const MtpWeights& w, const MatRef& embed_tokens,
+void mtp_backward(const TrainStep& step, const TrainingMtpWeights& w, const MatRef& embed_tokens,
                   View<const float, 2> hidden, View<const i32, 1> ids, View<const float, 2> dout,
                   const MtpSaved& saved, View<float, 2> dhidden, const MtpGrads& grads,
                   View<float, 2> dembed_tokens);

@@ -1,6 +1,6 @@
 #pragma once
 // Every weight matrix in the form that a step multiplies: packed once an optimizer step, as
-// [out, in] for fprop and turned for dgrad, in the rounding of the recipe.
+// [out, in] for fprop and transposed for dgrad, in the rounding of the recipe.
 #include <string_view>
 #include <unordered_map>
 #include <vector>

@@ -82,7 +82,7 @@ void set_inputs(const ModelConfig& config, const TrainingBatch& batch, const Mod
   }
 }
 
-void forward_pass(const TrainStep& step, const ModelWeights& w, i64 modules,
+void forward_pass(const TrainStep& step, const TrainingModelWeights& w, i64 modules,
                   const ModelSaved& saved) {
   Ctx& ctx = step.ctx;
   const i64 tokens = step.tokens(), width = step.config.hidden_size;
@@ -91,16 +91,16 @@ void forward_pass(const TrainStep& step, const ModelWeights& w, i64 modules,
     const auto x = scratch.alloc<float>(tokens, width);  // the residual stream
     ops::embedding_forward(ctx, w.embed_tokens, row_of(step, saved.ids, 0), x);
     for (size_t layer = 0; layer < w.layers.size(); ++layer) {
-      block_forward(step, w.layers[layer], x, saved.layers[layer]);
+      block_training_forward(step, w.layers[layer], x, saved.layers[layer]);
     }
-    keep(step, x, saved.x);
+    save(step, x, saved.x);
     ops::rmsnorm_forward(ctx, x, w.norm, step.config.rms_norm_eps, row_of(step, saved.hidden, 0),
                          saved.rstd.slice(0, 0, tokens));
   }
   for (i64 k = 1; k <= modules; ++k) {
-    mtp_forward(step, w.mtp[static_cast<size_t>(k - 1)], w.embed_tokens,
-                row_of(step, saved.hidden, k - 1), row_of(step, saved.ids, k),
-                row_of(step, saved.hidden, k), saved.mtp[static_cast<size_t>(k - 1)]);
+    mtp_training_forward(step, w.mtp[static_cast<size_t>(k - 1)], w.embed_tokens,
+                         row_of(step, saved.hidden, k - 1), row_of(step, saved.ids, k),
+                         row_of(step, saved.hidden, k), saved.mtp[static_cast<size_t>(k - 1)]);
   }
 }
 
@@ -122,7 +122,7 @@ void count_drafts(const TrainStep& step, View<const i32, 2> largest, i64 k) {
   step.stats->mtp_accepted[static_cast<size_t>(k - 1)] += accepted;
 }
 
-void head_losses(const TrainStep& step, const ModelWeights& w, const ModelSaved& saved,
+void head_losses(const TrainStep& step, const TrainingModelWeights& w, const ModelSaved& saved,
                  View<float, 3> dhidden, View<float, 2> dhead) {
   const i64 modules = std::ssize(w.mtp);
   for (i64 k = 0; k <= modules; ++k) {
@@ -146,7 +146,7 @@ void head_losses(const TrainStep& step, const ModelWeights& w, const ModelSaved&
   }
 }
 
-void backward_pass(const TrainStep& step, const ModelWeights& w, const ModelSaved& saved,
+void backward_pass(const TrainStep& step, const TrainingModelWeights& w, const ModelSaved& saved,
                    View<float, 3> dhidden, const ModelGrads& grads) {
   Ctx& ctx = step.ctx;
   const i64 tokens = step.tokens(), width = step.config.hidden_size;

@@ -7,7 +7,7 @@
 
 namespace fathom::model::training {
 
-/// What a pass keeps, main layers and MTP modules, and its inputs as the layers read them.
+/// What a pass saves, main layers and MTP modules, and its inputs as the layers read them.
 struct ModelSaved {
   View<i32, 2> ids;        // [1 + mtp, tokens]  row k: t_{i+k}
   View<i32, 2> targets;    // [1 + mtp, tokens]  row k: t_{i+k+1}, negative: none
@@ -28,16 +28,16 @@ ModelSaved plan_model(const ModelConfig& config, const TrainingRecipe& recipe,
 void set_inputs(const ModelConfig& config, const TrainingBatch& batch, const ModelSaved& saved);
 
 /// Embedding, blocks, final norm -> saved.hidden[0]; then `modules` MTP modules -> saved.hidden[k].
-void forward_pass(const TrainStep& step, const ModelWeights& w, i64 modules,
+void forward_pass(const TrainStep& step, const TrainingModelWeights& w, i64 modules,
                   const ModelSaved& saved);
 
 /// The losses of every head, into step.stats; with `dhidden` [1 + mtp, tokens, hidden]
 /// (overwritten) also their gradients, scaled by step.scale.
-void head_losses(const TrainStep& step, const ModelWeights& w, const ModelSaved& saved,
+void head_losses(const TrainStep& step, const TrainingModelWeights& w, const ModelSaved& saved,
                  View<float, 3> dhidden, View<float, 2> dhead);
 
 /// From the heads' gradients to the parameters'. dhidden is used up.
-void backward_pass(const TrainStep& step, const ModelWeights& w, const ModelSaved& saved,
+void backward_pass(const TrainStep& step, const TrainingModelWeights& w, const ModelSaved& saved,
                    View<float, 3> dhidden, const ModelGrads& grads);
 
 }  // namespace fathom::model::training

@@ -2,7 +2,7 @@
 // In which precision each number of a training step is: the one place that reads PrecisionConfig.
 // Source: DeepSeek-V3 §3.3, figures 6 and 7.
 //
-//   mode   Linear of MLA, FFN, experts     head, eh_proj   router   attention   kept activations
+//   mode   Linear of MLA, FFN, experts     head, eh_proj   router   attention   saved activations
 //   f32    f32                             f32             f32      f32         f32
 //   bf16   BF16                            BF16            f32      BF16        BF16
 //   fp8    E4M3, 1x128 and 128x128         BF16            f32      BF16        BF16, E4M3, E5M6
@@ -34,7 +34,7 @@ class Precision {
   const ops::GemmAccumulator& accumulator() const { return accumulator_; }
   bool bf16_attention() const { return mode_ != TrainPrecision::kF32; }
 
-  // How activations are kept for the backward pass.
+  // How activations are saved for the backward pass.
   /// The residual stream, latents before their norm, q and kv, gate and up of dense layers.
   SavedFormat stream() const { return stream_; }
   /// Inputs of Linears.

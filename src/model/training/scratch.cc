@@ -39,7 +39,7 @@ class ScratchBound {
   }
   /// Operands of all experts: each one's rows or K is padded by itself.
   i64 packed_places(i64 k) const { return packed(places() + 15 * active_experts(), k); }
-  i64 packed_places_turned(i64 rows) const {
+  i64 packed_places_transposed(i64 rows) const {
     const i64 padding = ops::packed_k_multiple(ctx_, p_.linear().gradient) - 1;
     return packed(rows, places() + padding * active_experts());
   }
@@ -66,14 +66,15 @@ class ScratchBound {
     const i64 heads = c_.num_attention_heads, latent = c_.latent_dim();
     const i64 q = heads * c_.qk_head_dim();
     const i64 kv = heads * (c_.qk_nope_head_dim + c_.v_head_dim);
-    const i64 kept = floats(tokens_, 3 * c_.q_lora_rank + 2 * latent + c_.kv_lora_rank + q + kv);
+    const i64 both_halves =
+        floats(tokens_, 3 * c_.q_lora_rank + 2 * latent + c_.kv_lora_rank + q + kv);
     const i64 attention =
         floats(tokens_, q + kv + heads * (2 * c_.v_head_dim + c_.qk_rope_head_dim)) +
         std::max(attention_op(), packed(tokens_, std::max(c_.hidden_size, q)));
     const i64 weights =
         std::max({wgrad(c_.hidden_size, heads * c_.v_head_dim), wgrad(kv, c_.kv_lora_rank),
                   wgrad(latent, c_.hidden_size), wgrad(q, std::max(c_.q_lora_rank, i64{1}))});
-    return kept + std::max(attention, weights);
+    return both_halves + std::max(attention, weights);
   }
 
   i64 gqa() const {
@@ -93,13 +94,13 @@ class ScratchBound {
   i64 moe() const {
     const i64 width = c_.moe_intermediate_size, hidden = c_.hidden_size;
     const i64 shared_width = c_.n_shared_experts * width;
-    const i64 kept =
+    const i64 both_halves =
         floats(places(), 3 * width + 2) + floats(tokens_, 3 * shared_width + c_.n_routed_experts);
     const i64 swiglu = floats(places(), width) + packed_places(hidden);
     const i64 gate_up = floats(places(), hidden) + packed_places(width);
-    const i64 weights = 2 * packed_places_turned(width) + packed_places_turned(hidden);
+    const i64 weights = 2 * packed_places_transposed(width) + packed_places_transposed(hidden);
     const i64 shared = dense(shared_width) - floats(tokens_, 3 * shared_width);
-    return kept + std::max({swiglu, gate_up, weights, shared});
+    return both_halves + std::max({swiglu, gate_up, weights, shared});
   }
 
   const Ctx& ctx_;

@@ -2,8 +2,8 @@
 // What every layer of one training pass shares: the batch's shape, the recipe, where statistics go.
 //
 // Each layer is one file with its three functions next to each other:
-//   x_forward(step, w, in, out, saved)               keeps in `saved` what backward needs
-//   x_backward_input(step, w, dout, saved, b, din)   makes again what was not kept, then din; what
+//   x_training_forward(step, w, in, out, saved)      writes to `saved` what backward needs
+//   x_backward_input(step, w, dout, saved, b, din)   recomputes what was not saved, then din; what
 //                                                    both halves need stands in `b`
 //   x_backward_weight(step, dout, in, saved, b, grads)
 // Gradients of activations are OVERWRITTEN, gradients of parameters ACCUMULATED; the one exception

@@ -166,7 +166,7 @@ class FileSizeLimit {
 TEST_F(CheckpointTest, AFullDiskLeavesTheOldOne) {
   write();
   manifest_.state.step = 4;
-  for (const rlim_t bytes : {100, 20'000, 60'000, 200'000}) {
+  for (const rlim_t bytes : {100u, 20'000u, 60'000u, 200'000u}) {
     const FileSizeLimit limit(bytes);
     EXPECT_THROW(write(), Error) << bytes;
     EXPECT_EQ(value_or_throw(verify_checkpoint(path_)).state.step, 3);

@@ -4,8 +4,8 @@
 #include "backend/cpu/table.h"
 #include "backend/cpu/threads.h"
 #include "base/checked_math.h"
-#include "kernels/cpu/gemm_table.h"
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/causal_attention/causal_attention_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 
 namespace fathom::backend::cpu {
 namespace {
@@ -53,7 +53,7 @@ void causal_attention_forward(Ctx& ctx, const device::CausalAttentionForward& op
                                                     .out = head_rows_out(op.out),
                                                     .lse = op.lse.data(),
                                                     .lse_stride = op.lse.stride(0)};
-  const kernels::cpu::GemmTable& table = *ctx.isa().gemm;
+  const kernels::cpu::CausalAttentionTable& table = *ctx.isa().causal_attention;
   run_units(ctx, args, table.causal_attention_forward_scratch_bytes(args.in),
             table.causal_attention_forward_units);
 }
@@ -69,7 +69,7 @@ void causal_attention_backward(Ctx& ctx, const device::CausalAttentionBackward& 
                                                      .dq_rope = head_rows_out(op.grads.dq_rope),
                                                      .dk_rope = head_rows_out(op.grads.dk_rope),
                                                      .dv = head_rows_out(op.grads.dv)};
-  const kernels::cpu::GemmTable& table = *ctx.isa().gemm;
+  const kernels::cpu::CausalAttentionTable& table = *ctx.isa().causal_attention;
   run_units(ctx, args, table.causal_attention_backward_scratch_bytes(args.in),
             table.causal_attention_backward_units);
 }
@@ -84,7 +84,7 @@ i64 causal_attention_scratch_bytes(const Ctx& ctx, const device::CausalAttention
                                              .rope_dim = 0,
                                              .v_dim = op.v_dim,
                                              .bf16 = op.bf16};
-  const kernels::cpu::GemmTable& table = *ctx.isa().gemm;
+  const kernels::cpu::CausalAttentionTable& table = *ctx.isa().causal_attention;
   const i64 bytes = std::max(table.causal_attention_forward_scratch_bytes(args),
                              table.causal_attention_backward_scratch_bytes(args));
   return num_workers(args) * round_up(bytes, 64);
@@ -96,8 +96,9 @@ void sum_heads(Ctx& ctx, const device::SumHeads& op) {
                                       .heads = op.x.dim(1),
                                       .groups = op.y.dim(1),
                                       .dim = op.x.dim(2)};
-  for_rows(op.x.dim(0), args.heads * args.dim,
-           [&](i64 begin, i64 end) { ctx.isa().gemm->sum_heads_rows(args, begin, end); });
+  for_rows(op.x.dim(0), args.heads * args.dim, [&](i64 begin, i64 end) {
+    ctx.isa().causal_attention->sum_heads_rows(args, begin, end);
+  });
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 #include "backend/cpu/table.h"
 #include "backend/cpu/threads.h"
 #include "base/checked_math.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/packed_table.h"
+#include "kernels/cpu/attention/latent_attention_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 
 namespace fathom::backend::cpu {
 namespace {
@@ -16,9 +16,8 @@ using kernels::LatentAttentionArgs;
 constexpr i64 kChunksAtOnce = 64;
 
 bool takes_latent_cache(const Ctx& ctx, const device::TakesLatentCache& op) {
-  return ctx.isa().packed->latent_attention_chunks != nullptr &&
-         op.layout.dtype == device::CacheDType::kBf16 && op.rank % 32 == 0 &&
-         (op.layout.cols - op.rank) % 2 == 0;
+  return ctx.isa().latent_attention != nullptr && op.layout.dtype == device::CacheDType::kBf16 &&
+         op.rank % 32 == 0 && (op.layout.cols - op.rank) % 2 == 0;
 }
 
 LatentAttentionArgs args_of(Workspace::Scope& scope, const device::LatentAttentionForward& op,
@@ -60,7 +59,7 @@ void latent_attention_forward(Ctx& ctx, const device::LatentAttentionForward& op
   const i64 at_once = std::min(all_chunks, kChunksAtOnce), threads = num_threads();
   const auto scratch = scope.alloc<u8>(threads, kernels::kLatentScratchBytes);
   LatentAttentionArgs args = args_of(scope, op, at_once);
-  const auto& kernel = *ctx.isa().packed;
+  const kernels::cpu::LatentAttentionTable& kernel = *ctx.isa().latent_attention;
   for_rows(args.tokens * args.blocks, (args.rank + args.rope) * kLatentHeads / 4,
            [&](i64 begin, i64 end) { kernel.pack_latent_queries(args, begin, end); });
   for (; args.first_chunk < all_chunks; args.first_chunk += args.chunks) {

@@ -4,8 +4,8 @@
 #include "backend/cpu/table.h"
 #include "backend/cpu/threads.h"
 #include "base/checked_math.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/packed_table.h"
+#include "kernels/cpu/attention/prefill_attention_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 
 namespace fathom::backend::cpu {
 namespace {
@@ -15,8 +15,7 @@ using kernels::kPromptLanes;
 using kernels::PromptAttentionArgs;
 
 bool takes_prefill_heads(const Ctx& ctx, const device::TakesPrefillHeads& op) {
-  return ctx.isa().packed->prompt_attention_units != nullptr && op.dim % 2 == 0 &&
-         op.rope_dim % 2 == 0;
+  return ctx.isa().prefill_attention != nullptr && op.dim % 2 == 0 && op.rope_dim % 2 == 0;
 }
 
 /// What is the same for all tiles.
@@ -50,8 +49,9 @@ void prefill_attention_begin(Ctx& ctx, const device::PrefillAttentionBegin& op) 
   op.attention.sum = op.scope.alloc<float>(units, kPromptLanes);
   op.attention.acc = op.scope.alloc<float>(units, a.v_padded * kPromptLanes);
   a = args_of(op.attention);
-  for_rows(units, (a.qk_padded + a.v_padded) * kPromptLanes / 4,
-           [&](i64 begin, i64 end) { ctx.isa().packed->pack_prompt_queries(a, begin, end); });
+  for_rows(units, (a.qk_padded + a.v_padded) * kPromptLanes / 4, [&](i64 begin, i64 end) {
+    ctx.isa().prefill_attention->pack_prefill_queries(a, begin, end);
+  });
 }
 
 void prefill_attention_tile(Ctx& ctx, const device::PrefillAttentionTile& op) {
@@ -75,8 +75,8 @@ void prefill_attention_tile(Ctx& ctx, const device::PrefillAttentionTile& op) {
   const auto scratch = scope.alloc<u8>(workers, bytes);
   parallel_for(workers, 1, [&](i64 begin, i64 end) {
     for (i64 w = begin; w < end; ++w) {
-      ctx.isa().packed->prompt_attention_units(a, units * w / workers, units * (w + 1) / workers,
-                                               scratch.row(w));
+      ctx.isa().prefill_attention->prefill_attention_units(
+          a, units * w / workers, units * (w + 1) / workers, scratch.row(w));
     }
   });
 }
@@ -86,8 +86,9 @@ void prefill_attention_end(Ctx& ctx, const device::PrefillAttentionEnd& op) {
   a.out = op.out.data();
   a.out_row = op.out.stride(0);
   a.out_head = op.out.stride(1);
-  for_rows(a.heads * a.blocks, a.v_padded * kPromptLanes / 4,
-           [&](i64 begin, i64 end) { ctx.isa().packed->prompt_attention_end(a, begin, end); });
+  for_rows(a.heads * a.blocks, a.v_padded * kPromptLanes / 4, [&](i64 begin, i64 end) {
+    ctx.isa().prefill_attention->prefill_attention_end(a, begin, end);
+  });
 }
 
 }  // namespace

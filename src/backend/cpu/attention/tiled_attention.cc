@@ -5,7 +5,8 @@
 #include "backend/cpu/table.h"
 #include "backend/cpu/threads.h"
 #include "base/checked_math.h"
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/attention/attention_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 
 namespace fathom::backend::cpu {
 namespace {
@@ -75,8 +76,8 @@ void attention_tile_forward(Ctx& ctx, const device::AttentionTileForward& op) {
   const auto scratch = scope.alloc<float>(parts, kernels::kAttentionQueries * row_floats);
   parallel_for(parts, 1, [&](i64 begin, i64 end) {
     for (i64 part = begin; part < end; ++part) {
-      ctx.isa().attention_tile_units(args, units * part / parts, units * (part + 1) / parts,
-                                     scratch.row(part));
+      ctx.isa().attention->attention_tile_units(args, units * part / parts,
+                                                units * (part + 1) / parts, scratch.row(part));
     }
   });
 }

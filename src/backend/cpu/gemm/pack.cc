@@ -5,8 +5,8 @@
 #include "backend/cpu/table.h"
 #include "base/checked_math.h"
 #include "base/parallel.h"
-#include "kernels/cpu/gemm_table.h"
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/gemm/gemm_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 #include "tensor/fp8.h"
 
 namespace fathom::backend::cpu {

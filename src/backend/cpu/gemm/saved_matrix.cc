@@ -1,8 +1,8 @@
 #include "backend/cpu/gemm/saved_rows.h"
 #include "backend/cpu/table.h"
 #include "backend/cpu/threads.h"
-#include "kernels/cpu/gemm_table.h"
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/gemm/gemm_table.h"
+#include "kernels/cpu/isa/isa_table.h"
 
 namespace fathom::backend::cpu {
 namespace {

@@ -6,8 +6,8 @@
 #include "base/checked_math.h"
 #include "base/parallel.h"
 #include "device/run.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/packed_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/prefill_linear/prefill_linear_table.h"
 
 namespace fathom::backend::cpu {
 namespace {
@@ -22,14 +22,16 @@ constexpr i64 kPartTokens = 192;
 bool has_gated_rows(const Ctx& ctx, const PreparedInput& x, const MatRef& gate, const MatRef& up,
                     const MatRef& down, const device::LinearMode& mode) {
   const auto whole = [](const MatRef& w) { return w.row_offset % kernels::kGatedBlockRows == 0; };
-  return ctx.isa().packed->panel_gated_rows != nullptr && x.form == PreparedInput::Form::kPanels &&
-         wants_panels(ctx, down, mode) && whole(gate) && whole(up);
+  return ctx.isa().prefill_linear != nullptr &&
+         ctx.isa().prefill_linear->panel_gated_rows != nullptr &&
+         x.form == PreparedInput::Form::kPanels && wants_panels(ctx, down, mode) && whole(gate) &&
+         whole(up);
 }
 
 /// `tokens` tokens from `panel` on.
 kernels::PanelGatedArgs tokens_of(const Ctx& ctx, kernels::PanelGatedArgs args, i64 panel,
                                   i64 tokens) {
-  const auto panel_bytes = ctx.isa().packed->panel_bytes;
+  const auto panel_bytes = ctx.isa().prefill_linear->panel_bytes;
   for (kernels::PanelLinearArgs* side : {&args.gate, &args.up}) {
     const i64 group = side->w_groups.data != nullptr ? side->w_groups.group : kernels::kScaleBlock;
     side->x += panel * panel_bytes(side->form, side->k_padded);
@@ -59,8 +61,8 @@ void run_gated_rows(Ctx& ctx, const kernels::PanelGatedArgs& args) {
     const i64 end = panels * (part / row_parts + 1) / token_parts;
     const i64 tokens = std::min(end * kPanelTokens, args.gate.tokens) - begin * kPanelTokens;
     const i64 row = part % row_parts * kGatedRows;
-    ctx.isa().packed->panel_gated_rows(tokens_of(ctx, args, begin, tokens), row, row + kGatedRows,
-                                       scratch + thread * bytes);
+    ctx.isa().prefill_linear->panel_gated_rows(tokens_of(ctx, args, begin, tokens), row,
+                                               row + kGatedRows, scratch + thread * bytes);
   });
 }
 

@@ -6,8 +6,9 @@
 #include "backend/cpu/weight_type.h"
 #include "base/checked_math.h"
 #include "base/parallel.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/packed_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/linear/linear_table.h"
+#include "kernels/cpu/prefill_linear/prefill_linear_table.h"
 
 namespace fathom::backend::cpu {
 namespace {
@@ -49,12 +50,12 @@ kernels::PackedLinearArgs packed_args(const LinearJob& job) {
 void run_rows(Ctx& ctx, const LinearJob& job, i64 first, i64 last, u8* scratch) {
   switch (job.x.form) {
     case PreparedInput::Form::kCodes:
-      return ctx.isa().packed->linear_rows(packed_args(job), first, last);
+      return ctx.isa().linear->integer_linear_rows(packed_args(job), first, last);
     case PreparedInput::Form::kPanels:
-      return ctx.isa().packed->panel_linear_rows(panel_args(job), first, last, scratch);
+      return ctx.isa().prefill_linear->panel_linear_rows(panel_args(job), first, last, scratch);
     case PreparedInput::Form::kF32:
     case PreparedInput::Form::kBf16:
-      return ctx.isa().linear_rows(linear_args(job), first, last, scratch);
+      return ctx.isa().linear->linear_rows(linear_args(job), first, last, scratch);
   }
 }
 
@@ -68,7 +69,7 @@ i64 scratch_bytes_of(Ctx& ctx, const LinearJob& job) {
     case PreparedInput::Form::kBf16:
       break;
   }
-  return ctx.isa().linear_scratch_bytes(linear_args(job));
+  return ctx.isa().linear->linear_scratch_bytes(linear_args(job));
 }
 
 }  // namespace

@@ -4,8 +4,8 @@
 
 #include "backend/cpu/threads.h"
 #include "base/checked_math.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/packed_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/prefill_linear/prefill_linear_table.h"
 
 namespace fathom::backend::cpu {
 
@@ -19,7 +19,7 @@ bool quantises_tiles(const MatRef& w, const LinearMode& mode) {
 }
 
 bool wants_panels(const Ctx& ctx, const MatRef& w, const LinearMode& mode) {
-  if (!mode.prefill || ctx.isa().packed->panel_linear_rows == nullptr) return false;
+  if (!mode.prefill || ctx.isa().prefill_linear == nullptr) return false;
   if (mode.activations == Activations::kF32 || w.dtype == DType::kF32) return false;
   return w.bits == 0 || mode.activations == Activations::kInt8;
 }
@@ -38,7 +38,8 @@ kernels::PackPanelsArgs alloc_panels(Ctx& ctx, Workspace::Scope& scope, i64 pane
       .bits = w.bits,
   };
   args.out =
-      scope.alloc<u8>(panels, ctx.isa().packed->panel_bytes(args.form, args.k_padded)).data();
+      scope.alloc<u8>(panels, ctx.isa().prefill_linear->panel_bytes(args.form, args.k_padded))
+          .data();
   if (args.form != kernels::PanelForm::kBf16) {
     args.scale = scope.alloc<float>(panels, kernels::panel_scales(in, args.group)).data();
   }
@@ -69,7 +70,7 @@ kernels::PackPanelsArgs pack_panels(Ctx& ctx, Workspace::Scope& scope, View<cons
   args.first_row = first_row.data();
   args.panel_rows = panel_rows.data();
   for_rows(panels, args.cols * kPanelTokens,
-           [&](i64 from, i64 to) { ctx.isa().packed->pack_panels(args, from, to); });
+           [&](i64 from, i64 to) { ctx.isa().prefill_linear->pack_panels(args, from, to); });
   return args;
 }
 

@@ -6,8 +6,10 @@
 
 #include "backend/cpu/threads.h"
 #include "base/checked_math.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/packed_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/linear/linear_table.h"
+#include "kernels/cpu/prefill_linear/prefill_linear_table.h"
+#include "kernels/cpu/quantize/quantize_table.h"
 
 namespace fathom::backend::cpu {
 namespace {
@@ -88,7 +90,7 @@ PreparedInput quantised_tiles(Ctx& ctx, Workspace::Scope& scope, View<const floa
                                         .scale_stride = input.scale_stride,
                                         .cols = input.in};
   for_rows(input.tokens, input.in,
-           [&](i64 begin, i64 end) { ctx.isa().quantize_tile_rows(args, begin, end); });
+           [&](i64 begin, i64 end) { ctx.isa().quantize->quantize_tile_rows(args, begin, end); });
   return input;
 }
 
@@ -96,8 +98,8 @@ PreparedInput quantised_tiles(Ctx& ctx, Workspace::Scope& scope, View<const floa
 /// scales.
 PreparedInput quantised_groups(Ctx& ctx, Workspace::Scope& scope, View<const float, 2> x,
                                const MatRef& w) {
-  const kernels::cpu::PackedTable& packed = *ctx.isa().packed;
-  const bool codes = packed.quantize_group_rows != nullptr;
+  const kernels::cpu::LinearTable& kernel = *ctx.isa().linear;
+  const bool codes = kernel.quantize_group_rows != nullptr;
   PreparedInput input{.tokens = x.dim(0), .in = x.dim(1)};
   if (codes) {
     input.form = PreparedInput::Form::kCodes;
@@ -116,7 +118,7 @@ PreparedInput quantised_groups(Ctx& ctx, Workspace::Scope& scope, View<const flo
                                          .out = out,
                                          .out_stride = stride_bytes};
   for_rows(input.tokens, input.in, [&](i64 begin, i64 end) {
-    (codes ? packed.quantize_group_rows : packed.quantize_group_rows_f32)(args, begin, end);
+    (codes ? kernel.quantize_group_rows : kernel.quantize_group_rows_f32)(args, begin, end);
   });
   return input;
 }
@@ -151,7 +153,7 @@ std::span<PreparedInput> groups_as_panels(Ctx& ctx, Workspace::Scope& scope, Vie
                                           View<const i32, 1> ids, View<const i32, 1> begin,
                                           const MatRef& w, const LinearMode& mode) {
   const kernels::PackPanelsArgs args = pack_panels(ctx, scope, x, ids, begin, w, mode);
-  const i64 panel_bytes = ctx.isa().packed->panel_bytes(args.form, args.k_padded);
+  const i64 panel_bytes = ctx.isa().prefill_linear->panel_bytes(args.form, args.k_padded);
   const i64 panel_scales = kernels::panel_scales(args.cols, args.group);
   const i64 groups = begin.dim(0) - 1;
   const View<PreparedInput, 1> result = scope.alloc<PreparedInput>(groups);
@@ -187,7 +189,7 @@ void round_rows(Ctx& ctx, View<const float, 2> x, void* out, i64 out_stride, boo
                                     .out_is_bf16 = is_bf16,
                                     .cols = x.dim(1)};
   for_rows(x.dim(0), x.dim(1),
-           [&](i64 begin, i64 end) { ctx.isa().round_bf16_rows(args, begin, end); });
+           [&](i64 begin, i64 end) { ctx.isa().quantize->round_bf16_rows(args, begin, end); });
 }
 
 PreparedInput prepare_input(Ctx& ctx, Workspace::Scope& scope, View<const float, 2> x,

@@ -6,7 +6,8 @@
 #include "backend/cpu/threads.h"
 #include "backend/cpu/weight_type.h"
 #include "base/checked_math.h"
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/linear/linear_table.h"
 
 namespace fathom::backend::cpu {
 namespace {
@@ -46,8 +47,9 @@ void linear_transposed_forward(Ctx& ctx, const device::LinearTransposedForward& 
   const i64 col_products = args.tokens * args.out;
   const i64 grain = round_up(std::max<i64>(1, kThreadProducts / std::max<i64>(1, col_products)),
                              kTransposedColGrain);
-  parallel_for(args.in, grain,
-               [&](i64 begin, i64 end) { ctx.isa().linear_transposed_cols(args, begin, end); });
+  parallel_for(args.in, grain, [&](i64 begin, i64 end) {
+    ctx.isa().linear->linear_transposed_cols(args, begin, end);
+  });
 }
 
 /// A unit is kTransposedColGrain columns of one head.
@@ -62,8 +64,8 @@ void linear_transposed_heads_forward(Ctx& ctx, const device::LinearTransposedHea
                                     op.bands.of(op.w, h), one_head(op.y, h));
       const i64 first = std::max<i64>(begin - h * blocks, 0);
       const i64 last = std::min(end - h * blocks, blocks);
-      ctx.isa().linear_transposed_cols(args, first * kTransposedColGrain,
-                                       std::min(last * kTransposedColGrain, cols));
+      ctx.isa().linear->linear_transposed_cols(args, first * kTransposedColGrain,
+                                               std::min(last * kTransposedColGrain, cols));
     }
   };
   const i64 unit_products = tokens * rows * kTransposedColGrain;

@@ -3,7 +3,8 @@
 #include "backend/cpu/moe/expert_layer.h"
 #include "backend/cpu/table.h"
 #include "backend/cpu/threads.h"
-#include "kernels/cpu/isa_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/moe/moe_table.h"
 
 namespace fathom::backend::cpu {
 namespace {
@@ -60,7 +61,7 @@ void combine_rows(Ctx& ctx, const ExpertLayer& layer, View<const float, 2> rows,
                                       .topk = layer.sorted.dim(1),
                                       .dim = y.dim(1)};
   for_rows(y.dim(0), args.topk * args.dim,
-           [&](i64 from, i64 to) { ctx.isa().combine_rows(args, from, to); });
+           [&](i64 from, i64 to) { ctx.isa().moe->combine_rows(args, from, to); });
 }
 
 void set_experts(device::OpTable& table) { table.set(moe_experts_forward); }

@@ -4,8 +4,8 @@
 
 #include "backend/cpu/table.h"
 #include "backend/cpu/threads.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/training_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/moe/moe_table.h"
 
 namespace fathom::backend::cpu {
 namespace {
@@ -32,7 +32,7 @@ void combine_rows(Ctx& ctx, const device::CombineRows& op) {
     for (i64 t = begin; t < end; ++t) {
       sort_by_expert(op.rows, op.topk_indices, op.weights, t, sorted.row(t), sorted_weights.row(t));
     }
-    ctx.isa().training->combine_places_rows(args, begin, end);
+    ctx.isa().moe->combine_places_rows(args, begin, end);
   });
 }
 
@@ -52,7 +52,7 @@ void combine_rows_backward(Ctx& ctx, const device::CombineRowsBackward& op) {
                                                 .topk = op.weights.dim(1),
                                                 .dim = op.dy.dim(1)};
   for_rows(op.dy.dim(0), 2 * args.topk * args.dim, [&](i64 begin, i64 end) {
-    ctx.isa().training->combine_places_backward_rows(args, begin, end);
+    ctx.isa().moe->combine_places_backward_rows(args, begin, end);
   });
 }
 

@@ -3,8 +3,8 @@
 
 #include "backend/cpu/table.h"
 #include "backend/cpu/threads.h"
-#include "kernels/cpu/isa_table.h"
-#include "kernels/cpu/training_table.h"
+#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/moe/moe_table.h"
 
 namespace fathom::backend::cpu {
 namespace {
@@ -39,8 +39,8 @@ void moe_route(Ctx& ctx, const device::MoeRoute& op) {
   const auto scratch = scope.alloc<float>(parts, 2 * experts + 2 * std::max(topk, args.topk_group));
   parallel_for(parts, 1, [&](i64 begin, i64 end) {
     for (i64 part = begin; part < end; ++part) {
-      ctx.isa().moe_route_rows(args, tokens * part / parts, tokens * (part + 1) / parts,
-                               scratch.row(part));
+      ctx.isa().moe->moe_route_rows(args, tokens * part / parts, tokens * (part + 1) / parts,
+                                    scratch.row(part));
     }
   });
 }
@@ -53,7 +53,7 @@ void router_scores(Ctx& ctx, const device::RouterScores& op) {
                                        .experts = op.logits.dim(1),
                                        .softmax = op.scoring_func == ScoringFunc::kSoftmax};
   for_rows(op.logits.dim(0), 4 * args.experts,
-           [&](i64 begin, i64 end) { ctx.isa().training->router_scores_rows(args, begin, end); });
+           [&](i64 begin, i64 end) { ctx.isa().moe->router_scores_rows(args, begin, end); });
 }
 
 void router_backward(Ctx& ctx, const device::RouterBackward& op) {
@@ -73,7 +73,7 @@ void router_backward(Ctx& ctx, const device::RouterBackward& op) {
                                          .norm_topk_prob = o.norm_topk_prob,
                                          .routed_scaling_factor = o.routed_scaling_factor};
   for_rows(op.scores.dim(0), 4 * args.experts,
-           [&](i64 begin, i64 end) { ctx.isa().training->router_backward_rows(args, begin, end); });
+           [&](i64 begin, i64 end) { ctx.isa().moe->router_backward_rows(args, begin, end); });
 }
 
 void count_experts(Ctx&, const device::CountExperts& op) {
@@ -97,8 +97,8 @@ void count_raw_topk(Ctx& ctx, const device::CountRawTopk& op) {
   std::fill_n(part_counts.data(), part_counts.size(), i64{0});
   parallel_for(parts, 1, [&](i64 begin, i64 end) {
     for (i64 part = begin; part < end; ++part) {
-      ctx.isa().training->count_topk_rows(args, tokens * part / parts, tokens * (part + 1) / parts,
-                                          part_counts.row(part), scratch.row(part));
+      ctx.isa().moe->count_topk_rows(args, tokens * part / parts, tokens * (part + 1) / parts,
+                                     part_counts.row(part), scratch.row(part));
     }
   });
   for (i64 part = 0; part < parts; ++part) {
@@ -126,7 +126,7 @@ void router_entropy(Ctx& ctx, const device::RouterEntropy& op) {
                                         .sums = sums.data(),
                                         .experts = experts};
   for_rows(tokens, 4 * experts,
-           [&](i64 begin, i64 end) { ctx.isa().training->router_entropy_rows(args, begin, end); });
+           [&](i64 begin, i64 end) { ctx.isa().moe->router_entropy_rows(args, begin, end); });
   double total = 0.0;
   for (i64 t = 0; t < tokens; ++t) {
     const double sum = static_cast<double>(sums(t, 0)), sum_log = static_cast<double>(sums(t, 1));

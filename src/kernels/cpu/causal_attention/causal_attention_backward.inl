@@ -1,0 +1,377 @@
+#pragma once
+// Gradients of causal attention (Dao 2023): for each block of keys, over the blocks of queries that
+// see it, the probabilities are computed anew from the log-sum-exp. dK and dV of the block of keys
+// stay in the second-level cache; dQ is summed in memory, in the order of the blocks of keys.
+#include "kernels/cpu/causal_attention/causal_attention_forward.inl"
+
+namespace fathom::kernels::cpu::FATHOM_ISA {
+namespace {
+
+/// Queries of a block, and those whose logits are computed together.
+constexpr int64_t kBackwardQueryBlock = 192, kBackwardKeyBlock = 96;
+template <class W>
+constexpr int64_t kTogether = W::kTiles ? 32 : 48;
+static_assert(kBackwardQueryBlock <= kMaxPanels * kPanel);
+
+/// Operands of all queries of a unit, of one block of keys, and one tile of probabilities.
+template <class W>
+struct BackwardScratch {
+  using Word = typename W::Word;
+  Word *q, *dout;                // panels, K = columns: [row panels][words][16]
+  Word *q_turned, *dout_turned;  // panels, K = queries: [column panels][row words][16]
+  float *lse, *delta;            // [rows]
+  float* dq;                     // [rows][qk_cols]; for tiles [rows / 32][qk_cols][32]
+  Word *k, *v;                   // of the block: [kBackwardKeyBlock][words]
+  Word* k_turned;                // panels, K = keys of the block; turned for tiles
+  float *dk, *dv;                // [kBackwardKeyBlock][qk_cols], [kBackwardKeyBlock][v_cols]
+  float *scores, *dp;            // of a group of keys: [kGroup][kTogether]
+  Word *p, *ds;                  // K = queries: [kBackwardKeyBlock][kBackwardQueryBlock words]
+  Word* ds_turned;               // K = keys: [key words][kBackwardQueryBlock]
+  QueryBounds bounds;
+  float* rows;  // [kPanel][max(qk_cols, v_cols)]
+
+  int64_t carve(const CausalSizes& n, void* base) {
+    Carver carver{reinterpret_cast<uintptr_t>(base)};
+    carver.take(n.rows * n.qk_cols / W::kNumbers, q, q_turned);
+    carver.take(n.rows * n.v_cols / W::kNumbers, dout, dout_turned);
+    carver.take(n.rows, lse, delta);
+    carver.take(n.rows * n.qk_cols, dq);
+    carver.take(kBackwardKeyBlock * n.qk_cols / W::kNumbers, k, k_turned);
+    carver.take(kBackwardKeyBlock * n.v_cols / W::kNumbers, v);
+    carver.take(kBackwardKeyBlock * n.qk_cols, dk);
+    carver.take(kBackwardKeyBlock * n.v_cols, dv);
+    carver.take(W::kGroup * kTogether<W>, scores, dp);
+    carver.take(kBackwardKeyBlock * kBackwardQueryBlock / W::kNumbers, p, ds, ds_turned);
+    carver.take(kBackwardQueryBlock, bounds.position);
+    carver.take(kBackwardQueryBlock, bounds.first);
+    carver.take(kPanel * (n.qk_cols > n.v_cols ? n.qk_cols : n.v_cols), rows);
+    return static_cast<int64_t>(carver.at - reinterpret_cast<uintptr_t>(base));
+  }
+};
+
+/// Whether numbers that a mask might hide were taken out of an operand.
+struct Poisoned {
+  Vec q = Vec::zero(), k = Vec::zero(), dout = Vec::zero();
+};
+
+/// sum over i of dout[i] out[i], dout rounded as the products of dout . v see it: so ds of a query
+/// with one key is 0 but for f32 rounding.
+template <class W>
+inline float delta_of(const float* dout, const float* out, int64_t n) {
+  Vec sum = Vec::zero();
+  for (int64_t i = 0; i < n; i += Vec::kLanes) {
+    sum = fma(W::round(load_n(dout + i, n - i)), load_n(out + i, n - i), sum);
+  }
+  return reduce_add(sum);
+}
+
+template <class W>
+void pack_queries(const CausalAttentionBackwardArgs& a, const CausalSizes& n,
+                  const CausalUnit& unit, const BackwardScratch<W>& x, Poisoned& poisoned) {
+  const Rows out = rows_of(a.out, unit.token, unit.head, a.in.v_dim);
+  const Rows dout = rows_of(a.dout, unit.token, unit.head, a.in.v_dim);
+  const int64_t turned_stride = n.rows / W::kNumbers * kPanel;
+  for (int64_t t = 0; t < n.rows; t += kPanel) {
+    load_joined(unit.q, unit.q_rope, t, a.in.seq_len, x.rows, n.qk_cols);
+    pack_panel<W>(x.rows, n.qk_cols, x.q + t * n.qk_cols / W::kNumbers);
+    pack_across<W>(x.rows, n.qk_cols, x.q_turned + t / W::kNumbers * kPanel, turned_stride,
+                   poisoned.q);
+    load_joined(dout, {}, t, a.in.seq_len, x.rows, n.v_cols);
+    pack_panel<W>(x.rows, n.v_cols, x.dout + t * n.v_cols / W::kNumbers);
+    pack_across<W>(x.rows, n.v_cols, x.dout_turned + t / W::kNumbers * kPanel, turned_stride,
+                   poisoned.dout);
+  }
+  for (int64_t t = 0; t < n.rows; ++t) {
+    const bool inside = t < a.in.seq_len;
+    x.lse[t] = inside ? a.lse[(unit.token + t) * a.lse_stride + unit.head] : 0.0f;
+    x.delta[t] =
+        inside ? delta_of<W>(dout.data + t * dout.stride, out.data + t * out.stride, a.in.v_dim)
+               : 0.0f;
+  }
+}
+
+template <class W>
+void pack_key_block(const CausalAttentionArgs& a, const CausalSizes& n, const CausalUnit& unit,
+                    int64_t k0, const BackwardScratch<W>& x, Poisoned& poisoned) {
+  for (int64_t s = 0; s < smaller(kBackwardKeyBlock, n.rows - k0); s += kPanel) {
+    load_joined(unit.k, unit.k_rope, k0 + s, a.seq_len, x.rows, n.qk_cols);
+    pack_along<W>(x.rows, n.qk_cols, x.k + s * n.qk_cols / W::kNumbers);
+    pack_across<W>(x.rows, n.qk_cols, x.k_turned + s / W::kNumbers * kPanel,
+                   kBackwardKeyBlock / W::kNumbers * kPanel, poisoned.k);
+    load_joined(unit.v, {}, k0 + s, a.seq_len, x.rows, n.v_cols);
+    pack_along<W>(x.rows, n.v_cols, x.v + s * n.v_cols / W::kNumbers);
+  }
+#if FATHOM_HAS_TILES
+  if constexpr (W::kTiles) turn_tiles(x.k_turned, kBackwardKeyBlock / 2 * n.qk_cols / kPanel);
+#endif
+}
+
+/// P and dS of two keys, s and s + 1 of the block, and the lanes from query i on, whose logits lie
+/// in column `col` of scores and dp.
+template <class W, bool kMasked>
+[[gnu::always_inline]] inline void soften_pair(float scale, const Block<W>& b, int64_t s, int64_t i,
+                                               int64_t col, const BackwardScratch<W>& x) {
+  constexpr int64_t kWords = kBackwardQueryBlock / W::kNumbers;
+  const Vec minus_lse = Vec::zero() - Vec::load(x.lse + b.q0 + i);
+  const Vec delta = Vec::load(x.delta + b.q0 + i);
+  Vec ds[2];
+#pragma GCC unroll 2
+  for (int j = 0; j < 2; ++j) {
+    const int64_t at = (s + j) % W::kGroup * kTogether<W> + col;
+    Vec p = exp(fma(Vec::load(x.scores + at), Vec::set1(scale), minus_lse));
+    ds[j] = p * (Vec::load(x.dp + at) - delta);
+    if constexpr (kMasked) {
+      const Vec key = Vec::set1(static_cast<float>(b.k0 + s + j));
+      const Vec position = Vec::load(x.bounds.position + i);
+      const Vec first = Vec::load(x.bounds.first + i);
+      p = if_visible(p, key, position, first, Vec::zero());
+      ds[j] = if_visible(ds[j], key, position, first, Vec::zero());
+    }
+    W::store_along(p, x.p + (s + j) * kWords + i / W::kNumbers);
+    W::store_along(ds[j], x.ds + (s + j) * kWords + i / W::kNumbers);
+  }
+  W::store_across(ds[0], ds[1], x.ds_turned + s / W::kNumbers * kBackwardQueryBlock + i,
+                  kBackwardQueryBlock);
+}
+
+/// The group's logits or their gradients: c = rows along K times `panels` panels.
+template <class W>
+void multiply_group(const TileProduct<W>& x, int64_t words, int64_t panels) {
+#if FATHOM_HAS_TILES
+  if constexpr (W::kTiles) {
+    return multiply_square<false>(along(x.a, x.a_stride), panels_of(x.b, x.b_stride), words, x.c,
+                                  x.c_stride);
+  }
+#endif
+  multiply_panels<W, Lie::kAlong, false>(x, words, panels);
+}
+
+/// P and dS of the group of keys from s on and the queries [begin, end), at most kTogether.
+template <class W>
+void weigh_group(const CausalAttentionArgs& a, const CausalSizes& n, const Block<W>& b, int64_t s,
+                 int64_t begin, int64_t end, const BackwardScratch<W>& x) {
+  const int64_t qk_words = n.qk_cols / W::kNumbers, v_words = n.v_cols / W::kNumbers;
+  const int64_t panels = (end - begin) / kPanel;
+  multiply_group<W>({x.k + s * qk_words, qk_words, x.q + (b.q0 + begin) * qk_words,
+                     qk_words * kPanel, x.scores, kTogether<W>},
+                    qk_words, panels);
+  multiply_group<W>({x.v + s * v_words, v_words, x.dout + (b.q0 + begin) * v_words,
+                     v_words * kPanel, x.dp, kTogether<W>},
+                    v_words, panels);
+  const bool all_visible =
+      b.k0 + s + W::kGroup - 1 <= b.q0 + begin && b.k0 + s >= x.bounds.most_first;
+  for (int64_t pair = s; pair < s + W::kGroup; pair += 2) {
+    for (int64_t i = begin; i < end; i += Vec::kLanes) {
+      if (all_visible) {
+        soften_pair<W, false>(a.scale, b, pair, i, i - begin, x);
+      } else {
+        soften_pair<W, true>(a.scale, b, pair, i, i - begin, x);
+      }
+    }
+  }
+}
+
+/// P and dS of the block. What no query of a panel sees is left out.
+template <class W>
+void weigh_block(const CausalAttentionArgs& a, const CausalSizes& n, const Block<W>& b,
+                 const BackwardScratch<W>& x) {
+  for (int64_t i = 0; i < b.queries; i += kTogether<W>) {
+    for (int64_t s = 0; s < b.keys; s += W::kGroup) {
+      const int64_t first = b.first_panel(s) * kPanel, begin = first < i ? i : first;
+      const int64_t last = x.bounds.end_panel(b.k0 + s + W::kGroup - 1, b.kPanels) * kPanel;
+      const int64_t end = smaller(last, i + kTogether<W>);
+      if (begin < end) weigh_group(a, n, b, s, begin, end, x);
+    }
+  }
+}
+
+/// dQ += dS K of the block for the queries from t on, which see the words k of keys.
+template <class W>
+void add_query_gradients(const CausalSizes& n, const Block<W>& b, const WordRange* keys,
+                         const BackwardScratch<W>& x) {
+  constexpr int64_t kStride = kBackwardKeyBlock / W::kNumbers * kPanel;
+#if FATHOM_HAS_TILES
+  if constexpr (W::kTiles) {
+    for (int64_t t = 0; t < b.queries; t += kSquare) {
+      const WordRange k = keys[t / kSquare];
+      if (k.begin >= k.end) continue;
+      for (int64_t i = 0; i < n.qk_cols; i += kSquare) {
+        multiply_square<true>(
+            panels_of(x.k_turned + i / kPanel * kStride + k.begin * kPanel, kStride),
+            across(x.ds_turned + k.begin * kBackwardQueryBlock + t, kBackwardQueryBlock),
+            k.end - k.begin, x.dq + (b.q0 + t) * n.qk_cols + i * kSquare, kSquare);
+      }
+    }
+    return;
+  }
+#endif
+  const TileProduct<W> dq{x.ds_turned, kBackwardQueryBlock,     x.k_turned,
+                          kStride,     x.dq + b.q0 * n.qk_cols, n.qk_cols};
+  add_product<W, Lie::kAcross>(dq, b.queries / kRowGroup, keys, n.qk_cols / kPanel);
+}
+
+/// c += a b^T for `groups` groups of rows along K.
+template <class W>
+void add_along(const TileProduct<W>& x, int64_t groups, const WordRange* k, int64_t panels) {
+#if FATHOM_HAS_TILES
+  if constexpr (W::kTiles) return add_product(x, groups, k, panels);
+#endif
+  add_product<W, Lie::kAlong>(x, groups, k, panels);
+}
+
+/// dV += P^T dO, dK += dS^T Q and dQ += dS K of the block, the last two without the scale.
+template <class W>
+void add_gradients(const CausalSizes& n, const Block<W>& b, const BackwardScratch<W>& x) {
+  constexpr int64_t kWords = kBackwardQueryBlock / W::kNumbers;
+  const int64_t q_word = b.q0 / W::kNumbers, turned_stride = n.rows / W::kNumbers * kPanel;
+  WordRange queries[kBackwardKeyBlock / W::kGroup], keys[kBackwardQueryBlock / W::kGroup];
+  for (int64_t s = 0; s < b.keys; s += W::kGroup) {
+    const int64_t end = x.bounds.end_panel(b.k0 + s + W::kGroup - 1, b.kPanels);
+    queries[s / W::kGroup] = {b.first_panel(s) * kPanel / W::kNumbers, end * kPanel / W::kNumbers};
+  }
+  for (int64_t t = 0; t < b.queries; t += W::kGroup) {
+    const int64_t panel = t / kPanel;
+    const int64_t first =
+        smaller(x.bounds.panel_first[panel], x.bounds.panel_first[panel + b.kPanels - 1]);
+    keys[t / W::kGroup] = {b.keys_from(first) / W::kNumbers,
+                           b.keys_before(t + W::kGroup) / W::kNumbers};
+  }
+  const TileProduct<W> dv{x.p,           kWords, x.dout_turned + q_word * kPanel,
+                          turned_stride, x.dv,   n.v_cols};
+  add_along<W>(dv, b.keys / W::kGroup, queries, n.v_cols / kPanel);
+  const TileProduct<W> dk{x.ds,          kWords, x.q_turned + q_word * kPanel,
+                          turned_stride, x.dk,   n.qk_cols};
+  add_along<W>(dk, b.keys / W::kGroup, queries, n.qk_cols / kPanel);
+  add_query_gradients(n, b, keys, x);
+}
+
+/// y rows [r0, r0 + count) = scale * columns [col, col + cols) of x [count, width].
+void store_scaled(const float* x, int64_t width, int64_t col, int64_t cols, float scale,
+                  const HeadRowsOut& y, int64_t r0, int64_t count, int64_t head) {
+  constexpr int64_t kAhead = 12;
+  for (int64_t r = 0; r < count; ++r) {
+    float* to = y.data + (r0 + r) * y.row_stride + head * y.head_stride;
+    if (r + kAhead < count) prefetch_row<1>(to + kAhead * y.row_stride, cols);
+    for (int64_t i = 0; i < cols; i += Vec::kLanes) {
+      store_n(load_n(x + r * width + col + i, cols - i) * Vec::set1(scale), to + i, cols - i);
+    }
+  }
+}
+
+inline void set_zero(float* x, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) x[i] = 0.0f;
+}
+
+/// dK and dV of keys [k0, k0 + kBackwardKeyBlock), and their part of dQ.
+template <class W>
+void backward_key_block(const CausalAttentionBackwardArgs& a, const CausalSizes& n,
+                        const CausalUnit& unit, int64_t k0, BackwardScratch<W>& x) {
+  set_zero(x.dk, kBackwardKeyBlock * n.qk_cols);
+  set_zero(x.dv, kBackwardKeyBlock * n.v_cols);
+  Block<W> b{.q0 = k0, .queries = 0, .k0 = k0, .keys = smaller(kBackwardKeyBlock, n.rows - k0)};
+  for (; b.q0 < n.rows; b.q0 += kBackwardQueryBlock) {
+    b.queries = smaller(kBackwardQueryBlock, n.rows - b.q0);
+    x.bounds.set(a.in, unit, b.q0, b.queries);
+    if (x.bounds.least_first >= k0 + b.keys) continue;
+    weigh_block(a.in, n, b, x);
+    add_gradients(n, b, x);
+  }
+  const int64_t row = unit.token + k0, count = smaller(kBackwardKeyBlock, a.in.seq_len - k0);
+  store_scaled(x.dk, n.qk_cols, 0, a.in.dim, a.in.scale, a.dk, row, count, unit.head);
+  store_scaled(x.dk, n.qk_cols, a.in.dim, a.in.rope_dim, a.in.scale, a.dk_rope, row, count,
+               unit.head);
+  store_scaled(x.dv, n.v_cols, 0, a.in.v_dim, 1.0f, a.dv, row, count, unit.head);
+}
+
+/// dq of the unit, scaled, to where it belongs.
+template <class W>
+void store_query_gradients(const CausalAttentionBackwardArgs& a, const CausalSizes& n,
+                           const CausalUnit& unit, const BackwardScratch<W>& x) {
+  const auto store = [&](const float* dq, int64_t row, int64_t count) {
+    store_scaled(dq, n.qk_cols, 0, a.in.dim, a.in.scale, a.dq, row, count, unit.head);
+    store_scaled(dq, n.qk_cols, a.in.dim, a.in.rope_dim, a.in.scale, a.dq_rope, row, count,
+                 unit.head);
+  };
+#if FATHOM_HAS_TILES
+  if constexpr (W::kTiles) {
+    for (int64_t t = 0; t < a.in.seq_len; t += kPanel) {
+      turn_results(x.dq + t / kSquare * kSquare * n.qk_cols + t % kSquare, kSquare, n.qk_cols,
+                   x.rows);
+      store(x.rows, unit.token + t, smaller(kPanel, a.in.seq_len - t));
+    }
+    return;
+  }
+#endif
+  store(x.dq, unit.token, a.in.seq_len);
+}
+
+template <class W>
+void spread_poison(const CausalAttentionBackwardArgs& a, const CausalUnit& unit,
+                   const Poisoned& poisoned) {
+  if (reduce_max(poisoned.k) > 0.0f) {
+    spread_nan(a.in, unit, unit.k, W::kLimit, a.dq, /*to_queries=*/true);
+    spread_nan(a.in, unit, unit.k_rope, W::kLimit, a.dq_rope, true);
+  }
+  if (reduce_max(poisoned.q) > 0.0f) {
+    spread_nan(a.in, unit, unit.q, W::kLimit, a.dk, /*to_queries=*/false);
+    spread_nan(a.in, unit, unit.q_rope, W::kLimit, a.dk_rope, false);
+  }
+  if (reduce_max(poisoned.dout) > 0.0f) {
+    const Rows dout = rows_of(a.dout, unit.token, unit.head, a.in.v_dim);
+    spread_nan(a.in, unit, dout, W::kLimit, a.dv, /*to_queries=*/false);
+  }
+}
+
+template <class W>
+void backward_units(const CausalAttentionBackwardArgs& a, int64_t begin, int64_t end,
+                    void* scratch) {
+  const CausalSizes n = sizes_of<W>(a.in);
+  BackwardScratch<W> x;
+  x.carve(n, scratch);
+#if FATHOM_HAS_TILES
+  const TileRegisters registers;
+#endif
+  for (int64_t i = begin; i < end; ++i) {
+    const CausalUnit unit(a.in, i);
+    Poisoned poisoned;
+    pack_queries(a, n, unit, x, poisoned);
+    set_zero(x.dq, n.rows * n.qk_cols);
+    for (int64_t k0 = 0; k0 < a.in.seq_len; k0 += kBackwardKeyBlock) {
+      pack_key_block(a.in, n, unit, k0, x, poisoned);
+      backward_key_block(a, n, unit, k0, x);
+    }
+    store_query_gradients(a, n, unit, x);
+    spread_poison<W>(a, unit, poisoned);
+  }
+}
+
+int64_t causal_attention_backward_scratch_bytes(const CausalAttentionArgs& a) {
+  if (a.bf16) return BackwardScratch<RoundedWords>().carve(sizes_of<RoundedWords>(a), nullptr);
+  return BackwardScratch<ExactWords>().carve(sizes_of<ExactWords>(a), nullptr);
+}
+
+void causal_attention_backward_units(const CausalAttentionBackwardArgs& a, int64_t begin,
+                                     int64_t end, void* scratch) {
+  if (a.in.bf16) return backward_units<RoundedWords>(a, begin, end, scratch);
+  backward_units<ExactWords>(a, begin, end, scratch);
+}
+
+void sum_heads_rows(const SumHeadsArgs& a, int64_t begin, int64_t end) {
+  const int64_t shared = a.heads / a.groups;
+  for (int64_t row = begin; row < end; ++row) {
+    for (int64_t g = 0; g < a.groups; ++g) {
+      const float* x = a.x.data + row * a.x.row_stride + g * shared * a.x.head_stride;
+      float* y = a.y.data + row * a.y.row_stride + g * a.y.head_stride;
+      for (int64_t i = 0; i < a.dim; i += Vec::kLanes) {
+        Vec sum = load_n(x + i, a.dim - i);
+        for (int64_t h = 1; h < shared; ++h) {
+          sum = sum + load_n(x + h * a.x.head_stride + i, a.dim - i);
+        }
+        store_n(sum, y + i, a.dim - i);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fathom::kernels::cpu::FATHOM_ISA

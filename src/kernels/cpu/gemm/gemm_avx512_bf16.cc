@@ -1,0 +1,3 @@
+#include "kernels/cpu/isa/compile_for_avx512_bf16.h"
+//
+#include "kernels/cpu/gemm/gemm_table.inl"

@@ -1,0 +1,371 @@
+#pragma once
+// y = x w^T. Weights and x both lie along `in`, so K runs in the vector lanes: a tile of R weight
+// rows and T tokens holds R*T accumulators, and lanes are summed at the end.
+//
+// Invariant: y[t, o] is one accumulator that meets its K steps in rising order (with scales: one
+// for each block of 128 and one for the total), whatever the tile, the token block and the thread.
+// So the result for a token does not depend on the batch, and not on where the weights were
+// decoded.
+#include "kernels/api/linear.h"
+#include "kernels/cpu/isa/dot_bf16.h"
+#include "kernels/cpu/isa/vec_functions.inl"
+#include "kernels/cpu/linear/linear_fp8.inl"
+#include "kernels/cpu/linear/linear_table.h"
+#include "kernels/cpu/quantize/integer_rows.inl"
+
+namespace fathom::kernels::cpu::FATHOM_ISA {
+namespace {
+
+/// f32 arithmetic: a K step is one vector.
+struct DotF32 {
+  using X = float;
+  using Operand = Vec;
+  static constexpr int kStep = Vec::kLanes;
+  template <typename Stored>
+  static Operand load(const Stored* p) {
+    return load_stored(p);
+  }
+  static void store(Operand v, float* p) { v.store(p); }
+  static Vec accumulate(Vec acc, Operand w, Operand x) { return fma(w, x, acc); }
+};
+
+/// Rows of weights worked on together.
+constexpr int64_t kGroupRows = kLinearRowGrain;
+/// Up to this many tokens the weights are multiplied as they come from memory, each read once. For
+/// more a group of rows is first decoded into scratch, aligned and in the form that Dot multiplies.
+constexpr int64_t kDirectTokens = 4;
+/// Bytes of x that one pass over the weights keeps in the second-level cache, and bytes of a
+/// decoded row that are multiplied before the next tile takes the same columns, so that tiles of
+/// weights and of x stay in the first-level cache. Both are multiples of kScaleBlock elements.
+constexpr int64_t kTokenBlockBytes = 1024 * 1024;
+constexpr int64_t kColumnChunkBytes = 4096;
+
+template <class Dot, typename Stored>
+struct TileArgs {
+  const typename Dot::X* x;
+  int64_t x_stride;
+  const float* x_scale;  // nullptr: 1
+  int64_t x_scale_stride;
+  const Stored* w;
+  int64_t w_stride;
+  const float* w_scale;  // of this row of blocks
+  float* y;
+  int64_t y_stride;
+  int64_t in;
+  int64_t begin, end;  // columns of this chunk
+  Vec* sums;           // accumulators between chunks, a tile after the other; unused with one chunk
+};
+
+template <class Dot, typename Stored>
+inline typename Dot::Operand load_step(const Stored* p, int64_t n) {
+  if (n >= Dot::kStep) return Dot::load(p);
+  Stored buffer[Dot::kStep];
+  for (int i = 0; i < Dot::kStep; ++i) buffer[i] = i < n ? p[i] : Stored{};
+  return Dot::load(buffer);
+}
+
+/// Few tokens: memory is the limit, and the hardware's prefetcher stops at the end of a short row
+/// and on some machines runs too little ahead of a long one. The same columns of the next tile's
+/// rows are where reading goes on, or what comes next in the row.
+template <class Dot, typename Stored>
+inline void prefetch_step(const Stored* p) {
+  constexpr int64_t kBytes = Dot::kStep * static_cast<int64_t>(sizeof(Stored));
+  for (int64_t b = 0; b < kBytes; b += 64) __builtin_prefetch(reinterpret_cast<const char*>(p) + b);
+}
+
+// The pragmas make GCC unroll before it decides what lives in registers; without them the
+// accumulators go through the stack at both ends of a tile.
+
+/// acc[r][t] += sum over [begin, end) of w[r, i] x[t, i]; the last step may be partial.
+template <class Dot, typename Stored, bool kDirect, int R, int T>
+[[gnu::always_inline]] inline void dot_span(const TileArgs<Dot, Stored>& a, int64_t begin,
+                                            int64_t end, Vec (&acc)[R][T]) {
+  constexpr int64_t kAhead = kPrefetchBytes / static_cast<int64_t>(sizeof(Stored));
+  int64_t i = begin;
+  for (; i + Dot::kStep <= end; i += Dot::kStep) {
+    typename Dot::Operand w[R];
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      w[r] = Dot::load(a.w + r * a.w_stride + i);
+      if constexpr (kDirect) {
+        prefetch_step<Dot>(a.w + r * a.w_stride + i + (R > 1 ? R * a.w_stride : kAhead));
+      }
+    }
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) {
+      const typename Dot::Operand x = Dot::load(a.x + t * a.x_stride + i);
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) acc[r][t] = Dot::accumulate(acc[r][t], w[r], x);
+    }
+  }
+  if (i == end) return;
+#pragma GCC unroll 8
+  for (int t = 0; t < T; ++t) {
+    const typename Dot::Operand x = load_step<Dot>(a.x + t * a.x_stride + i, end - i);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      acc[r][t] = Dot::accumulate(acc[r][t], load_step<Dot>(a.w + r * a.w_stride + i, end - i), x);
+    }
+  }
+}
+
+template <int R, int T>
+[[gnu::always_inline]] inline void set_zero(Vec (&total)[R][T]) {
+#pragma GCC unroll 32
+  for (int i = 0; i < R * T; ++i) total[i / T][i % T] = Vec::zero();
+}
+
+/// One chunk of columns of R x T results.
+template <class Dot, typename Stored, bool kScaled, bool kDirect, int R, int T>
+void linear_tile(const TileArgs<Dot, Stored>& a) {
+  Vec total[R][T];
+  set_zero(total);
+  if (a.begin > 0) {
+#pragma GCC unroll 32
+    for (int i = 0; i < R * T; ++i) total[i / T][i % T] = a.sums[i];
+  }
+  if constexpr (!kScaled) {
+    dot_span<Dot, Stored, kDirect, R, T>(a, a.begin, a.end, total);
+  } else {
+    for (int64_t i = a.begin; i < a.end; i += kScaleBlock) {
+      Vec acc[R][T];
+      set_zero(acc);
+      dot_span<Dot, Stored, kDirect, R, T>(a, i, smaller(a.end, i + kScaleBlock), acc);
+      const int64_t block = i / kScaleBlock;
+#pragma GCC unroll 8
+      for (int t = 0; t < T; ++t) {
+        const float x_scale = a.x_scale != nullptr ? a.x_scale[t * a.x_scale_stride + block] : 1.0f;
+        const Vec scale = Vec::set1(x_scale * a.w_scale[block]);
+#pragma GCC unroll 8
+        for (int r = 0; r < R; ++r) total[r][t] = fma(acc[r][t], scale, total[r][t]);
+      }
+    }
+  }
+  if (a.end < a.in) {
+#pragma GCC unroll 32
+    for (int i = 0; i < R * T; ++i) a.sums[i] = total[i / T][i % T];
+    return;
+  }
+#pragma GCC unroll 8
+  for (int t = 0; t < T; ++t) {
+    float* y = a.y + t * a.y_stride;
+    if constexpr (R == 4) {
+      reduce_add4(total[0][t], total[1][t], total[2][t], total[3][t], y);
+    } else {
+#pragma GCC unroll 8
+      for (int r = 0; r < R; ++r) y[r] = reduce_add(total[r][t]);
+    }
+  }
+}
+
+/// Weights that will be needed soon, fetched a few lines at a time between tiles: all at once would
+/// fill the queues that the tiles' own loads need.
+struct Ahead {
+  const char* at;
+  const char* end;
+  int64_t lines_a_tile;
+
+  void fetch() {
+    for (int64_t i = 0; i < lines_a_tile && at < end; ++i, at += 64) __builtin_prefetch(at, 0, 2);
+  }
+};
+
+/// `rows` rows of weights x T tokens, in tiles of at most R rows. Returns the sums after its own.
+template <class Dot, typename Stored, bool kScaled, bool kDirect, int R, int T>
+Vec* linear_row_tiles(TileArgs<Dot, Stored> a, int64_t rows) {
+  for (; rows >= R; rows -= R, a.w += R * a.w_stride, a.y += R, a.sums += R * T) {
+    linear_tile<Dot, Stored, kScaled, kDirect, R, T>(a);
+  }
+  for (; rows > 0; --rows, a.w += a.w_stride, ++a.y, a.sums += T) {
+    linear_tile<Dot, Stored, kScaled, kDirect, 1, T>(a);
+  }
+  return a.sums;
+}
+
+/// A chunk of columns of a group of weight rows x `tokens` tokens.
+template <class Dot, typename Stored, bool kScaled, bool kDirect>
+void linear_group_chunk(TileArgs<Dot, Stored> a, int64_t rows, int64_t tokens, Ahead& ahead) {
+  constexpr bool kDecodes = kDirect && kScaled;
+  constexpr int kRows = kDecodes  ? Vec::kDirectScaledTileRows
+                        : kScaled ? Vec::kScaledTileRows
+                                  : Vec::kTileRows;
+  constexpr int kFull = kDecodes  ? Vec::kDirectScaledTileTokens
+                        : kScaled ? Vec::kScaledTileTokens
+                                  : Vec::kTileTokens;
+  constexpr int kTokens = kDirect && kFull > kDirectTokens ? kDirectTokens : kFull;
+  const auto advance = [&a](int64_t count) {
+    a.x += count * a.x_stride;
+    a.y += count * a.y_stride;
+    if (a.x_scale != nullptr) a.x_scale += count * a.x_scale_stride;
+  };
+  for (; tokens >= kTokens; tokens -= kTokens, advance(kTokens)) {
+    ahead.fetch();
+    a.sums = linear_row_tiles<Dot, Stored, kScaled, kDirect, kRows, kTokens>(a, rows);
+  }
+  if constexpr (kTokens > 2) {
+    for (; tokens >= 2; tokens -= 2, advance(2)) {
+      a.sums = linear_row_tiles<Dot, Stored, kScaled, kDirect, kRows, 2>(a, rows);
+    }
+  }
+  // One token straight from memory is bound by reading: row after row is one stream, which the
+  // hardware fetches at up to twice the speed of four beside each other (measured on Zen 4).
+  if (tokens == 1) linear_row_tiles<Dot, Stored, kScaled, kDirect, kDirect ? 1 : 4, 1>(a, rows);
+}
+
+inline int64_t padded(int64_t in) { return (in + kScaleBlock - 1) / kScaleBlock * kScaleBlock; }
+
+/// Elements from one decoded row to the next: a line more than the columns, because rows a power of
+/// two apart would fall into the same few sets of the first-level cache.
+inline int64_t decoded_stride(int64_t in, int64_t x_bytes) { return padded(in) + 64 / x_bytes; }
+
+/// Tokens worked on in one pass over the weights.
+inline int64_t token_block(int64_t in, int64_t x_bytes) {
+  const int64_t fitting = kTokenBlockBytes / (padded(in) * x_bytes);
+  return fitting < 24 ? 24 : (fitting > 240 ? 240 : fitting / 12 * 12);
+}
+
+/// Multiplies a group of decoded rows (`tile.w`) with a block of tokens, a chunk of columns after
+/// the other, and fetches the `bytes` of the next group from `next` on. The sums of the tokens lie
+/// behind the decoded rows.
+template <class Dot, bool kScaled>
+void multiply_decoded(TileArgs<Dot, typename Dot::X> tile, int64_t rows, int64_t tokens,
+                      const void* next, int64_t bytes) {
+  using X = typename Dot::X;
+  constexpr int64_t kChunk = kColumnChunkBytes / static_cast<int64_t>(sizeof(X));
+  const int64_t tiles = (tokens + 3) / 4 * ((tile.in + kChunk - 1) / kChunk);
+  const char* from = static_cast<const char*>(next);
+  Ahead ahead{from, from + bytes, bytes / 64 / (tiles > 0 ? tiles : 1) + 1};
+  Vec* sums = reinterpret_cast<Vec*>(const_cast<X*>(tile.w) + kGroupRows * tile.w_stride);
+  tile.begin = 0;
+  do {
+    tile.end = smaller(tile.in, tile.begin + kChunk);
+    tile.sums = sums;
+    linear_group_chunk<Dot, X, kScaled, false>(tile, rows, tokens, ahead);
+    tile.begin = tile.end;
+  } while (tile.begin < tile.in);
+}
+
+/// Decodes a group of rows into scratch and multiplies it with a block of tokens.
+template <class Dot, typename Stored, bool kScaled>
+void linear_group(const TileArgs<Dot, Stored>& a, int64_t rows, int64_t tokens, void* scratch) {
+  using X = typename Dot::X;
+  X* decoded = static_cast<X*>(scratch);
+  const int64_t stride = decoded_stride(a.in, sizeof(X));
+  for (int64_t r = 0; r < rows; ++r) {
+    const Stored* w = a.w + r * a.w_stride;
+    for (int64_t i = 0; i < a.in; i += Dot::kStep) {  // zeros up to the end of a step
+      Dot::store(load_step<Dot>(w + i, a.in - i), decoded + r * stride + i);
+    }
+  }
+  const TileArgs<Dot, X> tile{a.x,    a.x_stride, a.x_scale, a.x_scale_stride, decoded,
+                              stride, a.w_scale,  a.y,       a.y_stride,       a.in,
+                              0,      0,          nullptr};
+  multiply_decoded<Dot, kScaled>(tile, rows, tokens, a.w + rows * a.w_stride,
+                                 rows * a.w_stride * static_cast<int64_t>(sizeof(Stored)));
+}
+
+template <class Dot, typename Stored, bool kScaled>
+void linear_rows_of(const LinearArgs& a, int64_t begin, int64_t end, void* scratch) {
+  using X = typename Dot::X;
+  const int64_t block = token_block(a.in, sizeof(X));
+  for (int64_t t0 = 0; t0 < a.tokens; t0 += block) {
+    const int64_t tokens = smaller(block, a.tokens - t0);
+    for (int64_t row = begin, rows; row < end; row += rows) {
+      rows = smaller(kGroupRows, end - row);
+      TileArgs<Dot, Stored> group{};
+      group.x = static_cast<const X*>(a.x) + t0 * a.x_stride;
+      group.x_stride = a.x_stride;
+      group.w = static_cast<const Stored*>(a.w) + row * a.in;
+      group.w_stride = a.in;
+      group.y = a.y + t0 * a.y_stride + row;
+      group.y_stride = a.y_stride;
+      group.in = group.end = a.in;
+      if constexpr (kScaled) {  // a group stays within one row of scale blocks
+        rows = smaller(rows, kScaleBlock - (a.w_row_offset + row) % kScaleBlock);
+        group.w_scale = a.w_scale + (a.w_row_offset + row) / kScaleBlock * a.w_scale_stride;
+        group.x_scale = a.x_scale == nullptr ? nullptr : a.x_scale + t0 * a.x_scale_stride;
+        group.x_scale_stride = a.x_scale_stride;
+      }
+      if (a.tokens > kDirectTokens) {
+        linear_group<Dot, Stored, kScaled>(group, rows, tokens, scratch);
+      } else {
+        Ahead nothing{};  // the tiles prefetch for themselves
+        linear_group_chunk<Dot, Stored, kScaled, true>(group, rows, tokens, nothing);
+      }
+    }
+  }
+}
+
+/// Packed integers, scales and all, become f32 before they are multiplied, whatever the number of
+/// tokens: this is the exact form for every instruction set, packed.inl has the fast one.
+template <int kBits>
+void linear_packed_rows(const LinearArgs& a, int64_t begin, int64_t end, void* scratch) {
+  float* decoded = static_cast<float*>(scratch);
+  const int64_t stride = decoded_stride(a.in, sizeof(float));
+  const int64_t block = token_block(a.in, sizeof(float));
+  const int64_t row_bytes = packed_weight_stride(kBits, a.in);
+  for (int64_t row = begin, rows; row < end; row += rows) {
+    rows = smaller(kGroupRows, end - row);
+    for (int64_t r = 0; r < rows; ++r) {
+      const PackedRow packed = packed_row<kBits>(a.w, a.w_groups, a.in, row + r);
+      decode_packed_row<kBits>(packed, a.in, decoded + r * stride);
+    }
+    const uint8_t* next = static_cast<const uint8_t*>(a.w) + (row + rows) * row_bytes;
+    for (int64_t t = 0; t < a.tokens; t += block) {
+      TileArgs<DotF32, float> tile{};
+      tile.x = static_cast<const float*>(a.x) + t * a.x_stride;
+      tile.x_stride = a.x_stride;
+      tile.w = decoded;
+      tile.w_stride = stride;
+      tile.y = a.y + t * a.y_stride + row;
+      tile.y_stride = a.y_stride;
+      tile.in = a.in;
+      multiply_decoded<DotF32, false>(tile, rows, smaller(block, a.tokens - t), next,
+                                      rows * row_bytes);
+    }
+  }
+}
+
+template <class Dot, class Halves = E4m3Halves>
+void linear_rows_with(const LinearArgs& a, int64_t begin, int64_t end, void* scratch) {
+  switch (a.w_type) {
+    case WeightType::kF32:
+      if constexpr (sizeof(typename Dot::X) == sizeof(float)) {
+        linear_rows_of<Dot, float, false>(a, begin, end, scratch);
+      }
+      return;
+    case WeightType::kBf16:
+      return linear_rows_of<Dot, uint16_t, false>(a, begin, end, scratch);
+    case WeightType::kFp8E4m3:
+      if constexpr (Halves::kAvailable && sizeof(typename Dot::X) == sizeof(float)) {
+        return linear_fp8_rows<Halves>(a, begin, end);
+      } else {
+        return linear_rows_of<Dot, uint8_t, true>(a, begin, end, scratch);
+      }
+    case WeightType::kInt8:
+      return linear_packed_rows<8>(a, begin, end, scratch);
+    case WeightType::kInt4:
+      return linear_packed_rows<4>(a, begin, end, scratch);
+  }
+}
+
+/// Bf16: DotBf16, which says whether this instruction set has it.
+template <class Bf16>
+void linear_rows(const LinearArgs& a, int64_t begin, int64_t end, void* scratch) {
+  if constexpr (Bf16::kAvailable) {
+    if (a.x_is_bf16) return linear_rows_with<Bf16>(a, begin, end, scratch);
+  }
+  linear_rows_with<DotF32>(a, begin, end, scratch);
+}
+
+int64_t linear_scratch_bytes(const LinearArgs& a) {
+  const bool packed = a.w_type == WeightType::kInt8 || a.w_type == WeightType::kInt4;
+  if (a.tokens <= kDirectTokens && !packed) return 0;
+  const int64_t x_bytes = a.x_is_bf16 ? 2 : 4;
+  const int64_t tokens = smaller(a.tokens, token_block(a.in, x_bytes));
+  return kGroupRows *
+         (decoded_stride(a.in, x_bytes) * x_bytes + tokens * static_cast<int64_t>(sizeof(Vec)));
+}
+
+}  // namespace
+}  // namespace fathom::kernels::cpu::FATHOM_ISA

@@ -1,0 +1,3 @@
+#include "kernels/cpu/isa/compile_for_avx2.h"
+//
+#include "kernels/cpu/loss/loss_table.inl"

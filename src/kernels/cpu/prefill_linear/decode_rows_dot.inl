@@ -1,0 +1,79 @@
+#pragma once
+// Whole rows of weights decoded for token_tiles_lanes.inl.
+#include "kernels/cpu/isa/dot_bf16.h"
+#include "kernels/cpu/prefill_linear/panels.inl"
+
+namespace fathom::kernels::cpu::FATHOM_ISA {
+namespace {
+
+/// A row of weights as BF16, padded with zeros; of E4M3, kE4m3Bf16Scale times their values.
+template <typename Stored>
+void decode_to_bf16(const Stored* w, int64_t in, int64_t k_padded, uint16_t* out) {
+  int64_t i = 0;
+  for (; i + DotBf16::kStep <= in; i += DotBf16::kStep)
+    DotBf16::store(DotBf16::load_scaled(w + i), out + i);
+  for (; i < k_padded; i += DotBf16::kStep) {
+    Stored tail[DotBf16::kStep] = {};
+    for (int64_t j = 0; j < smaller(DotBf16::kStep, in - i); ++j) tail[j] = w[i + j];
+    DotBf16::store(DotBf16::load_scaled(tail), out + i);
+  }
+}
+
+/// A row of packed codes as signed bytes, padded with zeros, and for each group -128 times their
+/// sum, which takes back the offset of activations.
+template <int kBits>
+void decode_to_int8(const uint8_t* w, int64_t in, int64_t k_padded, int64_t group, uint8_t* out,
+                    int32_t* starts) {
+  const __m512i offset = _mm512_set1_epi8(static_cast<char>(1 << (kBits - 1)));
+  const int64_t bytes = (in * kBits + 7) / 8;
+  for (int64_t i = 0; i < k_padded; i += 64) {
+    const int64_t from = i * kBits / 8, left = smaller(in - i, 64);
+    const uint64_t mask = left <= 0 ? 0 : left == 64 ? ~uint64_t{0} : (uint64_t{1} << left) - 1;
+    __m512i codes;
+    if constexpr (kBits == 8) {
+      codes = _mm512_maskz_loadu_epi8(mask, w + from);
+    } else {
+      const int64_t there = smaller(bytes - from, 32);
+      const __mmask32 byte_mask = there <= 0    ? 0
+                                  : there == 32 ? ~__mmask32{0}
+                                                : (__mmask32{1} << there) - 1;
+      const __m512i pairs = _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(byte_mask, w + from));
+      codes = _mm512_and_si512(_mm512_or_si512(pairs, _mm512_slli_epi16(pairs, 4)),
+                               _mm512_set1_epi8(15));
+    }
+    _mm512_storeu_si512(out + i, _mm512_maskz_sub_epi8(mask, codes, offset));
+  }
+  for (int64_t g = 0; g * group < in; ++g) {
+    __m256i sum = _mm256_setzero_si256();
+    for (int64_t i = g * group; i < (g + 1) * group; i += 32) {
+      const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(out + i));
+      sum = _mm256_dpbusd_epi32(sum, _mm256_set1_epi8(1), codes);
+    }
+    const __m128i four =
+        _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+    const __m128i two = _mm_add_epi32(four, _mm_shuffle_epi32(four, 0x4e));
+    const __m128i one = _mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1));
+    starts[g] = -128 * _mm_cvtsi128_si32(one);
+  }
+}
+
+/// A row of weights as bytes or BF16, padded with zeros. starts: of its groups.
+void decode_panel_row(const PanelLinearArgs& a, int64_t row, uint8_t* out, int32_t* starts) {
+  const uint8_t* w = static_cast<const uint8_t*>(a.w) + row * stored_row_bytes(a.w_type, a.in);
+  switch (a.w_type) {
+    case WeightType::kF32:
+      return;
+    case WeightType::kBf16:
+      return decode_to_bf16(reinterpret_cast<const uint16_t*>(w), a.in, a.k_padded,
+                            reinterpret_cast<uint16_t*>(out));
+    case WeightType::kFp8E4m3:
+      return decode_to_bf16(w, a.in, a.k_padded, reinterpret_cast<uint16_t*>(out));
+    case WeightType::kInt8:
+      return decode_to_int8<8>(w, a.in, a.k_padded, a.w_groups.group, out, starts);
+    case WeightType::kInt4:
+      return decode_to_int8<4>(w, a.in, a.k_padded, a.w_groups.group, out, starts);
+  }
+}
+
+}  // namespace
+}  // namespace fathom::kernels::cpu::FATHOM_ISA

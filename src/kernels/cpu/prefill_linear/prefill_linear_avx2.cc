@@ -1,0 +1,3 @@
+#include "kernels/cpu/isa/compile_for_avx2.h"
+//
+#include "kernels/cpu/prefill_linear/prefill_linear_table.inl"

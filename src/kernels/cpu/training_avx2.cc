@@ -1,7 +1,0 @@
-// The avx2 table of training. src/CMakeLists.txt gives this file its instruction-set flags.
-#define FATHOM_ISA avx2
-#include "kernels/cpu/vec_avx2.h"
-//
-#include "kernels/cpu/no_dot_bf16.h"
-//
-#include "kernels/cpu/training_table.inl"
