@@ -4,7 +4,7 @@
 
 #include "base/checked_math.h"
 #include "base/parallel.h"
-#include "kernels/cpu/isa/isa_table.h"
+#include "kernels/cpu/linear/linear_table.h"
 
 namespace fathom::backend::cpu {
 namespace {
