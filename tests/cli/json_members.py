@@ -28,13 +28,13 @@ def lines_of(value, path, kinds):
     elif isinstance(value, list) and value and isinstance(value[0], dict):
         merged, count = {}, {}
         for item in value:
-            for line_path, text in lines_of(item, "", kinds):
+            for line_path, text in lines_of(item, f"{path}[]", kinds):
                 merged.setdefault(line_path, []).append(text)
                 count[line_path] = count.get(line_path, 0) + 1
         for line_path, texts in merged.items():
             mark = "" if count[line_path] == len(value) else "?"
             text = " ".join(texts) if len(set(texts)) > 1 else texts[0]
-            yield f"{path}[]{mark}.{line_path}", text
+            yield f"{path}[]{mark}{line_path.removeprefix(path + '[]')}", text
     elif isinstance(value, list):
         texts = [leaf(item, path, kinds) for item in value]
         yield path, "[" + " ".join(texts if len(set(texts)) > 1 else texts[:1]) + "]"
