@@ -1,4 +1,5 @@
 // kAuto takes the form that is cheaper for the new tokens and the cached ones together.
+#include "backend/backend.h"
 #include "model/mla.h"
 
 #include <gtest/gtest.h>
@@ -31,7 +32,7 @@ TEST(MlaFormAuto, CountsTheCachedTokens) {
   ASSERT_EQ(cheaper_mla_form(config, tokens, context), MlaForm::kAbsorbed);
   std::vector<i32> ids(static_cast<size_t>(context));
   for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<i32>(i * 37 % 300);
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   const Tensor<float> automatic = after_cached(ctx, *model, ids, tokens, MlaForm::kAuto);
   const Tensor<float> absorbed = after_cached(ctx, *model, ids, tokens, MlaForm::kAbsorbed);
   const Tensor<float> expanded = after_cached(ctx, *model, ids, tokens, MlaForm::kExpanded);

@@ -10,6 +10,7 @@
 #include <map>
 #include <thread>
 
+#include "backend/backend.h"
 #include "io/json.h"
 #include "train/checkpoint/checkpoint.h"
 #include "train/checkpoint/run_directory.h"
@@ -49,7 +50,7 @@ class RunIntervals : public ::testing::Test {
   }
 
   TinyRun run_;
-  Ctx ctx_;
+  Ctx ctx_ = backend::make_context();
   std::vector<i64> validated_;
   std::map<i64, double> bits_;
   std::optional<report::StepMetrics> first_step_;

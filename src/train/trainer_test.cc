@@ -9,6 +9,7 @@
 #include <limits>
 #include <numbers>
 
+#include "backend/backend.h"
 #include "data/cache/prepare.h"
 #include "train/balance.h"
 #include "train/run_text.h"
@@ -54,7 +55,7 @@ class TrainerTest : public ::testing::Test {
   }
 
   TinyRun run_;
-  Ctx ctx_;
+  Ctx ctx_ = backend::make_context();
   RunConfig config_ = run_.config("unused");
 };
 

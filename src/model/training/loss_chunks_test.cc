@@ -2,6 +2,7 @@
 // what one chunk is.
 #include <gtest/gtest.h>
 
+#include "backend/backend.h"
 #include "model/training/loss_head.h"
 #include "model/training_test_support.h"
 #include "testing/for_each_isa.h"
@@ -21,7 +22,7 @@ TEST(LossChunks, SizesByVocabulary) {
 // chunk each: the gradients, the losses and the drafts that the main model accepts.
 TEST(LossChunks, TwoChunksAndARemainderAreOne) {
   const testing::ScopedThreads one(1);
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   ModelConfig config = small_v3();
   config.vocab_size = 65'536;
   config.hidden_size = 16;
@@ -47,7 +48,7 @@ TEST(LossChunks, TwoChunksAndARemainderAreOne) {
 // Two equal sequences: the second one's last two tokens are a chunk of their own.
 TEST(LossChunks, LogitsOfEveryChunk) {
   const testing::ScopedThreads one(1);
-  Ctx ctx;
+  Ctx ctx = backend::make_context();
   ModelConfig config = small_v3();
   config.vocab_size = 65'536;
   config.hidden_size = 16;
