@@ -1,4 +1,4 @@
-// The device itself, and the refusal of ops that have no device kernel yet.
+// Is there a device, and did a launch succeed.
 #include <cuda_runtime.h>
 
 #include <string>
@@ -7,11 +7,6 @@
 #include "kernels/cuda/cuda.h"
 
 namespace fathom::kernels::cuda {
-
-void refuse(const char* op) {
-  throw Error(ErrorCode::kUnsupported,
-              std::string(op) + " on device cuda: this op has no CUDA kernel yet");
-}
 
 void require_device() {
   int count = 0;
