@@ -143,7 +143,7 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    if (error.get_exit_code() == 0) return flush_stdout(app.exit(error));  // --help, --version
     print_parse_error(app, error);
     return kExitUserError;
   }

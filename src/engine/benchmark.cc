@@ -268,16 +268,16 @@ std::vector<Timing> run_benchmark(Ctx& ctx, const model::Model& model,
   std::vector<Timing> timings;
   for (const i64 tokens : options.prefill_tokens) timings.push_back(runner.prefill(tokens));
 
-  // One cache grows from context to context.
+  // One cache grows from context to context; the steps timed at the last one may have passed the next.
   std::vector<i64> contexts = options.decode_contexts;
   std::ranges::sort(contexts);
   if (!contexts.empty()) {
     std::vector<model::KvCache> caches;
     caches.push_back(runner.make_cache(contexts.back() + options.steps + 1));
     for (const i64 context : contexts) {
-      const i64 missing = std::max<i64>(context - caches[0].length(), 0);
-      runner.feed(caches[0], random_ids(missing, vocab, 4));
-      timings.push_back(runner.decode(caches, caches[0].length()));
+      if (caches[0].length() > context) caches[0].truncate(context);
+      runner.feed(caches[0], random_ids(context - caches[0].length(), vocab, 4));
+      timings.push_back(runner.decode(caches, context));
     }
   }
   for (const i64 batch : options.batches) {

@@ -1,6 +1,6 @@
 #pragma once
 // Absorbed MLA straight from a BF16 cache. Heads are the lanes of the scores, so the cache is
-// neither converted nor turned. What multiplies a chunk is latent_lanes.inl or latent_amx.inl.
+// neither converted nor transposed. What multiplies a chunk is latent_products_dot.inl or latent_products_amx.inl.
 //
 // Invariant: a query's result is a sum over its own chunks and keys in rising order; no other query
 // and no thread changes it.

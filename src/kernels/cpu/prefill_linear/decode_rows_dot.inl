@@ -1,5 +1,5 @@
 #pragma once
-// Whole rows of weights decoded for token_tiles_lanes.inl.
+// Whole rows of weights decoded for prefill_linear_dot.inl.
 #include "kernels/cpu/isa/dot_bf16.h"
 #include "kernels/cpu/prefill_linear/panels.inl"
 

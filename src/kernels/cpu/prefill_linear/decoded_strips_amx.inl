@@ -1,5 +1,5 @@
 #pragma once
-// What tiles multiply and what becomes of their sums (token_tiles_amx.inl): kinds of weights, slabs
+// What tiles multiply and what becomes of their sums (row_blocks_amx.inl): kinds of weights, slabs
 // of decoded rows, scaled sums, and the rows that come next.
 #include "kernels/cpu/isa/tiles_amx.h"
 #include "kernels/cpu/prefill_linear/panels_dot.inl"

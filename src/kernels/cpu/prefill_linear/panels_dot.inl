@@ -1,6 +1,6 @@
 #pragma once
 // Many rows: panels of 16 tokens, and rows of weights decoded to meet them. What multiplies them is
-// token_tiles_lanes.inl or token_tiles_amx.inl.
+// prefill_linear_dot.inl or prefill_linear_amx.inl.
 #include "kernels/cpu/isa/dot_bf16.h"
 #include "kernels/cpu/prefill_linear/panels.inl"
 

@@ -2,7 +2,7 @@
 // Many rows on sets without dot products: panels of 16 tokens, and chunks of rows of weights
 // decoded to meet them. Numbers of a panel are f32; beside INT8 weights 16-bit codes in pairs along
 // K, because the products of two bytes need more than 15 bits; beside INT4 weights bytes + 128,
-// four along K. What multiplies them is token_tiles_f32.inl.
+// four along K. What multiplies them is prefill_linear_f32.inl.
 #include "kernels/cpu/prefill_linear/panels.inl"
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
