@@ -9,8 +9,8 @@
 #include "model/part_timer.h"
 #include "model/step.h"
 #include "model/weights.h"
-#include "ops/elementwise.h"
-#include "ops/rmsnorm.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/norm/rmsnorm.h"
 
 namespace fathom::model {
 namespace {
