@@ -141,7 +141,7 @@ struct TrainingModel::Impl {
 /// The step of a batch, its inputs in place.
 training::TrainStep TrainingModel::Impl::start(Ctx& ctx, const TrainingBatch& batch) {
   FATHOM_CHECK(packed.packed_for(ctx), "begin_step or refresh_weights comes first");
-  training::set_inputs(config, batch, saved);
+  training::set_inputs(ctx, config, batch, saved);
   const i64 sequences = batch.tokens.dim(0);
   const i64 length = batch.tokens.dim(1) - 1 - config.num_nextn_predict_layers;
   const i64 tokens = sequences * length;

@@ -1,10 +1,9 @@
 #include "model/training/moe.h"
 
-#include <algorithm>
-
 #include "model/moe.h"
 #include "model/training/token_dropping.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/rows.h"
 #include "ops/elementwise/weighted_silu.h"
 
 namespace fathom::model::training {
@@ -93,13 +92,11 @@ void route(const TrainStep& step, const TrainingMoeWeights& w, View<const float,
   if (step.drop_tokens) {
     dropped = drop_tokens(step, scores, chosen, kept);
   } else if (kept.data() != chosen.data()) {
-    std::copy_n(chosen.data(), chosen.size(), kept.data());
+    ops::copy_ids(ctx, chosen, kept);
   }
   const ops::PermutedRows rows = rows_of_step(step, saved.rows);
   ops::group_by_expert(ctx, kept, rows);
-  for (i64 p = 0; p < num_places(rows); ++p) {
-    saved.place_weights(p) = weights(rows.tokens(p), rows.slots(p));
-  }
+  ops::permute_weights(ctx, weights, rows, saved.place_weights.slice(0, 0, num_places(rows)));
   if (step.stats != nullptr) {
     auto& counts = step.stats->expert_counts[static_cast<size_t>(w.moe_layer)];
     ops::count_experts(ctx, chosen, {counts.data(), {std::ssize(counts)}});
@@ -282,8 +279,7 @@ void moe_backward_input(const TrainStep& step, const TrainingMoeWeights& w, View
   }
   // A dropped pair's weight moved nothing. The choice keeps it, since it took part in the
   // normalisation of the others.
-  std::fill_n(dweights.data(), dweights.size(), 0.0f);
-  for (i64 p = 0; p < places; ++p) dweights(rows.tokens(p), rows.slots(p)) = dplace_weights(p);
+  ops::unpermute_weights(step.ctx, dplace_weights, rows, dweights);
   backward_router(step, w, saved, dweights, dnormalised, b.dlogits, dx);
 }
 

@@ -15,6 +15,14 @@ void check_permuted(const PermutedRows& rows, i64 count) {
   }
 }
 
+/// Weights [tokens, topk] of `count` permuted rows.
+void check_weights(View<const float, 2> weights, const PermutedRows& rows, i64 count) {
+  FATHOM_CHECK(weights.dims() == rows.row_of.dims(), "weights ", weights, " vs row_of ",
+               rows.row_of);
+  FATHOM_CHECK(count <= rows.tokens.dim(0) && count <= rows.slots.dim(0), count,
+               " permuted rows of tokens ", rows.tokens, " and slots ", rows.slots);
+}
+
 }  // namespace
 
 void group_by_expert(Ctx& ctx, View<const i32, 2> topk_indices, const PermutedRows& rows) {
@@ -26,6 +34,19 @@ void group_by_expert(Ctx& ctx, View<const i32, 2> topk_indices, const PermutedRo
                " and row_of ", rows.row_of, " vs topk_indices ", topk_indices);
   check_choices(topk_indices, experts);
   run(ctx, device::GroupByExpert{.topk_indices = topk_indices, .rows = rows});
+}
+
+void permute_weights(Ctx& ctx, View<const float, 2> weights, const PermutedRows& rows,
+                     View<float, 1> out) {
+  check_weights(weights, rows, out.dim(0));
+  run(ctx, device::PermuteWeights{.weights = weights, .rows = rows, .out = out});
+}
+
+void unpermute_weights(Ctx& ctx, View<const float, 1> x, const PermutedRows& rows,
+                       View<float, 2> out) {
+  check_weights(out, rows, x.dim(0));
+  FATHOM_CHECK(last_axis_contiguous(out), "rows of out ", out, " must be contiguous");
+  run(ctx, device::UnpermuteWeights{.x = x, .rows = rows, .out = out});
 }
 
 void combine_rows(Ctx& ctx, View<const float, 2> x, const PermutedRows& rows,

@@ -36,6 +36,14 @@ TEST(CountExperts, SkipsWhatWasDropped) {
   EXPECT_THAT(counts, ElementsAre(11, 0, 1, 2));
 }
 
+TEST(CountDistinctExperts, CountsEachOnce) {
+  Ctx ctx = backend::make_context();
+  Tensor<i32> chosen({3, 2});
+  const std::vector<i32> values = {3, 0, -1, 3, 2, -1};
+  std::copy(values.begin(), values.end(), chosen.data());
+  EXPECT_EQ(count_distinct_experts(ctx, chosen.v<2>(), 4), 3);
+}
+
 TEST(CountRawTopk, TiesTakeTheLowestIndexAndNanNeverWins) {
   for_each_isa([](Ctx& ctx) {
     Tensor<float> scores({4, 20});
@@ -165,6 +173,20 @@ TEST(GroupByExpert, RowsRiseByExpertThenToken) {
   EXPECT_THAT(all(g.tokens, 5), ElementsAre(0, 2, 0, 1, 2));
   EXPECT_THAT(all(g.slots, 5), ElementsAre(1, 0, 0, 0, 1));
   EXPECT_THAT(all(g.row_of, 8), ElementsAre(2, 0, 3, -1, 1, 4, -1, -1));
+}
+
+TEST(PermuteWeights, GoThereAndBackButForDroppedOnes) {
+  Ctx ctx = backend::make_context();
+  const auto chosen = random_choices(12, 3, 7);
+  Grouped g(chosen, 7);
+  const auto weights = normal<float>({12, 3});
+  Tensor<float> permuted({g.count()}), back({12, 3});
+  permute_weights(ctx, weights.v<2>(), g.rows(), permuted.v<1>());
+  for (i64 r = 0; r < g.count(); ++r) {
+    EXPECT_EQ(permuted[r], weights[g.tokens[r] * 3 + g.slots[r]]);
+  }
+  unpermute_weights(ctx, permuted.v<1>(), g.rows(), back.v<2>());
+  for (i64 i = 0; i < back.size(); ++i) EXPECT_EQ(back[i], chosen[i] < 0 ? 0.0f : weights[i]);
 }
 
 TEST(GroupByExpert, NamesAnExpertOutside) {

@@ -17,6 +17,14 @@ void count_experts(Ctx& ctx, View<const i32, 2> topk_indices, View<i64, 1> count
   run(ctx, device::CountExperts{.topk_indices = topk_indices, .counts = counts});
 }
 
+i64 count_distinct_experts(Ctx& ctx, View<const i32, 2> topk_indices, i64 experts) {
+  check_choices(topk_indices, experts);
+  i64 count = 0;
+  run(ctx, device::CountDistinctExperts{
+               .topk_indices = topk_indices, .experts = experts, .count = &count});
+  return count;
+}
+
 void count_raw_topk(Ctx& ctx, View<const float, 2> scores, i64 topk, View<i64, 1> counts) {
   const i64 experts = scores.dim(1);
   FATHOM_CHECK(topk >= 1 && topk <= experts, "topk ", topk, " of ", experts, " experts");

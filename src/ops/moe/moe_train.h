@@ -16,6 +16,9 @@ void router_scores(Ctx& ctx, View<const float, 2> logits, ScoringFunc scoring_fu
 ///   counts [experts] i64 ACCUMULATED
 void count_experts(Ctx& ctx, View<const i32, 2> topk_indices, View<i64, 1> counts);
 
+/// How many of the experts [0, experts) topk_indices [tokens, topk] name at all. CPU.
+i64 count_distinct_experts(Ctx& ctx, View<const i32, 2> topk_indices, i64 experts);
+
 /// Counts of the balance losses (V3 eq. 18): how often each expert is among the topk largest RAW
 /// scores, without bias and without groups; ties: the lowest index; a NaN never wins over a number.
 ///   scores [tokens, experts] f32 -> counts [experts] i64 ACCUMULATED
@@ -53,6 +56,16 @@ inline constexpr double kRouterGradRelTol = 5e-6;
 using device::PermutedRows;
 /// Fills `rows`, whose views have the shapes above. Throws InternalError naming an index outside.
 void group_by_expert(Ctx& ctx, View<const i32, 2> topk_indices, const PermutedRows& rows);
+
+/// out[r] = weights[tokens[r], slots[r]] for each permuted row r.
+///   weights  [tokens, topk]    f32
+///   out      [permuted rows]   f32   overwritten
+/// CPU.
+void permute_weights(Ctx& ctx, View<const float, 2> weights, const PermutedRows& rows,
+                     View<float, 1> out);
+/// The inverse, and the backward: out[tokens[r], slots[r]] = x[r]; 0 where dropped. CPU.
+void unpermute_weights(Ctx& ctx, View<const float, 1> x, const PermutedRows& rows,
+                       View<float, 2> out);
 
 /// y[t] (+)= sum_j weights[t, j] * x[row_of[t, j]], experts in rising index as
 /// moe_experts_forward; dropped choices are skipped.  x [permuted rows, dim] f32; y [tokens, dim]

@@ -11,4 +11,8 @@ namespace fathom::ops {
 /// Throws InternalError on a shape mismatch, or naming an id outside. CPU.
 void gather_rows(Ctx& ctx, View<const float, 2> x, View<const i32, 1> ids, View<float, 2> out);
 
+/// out = x, token ids or choices of experts; [rows, cols] i32, rows may be strided. `x` may lie in
+/// the host's memory. Throws InternalError on a shape mismatch. CPU.
+void copy_ids(Ctx& ctx, View<const i32, 2> x, View<i32, 2> out);
+
 }  // namespace fathom::ops

@@ -1,4 +1,4 @@
-#include "ops/gather_rows.h"
+#include "ops/rows.h"
 
 #include "device/run.h"
 #include "ops/checks.h"
@@ -14,6 +14,13 @@ void gather_rows(Ctx& ctx, View<const float, 2> x, View<const i32, 1> ids, View<
     FATHOM_CHECK(ids(r) >= 0 && ids(r) < x.dim(0), "row ", ids(r), " at ", r, " of x ", x);
   }
   run(ctx, device::GatherRows{.x = x, .ids = ids, .out = out});
+}
+
+void copy_ids(Ctx& ctx, View<const i32, 2> x, View<i32, 2> out) {
+  FATHOM_CHECK(out.dims() == x.dims(), "out ", out, " vs x ", x);
+  FATHOM_CHECK(last_axis_contiguous(x) && last_axis_contiguous(out), "rows of x ", x, " and out ",
+               out, " must be contiguous");
+  run(ctx, device::CopyIds{.x = x, .out = out});
 }
 
 }  // namespace fathom::ops
