@@ -1,6 +1,6 @@
 #include "model/training/ffn.h"
 
-#include "ops/elementwise.h"
+#include "ops/elementwise/elementwise.h"
 
 namespace fathom::model::training {
 

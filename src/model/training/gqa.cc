@@ -1,7 +1,7 @@
 #include "model/training/gqa.h"
 
 #include "model/step.h"
-#include "ops/causal_attention.h"
+#include "ops/causal_attention/causal_attention.h"
 
 namespace fathom::model::training {
 namespace {

@@ -1,8 +1,8 @@
 #include "model/training/mla.h"
 
 #include "model/step.h"
-#include "ops/causal_attention.h"
-#include "ops/rmsnorm.h"
+#include "ops/causal_attention/causal_attention.h"
+#include "ops/norm/rmsnorm.h"
 
 namespace fathom::model::training {
 namespace {

@@ -2,9 +2,9 @@
 
 #include "model/moe.h"
 #include "model/training/token_dropping.h"
-#include "ops/elementwise.h"
+#include "ops/elementwise/elementwise.h"
 #include "ops/rows.h"
-#include "ops/weighted_silu.h"
+#include "ops/elementwise/weighted_silu.h"
 
 namespace fathom::model::training {
 namespace {

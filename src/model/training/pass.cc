@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "model/training/loss_head.h"
-#include "ops/elementwise.h"
-#include "ops/rmsnorm.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/norm/rmsnorm.h"
 #include "ops/rows.h"
 
 namespace fathom::model::training {
