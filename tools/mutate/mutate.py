@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""Do the tests see bugs? Compiles all mutants of mutants/*.txt into one copy of the tree, each behind a switch,
+and runs for each the tests that should notice. README.md has the format and how to read the result.
+
+Usage: mutate.py [--jobs N] [--build-only] [--again] [ID or MODULE...]     from the root of the repository
+  --again   only those that the last run did not kill
+Exit 0 if every mutant compiled, its text was found, and at least 90 % of them were killed.
+"""
+import argparse
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+import mutants as lists
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+WORK = ROOT / "build" / "mutants"
+TREE, BUILD = WORK / "tree", WORK / "tree" / "build" / "ci"
+BAR = 0.90
+SWITCH = '''// Which mutant lives in this process: its number in $FATHOM_MUTANT, 0 for none.
+#include <cstdlib>
+extern "C" {
+int fathom_mutant = [] {
+  const char* text = std::getenv("FATHOM_MUTANT");
+  return text == nullptr ? 0 : std::atoi(text);
+}();
+}
+'''
+
+
+def copy_tree(chosen):
+    """Writes the tree with every mutant in it; files that are equal keep their times, so that a second run
+    builds only what changed."""
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True,
+                            capture_output=True, text=True).stdout.split("\n")
+    mutated = lists.apply_all(ROOT, chosen)
+    mutated["src/base/mutant_switch.cc"] = SWITCH
+    files = {name for name in listed if name and (ROOT / name).is_file()} | set(mutated)
+    for name in sorted(files):
+        text = mutated[name].encode() if name in mutated else (ROOT / name).read_bytes()
+        if name.startswith("cmake/") or name.endswith("CMakeLists.txt"):
+            # Tests read golden files where they are, and a compiler cache knows their objects.
+            text = text.replace(b'FATHOM_SOURCE_DIR="${PROJECT_SOURCE_DIR}"',
+                                f'FATHOM_SOURCE_DIR="{ROOT}"'.encode())
+        target = TREE / name
+        if target.exists() and target.read_bytes() == text:
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(text)
+        if name not in mutated:
+            shutil.copymode(ROOT / name, target)
+    for folder in ("src", "tests", "cmake", "tools"):
+        for path in (TREE / folder).rglob("*"):
+            if path.is_file() and str(path.relative_to(TREE)) not in files:
+                path.unlink()
+
+
+def build(targets, jobs):
+    """-> (it worked, what the compiler said)."""
+    if not (BUILD / "build.ninja").exists():
+        subprocess.run(["cmake", "--preset", "ci", "-DFATHOM_WERROR=OFF", "-DCMAKE_CXX_FLAGS=-w"], cwd=TREE, check=True,
+                       stdout=subprocess.DEVNULL)
+    run = subprocess.run(["nice", "-n", "10", "ninja", "-C", str(BUILD), "-k", "0", f"-j{jobs}", *targets], cwd=TREE,
+                         capture_output=True, text=True)
+    return run.returncode == 0, run.stdout
+
+
+def command(by):
+    """A test as a list of arguments: "io_test", "io_test Json*:Safe*", "cli.train"."""
+    name, _, tests = by.partition(" ")
+    if name.startswith("cli."):
+        found = sorted((ROOT / "tests" / "cli").rglob(name[len("cli."):] + ".clitest"))
+        return [sys.executable, "-B", str(ROOT / "tests/cli/run_cli_tests.py"), "--fathom", str(BUILD / "fathom"),
+                "--watch", str(BUILD / "tests/libfathom_watch.so"), str(found[0])]
+    binary = BUILD / "src" / name if (BUILD / "src" / name).exists() else BUILD / "tests" / name
+    return [str(binary), "--gtest_brief=1", "--gtest_fail_fast"] + ([f"--gtest_filter={tests}"] if tests else [])
+
+
+def targets_of(chosen):
+    targets = set()
+    for mutant in chosen:
+        for by in mutant.by:
+            name = by.partition(" ")[0]
+            targets |= {"fathom", "fathom_watch"} if name.startswith("cli.") else {name}
+    return sorted(targets)
+
+
+def passes(by, number, limit_s):
+    env = dict(os.environ, FATHOM_MUTANT=str(number), OMP_NUM_THREADS="2", OMP_WAIT_POLICY="passive")
+    try:
+        return subprocess.run(["nice", "-n", "10", *command(by)], env=env, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.DEVNULL, timeout=limit_s).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def baselines(chosen):
+    """-> how long each test takes without a mutant. A test that fails then says nothing about mutants."""
+    seconds, failed = {}, []
+    for by in sorted({by for mutant in chosen for by in mutant.by}):
+        begin = time.monotonic()
+        if not passes(by, 0, 600):
+            failed.append(by)
+        seconds[by] = time.monotonic() - begin
+    if failed:
+        sys.exit("these fail without any mutant:\n  " + "\n  ".join(failed))
+    return seconds
+
+
+def run_all(chosen, numbers):
+    seconds, outcome = baselines(chosen), {}
+    for mutant in chosen:
+        killer = next((by for by in mutant.by
+                       if not passes(by, numbers[mutant.id], 10 * seconds[by] + 20)), None)
+        outcome[mutant.id] = killer
+        print(f"{'killed  ' if killer else 'SURVIVED'} {mutant.id}" + (f"  by {killer}" if killer else ""), flush=True)
+    return outcome
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--build-only", action="store_true")
+    parser.add_argument("--again", action="store_true")
+    parser.add_argument("wanted", nargs="*")
+    options = parser.parse_args()
+    everything = lists.read_all(pathlib.Path(__file__).resolve().parent / "mutants")
+    numbers = {mutant.id: i + 1 for i, mutant in enumerate(everything)}
+    lost = lists.lost(ROOT, everything)
+    if lost:
+        sys.exit("the text of these mutants is not found exactly once; mend the lists:\n  " + "\n  ".join(lost))
+    copy_tree([(numbers[mutant.id], mutant) for mutant in everything])
+    survivors = WORK / "survivors.txt"
+    chosen = lists.choose(everything, options.wanted)
+    if options.again and survivors.exists():
+        chosen = lists.choose(everything, survivors.read_text().split())
+    worked, said = build(targets_of(chosen), options.jobs)
+    if not worked:
+        sys.exit("not compiled; the mutants of these files are to blame:\n" + said)
+    if options.build_only:
+        return 0
+    outcome = run_all(chosen, numbers)
+    survivors.write_text("\n".join(name for name, killer in outcome.items() if killer is None))
+    share = lists.print_table(chosen, outcome)
+    return 0 if share >= BAR else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
