@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "model/training/loss_head.h"
+#include "model/training/layers/loss_head.h"
+#include "model/training/memory/saved_activations.h"
 #include "ops/elementwise.h"
 #include "ops/rmsnorm.h"
 #include "ops/rows.h"
