@@ -3,9 +3,9 @@
 #include <array>
 
 #include "model/tiles.h"
-#include "ops/latent_attention.h"
-#include "ops/prefill_attention.h"
-#include "ops/rmsnorm.h"
+#include "ops/attention/latent_attention.h"
+#include "ops/attention/prefill_attention.h"
+#include "ops/norm/rmsnorm.h"
 
 namespace fathom::model {
 namespace {

@@ -1,7 +1,7 @@
 #include "model/moe.h"
 
 #include "model/step_profile.h"
-#include "ops/moe_train.h"
+#include "ops/moe/moe_train.h"
 
 namespace fathom::model {
 

@@ -4,8 +4,8 @@
 
 #include "model/training/layers/loss_head.h"
 #include "model/training/memory/saved_activations.h"
-#include "ops/elementwise.h"
-#include "ops/rmsnorm.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/norm/rmsnorm.h"
 #include "ops/rows.h"
 
 namespace fathom::model::training {

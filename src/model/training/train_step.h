@@ -13,7 +13,7 @@
 #include "config/run/training_recipe.h"
 #include "model/training/precision.h"
 #include "model/training/training_model.h"
-#include "ops/rope.h"
+#include "ops/elementwise/rope.h"
 
 namespace fathom::model::training {
 

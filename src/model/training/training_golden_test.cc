@@ -9,7 +9,7 @@
 #include "io/safetensors.h"
 #include "model/test_support.h"
 #include "model/training/training_test_support.h"
-#include "ops/optimizer.h"
+#include "ops/optimizer/optimizer.h"
 #include "testing/for_each_isa.h"
 
 namespace fathom::model {

@@ -2,8 +2,8 @@
 
 #include "model/training/memory/saved_activations.h"
 #include "model/training/moe/balance.h"
-#include "ops/elementwise.h"
-#include "ops/rmsnorm.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/norm/rmsnorm.h"
 
 namespace fathom::model::training {
 namespace {

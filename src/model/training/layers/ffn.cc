@@ -1,7 +1,7 @@
 #include "model/training/layers/ffn.h"
 
 #include "model/training/memory/saved_activations.h"
-#include "ops/elementwise.h"
+#include "ops/elementwise/elementwise.h"
 
 namespace fathom::model::training {
 

@@ -2,7 +2,7 @@
 
 #include "model/step.h"
 #include "model/training/memory/saved_activations.h"
-#include "ops/causal_attention.h"
+#include "ops/causal_attention/causal_attention.h"
 
 namespace fathom::model::training {
 namespace {

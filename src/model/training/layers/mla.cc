@@ -3,8 +3,8 @@
 #include "model/mla.h"
 #include "model/step.h"
 #include "model/training/memory/saved_activations.h"
-#include "ops/causal_attention.h"
-#include "ops/rmsnorm.h"
+#include "ops/causal_attention/causal_attention.h"
+#include "ops/norm/rmsnorm.h"
 
 namespace fathom::model::training {
 namespace {

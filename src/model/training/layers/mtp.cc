@@ -1,8 +1,8 @@
 #include "model/training/layers/mtp.h"
 
 #include "model/training/memory/saved_activations.h"
-#include "ops/elementwise.h"
-#include "ops/rmsnorm.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/norm/rmsnorm.h"
 
 namespace fathom::model::training {
 namespace {

@@ -7,7 +7,7 @@
 
 #include "checkpoint/parameter_layout.h"
 #include "model/training/precision.h"
-#include "ops/gemm.h"
+#include "ops/gemm/gemm.h"
 #include "tensor/buffer.h"
 
 namespace fathom::model::training {

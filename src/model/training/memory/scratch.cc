@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "model/training/layers/loss_head.h"
-#include "ops/causal_attention.h"
+#include "ops/causal_attention/causal_attention.h"
 
 namespace fathom::model::training {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/checked_math.h"
-#include "ops/gemm.h"
+#include "ops/gemm/gemm.h"
 #include "tensor/view.h"
 
 namespace fathom::model::training {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "ops/moe_train.h"
+#include "ops/moe/moe_train.h"
 
 namespace fathom::model::training {
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 // One product for each expert that at least one token of the step was routed to, all in one call.
 #include "model/training/layers/linear.h"
-#include "ops/moe_train.h"
+#include "ops/moe/moe_train.h"
 
 namespace fathom::model::training {
 

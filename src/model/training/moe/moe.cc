@@ -2,7 +2,7 @@
 
 #include "model/training/moe/routed_experts.h"
 #include "model/training/moe/router.h"
-#include "ops/elementwise.h"
+#include "ops/elementwise/elementwise.h"
 
 namespace fathom::model::training {
 

@@ -2,7 +2,7 @@
 #include <vector>
 
 #include "model/training/layers/ffn.h"
-#include "ops/moe_train.h"
+#include "ops/moe/moe_train.h"
 
 namespace fathom::model::training {
 

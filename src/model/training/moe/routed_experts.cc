@@ -2,7 +2,7 @@
 
 #include "model/training/memory/saved_activations.h"
 #include "model/training/moe/expert_products.h"
-#include "ops/weighted_silu.h"
+#include "ops/elementwise/weighted_silu.h"
 
 namespace fathom::model::training {
 namespace {
