@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "model/training/loss_head.h"
+#include "model/training/layers/loss_head.h"
+#include "model/training/memory/saved_activations.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/norm/rmsnorm.h"
 #include "ops/rows.h"
@@ -131,7 +132,7 @@ void head_losses(const TrainStep& step, const TrainingModelWeights& w, const Mod
   for (i64 k = 0; k <= modules; ++k) {
     // Each target weighs 1 / targets of the step, MTP's lambda / D of that: eqs (24)-(25).
     const double share = k == 0 ? 1.0 : step.scale.mtp_weight / static_cast<double>(modules);
-    const HeadLoss loss = head_loss(step, *w.head, row_of(step, saved.hidden, k),
+    const HeadLoss loss = head_loss(step, *w.lm_head, row_of(step, saved.hidden, k),
                                     row_of(step, saved.targets, k), share / step.scale.targets,
                                     // Only the acceptance of drafts asks what the arg-max is.
                                     modules > 0 ? row_of(step, saved.largest, k) : View<i32, 1>{},
