@@ -3,8 +3,12 @@ import collections
 import re
 
 Mutant = collections.namedtuple("Mutant", "id module file was now by")
-# Every mutated file knows the switch. Constant expressions stay as they are.
-DECLARATION = 'extern "C" int fathom_mutant;\n#line 1\n'
+# Every mutated file knows the switch, and a bug may earn warnings. Constant expressions stay as they are.
+IGNORED = ("conversion", "sign-conversion", "float-conversion", "sign-compare", "shadow", "unused-variable", "unused-value",
+           "unused-parameter", "unused-function", "unused-but-set-variable", "empty-body", "parentheses",
+           "dangling-else", "return-type", "maybe-uninitialized", "extra")
+DECLARATION = 'extern "C" int fathom_mutant;\n' + "".join(
+    f'#pragma GCC diagnostic ignored "-W{name}"\n' for name in IGNORED) + "#line 1\n"
 LIVES = "(!__builtin_is_constant_evaluated() && fathom_mutant == {})"
 
 

@@ -18,7 +18,6 @@ import mutants as lists
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 WORK = ROOT / "build" / "mutants"
-TREE, BUILD = WORK / "tree", WORK / "tree" / "build" / "ci"
 BAR = 0.90
 SWITCH = '''// Which mutant lives in this process: its number in $FATHOM_MUTANT, 0 for none.
 #include <cstdlib>
@@ -31,52 +30,73 @@ int fathom_mutant = [] {
 '''
 
 
-def copy_tree(chosen):
-    """Writes the tree with every mutant in it; files that are equal keep their times, so that a second run
-    builds only what changed."""
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True,
-                            capture_output=True, text=True).stdout.split("\n")
-    mutated = lists.apply_all(ROOT, chosen)
-    mutated["src/base/mutant_switch.cc"] = SWITCH
-    files = {name for name in listed if name and (ROOT / name).is_file()} | set(mutated)
-    for name in sorted(files):
-        text = mutated[name].encode() if name in mutated else (ROOT / name).read_bytes()
+class Tree:
+    """A copy of the tree with mutants in it. Those of headers have a tree of their own: nearly every file
+    includes one of them, and a compiler cache knows all files of the other tree but the mutated ones."""
+
+    def __init__(self, name, chosen, numbers):
+        self.path, self.build_path = WORK / name, WORK / name / "build" / "ci"
+        self.chosen = chosen
+        self.mutated = lists.apply_all(ROOT, [(numbers[mutant.id], mutant) for mutant in chosen])
+        self.mutated["src/base/mutant_switch.cc"] = SWITCH
+
+    def copy(self):
+        """Files that are equal keep their times, so that a second run builds only what changed."""
+        listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True,
+                                capture_output=True, text=True).stdout.split("\n")
+        files = {name for name in listed if name and (ROOT / name).is_file()} | set(self.mutated)
+        for name in sorted(files):
+            target, text = self.path / name, self.text_of(name)
+            if target.exists() and target.read_bytes() == text:
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(text)
+            if name not in self.mutated:
+                shutil.copymode(ROOT / name, target)
+        for folder in ("src", "tests", "cmake", "tools"):
+            for path in (self.path / folder).rglob("*"):
+                if path.is_file() and str(path.relative_to(self.path)) not in files:
+                    path.unlink()
+
+    def text_of(self, name):
+        text = self.mutated[name].encode() if name in self.mutated else (ROOT / name).read_bytes()
         if name.startswith("cmake/") or name.endswith("CMakeLists.txt"):
-            # Tests read golden files where they are, and a compiler cache knows their objects.
+            # Tests read golden files where they are; and see above on the cache.
             text = text.replace(b'FATHOM_SOURCE_DIR="${PROJECT_SOURCE_DIR}"',
                                 f'FATHOM_SOURCE_DIR="{ROOT}"'.encode())
-        target = TREE / name
-        if target.exists() and target.read_bytes() == text:
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(text)
-        if name not in mutated:
-            shutil.copymode(ROOT / name, target)
-    for folder in ("src", "tests", "cmake", "tools"):
-        for path in (TREE / folder).rglob("*"):
-            if path.is_file() and str(path.relative_to(TREE)) not in files:
-                path.unlink()
+        return text
 
+    def build(self, jobs):
+        """Exits with what the compiler said, if a mutant does not compile."""
+        if not self.chosen:
+            return
+        self.copy()
+        if not (self.build_path / "build.ninja").exists():
+            subprocess.run(["cmake", "--preset", "ci"], cwd=self.path, check=True, stdout=subprocess.DEVNULL)
+        with open(WORK / "build.log", "w", encoding="utf-8") as log:
+            code = subprocess.run(["nice", "-n", "10", "ninja", "-C", str(self.build_path), "-k", "0", f"-j{jobs}",
+                                   *targets_of(self.chosen)], stdout=log, stderr=log).returncode
+        if code != 0:
+            sys.exit(f"a mutant does not compile; the compiler's words are in {WORK / 'build.log'}")
 
-def build(targets, jobs):
-    """-> (it worked, what the compiler said)."""
-    if not (BUILD / "build.ninja").exists():
-        subprocess.run(["cmake", "--preset", "ci", "-DFATHOM_WERROR=OFF", "-DCMAKE_CXX_FLAGS=-w"], cwd=TREE, check=True,
-                       stdout=subprocess.DEVNULL)
-    run = subprocess.run(["nice", "-n", "10", "ninja", "-C", str(BUILD), "-k", "0", f"-j{jobs}", *targets], cwd=TREE,
-                         capture_output=True, text=True)
-    return run.returncode == 0, run.stdout
+    def command(self, by):
+        """A test as a list of arguments: "io_test", "io_test Json*:Safe*", "cli.train"."""
+        name, _, tests = by.partition(" ")
+        if name.startswith("cli."):
+            found = sorted((ROOT / "tests" / "cli").rglob(name[len("cli."):] + ".clitest"))
+            return [sys.executable, "-B", str(ROOT / "tests/cli/run_cli_tests.py"), "--fathom",
+                    str(self.build_path / "fathom"), "--watch", str(self.build_path / "tests/libfathom_watch.so"),
+                    str(found[0])]
+        return [str(self.build_path / "src" / name), "--gtest_brief=1", "--gtest_fail_fast"] + \
+            ([f"--gtest_filter={tests}"] if tests else [])
 
-
-def command(by):
-    """A test as a list of arguments: "io_test", "io_test Json*:Safe*", "cli.train"."""
-    name, _, tests = by.partition(" ")
-    if name.startswith("cli."):
-        found = sorted((ROOT / "tests" / "cli").rglob(name[len("cli."):] + ".clitest"))
-        return [sys.executable, "-B", str(ROOT / "tests/cli/run_cli_tests.py"), "--fathom", str(BUILD / "fathom"),
-                "--watch", str(BUILD / "tests/libfathom_watch.so"), str(found[0])]
-    binary = BUILD / "src" / name if (BUILD / "src" / name).exists() else BUILD / "tests" / name
-    return [str(binary), "--gtest_brief=1", "--gtest_fail_fast"] + ([f"--gtest_filter={tests}"] if tests else [])
+    def passes(self, by, number, limit_s):
+        env = dict(os.environ, FATHOM_MUTANT=str(number), OMP_NUM_THREADS="2", OMP_WAIT_POLICY="passive")
+        try:
+            return subprocess.run(["nice", "-n", "10", *self.command(by)], env=env, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL, timeout=limit_s).returncode == 0
+        except subprocess.TimeoutExpired:
+            return False
 
 
 def targets_of(chosen):
@@ -88,21 +108,12 @@ def targets_of(chosen):
     return sorted(targets)
 
 
-def passes(by, number, limit_s):
-    env = dict(os.environ, FATHOM_MUTANT=str(number), OMP_NUM_THREADS="2", OMP_WAIT_POLICY="passive")
-    try:
-        return subprocess.run(["nice", "-n", "10", *command(by)], env=env, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL, timeout=limit_s).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
-
-
-def baselines(chosen):
+def baselines(tree):
     """-> how long each test takes without a mutant. A test that fails then says nothing about mutants."""
     seconds, failed = {}, []
-    for by in sorted({by for mutant in chosen for by in mutant.by}):
+    for by in sorted({by for mutant in tree.chosen for by in mutant.by}):
         begin = time.monotonic()
-        if not passes(by, 0, 600):
+        if not tree.passes(by, 0, 600):
             failed.append(by)
         seconds[by] = time.monotonic() - begin
     if failed:
@@ -110,11 +121,13 @@ def baselines(chosen):
     return seconds
 
 
-def run_all(chosen, numbers):
-    seconds, outcome = baselines(chosen), {}
-    for mutant in chosen:
+def run_all(tree, wanted, numbers):
+    """-> {id: the test that killed it, or None}."""
+    tree.chosen = [mutant for mutant in tree.chosen if mutant in wanted]
+    seconds, outcome = baselines(tree), {}
+    for mutant in tree.chosen:
         killer = next((by for by in mutant.by
-                       if not passes(by, numbers[mutant.id], 10 * seconds[by] + 20)), None)
+                       if not tree.passes(by, numbers[mutant.id], 10 * seconds[by] + 20)), None)
         outcome[mutant.id] = killer
         print(f"{'killed  ' if killer else 'SURVIVED'} {mutant.id}" + (f"  by {killer}" if killer else ""), flush=True)
     return outcome
@@ -132,17 +145,22 @@ def main():
     lost = lists.lost(ROOT, everything)
     if lost:
         sys.exit("the text of these mutants is not found exactly once; mend the lists:\n  " + "\n  ".join(lost))
-    copy_tree([(numbers[mutant.id], mutant) for mutant in everything])
     survivors = WORK / "survivors.txt"
     chosen = lists.choose(everything, options.wanted)
     if options.again and survivors.exists():
         chosen = lists.choose(everything, survivors.read_text().split())
-    worked, said = build(targets_of(chosen), options.jobs)
-    if not worked:
-        sys.exit("not compiled; the mutants of these files are to blame:\n" + said)
+    WORK.mkdir(parents=True, exist_ok=True)
+    in_header = [mutant for mutant in everything if mutant.file.endswith(".h")]
+    trees = [Tree("tree", [mutant for mutant in everything if mutant not in in_header], numbers),
+             Tree("headers", in_header, numbers)]
+    for tree in trees:
+        if any(mutant in chosen for mutant in tree.chosen):
+            tree.build(options.jobs)
     if options.build_only:
         return 0
-    outcome = run_all(chosen, numbers)
+    outcome = {}
+    for tree in trees:
+        outcome.update(run_all(tree, chosen, numbers))
     survivors.write_text("\n".join(name for name, killer in outcome.items() if killer is None))
     share = lists.print_table(chosen, outcome)
     return 0 if share >= BAR else 1
