@@ -6,7 +6,7 @@ Mutant = collections.namedtuple("Mutant", "id module file was now by")
 # Every mutated file knows the switch, and a bug may earn warnings. Constant expressions stay as they are.
 IGNORED = ("conversion", "sign-conversion", "float-conversion", "sign-compare", "shadow", "unused-variable", "unused-value",
            "unused-parameter", "unused-function", "unused-but-set-variable", "empty-body", "parentheses",
-           "dangling-else", "return-type", "maybe-uninitialized", "extra")
+           "dangling-else", "return-type", "maybe-uninitialized", "tautological-compare", "extra")
 DECLARATION = 'extern "C" int fathom_mutant;\n' + "".join(
     f'#pragma GCC diagnostic ignored "-W{name}"\n' for name in IGNORED) + "#line 1\n"
 LIVES = "(!__builtin_is_constant_evaluated() && fathom_mutant == {})"

@@ -66,16 +66,17 @@ class Tree:
                                 f'FATHOM_SOURCE_DIR="{ROOT}"'.encode())
         return text
 
-    def build(self, jobs):
-        """Exits with what the compiler said, if a mutant does not compile."""
-        if not self.chosen:
+    def build(self, wanted, jobs):
+        """Builds what the wanted mutants need. Exits if one does not compile."""
+        targets = targets_of([mutant for mutant in self.chosen if mutant in wanted])
+        if not targets:
             return
         self.copy()
         if not (self.build_path / "build.ninja").exists():
             subprocess.run(["cmake", "--preset", "ci"], cwd=self.path, check=True, stdout=subprocess.DEVNULL)
         with open(WORK / "build.log", "w", encoding="utf-8") as log:
             code = subprocess.run(["nice", "-n", "10", "ninja", "-C", str(self.build_path), "-k", "0", f"-j{jobs}",
-                                   *targets_of(self.chosen)], stdout=log, stderr=log).returncode
+                                   *targets], stdout=log, stderr=log).returncode
         if code != 0:
             sys.exit(f"a mutant does not compile; the compiler's words are in {WORK / 'build.log'}")
 
@@ -154,8 +155,7 @@ def main():
     trees = [Tree("tree", [mutant for mutant in everything if mutant not in in_header], numbers),
              Tree("headers", in_header, numbers)]
     for tree in trees:
-        if any(mutant in chosen for mutant in tree.chosen):
-            tree.build(options.jobs)
+        tree.build(chosen, options.jobs)
     if options.build_only:
         return 0
     outcome = {}
