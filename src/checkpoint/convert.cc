@@ -1,10 +1,7 @@
 #include "checkpoint/convert.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
-#include <system_error>
 
 #include "checkpoint/check.h"
 #include "checkpoint/convert_tensors.h"
@@ -45,12 +42,7 @@ std::vector<std::string> copy_companions(const fs::path& from, const fs::path& t
   std::vector<std::string> copied;
   for (const fs::directory_entry& entry : fs::directory_iterator(from)) {
     if (!entry.is_regular_file() || !is_companion(entry.path())) continue;
-    std::error_code error;
-    fs::copy_file(entry.path(), to / entry.path().filename(), error);
-    if (error) {
-      throw Error(ErrorCode::kIo, fmt::format("{}: cannot copy {}: {}", to.string(),
-                                              entry.path().string(), error.message()));
-    }
+    io::copy_file_atomically(entry.path(), to / entry.path().filename());
     copied.push_back(entry.path().filename().string());
   }
   std::ranges::sort(copied);
@@ -70,11 +62,11 @@ ConvertReport convert_checkpoint(Ctx& ctx, const fs::path& from, const fs::path&
   const CheckpointCheck check = require_checkpoint(config, source);
 
   ConvertReport report;
-  io::AtomicDirectory made(target, io::IfDirectoryExists::kRefuse);
-  convert_tensors(ctx, source, check, made.path(), options, report);
-  report.copied_files = copy_companions(from, made.path());
-  write_config(from / "config.json", made.path() / "config.json", config, options);
-  made.commit();
+  io::AtomicDirectory written(target, io::IfDirectoryExists::kRefuse);
+  convert_tensors(ctx, source, check, written.path(), options, report);
+  report.copied_files = copy_companions(from, written.path());
+  write_config(from / "config.json", written.path() / "config.json", config, options);
+  written.commit();
   return report;
 }
 

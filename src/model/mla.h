@@ -17,6 +17,18 @@ struct MlaWeights {
   MatRef o_proj;                        // [hidden, heads*v]                  W^O
 };
 
+/// Sizes of one head and of the latents, under the names of the formulas.
+struct MlaDims {
+  i64 heads, nope, rope, v, q_rank, rank;
+  explicit MlaDims(const ModelConfig& c)
+      : heads(c.num_attention_heads),
+        nope(c.qk_nope_head_dim),
+        rope(c.qk_rope_head_dim),
+        v(c.v_head_dim),
+        q_rank(c.q_lora_rank),
+        rank(c.kv_lora_rank) {}
+};
+
 /// The form of MLA that costs fewer multiplications for `tokens` new tokens over a context of
 /// `context` positions (the new ones included). Per head, with pairs = (query, key) pairs that the
 /// causal mask leaves:

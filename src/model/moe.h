@@ -2,7 +2,7 @@
 #include <vector>
 
 #include "model/step.h"
-#include "ops/moe.h"
+#include "ops/moe/moe.h"
 
 namespace fathom::model {
 

@@ -1,6 +1,6 @@
 #pragma once
 // How a step of inference computes.
-#include "ops/linear.h"
+#include "ops/linear/linear.h"
 
 namespace fathom::model {
 

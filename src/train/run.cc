@@ -11,7 +11,7 @@
 #include "checkpoint/flat_weights.h"
 #include "data/cache/prepare.h"
 #include "io/atomic_file.h"
-#include "ops/gemm_peak.h"
+#include "ops/gemm/gemm_peak.h"
 #include "report/run/run_reporter.h"
 #include "train/resume.h"
 #include "train/run_text.h"

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
-#include "ops/optimizer.h"
+#include "ops/optimizer/optimizer.h"
 
 namespace fathom::train {
 namespace {

@@ -2,7 +2,7 @@
 // From a layout's flat arrays to the layers' structs.
 #include <vector>
 
-#include "model/training/mtp.h"
+#include "model/training/layers/mtp.h"
 
 namespace fathom::model::training {
 
