@@ -16,7 +16,7 @@
 namespace fathom::model {
 namespace {
 
-/// What config and recipe ask for together and cannot have; each a line.
+/// Throws with all that config and recipe ask for and the model cannot do, a line each.
 void check_supported(const ModelConfig& config, const TrainingRecipe& recipe, i64 sequences,
                      i64 seq_len) {
   value_or_throw(config.validate());
@@ -237,7 +237,7 @@ void TrainingModel::forward_backward(Ctx& ctx, const TrainingBatch& batch, const
   Workspace::Scope scratch(ctx.workspace());
   const auto dhidden =
       scratch.alloc<float>(1 + std::ssize(m.weights.mtp), step.tokens(), m.config.hidden_size);
-  training::head_losses(step, m.weights, m.saved, dhidden, m.gradients.head);
+  training::head_losses(step, m.weights, m.saved, dhidden, m.gradients.lm_head);
   training::backward_pass(step, m.weights, m.saved, dhidden, m.gradients);
 }
 
@@ -254,7 +254,7 @@ void TrainingModel::forward_logits(Ctx& ctx, const TrainingBatch& batch, View<fl
   FATHOM_CHECK(logits.dim(0) == step.tokens() && logits.dim(1) == impl_->config.vocab_size,
                "logits ", logits, " of ", step.tokens(), " tokens");
   training::forward_pass(step, impl_->weights, /*modules=*/0, impl_->saved);
-  training::head_logits(step, *impl_->weights.head,
+  training::head_logits(step, *impl_->weights.lm_head,
                         impl_->saved.hidden[0].slice(0, 0, step.tokens()), logits);
 }
 

@@ -7,19 +7,9 @@
 
 namespace fathom::model::training {
 
-/// One decoder layer, non-owning.
-struct TrainingBlockWeights {
-  View<const float, 1> input_layernorm;
-  std::variant<TrainingMlaWeights, TrainingGqaWeights> self_attn;
-  View<const float, 1> post_attention_layernorm;
-  std::variant<TrainingFfnWeights, TrainingMoeWeights> mlp;
-};
-struct BlockGrads {
-  View<float, 1> input_layernorm;
-  std::variant<MlaGrads, GqaGrads> self_attn;
-  View<float, 1> post_attention_layernorm;
-  std::variant<FfnGrads, MoeGrads> mlp;
-};
+using TrainingBlockWeights = BlockParameters<const PackedLinear*, View<const float, 1>,
+                                             TrainingFfnWeights, TrainingMoeWeights>;
+using BlockGrads = BlockParameters<View<float, 2>, View<float, 1>, FfnGrads, MoeGrads>;
 
 /// One half of a layer: x += f(RMSNorm(x)).
 struct BranchSaved {

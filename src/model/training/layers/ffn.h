@@ -1,16 +1,10 @@
 #pragma once
+#include "model/parameters/parameters.h"
 #include "model/training/layers/linear.h"
 #include "model/training/memory/storage_plan.h"
 
 namespace fathom::model::training {
 
-/// One SwiGLU feed-forward: a dense layer, the shared experts, or one routed expert.
-template <typename Matrix>
-struct FfnParameters {
-  Matrix gate_proj{};  // [intermediate, hidden]
-  Matrix up_proj{};    // [intermediate, hidden]
-  Matrix down_proj{};  // [hidden, intermediate]
-};
 using TrainingFfnWeights = FfnParameters<const PackedLinear*>;
 using FfnGrads = FfnParameters<View<float, 2>>;
 

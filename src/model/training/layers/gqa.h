@@ -1,17 +1,10 @@
 #pragma once
+#include "model/parameters/parameters.h"
 #include "model/training/layers/linear.h"
 #include "model/training/memory/storage_plan.h"
 
 namespace fathom::model::training {
 
-/// One multi-head attention layer with grouped keys and values (Llama); shapes as in model/gqa.h.
-template <typename Matrix>
-struct GqaParameters {
-  Matrix q_proj{};
-  Matrix k_proj{};
-  Matrix v_proj{};
-  Matrix o_proj{};
-};
 using TrainingGqaWeights = GqaParameters<const PackedLinear*>;
 using GqaGrads = GqaParameters<View<float, 2>>;
 

@@ -1,22 +1,10 @@
 #pragma once
+#include "model/parameters/parameters.h"
 #include "model/training/layers/linear.h"
 #include "model/training/memory/storage_plan.h"
 
 namespace fathom::model::training {
 
-/// One Multi-head Latent Attention layer; names are the checkpoint's, shapes and symbols those of
-/// model/mla.h. Of packed weights, or of gradients.
-template <typename Matrix, typename Vector>
-struct MlaParameters {
-  Matrix q_proj{};  // if no q_lora_rank
-  Matrix q_a_proj{};
-  Vector q_a_layernorm{};
-  Matrix q_b_proj{};
-  Matrix kv_a_proj_with_mqa{};
-  Vector kv_a_layernorm{};
-  Matrix kv_b_proj{};
-  Matrix o_proj{};
-};
 using TrainingMlaWeights = MlaParameters<const PackedLinear*, View<const float, 1>>;
 using MlaGrads = MlaParameters<View<float, 2>, View<float, 1>>;
 

@@ -3,16 +3,6 @@
 
 namespace fathom::model::training {
 
-/// One MTP module, layer num_hidden_layers + k - 1 of the checkpoint; shapes as in model/mtp.h.
-/// Embedding and head are the main model's.
-template <typename Matrix, typename Vector, typename Block>
-struct MtpParameters {
-  Vector enorm{};
-  Vector hnorm{};
-  Matrix eh_proj{};
-  Block block{};
-  Vector shared_head_norm{};
-};
 using TrainingMtpWeights =
     MtpParameters<const PackedLinear*, View<const float, 1>, TrainingBlockWeights>;
 using MtpGrads = MtpParameters<View<float, 2>, View<float, 1>, BlockGrads>;

@@ -37,8 +37,8 @@ MoeBackward alloc_moe_backward(const TrainStep& step, const TrainingMoeWeights& 
   b.experts = {.dgate = scope.alloc<float>(rows, width),
                .dup = scope.alloc<float>(rows, width),
                .activation = scope.alloc<float>(rows, width)};
-  if (w.has_shared_experts) {
-    b.shared_experts = alloc_ffn_backward(step, scope, w.shared_experts.gate_proj->out);
+  if (w.shared_experts) {
+    b.shared_experts = alloc_ffn_backward(step, scope, w.shared_experts->gate_proj->out);
   }
   b.dlogits = scope.alloc<float>(step.tokens(), w.gate->out);
   return b;
@@ -48,10 +48,10 @@ void moe_training_forward(const TrainStep& step, const TrainingMoeWeights& w,
                           View<const float, 2> x, View<float, 2> y, const MoeSaved& saved) {
   router_training_forward(step, w, x, saved);
   routed_experts_forward(step, w, x, y, saved);
-  if (w.has_shared_experts) {
+  if (w.shared_experts) {
     Workspace::Scope scratch(step.ctx.workspace());
     const auto shared = scratch.alloc<float>(x.dim(0), x.dim(1));
-    ffn_training_forward(step, w.shared_experts, x, shared, saved.shared_experts);
+    ffn_training_forward(step, *w.shared_experts, x, shared, saved.shared_experts);
     ops::add_inplace(step.ctx, y, shared);
   }
 }
@@ -62,8 +62,8 @@ void moe_backward_input(const TrainStep& step, const TrainingMoeWeights& w, View
   Workspace::Scope scratch(step.ctx.workspace());
   const auto dweights = scratch.alloc<float>(step.tokens(), saved.weights.dim(1));
   routed_experts_backward_input(step, w, dy, saved, b.experts, dweights, dx);
-  if (w.has_shared_experts) {
-    ffn_backward_input(step, w.shared_experts, dy, saved.shared_experts, b.shared_experts, dx,
+  if (w.shared_experts) {
+    ffn_backward_input(step, *w.shared_experts, dy, saved.shared_experts, b.shared_experts, dx,
                        Into::kAccumulate);
   }
   // A dropped pair's dweights is 0. The router's gradient still counts the pair among the chosen,
@@ -75,9 +75,9 @@ void moe_backward_weight(const TrainStep& step, const TrainingMoeWeights& w,
                          View<const float, 2> dy, const ops::PackSource& x, const MoeSaved& saved,
                          const MoeBackward& b, const MoeGrads& grads) {
   routed_experts_backward_weight(step, w, dy, x, saved, b.experts, grads.experts);
-  if (w.has_shared_experts) {
-    ffn_backward_weight(step, w.shared_experts, dy, x, saved.shared_experts, b.shared_experts,
-                        grads.shared_experts);
+  if (w.shared_experts) {
+    ffn_backward_weight(step, *w.shared_experts, dy, x, saved.shared_experts, b.shared_experts,
+                        *grads.shared_experts);
   }
   linear_backward_weight(step, b.dlogits, *w.gate, x, grads.gate);
 }

@@ -1,24 +1,15 @@
 #pragma once
-#include <vector>
-
 #include "model/training/layers/ffn.h"
 #include "ops/moe/moe_train.h"
 
 namespace fathom::model::training {
 
-/// One DeepSeekMoE layer; shapes as in model/moe.h.
-template <typename Matrix>
-struct MoeParameters {
-  Matrix gate{};                               // [experts, hidden]
-  std::vector<FfnParameters<Matrix>> experts;  // [experts] of width moe_intermediate_size
-  FfnParameters<Matrix> shared_experts;        // one SwiGLU; unset matrices: none
-  bool has_shared_experts = false;
+struct TrainingMoeWeights
+    : MoeParameters<const PackedLinear*, View<const float, 1>, TrainingFfnWeights> {
+  i64 moe_layer = 0;  // its index in StepStats::expert_counts
 };
-struct TrainingMoeWeights : MoeParameters<const PackedLinear*> {
-  View<const float, 1> e_score_correction_bias;  // [experts] for the choice only; empty: none
-  i64 moe_layer = 0;                             // its index in StepStats::expert_counts
-};
-using MoeGrads = MoeParameters<View<float, 2>>;
+/// The gradient of e_score_correction_bias stays 0: the balance rule moves it.
+using MoeGrads = MoeParameters<View<float, 2>, View<float, 1>, FfnGrads>;
 
 /// What backward needs of the routing and of the experts. Permuted rows: see ops::PermutedRows.
 struct MoeSaved {
