@@ -24,8 +24,8 @@ namespace {
   }
 }
 
-/// fn(first token, tokens) for blocks of kWidePanels panels or fewer, about equal, of `a`'s tokens
-/// from `group` on that belong together.
+/// fn(first token, tokens) for blocks of kWidePanels panels or fewer, about equal, of the kTokenGroup
+/// tokens from `group` on.
 template <typename Fn>
 inline void each_token_block(const PanelLinearArgs& a, int64_t group, Fn&& fn) {
   const int64_t panels = (min(kTokenGroup, a.tokens - group) + kPanelTokens - 1) / kPanelTokens;
