@@ -25,7 +25,7 @@ struct MlaDims {
 /// causal mask leaves:
 ///   expanded  pairs * (nope + rope + v)                 + context * kv_lora_rank * (nope + v)
 ///   absorbed  pairs * (kv_lora_rank + rope + kv_lora_rank) + tokens * kv_lora_rank * (nope + v)
-/// So decode and short appends are absorbed, a prompt from position 0 is expanded.
+/// So decode and short appends are absorbed, a prefill from position 0 is expanded.
 /// Source: DeepSeek-V3.2 report, appendix A (MHA mode and MQA mode).
 MlaForm cheaper_mla_form(const ModelConfig& config, i64 tokens, i64 context);
 

@@ -7,7 +7,7 @@ namespace fathom::model {
 struct StepProfile;
 
 /// Which form of MLA runs. kAuto: the cheaper one for the tokens at hand, cheaper_mla_form() in
-/// mla.h: expanded for a prompt, absorbed for decoding and short appends.
+/// mla.h: expanded for prefill, absorbed for decode and short appends.
 enum class MlaForm { kAuto, kExpanded, kAbsorbed };
 
 struct RunOptions {

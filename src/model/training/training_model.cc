@@ -16,7 +16,7 @@
 namespace fathom::model {
 namespace {
 
-/// What config and recipe ask for together and cannot have; each a line.
+/// Throws with all that config and recipe ask for and the model cannot do, a line each.
 void check_supported(const ModelConfig& config, const TrainingRecipe& recipe, i64 sequences,
                      i64 seq_len) {
   value_or_throw(config.validate());

@@ -35,7 +35,7 @@ struct TrainingBatch {
 /// The one place where losses are scaled. Everything is a share of the whole step, so that any
 /// split into micro-batches gives the same loss and the same gradients.
 struct LossScale {
-  double targets = 1.0;  // targets of the step's whole batch: each weighs 1 / targets
+  double targets = 1.0;  // targets of the step's whole batch: each has weight 1 / targets
   double sequences =
       1.0;  // sequences of the step's whole batch: balance losses are means over them
   double mtp_weight = 0.0;  // lambda; divided by the depth inside, as V3 eq. (25)

@@ -103,7 +103,7 @@ TEST(TrainingModel, EveryTensorsGradientIsItsSlopeWithTokensDropped) {
   expect_every_gradient_is_a_slope(recipe);
 }
 
-TEST(TrainingModel, RecomputedIsKeptBitForBit) {
+TEST(TrainingModel, RecomputedIsSavedBitForBit) {
   const testing::ScopedThreads one(1);
   Ctx ctx = backend::make_context();
   ModelConfig no_q_lora = small_v3();

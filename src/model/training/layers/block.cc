@@ -40,10 +40,10 @@ void backward_branch(const TrainStep& step, View<const float, 1> norm, const Bra
   const auto dnormed = scratch.alloc<float>(dx.dim(0), dx.dim(1));
   load(step, saved.x, x);
   {
-    Workspace::Scope again(ctx.workspace());
+    Workspace::Scope recomputed(ctx.workspace());
     View<float, 2> normed = x;  // only its shape is used if it was saved
     if (saved.normed.empty()) {
-      normed = again.alloc<float>(dx.dim(0), dx.dim(1));
+      normed = recomputed.alloc<float>(dx.dim(0), dx.dim(1));
       ops::rmsnorm_forward(ctx, x, norm, step.config.rms_norm_eps, normed);
     }
     backward(transposed_for_wgrad(saved.normed, normed), dnormed);

@@ -18,16 +18,22 @@ TEST(LossChunks, SizesByVocabulary) {
   EXPECT_EQ(training::head_chunk_tokens(32'769, 4096), 128) << "whole multiples of 128";
 }
 
+/// A model whose vocabulary is so large that a chunk is 128 tokens.
+ModelConfig of_small_chunks(i64 max_position_embeddings) {
+  ModelConfig config = small_v3();
+  config.vocab_size = 65'536;
+  config.hidden_size = 16;
+  config.num_hidden_layers = 1;
+  config.max_position_embeddings = max_position_embeddings;
+  return config;
+}
+
 // 300 tokens of a vocabulary whose chunks are 128 tokens, against micro-batches of 100, which are
 // one chunk each: the gradients, the losses and the drafts that the main model accepts.
 TEST(LossChunks, TwoChunksAndARemainderAreOne) {
   const testing::ScopedThreads one(1);
   Ctx ctx = backend::make_context();
-  ModelConfig config = small_v3();
-  config.vocab_size = 65'536;
-  config.hidden_size = 16;
-  config.num_hidden_layers = 1;
-  config.max_position_embeddings = 100;
+  const ModelConfig config = of_small_chunks(100);
   TrainingModel model(config, f32_recipe(), 3, 100);
   ASSERT_EQ(training::head_chunk_tokens(config.vocab_size, 300), 128);
   randomise(ctx, model);
@@ -49,12 +55,8 @@ TEST(LossChunks, TwoChunksAndARemainderAreOne) {
 TEST(LossChunks, LogitsOfEveryChunk) {
   const testing::ScopedThreads one(1);
   Ctx ctx = backend::make_context();
-  ModelConfig config = small_v3();
-  config.vocab_size = 65'536;
-  config.hidden_size = 16;
-  config.num_hidden_layers = 1;
+  ModelConfig config = of_small_chunks(65);
   config.num_nextn_predict_layers = 0;
-  config.max_position_embeddings = 65;
   TrainingModel model(config, f32_recipe(), 2, 65);
   randomise(ctx, model);
   model.refresh_weights(ctx);

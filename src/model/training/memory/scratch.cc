@@ -10,7 +10,7 @@ namespace {
 
 constexpr i64 kFloatBytes = 4;
 
-/// Counts what the functions of the same name allocate in their deepest place.
+/// Counts what the functions of the same name allocate at their deepest.
 class ScratchBound {
  public:
   ScratchBound(const Ctx& ctx, const ModelConfig& config, const Precision& precision, i64 sequences,
@@ -38,13 +38,13 @@ class ScratchBound {
     return ops::packed_bytes(ctx_, rows, k, p_.linear().gradient);
   }
   /// Operands of all experts: each one's rows or K is padded by itself.
-  i64 packed_places(i64 k) const { return packed(places() + 15 * active_experts(), k); }
-  i64 packed_places_transposed(i64 rows) const {
+  i64 packed_rows(i64 k) const { return packed(permuted_rows() + 15 * active_experts(), k); }
+  i64 packed_rows_transposed(i64 rows) const {
     const i64 padding = ops::packed_k_multiple(ctx_, p_.linear().gradient) - 1;
-    return packed(rows, places() + padding * active_experts());
+    return packed(rows, permuted_rows() + padding * active_experts());
   }
-  i64 places() const { return tokens_ * c_.num_experts_per_tok; }
-  i64 active_experts() const { return std::min(c_.n_routed_experts, places()); }
+  i64 permuted_rows() const { return tokens_ * c_.num_experts_per_tok; }
+  i64 active_experts() const { return std::min(c_.n_routed_experts, permuted_rows()); }
   /// Both operands of a wgrad.
   i64 wgrad(i64 out, i64 in) const { return packed(out, tokens_) + packed(in, tokens_); }
 
@@ -94,11 +94,11 @@ class ScratchBound {
   i64 moe() const {
     const i64 width = c_.moe_intermediate_size, hidden = c_.hidden_size;
     const i64 shared_width = c_.n_shared_experts * width;
-    const i64 both_halves =
-        floats(places(), 3 * width + 2) + floats(tokens_, 3 * shared_width + c_.n_routed_experts);
-    const i64 swiglu = floats(places(), width) + packed_places(hidden);
-    const i64 gate_up = floats(places(), hidden) + packed_places(width);
-    const i64 weights = 2 * packed_places_transposed(width) + packed_places_transposed(hidden);
+    const i64 both_halves = floats(permuted_rows(), 3 * width + 2) +
+                            floats(tokens_, 3 * shared_width + c_.n_routed_experts);
+    const i64 swiglu = floats(permuted_rows(), width) + packed_rows(hidden);
+    const i64 gate_up = floats(permuted_rows(), hidden) + packed_rows(width);
+    const i64 weights = 2 * packed_rows_transposed(width) + packed_rows_transposed(hidden);
     const i64 shared = dense(shared_width) - floats(tokens_, 3 * shared_width);
     return both_halves + std::max({swiglu, gate_up, weights, shared});
   }
