@@ -2,8 +2,9 @@
 """Do the tests see bugs? Compiles all mutants of mutants/*.txt into one copy of the tree, each behind a switch,
 and runs for each the tests that should notice. README.md has the format and how to read the result.
 
-Usage: mutate.py [--jobs N] [--build-only] [--again] [ID or MODULE...]     from the root of the repository
-  --again   only those that the last run did not kill
+Usage: mutate.py [--jobs N] [--build-only | --no-build] [--again] [ID or MODULE...]     from the root of the repository
+  --no-build  the copy as it was built last
+  --again     only those that the last run did not kill
 Exit 0 if every mutant compiled, its text was found, and at least 90 % of them were killed.
 """
 import argparse
@@ -36,12 +37,12 @@ class Tree:
 
     def __init__(self, name, chosen, numbers):
         self.path, self.build_path = WORK / name, WORK / name / "build" / "ci"
-        self.chosen = chosen
-        self.mutated = lists.apply_all(ROOT, [(numbers[mutant.id], mutant) for mutant in chosen])
-        self.mutated["src/base/mutant_switch.cc"] = SWITCH
+        self.chosen, self.numbers, self.mutated = chosen, numbers, {}
 
     def copy(self):
         """Files that are equal keep their times, so that a second run builds only what changed."""
+        self.mutated = lists.apply_all(ROOT, [(self.numbers[mutant.id], mutant) for mutant in self.chosen])
+        self.mutated["src/base/mutant_switch.cc"] = SWITCH
         listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True,
                                 capture_output=True, text=True).stdout.split("\n")
         files = {name for name in listed if name and (ROOT / name).is_file()} | set(self.mutated)
@@ -84,8 +85,8 @@ class Tree:
         """A test as a list of arguments: "io_test", "io_test Json*:Safe*", "cli.train"."""
         name, _, tests = by.partition(" ")
         if name.startswith("cli."):
-            found = sorted((ROOT / "tests" / "cli").rglob(name[len("cli."):] + ".clitest"))
-            return [sys.executable, "-B", str(ROOT / "tests/cli/run_cli_tests.py"), "--fathom",
+            found = sorted((self.path / "tests" / "cli").rglob(name[len("cli."):] + ".clitest"))
+            return [sys.executable, "-B", str(self.path / "tests/cli/run_cli_tests.py"), "--fathom",
                     str(self.build_path / "fathom"), "--watch", str(self.build_path / "tests/libfathom_watch.so"),
                     str(found[0])]
         return [str(self.build_path / "src" / name), "--gtest_brief=1", "--gtest_fail_fast"] + \
@@ -138,13 +139,14 @@ def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--build-only", action="store_true")
+    parser.add_argument("--no-build", action="store_true")
     parser.add_argument("--again", action="store_true")
     parser.add_argument("wanted", nargs="*")
     options = parser.parse_args()
     everything = lists.read_all(pathlib.Path(__file__).resolve().parent / "mutants")
     numbers = {mutant.id: i + 1 for i, mutant in enumerate(everything)}
     lost = lists.lost(ROOT, everything)
-    if lost:
+    if lost and not options.no_build:
         sys.exit("the text of these mutants is not found exactly once; mend the lists:\n  " + "\n  ".join(lost))
     survivors = WORK / "survivors.txt"
     chosen = lists.choose(everything, options.wanted)
@@ -155,7 +157,8 @@ def main():
     trees = [Tree("tree", [mutant for mutant in everything if mutant not in in_header], numbers),
              Tree("headers", in_header, numbers)]
     for tree in trees:
-        tree.build(chosen, options.jobs)
+        if not options.no_build:
+            tree.build(chosen, options.jobs)
     if options.build_only:
         return 0
     outcome = {}
