@@ -1,5 +1,5 @@
-// The output head works in chunks of tokens (head_chunk_tokens): several chunks and a remainder must be
-// what one chunk is.
+// The output head works in chunks of tokens (head_chunk_tokens): several chunks and a remainder
+// must be what one chunk is.
 #include <gtest/gtest.h>
 
 #include "backend/backend.h"
@@ -18,8 +18,8 @@ TEST(LossChunks, SizesByVocabulary) {
   EXPECT_EQ(training::head_chunk_tokens(32'769, 4096), 128) << "whole multiples of 128";
 }
 
-// 300 tokens of a vocabulary whose chunks are 128 tokens, against micro-batches of 100, which are one
-// chunk each: the gradients, the losses and the drafts that the main model accepts.
+// 300 tokens of a vocabulary whose chunks are 128 tokens, against micro-batches of 100, which are
+// one chunk each: the gradients, the losses and the drafts that the main model accepts.
 TEST(LossChunks, TwoChunksAndARemainderAreOne) {
   const testing::ScopedThreads one(1);
   Ctx ctx = backend::make_context();
@@ -28,7 +28,7 @@ TEST(LossChunks, TwoChunksAndARemainderAreOne) {
   config.hidden_size = 16;
   config.num_hidden_layers = 1;
   config.max_position_embeddings = 100;
-  TrainingModel model(config, f32_recipe(), 3, 100);
+  TrainingModel model(ctx, config, f32_recipe(), 3, 100);
   ASSERT_EQ(training::head_chunk_tokens(config.vocab_size, 300), 128);
   randomise(ctx, model);
   const BatchData data(config, 3, 100);
@@ -55,7 +55,7 @@ TEST(LossChunks, LogitsOfEveryChunk) {
   config.num_hidden_layers = 1;
   config.num_nextn_predict_layers = 0;
   config.max_position_embeddings = 65;
-  TrainingModel model(config, f32_recipe(), 2, 65);
+  TrainingModel model(ctx, config, f32_recipe(), 2, 65);
   randomise(ctx, model);
   model.refresh_weights(ctx);
   BatchData data(config, 2, 65);
