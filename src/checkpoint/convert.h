@@ -6,9 +6,9 @@
 
 #include "base/dtype.h"
 #include "checkpoint/storage.h"
-#include "io/safetensors_writer.h"
 #include "device/ctx.h"
-#include "ops/quantize.h"
+#include "io/safetensors_writer.h"
+#include "ops/quantize/quantize.h"
 
 namespace fathom::checkpoint {
 

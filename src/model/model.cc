@@ -8,8 +8,8 @@
 #include "model/part_timer.h"
 #include "model/step.h"
 #include "model/weights.h"
-#include "ops/elementwise.h"
-#include "ops/rmsnorm.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/norm/rmsnorm.h"
 #include "ops/rows.h"
 
 namespace fathom::model {

@@ -1,7 +1,7 @@
 #include "model/moe.h"
 
 #include "model/step_profile.h"
-#include "ops/moe_train.h"
+#include "ops/moe/moe_train.h"
 
 namespace fathom::model {
 
@@ -29,7 +29,7 @@ void moe_forward(const StepContext& step, const MoeWeights& w, View<const float,
     step.options.profile->experts_read +=
         ops::count_distinct_experts(ctx, topk_indices, w.gate.rows);
   }
-  const ops::FfnWeights* shared = w.shared_experts.gate_proj.empty() ? nullptr : &w.shared_experts;
+  const ops::FfnWeights* shared = w.shared_experts ? &*w.shared_experts : nullptr;
   ops::moe_experts_forward(ctx, x, w.experts, topk_indices, topk_weights, y, step.linear_mode(),
                            shared);
 }

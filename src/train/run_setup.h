@@ -6,7 +6,7 @@
 
 #include "config/model/model_config.h"
 #include "config/run/run_config.h"
-#include "model/training_model.h"
+#include "model/training/training_model.h"
 #include "plan/model_size.h"
 #include "plan/training_flops.h"
 #include "train/run_plan.h"
@@ -21,6 +21,9 @@ struct RunSetup {
 
 /// Reads the model's config.json and holds it against the run file. The Error lists all problems.
 [[nodiscard]] Result<RunSetup> load_run_setup(const RunConfig& config);
+
+/// The run file with every key, as run.toml, reports and checkpoints hold it.
+std::string resolved_run_file(const RunSetup& setup);
 
 struct RunCost {
   plan::ModelSize size;
