@@ -16,7 +16,7 @@
 #include "engine/benchmark.h"
 #include "engine/verification.h"
 #include "io/json.h"
-#include "model/random_weights.h"
+#include "model/weights/random_weights.h"
 
 namespace fathom::cli {
 namespace {

@@ -8,7 +8,7 @@
 #include "engine/machine_limits.h"
 #include "engine/prefill.h"
 #include "engine/random_ids.h"
-#include "model/kv_cache.h"
+#include "model/attention/kv_cache.h"
 #include "ops/gemm/gemm_peak.h"
 #include "plan/model_size.h"
 

@@ -4,7 +4,7 @@
 #include <functional>
 #include <span>
 
-#include "model/kv_cache.h"
+#include "model/attention/kv_cache.h"
 #include "model/model.h"
 
 namespace fathom::engine {

@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "engine/prefill.h"
-#include "model/kv_cache.h"
+#include "model/attention/kv_cache.h"
 #include "ops/elementwise/elementwise.h"
 
 namespace fathom::engine {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "engine/sampler.h"
-#include "model/kv_cache.h"
+#include "model/attention/kv_cache.h"
 #include "model/model.h"
 #include "tokenizer/tokenizer.h"
 

@@ -1,6 +1,6 @@
 #pragma once
 // What must hold before a speed means anything.
-#include "model/kv_cache.h"
+#include "model/attention/kv_cache.h"
 #include "model/model.h"
 
 namespace fathom::engine {

@@ -7,7 +7,7 @@
 #include "model/mtp.h"
 #include "model/part_timer.h"
 #include "model/step.h"
-#include "model/weights.h"
+#include "model/weights/weights.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/norm/rmsnorm.h"
 #include "ops/rows.h"

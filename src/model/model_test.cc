@@ -4,8 +4,8 @@
 #include <gmock/gmock.h>
 
 #include "backend/backend.h"
-#include "model/kv_cache.h"
-#include "model/mla.h"
+#include "model/attention/kv_cache.h"
+#include "model/attention/mla.h"
 #include "model/test_support.h"
 
 namespace fathom::model {

@@ -1,4 +1,4 @@
-#include "model/kv_cache.h"
+#include "model/attention/kv_cache.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 
 #include "base/checked_math.h"
 #include "base/error.h"
-#include "model/kv_cache_rows.h"
+#include "model/attention/kv_cache_rows.h"
 
 namespace fathom::model {
 namespace {
