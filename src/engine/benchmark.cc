@@ -51,7 +51,7 @@ class Runner {
     return timing;
   }
 
-  /// Steps of all sequences together, each with its `context` tokens in its cache.
+  /// Steps of one batch of all sequences, each with its `context` tokens in its cache.
   Timing decode(std::vector<model::KvCache>& caches, i64 context) {
     const i64 batch = std::ssize(caches);
     Timing timing{.what = "decode", .tokens = batch, .context = context};

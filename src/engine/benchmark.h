@@ -14,7 +14,7 @@ namespace fathom::engine {
 struct BenchmarkOptions {
   std::vector<i64> prefill_tokens = {512, 2048};
   std::vector<i64> decode_contexts = {256};  // tokens in the cache before the timed steps
-  std::vector<i64> batches = {4, 16};        // sequences that decode together
+  std::vector<i64> batches = {4, 16};        // sequences of one decode step
   i64 batch_context = 64;                    // tokens in each of their caches
   i64 steps = 16;                            // decode steps of one timing
   i64 repeats = 3;                           // prefills of one timing

@@ -108,8 +108,8 @@ void Session::check(const GenerateRequest& request) const {
   }
 }
 
-/// Keeps the rows that the new prompt shares with the old tokens; the last prompt token is always
-/// computed again, because its logits are needed. Returns the tokens kept.
+/// Truncates the cache to the prefix that the new prompt shares with it; the last prompt token is
+/// always recomputed, because its logits are needed. Returns the tokens that remain.
 i64 Session::reuse_prefix(std::span<const i32> prompt_ids) {
   const size_t limit = std::min(cached_ids_.size(), prompt_ids.size() - 1);
   size_t common = 0;

@@ -7,12 +7,13 @@
 #include "base/parallel.h"
 #include "engine/prefill.h"
 #include "engine/random_ids.h"
+#include "model/step.h"
 #include "model/tolerances.h"
 
 namespace fathom::engine {
 namespace {
 
-constexpr i64 kFewTokens = 3, kPromptTokens = 32;  // a prompt: kPrefillTokens of model/step.h
+constexpr i64 kFewTokens = 3;
 
 /// Logits of every token of `ids` [tokens * vocab], from a fresh cache, `chunk` tokens a step.
 std::vector<float> all_logits(Ctx& ctx, const model::Model& model, std::span<const i32> ids,
@@ -64,7 +65,7 @@ Verification verify(const VerifiedContexts& contexts, const model::Model& model,
   const auto& [ctx, scalar, other] = contexts;
   const i64 limit = model.config().max_position_embeddings;
   const std::vector<i32> ids =
-      random_ids(std::min(kPromptTokens, limit), model.config().vocab_size, 3);
+      random_ids(std::min(model::kPrefillTokens, limit), model.config().vocab_size, 3);
   const i64 tokens = std::ssize(ids), few_tokens = std::min(kFewTokens, tokens);
   const std::span<const i32> prompt(ids), few = prompt.first(static_cast<size_t>(few_tokens));
   const model::RunOptions exact = {.activations = ops::Activations::kF32};

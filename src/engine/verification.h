@@ -5,10 +5,10 @@
 
 namespace fathom::engine {
 
-/// Found on short prompts. As timed, activations are rounded, and a last bit may round the other
-/// way or send a token to another expert: so that comparison takes the lower quartile of the
-/// tokens, and two instruction sets may differ by twice what rounding changes on one of them, once
-/// for each (codes of bytes are coarser than BF16).
+/// Found on a prompt just long enough to be prefilled. As timed, activations are rounded, and a
+/// last bit may round the other way or send a token to another expert: so that comparison takes the
+/// lower quartile of the tokens, and two instruction sets may differ by twice what rounding changes
+/// on one of them, once for each (codes of bytes are coarser than BF16).
 struct Verification {
   double exact_error = 0.0;      // scalar kernels against the timed context's, f32 throughout
   double timed_error = 0.0;      // as timed, against another instruction set's kernels
