@@ -81,13 +81,20 @@ class Tree:
         if code != 0:
             sys.exit(f"a mutant does not compile; the compiler's words are in {WORK / 'build.log'}")
 
-    def command(self, by):
+    def program(self, number):
+        """A script that runs the program with a mutant: black-box texts get none of our environment."""
+        script = self.path / "fathom"
+        script.write_text(f'#!/bin/sh\nFATHOM_MUTANT={number} exec {self.build_path / "fathom"} "$@"\n')
+        script.chmod(0o755)
+        return str(script)
+
+    def command(self, by, number):
         """A test as a list of arguments: "io_test", "io_test Json*:Safe*", "cli.train"."""
         name, _, tests = by.partition(" ")
         if name.startswith("cli."):
             found = sorted((self.path / "tests" / "cli").rglob(name[len("cli."):] + ".clitest"))
             return [sys.executable, "-B", str(self.path / "tests/cli/run_cli_tests.py"), "--fathom",
-                    str(self.build_path / "fathom"), "--watch", str(self.build_path / "tests/libfathom_watch.so"),
+                    self.program(number), "--watch", str(self.build_path / "tests/libfathom_watch.so"),
                     str(found[0])]
         return [str(self.build_path / "src" / name), "--gtest_brief=1", "--gtest_fail_fast"] + \
             ([f"--gtest_filter={tests}"] if tests else [])
@@ -95,7 +102,7 @@ class Tree:
     def passes(self, by, number, limit_s):
         env = dict(os.environ, FATHOM_MUTANT=str(number), OMP_NUM_THREADS="2", OMP_WAIT_POLICY="passive")
         try:
-            return subprocess.run(["nice", "-n", "10", *self.command(by)], env=env, stdout=subprocess.DEVNULL,
+            return subprocess.run(["nice", "-n", "10", *self.command(by, number)], env=env, stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL, timeout=limit_s).returncode == 0
         except subprocess.TimeoutExpired:
             return False
