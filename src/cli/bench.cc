@@ -53,6 +53,40 @@ std::string_view activations_name(ops::Activations activations) {
   return "?";
 }
 
+io::JsonObject machine_json(const Ctx& ctx, const engine::MachineSpeed& machine) {
+  io::JsonObject object;
+  object.set("cpu", cpu_brand());
+  object.set("isa", ctx.isa_name());
+  object.set("threads", num_threads());
+  object.set("read_bytes_per_s", machine.read_bytes_per_s);
+  object.set("bf16_gemm_ops_per_s", machine.bf16_gemm);
+  object.set("f32_ops_per_s", machine.peaks.f32);
+  object.set("bf16_ops_per_s", machine.peaks.bf16);
+  object.set("int8_ops_per_s", machine.peaks.int8);
+  return object;
+}
+
+io::JsonObject timing_json(const Timing& t, const engine::MachineSpeed& machine) {
+  io::JsonObject object;
+  object.set("what", t.what);
+  object.set("tokens", t.tokens);
+  object.set("context", t.context);
+  object.set("best_s", t.best_s);
+  object.set("median_s", t.median_s);
+  object.set("mean_s", t.mean_s);
+  object.set("bytes", t.bytes);
+  object.set("operations", t.operations);
+  object.set("read_share", t.bytes / t.best_s / machine.read_bytes_per_s);
+  object.set("arithmetic_share", t.operations / t.best_s / machine.bf16_gemm);
+  io::JsonObject parts;
+  for (int p = 0; p < model::kNumStepParts; ++p) {
+    parts.set(std::string(to_string(static_cast<model::StepPart>(p))),
+              t.part_s[static_cast<size_t>(p)]);
+  }
+  object.set("part_s", std::move(parts));
+  return object;
+}
+
 /// An instruction set whose kernels share nothing with those of `ctx` but their definition.
 std::string_view other_isa(const Ctx& ctx) {
   return cpu_features().avx2 && std::string_view(ctx.isa_name()) != "avx2" ? "avx2" : "scalar";
@@ -228,40 +262,12 @@ class Bench : public Command {
 
   void print_json(const Ctx& ctx, const model::Model& model, const engine::MachineSpeed& machine,
                   const std::vector<Timing>& timings) const {
-    io::JsonObject limits;
-    limits.set("cpu", cpu_brand());
-    limits.set("isa", ctx.isa_name());
-    limits.set("threads", num_threads());
-    limits.set("read_bytes_per_s", machine.read_bytes_per_s);
-    limits.set("bf16_gemm_ops_per_s", machine.bf16_gemm);
-    limits.set("f32_ops_per_s", machine.peaks.f32);
-    limits.set("bf16_ops_per_s", machine.peaks.bf16);
-    limits.set("int8_ops_per_s", machine.peaks.int8);
     io::JsonArray rows;
-    for (const Timing& t : timings) {
-      io::JsonObject row;
-      row.set("what", t.what);
-      row.set("tokens", t.tokens);
-      row.set("context", t.context);
-      row.set("best_s", t.best_s);
-      row.set("median_s", t.median_s);
-      row.set("mean_s", t.mean_s);
-      row.set("bytes", t.bytes);
-      row.set("operations", t.operations);
-      row.set("read_share", t.bytes / t.best_s / machine.read_bytes_per_s);
-      row.set("arithmetic_share", t.operations / t.best_s / machine.bf16_gemm);
-      io::JsonObject parts;
-      for (int p = 0; p < model::kNumStepParts; ++p) {
-        parts.set(std::string(to_string(static_cast<model::StepPart>(p))),
-                  t.part_s[static_cast<size_t>(p)]);
-      }
-      row.set("part_s", std::move(parts));
-      rows.emplace_back(std::move(row));
-    }
+    for (const Timing& t : timings) rows.emplace_back(timing_json(t, machine));
     io::JsonObject object;
     object.set("source", source());
     object.set("activations", activations_name(options_.run.activations));
-    object.set("machine", std::move(limits));
+    object.set("machine", machine_json(ctx, machine));
     object.set("weight_bytes", model.weight_bytes());
     object.set("load_s", load_s_);
     object.set("first_token_s", first_token_s_);
