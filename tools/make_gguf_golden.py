@@ -1,18 +1,27 @@
 #!/usr/bin/env python3
 """Makes tests/golden/gguf/types.gguf and types.safetensors: random blocks of every type that fathom reads, as the
-`gguf` package writes them, and the f32 numbers its reference dequantises them to (made with gguf 0.19.0,
-numpy 2.4.6, safetensors 0.8.0).
+`gguf` package writes them, and the f32 numbers its reference dequantises them to; and CASE.gguf of golden models,
+converted by llama.cpp's own convert_hf_to_gguf.py. Made with llama.cpp as the source archive of llama-cpp-python
+0.3.36 carries it, its own gguf-py, numpy 2.4.6, safetensors 0.8.0, torch 2.13.0. v2_lite_kv_b.gguf is v2_lite in the form of files older
+than the split of kv_b_proj.
 
-    python3 tools/make_gguf_golden.py OUT_DIRECTORY
+    python3 tools/make_gguf_golden.py OUT_DIRECTORY LLAMA_CPP_DIRECTORY
 """
 import pathlib
 import sys
 
-import gguf
 import numpy as np
-from gguf import GGMLQuantizationType as T
-from gguf.quants import dequantize
 from safetensors.numpy import save_file
+
+LLAMA_CPP = pathlib.Path(sys.argv[2])
+sys.path[:0] = [str(LLAMA_CPP), str(LLAMA_CPP / "gguf-py")]
+
+import conversion  # noqa: E402
+import gguf  # noqa: E402
+import torch  # noqa: E402
+from conversion.base import ModelBase  # noqa: E402
+from gguf import GGMLQuantizationType as T  # noqa: E402
+from gguf.quants import dequantize  # noqa: E402
 
 TYPES = [T.F32, T.F16, T.BF16, T.Q4_0, T.Q4_1, T.Q5_0, T.Q5_1, T.Q8_0, T.Q2_K, T.Q3_K, T.Q4_K, T.Q5_K, T.Q6_K,
          T.IQ4_NL, T.IQ4_XS, T.MXFP4]
@@ -41,8 +50,53 @@ def random_blocks(rng, dtype):
     return blocks.reshape(ROWS, -1)
 
 
-def main():
-    out = pathlib.Path(sys.argv[1])
+def convert(case, out):
+    """Runs the converter without its tokenizer step: golden models have none."""
+    source = pathlib.Path("tests/golden") / case
+    architecture = ModelBase.load_hparams(source, False)["architectures"][0]
+    cls = conversion.get_model_class(architecture)
+    cls.set_vocab = lambda self: None
+    with torch.inference_mode():
+        cls(source, gguf.LlamaFileType.MOSTLY_BF16, out / f"{case}.gguf").write()
+
+
+def merge_kv_b(source, target):
+    """The same model with attn_k_b and attn_v_b as one attn_kv_b, its heads described as they are."""
+    reader = gguf.GGUFReader(source)
+    writer = gguf.GGUFWriter(target, "deepseek2")
+    value = {name: field.contents() for name, field in reader.fields.items()}
+    replaced = {"attention.key_length", "attention.value_length", "attention.key_length_mla",
+                "attention.value_length_mla"}
+    for name, field in reader.fields.items():
+        short = name.split(".", 1)[1]
+        if name.startswith("GGUF.") or name == "general.architecture" or short in replaced:
+            continue
+        writer.add_key_value(name, field.contents(), field.types[0],
+                             sub_type=field.types[-1] if len(field.types) > 1 else None)
+    writer.add_key_length(value["deepseek2.attention.key_length_mla"])
+    writer.add_value_length(value["deepseek2.attention.value_length_mla"])
+    numbers = {t.name: dequantize(t.data, t.tensor_type) for t in reader.tensors}
+    for tensor in reader.tensors:
+        if "attn_v_b" in tensor.name:
+            continue
+        if "attn_k_b" in tensor.name:
+            keys = numbers[tensor.name].swapaxes(1, 2)
+            values = numbers[tensor.name.replace("attn_k_b", "attn_v_b")]
+            merged = np.concatenate([keys, values], axis=1).reshape(-1, keys.shape[-1])
+            writer.add_tensor(tensor.name.replace("attn_k_b", "attn_kv_b"), merged.astype(np.float32))
+        else:
+            writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
+    finish(writer)
+
+
+def finish(writer):
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def make_types(out):
     rng = np.random.default_rng(12)
     writer = gguf.GGUFWriter(out / "types.gguf", "llama")
     writer.add_string("general.name", "every type")
@@ -59,11 +113,16 @@ def main():
         writer.add_tensor(f"{dtype.name}.weight", raw, raw_dtype=dtype)
         wanted[f"{dtype.name}.weight"] = np.ascontiguousarray(dequantize(raw, dtype).reshape(ROWS, COLS))
         assert np.isfinite(wanted[f"{dtype.name}.weight"]).all(), dtype.name
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    finish(writer)
     save_file(wanted, out / "types.safetensors")
+
+
+def main():
+    out = pathlib.Path(sys.argv[1])
+    make_types(out)
+    for case in ["llama", "llama_tied", "v2_lite", "v2", "v3", "moonlight"]:
+        convert(case, out)
+    merge_kv_b(out / "v2_lite.gguf", out / "v2_lite_kv_b.gguf")
 
 
 if __name__ == "__main__":

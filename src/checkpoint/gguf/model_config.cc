@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
+#include <span>
+#include <tuple>
 #include <utility>
 
 #include "checkpoint/gguf/metadata_reader.h"
@@ -53,33 +56,57 @@ void read_common(const File& file, MetadataReader& reader, ModelConfig& config) 
   read_token_ids(file.metadata(), config);
 }
 
-/// `rope_freqs.weight` divides the frequencies; the converter computes it from `rope_scaling` of
-/// type llama3, which is found again here and checked against every factor.
+/// True if `factors` are what `config`'s rope_scaling divides the plain frequencies by.
+bool divides_by(std::span<const float> factors, std::span<const double> plain,
+                const ModelConfig& config) {
+  const std::vector<double> scaled = rope_frequencies(config);
+  for (size_t i = 0; i < factors.size(); ++i) {
+    const double expected = plain[i] / scaled[i];
+    if (!(std::abs(static_cast<double>(factors[i]) - expected) <= 1e-4 * expected)) return false;
+  }
+  return true;
+}
+
+/// The positions of the original context, from one factor strictly between 1 and the largest: there
+///   1 / factor = (1 - s) / largest + s,  s = (positions * frequency / (2 pi) - low) / (high -
+///   low).
+/// 8192, Llama 3's, if there is no such factor: then it hardly matters.
+i64 original_positions(std::span<const float> factors, std::span<const double> frequencies,
+                       const RopeScaling& scaling) {
+  constexpr double kMargin = 1e-3, kMost = 1e9;
+  for (size_t i = 0; i < factors.size(); ++i) {
+    const double factor = static_cast<double>(factors[i]);
+    if (factor < 1.0 + kMargin || factor > scaling.factor - kMargin) continue;
+    const double s = (1.0 / factor - 1.0 / scaling.factor) / (1.0 - 1.0 / scaling.factor);
+    const double turns =
+        scaling.low_freq_factor + s * (scaling.high_freq_factor - scaling.low_freq_factor);
+    const double positions = turns * 2.0 * std::numbers::pi / frequencies[i];
+    return positions < kMost ? std::lround(positions) : 0;
+  }
+  return 8192;
+}
+
+/// `rope_freqs.weight` divides the frequencies. The converter computes it from a `rope_scaling` of
+/// type llama3 and then forgets that; here that is found again, with the usual low_freq_factor 1
+/// and high_freq_factor 4, and every factor is checked.
 Result<void> read_llama3_factors(const io::gguf::Tensor& tensor, ModelConfig& config) {
   std::vector<float> factors(static_cast<size_t>(tensor.elements()));
   io::gguf::dequantize(tensor.type, tensor.bytes, factors);
   ModelConfig plain = config;
   plain.rope_scaling.reset();
   const std::vector<double> frequencies = rope_frequencies(plain);
-  const auto refuse = [&](std::string_view found) {
-    return unsupported(
-        fmt::format("{}: rope_freqs.weight {}, expected the {} factors of a llama3 "
-                    "scaling over 8192 positions",
-                    tensor.file_name, found, frequencies.size()));
-  };
-  if (factors.size() != frequencies.size()) return refuse(fmt::format("is {}", to_string(tensor)));
-  config.rope_scaling =
-      RopeScaling{.type = RopeType::kLlama3,
-                  .factor = static_cast<double>(*std::ranges::max_element(factors)),
-                  .original_max_position_embeddings = 8192};
-  const std::vector<double> scaled = rope_frequencies(config);
-  for (size_t i = 0; i < factors.size(); ++i) {
-    const double expected = frequencies[i] / scaled[i];
-    if (!(std::abs(static_cast<double>(factors[i]) - expected) <= 1e-4 * expected)) {
-      return refuse(fmt::format("has {} at {}", factors[i], i));
-    }
+  if (factors.size() == frequencies.size()) {
+    config.rope_scaling =
+        RopeScaling{.type = RopeType::kLlama3,
+                    .factor = static_cast<double>(*std::ranges::max_element(factors))};
+    config.rope_scaling->original_max_position_embeddings =
+        original_positions(factors, frequencies, *config.rope_scaling);
+    if (divides_by(factors, frequencies, config)) return {};
   }
-  return {};
+  return unsupported(
+      fmt::format("{}: rope_freqs.weight, {}, does not hold the {} factors of a "
+                  "llama3 rope_scaling, the only kind that is supported",
+                  tensor.file_name, to_string(tensor), frequencies.size()));
 }
 
 /// YaRN and linear scaling, whose keys all architectures share.

@@ -14,7 +14,7 @@ namespace fathom::checkpoint {
 /// What files leave unsaid is filled in as the files' own converter means it: no output.weight is a
 /// tied head; deepseek2 without expert_group_count has one group, but for the two models that were
 /// published with groups (V2's 160 experts: 3 of 8; V3's 256: 4 of 8); `mscale` is
-/// `mscale_all_dim`; `rope_freqs.weight` holds the factors of a `llama3` scaling over 8192.
+/// `mscale_all_dim`; `rope_freqs.weight` holds the factors of a `llama3` scaling.
 [[nodiscard]] Result<ModelConfig> gguf_model_config(const io::gguf::File& file);
 
 }  // namespace fathom::checkpoint
