@@ -28,17 +28,30 @@ AddedTokenRounds rounds_of(const std::vector<AddedToken>& tokens) {
   return {AddedTokenMatcher(std::move(first)), AddedTokenMatcher(std::move(second))};
 }
 
+/// Throws Error{kInvalidInput} for the first byte of `segment`, a part of `text`, without a token.
+void require_tokens(const TokenTable& table, std::string_view text, std::string_view segment) {
+  const auto at = std::ranges::find_if(segment, [&](char byte) { return table.is_missing(byte); });
+  if (at == segment.end()) return;
+  throw Error(ErrorCode::kInvalidInput,
+              fmt::format("byte 0x{:02X} at position {} of the text has no token in this "
+                          "tokenizer's vocabulary, and the tokenizer names no unk_token",
+                          static_cast<u8>(*at), &*at - text.data()));
+}
+
 /// How one kind of text becomes ids.
 struct Route {
   AddedTokenRounds added_tokens;
   // Shared: both kinds of text use one encoder unless a merge can arrive at a control token.
   std::shared_ptr<const PieceEncoder> pieces;
 
-  void encode(const PreTokenizer& pre_tokenizer, std::string_view text,
+  void encode(const TokenizerSpec& spec, const TokenTable& table, std::string_view text,
               std::vector<i32>& ids) const {
+    const PreTokenizer& pre_tokenizer = spec.pre_tokenizer;
+    const bool may_fail = table.is_incomplete() && !spec.unk_id;
     PieceEncoder::Session session(*pieces);
     const auto encode_rest = [&](TextSegment segment) {
       if (segment.token_id >= 0) return ids.push_back(segment.token_id);
+      if (may_fail) require_tokens(table, text, segment.text);
       pre_tokenizer.split(segment.text,
                           [&](std::string_view piece) { session.encode(piece, ids); });
     };
@@ -147,7 +160,7 @@ void Tokenizer::encode_to(std::string_view text, EncodeOptions options,
   if (options.add_special_tokens) {
     ids.insert(ids.end(), spec.prefix_ids.begin(), spec.prefix_ids.end());
   }
-  route.encode(spec.pre_tokenizer, valid, ids);
+  route.encode(spec, impl_->table, valid, ids);
   if (options.add_special_tokens) {
     ids.insert(ids.end(), spec.suffix_ids.begin(), spec.suffix_ids.end());
   }
