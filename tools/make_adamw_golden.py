@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Prints what torch.optim.AdamW makes of seven numbers in three steps: the tables of
-src/ops/optimizer_test.cc (made with torch 2.13.0)."""
+src/ops/optimizer/optimizer_test.cc (made with torch 2.13.0)."""
 import torch
 
 GRADIENTS = torch.tensor([[0.5, -0.25, 1e-4, 0.0, 3.0, -2.0, 1e-9],

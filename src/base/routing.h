@@ -2,7 +2,7 @@
 
 namespace fathom {
 
-/// The router's words, spelt as in config.json; ops/moe.h has their formulas.
+/// The router's words, spelt as in config.json; ops/moe/moe.h has their formulas.
 enum class ScoringFunc { kSoftmax, kSigmoid };
 enum class TopkMethod {
   kGreedy,              // the top-k scores

@@ -5,58 +5,20 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdlib>
 #include <set>
-#include <system_error>
 
 #include "base/parallel.h"
 #include "checkpoint/check.h"
 #include "checkpoint/stored_names.h"
 #include "checkpoint/tensor_codec.h"
+#include "io/atomic_directory.h"
+#include "io/atomic_file.h"
 #include "io/mapped_file.h"
 
 namespace fathom::checkpoint {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A new directory beside `to`; removed with all in it unless it became `to`.
-class PartialDirectory {
- public:
-  explicit PartialDirectory(const fs::path& to) {
-    const fs::path parent = to.has_parent_path() ? to.parent_path() : fs::path(".");
-    std::error_code error;
-    fs::create_directories(parent, error);
-    std::string pattern = (parent / ("." + to.filename().string() + ".partial-XXXXXX")).string();
-    if (::mkdtemp(pattern.data()) == nullptr) {
-      throw Error(ErrorCode::kIo, fmt::format("{}: cannot make a directory: {}", parent.string(),
-                                              std::generic_category().message(errno)));
-    }
-    path_ = pattern;
-    fs::permissions(path_, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec |
-                               fs::perms::others_read | fs::perms::others_exec);
-  }
-  ~PartialDirectory() {
-    std::error_code ignored;  // a destructor has no one to tell
-    if (!path_.empty()) fs::remove_all(path_, ignored);
-  }
-  PartialDirectory(const PartialDirectory&) = delete;
-  PartialDirectory& operator=(const PartialDirectory&) = delete;
-
-  void become(const fs::path& to) {
-    std::error_code error;
-    fs::rename(path_, to, error);
-    if (error) {
-      throw Error(ErrorCode::kIo, fmt::format("{}: cannot rename {} to it: {}", to.string(),
-                                              path_.string(), error.message()));
-    }
-    path_.clear();
-  }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 /// Running comparison of values before and after.
 struct ErrorSum {
@@ -276,12 +238,7 @@ std::vector<std::string> copy_companions(const fs::path& from, const fs::path& t
   std::vector<std::string> copied;
   for (const fs::directory_entry& entry : fs::directory_iterator(from)) {
     if (!entry.is_regular_file() || !is_companion(entry.path())) continue;
-    std::error_code error;
-    fs::copy_file(entry.path(), to / entry.path().filename(), error);
-    if (error) {
-      throw Error(ErrorCode::kIo, fmt::format("{}: cannot copy {}: {}", to.string(),
-                                              entry.path().string(), error.message()));
-    }
+    io::copy_file_atomically(entry.path(), to / entry.path().filename());
     copied.push_back(entry.path().filename().string());
   }
   std::ranges::sort(copied);
@@ -301,11 +258,11 @@ ConvertReport convert_checkpoint(Ctx& ctx, const fs::path& from, const fs::path&
   const CheckpointCheck check = require_checkpoint(config, source);
 
   ConvertReport report;
-  PartialDirectory partial(target);
-  Converter(ctx, options, source, check).run(partial.path(), report);
-  report.copied_files = copy_companions(from, partial.path());
-  write_config(from / "config.json", partial.path() / "config.json", config, options);
-  partial.become(target);
+  io::AtomicDirectory written(target);
+  Converter(ctx, options, source, check).run(written.path(), report);
+  report.copied_files = copy_companions(from, written.path());
+  write_config(from / "config.json", written.path() / "config.json", config, options);
+  written.commit();
   return report;
 }
 

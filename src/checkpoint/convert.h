@@ -8,7 +8,7 @@
 #include "checkpoint/storage.h"
 #include "io/safetensors_writer.h"
 #include "device/ctx.h"
-#include "ops/quantize.h"
+#include "ops/quantize/quantize.h"
 
 namespace fathom::checkpoint {
 

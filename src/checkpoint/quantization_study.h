@@ -12,7 +12,7 @@
 
 #include "base/dtype.h"
 #include "config/model/parameter_list.h"
-#include "ops/quantization_error.h"
+#include "ops/quantize/quantization_error.h"
 
 namespace fathom::checkpoint {
 

@@ -7,7 +7,7 @@
 #include "base/types.h"
 #include "config/model/model_config.h"
 #include "config/model/parameter_list.h"
-#include "ops/quantize.h"
+#include "ops/quantize/quantize.h"
 
 namespace fathom::checkpoint {
 

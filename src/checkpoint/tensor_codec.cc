@@ -8,7 +8,7 @@
 #include "base/checked_math.h"
 #include "base/parallel.h"
 #include "checkpoint/stored_names.h"
-#include "ops/quantize_groups.h"
+#include "ops/quantize/quantize_groups.h"
 #include "tensor/bf16.h"
 
 namespace fathom::checkpoint {

@@ -9,7 +9,7 @@
 #include "io/safetensors.h"
 #include "io/safetensors_writer.h"
 #include "device/ctx.h"
-#include "ops/quantize.h"
+#include "ops/quantize/quantize.h"
 #include "tensor/bf16.h"
 #include "tensor/fp8.h"
 #include "tensor/view.h"

@@ -10,7 +10,7 @@
 #include "config/model/parameter_list.h"
 #include "io/safetensors_writer.h"
 #include "device/ctx.h"
-#include "ops/quantize.h"
+#include "ops/quantize/quantize.h"
 
 namespace fathom::checkpoint {
 

@@ -10,6 +10,7 @@
 #include "cli/interrupt.h"
 #include "cli/options/validators.h"
 #include "cli/progress.h"
+#include "io/atomic_file.h"
 #include "tokenizer/train/train_tokenizer.h"
 
 namespace fathom::cli {
@@ -87,7 +88,7 @@ class Init : public Command {
   void copy_tokenizer() const {
     for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"}) {
       const fs::path source = fs::path(tokenizer_) / name;
-      if (fs::exists(source)) fs::copy_file(source, fs::path(out_) / name);
+      if (fs::exists(source)) io::copy_file_atomically(source, fs::path(out_) / name);
     }
   }
 

@@ -107,8 +107,8 @@ class ScoreCommand : public Command {
                                const engine::ScoreOptions& options) const {
     const i64 vocab = model.config().vocab_size;
     const io::TensorSpec spec{"logits", DType::kF32, {static_cast<i64>(ids.size()), vocab}};
+    const InterruptGuard interrupt;  // before there is a file to leave behind
     io::SafetensorsWriter writer(dump_, {&spec, 1});
-    const InterruptGuard interrupt;
     engine::Score score =
         engine::score_tokens(model, ids, options, [&](View<const float, 2> logits) {
           interrupt.check();

@@ -71,6 +71,12 @@ struct CountExperts {
   View<const i32, 2> topk_indices;
   View<i64, 1> counts;
 };
+struct CountDistinctExperts {
+  static constexpr const char* kName = "count_distinct_experts";
+  View<const i32, 2> topk_indices;
+  i64 experts;
+  i64* count;
+};
 struct CountRawTopk {
   static constexpr const char* kName = "count_raw_topk";
   View<const float, 2> scores;
@@ -101,6 +107,18 @@ struct GroupByExpert {
   static constexpr const char* kName = "group_by_expert";
   View<const i32, 2> topk_indices;
   PermutedRows rows;
+};
+struct PermuteWeights {
+  static constexpr const char* kName = "permute_weights";
+  View<const float, 2> weights;
+  PermutedRows rows;
+  View<float, 1> out;
+};
+struct UnpermuteWeights {
+  static constexpr const char* kName = "unpermute_weights";
+  View<const float, 1> x;
+  PermutedRows rows;
+  View<float, 2> out;
 };
 struct CombineRows {
   static constexpr const char* kName = "combine_rows";

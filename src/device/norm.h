@@ -4,7 +4,7 @@
 
 namespace fathom::device {
 
-/// ops/rmsnorm.h has the formulas, as for every op the header of its family.
+/// ops/norm/rmsnorm.h has the formulas, as for every op the header of its family.
 struct RmsNormForward {
   static constexpr const char* kName = "rmsnorm_forward";
   View<const float, 2> x;

@@ -33,12 +33,13 @@ class OpTable
           PrefillAttentionTile, PrefillAttentionEnd, LatentAttentionForward, CausalAttentionForward,
           CausalAttentionBackward, SumHeads,
           // The router, and rows on their way to experts and back.
-          MoeRoute, RouterScores, RouterBackward, RouterEntropy, CountExperts, CountRawTopk,
-          SumNormalisedScores, GroupByExpert, CombineRows, CombineRowsBackward,
+          MoeRoute, RouterScores, RouterBackward, RouterEntropy, CountExperts, CountDistinctExperts,
+          CountRawTopk, SumNormalisedScores, GroupByExpert, PermuteWeights, UnpermuteWeights,
+          CombineRows, CombineRowsBackward,
           // Between products.
           RmsNormForward, RmsNormBackward, SiluMulForward, SiluMulBackward, WeightedSiluMulForward,
           WeightedSiluMulBackward, AddInplace, RopeInplace, RopeByAnglesInplace, ComputeRopeAngles,
-          GatherRows,
+          GatherRows, CopyIds,
           // Ends of a model, losses.
           EmbeddingForward, EmbeddingBackward, TokenLogProbs, CrossEntropyInplace,
           // The optimizer.

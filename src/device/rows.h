@@ -11,4 +11,10 @@ struct GatherRows {
   View<float, 2> out;
 };
 
+struct CopyIds {
+  static constexpr const char* kName = "copy_ids";
+  View<const i32, 2> x;
+  View<i32, 2> out;
+};
+
 }  // namespace fathom::device

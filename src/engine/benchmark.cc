@@ -14,7 +14,7 @@
 #include "engine/machine_limits.h"
 #include "model/kv_cache.h"
 #include "model/tolerances.h"
-#include "ops/gemm_peak.h"
+#include "ops/gemm/gemm_peak.h"
 #include "plan/model_size.h"
 
 namespace fathom::engine {

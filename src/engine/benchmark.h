@@ -7,7 +7,7 @@
 #include "model/model.h"
 #include "model/step_profile.h"
 #include "ops/arithmetic_peaks.h"
-#include "ops/quantize.h"
+#include "ops/quantize/quantize.h"
 
 namespace fathom::engine {
 

@@ -11,7 +11,7 @@
 #include "engine/prompt.h"
 #include "engine/scorer.h"
 #include "engine/session.h"
-#include "ops/elementwise.h"
+#include "ops/elementwise/elementwise.h"
 #include "testing/temp_dir.h"
 #include "tokenizer/train/train_tokenizer.h"
 

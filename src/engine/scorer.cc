@@ -8,7 +8,7 @@
 #include "backend/backend.h"
 #include "base/error.h"
 #include "model/kv_cache.h"
-#include "ops/elementwise.h"
+#include "ops/elementwise/elementwise.h"
 
 namespace fathom::engine {
 namespace {

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -12,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "io/directories.h"
 
 namespace fathom::io {
 namespace {
@@ -20,15 +20,6 @@ namespace fs = std::filesystem;
 
 [[noreturn]] void refuse(const fs::path& path, std::string_view action, const std::string& reason) {
   throw Error(ErrorCode::kIo, fmt::format("{}: cannot {}: {}", path.string(), action, reason));
-}
-
-void flush_directory(const fs::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) refuse(path, "open", std::strerror(errno));
-  const int code = ::fsync(fd) == 0 ? 0 : errno;
-  ::close(fd);
-  // EINVAL: a file system that does not flush directories.
-  if (code != 0 && code != EINVAL) refuse(path, "flush", std::strerror(code));
 }
 
 /// `from` gets the name `to`; a directory that is there gets the name `from`.
@@ -52,7 +43,9 @@ AtomicDirectory::AtomicDirectory(fs::path final_path) : final_(std::move(final_p
   temporary_ = final_.parent_path() / fmt::format(".{}.tmp", final_.filename().string());
   std::error_code code;
   fs::remove_all(temporary_, code);
-  if (!code) fs::create_directories(temporary_, code);
+  if (code) refuse(temporary_, "remove", code.message());
+  make_directories(final_.parent_path());
+  fs::create_directory(temporary_, code);
   if (code) refuse(temporary_, "create", code.message());
 }
 
@@ -71,8 +64,7 @@ void AtomicDirectory::commit() {
     if (code) refuse(final_, "rename to", code.message());
   }
   committed_ = true;
-  const fs::path parent = final_.parent_path();
-  flush_directory(parent.empty() ? fs::path(".") : parent);
+  flush_directory(final_.parent_path());
   fs::remove_all(temporary_, code);  // what was replaced, if anything
 }
 

@@ -13,20 +13,10 @@
 
 #include "base/check.h"
 #include "base/error.h"
+#include "io/directories.h"
+#include "io/mapped_file.h"
 
 namespace fathom::io {
-namespace {
-
-/// 0, or the reason why the directory's entries could not be made durable.
-int flush_directory(const std::filesystem::path& directory) {
-  const int fd = ::open(directory.empty() ? "." : directory.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return errno;
-  const int code = ::fsync(fd) == 0 ? 0 : errno;
-  ::close(fd);
-  return code == EINVAL ? 0 : code;  // a file system that does not flush directories
-}
-
-}  // namespace
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
   // The rename would replace a device or a pipe by a file.
@@ -105,14 +95,20 @@ void AtomicFile::commit() {
   seal();
   if (std::rename(temporary_.c_str(), path_.c_str()) != 0) refuse("rename to its name", errno);
   temporary_.clear();
-  const int code = flush_directory(path_.parent_path());
-  if (code != 0) refuse("flush the directory after the rename", code);
+  flush_directory(path_.parent_path());
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view text) {
   AtomicFile file(path);
   file.append(text);
   file.commit();
+}
+
+void copy_file_atomically(const std::filesystem::path& from, const std::filesystem::path& to) {
+  const auto source = value_or_throw(MappedFile::open(from));
+  AtomicFile copy(to);
+  copy.append(source.bytes());
+  copy.commit();
 }
 
 }  // namespace fathom::io

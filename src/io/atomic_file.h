@@ -49,5 +49,7 @@ class AtomicFile {
 
 /// The common case: `text` becomes the whole of `path`.
 void write_file_atomically(const std::filesystem::path& path, std::string_view text);
+/// `to` gets the bytes of `from`. Throws also if `from` cannot be read.
+void copy_file_atomically(const std::filesystem::path& from, const std::filesystem::path& to);
 
 }  // namespace fathom::io

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/checked_math.h"
 #include "base/error.h"
+#include "io/directories.h"
 #include "io/json.h"
 #include "io/safetensors_header.h"
 
@@ -97,12 +98,7 @@ CheckpointWriter::CheckpointWriter(fs::path directory, std::span<const TensorSpe
                                    i64 max_shard_bytes, Metadata metadata)
     : directory_(std::move(directory)), metadata_(std::move(metadata)) {
   FATHOM_CHECK(max_shard_bytes > 0, "max_shard_bytes ", max_shard_bytes);
-  std::error_code code;
-  fs::create_directories(directory_, code);
-  if (code) {
-    throw Error(ErrorCode::kIo,
-                fmt::format("{}: cannot create: {}", directory_.string(), code.message()));
-  }
+  make_directories(directory_);
   refuse_if_weights_exist(directory_);
   i64 shard_bytes = 0;
   for (const TensorSpec& spec : tensors) {

@@ -14,7 +14,7 @@
 
 #include "backend/backend.h"
 #include "model/test_support.h"
-#include "model/training_test_support.h"
+#include "model/training/training_test_support.h"
 
 namespace {
 

@@ -1,8 +1,8 @@
 #include "model/block.h"
 
 #include "model/part_timer.h"
-#include "ops/elementwise.h"
-#include "ops/rmsnorm.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/norm/rmsnorm.h"
 
 namespace fathom::model {
 namespace {

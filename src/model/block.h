@@ -1,19 +1,12 @@
 #pragma once
-#include <variant>
-
 #include "model/gqa.h"
 #include "model/mla.h"
 #include "model/moe.h"
 
 namespace fathom::model {
 
-/// One decoder layer, non-owning.
-struct BlockWeights {
-  View<const float, 1> input_layernorm;  // [hidden]
-  std::variant<MlaWeights, GqaWeights> self_attn;
-  View<const float, 1> post_attention_layernorm;  // [hidden]  the feed-forward's pre-norm
-  std::variant<ops::FfnWeights, MoeWeights> mlp;  // dense SwiGLU or experts
-};
+/// Weights of one decoder layer.
+using BlockWeights = BlockParameters<MatRef, View<const float, 1>, ops::FfnWeights, MoeWeights>;
 
 /// x += Attention(RMSNorm(x)); x += FFN(RMSNorm(x)).
 /// Source: DeepSeek-V3 §2.1, figure 2; transformers' DecoderLayer.

@@ -1,7 +1,7 @@
 #include "model/gqa.h"
 
 #include "model/tiles.h"
-#include "ops/prefill_attention.h"
+#include "ops/attention/prefill_attention.h"
 
 namespace fathom::model {
 namespace {

@@ -1,17 +1,12 @@
 #pragma once
+#include "model/parameters/parameters.h"
 #include "model/step.h"
 #include "tensor/mat_ref.h"
 
 namespace fathom::model {
 
-/// Weights of one multi-head attention layer with grouped keys and values (Llama), [out, in]
-/// row-major, non-owning. Query head i reads key/value head i * kv_heads / heads.
-struct GqaWeights {
-  MatRef q_proj;  // [heads*head_dim, hidden]
-  MatRef k_proj;  // [kv_heads*head_dim, hidden]
-  MatRef v_proj;  // [kv_heads*head_dim, hidden]
-  MatRef o_proj;  // [hidden, heads*head_dim]
-};
+/// Weights of one multi-head attention layer with grouped keys and values.
+using GqaWeights = GqaParameters<MatRef>;
 
 /// u = softmax(head_dim^-0.5 RoPE(W_Q h) RoPE(W_K h)^T) W_V h, then W_O, causal, over a packed
 /// batch. Keys (rotated) and values of the new tokens are written to the caches and read back.

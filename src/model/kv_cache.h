@@ -2,7 +2,7 @@
 #include <memory>
 
 #include "config/model/model_config.h"
-#include "ops/quantize.h"
+#include "ops/quantize/quantize.h"
 
 namespace fathom::model {
 

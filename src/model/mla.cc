@@ -3,23 +3,12 @@
 #include <array>
 
 #include "model/tiles.h"
-#include "ops/latent_attention.h"
-#include "ops/prefill_attention.h"
-#include "ops/rmsnorm.h"
+#include "ops/attention/latent_attention.h"
+#include "ops/attention/prefill_attention.h"
+#include "ops/norm/rmsnorm.h"
 
 namespace fathom::model {
 namespace {
-
-/// Sizes of one head and of the latent, under the names of the formulas.
-struct MlaDims {
-  i64 heads, nope, rope, v, rank;
-  explicit MlaDims(const ModelConfig& c)
-      : heads(c.num_attention_heads),
-        nope(c.qk_nope_head_dim),
-        rope(c.qk_rope_head_dim),
-        v(c.v_head_dim),
-        rank(c.kv_lora_rank) {}
-};
 
 /// One sequence's part of the attention: its queries and where its answer goes.
 struct MlaSequence {

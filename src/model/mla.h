@@ -1,20 +1,23 @@
 #pragma once
+#include "model/parameters/parameters.h"
 #include "model/step.h"
 #include "tensor/mat_ref.h"
 
 namespace fathom::model {
 
-/// Weights of one Multi-head Latent Attention layer, [out, in] row-major. Non-owning: storage
-/// belongs to model::Weights. Names are the checkpoint's; paper symbols on the right.
-struct MlaWeights {
-  MatRef q_proj;                        // [heads*(nope+rope), hidden]        W^Q; if no q_lora_rank
-  MatRef q_a_proj;                      // [q_lora_rank, hidden]              W^DQ
-  View<const float, 1> q_a_layernorm;   // [q_lora_rank]                      §4.2
-  MatRef q_b_proj;                      // [heads*(nope+rope), q_lora_rank]   W^UQ ; W^QR
-  MatRef kv_a_proj_with_mqa;            // [kv_lora_rank+rope, hidden]        W^DKV ; W^KR
-  View<const float, 1> kv_a_layernorm;  // [kv_lora_rank]                     §4.2
-  MatRef kv_b_proj;                     // [heads*(nope+v), kv_lora_rank]     W^UK ; W^UV, by head
-  MatRef o_proj;                        // [hidden, heads*v]                  W^O
+/// Weights of one Multi-head Latent Attention layer; storage belongs to model::Weights.
+using MlaWeights = MlaParameters<MatRef, View<const float, 1>>;
+
+/// Sizes of one head and of the latents, under the names of the formulas.
+struct MlaDims {
+  i64 heads, nope, rope, v, q_rank, rank;
+  explicit MlaDims(const ModelConfig& c)
+      : heads(c.num_attention_heads),
+        nope(c.qk_nope_head_dim),
+        rope(c.qk_rope_head_dim),
+        v(c.v_head_dim),
+        q_rank(c.q_lora_rank),
+        rank(c.kv_lora_rank) {}
 };
 
 /// The form of MLA that costs fewer multiplications for `tokens` new tokens over a context of
@@ -22,7 +25,7 @@ struct MlaWeights {
 /// causal mask leaves:
 ///   expanded  pairs * (nope + rope + v)                 + context * kv_lora_rank * (nope + v)
 ///   absorbed  pairs * (kv_lora_rank + rope + kv_lora_rank) + tokens * kv_lora_rank * (nope + v)
-/// So decode and short appends are absorbed, a prompt from position 0 is expanded.
+/// So decode and short appends are absorbed, a prefill from position 0 is expanded.
 /// Source: DeepSeek-V3.2 report, appendix A (MHA mode and MQA mode).
 MlaForm cheaper_mla_form(const ModelConfig& config, i64 tokens, i64 context);
 

@@ -1,4 +1,4 @@
-// kAuto takes the form that is cheaper for the new tokens and the cached ones together.
+// kAuto takes the form that is cheaper for the new tokens and the cached ones in sum.
 #include "backend/backend.h"
 #include "model/mla.h"
 

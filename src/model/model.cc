@@ -2,15 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstring>
 
 #include "model/mtp.h"
 #include "model/part_timer.h"
 #include "model/step.h"
 #include "model/weights.h"
-#include "ops/elementwise.h"
-#include "ops/rmsnorm.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/norm/rmsnorm.h"
+#include "ops/rows.h"
 
 namespace fathom::model {
 namespace {
@@ -88,16 +88,18 @@ PackedStep pack(std::span<const SequenceStep> steps, Workspace::Scope& scratch) 
   return packed;
 }
 
-/// The rows of x [tokens, hidden] that logits were asked for -> out [rows, hidden].
-void gather_wanted_rows(std::span<const SequenceStep> steps, View<const float, 2> x,
-                        View<float, 2> out) {
+/// The rows of a step for which logits were asked, [rows].
+View<const i32, 1> wanted_row_ids(std::span<const SequenceStep> steps, i64 rows,
+                                  Workspace::Scope& scratch) {
+  const auto ids = scratch.alloc<i32>(rows);
   i64 end = 0, row = 0;
   for (const SequenceStep& step : steps) {
     end += static_cast<i64>(step.token_ids.size());
     for (i64 from = end - wanted_rows(step); from < end; ++from, ++row) {
-      std::copy_n(x.row(from), x.dim(1), out.row(row));
+      ids(row) = static_cast<i32>(from);
     }
   }
+  return ids;
 }
 
 }  // namespace
@@ -176,7 +178,7 @@ void forward_alike(Ctx& ctx, const Weights& w, std::span<const SequenceStep> ste
     block_forward(step, w.layers[layer], static_cast<i64>(layer), x);
   }
   const auto last = hidden.empty() ? scratch.alloc<float>(rows, width) : hidden;
-  gather_wanted_rows(steps, x, last);
+  ops::gather_rows(ctx, x, wanted_row_ids(steps, rows, scratch), last);
   const PartTimer timer(options.profile, StepPart::kHead);
   ops::rmsnorm_forward(ctx, last, w.norm, w.config.rms_norm_eps, last);
   ops::linear_forward(ctx, last, w.lm_head, logits, {options.activations, kind.prefill_logits});

@@ -117,7 +117,7 @@ TEST(KvCacheTest, TruncateForgetsTheMtpRowOfTheLastKeptToken) {
   EXPECT_THROW(cache.truncate(1), InternalError);
 }
 
-TEST(CheaperMlaForm, PromptsAreExpandedAndDecodeIsAbsorbed) {
+TEST(CheaperMlaForm, PrefillIsExpandedAndDecodeIsAbsorbed) {
   ModelConfig v3;
   v3.num_attention_heads = 128;
   v3.qk_nope_head_dim = v3.v_head_dim = 128;

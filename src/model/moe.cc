@@ -1,20 +1,9 @@
 #include "model/moe.h"
 
-#include <algorithm>
-
 #include "model/step_profile.h"
+#include "ops/moe/moe_train.h"
 
 namespace fathom::model {
-namespace {
-
-i64 distinct_experts(Workspace::Scope& scratch, View<const i32, 2> topk_indices, i64 experts) {
-  const auto seen = scratch.alloc<bool>(experts);
-  std::fill_n(seen.data(), experts, false);
-  for (i64 i = 0; i < topk_indices.size(); ++i) seen(topk_indices.data()[i]) = true;
-  return std::count(seen.data(), seen.data() + experts, true);
-}
-
-}  // namespace
 
 ops::RouterOptions router_options(const ModelConfig& config) {
   return {.scoring_func = config.scoring_func,
@@ -37,9 +26,10 @@ void moe_forward(const StepContext& step, const MoeWeights& w, View<const float,
   ops::moe_route(ctx, logits, w.e_score_correction_bias, router_options(step.config), topk_indices,
                  topk_weights);
   if (step.options.profile != nullptr) {
-    step.options.profile->experts_read += distinct_experts(scratch, topk_indices, w.gate.rows);
+    step.options.profile->experts_read +=
+        ops::count_distinct_experts(ctx, topk_indices, w.gate.rows);
   }
-  const ops::FfnWeights* shared = w.shared_experts.gate_proj.empty() ? nullptr : &w.shared_experts;
+  const ops::FfnWeights* shared = w.shared_experts ? &*w.shared_experts : nullptr;
   ops::moe_experts_forward(ctx, x, w.experts, topk_indices, topk_weights, y, step.linear_mode(),
                            shared);
 }

@@ -1,19 +1,12 @@
 #pragma once
-#include <vector>
-
+#include "model/parameters/parameters.h"
 #include "model/step.h"
-#include "ops/moe.h"
+#include "ops/moe/moe.h"
 
 namespace fathom::model {
 
-/// Weights of one DeepSeekMoE layer, [out, in] row-major; non-owning.
-struct MoeWeights {
-  MatRef gate;                                   // [experts, hidden]  the experts' centroids e_i
-  View<const float, 1> e_score_correction_bias;  // [experts] b_i; empty without noaux_tc
-  ops::FfnWeights shared_experts;                // all of them as one SwiGLU of n_shared_experts *
-                                                 // moe_intermediate; empty matrices: none
-  std::vector<ops::FfnWeights> experts;          // [experts] of width moe_intermediate_size
-};
+/// Weights of one DeepSeekMoE layer.
+using MoeWeights = MoeParameters<MatRef, View<const float, 1>, ops::FfnWeights>;
 
 /// The router's rule of a config.
 ops::RouterOptions router_options(const ModelConfig& config);

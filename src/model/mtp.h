@@ -3,16 +3,11 @@
 
 namespace fathom::model {
 
-/// The multi-token-prediction module of depth 1, layer `num_hidden_layers` of the checkpoint.
-/// [out, in] row-major, non-owning.
-struct MtpWeights {
-  MatRef embed_tokens;                    // [vocab, hidden]      the main model's if not stored
-  View<const float, 1> enorm;             // [hidden]             of the embedding
-  View<const float, 1> hnorm;             // [hidden]             of the hidden state
-  MatRef eh_proj;                         // [hidden, 2*hidden]   M_1; eats [embedding ; hidden]
-  BlockWeights block;                     // TRM_1
-  View<const float, 1> shared_head_norm;  // [hidden]
-  MatRef shared_head_head;                // [vocab, hidden]      the main model's if not stored
+/// Weights of the multi-token-prediction module of depth 1, layer `num_hidden_layers` of the
+/// checkpoint.
+struct MtpWeights : MtpParameters<MatRef, View<const float, 1>, BlockWeights> {
+  MatRef embed_tokens;      // [vocab, hidden]  the main model's if not stored
+  MatRef shared_head_head;  // [vocab, hidden]  the main model's if not stored
 };
 
 /// out = TRM(eh_proj [RMSNorm_e(Emb(t_{i+1})) ; RMSNorm_h(h_i)]), then shared_head.norm.

@@ -68,7 +68,7 @@ TEST_P(PropertyTest, ChunksOfAPromptGiveTheSameBits) {
   });
 }
 
-TEST_P(PropertyTest, PromptsAndSingleTokensShareAStep) {
+TEST_P(PropertyTest, PrefillAndDecodeShareAStep) {
   const std::vector<i32> tokens = repeated(ids(), 2 * kPrefillTokens);
   const std::vector<std::span<const i32>> parts = {
       std::span(tokens).first(kPrefillTokens + 1), std::span(tokens).first(1),
@@ -82,8 +82,8 @@ TEST_P(PropertyTest, PromptsAndSingleTokensShareAStep) {
     for (size_t i = 0; i < parts.size(); ++i) {
       steps.push_back({.token_ids = parts[i], .cache = &caches[i], .all_logits = i == 2});
     }
-    Tensor<float> together = new_logits(model(), Model::logits_rows(steps));
-    model().forward(ctx, steps, RunOptions{}, together.v<2>());
+    Tensor<float> batched = new_logits(model(), Model::logits_rows(steps));
+    model().forward(ctx, steps, RunOptions{}, batched.v<2>());
     i64 row = 0;
     for (size_t i = 0; i < parts.size(); ++i) {
       KvCache cache(model().config(), CacheDType::kBf16, 2 * kPrefillTokens);
@@ -92,7 +92,7 @@ TEST_P(PropertyTest, PromptsAndSingleTokensShareAStep) {
       Tensor<float> alone = new_logits(model(), Model::logits_rows({&step, 1}));
       model().forward(ctx, {&step, 1}, RunOptions{}, alone.v<2>());
       Tensor<float> got(alone.dims());
-      std::copy_n(together.v<2>().row(row), got.size(), got.data());
+      std::copy_n(batched.v<2>().row(row), got.size(), got.data());
       expect_bitwise_equal(got, alone, fmt::format("{} sequence {}", ctx.isa_name(), i));
       EXPECT_EQ(caches[i].length(), std::ssize(parts[i]));
       row += alone.dim(0);
@@ -147,8 +147,8 @@ TEST_P(PropertyTest, ABatchIsItsSequencesAlone) {
         steps.push_back({.token_ids = parts[i], .cache = &caches[i], .all_logits = i == 1});
       }
       ASSERT_EQ(Model::logits_rows(steps), 1 + 4 + 1);
-      Tensor<float> together = new_logits(model(), 6);
-      model().forward(ctx, steps, options, together.v<2>());
+      Tensor<float> batched = new_logits(model(), 6);
+      model().forward(ctx, steps, options, batched.v<2>());
       i64 row = 0;
       for (size_t i = 0; i < parts.size(); ++i) {
         EXPECT_EQ(caches[i].length(), std::ssize(before[i]) + std::ssize(parts[i]));
@@ -159,7 +159,7 @@ TEST_P(PropertyTest, ABatchIsItsSequencesAlone) {
         Tensor<float> alone = new_logits(model(), Model::logits_rows({&step, 1}));
         model().forward(ctx, {&step, 1}, options, alone.v<2>());
         Tensor<float> got(alone.dims());
-        std::copy_n(together.v<2>().row(row), got.size(), got.data());
+        std::copy_n(batched.v<2>().row(row), got.size(), got.data());
         expect_bitwise_equal(got, alone, fmt::format("{} sequence {}", ctx.isa_name(), i));
         row += alone.dim(0);
       }

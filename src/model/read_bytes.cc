@@ -34,7 +34,8 @@ ReadBytes read_bytes(const Weights& weights) {
       continue;
     }
     const auto& moe = std::get<MoeWeights>(block.mlp);
-    part(StepPart::kExperts) += bytes_of({moe.gate}) + bytes_of(moe.shared_experts);
+    part(StepPart::kExperts) += bytes_of({moe.gate});
+    if (moe.shared_experts) part(StepPart::kExperts) += bytes_of(*moe.shared_experts);
     for (const ops::FfnWeights& expert : moe.experts) routed += bytes_of(expert);
     experts += std::ssize(moe.experts);
   }

@@ -1,6 +1,6 @@
 #pragma once
 #include "config/model/model_config.h"
-#include "ops/rope.h"
+#include "ops/elementwise/rope.h"
 
 namespace fathom::model {
 

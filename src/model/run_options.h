@@ -1,13 +1,13 @@
 #pragma once
 // How a step of inference computes.
-#include "ops/linear.h"
+#include "ops/linear/linear.h"
 
 namespace fathom::model {
 
 struct StepProfile;
 
 /// Which form of MLA runs. kAuto: the cheaper one for the tokens at hand, cheaper_mla_form() in
-/// mla.h: expanded for a prompt, absorbed for decoding and short appends.
+/// mla.h: expanded for prefill, absorbed for decode and short appends.
 enum class MlaForm { kAuto, kExpanded, kAbsorbed };
 
 struct RunOptions {

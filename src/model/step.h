@@ -4,7 +4,7 @@
 
 #include "model/kv_cache_rows.h"
 #include "model/run_options.h"
-#include "ops/rope.h"
+#include "ops/elementwise/rope.h"
 
 namespace fathom::model {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "model/step.h"
-#include "ops/attention.h"
+#include "ops/attention/attention.h"
 
 namespace fathom::model {
 

@@ -1,13 +1,12 @@
 #include "model/weights.h"
 
-#include <fmt/format.h>
-
 #include <cstring>
 
 #include "base/log.h"
 #include "checkpoint/check.h"
 #include "checkpoint/stored_names.h"
 #include "checkpoint/tensor_codec.h"
+#include "model/parameters/bind.h"
 #include "model/rope.h"
 
 namespace fathom::model {
@@ -62,6 +61,9 @@ class Binder {
     return m;
   }
 
+  MatRef embedding(const std::string& name) { return matrix(name); }
+  MatRef tied_head(const MatRef& embedding) const { return embedding; }
+
   i64 num_f16() const { return num_f16_; }
 
  private:
@@ -115,80 +117,16 @@ class Binder {
   i64 num_f16_ = 0;
 };
 
-ops::FfnWeights bind_ffn(Binder& bind, const std::string& prefix) {
-  return {.gate_proj = bind.matrix(prefix + "gate_proj.weight"),
-          .up_proj = bind.matrix(prefix + "up_proj.weight"),
-          .down_proj = bind.matrix(prefix + "down_proj.weight")};
-}
-
-MlaWeights bind_mla(Binder& bind, const ModelConfig& config, const std::string& prefix) {
-  MlaWeights w;
-  if (config.q_lora_rank > 0) {
-    w.q_a_proj = bind.matrix(prefix + "q_a_proj.weight");
-    w.q_a_layernorm = bind.vector(prefix + "q_a_layernorm.weight");
-    w.q_b_proj = bind.matrix(prefix + "q_b_proj.weight");
-  } else {
-    w.q_proj = bind.matrix(prefix + "q_proj.weight");
-  }
-  w.kv_a_proj_with_mqa = bind.matrix(prefix + "kv_a_proj_with_mqa.weight");
-  w.kv_a_layernorm = bind.vector(prefix + "kv_a_layernorm.weight");
-  w.kv_b_proj = bind.matrix(prefix + "kv_b_proj.weight");
-  w.o_proj = bind.matrix(prefix + "o_proj.weight");
-  return w;
-}
-
-GqaWeights bind_gqa(Binder& bind, const std::string& prefix) {
-  return {.q_proj = bind.matrix(prefix + "q_proj.weight"),
-          .k_proj = bind.matrix(prefix + "k_proj.weight"),
-          .v_proj = bind.matrix(prefix + "v_proj.weight"),
-          .o_proj = bind.matrix(prefix + "o_proj.weight")};
-}
-
-MoeWeights bind_moe(Binder& bind, const ModelConfig& config, const std::string& prefix) {
-  MoeWeights w;
-  w.gate = bind.matrix(prefix + "gate.weight");
-  if (config.topk_method == TopkMethod::kNoauxTc) {
-    w.e_score_correction_bias = bind.vector(prefix + "gate.e_score_correction_bias");
-  }
-  if (config.n_shared_experts > 0) w.shared_experts = bind_ffn(bind, prefix + "shared_experts.");
-  w.experts.reserve(static_cast<size_t>(config.n_routed_experts));
-  for (i64 expert = 0; expert < config.n_routed_experts; ++expert) {
-    w.experts.push_back(bind_ffn(bind, fmt::format("{}experts.{}.", prefix, expert)));
-  }
-  return w;
-}
-
-BlockWeights bind_block(Binder& bind, const ModelConfig& config, i64 layer) {
-  const std::string prefix = fmt::format("model.layers.{}.", layer);
-  BlockWeights w;
-  w.input_layernorm = bind.vector(prefix + "input_layernorm.weight");
-  if (config.is_mla()) {
-    w.self_attn = bind_mla(bind, config, prefix + "self_attn.");
-  } else {
-    w.self_attn = bind_gqa(bind, prefix + "self_attn.");
-  }
-  w.post_attention_layernorm = bind.vector(prefix + "post_attention_layernorm.weight");
-  if (config.is_moe_layer(layer)) {
-    w.mlp = bind_moe(bind, config, prefix + "mlp.");
-  } else {
-    w.mlp = bind_ffn(bind, prefix + "mlp.");
-  }
-  return w;
-}
-
-MtpWeights bind_mtp(Binder& bind, const Weights& main) {
+/// The module of depth 1, with its copies of embedding and head where the checkpoint has them.
+MtpWeights bind_first_mtp(Binder& bind, const Weights& main) {
   const i64 layer = main.config.num_hidden_layers;
-  const std::string prefix = fmt::format("model.layers.{}.", layer);
   const auto own_or = [&](const std::string& name, const MatRef& shared) {
-    return bind.has(prefix + name) ? bind.matrix(prefix + name) : shared;
+    const std::string full_name = layer_prefix(layer) + name;
+    return bind.has(full_name) ? bind.matrix(full_name) : shared;
   };
   MtpWeights w;
+  bind_mtp(bind, main.config, layer, w);
   w.embed_tokens = own_or("embed_tokens.weight", main.embed_tokens);
-  w.enorm = bind.vector(prefix + "enorm.weight");
-  w.hnorm = bind.vector(prefix + "hnorm.weight");
-  w.eh_proj = bind.matrix(prefix + "eh_proj.weight");
-  w.block = bind_block(bind, main.config, layer);
-  w.shared_head_norm = bind.vector(prefix + "shared_head.norm.weight");
   w.shared_head_head = own_or("shared_head.head.weight", main.lm_head);
   return w;
 }
@@ -206,15 +144,8 @@ void bind_weights(Weights& weights) {
   weights.rope = make_rope_table(config);
 
   Binder bind(weights.checkpoint, check.parameters, weights);
-  weights.embed_tokens = bind.matrix("model.embed_tokens.weight");
-  weights.layers.reserve(static_cast<size_t>(config.num_hidden_layers));
-  for (i64 layer = 0; layer < config.num_hidden_layers; ++layer) {
-    weights.layers.push_back(bind_block(bind, config, layer));
-  }
-  weights.norm = bind.vector("model.norm.weight");
-  weights.lm_head =
-      config.tie_word_embeddings ? weights.embed_tokens : bind.matrix("lm_head.weight");
-  if (check.has_mtp) weights.mtp = bind_mtp(bind, weights);
+  bind_main_model(bind, config, weights);
+  if (check.has_mtp) weights.mtp = bind_first_mtp(bind, weights);
   if (bind.num_f16() > 0) {
     log::info("{}: {} F16 matrices were converted to F32", weights.directory, bind.num_f16());
   }

@@ -17,8 +17,8 @@
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "kernels/ref/linear.h"
-#include "ops/linear.h"
-#include "ops/quantize.h"
+#include "ops/linear/linear.h"
+#include "ops/quantize/quantize.h"
 #include "testing/tensor.h"
 
 namespace fathom::ops {

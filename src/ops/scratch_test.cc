@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "ops/moe.h"
+#include "ops/moe/moe.h"
 #include "testing/for_each_isa.h"
 #include "testing/tensor.h"
 

@@ -21,12 +21,12 @@
 #include "backend/backend.h"
 #include "base/cpu_features.h"
 #include "base/parallel.h"
-#include "ops/cross_entropy.h"
-#include "ops/elementwise.h"
-#include "ops/moe_train.h"
-#include "ops/optimizer.h"
-#include "ops/rmsnorm.h"
-#include "ops/rope.h"
+#include "ops/loss/cross_entropy.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/moe/moe_train.h"
+#include "ops/optimizer/optimizer.h"
+#include "ops/norm/rmsnorm.h"
+#include "ops/elementwise/rope.h"
 #include "tensor/buffer.h"
 
 namespace fathom::ops {

@@ -5,7 +5,7 @@
 #include "backend/backend.h"
 #include "base/checked_math.h"
 #include "kernels/ref/integer_linear.h"
-#include "ops/quantize_groups.h"
+#include "ops/quantize/quantize_groups.h"
 #include "testing/tensor.h"
 
 namespace fathom::testing {

@@ -4,7 +4,7 @@
 
 #include "backend/backend.h"
 #include "base/checked_math.h"
-#include "ops/quantize.h"
+#include "ops/quantize/quantize.h"
 #include "testing/tensor.h"
 
 namespace fathom::testing {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "config/run/training_recipe.h"
-#include "model/training_model.h"
+#include "model/training/training_model.h"
 #include "report/metrics/metrics.h"
 
 namespace fathom::train {

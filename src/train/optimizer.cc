@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "base/check.h"
-#include "ops/optimizer.h"
+#include "ops/optimizer/optimizer.h"
 
 namespace fathom::train {
 namespace {

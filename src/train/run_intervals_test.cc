@@ -178,7 +178,7 @@ class FullDisk {
 };
 
 // A checkpoint that could not be written is not the best one: the best that is there stays. Steps 2 and
-// 4 are validated, 4 is better and meets a full disk, 5 is saved and pushes out what is not the best.
+// 4 are validated, 4 is better and finds the disk full, 5 is saved and pushes out what is not the best.
 TEST_F(RunIntervals, TheBestIsPutBackAfterAFailedWrite) {
   RunConfig config = run_.config("out");
   config.train.validation_every = 2;

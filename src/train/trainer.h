@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "data/data_loader.h"
-#include "model/training_model.h"
+#include "model/training/training_model.h"
 #include "report/metrics/metrics.h"
 #include "train/checkpoint/trainer_state.h"
 #include "train/optimizer.h"

@@ -5,7 +5,7 @@
 #include <span>
 
 #include "data/data_loader.h"
-#include "model/training_model.h"
+#include "model/training/training_model.h"
 #include "report/metrics/metrics.h"
 
 namespace fathom::train {

@@ -6,7 +6,7 @@ import tools
 
 check_test_labels = tools.load("tools/check_test_labels.py")
 
-TREE = {"src/ops/rope_test.cc": "", "src/model/training/mla_test.cc": "", "src/plan/size.cc": ""}
+TREE = {"src/ops/elementwise/rope_test.cc": "", "src/model/training/mla_test.cc": "", "src/plan/size.cc": ""}
 SOUND = {"Rope.Turns": ["fast", "ops"], "Mla.Gradient": ["fast", "model"], "cli.help": ["fast", "cli"]}
 
 

@@ -13,8 +13,15 @@ void gather_rows(Ctx&, const device::GatherRows& op) {
   });
 }
 
+void copy_ids(Ctx&, const device::CopyIds& op) {
+  for (i64 r = 0; r < op.x.dim(0); ++r) std::copy_n(op.x.row(r), op.x.dim(1), op.out.row(r));
+}
+
 }  // namespace
 
-void set_rows(device::OpTable& table) { table.set(gather_rows); }
+void set_rows(device::OpTable& table) {
+  table.set(gather_rows);
+  table.set(copy_ids);
+}
 
 }  // namespace fathom::backend::cpu

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "cli/train/train_progress.h"
 #include "io/json.h"
-#include "ops/gemm_peak.h"
+#include "ops/gemm/gemm_peak.h"
 #include "tensor/buffer.h"
 
 namespace fathom::cli {

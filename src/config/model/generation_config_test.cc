@@ -22,6 +22,12 @@ TEST(GenerationConfigTest, ReadsR1) {
   EXPECT_FALSE(config->top_k);
 }
 
+TEST(GenerationConfigTest, NotToSampleIsAWishAndNoWishIsNone) {
+  EXPECT_EQ(parse_generation_config(R"({"do_sample": false})")->do_sample, false);
+  EXPECT_EQ(parse_generation_config(R"({"do_sample": null})")->do_sample, std::nullopt);
+  EXPECT_EQ(parse_generation_config("{}")->do_sample, std::nullopt);
+}
+
 TEST(GenerationConfigTest, ListsEveryProblem) {
   const auto config = parse_generation_config(
       R"({"temperature": "hot", "top_p": 2, "top_k": 1.5, "do_sample": 1, "eos_token_id": -1})");

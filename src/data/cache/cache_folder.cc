@@ -1,7 +1,6 @@
 #include "data/cache/cache_folder.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -9,7 +8,6 @@
 #include <system_error>
 #include <vector>
 
-#include "base/error.h"
 #include "base/log.h"
 #include "data/cache/cache_manifest.h"
 
@@ -44,15 +42,6 @@ std::optional<FolderLock> FolderLock::try_now(const fs::path& folder) {
 
 FolderLock::~FolderLock() {
   if (fd_ >= 0) ::close(fd_);
-}
-
-void make_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) {
-    throw Error(ErrorCode::kIo,
-                fmt::format("{}: cannot create the folder: {}", folder.string(), error.message()));
-  }
 }
 
 void remove_tokens(const fs::path& folder) {

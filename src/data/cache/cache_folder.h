@@ -25,9 +25,6 @@ class FolderLock {
   int fd_;
 };
 
-/// With all folders above it. Throws Error{kIo}.
-void make_folder(const std::filesystem::path& folder);
-
 /// Removes the files of a tokenised source, finished or not, and nothing else; the manifest first.
 void remove_tokens(const std::filesystem::path& folder);
 /// The same and the folder, unless somebody is filling it or other files are in it.

@@ -10,6 +10,7 @@
 #include "data/cache/content_hashes.h"
 #include "data/cache/source_tokenizer.h"
 #include "data/text/source_files.h"
+#include "io/directories.h"
 #include "tokenizer/tokenizer_spec.h"
 
 namespace fathom::data {
@@ -28,7 +29,7 @@ class Preparer {
     Hasher hasher;
     hasher.add(tokenizer::write_tokenizer_json(tokenizer.spec()));
     tokenizer_hash_ = hasher.digest();
-    make_folder(config.cache_dir);
+    io::make_directories(config.cache_dir);
   }
 
   enum class Role { kTrain, kValidation };
@@ -149,7 +150,7 @@ void Preparer::log_changes(const Inputs& inputs, const HashNote& note) {
 TokenDataset Preparer::open_or_tokenize(const Inputs& inputs) {
   using Verify = TokenDataset::Verify;
   const fs::path folder = fs::path(config_.cache_dir) / to_string(inputs.key);
-  make_folder(folder);
+  io::make_directories(folder);
   const auto lock = FolderLock::wait(folder, inputs.name);
   std::error_code ignored;
   const bool was_complete = fs::exists(manifest_path(folder), ignored);

@@ -10,7 +10,7 @@ struct HeadRows {
   int64_t head_stride;
 };
 
-/// One tile of keys folded into a running softmax; ops/attention.h has the formula.
+/// One tile of keys folded into a running softmax; ops/attention/attention.h has the formula.
 ///
 /// Queries are numbered within a group g of heads that share their key heads:
 /// query i of group g is token i / heads_per_group, head g * heads_per_group + i % heads_per_group.

@@ -12,7 +12,7 @@ struct HeadRowsOut {
   int64_t head_stride;
 };
 
-/// Attention over whole sequences; ops/causal_attention.h has the formulas.
+/// Attention over whole sequences; ops/causal_attention/causal_attention.h has the formulas.
 ///
 /// A unit of work is one query head of one sequence: unit u is sequence u / heads, head u % heads.
 /// Units share nothing, so a result does not depend on which thread runs which.

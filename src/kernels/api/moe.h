@@ -3,7 +3,7 @@
 
 namespace fathom::kernels {
 
-/// The choice of experts, a token at a time; ops/moe.h has the rule.
+/// The choice of experts, a token at a time; ops/moe/moe.h has the rule.
 struct MoeRouteArgs {
   const float* logits;  // [tokens, experts]
   int64_t logits_stride;

@@ -28,7 +28,7 @@ struct RouterEntropyArgs {
   int64_t experts;
 };
 
-/// Gradient of the chosen weights and of the normalised scores; ops/moe_train.h has the formulas.
+/// Gradient of the chosen weights and of the normalised scores; ops/moe/moe_train.h has the formulas.
 struct RouterBackwardArgs {
   const float* scores;  // [tokens, experts]
   int64_t scores_stride;

@@ -2,24 +2,22 @@
 // From a layout's flat arrays to the layers' structs.
 #include <vector>
 
-#include "model/training/mtp.h"
+#include "model/training/layers/mtp.h"
 
 namespace fathom::model::training {
 
-template <typename Matrix, typename Vector, typename Block, typename Mtp>
+template <typename Embedding, typename Matrix, typename Vector, typename Block, typename Mtp>
 struct ModelParameters {
+  Embedding embed_tokens{};  // [vocab, hidden] f32, looked up
   std::vector<Block> layers;
   Vector norm{};
-  Matrix head{};  // the embedding's if tied
+  Matrix lm_head{};  // the embedding's if tied
   std::vector<Mtp> mtp;
 };
-struct TrainingModelWeights : ModelParameters<const PackedLinear*, View<const float, 1>,
-                                              TrainingBlockWeights, TrainingMtpWeights> {
-  MatRef embed_tokens;  // f32, looked up
-};
-struct ModelGrads : ModelParameters<View<float, 2>, View<float, 1>, BlockGrads, MtpGrads> {
-  View<float, 2> embed_tokens;
-};
+using TrainingModelWeights = ModelParameters<MatRef, const PackedLinear*, View<const float, 1>,
+                                             TrainingBlockWeights, TrainingMtpWeights>;
+using ModelGrads =
+    ModelParameters<View<float, 2>, View<float, 2>, View<float, 1>, BlockGrads, MtpGrads>;
 
 /// The MoE layers of a config, MTP modules' last: [layer number]. Their order is that of
 /// StepStats::expert_counts.

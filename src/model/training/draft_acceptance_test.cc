@@ -4,7 +4,7 @@
 #include "backend/backend.h"
 #include "checkpoint/flat_weights.h"
 #include "model/test_support.h"
-#include "model/training_test_support.h"
+#include "model/training/training_test_support.h"
 #include "testing/temp_dir.h"
 
 namespace fathom::model {

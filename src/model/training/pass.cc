@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
-#include "model/training/loss_head.h"
-#include "ops/elementwise.h"
-#include "ops/rmsnorm.h"
+#include "model/training/layers/loss_head.h"
+#include "model/training/memory/saved_activations.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/norm/rmsnorm.h"
+#include "ops/rows.h"
 
 namespace fathom::model::training {
 namespace {
@@ -54,11 +56,12 @@ ModelSaved plan_model(const ModelConfig& config, const TrainingRecipe& recipe,
   return saved;
 }
 
-void set_inputs(const ModelConfig& config, const TrainingBatch& batch, const ModelSaved& saved) {
+void set_inputs(Ctx& ctx, const ModelConfig& config, const TrainingBatch& batch,
+                const ModelSaved& saved) {
   const i64 heads = 1 + config.num_nextn_predict_layers, sequences = batch.tokens.dim(0);
   const i64 seq_len = batch.tokens.dim(1) - heads, capacity = saved.positions.dim(0);
   FATHOM_CHECK(sequences >= 1 && seq_len >= 1 && sequences * seq_len <= capacity, "tokens ",
-               batch.tokens, " with ", heads, " heads for ", capacity, " places");
+               batch.tokens, " with ", heads, " heads for ", capacity, " positions");
   FATHOM_CHECK(
       batch.tokens.stride(1) == 1 && (batch.targets.empty() || batch.targets.stride(2) == 1),
       "rows of tokens and targets must be contiguous");
@@ -67,13 +70,14 @@ void set_inputs(const ModelConfig& config, const TrainingBatch& batch, const Mod
       "targets ", batch.targets, " vs tokens ", batch.tokens);
   FATHOM_CHECK(!batch.isolate_documents || batch.documents.dims() == batch.tokens.dims(),
                "documents ", batch.documents, " vs tokens ", batch.tokens);
+  const auto copy_row = [&](const i32* from, i32* to) {
+    ops::copy_ids(ctx, {from, {1, seq_len}}, {to, {1, seq_len}});
+  };
   for (i64 s = 0; s < sequences; ++s) {
     const i64 first = s * seq_len;
     for (i64 k = 0; k < heads; ++k) {
-      std::copy_n(&batch.tokens(s, k), seq_len, &saved.ids(k, first));
-      if (!batch.targets.empty()) {
-        std::copy_n(&batch.targets(k, s, 0), seq_len, &saved.targets(k, first));
-      }
+      copy_row(&batch.tokens(s, k), &saved.ids(k, first));
+      if (!batch.targets.empty()) copy_row(&batch.targets(k, s, 0), &saved.targets(k, first));
     }
     for (i64 i = 0; i < seq_len; ++i) saved.positions(first + i) = i;
     if (batch.isolate_documents) {
@@ -126,9 +130,9 @@ void head_losses(const TrainStep& step, const TrainingModelWeights& w, const Mod
                  View<float, 3> dhidden, View<float, 2> dhead) {
   const i64 modules = std::ssize(w.mtp);
   for (i64 k = 0; k <= modules; ++k) {
-    // Each target weighs 1 / targets of the step, MTP's lambda / D of that: eqs (24)-(25).
+    // A target's weight is 1 / targets of the step, MTP's lambda / D of that: eqs (24)-(25).
     const double share = k == 0 ? 1.0 : step.scale.mtp_weight / static_cast<double>(modules);
-    const HeadLoss loss = head_loss(step, *w.head, row_of(step, saved.hidden, k),
+    const HeadLoss loss = head_loss(step, *w.lm_head, row_of(step, saved.hidden, k),
                                     row_of(step, saved.targets, k), share / step.scale.targets,
                                     // Only the acceptance of drafts asks what the arg-max is.
                                     modules > 0 ? row_of(step, saved.largest, k) : View<i32, 1>{},

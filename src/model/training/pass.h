@@ -25,7 +25,8 @@ ModelSaved plan_model(const ModelConfig& config, const TrainingRecipe& recipe,
                       const Precision& precision, i64 tokens, StoragePlan& plan);
 
 /// ids, targets, positions and first_key of a batch. Throws InternalError on another shape.
-void set_inputs(const ModelConfig& config, const TrainingBatch& batch, const ModelSaved& saved);
+void set_inputs(Ctx& ctx, const ModelConfig& config, const TrainingBatch& batch,
+                const ModelSaved& saved);
 
 /// Embedding, blocks, final norm -> saved.hidden[0]; then `modules` MTP modules -> saved.hidden[k].
 void forward_pass(const TrainStep& step, const TrainingModelWeights& w, i64 modules,

@@ -11,7 +11,7 @@
 
 #include "config/model/parameter_list.h"
 #include "config/run/training_recipe.h"
-#include "ops/gemm.h"
+#include "ops/gemm/gemm.h"
 
 namespace fathom::model::training {
 

@@ -12,8 +12,8 @@
 #include "config/model/model_config.h"
 #include "config/run/training_recipe.h"
 #include "model/training/precision.h"
-#include "model/training_model.h"
-#include "ops/rope.h"
+#include "model/training/training_model.h"
+#include "ops/elementwise/rope.h"
 
 namespace fathom::model::training {
 

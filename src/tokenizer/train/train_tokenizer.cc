@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "io/atomic_file.h"
+#include "io/directories.h"
 #include "io/json.h"
 
 namespace fathom::tokenizer {
@@ -170,9 +171,7 @@ std::vector<std::string> TrainReport::warnings() const {
 
 void TrainedTokenizer::save(const std::string& directory) const {
   const std::filesystem::path folder(directory);
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) throw Error(ErrorCode::kIo, fmt::format("{}: {}", directory, error.message()));
+  io::make_directories(folder);
   tokenizer.save((folder / "tokenizer.json").string());
   io::write_file_atomically(folder / "tokenizer_config.json", write_config(config));
 }

@@ -31,22 +31,15 @@ std::span<u8> slot_bytes(const StateArray& array, const checkpoint::ParameterSlo
   return {array.data + slot.offset * size, static_cast<size_t>(slot.parameter.elements() * size)};
 }
 
-void copy_durably(const fs::path& from, const fs::path& to) {
-  const auto file = value_or_throw(io::MappedFile::open(from));
-  io::AtomicFile copy(to);
-  copy.append(file.bytes());
-  copy.commit();
-}
-
 /// Everything of a tokenizer that a model directory holds.
 void copy_tokenizer(const fs::path& tokenizer, const fs::path& directory) {
   const bool is_folder = fs::is_directory(tokenizer);
   const fs::path folder = is_folder ? tokenizer : tokenizer.parent_path();
-  if (!is_folder) copy_durably(tokenizer, directory / "tokenizer.json");
+  if (!is_folder) io::copy_file_atomically(tokenizer, directory / "tokenizer.json");
   for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
                            "special_tokens_map.json", "tiktoken.model"}) {
     if (!fs::exists(directory / name) && fs::exists(folder / name)) {
-      copy_durably(folder / name, directory / name);
+      io::copy_file_atomically(folder / name, directory / name);
     }
   }
 }

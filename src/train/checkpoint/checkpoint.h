@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "config/run/run_config.h"
-#include "model/training_model.h"
+#include "model/training/training_model.h"
 #include "train/checkpoint/state_array.h"
 #include "train/checkpoint/trainer_state.h"
 

@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "io/directories.h"
 
 namespace fathom::train {
 namespace {
@@ -30,7 +31,7 @@ std::optional<i64> step_of(const std::string& name) {
 constexpr std::string_view kCheckpoints = "checkpoints";
 
 data::FolderLock lock(const fs::path& path) {
-  data::make_folder(path / kCheckpoints);
+  io::make_directories(path / kCheckpoints);
   auto held = data::FolderLock::try_now(path);
   if (!held) {
     throw Error(ErrorCode::kInvalidInput,

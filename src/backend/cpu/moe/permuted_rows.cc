@@ -14,6 +14,17 @@ void group_by_expert(Ctx&, const device::GroupByExpert& op) {
   fill_permuted_rows(op.topk_indices, op.rows);
 }
 
+void permute_weights(Ctx&, const device::PermuteWeights& op) {
+  for (i64 r = 0; r < op.out.dim(0); ++r) {
+    op.out(r) = op.weights(op.rows.tokens(r), op.rows.slots(r));
+  }
+}
+
+void unpermute_weights(Ctx&, const device::UnpermuteWeights& op) {
+  for (i64 t = 0; t < op.out.dim(0); ++t) std::fill_n(op.out.row(t), op.out.dim(1), 0.0f);
+  for (i64 r = 0; r < op.x.dim(0); ++r) op.out(op.rows.tokens(r), op.rows.slots(r)) = op.x(r);
+}
+
 void combine_rows(Ctx& ctx, const device::CombineRows& op) {
   const i64 tokens = op.y.dim(0), topk = op.topk_indices.dim(1);
   Workspace::Scope scope(ctx.workspace());
@@ -117,6 +128,8 @@ void sort_by_expert(const device::PermutedRows& rows, View<const i32, 2> topk_in
 
 void set_permuted_rows(device::OpTable& table) {
   table.set(group_by_expert);
+  table.set(permute_weights);
+  table.set(unpermute_weights);
   table.set(combine_rows);
   table.set(combine_rows_backward);
 }

@@ -84,6 +84,18 @@ void count_experts(Ctx&, const device::CountExperts& op) {
   }
 }
 
+void count_distinct_experts(Ctx& ctx, const device::CountDistinctExperts& op) {
+  Workspace::Scope scope(ctx.workspace());
+  const auto seen = scope.alloc<bool>(op.experts);
+  std::fill_n(seen.data(), op.experts, false);
+  for (i64 t = 0; t < op.topk_indices.dim(0); ++t) {
+    for (i64 j = 0; j < op.topk_indices.dim(1); ++j) {
+      if (op.topk_indices(t, j) >= 0) seen(op.topk_indices(t, j)) = true;
+    }
+  }
+  *op.count = std::count(seen.data(), seen.data() + op.experts, true);
+}
+
 /// Each part counts by itself; sums of integers are the same in any order.
 void count_raw_topk(Ctx& ctx, const device::CountRawTopk& op) {
   const i64 tokens = op.scores.dim(0), experts = op.scores.dim(1), parts = parts_of(op.scores);
@@ -142,6 +154,7 @@ void set_router(device::OpTable& table) {
   table.set(router_scores);
   table.set(router_backward);
   table.set(count_experts);
+  table.set(count_distinct_experts);
   table.set(count_raw_topk);
   table.set(sum_normalised_scores);
   table.set(router_entropy);

@@ -1,0 +1,166 @@
+#include "model/training/layers/block.h"
+
+#include "model/training/memory/saved_activations.h"
+#include "model/training/moe/balance.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/norm/rmsnorm.h"
+
+namespace fathom::model::training {
+namespace {
+
+BranchSaved plan_branch(const ModelConfig& config, const RecomputeConfig& recompute,
+                        const Precision& precision, i64 tokens, StoragePlan& plan) {
+  BranchSaved saved;
+  saved.x = plan.matrix("residual stream", precision.stream(), tokens, config.hidden_size);
+  saved.rstd = plan.array<float>("norms' 1/rms", tokens);
+  if (!recompute.norms) {
+    saved.normed =
+        plan.matrix("norm outputs", precision.linear_input(), tokens, config.hidden_size);
+  }
+  return saved;
+}
+
+/// normed = RMSNorm(x).
+void enter_branch(const TrainStep& step, View<const float, 2> x, View<const float, 1> norm,
+                  View<float, 2> normed, const BranchSaved& saved) {
+  save(step, x, saved.x);
+  ops::rmsnorm_forward(step.ctx, x, norm, step.config.rms_norm_eps, normed,
+                       saved.rstd.slice(0, 0, step.tokens()));
+  save(step, normed, saved.normed);
+}
+
+/// The backward of one branch: backward(normed transposed for wgrad, dnormed), then its norm, into
+/// the residual stream's gradient.
+template <typename Backward>
+void backward_branch(const TrainStep& step, View<const float, 1> norm, const BranchSaved& saved,
+                     View<float, 2> dx, View<float, 1> dnorm, Backward&& backward) {
+  Ctx& ctx = step.ctx;
+  Workspace::Scope scratch(ctx.workspace());
+  const auto x = scratch.alloc<float>(dx.dim(0), dx.dim(1));
+  const auto dnormed = scratch.alloc<float>(dx.dim(0), dx.dim(1));
+  load(step, saved.x, x);
+  {
+    Workspace::Scope recomputed(ctx.workspace());
+    View<float, 2> normed = x;  // only its shape is used if it was saved
+    if (saved.normed.empty()) {
+      normed = recomputed.alloc<float>(dx.dim(0), dx.dim(1));
+      ops::rmsnorm_forward(ctx, x, norm, step.config.rms_norm_eps, normed);
+    }
+    backward(transposed_for_wgrad(saved.normed, normed), dnormed);
+  }
+  ops::rmsnorm_backward(ctx, dnormed, x, norm, saved.rstd.slice(0, 0, step.tokens()), dx, dnorm,
+                        /*accumulate_dx=*/true);
+}
+
+void backward_attention(const TrainStep& step, const TrainingBlockWeights& w,
+                        const BlockSaved& saved, View<const float, 2> du, const ops::PackSource& h,
+                        View<float, 2> dh, const BlockGrads& grads) {
+  Workspace::Scope scratch(step.ctx.workspace());
+  if (const auto* mla = std::get_if<TrainingMlaWeights>(&w.self_attn)) {
+    const auto& mla_saved = std::get<MlaSaved>(saved.self_attn);
+    const auto& into = std::get<MlaGrads>(grads.self_attn);
+    const MlaBackward b = alloc_mla_backward(step, scratch);
+    mla_backward_input(step, *mla, du, mla_saved, b, dh, into);
+    mla_backward_weight(step, *mla, du, h, mla_saved, b, into);
+  } else {
+    const auto& gqa = std::get<TrainingGqaWeights>(w.self_attn);
+    const auto& gqa_saved = std::get<GqaSaved>(saved.self_attn);
+    const GqaBackward b = alloc_gqa_backward(step, scratch);
+    gqa_backward_input(step, gqa, du, gqa_saved, b, dh);
+    gqa_backward_weight(step, gqa, du, h, gqa_saved, b, std::get<GqaGrads>(grads.self_attn));
+  }
+}
+
+void backward_moe(const TrainStep& step, const TrainingMoeWeights& w, const MoeSaved& saved,
+                  View<const float, 2> dy, const ops::PackSource& x, View<float, 2> dx,
+                  const MoeGrads& grads) {
+  Workspace::Scope scratch(step.ctx.workspace());
+  View<float, 2> dnormalised;
+  if (has_balance_loss(step.recipe.balance)) {
+    const i64 tokens = step.tokens();
+    dnormalised = scratch.alloc<float>(step.sequences, w.gate->out);
+    step.stats->balance_loss +=
+        balance_losses(step, saved.scores.slice(0, 0, tokens), saved.chosen.slice(0, 0, tokens),
+                       w.moe_layer, dnormalised);
+  }
+  const MoeBackward b = alloc_moe_backward(step, w, saved, scratch);
+  moe_backward_input(step, w, dy, saved, dnormalised, b, dx);
+  moe_backward_weight(step, w, dy, x, saved, b, grads);
+}
+
+void backward_mlp(const TrainStep& step, const TrainingBlockWeights& w, const BlockSaved& saved,
+                  View<const float, 2> dy, const ops::PackSource& x, View<float, 2> dx,
+                  const BlockGrads& grads) {
+  if (const auto* moe = std::get_if<TrainingMoeWeights>(&w.mlp)) {
+    backward_moe(step, *moe, std::get<MoeSaved>(saved.mlp), dy, x, dx,
+                 std::get<MoeGrads>(grads.mlp));
+    return;
+  }
+  const auto& ffn = std::get<TrainingFfnWeights>(w.mlp);
+  const auto& ffn_saved = std::get<FfnSaved>(saved.mlp);
+  Workspace::Scope scratch(step.ctx.workspace());
+  const FfnBackward b = alloc_ffn_backward(step, scratch, ffn.gate_proj->out);
+  ffn_backward_input(step, ffn, dy, ffn_saved, b, dx);
+  ffn_backward_weight(step, ffn, dy, x, ffn_saved, b, std::get<FfnGrads>(grads.mlp));
+}
+
+}  // namespace
+
+BlockSaved plan_block(const ModelConfig& config, const TrainingRecipe& recipe,
+                      const Precision& precision, i64 layer, i64 tokens, StoragePlan& plan) {
+  BlockSaved saved;
+  saved.attention_input = plan_branch(config, recipe.recompute, precision, tokens, plan);
+  if (config.is_mla()) {
+    saved.self_attn = plan_mla(config, recipe.recompute, precision, tokens, plan);
+  } else {
+    saved.self_attn = plan_gqa(config, precision, tokens, plan);
+  }
+  saved.mlp_input = plan_branch(config, recipe.recompute, precision, tokens, plan);
+  if (config.is_moe_layer(layer)) {
+    saved.mlp = plan_moe(config, recipe, precision, tokens, plan);
+  } else {
+    saved.mlp = plan_ffn(recipe.recompute, precision, precision.stream(), tokens,
+                         config.intermediate_size, plan);
+  }
+  return saved;
+}
+
+void block_training_forward(const TrainStep& step, const TrainingBlockWeights& w, View<float, 2> x,
+                            const BlockSaved& saved) {
+  Workspace::Scope scratch(step.ctx.workspace());
+  const auto normed = scratch.alloc<float>(x.dim(0), x.dim(1));
+  const auto branch = scratch.alloc<float>(x.dim(0), x.dim(1));
+
+  enter_branch(step, x, w.input_layernorm, normed, saved.attention_input);
+  if (const auto* mla = std::get_if<TrainingMlaWeights>(&w.self_attn)) {
+    mla_training_forward(step, *mla, normed, branch, std::get<MlaSaved>(saved.self_attn));
+  } else {
+    gqa_training_forward(step, std::get<TrainingGqaWeights>(w.self_attn), normed, branch,
+                         std::get<GqaSaved>(saved.self_attn));
+  }
+  ops::add_inplace(step.ctx, x, branch);
+
+  enter_branch(step, x, w.post_attention_layernorm, normed, saved.mlp_input);
+  if (const auto* moe = std::get_if<TrainingMoeWeights>(&w.mlp)) {
+    moe_training_forward(step, *moe, normed, branch, std::get<MoeSaved>(saved.mlp));
+  } else {
+    ffn_training_forward(step, std::get<TrainingFfnWeights>(w.mlp), normed, branch,
+                         std::get<FfnSaved>(saved.mlp));
+  }
+  ops::add_inplace(step.ctx, x, branch);
+}
+
+void block_backward(const TrainStep& step, const TrainingBlockWeights& w, const BlockSaved& saved,
+                    View<float, 2> dx, const BlockGrads& grads) {
+  backward_branch(step, w.post_attention_layernorm, saved.mlp_input, dx,
+                  grads.post_attention_layernorm,
+                  [&](const ops::PackSource& normed, View<float, 2> dnormed) {
+                    backward_mlp(step, w, saved, dx, normed, dnormed, grads);
+                  });
+  backward_branch(step, w.input_layernorm, saved.attention_input, dx, grads.input_layernorm,
+                  [&](const ops::PackSource& normed, View<float, 2> dnormed) {
+                    backward_attention(step, w, saved, dx, normed, dnormed, grads);
+                  });
+}
+
+}  // namespace fathom::model::training

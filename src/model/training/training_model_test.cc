@@ -1,0 +1,343 @@
+// Properties of the training pass that need no golden file.
+#include "model/training/training_model.h"
+
+#include <gmock/gmock.h>
+
+#include "backend/backend.h"
+#include "checkpoint/flat_weights.h"
+#include "model/test_support.h"
+#include "model/tolerances.h"
+#include "model/training/training_test_support.h"
+#include "testing/for_each_isa.h"
+
+namespace fathom::model {
+namespace {
+
+using testing::for_each_isa;
+
+// The inference pass is the numeric truth: the same weights give the same logits.
+TEST(TrainingModel, ForwardIsTheModelsForward) {
+  for (const std::string& name : golden_cases()) {
+    SCOPED_TRACE(name);
+    const std::string directory = golden_directory(name).string();
+    const Golden golden(name);
+    const ModelConfig config = value_or_throw(load_model_config(directory));
+    const auto ids = golden.ids("input_ids");
+    const i64 tokens = std::ssize(ids);
+    TrainingModel model(config, f32_recipe(), 1, tokens);
+    for_each_isa([&](Ctx& ctx) {
+      checkpoint::read_model_directory(ctx, config, model.layout(), directory, model.weights());
+      BatchData data(config, 1, tokens);
+      std::copy(ids.begin(), ids.end(), data.tokens().begin());
+      model.refresh_weights(ctx);
+      Tensor<float> got({tokens, config.vocab_size});
+      model.forward_logits(ctx, data.batch(), got.v<2>());
+      EXPECT_LE(relative_error(got, golden.floats("logits")), kF32LogitTol);
+      const Tensor<float> ours = run(ctx, golden.model(), ids);
+      EXPECT_LE(relative_error(got, ours), kF32LogitTol);
+    });
+  }
+}
+
+/// The whole loss of a step, and which experts it was computed with.
+struct LossAt {
+  double loss;
+  std::vector<std::vector<i64>> expert_counts;
+};
+LossAt loss_at(Ctx& ctx, TrainingModel& model, const BatchData& data, double mtp_weight) {
+  const StepStats stats = run_step(ctx, model, data, mtp_weight).stats;
+  const double sum = stats.nll + mtp_weight * stats.mtp_nll[0];
+  return {sum / static_cast<double>(stats.targets) + stats.balance_loss, stats.expert_counts};
+}
+
+// Along a tensor's own gradient the loss must rise by the gradient's square: one number a tensor
+// that all its elements take part in, large enough to stand above the noise of f32. The choice of
+// experts jumps, so a step that changes it is made smaller.
+void expect_every_gradient_is_a_slope(const TrainingRecipe& recipe) {
+  const testing::ScopedThreads one(1);
+  Ctx ctx = backend::make_context();
+  const ModelConfig config = small_v3();
+  TrainingModel model(config, recipe, 2, 16);
+  randomise(ctx, model);
+  const BatchData data(config, 2, 16);
+  const StepResult step = run_step(ctx, model, data);
+  for (const checkpoint::ParameterSlot& slot : model.layout().slots()) {
+    if (!slot.has_gradient) continue;
+    const auto g = part_of(step.gradients, slot);
+    double square = 0.0;
+    for (const float x : g) square += static_cast<double>(x) * static_cast<double>(x);
+    if (square == 0.0) continue;
+    float* w = model.weights().data() + slot.offset;
+    const std::vector<float> before(w, w + slot.parameter.elements());
+    const auto at = [&](double length) {
+      for (size_t i = 0; i < g.size(); ++i) {
+        w[i] = before[i] + static_cast<float>(length * static_cast<double>(g[i]));
+      }
+      const LossAt result = loss_at(ctx, model, data, 0.3);
+      std::copy(before.begin(), before.end(), w);
+      return result;
+    };
+    double length = 2e-3 / std::sqrt(square);
+    LossAt up = at(length), down = at(-length);
+    while (length * std::sqrt(square) > 1e-4 && (up.expert_counts != step.stats.expert_counts ||
+                                                 down.expert_counts != step.stats.expert_counts)) {
+      length /= 2;
+      up = at(length);
+      down = at(-length);
+    }
+    ASSERT_EQ(up.expert_counts, down.expert_counts) << slot.parameter.name;
+    EXPECT_NEAR((up.loss - down.loss) / (2 * length * square), 1.0, 0.02)
+        << slot.parameter.name << " |g| " << std::sqrt(square) << " length " << length;
+  }
+}
+
+TEST(TrainingModel, EveryTensorsGradientIsItsSlope) {
+  expect_every_gradient_is_a_slope(f32_recipe());
+}
+
+TEST(TrainingModel, EveryTensorsGradientIsItsSlopeWithTokensDropped) {
+  TrainingRecipe recipe = f32_recipe();
+  recipe.balance.capacity_factor = 0.5;
+  recipe.balance.num_devices = 2;
+  recipe.balance.drop_exempt_frac = 0.0;
+  expect_every_gradient_is_a_slope(recipe);
+}
+
+TEST(TrainingModel, RecomputedIsSavedBitForBit) {
+  const testing::ScopedThreads one(1);
+  Ctx ctx = backend::make_context();
+  ModelConfig no_q_lora = small_v3();
+  no_q_lora.q_lora_rank = 0;
+  const ModelConfig llama = value_or_throw(load_model_config(golden_directory("llama")));
+  for (const ModelConfig& config : {small_v3(), no_q_lora, llama}) {
+    const BatchData data(config, 2, 16);
+    std::vector<float> first;
+    for (int bits = 0; bits < 8; ++bits) {
+      const TrainingRecipe recipe =
+          with_recompute(f32_recipe(), (bits & 1) == 0, (bits & 2) == 0, (bits & 4) == 0);
+      TrainingModel model(config, recipe, 2, 16);
+      randomise(ctx, model);
+      StepResult step = run_step(ctx, model, data);
+      if (bits == 0) first = step.gradients;
+      EXPECT_EQ(step.gradients, first) << bits;
+    }
+  }
+}
+
+TEST(TrainingModel, AnySplitIntoMicroBatchesGivesTheSameGradients) {
+  const testing::ScopedThreads one(1);
+  Ctx ctx = backend::make_context();
+  const ModelConfig config = small_v3();
+  TrainingRecipe recipe = f32_recipe();
+  recipe.balance = {.seq_aux_loss_weight = 0.1,
+                    .batch_aux_loss_weight = 0.1,
+                    .expert_aux_loss_weight = 0.1,
+                    .device_aux_loss_weight = 0.1,
+                    .comm_aux_loss_weight = 0.1,
+                    .num_devices = 4,
+                    .max_devices_per_token = 2,
+                    .capacity_factor = 0.9};
+  BatchData data(config, 5, 16);
+  for (size_t i = 0; i < data.targets().size(); i += 7) data.targets()[i] = -1;  // uneven counts
+  TrainingModel model(config, recipe, 5, 16);
+  randomise(ctx, model);
+  const StepResult whole = run_step(ctx, model, data);
+  EXPECT_GT(whole.stats.dropped, 0);
+  EXPECT_GT(whole.stats.balance_loss, 0.0);
+  for (const i64 micro : {1, 2, 3}) {
+    const StepResult split = run_step(ctx, model, data, 0.3, micro);
+    EXPECT_LE(norm_error(split.gradients, whole.gradients), 2e-6) << micro;
+    EXPECT_NEAR(split.stats.nll, whole.stats.nll, 1e-6 * whole.stats.nll);
+    EXPECT_NEAR(split.stats.balance_loss, whole.stats.balance_loss, 1e-6);
+    EXPECT_EQ(split.stats.expert_counts, whole.stats.expert_counts);
+    EXPECT_EQ(split.stats.dropped, whole.stats.dropped);
+    EXPECT_EQ(split.stats.mtp_drafts, whole.stats.mtp_drafts);
+    EXPECT_EQ(split.stats.mtp_accepted, whole.stats.mtp_accepted);
+  }
+}
+
+TEST(TrainingModel, BatchWiseLossRefusesAStepThatWasNotCounted) {
+  Ctx ctx = backend::make_context();
+  const ModelConfig config = small_v3();
+  TrainingRecipe recipe = f32_recipe();
+  recipe.balance.batch_aux_loss_weight = 0.1;
+  TrainingModel model(config, recipe, 2, 16);
+  randomise(ctx, model);
+  EXPECT_TRUE(model.needs_counting_pass());
+  const BatchData data(config, 4, 16);
+  StepStats stats(config);
+  model.begin_step(ctx);
+  EXPECT_THROW(
+      model.forward_backward(ctx, data.batch(0, 2), {.targets = 64, .sequences = 4}, stats),
+      InternalError);
+}
+
+TEST(TrainingModel, ExpertsWithoutTokens) {
+  Ctx ctx = backend::make_context();
+  const ModelConfig config = small_v3();
+  TrainingModel model(config, f32_recipe(), 1, 3);
+  randomise(ctx, model);
+  for (i64 layer = 0; layer < model.num_moe_layers(); ++layer) {
+    // Everything goes to experts 0 and 1, the others see nothing.
+    const View<float, 1> bias = model.router_bias(layer);
+    for (i64 e = 0; e < bias.dim(0); ++e) bias(e) = e < 2 ? 10.0f : -10.0f;
+  }
+  const BatchData data(config, 1, 3);
+  const StepResult step = run_step(ctx, model, data);
+  for (const auto& counts : step.stats.expert_counts) {
+    EXPECT_EQ(counts, (std::vector<i64>{3, 3, 0, 0, 0, 0, 0, 0}));
+  }
+  for (const checkpoint::ParameterSlot& slot : model.layout().slots()) {
+    if (slot.parameter.expert < 0) continue;
+    const auto g = part_of(step.gradients, slot);
+    const bool any = std::ranges::any_of(g, [](float x) { return x != 0.0f; });
+    EXPECT_EQ(any, slot.parameter.expert < 2) << slot.parameter.name;
+    EXPECT_TRUE(std::ranges::all_of(g, [](float x) { return std::isfinite(x); }));
+  }
+}
+
+TEST(TrainingModel, EveryPairDropped) {
+  Ctx ctx = backend::make_context();
+  const ModelConfig config = small_v3();
+  TrainingRecipe recipe = f32_recipe();
+  recipe.balance.capacity_factor = 1e-3;  // a budget of no pair
+  recipe.balance.drop_exempt_frac = 0.0;
+  TrainingModel model(config, recipe, 2, 8);
+  randomise(ctx, model);
+  const StepResult step = run_step(ctx, model, BatchData(config, 2, 8));
+  EXPECT_EQ(step.stats.dropped, 2 * 8 * config.num_experts_per_tok * model.num_moe_layers());
+  for (const checkpoint::ParameterSlot& slot : model.layout().slots()) {
+    const auto g = part_of(step.gradients, slot);
+    EXPECT_TRUE(std::ranges::all_of(g, [](float x) { return std::isfinite(x); }));
+    const bool any = std::ranges::any_of(g, [](float x) { return x != 0.0f; });
+    const bool shared = slot.parameter.name.find("shared_experts") != std::string::npos;
+    if (slot.parameter.expert >= 0 || shared) {
+      EXPECT_EQ(any, shared) << slot.parameter.name;
+    }
+  }
+}
+
+// Two documents packed into one sequence and isolated learn what they learn in sequences of their
+// own. Rotary positions stay those of the packed sequence, and only their differences count.
+TEST(TrainingModel, IsolatedDocumentsAreDocumentsAlone) {
+  const testing::ScopedThreads one(1);
+  Ctx ctx = backend::make_context();
+  ModelConfig config = small_v3();
+  config.num_nextn_predict_layers = 0;  // its last token would need the next document's first
+  TrainingRecipe recipe = f32_recipe();
+  recipe.balance.seq_aux_loss_weight = 0.0;  // it sees one sequence or two
+  TrainingModel model(config, recipe, 2, 16);
+  randomise(ctx, model);
+
+  BatchData alone(config, 2, 8);  // documents of 8 tokens with 7 targets each
+  alone.targets()[7] = alone.targets()[15] = -1;
+  std::ranges::fill(alone.documents(), 0);
+  BatchData packed(config, 1, 16);
+  for (size_t d = 0; d < 2; ++d) {
+    for (size_t i = 0; i < 8; ++i) {
+      packed.tokens()[d * 8 + i] = alone.tokens()[d * 9 + i];
+      packed.targets()[d * 8 + i] = alone.targets()[d * 8 + i];
+      packed.documents()[d * 8 + i] = static_cast<i32>(d);
+    }
+  }
+  packed.documents()[16] = 2;
+  const StepResult want = run_step(ctx, model, alone);
+  const StepResult got = run_step(ctx, model, packed, 0.0, 0, /*isolate=*/true);
+  const StepResult mixed = run_step(ctx, model, packed, 0.0, 0, /*isolate=*/false);
+  EXPECT_NEAR(got.stats.nll, want.stats.nll, 1e-5 * want.stats.nll);
+  EXPECT_GT(std::abs(mixed.stats.nll - want.stats.nll), 1e-3 * want.stats.nll);
+  for (const checkpoint::ParameterSlot& slot : model.layout().slots()) {
+    EXPECT_LE(norm_error(part_of(got.gradients, slot), part_of(want.gradients, slot)), 1e-4)
+        << slot.parameter.name;
+  }
+}
+
+TEST(TrainingModel, ThreadsChangeNoBit) {
+  const ModelConfig config = small_v3();
+  const BatchData data(config, 3, 32);
+  for (const TrainPrecision mode :
+       {TrainPrecision::kF32, TrainPrecision::kBf16, TrainPrecision::kFp8}) {
+    TrainingRecipe recipe;
+    recipe.precision.mode = mode;
+    std::vector<std::vector<float>> gradients;
+    for (const int threads : {1, 2, 7}) {
+      const testing::ScopedThreads scoped(threads);
+      Ctx ctx = backend::make_context();
+      TrainingModel model(config, recipe, 3, 32);
+      randomise(ctx, model);
+      gradients.push_back(run_step(ctx, model, data).gradients);
+    }
+    EXPECT_EQ(gradients[1], gradients[0]);
+    EXPECT_EQ(gradients[2], gradients[0]);
+  }
+}
+
+/// Choices that no rounding changes: biases further apart than scores can be.
+void fix_choices(TrainingModel& model) {
+  for (i64 layer = 0; layer < model.num_moe_layers(); ++layer) {
+    const View<float, 1> bias = model.router_bias(layer);
+    for (i64 e = 0; e < bias.dim(0); ++e) {
+      bias(e) = 2.0f * static_cast<float>((3 * e + layer) % bias.dim(0));
+    }
+  }
+}
+
+// The choice of experts jumps, and a token that rounding sends elsewhere says nothing of the
+// products: choices are fixed here.
+TEST(TrainingModel, LowPrecisionStaysNearF32) {
+  const testing::ScopedThreads one(1);
+  ModelConfig config = small_v3();
+  config.hidden_size = 128;
+  config.intermediate_size = 192;
+  config.moe_intermediate_size = 96;
+  const BatchData data(config, 4, 32);
+  for_each_isa([&](Ctx& ctx) {
+    TrainingModel exact(config, f32_recipe(), 4, 32);
+    randomise(ctx, exact, 0.06);
+    fix_choices(exact);
+    const StepResult want = run_step(ctx, exact, data);
+    struct Case {
+      TrainPrecision mode;
+      bool recompute;
+      double loss, cosine;
+    };
+    for (const Case& c : {Case{TrainPrecision::kBf16, true, 0.01, 0.99},
+                          Case{TrainPrecision::kBf16, false, 0.01, 0.99},
+                          Case{TrainPrecision::kFp8, true, 0.03, 0.97},
+                          Case{TrainPrecision::kFp8, false, 0.03, 0.97}}) {
+      TrainingRecipe recipe = with_recompute({}, c.recompute, c.recompute, c.recompute);
+      recipe.precision.mode = c.mode;
+      TrainingModel model(config, recipe, 4, 32);
+      randomise(ctx, model, 0.06);
+      fix_choices(model);
+      const StepResult got = run_step(ctx, model, data);
+      EXPECT_NEAR(got.stats.nll / want.stats.nll, 1.0, c.loss);
+      EXPECT_GT(cosine(got.gradients, want.gradients), c.cosine);
+      RecordProperty(
+          std::string(ctx.isa_name()) + (c.mode == TrainPrecision::kFp8 ? "_fp8" : "_bf16"),
+          std::to_string(cosine(got.gradients, want.gradients)));
+    }
+  });
+}
+
+TEST(TrainingModel, ForwardOnlyLeavesTheStepAlone) {
+  const testing::ScopedThreads one(1);
+  Ctx ctx = backend::make_context();
+  const ModelConfig config = small_v3();
+  TrainingRecipe recipe = f32_recipe();
+  recipe.balance.capacity_factor = 0.5;
+  TrainingModel model(config, recipe, 4, 16);
+  randomise(ctx, model);
+  const BatchData data(config, 4, 16);
+  const StepResult step = run_step(ctx, model, data);
+  StepStats stats(config);
+  model.forward_only(ctx, data.batch(), stats);
+  EXPECT_TRUE(std::ranges::equal(model.gradients(), step.gradients));
+  EXPECT_EQ(stats.dropped, 0);  // nothing is dropped in evaluation
+  EXPECT_GT(step.stats.dropped, 0);
+  EXPECT_EQ(stats.targets, step.stats.targets);
+  EXPECT_EQ(stats.balance_loss, 0.0);
+}
+
+}  // namespace
+}  // namespace fathom::model

@@ -1,0 +1,56 @@
+#!/usr/bin/env python3
+"""Runs a command, interrupts it (SIGINT) and prints its exit status as a shell would have it: 130 for a
+process that the signal ended or that says so.
+
+Usage: interrupted.py WHEN COMMAND...
+  --at KIND:N      before the N-th call of that kind, "write:3" (watched/watch.cc; only in watched/)
+  --output         once the command has printed something
+  --exists PATTERN once such a file exists
+  --seconds S      then
+"""
+import argparse
+import glob
+import os
+import signal
+import subprocess
+import sys
+import time
+
+
+def wait_for(process, holds):
+    while process.poll() is None and not holds():
+        time.sleep(0.002)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    when = parser.add_mutually_exclusive_group(required=True)
+    when.add_argument("--at")
+    when.add_argument("--output", action="store_true")
+    when.add_argument("--exists")
+    when.add_argument("--seconds", type=float)
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    options = parser.parse_args()
+    env = dict(os.environ)
+    if options.at:
+        env.update(WATCH_INTERRUPT_AT=options.at, LD_PRELOAD=os.environ["WATCH"])
+    # Whoever runs the tests in the background ignores the signal, and children inherit that.
+    process = subprocess.Popen(options.command, env=env, stdout=subprocess.PIPE,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    if options.output:
+        process.stdout.read(1)
+    elif options.exists:
+        wait_for(process, lambda: glob.glob(options.exists))
+    elif options.seconds:
+        time.sleep(options.seconds)
+    if not options.at:
+        if process.poll() is not None:
+            sys.exit("interrupted.py: the command had ended already")
+        process.send_signal(signal.SIGINT)
+    process.stdout.read()
+    code = process.wait()
+    print(code if code >= 0 else 128 - code)
+
+
+if __name__ == "__main__":
+    main()
