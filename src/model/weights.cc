@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "checkpoint/check.h"
+#include "checkpoint/gguf/load.h"
 #include "checkpoint/stored_names.h"
 #include "checkpoint/tensor_codec.h"
 #include "model/parameters/bind.h"
@@ -151,11 +152,19 @@ void bind_weights(Weights& weights) {
   }
 }
 
-std::unique_ptr<Weights> load_weights(const std::string& directory) {
+std::unique_ptr<Weights> load_weights(const std::string& path) {
   auto weights = std::make_unique<Weights>();
-  weights->directory = directory;
-  weights->config = value_or_throw(load_model_config(directory));
-  weights->checkpoint = value_or_throw(io::Checkpoint::open(directory));
+  weights->directory = path;
+  if (io::gguf::is_gguf(path)) {
+    checkpoint::GgufCheckpoint loaded = checkpoint::load_gguf(path);
+    weights->config = std::move(loaded.config);
+    weights->gguf = std::move(loaded.file);
+    weights->owned = std::move(loaded.decoded);
+    weights->checkpoint = std::move(loaded.checkpoint);
+  } else {
+    weights->config = value_or_throw(load_model_config(path));
+    weights->checkpoint = value_or_throw(io::Checkpoint::open(path));
+  }
   bind_weights(*weights);
   return weights;
 }

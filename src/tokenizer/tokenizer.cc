@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "io/atomic_file.h"
+#include "io/gguf/file.h"
 #include "io/mapped_file.h"
 #include "tokenizer/added_tokens.h"
+#include "tokenizer/gguf/gguf_tokenizer.h"
 #include "tokenizer/piece_encoder.h"
 #include "tokenizer/tiktoken.h"
 #include "tokenizer/token_table.h"
@@ -114,13 +117,25 @@ Result<Tokenizer> Tokenizer::load(const std::string& path) {
   return from_spec(std::move(*spec), path);
 }
 
+Result<Tokenizer> Tokenizer::load_model(const std::string& path) {
+  if (io::gguf::is_gguf(path)) {
+    const auto file = io::gguf::File::open(path);
+    if (!file) return tl::unexpected(file.error());
+    Result<TokenizerSpec> spec = gguf_tokenizer_spec(file->metadata());
+    if (!spec) return tl::unexpected(spec.error());
+    return from_spec(std::move(*spec), file->metadata().file_name());
+  }
+  if (!std::filesystem::is_directory(path)) return load(path);
+  return load_directory(path);
+}
+
 Result<Tokenizer> Tokenizer::load_directory(const std::string& directory) {
   Result<Tokenizer> tokenizer = load(directory + "/tokenizer.json");
   if (tokenizer || tokenizer.error().code() != ErrorCode::kNotFound) return tokenizer;
   const std::string path = directory + "/tiktoken.model";
   const Result<io::MappedFile> file = io::MappedFile::open(path);
   if (!file) return tokenizer;  // the usual file is the one to name as missing
-  const auto config = load_tokenizer_config(directory + "/tokenizer_config.json");
+  const auto config = load_tokenizer_config(directory);
   if (!config) return tl::unexpected(config.error());
   Result<TokenizerSpec> spec = parse_tiktoken_model(text_of(*file), *config, path);
   if (!spec) return tl::unexpected(spec.error());

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "io/gguf/file.h"
 #include "io/json.h"
+#include "tokenizer/gguf/gguf_tokenizer.h"
 
 namespace fathom::tokenizer {
 namespace {
@@ -137,7 +139,13 @@ Result<TokenizerConfig> parse_tokenizer_config(std::string_view text, std::strin
   return read_config(*root, where);
 }
 
-Result<TokenizerConfig> load_tokenizer_config(const std::string& path) {
+Result<TokenizerConfig> load_tokenizer_config(const std::string& model_path) {
+  if (io::gguf::is_gguf(model_path)) {
+    const auto file = io::gguf::File::open(model_path);
+    if (!file) return tl::unexpected(file.error());
+    return gguf_tokenizer_config(file->metadata());
+  }
+  const std::string path = model_path + "/tokenizer_config.json";
   const Result<io::JsonValue> root = io::read_json(path);
   if (!root) return tl::unexpected(root.error());
   return read_config(*root, path);

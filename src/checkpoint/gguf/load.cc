@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 #include <optional>
 
 #include "base/parallel.h"
@@ -36,6 +35,14 @@ std::optional<io::StoredTensor> in_the_map(const GgufParameter& p, DType dtype) 
                           .file_name = p.tensor->file_name};
 }
 
+/// F32 of a model whose linear layers are all stored so: there is nothing to gain from less.
+DType usual_dtype(std::span<const GgufParameter> parameters) {
+  const bool all_f32 = std::ranges::all_of(parameters, [](const GgufParameter& p) {
+    return p.parameter.kind != ParameterKind::kMatrix || p.tensor->type == io::gguf::Type::kF32;
+  });
+  return all_f32 ? DType::kF32 : DType::kBF16;
+}
+
 /// Decodes one parameter, some rows at a time, to `out`.
 void decode(const GgufParameter& p, DType dtype, u8* out) {
   const RowShape shape = row_shape(p.parameter.shape);
@@ -58,14 +65,7 @@ void decode(const GgufParameter& p, DType dtype, u8* out) {
 
 }  // namespace
 
-bool is_gguf(const std::filesystem::path& path) {
-  char magic[4] = {};
-  std::ifstream file(path, std::ios::binary);
-  return std::filesystem::is_regular_file(path) && file.read(magic, sizeof magic) &&
-         std::string_view(magic, sizeof magic) == "GGUF";
-}
-
-GgufCheckpoint load_gguf(const std::filesystem::path& path, DType dtype,
+GgufCheckpoint load_gguf(const std::filesystem::path& path, std::optional<DType> wanted,
                          const std::function<void(i64, i64)>& on_progress) {
   GgufCheckpoint loaded{.config = {},
                         .file = value_or_throw(io::gguf::File::open(path)),
@@ -74,6 +74,8 @@ GgufCheckpoint load_gguf(const std::filesystem::path& path, DType dtype,
   loaded.config = value_or_throw(gguf_model_config(loaded.file));
   const std::vector<GgufParameter> parameters =
       value_or_throw(gguf_parameters(loaded.config, loaded.file));
+  const DType dtype = wanted.value_or(usual_dtype(parameters));
+  loaded.config.torch_dtype = dtype;
   i64 total = 0, done = 0;
   for (const GgufParameter& p : parameters) total += p.parameter.elements();
   std::vector<io::StoredTensor> tensors;

@@ -2,6 +2,7 @@
 // A GGUF file as the checkpoint in memory that a model binds to.
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "base/dtype.h"
@@ -12,9 +13,6 @@
 
 namespace fathom::checkpoint {
 
-/// True of a file that begins as GGUF files do.
-bool is_gguf(const std::filesystem::path& path);
-
 /// `checkpoint` views `file` and `decoded`.
 struct GgufCheckpoint {
   ModelConfig config;
@@ -23,11 +21,12 @@ struct GgufCheckpoint {
   io::Checkpoint checkpoint;
 };
 
-/// Opens the file, and decodes its matrices to `dtype` (F32 | BF16): those that are stored so,
-/// in Hugging Face's order, stay in the mapped file. Norms and the router become F32. `on_progress`
-/// is called with (elements decoded, in all). Throws Error of the file, of its metadata or of its
-/// tensors, all problems listed; Error{kOutOfMemory}.
-GgufCheckpoint load_gguf(const std::filesystem::path& path, DType dtype,
+/// Opens the file, and decodes its matrices to `dtype` (F32 | BF16; absent: F32 if all linear
+/// layers are stored so, else BF16): those that are stored so, in Hugging Face's order, stay in the
+/// mapped file. Norms and the router become F32. `on_progress` is called with (elements decoded, in
+/// all). Throws Error of the file, of its metadata or of its tensors, all problems listed;
+/// Error{kOutOfMemory}.
+GgufCheckpoint load_gguf(const std::filesystem::path& path, std::optional<DType> dtype = {},
                          const std::function<void(i64, i64)>& on_progress = {});
 
 }  // namespace fathom::checkpoint

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <fstream>
 #include <limits>
 
 #include "io/gguf/reader.h"
@@ -174,6 +175,14 @@ Result<void> place(std::vector<Entry>& entries, std::span<const u8> data, u64 al
 }
 
 }  // namespace
+
+bool is_gguf(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return false;
+  char magic[4] = {};
+  std::ifstream file(path, std::ios::binary);
+  return file.read(magic, sizeof magic) && std::string_view(magic, sizeof magic) == "GGUF";
+}
 
 std::string to_string(const Tensor& tensor) {
   return fmt::format("[{}] {}", fmt::join(tensor.shape, ", "), info(tensor.type).name);

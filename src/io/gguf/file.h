@@ -25,6 +25,9 @@ inline constexpr i64 kMaxTensors = 1'000'000;  // of one file; V3 has two thousa
 inline constexpr i64 kMaxPairs = 100'000;      // key-value pairs of one file
 inline constexpr int kMaxAxes = 4;             // ggml's own limit
 
+/// True of a regular file that begins as GGUF files do.
+bool is_gguf(const std::filesystem::path& path);
+
 /// One tensor, row-major. Views the mapped file.
 struct Tensor {
   std::string_view name;  // "blk.3.attn_q.weight"
