@@ -9,7 +9,7 @@ namespace fathom::backend {
 
 /// A context on a device. On the CPU with the best instruction set this machine runs, or the one
 /// that FATHOM_CPU_ISA (scalar|avx2|avx512|avx512_bf16|amx) names. Throws Error{kInvalidInput} for
-/// an unknown name, Error{kUnsupported} for a set that this CPU or its operating system lacks, or
+/// an unknown name, Error{kUnsupported} for one that this CPU or its operating system lacks, or
 /// for a device that this build or this machine lacks.
 Ctx make_context(Device device = Device::kCpu);
 

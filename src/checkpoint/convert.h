@@ -6,8 +6,8 @@
 
 #include "base/dtype.h"
 #include "checkpoint/storage.h"
-#include "io/safetensors_writer.h"
 #include "device/ctx.h"
+#include "io/safetensors_writer.h"
 #include "ops/quantize/quantize.h"
 
 namespace fathom::checkpoint {

@@ -12,7 +12,7 @@ enum class RopePairing {
   kHalves        // (i, i + dim/2): Llama
 };
 
-/// Angles of the rotary embedding: pair i turns by position * frequency[i]. `cos_sin_factor`
+/// Angles of the rotary embedding: pair i is rotated by position * frequency[i]. `cos_sin_factor`
 /// multiplies both (YaRN: mscale / mscale_all_dim, 1 for DeepSeek-V3).
 /// Frequencies and angles are computed in double, so that large positions keep their accuracy.
 struct RopeTable {

@@ -38,7 +38,8 @@ void exchange(const fs::path& from, const fs::path& to) {
 
 }  // namespace
 
-AtomicDirectory::AtomicDirectory(fs::path final_path) : final_(std::move(final_path)) {
+AtomicDirectory::AtomicDirectory(fs::path final_path, IfDirectoryExists if_exists)
+    : final_(std::move(final_path)), if_exists_(if_exists) {
   FATHOM_CHECK(final_.has_filename(), final_.string(), " has no name");
   temporary_ = final_.parent_path() / fmt::format(".{}.tmp", final_.filename().string());
   std::error_code code;
@@ -57,7 +58,7 @@ AtomicDirectory::~AtomicDirectory() {
 void AtomicDirectory::commit() {
   flush_directory(temporary_);
   std::error_code code;
-  if (fs::exists(final_)) {
+  if (if_exists_ == IfDirectoryExists::kReplace && fs::exists(final_)) {
     exchange(temporary_, final_);
   } else {
     fs::rename(temporary_, final_, code);

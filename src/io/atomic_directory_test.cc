@@ -46,6 +46,19 @@ TEST(AtomicDirectory, ReplacesAWholeDirectory) {
   EXPECT_EQ(names_in(dir.path()), std::vector<std::string>{"made"});
 }
 
+TEST(AtomicDirectory, WhatIsThereStaysWhereItMustNotBeReplaced) {
+  testing::TempDir dir;
+  {
+    AtomicDirectory directory(dir / "made", IfDirectoryExists::kRefuse);
+    write(directory.path() / "new", "1");
+    fs::create_directory(dir / "made");
+    write(dir / "made" / "old", "0");
+    EXPECT_THROW(directory.commit(), Error);
+  }
+  EXPECT_EQ(names_in(dir / "made"), std::vector<std::string>{"old"});
+  EXPECT_EQ(names_in(dir.path()), std::vector<std::string>{"made"});
+}
+
 TEST(AtomicDirectory, WithoutCommitTheOldOneStays) {
   testing::TempDir dir;
   fs::create_directory(dir / "made");

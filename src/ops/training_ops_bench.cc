@@ -21,12 +21,12 @@
 #include "backend/backend.h"
 #include "base/cpu_features.h"
 #include "base/parallel.h"
-#include "ops/loss/cross_entropy.h"
 #include "ops/elementwise/elementwise.h"
-#include "ops/moe/moe_train.h"
-#include "ops/optimizer/optimizer.h"
-#include "ops/norm/rmsnorm.h"
 #include "ops/elementwise/rope.h"
+#include "ops/loss/cross_entropy.h"
+#include "ops/moe/moe_train.h"
+#include "ops/norm/rmsnorm.h"
+#include "ops/optimizer/optimizer.h"
 #include "tensor/buffer.h"
 
 namespace fathom::ops {
@@ -210,7 +210,7 @@ std::vector<Case> router_cases() {
   };
 }
 
-std::vector<Case> places_cases(i64 dim) {
+std::vector<Case> combine_cases(i64 dim) {
   struct Data : RouterData {
     explicit Data(i64 dim)
         : x(filled({kTokens * kTopk, dim})),
@@ -299,7 +299,7 @@ int run(int argc, char** argv) {
   };
   for (const i64 dim : {256, 1024}) {
     add({rmsnorm_case(dim), silu_case(dim), embedding_case(dim)});
-    add(places_cases(dim));
+    add(combine_cases(dim));
   }
   add({rope_case(false), rope_case(true), cross_entropy_case(kVocab, 1024),
        cross_entropy_case(129280, 64)});

@@ -1,5 +1,5 @@
 #pragma once
-// A matrix of activations kept from the forward pass for the backward pass, in as few bytes as the
+// A matrix of activations saved by the forward pass for the backward pass, in as few bytes as the
 // recipe allows. Non-owning, as every view.
 //   kF32         4 bytes a number
 //   kBf16        2 bytes

@@ -39,7 +39,7 @@ class ScopedThreads {
   int before_;
 };
 
-/// fn(ctx) once an instruction set. A failure names the set.
+/// fn(ctx) once an instruction set. A failure names it.
 template <typename Fn>
 void for_each_isa(Fn&& fn) {
   ::testing::Test::RecordProperty("isa", isa_names());

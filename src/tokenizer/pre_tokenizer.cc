@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "io/json.h"
 #include "tokenizer/pattern/matcher.h"
+#include "tokenizer/pattern/split.h"
 #include "tokenizer/unicode/unicode.h"
 
 namespace fathom::tokenizer {
@@ -17,9 +18,6 @@ namespace {
 constexpr size_t kMaxStages = 32;
 constexpr std::string_view kGpt2Pattern =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-
-/// What becomes of the matches of a Split.
-enum class Behavior { kIsolated, kRemoved, kContiguous, kMergedWithPrevious, kMergedWithNext };
 
 struct NamedBehavior {
   std::string_view name;
@@ -33,82 +31,8 @@ constexpr std::array<NamedBehavior, 5> kBehaviors = {{
     {"MergedWithNext", Behavior::kMergedWithNext},
 }};
 
-/// A stretch of the text that is a match or lies between two.
-struct Part {
-  Span span;
-  bool is_match = false;
-};
-
-/// One Split, or, without a matcher, ByteLevel's add_prefix_space.
-struct Stage {
-  std::unique_ptr<Matcher> matcher;
-  Behavior behavior = Behavior::kIsolated;
-  bool invert = false;
-};
-
-/// The matches of `stage` and what is between them, in order; none empty.
-std::vector<Part> parts_of(const Stage& stage, std::string_view text) {
-  std::vector<Part> parts;
-  size_t done = 0;
-  const auto push = [&](Span span, bool is_match) {
-    if (span.end > span.begin) parts.push_back({span, is_match != stage.invert});
-    done = span.end;
-  };
-  stage.matcher->for_each_match(text, [&](Span match) {
-    push({done, match.begin}, false);
-    push(match, true);
-  });
-  push({done, text.size()}, false);
-  return parts;
-}
-
-/// Joins each match that does not follow another to the part before it in `parts`' direction.
-std::vector<Span> merge_matches(const std::vector<Part>& parts) {
-  std::vector<Span> merged;
-  bool after_match = false;
-  for (const Part& part : parts) {
-    if (part.is_match && !after_match && !merged.empty()) {
-      merged.back().end = part.span.end;
-    } else {
-      merged.push_back(part.span);
-    }
-    after_match = part.is_match;
-  }
-  return merged;
-}
-
-/// The same from the back: a match joins what follows it.
-std::vector<Span> merge_matches_forward(const std::vector<Part>& parts) {
-  std::vector<Span> merged;
-  bool after_match = false;
-  for (size_t i = parts.size(); i-- > 0;) {
-    if (parts[i].is_match && !after_match && !merged.empty()) {
-      merged.back().begin = parts[i].span.begin;
-    } else {
-      merged.push_back(parts[i].span);
-    }
-    after_match = parts[i].is_match;
-  }
-  return {merged.rbegin(), merged.rend()};
-}
-
-std::vector<Span> apply_behavior(Behavior behavior, const std::vector<Part>& parts) {
-  if (behavior == Behavior::kMergedWithPrevious) return merge_matches(parts);
-  if (behavior == Behavior::kMergedWithNext) return merge_matches_forward(parts);
-  std::vector<Span> spans;
-  for (size_t i = 0; i < parts.size(); ++i) {
-    const Part& part = parts[i];
-    if (behavior == Behavior::kRemoved && part.is_match) continue;
-    const bool joins =
-        behavior == Behavior::kContiguous && i > 0 && parts[i - 1].is_match == part.is_match;
-    if (joins) {
-      spans.back().end = part.span.end;
-    } else {
-      spans.push_back(part.span);
-    }
-  }
-  return spans;
-}
+/// Nothing stands for ByteLevel's add_prefix_space.
+using Stage = std::optional<Split>;
 
 }  // namespace
 
@@ -123,19 +47,19 @@ struct PreTokenizer::Stages {
     if (text.empty()) return;
     if (index == stages.size()) return on_piece(text);
     const Stage& stage = stages[index];
-    if (!stage.matcher) {
+    if (!stage) {
       if (text.starts_with(' ')) return run(index + 1, text, on_piece);
       const std::string with_space = " " + std::string(text);
       return run(index + 1, with_space, on_piece);
     }
-    if (stage.behavior != Behavior::kIsolated) {
-      for (const Span& span : apply_behavior(stage.behavior, parts_of(stage, text))) {
+    if (stage->behavior != Behavior::kIsolated) {
+      for (const Span& span : stage->pieces(text)) {
         run(index + 1, text.substr(span.begin, span.end - span.begin), on_piece);
       }
       return;
     }
     size_t done = 0;
-    stage.matcher->for_each_match(text, [&](Span match) {
+    stage->matcher->for_each_match(text, [&](Span match) {
       run(index + 1, text.substr(done, match.begin - done), on_piece);
       run(index + 1, text.substr(match.begin, match.end - match.begin), on_piece);
       done = match.end;
@@ -195,7 +119,7 @@ class StageReader {
     if (!behavior) return refuse(fmt::format("behavior \"{}\"", *name));
     Result<std::unique_ptr<Matcher>> matcher = read_pattern(**pattern);
     if (!matcher) return tl::unexpected(matcher.error());
-    stages.push_back({std::move(*matcher), *behavior, *invert});
+    stages.push_back(Split{std::move(*matcher), *behavior, *invert});
     return {};
   }
 
@@ -228,7 +152,7 @@ class StageReader {
     std::unique_ptr<Matcher> matcher =
         class_run_matcher({{.structure = "", .set = numeric, .repeat = {.min = 1, .max = max}}});
     FATHOM_CHECK(matcher != nullptr);
-    stages.push_back({std::move(matcher), Behavior::kIsolated, false});
+    stages.push_back(Split{.matcher = std::move(matcher)});
     return {};
   }
 
@@ -243,7 +167,7 @@ class StageReader {
     }
     if (*add_prefix_space) stages.emplace_back();
     if (use_regex) {
-      stages.push_back({value_or_throw(matcher_for(kGpt2Pattern)), Behavior::kIsolated, false});
+      stages.push_back(Split{.matcher = value_or_throw(matcher_for(kGpt2Pattern))});
     }
     has_byte_level_ = true;
     return {};

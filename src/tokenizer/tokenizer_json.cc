@@ -2,10 +2,11 @@
 // cannot (truncation and padding, which transformers resets on loading, offsets) is passed over.
 #include <fmt/format.h>
 
-#include <limits>
 #include <unordered_map>
 
 #include "io/json.h"
+#include "tokenizer/json_reader.h"
+#include "tokenizer/post_processor.h"
 #include "tokenizer/tokenizer_spec.h"
 
 namespace fathom::tokenizer {
@@ -13,9 +14,10 @@ namespace {
 
 constexpr size_t kMaxTokenBytes = 64 * 1024;
 
-class SpecReader {
+class SpecReader : JsonReader {
  public:
-  SpecReader(const io::JsonValue& root, std::string_view where) : root_(root), where_(where) {}
+  SpecReader(const io::JsonValue& root, std::string_view where)
+      : JsonReader(std::string(where)), root_(root) {}
 
   Result<TokenizerSpec> read() {
     for (const auto step : {&SpecReader::read_model, &SpecReader::read_vocab,
@@ -212,69 +214,10 @@ class SpecReader {
   Result<void> read_post_processor() {
     const io::JsonValue* const value = root_.find("post_processor");
     if (value == nullptr || value->is_null()) return {};
-    if (type_of(*value) != "Sequence") return read_processor(*value);
-    const Result<const io::JsonArray*> members =
-        io::get_array(*value, "processors", fmt::format("{}: post_processor", where_));
-    if (!members) return tl::unexpected(members.error());
-    for (const io::JsonValue& member : **members) {
-      if (Result<void> done = read_processor(member); !done) return done;
-    }
-    return {};
-  }
-
-  Result<void> read_processor(const io::JsonValue& value) {
-    if (type_of(value) == "ByteLevel") return {};  // only moves offsets
-    if (type_of(value) == "TemplateProcessing") return read_template(value);
-    return refuse("post_processor: type {} is not supported", type_text(value));
-  }
-
-  /// "single": special tokens, the sequence A once, special tokens.
-  Result<void> read_template(const io::JsonValue& value) {
-    if (has_template_) return refuse("post_processor: two templates are not supported");
-    has_template_ = true;
-    const std::string place = fmt::format("{}: post_processor", where_);
-    const Result<const io::JsonArray*> single = io::get_array(value, "single", place);
-    if (!single) return tl::unexpected(single.error());
-    bool after_sequence = false;
-    for (const io::JsonValue& piece : **single) {
-      const io::JsonValue* const special = piece.find("SpecialToken");
-      if (special == nullptr) {
-        const io::JsonValue* const sequence = piece.find("Sequence");
-        const io::JsonValue* const id = sequence == nullptr ? nullptr : sequence->find("id");
-        const bool is_a = id != nullptr && id->is_string() && id->as_string() == "A";
-        if (!is_a || after_sequence) {
-          return refuse(
-              "post_processor: single: expected the sequence A once, between special tokens");
-        }
-        after_sequence = true;
-        continue;
-      }
-      std::vector<i32>& ids = after_sequence ? spec_.suffix_ids : spec_.prefix_ids;
-      if (Result<void> done = read_template_token(value, *special, ids); !done) return done;
-    }
-    if (!after_sequence) return refuse("post_processor: single: the sequence A is missing");
-    return {};
-  }
-
-  /// Appends the ids that the template's special_tokens give for `special`.
-  Result<void> read_template_token(const io::JsonValue& value, const io::JsonValue& special,
-                                   std::vector<i32>& ids) {
-    const std::string place = fmt::format("{}: post_processor", where_);
-    const Result<std::string> name = io::get_string(special, "id", place);
-    if (!name) return tl::unexpected(name.error());
-    const io::JsonValue* const tokens = value.find("special_tokens");
-    const io::JsonValue* const token = tokens == nullptr ? nullptr : tokens->find(*name);
-    const io::JsonValue* const list = token == nullptr ? nullptr : token->find("ids");
-    if (list == nullptr || !list->is_array()) {
-      return invalid("post_processor: special_tokens: no ids for \"{}\"", *name);
-    }
-    for (const io::JsonValue& id : list->as_array()) {
-      if (!id.is_integer() || id.as_integer() < 0 || id.as_integer() >= kMaxVocabSize) {
-        return invalid("post_processor: special_tokens: \"{}\": expected an id, found {}", *name,
-                       io::describe(id));
-      }
-      ids.push_back(static_cast<i32>(id.as_integer()));
-    }
+    Result<TemplateIds> ids = read_template_ids(*value, fmt::format("{}: post_processor", where_));
+    if (!ids) return tl::unexpected(ids.error());
+    spec_.prefix_ids = std::move(ids->prefix);
+    spec_.suffix_ids = std::move(ids->suffix);
     return {};
   }
 
@@ -293,29 +236,9 @@ class SpecReader {
                   value == nullptr ? "none" : type_text(*value));
   }
 
-  static std::string_view type_of(const io::JsonValue& value) {
-    const io::JsonValue* const type = value.find("type");
-    return type != nullptr && type->is_string() ? std::string_view(type->as_string()) : "";
-  }
-  static std::string type_text(const io::JsonValue& value) {
-    const io::JsonValue* const type = value.find("type");
-    return type == nullptr ? io::describe(value) : io::describe(*type);
-  }
-
-  template <typename... Values>
-  tl::unexpected<Error> invalid(fmt::format_string<Values...> format, Values&&... values) const {
-    return invalid_input(where_ + ": " + fmt::format(format, std::forward<Values>(values)...));
-  }
-  template <typename... Values>
-  tl::unexpected<Error> refuse(fmt::format_string<Values...> format, Values&&... values) const {
-    return unsupported(where_ + ": " + fmt::format(format, std::forward<Values>(values)...));
-  }
-
   const io::JsonValue& root_;
-  std::string where_;
   const io::JsonValue* model_ = nullptr;
   std::unordered_map<std::string_view, i32> ids_;  // views of root_'s keys
-  bool has_template_ = false;
   TokenizerSpec spec_;
 };
 

@@ -96,4 +96,18 @@ std::optional<ResumePoint> find_resume_point(const RunDirectory& directory, cons
   return point;
 }
 
+void restore_trainer(Ctx& ctx, const RunSetup& setup, const ResumePoint& point, Trainer& trainer) {
+  if (data::to_string(trainer.loader().fingerprint()) != point.manifest.data_fingerprint) {
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{}: the training text is not the text this run began with: files, "
+                            "tokenizer, weights, order or sequence length have changed",
+                            point.checkpoint.string()));
+  }
+  read_checkpoint(ctx, setup.model, trainer.model().layout(), point.checkpoint,
+                  trainer.optimizer().state(), trainer.model().weights());
+  const i64 micro = trainer.state().micro_batch_sequences;
+  trainer.state() = point.manifest.state;
+  trainer.state().micro_batch_sequences = micro;
+}
+
 }  // namespace fathom::train

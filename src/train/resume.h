@@ -5,9 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "device/ctx.h"
 #include "train/checkpoint/run_directory.h"
 #include "train/checkpoint/trainer_state.h"
 #include "train/run_setup.h"
+#include "train/trainer.h"
 
 namespace fathom::train {
 
@@ -23,5 +25,9 @@ struct ResumePoint {
 std::optional<ResumePoint> find_resume_point(const RunDirectory& directory,
                                              const std::filesystem::path& chosen,
                                              const RunSetup& setup);
+
+/// Weights, optimizer and counters as they were at `point`; the size of a micro-batch stays this
+/// process's. Throws Error{kInvalidInput} if the training text is not the one the run began with.
+void restore_trainer(Ctx& ctx, const RunSetup& setup, const ResumePoint& point, Trainer& trainer);
 
 }  // namespace fathom::train

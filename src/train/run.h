@@ -2,28 +2,15 @@
 // A training run from its run file to the finished model: data, steps, validation, checkpoints,
 // resuming, reports.
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
-#include "base/log.h"
 #include "config/run/run_config.h"
-#include "data/text/statistics.h"
 #include "device/ctx.h"
 #include "report/metrics/metrics.h"
+#include "train/events.h"
 
 namespace fathom::train {
-
-/// Where a run is told about while it goes on; from the calling thread. Each may be empty.
-struct TrainEvents {
-  std::function<void(log::Level, const std::string&)> message;
-  std::function<void(const report::StepMetrics&)> step;
-  std::function<void(const report::ValidationMetrics&)> validation;
-  /// Asked after every step: the run saves a checkpoint and returns.
-  std::function<bool()> stop_requested;
-  /// While text is tokenised; may throw to end the run there.
-  data::ProgressCallback tokenize;
-};
 
 struct TrainRequest {
   RunConfig config;

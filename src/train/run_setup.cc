@@ -7,6 +7,7 @@
 #include "base/checked_math.h"
 #include "base/text.h"
 #include "checkpoint/write.h"
+#include "config/run/run_file.h"
 #include "train/checkpoint/checkpoint.h"
 #include "train/optimizer.h"
 
@@ -48,6 +49,11 @@ Result<RunSetup> load_run_setup(const RunConfig& config) {
   check_model(config, setup.model, problems);
   if (!problems.empty()) return tl::unexpected(problems.error("run file"));
   return setup;
+}
+
+std::string resolved_run_file(const RunSetup& setup) {
+  RunConfig config = setup.config;  // a list of fields can also write
+  return write_run_file(field_list(config));
 }
 
 i64 choose_micro_batch(const RunSetup& setup, i64 free_bytes) {

@@ -22,6 +22,9 @@ struct RunSetup {
 /// Reads the model's config.json and holds it against the run file. The Error lists all problems.
 [[nodiscard]] Result<RunSetup> load_run_setup(const RunConfig& config);
 
+/// The run file with every key, as run.toml, reports and checkpoints hold it.
+std::string resolved_run_file(const RunSetup& setup);
+
 struct RunCost {
   plan::ModelSize size;
   plan::TrainingFlops flops;     // a token

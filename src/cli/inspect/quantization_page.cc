@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
-#include <set>
 
 #include "base/text.h"
 #include "cli/inspect/page_assets.h"
+#include "cli/inspect/quantization_json.h"
 #include "report/page/html_text.h"
 #include "report/page/page_assets.h"
 
@@ -22,49 +22,7 @@ using checkpoint::QuantizationStudy;
 using checkpoint::StudySums;
 using checkpoint::TensorStudy;
 
-/// The page's script reads rates in this order.
-constexpr std::array kRates = {
-    std::pair{"mean_relative_error", &ErrorRates::mean_relative_error},
-    std::pair{"rms_error", &ErrorRates::rms_error},
-    std::pair{"mean_abs_error", &ErrorRates::mean_abs_error},
-    std::pair{"clamp_rate", &ErrorRates::clamp_rate},
-    std::pair{"underflow_rate", &ErrorRates::underflow_rate},
-    std::pair{"subnormal_rate", &ErrorRates::subnormal_rate},
-};
 constexpr size_t kWorstTensors = 12;
-
-io::JsonObject rates_object(const ErrorRates& rates) {
-  io::JsonObject object;
-  for (const auto& [name, member] : kRates) object.set(name, rates.*member);
-  return object;
-}
-
-io::JsonObject scheme_objects(const QuantizationStudy& study, const StudySums& sums) {
-  io::JsonObject object;
-  for (size_t i = 0; i < study.schemes.size(); ++i) {
-    object.set(std::string(study.schemes[i].name), rates_object(error_rates(sums, i)));
-  }
-  return object;
-}
-
-io::JsonObject sums_object(const QuantizationStudy& study, const StudySums& sums) {
-  io::JsonObject object;
-  const ops::MagnitudeSums& x = sums.magnitudes;
-  object.set("tensors", sums.tensors);
-  object.set("numbers", x.numbers);
-  object.set("zeros", x.zeros);
-  object.set("not_measured", x.not_measured);
-  object.set("amax", static_cast<double>(sums.amax));
-  object.set("mean_abs", x.numbers > 0 ? x.abs_value / static_cast<double>(x.numbers) : 0.0);
-  object.set("schemes", scheme_objects(study, sums));
-  return object;
-}
-
-io::JsonArray texts(const std::vector<std::string>& lines) {
-  io::JsonArray array;
-  for (const std::string& line : lines) array.emplace_back(line);
-  return array;
-}
 
 /// Four digits are enough to draw.
 io::JsonValue short_number(double value) {
@@ -80,7 +38,7 @@ io::JsonArray rate_table(const QuantizationStudy& study, const StudySums& sums) 
   for (size_t i = 0; i < study.schemes.size(); ++i) {
     const ErrorRates rates = error_rates(sums, i);
     io::JsonArray row;
-    for (const auto& [name, member] : kRates) row.push_back(short_number(rates.*member));
+    for (const auto& [name, member] : kStudyRates) row.push_back(short_number(rates.*member));
     table.emplace_back(std::move(row));
   }
   return table;
@@ -175,20 +133,13 @@ io::JsonArray worst_tensors(const QuantizationStudy& study) {
       object.set("shape", io::JsonArray{tensor.shape[0], tensor.shape[1]});
       object.set("amax", short_number(static_cast<double>(tensor.sums.amax)));
       io::JsonArray row;
-      for (const auto& [name, member] : kRates) row.push_back(short_number(rates.*member));
+      for (const auto& [name, member] : kStudyRates) row.push_back(short_number(rates.*member));
       object.set("rates", std::move(row));
       worst.emplace_back(std::move(object));
     }
     array.emplace_back(std::move(worst));
   }
   return array;
-}
-
-io::JsonArray scheme_names(const QuantizationStudy& study) {
-  io::JsonArray names;
-  for (const checkpoint::QuantizationScheme& scheme : study.schemes)
-    names.emplace_back(scheme.name);
-  return names;
 }
 
 /// JSON that may stand in a script element.
@@ -213,67 +164,6 @@ std::string list_items(const std::vector<std::string>& lines, std::string_view c
 }
 
 }  // namespace
-
-std::vector<std::string> quantization_notes(const QuantizationStudy& study) {
-  std::vector<std::string> notes;
-  std::string types;
-  for (const auto& [dtype, count] : study.by_dtype) {
-    types += fmt::format("{}{} in {}", types.empty() ? "" : ", ", count, dtype_name(dtype));
-  }
-  notes.push_back(fmt::format("stored: {}", types));
-  if (study.by_dtype.contains(DType::kF8E4M3)) {
-    notes.emplace_back(
-        "matrices stored in FP8 were dequantised first: their errors come on top of that rounding, "
-        "and e4m3-block finds its own grid again");
-  }
-  if (study.by_dtype.contains(DType::kI32)) {
-    notes.emplace_back(
-        "matrices packed as integers (I32) were dequantised first: their errors come on top of "
-        "that "
-        "rounding");
-  }
-  if (study.by_dtype.contains(DType::kBF16)) {
-    notes.emplace_back(
-        "matrices stored in BF16 are exact in bf16; errors of the others are against those values");
-  }
-  if (study.num_vectors > 0) {
-    notes.push_back(fmt::format("{} vectors (norms, biases) are never quantised: not measured",
-                                study.num_vectors));
-  }
-  return notes;
-}
-
-io::JsonValue quantization_json(const QuantizationStudy& study, const StudySubject& subject) {
-  io::JsonObject object;
-  object.set("directory", subject.directory);
-  object.set("static_amax", subject.static_range);
-  object.set("schemes", scheme_names(study));
-  object.set("notes", texts(quantization_notes(study)));
-  object.set("problems", texts(study.problems));
-  object.set("linear", sums_object(study, study.linear));
-  io::JsonArray kinds, tensors;
-  for (const KindStudy& kind : study.kinds) {
-    io::JsonObject entry = sums_object(study, kind.sums);
-    entry.set("kind", kind.kind);
-    entry.set("is_linear", kind.is_linear);
-    kinds.emplace_back(std::move(entry));
-  }
-  for (const TensorStudy& tensor : study.tensors) {
-    io::JsonObject entry = sums_object(study, tensor.sums);
-    entry.set("name", tensor.name);
-    entry.set("kind", tensor.kind);
-    entry.set("layer", tensor.layer);
-    entry.set("dtype", dtype_name(tensor.dtype));
-    entry.set("shape", io::JsonArray{tensor.shape[0], tensor.shape[1]});
-    if (tensor.static_amax > 0.0f) {
-      entry.set("static_amax", static_cast<double>(tensor.static_amax));
-    }
-    tensors.emplace_back(std::move(entry));
-  }
-  object.set("kinds", std::move(kinds));
-  object.set("tensors", std::move(tensors));
-  return object;
-}
 
 std::string quantization_page(const QuantizationStudy& study, const StudySubject& subject) {
   i64 numbers = 0;

@@ -135,7 +135,7 @@ struct ModelConfig {
   i64 qk_head_dim() const { return is_mla() ? qk_nope_head_dim + qk_rope_head_dim : head_dim; }
   /// Width of one value head.
   i64 value_head_dim() const { return is_mla() ? v_head_dim : head_dim; }
-  /// Channels that RoPE turns: qk_rope_head_dim (MLA), head_dim (Llama).
+  /// Channels that RoPE rotates: qk_rope_head_dim (MLA), head_dim (Llama).
   i64 rope_dim() const { return is_mla() ? qk_rope_head_dim : head_dim; }
   /// One cached row of MLA: kv_lora_rank + qk_rope_head_dim (576 for V3); 0 for Llama.
   i64 latent_dim() const { return is_mla() ? kv_lora_rank + qk_rope_head_dim : 0; }

@@ -15,24 +15,13 @@ inline const std::vector<std::string>& golden_cases() {
   return kCases;
 }
 
-/// V3-shaped with ragged blocks, one MTP module.
-inline ModelConfig ragged_v3() {
+/// What the small V3-shaped configs share: 8 experts in groups, bias, a shared expert, a dense first
+/// layer, one MTP module.
+inline ModelConfig small_v3_experts() {
   ModelConfig config;
-  config.vocab_size = 300;
-  config.hidden_size = 160;
-  config.intermediate_size = 200;
-  config.num_hidden_layers = 2;
-  config.num_attention_heads = config.num_key_value_heads = 4;
-  config.max_position_embeddings = 256;
-  config.q_lora_rank = 136;
-  config.kv_lora_rank = 64;
-  config.qk_nope_head_dim = 32;
-  config.qk_rope_head_dim = 16;
-  config.v_head_dim = 32;
   config.n_routed_experts = 8;
   config.n_shared_experts = 1;
   config.num_experts_per_tok = 2;
-  config.moe_intermediate_size = 48;
   config.first_k_dense_replace = 1;
   config.n_group = 4;
   config.topk_group = 2;
@@ -44,35 +33,42 @@ inline ModelConfig ragged_v3() {
   return config;
 }
 
+/// V3-shaped with ragged blocks.
+inline ModelConfig ragged_v3() {
+  ModelConfig config = small_v3_experts();
+  config.vocab_size = 300;
+  config.hidden_size = 160;
+  config.intermediate_size = 200;
+  config.num_hidden_layers = 2;
+  config.num_attention_heads = config.num_key_value_heads = 4;
+  config.max_position_embeddings = 256;
+  config.q_lora_rank = 136;
+  config.kv_lora_rank = 64;
+  config.qk_nope_head_dim = 32;
+  config.qk_rope_head_dim = 16;
+  config.v_head_dim = 32;
+  config.moe_intermediate_size = 48;
+  return config;
+}
+
 /// Small, with everything that V3 has: query compression, groups, bias, shared experts, one dense
 /// and two MoE layers, one MTP module.
 inline ModelConfig small_v3() {
-  ModelConfig c;
-  c.vocab_size = 96;
-  c.hidden_size = 32;
-  c.intermediate_size = 48;
-  c.num_hidden_layers = 3;
-  c.num_attention_heads = 2;
-  c.num_key_value_heads = 2;
-  c.max_position_embeddings = 64;
-  c.q_lora_rank = 24;
-  c.kv_lora_rank = 16;
-  c.qk_nope_head_dim = 12;
-  c.qk_rope_head_dim = 8;
-  c.v_head_dim = 12;
-  c.n_routed_experts = 8;
-  c.n_shared_experts = 1;
-  c.num_experts_per_tok = 2;
-  c.moe_intermediate_size = 20;
-  c.first_k_dense_replace = 1;
-  c.n_group = 4;
-  c.topk_group = 2;
-  c.norm_topk_prob = true;
-  c.routed_scaling_factor = 2.5f;
-  c.scoring_func = ScoringFunc::kSigmoid;
-  c.topk_method = TopkMethod::kNoauxTc;
-  c.num_nextn_predict_layers = 1;
-  return c;
+  ModelConfig config = small_v3_experts();
+  config.vocab_size = 96;
+  config.hidden_size = 32;
+  config.intermediate_size = 48;
+  config.num_hidden_layers = 3;
+  config.num_attention_heads = 2;
+  config.num_key_value_heads = 2;
+  config.max_position_embeddings = 64;
+  config.q_lora_rank = 24;
+  config.kv_lora_rank = 16;
+  config.qk_nope_head_dim = 12;
+  config.qk_rope_head_dim = 8;
+  config.v_head_dim = 12;
+  config.moe_intermediate_size = 20;
+  return config;
 }
 
 }  // namespace fathom::testing

@@ -105,7 +105,7 @@ void RunConfig::list_fields(FieldList& list) {
   list.add("precision", recipe.precision, "how numbers are rounded");
   list.add("balance", recipe.balance, "how experts are balanced");
   list.add("mtp", recipe.mtp, "multi-token prediction");
-  list.add("recompute", recipe.recompute, "what the backward pass makes again");
+  list.add("recompute", recipe.recompute, "what the backward pass recomputes");
 }
 
 }  // namespace fathom

@@ -107,7 +107,7 @@ void MtpConfig::list_fields(FieldList& list) {
 }
 
 void RecomputeConfig::list_fields(FieldList& list) {
-  list.add("norms", norms, "RMSNorm outputs are made again in the backward pass, not kept");
+  list.add("norms", norms, "RMSNorm outputs are recomputed in the backward pass, not saved");
   list.add("mla_up_projections", mla_up_projections, "the same for queries, keys and values");
   list.add("swiglu", swiglu, "the same for SwiGLU's product");
 }

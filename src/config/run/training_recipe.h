@@ -1,6 +1,6 @@
 #pragma once
 // The parts of a run file that say what a training step computes: how numbers are rounded, how
-// experts are balanced, what MTP weighs, what is kept for the backward pass.
+// experts are balanced, what weight MTP has, what is saved for the backward pass.
 #include <array>
 #include <string>
 #include <string_view>
@@ -88,7 +88,7 @@ struct MtpConfig {
   void list_fields(FieldList& list);
 };
 
-/// [recompute]: what the backward pass makes again instead of keeping it (V3 §3.2.3).
+/// [recompute]: what the backward pass recomputes instead of saving it (V3 §3.2.3).
 struct RecomputeConfig {
   bool norms = true;
   bool mla_up_projections = true;

@@ -11,7 +11,7 @@
 
 namespace fathom::data {
 
-/// Raised whenever the files' layout or what is in them changes: older ones are made again.
+/// Raised whenever the files' layout or what is in them changes: older ones are rebuilt.
 inline constexpr i64 kCacheFormat = 1;
 
 struct ShardInfo {

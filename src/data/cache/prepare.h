@@ -34,7 +34,7 @@ struct PreparedData {
 };
 
 /// Throws Error: a path that gives no file, tokens the tokenizer lacks, a text without tokens, a
-/// broken line if strict, a full disk. Says by the log what was made again and why, and when a
+/// broken line if strict, a full disk. Says by the log what was rebuilt and why, and when a
 /// validation file is also a training file. Validation text is neither rearranged nor split.
 PreparedData prepare_data(const DataConfig& config, const tokenizer::Tokenizer& tokenizer,
                           const ProgressCallback& progress = {});

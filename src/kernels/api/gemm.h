@@ -1,6 +1,6 @@
 #pragma once
-// Arguments of the products of training: matrices kept in few bytes, packing, the multiplier. Plain
-// data: kernel files may include nothing else.
+// Arguments of the products of training: matrices saved in few bytes, packing, the multiplier.
+// Plain data: kernel files may include nothing else.
 #include <cstdint>
 
 #include "kernels/api/linear.h"

@@ -28,7 +28,8 @@ struct RouterEntropyArgs {
   int64_t experts;
 };
 
-/// Gradient of the chosen weights and of the normalised scores; ops/moe/moe_train.h has the formulas.
+/// Gradient of the chosen weights and of the normalised scores; ops/moe/moe_train.h has the
+/// formulas.
 struct RouterBackwardArgs {
   const float* scores;  // [tokens, experts]
   int64_t scores_stride;
@@ -47,8 +48,8 @@ struct RouterBackwardArgs {
 
 /// y[t] = sum over the token's rows r of weights[t, r] * x[rows[t, r]], in the order given, up to
 /// the first row below 0; or y[t] += that sum.
-struct CombinePlacesArgs {
-  const float* x;  // [places, dim]
+struct CombinePermutedArgs {
+  const float* x;  // [permuted rows, dim]
   int64_t x_stride;
   const int32_t* rows;   // [tokens, topk]
   const float* weights;  // [tokens, topk]
@@ -58,17 +59,17 @@ struct CombinePlacesArgs {
   bool accumulate;
 };
 
-/// dx[p] = weights[t, j] * dy[t], dweights[t, j] = sum_i dy[t, i] x[p, i], p = place_of[t, j].
-struct CombinePlacesBackwardArgs {
+/// dx[r] = weights[t, j] * dy[t], dweights[t, j] = sum_i dy[t, i] x[r, i], r = row_of[t, j].
+struct CombinePermutedBackwardArgs {
   const float* dy;  // [tokens, dim]
   int64_t dy_stride;
-  const float* x;  // [places, dim]
+  const float* x;  // [permuted rows, dim]
   int64_t x_stride;
-  const int32_t* place_of;  // [tokens, topk]  below 0: dropped
-  int64_t place_stride;
+  const int32_t* row_of;  // [tokens, topk]  below 0: dropped
+  int64_t row_of_stride;
   const float* weights;  // [tokens, topk]
   int64_t weights_stride;
-  float* dx;  // [places, dim]  overwritten; may be x
+  float* dx;  // [permuted rows, dim]  overwritten; may be x
   int64_t dx_stride;
   float* dweights;  // [tokens, topk]  overwritten
   int64_t dweights_stride;

@@ -15,8 +15,8 @@ namespace fathom::kernels {
 ///                       offset
 ///   int8_t  codes[]     INT8: in order. INT4: the 64 even columns, then the 64 odd ones, as a
 ///                       register of packed weights yields them
-/// On sets that multiply bytes in 16 bits (cpu/packed_pairs.inl) the same bytes hold, for the whole
-/// row,
+/// On ISAs that multiply bytes in 16 bits (cpu/linear/integer_linear_pairs.inl) the same bytes
+/// hold, for the whole row,
 ///   int8_t  codes[]     INT8: in order. INT4: of 64 columns each the 32 even, then the 32 odd ones
 ///   float   scale[]     of each group, up to a multiple of 8 of them
 ///   int32_t start[][8]  INT4: -8 * the sum of the codes that lane j of a block's sums multiplies;

@@ -13,7 +13,7 @@ struct RopeForwardArgs {
   int64_t heads;
   int64_t pairs;
   bool halves;   // pair i is (i, i + pairs), else (2i, 2i + 1)
-  bool inverse;  // turn by the negative angle: the gradient
+  bool inverse;  // rotate by the negative angle: the gradient
 };
 
 }  // namespace fathom::kernels

@@ -1,6 +1,6 @@
 #pragma once
-// Products of many rows: 16 tokens are the lanes, weights are broadcast, so that weights are
-// decoded and never turned.
+// Linear of prefill: 16 tokens are the lanes and weights are broadcast, so weights are decoded but
+// never transposed.
 #include <cstdint>
 
 #include "kernels/api/linear.h"
@@ -9,7 +9,7 @@ namespace fathom::kernels {
 
 inline constexpr int64_t kPanelTokens = 16;
 
-/// What the numbers of a panel are, on sets with dot products. On others those of kBf16 and kFp8
+/// What the numbers of a panel are, on ISAs with dot products. On others those of kBf16 and kFp8
 /// are f32, [k][16], and those of kInt8 lie in pairs of 16 bits beside INT8 weights, [k/2][16][2],
 /// signed.
 enum class PanelForm : uint8_t {
@@ -55,7 +55,7 @@ struct PanelLinearArgs {
 /// silu_mul_rows() and pack_panels() make, without their numbers in memory.
 struct PanelGatedArgs {
   PanelLinearArgs gate, up;  // of one x, and of one shape and type; no y
-  PackPanelsArgs hidden;     // its form, scales and places; no x, no rows
+  PackPanelsArgs hidden;     // its form, out and scale; no x, no rows
 };
 
 /// Rows of weights decoded at once; the unit of work.
@@ -68,11 +68,11 @@ constexpr int64_t panel_bytes(PanelForm form, int64_t k_padded) {
 constexpr int64_t panel_scales(int64_t in, int64_t group) {
   return (in + group - 1) / group * kPanelTokens;
 }
-/// Rows of gate and up that panel_gated_rows() takes together: groups of the hidden numbers.
+/// Rows of gate and up that panel_gated_rows() computes at once: groups of the hidden numbers.
 inline constexpr int64_t kGatedRows = 128;
 /// Of FP8 weights its blocks of so many rows must not straddle two rows of scales.
 inline constexpr int64_t kGatedBlockRows = 32;
-/// Tokens that meet a decoded block before the next ones do, where sums wait in scratch.
+/// Tokens multiplied with a decoded block before the next ones are, where sums wait in scratch.
 inline constexpr int64_t kPanelTokenBlock = 512;
 /// Scratch of one part: decoded rows, whole or some columns at a time; of packed integers the
 /// offsets or the scales of each row and group; sums.
@@ -83,8 +83,8 @@ constexpr int64_t panel_scratch_bytes(int64_t k_padded, int64_t tokens) {
 }
 /// Beside it: hidden numbers of a group.
 constexpr int64_t gated_scratch_bytes(int64_t k_padded, int64_t tokens) {
-  const int64_t together = tokens < kPanelTokenBlock ? (tokens + 15) / 16 * 16 : kPanelTokenBlock;
-  return panel_scratch_bytes(k_padded, tokens) + kGatedRows * together * 4;
+  const int64_t block = tokens < kPanelTokenBlock ? (tokens + 15) / 16 * 16 : kPanelTokenBlock;
+  return panel_scratch_bytes(k_padded, tokens) + kGatedRows * block * 4;
 }
 
 }  // namespace fathom::kernels

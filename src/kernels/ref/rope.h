@@ -7,7 +7,7 @@
 
 namespace fathom::kernels::ref {
 
-/// Pair i = (a, b) of each head turns by positions[t] * frequency[i], times `factor`.
+/// Pair i = (a, b) of each head is rotated by positions[t] * frequency[i], times `factor`.
 /// `halves`: the pair is (i, i + pairs), else (2i, 2i + 1).
 template <typename T>
 void rope_forward_inplace(std::span<const double> frequency, double factor, bool halves,

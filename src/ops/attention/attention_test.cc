@@ -125,14 +125,14 @@ TEST(Attention, LargeScoresDoNotOverflow) {
 }
 
 // The result of a query must not depend on the queries beside it nor on the thread count.
-TEST(Attention, QueriesAloneEqualQueriesTogetherBitwise) {
+TEST(Attention, AQueryIsBitwiseTheSameAmongOthers) {
   for_each_isa([](Ctx& ctx) {
     for (const Shape& shape : kShapes) {
       const Problem all(shape);
-      const auto together = all.run(ctx, 16);
+      const auto batch = all.run(ctx, 16);
       for (const int threads : {2, 3}) {
         const testing::ScopedThreads scoped(threads);
-        expect_bitwise_equal(all.run(ctx, 16), together, "threads");
+        expect_bitwise_equal(all.run(ctx, 16), batch, "threads");
       }
       for (i64 t = 0; t < shape.tokens; ++t) {
         Problem one(all);
@@ -147,7 +147,7 @@ TEST(Attention, QueriesAloneEqualQueriesTogetherBitwise) {
         one.q_rope = row(all.q_rope);
         one.positions = Tensor<i64>({1});
         one.positions[0] = all.positions[t];
-        expect_bitwise_equal(one.run(ctx, 16), row(together), "token " + std::to_string(t));
+        expect_bitwise_equal(one.run(ctx, 16), row(batch), "token " + std::to_string(t));
       }
     }
   });

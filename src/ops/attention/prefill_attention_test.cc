@@ -64,16 +64,16 @@ struct Inputs {
     Workspace::Scope scope(ctx.workspace());
     const bool rope = c.rope > 0;
     const auto queries = q.v<3>().slice(0, first, count);
-    const View<const float, 3> turned =
+    const View<const float, 3> transposed =
         rope ? View<const float, 3>(q_rope.v<3>().slice(0, first, count)) : View<const float, 3>();
     const i64 position = c.first_position + first, keys = position + count;
     const auto attention =
-        prefill_attention_begin(ctx, scope, queries, turned, position, kScale, c.v, c.tile);
+        prefill_attention_begin(ctx, scope, queries, transposed, position, kScale, c.v, c.tile);
     for (i64 begin = 0; begin < keys; begin += c.tile) {
       const i64 n = std::min(c.tile, keys - begin);
-      const View<const float, 3> k_turned =
+      const View<const float, 3> k_transposed =
           rope ? View<const float, 3>(k_rope.v<3>().slice(0, begin, n)) : View<const float, 3>();
-      prefill_attention_tile(ctx, attention, k.v<3>().slice(0, begin, n), k_turned,
+      prefill_attention_tile(ctx, attention, k.v<3>().slice(0, begin, n), k_transposed,
                              v.v<3>().slice(0, begin, n), begin);
     }
     prefill_attention_end(ctx, attention, out.v<3>());

@@ -1,5 +1,5 @@
-// What causal attention promises beside its numbers: the same bits for any threads and company, NaN
-// that stays with those that see it, strides, scratch, refusals.
+// What causal attention promises beside its numbers: the same bits for any threads and other rows,
+// NaN that stays with those that see it, strides, scratch, refusals.
 #include <gmock/gmock.h>
 
 #include <algorithm>

@@ -15,7 +15,7 @@ inline constexpr double kSiluMulRelTol = 2e-6;
 ///   dgate = dy * up * s * (1 + gate * (1 - s)),  dup = dy * gate * s
 /// All [tokens, dim] f32; dgate and dup OVERWRITTEN, either may alias any input. Rows may be
 /// strided. If `y` is not empty it becomes silu(gate) * up, the bits of silu_mul_forward, for a
-/// recipe that keeps gate and up but not y (V3 §3.2.3); it may alias an input too. Agrees with
+/// recipe that saves gate and up but not y (V3 §3.2.3); it may alias an input too. Agrees with
 /// ref<double> to kSiluMulGradRelTol of |dy up| s (1 + |gate| (1 - s)), resp. of dup.
 void silu_mul_backward(Ctx& ctx, View<const float, 2> dy, View<const float, 2> gate,
                        View<const float, 2> up, View<float, 2> dgate, View<float, 2> dup,

@@ -53,7 +53,7 @@ TEST(Rope, EveryIsaMatchesReference) {
   });
 }
 
-// Two channels of position 1 at frequency 1: (1, 0) turns to (cos 1, sin 1).
+// Two channels of position 1 at frequency 1: (1, 0) is rotated to (cos 1, sin 1).
 TEST(Rope, PairsAreNeighboursOrHalves) {
   for_each_isa([](Ctx& ctx) {
     RopeTable table;
@@ -138,7 +138,7 @@ TEST(RopeBackward, EveryIsaMatchesReference) {
   });
 }
 
-// Angles that are computed once turn as those computed in the call, both ways, on any threads.
+// Angles computed once rotate as those computed in the call do, both ways, on any threads.
 TEST(RopeAngles, AreTheSameBits) {
   for_each_isa([](Ctx& ctx) {
     for (const RopePairing pairing : {RopePairing::kInterleaved, RopePairing::kHalves}) {

@@ -240,7 +240,7 @@ int run(int argc, char** argv) {
       for (const GemmRounding& rounding : {c.a, c.b}) {
         if (rounding == c.b && c.a == c.b && transpose) continue;
         const std::string name =
-            fmt::format("pack/{}{}{}", c.name, transpose ? "/turned" : "",
+            fmt::format("pack/{}{}{}", c.name, transpose ? "/transposed" : "",
                         rounding.scaling == GemmScaling::kBlock ? "/block" : "");
         benchmark::RegisterBenchmark(
             name.c_str(), [=](benchmark::State& state) { time_pack(state, rounding, transpose); })

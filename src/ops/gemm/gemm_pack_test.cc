@@ -93,7 +93,7 @@ TEST(Pack, EveryRoundingAndOrientationEqualsTheDefinition) {
           SCOPED_TRACE("[" + std::to_string(rows) + ", " + std::to_string(cols) + "] format " +
                        std::to_string(static_cast<int>(rounding.format)) + " scaling " +
                        std::to_string(static_cast<int>(rounding.scaling)) +
-                       (transpose ? " turned" : ""));
+                       (transpose ? " transposed" : ""));
           Workspace::Scope scope(ctx.workspace());
           for (const bool left : {false, true}) {
             PackSource source(x.v<2>(), transpose);
@@ -125,18 +125,19 @@ TEST(Pack, RowsByIdAndStrides) {
   });
 }
 
-// The transposed weight's blocks are the weight's blocks, turned: one quantised weight, both ways.
-TEST(Pack, BlockScalesOfATurnedWeightAreTheSame) {
+// The transposed weight's blocks are the weight's blocks, transposed: one quantised weight, both
+// ways.
+TEST(Pack, BlockScalesOfATransposedWeightAreTheSame) {
   for_each_isa([](Ctx& ctx) {
     const auto w = wide(300, 200);
     const GemmRounding block{GemmFormat::kE4m3, GemmScaling::kBlock};
     Workspace::Scope scope(ctx.workspace());
     const PackedMatrix p = pack(ctx, scope, {w.v<2>(), false}, block);
-    const PackedMatrix turned = pack(ctx, scope, {w.v<2>(), true}, block);
+    const PackedMatrix transposed = pack(ctx, scope, {w.v<2>(), true}, block);
     for (i64 row = 0; row < 300; ++row) {
       for (i64 k = 0; k < 200; ++k) {
-        ASSERT_EQ(packed_at(p, row, k), packed_at(turned, k, row));
-        ASSERT_EQ(scale_at(p, row, k / 128), scale_at(turned, k, row / 128));
+        ASSERT_EQ(packed_at(p, row, k), packed_at(transposed, k, row));
+        ASSERT_EQ(scale_at(p, row, k / 128), scale_at(transposed, k, row / 128));
       }
     }
   });

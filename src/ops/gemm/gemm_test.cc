@@ -89,16 +89,16 @@ TEST(Gemm, EveryEdgeOfATile) {
               some.rows = rows;
               return some;
             };
-            Tensor<float> c({m, n}), turned({m, n}), sum({m, n});
+            Tensor<float> c({m, n}), transposed({m, n}), sum({m, n});
             for (i64 i = 0; i < c.size(); ++i) sum[i] = start[i / n * 33 + i % n];
             const GemmJob jobs[] = {{first(left, m), first(right, n), c.v<2>()},
-                                    {first(panels, m), first(right, n), turned.v<2>()},
+                                    {first(panels, m), first(right, n), transposed.v<2>()},
                                     {first(left, m), first(right, n), sum.v<2>(), true}};
             gemm(ctx, jobs);
             for (i64 i = 0; i < c.size(); ++i) {
               const i64 at = i / n * 33 + i % n;
               ASSERT_EQ(c[i], whole[at]) << m << " x " << n << ", k " << k;
-              ASSERT_EQ(turned[i], whole[at]) << m << " x " << n << ", k " << k;
+              ASSERT_EQ(transposed[i], whole[at]) << m << " x " << n << ", k " << k;
               ASSERT_NEAR(sum[i], start[at] + whole[at], kGemmRelTol * (8 + std::abs(want[at])) * 8)
                   << m << " x " << n << ", k " << k;
             }
@@ -132,15 +132,15 @@ TEST(Gemm, TheThreeProductsOfALinear) {
     Tensor<float> y({tokens, out}), dx({tokens, in}), dw({out, in});
     for (i64 i = 0; i < dw.size(); ++i) dw[i] = 0.5f;
     Workspace::Scope scope(ctx.workspace());
-    const auto packed = [&](const Tensor<float>& t, bool turned) {
-      return pack(ctx, scope, {t.v<2>(), turned}, kBf16);
+    const auto packed = [&](const Tensor<float>& t, bool transposed) {
+      return pack(ctx, scope, {t.v<2>(), transposed}, kBf16);
     };
     const GemmJob jobs[] = {{packed(x, false), packed(w, false), y.v<2>()},
                             {packed(dy, false), packed(w, true), dx.v<2>()},
                             {packed(dy, true), packed(x, true), dw.v<2>(), true}};
     gemm(ctx, jobs);
-    const auto rounded = [&](const Tensor<float>& t, bool turned) {
-      return round_operand(arrange(t, turned), kBf16);
+    const auto rounded = [&](const Tensor<float>& t, bool transposed) {
+      return round_operand(arrange(t, transposed), kBf16);
     };
     expect_close(y, product(rounded(x, false), rounded(w, false)), {.rel = kGemmRelTol}, "y");
     expect_close(dx, product(rounded(dy, false), rounded(w, true)), {.rel = kGemmRelTol}, "dx");
@@ -185,7 +185,7 @@ class UnevenJobs {
   std::vector<GemmJob> jobs_;
 };
 
-TEST(Gemm, BitwiseTheSameForAnyThreadsAndCompany) {
+TEST(Gemm, BitwiseTheSameForAnyThreadsAndOtherJobs) {
   for_each_isa([](Ctx& ctx) {
     for (const GemmRounding& rounding : {kF32, kBf16, kTile}) {
       Workspace::Scope scope(ctx.workspace());

@@ -98,7 +98,7 @@ inline RoundedOperand round_operand(const Tensor<float>& x, const GemmRounding& 
   return result;
 }
 
-/// x turned, or only its rows `ids` (of what is turned).
+/// x transposed, or only its rows `ids` (of what is transposed).
 inline Tensor<float> arrange(const Tensor<float>& x, bool transpose,
                              std::span<const i32> ids = {}) {
   const bool all = ids.data() == nullptr;

@@ -91,9 +91,9 @@ Tensor<float> rows_of(const Tensor<float>& x, i64 begin, i64 count) {
   return r;
 }
 
-// The hard promise: y[t] is the same bits alone, in any batch, at any place in it, for any number
+// The hard promise: y[t] is the same bits alone, in any batch, in any row of it, for any number
 // of threads. 600 tokens need more than one token block at this width.
-TEST(Linear, ATokenIsBitwiseTheSameInAnyCompany) {
+TEST(Linear, ATokenIsBitwiseTheSameInAnyBatch) {
   for_each_isa([](Ctx& ctx) {
     for (const DType dtype : kDTypes) {
       for (const Activations mode : {Activations::kF32, Activations::kBf16, Activations::kFp8}) {
@@ -181,7 +181,7 @@ TEST(Linear, EveryFp8CodeIsExact) {
     const i64 in = 512;
     StoredWeights w(normal<float>({256, in}), DType::kF8E4M3);
     for (i64 i = 0; i < 256 * in; ++i) w.codes()[static_cast<size_t>(i)].bits = 0;
-    for (i64 o = 0; o < 256; ++o) {  // row o holds code o, each at another place of the vector
+    for (i64 o = 0; o < 256; ++o) {  // row o holds code o, each in another lane of the vector
       w.codes()[static_cast<size_t>(o * in + (o * 7 + o / 64) % in)].bits = static_cast<u8>(o);
     }
     for (i64 i = 0; i < w.scale().size(); ++i) w.scale()[i] = 1.0f;
@@ -259,7 +259,7 @@ TEST(LinearTransposed, EveryIsaMatchesReference) {
           Tensor<float> y({kTokens, in});
           linear_transposed_forward(ctx, x.v<2>(), slice, y.v<2>(), mode);
           expect_close(y, want, {.rel = kLinearRelTol}, "in " + std::to_string(in));
-          for (const i64 count : {1, 2}) {  // the same bits in other company
+          for (const i64 count : {1, 2}) {  // the same bits among other rows
             Tensor<float> some({count, in});
             linear_transposed_forward(ctx, x.v<2>().slice(0, 2, count), slice, some.v<2>(), mode);
             expect_bitwise_equal(some, rows_of(y, 2, count));

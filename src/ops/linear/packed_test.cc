@@ -1,4 +1,4 @@
-// Weights packed as integers: every product that can meet them, on every instruction set.
+// Weights packed as integers: every product that takes them, on every instruction set.
 #include <gmock/gmock.h>
 
 #include <algorithm>
@@ -134,8 +134,8 @@ TEST(PackedLinear, DependsOnNothingButTheRow) {
   });
 }
 
-// A mixed model: what is no integer sees BF16 inputs when the integers see INT8 ones, whichever
-// company it is in; and the other way round.
+// A mixed model: what is no integer sees BF16 inputs when the integers see INT8 ones,
+// whatever it is multiplied beside; and the other way round.
 TEST(PackedLinear, OtherWeightsBesideIntegers) {
   for_each_isa([](Ctx& ctx) {
     const auto x = normal<float>({33, 200}, 1.0, 1);

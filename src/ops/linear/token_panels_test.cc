@@ -1,4 +1,5 @@
-// Many rows, tokens in the lanes: against the definition, and against itself in other company.
+// Linear of prefill, tokens in the lanes: against the definition, and against itself among other
+// rows of the batch.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -150,15 +150,15 @@ TEST(MoeExperts, TheOrderOfTheChoiceChangesNothingBitwise) {
 }
 
 // Threads take whole experts if there are enough, else share each; outputs wait within 32 MiB.
-TEST(MoeExperts, SideBySideEqualsTogetherBitwise) {
+TEST(MoeExperts, ExpertParallelEqualsRowParallelBitwise) {
   for_each_isa([](Ctx& ctx) {
     const Experts experts(DType::kF8E4M3);
     const i64 tokens = 300;  // an expert has more rows than a unit
     const auto x = normal<float>({tokens, kHidden});
     const Choice choice(tokens);
-    const LinearMode mode(Activations::kBf16, /*many=*/true);
+    const LinearMode mode(Activations::kBf16, /*prefill=*/true);
     Tensor<float> want({tokens, kHidden}), y({tokens, kHidden});
-    for (const int threads : {7, 1, 2}) {  // 7: together
+    for (const int threads : {7, 1, 2}) {  // 7: row-parallel
       const testing::ScopedThreads scoped(threads);
       Tensor<float>& out = threads == 7 ? want : y;
       moe_experts_forward(ctx, x.v<2>(), experts.weights, choice.indices.v<2>(),
@@ -187,10 +187,10 @@ TEST(MoeExperts, OutputsThatWaitInPartsChangeNothingBitwise) {
   for (i64 i = 0; i < indices.size(); ++i) {
     indices[i] = static_cast<i32>((i / kChosen + 2 * (i % kChosen)) % 9);
   }
-  const LinearMode mode(Activations::kBf16, /*many=*/true);
+  const LinearMode mode(Activations::kBf16, /*prefill=*/true);
   Ctx ctx = backend::make_context();
   Tensor<float> want({kTokens, kWide}), y({kTokens, kWide});
-  for (const int threads : {7, 2}) {  // 7: together, and all outputs at once
+  for (const int threads : {7, 2}) {  // 7: row-parallel, and all outputs at once
     const testing::ScopedThreads scoped(threads);
     moe_experts_forward(ctx, x.v<2>(), experts, indices.v<2>(), weights.v<2>(),
                         (threads == 7 ? want : y).v<2>(), mode);

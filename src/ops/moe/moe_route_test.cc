@@ -105,7 +105,7 @@ TEST(MoeRoute, GroupsAreChosenByTheSumOfTheirTwoBest) {
   });
 }
 
-TEST(MoeRoute, BiasChoosesButDoesNotWeigh) {
+TEST(MoeRoute, BiasChoosesButIsNoWeight) {
   for_each_isa([](Ctx& ctx) {
     const auto logits = logits_of({.5, .25, .75, .5});
     const RouterOptions options{.routed_scaling_factor = 2.0f};

@@ -1,8 +1,8 @@
 #pragma once
 // The router of training: scores that are saved, the gradient of the chosen weights, and of the
 // balance losses; the way of rows to their experts and back. The choice itself is moe_route
-// (ops/moe/moe.h), the same code that serves. A choice below 0 (-1) was dropped: it has no weight, no
-// permuted row, no count and no gradient.
+// (ops/moe/moe.h), the same code that serves. A choice below 0 (-1) was dropped: it has no weight,
+// no permuted row, no count and no gradient.
 #include "ops/moe/moe.h"
 
 namespace fathom::ops {
@@ -38,7 +38,8 @@ inline constexpr double kRouterEntropyAbsTol = 5e-6;
 ///   g_i = f s_i / (sum_I s + 1e-20) if norm_topk_prob, else f s_i
 ///   ds  = J_g^T dtopk_weights + J_{s'}^T dnormalised          dlogits = J_score^T ds
 /// J_{s'}: of s'_e = s_e / (sum s + 1e-20). moe_route divides by the sum over all its choices, so a
-/// caller that drops some and has norm_topk_prob must divide again, by the sum of those that stay.
+/// caller that drops some and has norm_topk_prob must divide the weights by the sum of those that
+/// stay.
 ///   scores        [tokens, experts] f32   of router_scores
 ///   topk_indices  [tokens, topk]    i32   -1: dropped, no gradient
 ///   dtopk_weights [tokens, topk]    f32   gradient of the weights that moe_route gave

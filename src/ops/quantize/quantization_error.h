@@ -6,7 +6,7 @@
 // scale may depend on all of it; then the errors:
 //   tile_ranges      each chunk       -> the largest |x| of every 1x128 tile, and sums
 //   group_ranges     the whole tensor -> the largest |x| of its blocks, rows, or all of it
-//   quantization_errors, octave_counts    each chunk again
+//   quantization_errors, octave_counts    each chunk once more
 #include <span>
 
 #include "device/ctx.h"

@@ -7,7 +7,18 @@
 //           layers?: their number if there are several series a layer, height?}
 const MARGIN = {left: 54, right: 12, top: 8, bottom: 24};
 const MAX_LEGEND = 12, MAX_TIP_ROWS = 10;
+const charts = document.getElementById('charts');
 let chartCount = 0;
+
+/** A section of the page with a grid for charts. */
+function section(title, help, className = 'grid') {
+  const grid = element('div', {class: className});
+  const node = element('section', {}, element('h2', {}, title));
+  if (help) node.append(element('p', {class: 'help'}, help));
+  node.append(grid);
+  charts.append(node);
+  return {node, grid};
+}
 
 /**
  * Mean with weights that fall by `weight` a point to both sides, so that the line does not lag behind; at

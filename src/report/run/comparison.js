@@ -1,15 +1,5 @@
 // The page of several runs: the same curves over each other.
 const runs = JSON.parse(document.getElementById('data').textContent);
-const charts = document.getElementById('charts');
-
-function section(title, help, className = 'grid') {
-  const grid = element('div', {class: className});
-  const node = element('section', {}, element('h2', {}, title));
-  if (help) node.append(element('p', {class: 'help'}, help));
-  node.append(grid);
-  charts.append(node);
-  return grid;
-}
 
 /** One series a run; take(run) -> {x, y} or null. */
 function overRuns(take, more = {}) {
@@ -66,7 +56,7 @@ const setCurve = (name, take) => overRuns((run) => {
 }, {dots: true});
 
 function lossSection() {
-  const grid = section('Training loss', 'Smoothed by the slider above. The gap compares at equal steps; smoothing works on it too.', 'grid wide');
+  const {grid} = section('Training loss', 'Smoothed by the slider above. The gap compares at equal steps; smoothing works on it too.', 'grid wide');
   chart(grid, stepCurve('loss'), {key: 'loss', title: 'Loss', unit: 'nats a token', height: 320, log: true, robust: true});
   if (runs.length > 1) {
     const format = (v) => signed(v, (size) => trim((100 * size).toPrecision(3)) + ' %');
@@ -77,7 +67,7 @@ function lossSection() {
 
 function validationSection() {
   if (setNames.length === 0) return;
-  const grid = section('Validation', '');
+  const {grid} = section('Validation', '');
   for (const name of setNames) {
     chart(grid, setCurve(name, (set) => ({x: set.x, y: set.loss})), {key: `loss ${name}`, title: `Loss on ${name}`, unit: 'nats a token', log: true, robust: true});
     chart(grid, setCurve(name, (set) => ({x: set.x, y: set.bits_per_byte})), {key: `bpb ${name}`, title: `Bits per byte on ${name}`, log: true, robust: true});
@@ -88,14 +78,14 @@ function mtpSection() {
   const loss = overRuns((run) => ({x: run.steps.x, y: run.steps.mtp_loss[0]}), {smooth: true});
   const acceptance = setNames.map((name) => [name, setCurve(name, (set) => ({x: set.acceptance.x, y: set.acceptance.share[0]}))]);
   if (loss.length === 0 && acceptance.every(([, series]) => series.length === 0)) return;
-  const grid = section('Multi-token prediction', 'Depth 1.');
+  const {grid} = section('Multi-token prediction', 'Depth 1.');
   chart(grid, loss, {key: 'mtp', title: 'MTP loss', unit: 'nats a token, training', log: true, robust: true});
   for (const [name, series] of acceptance) chart(grid, series, {key: `acceptance ${name}`, title: `Draft acceptance on ${name}`, unit: 'share of drafts', format: percent});
 }
 
 function balanceSection() {
   if (runs.every((run) => run.layers.names.length === 0)) return;
-  const grid = section('Expert balance', 'Over all layers.');
+  const {grid} = section('Expert balance', 'Over all layers.');
   const layers = (key, divide) => overRuns((run) => ({x: run.layers.x, y: combined(run.layers[key], divide)}), {smooth: true});
   chart(grid, layers('max_vio', true), {key: 'max_vio', title: 'MaxVio', unit: 'mean over the layers', zero: true, log: true, robust: true});
   chart(grid, layers('entropy', true), {key: 'entropy', title: 'Router entropy', unit: 'nats, mean over the layers'});
@@ -105,7 +95,7 @@ function balanceSection() {
 }
 
 function optimisationSection() {
-  const grid = section('Optimisation and speed', '');
+  const {grid} = section('Optimisation and speed', '');
   chart(grid, stepCurve('grad_norm'), {key: 'grad_norm', title: 'Gradient norm', unit: 'before the clip', log: true, logFirst: true, robust: true});
   chart(grid, stepCurve('lr').map((s) => ({...s, smooth: false})), {key: 'lr', title: 'Learning rate', zero: true, log: true});
   chart(grid, stepCurve('tokens_per_s'), {key: 'tokens_per_s', title: 'Speed', unit: 'tokens a second', zero: true, format: withPrefix});

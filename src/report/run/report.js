@@ -1,17 +1,7 @@
 // The page of one run.
 const data = JSON.parse(document.getElementById('data').textContent);
-const charts = document.getElementById('charts');
 const setColour = (index) => index + 1;  // 0 is the training text's
 const shortLayer = (name) => name.replace(/^model\.layers\./, 'layer ');
-
-function section(title, help, className = 'grid') {
-  const grid = element('div', {class: className});
-  const node = element('section', {}, element('h2', {}, title));
-  if (help) node.append(element('p', {class: 'help'}, help));
-  node.append(grid);
-  charts.append(node);
-  return {node, grid};
-}
 
 const hasValues = (values) => values.some((v) => finite(v) && v !== 0);
 

@@ -47,6 +47,29 @@ std::string_view past_answer(const ChatTemplate& chat_template, const Message& m
   return chat_template.traits.drops_thoughts ? after_last_think_end(content) : content;
 }
 
+/// An answer without calls: in a turn of its own, or right behind the results of calls.
+void write_answer(const ChatTemplate& chat_template, const Message& message, bool is_after_results,
+                  PromptWriter& out) {
+  if (is_after_results) {
+    out.token(kOutputsEnd).text(content_of(message)).token(kEos);
+  } else {
+    out.token(kAssistantTurn).text(past_answer(chat_template, message)).token(kEos);
+  }
+}
+
+void write_result(const Message& message, PromptWriter& out) {
+  out.token(kOutputBegin).text(content_of(message)).token(kOutputEnd);
+}
+
+/// What begins a result: its round, or a new line.
+void begin_result(bool is_first, PromptWriter& out) {
+  if (is_first) {
+    out.token(kOutputsBegin);
+  } else {
+    out.text("\n");
+  }
+}
+
 }  // namespace
 
 // Quirk kept: only the second and later calls are followed by the end of the calls and of the turn;
@@ -74,20 +97,12 @@ void render_null_content(const ChatTemplate& chat_template, const ChatRequest& r
         }
       }
     } else if (message.role == "assistant") {
-      if (is_tool) {
-        out.token(kOutputsEnd).text(content_of(message)).token(kEos);
-        is_tool = false;
-      } else {
-        out.token(kAssistantTurn).text(past_answer(chat_template, message)).token(kEos);
-      }
+      write_answer(chat_template, message, is_tool, out);
+      is_tool = false;
     } else if (message.role == "tool") {
       is_tool = true;
-      if (is_output_first) {
-        out.token(kOutputsBegin);
-      } else {
-        out.text("\n");
-      }
-      out.token(kOutputBegin).text(content_of(message)).token(kOutputEnd);
+      begin_result(is_output_first, out);
+      write_result(message, out);
       is_output_first = false;
     }
   }
@@ -119,16 +134,12 @@ void render_running_calls(const ChatTemplate& chat_template, const ChatRequest& 
       }
       out.token(kCallsEnd).token(kEos);
     } else if (message.role == "assistant") {
-      if (is_tool) {
-        out.token(kOutputsEnd).text(content_of(message)).token(kEos);
-        is_tool = false;
-      } else {
-        out.token(kAssistantTurn).text(past_answer(chat_template, message)).token(kEos);
-      }
+      write_answer(chat_template, message, is_tool, out);
+      is_tool = false;
     } else if (message.role == "tool") {
       is_tool = true;
       if (is_output_first) out.token(kOutputsBegin);
-      out.token(kOutputBegin).text(content_of(message)).token(kOutputEnd);
+      write_result(message, out);
       is_output_first = false;
     }
   }
@@ -168,12 +179,8 @@ void render_turn_tracking(const ChatTemplate& chat_template, const ChatRequest& 
     } else if (message.role == "tool") {
       is_last_user = false;
       is_tool = true;
-      if (is_output_first) {
-        out.token(kOutputsBegin);
-      } else {
-        out.text("\n");
-      }
-      out.token(kOutputBegin).text(content_of(message)).token(kOutputEnd);
+      begin_result(is_output_first, out);
+      write_result(message, out);
       is_output_first = false;
     }
   }

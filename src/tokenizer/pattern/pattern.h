@@ -4,7 +4,7 @@
 // sets of code points. That settles three differences between engines at once: the Unicode version
 // of \p{..}, the meaning of \s and \h, and class intersection (&&).
 //
-// Not a full Oniguruma: what is not listed in pattern.cc is refused by name.
+// Not a full Oniguruma: what pattern.cc and set_parser.cc do not list is refused by name.
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,9 +26,8 @@ struct Quantifier {
   bool operator==(const Quantifier&) const = default;
 };
 
-/// One character out of `set`, or, if `structure` is not empty, a piece of syntax such as "(?:",
-/// "|",
-/// ")", "$"; either may be repeated (a group at its ")").
+/// One character out of `set`, or, if `structure` is not empty, a piece of syntax such as "(?:" or
+/// "|"; either may be repeated (a group at its ")").
 struct PatternItem {
   std::string structure;
   CodePointSet set;

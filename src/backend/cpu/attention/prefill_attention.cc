@@ -11,16 +11,16 @@ namespace fathom::backend::cpu {
 namespace {
 
 using device::PrefillAttention;
-using kernels::kPromptLanes;
-using kernels::PromptAttentionArgs;
+using kernels::kPrefillLanes;
+using kernels::PrefillAttentionArgs;
 
 bool takes_prefill_heads(const Ctx& ctx, const device::TakesPrefillHeads& op) {
   return ctx.isa().prefill_attention != nullptr && op.dim % 2 == 0 && op.rope_dim % 2 == 0;
 }
 
 /// What is the same for all tiles.
-PromptAttentionArgs args_of(const PrefillAttention& attention) {
-  PromptAttentionArgs a = {};
+PrefillAttentionArgs args_of(const PrefillAttention& attention) {
+  PrefillAttentionArgs a = {};
   a.q = head_rows(attention.q);
   a.dim = attention.dim();
   a.rope_dim = attention.rope_dim();
@@ -30,7 +30,7 @@ PromptAttentionArgs args_of(const PrefillAttention& attention) {
   a.v_padded = round_up(a.v_dim, 16);
   a.heads = attention.heads();
   a.tokens = attention.tokens();
-  a.blocks = ceil_div(a.tokens, kPromptLanes);
+  a.blocks = ceil_div(a.tokens, kPrefillLanes);
   a.first_position = attention.first_position;
   a.key_padded = round_up(attention.max_keys, 32);
   a.scale = attention.scale;
@@ -42,20 +42,20 @@ PromptAttentionArgs args_of(const PrefillAttention& attention) {
 }
 
 void prefill_attention_begin(Ctx& ctx, const device::PrefillAttentionBegin& op) {
-  PromptAttentionArgs a = args_of(op.attention);
+  PrefillAttentionArgs a = args_of(op.attention);
   const i64 units = a.heads * a.blocks;
-  op.attention.panels = op.scope.alloc<u16>(units, a.qk_padded * kPromptLanes);
-  op.attention.max = op.scope.alloc<float>(units, kPromptLanes);
-  op.attention.sum = op.scope.alloc<float>(units, kPromptLanes);
-  op.attention.acc = op.scope.alloc<float>(units, a.v_padded * kPromptLanes);
+  op.attention.panels = op.scope.alloc<u16>(units, a.qk_padded * kPrefillLanes);
+  op.attention.max = op.scope.alloc<float>(units, kPrefillLanes);
+  op.attention.sum = op.scope.alloc<float>(units, kPrefillLanes);
+  op.attention.acc = op.scope.alloc<float>(units, a.v_padded * kPrefillLanes);
   a = args_of(op.attention);
-  for_rows(units, (a.qk_padded + a.v_padded) * kPromptLanes / 4, [&](i64 begin, i64 end) {
+  for_rows(units, (a.qk_padded + a.v_padded) * kPrefillLanes / 4, [&](i64 begin, i64 end) {
     ctx.isa().prefill_attention->pack_prefill_queries(a, begin, end);
   });
 }
 
 void prefill_attention_tile(Ctx& ctx, const device::PrefillAttentionTile& op) {
-  PromptAttentionArgs a = args_of(op.attention);
+  PrefillAttentionArgs a = args_of(op.attention);
   a.keys = op.k.dim(0);
   a.k = head_rows(op.k);
   a.v = head_rows(op.v);
@@ -69,7 +69,7 @@ void prefill_attention_tile(Ctx& ctx, const device::PrefillAttentionTile& op) {
   a.parts = std::clamp<i64>(ceil_div(threads, a.heads), 1, a.blocks);
   const i64 units = a.heads * a.parts;
   const i64 bytes =
-      round_up(kernels::prompt_scratch_bytes(a.key_padded, a.qk_padded, a.v_padded), 64);
+      round_up(kernels::prefill_scratch_bytes(a.key_padded, a.qk_padded, a.v_padded), 64);
   Workspace::Scope scope(ctx.workspace());
   const i64 workers = std::min(units, threads);
   const auto scratch = scope.alloc<u8>(workers, bytes);
@@ -82,11 +82,11 @@ void prefill_attention_tile(Ctx& ctx, const device::PrefillAttentionTile& op) {
 }
 
 void prefill_attention_end(Ctx& ctx, const device::PrefillAttentionEnd& op) {
-  PromptAttentionArgs a = args_of(op.attention);
+  PrefillAttentionArgs a = args_of(op.attention);
   a.out = op.out.data();
   a.out_row = op.out.stride(0);
   a.out_head = op.out.stride(1);
-  for_rows(a.heads * a.blocks, a.v_padded * kPromptLanes / 4, [&](i64 begin, i64 end) {
+  for_rows(a.heads * a.blocks, a.v_padded * kPrefillLanes / 4, [&](i64 begin, i64 end) {
     ctx.isa().prefill_attention->prefill_attention_end(a, begin, end);
   });
 }

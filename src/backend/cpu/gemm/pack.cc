@@ -43,7 +43,7 @@ i64 k_multiple(const Ctx& ctx, const GemmRounding& rounding) {
 }
 
 /// How a packed operand lies in its storage. Panels of 16 rows, K padded with zeros:
-///   bf16 (sets with bf16_dot): [ceil(rows/16), k_padded/2, 16, 2] u16
+///   bf16 (ISAs with bf16_dot): [ceil(rows/16), k_padded/2, 16, 2] u16
 ///   else f32:                  [ceil(rows/16), k_padded, 16] f32, rounded where asked
 ///   scale (FP8):               [ceil(rows/16), k_padded/128, 16] f32, expanded to one a row
 /// A left operand of tiles, by rows: [ceil(rows/16), k_padded/32, 16, 32] u16. FP8 numbers are held

@@ -1,5 +1,5 @@
-// Prefill: many rows an expert, so a thread takes some of them from x to y, and what lies between
-// stays in its caches.
+// Prefill: an expert has enough rows for several threads, so a thread takes some of them from x to
+// y, and what lies between stays in its caches.
 #include <algorithm>
 #include <array>
 

@@ -10,8 +10,8 @@
 namespace fathom::backend::cpu {
 namespace {
 
-/// Gates with ups at most: tokens are taken in parts, so that a long prompt's scratch stays small
-/// beside any model.
+/// Gates with ups at most: tokens are taken in parts, so that the scratch of a long prefill stays
+/// small beside any model.
 constexpr i64 kHiddenBytes = i64{32} << 20;
 
 void ffn_forward(Ctx& ctx, const device::FfnForward& op) {

@@ -30,40 +30,40 @@ void combine_rows(Ctx& ctx, const device::CombineRows& op) {
   Workspace::Scope scope(ctx.workspace());
   const auto sorted = scope.alloc<i32>(tokens, topk);
   const auto sorted_weights = scope.alloc<float>(tokens, topk);
-  const kernels::CombinePlacesArgs args{.x = op.x.data(),
-                                        .x_stride = op.x.stride(0),
-                                        .rows = sorted.data(),
-                                        .weights = sorted_weights.data(),
-                                        .y = op.y.data(),
-                                        .y_stride = op.y.stride(0),
-                                        .topk = topk,
-                                        .dim = op.y.dim(1),
-                                        .accumulate = op.accumulate};
+  const kernels::CombinePermutedArgs args{.x = op.x.data(),
+                                          .x_stride = op.x.stride(0),
+                                          .rows = sorted.data(),
+                                          .weights = sorted_weights.data(),
+                                          .y = op.y.data(),
+                                          .y_stride = op.y.stride(0),
+                                          .topk = topk,
+                                          .dim = op.y.dim(1),
+                                          .accumulate = op.accumulate};
   for_rows(tokens, topk * args.dim, [&](i64 begin, i64 end) {
     for (i64 t = begin; t < end; ++t) {
       sort_by_expert(op.rows, op.topk_indices, op.weights, t, sorted.row(t), sorted_weights.row(t));
     }
-    ctx.isa().moe->combine_places_rows(args, begin, end);
+    ctx.isa().moe->combine_permuted_rows(args, begin, end);
   });
 }
 
 void combine_rows_backward(Ctx& ctx, const device::CombineRowsBackward& op) {
-  const kernels::CombinePlacesBackwardArgs args{.dy = op.dy.data(),
-                                                .dy_stride = op.dy.stride(0),
-                                                .x = op.x.data(),
-                                                .x_stride = op.x.stride(0),
-                                                .place_of = op.rows.row_of.data(),
-                                                .place_stride = op.rows.row_of.stride(0),
-                                                .weights = op.weights.data(),
-                                                .weights_stride = op.weights.stride(0),
-                                                .dx = op.dx.data(),
-                                                .dx_stride = op.dx.stride(0),
-                                                .dweights = op.dweights.data(),
-                                                .dweights_stride = op.dweights.stride(0),
-                                                .topk = op.weights.dim(1),
-                                                .dim = op.dy.dim(1)};
+  const kernels::CombinePermutedBackwardArgs args{.dy = op.dy.data(),
+                                                  .dy_stride = op.dy.stride(0),
+                                                  .x = op.x.data(),
+                                                  .x_stride = op.x.stride(0),
+                                                  .row_of = op.rows.row_of.data(),
+                                                  .row_of_stride = op.rows.row_of.stride(0),
+                                                  .weights = op.weights.data(),
+                                                  .weights_stride = op.weights.stride(0),
+                                                  .dx = op.dx.data(),
+                                                  .dx_stride = op.dx.stride(0),
+                                                  .dweights = op.dweights.data(),
+                                                  .dweights_stride = op.dweights.stride(0),
+                                                  .topk = op.weights.dim(1),
+                                                  .dim = op.dy.dim(1)};
   for_rows(op.dy.dim(0), 2 * args.topk * args.dim, [&](i64 begin, i64 end) {
-    ctx.isa().moe->combine_places_backward_rows(args, begin, end);
+    ctx.isa().moe->combine_permuted_backward_rows(args, begin, end);
   });
 }
 
@@ -112,7 +112,7 @@ void sort_by_expert(const device::PermutedRows& rows, View<const i32, 2> topk_in
   const i64 topk = topk_indices.dim(1);
   const auto expert_of = [&](i64 slot) { return topk_indices(t, slot); };
   i64 count = 0;
-  for (i64 j = 0; j < topk; ++j) {  // insertion; `sorted` holds slots at first
+  for (i64 j = 0; j < topk; ++j) {  // insertion sort; `sorted` holds top-k slots at first
     if (rows.row_of(t, j) < 0) continue;
     i64 at = count++;
     for (; at > 0 && expert_of(sorted[at - 1]) > expert_of(j); --at) sorted[at] = sorted[at - 1];

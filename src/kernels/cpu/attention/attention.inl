@@ -1,7 +1,7 @@
 #pragma once
 // One tile of keys, kAttentionQueries queries at a time. Per element every sum has a fixed order
-// (the head dimension in lanes, keys in rising order), so a query's result does not depend on its
-// company.
+// (the head dimension in lanes, keys in rising order), so a query's result does not depend on the
+// other rows of the batch.
 #include "kernels/api/attention.h"
 #include "kernels/cpu/isa/vec_functions.inl"
 
@@ -10,28 +10,28 @@ namespace {
 
 constexpr int kQueries = static_cast<int>(kAttentionQueries);
 
-/// What a unit works on: up to kQueries queries of one group. Unused slots repeat the last query
+/// What a unit works on: up to kQueries queries of one group. Unused entries repeat the last query
 /// with no visible key.
 struct QueryBlock {
   int count;
   int64_t token[kQueries], head[kQueries];
   int64_t visible[kQueries];  // keys [0, visible) of the tile are at or before the query
-  int64_t most_visible, least_visible;
+  int64_t max_visible, min_visible;
 };
 
 QueryBlock query_block(const AttentionTileArgs& a, int64_t group, int64_t first) {
   QueryBlock b{};
   const int64_t left = a.tokens * a.heads_per_group - first;
-  b.count = static_cast<int>(smaller(left, kQueries));
-  b.least_visible = a.keys;
+  b.count = static_cast<int>(min(left, kQueries));
+  b.min_visible = a.keys;
   for (int i = 0; i < kQueries; ++i) {
-    const int64_t query = first + smaller(i, b.count - 1);
+    const int64_t query = first + min(i, b.count - 1);
     b.token[i] = query / a.heads_per_group;
     b.head[i] = group * a.heads_per_group + query % a.heads_per_group;
     const int64_t before = a.positions[b.token[i]] - a.key_begin + 1;
-    b.visible[i] = before < 0 ? 0 : smaller(before, a.keys);
-    if (b.visible[i] > b.most_visible) b.most_visible = b.visible[i];
-    b.least_visible = smaller(b.least_visible, b.visible[i]);
+    b.visible[i] = before < 0 ? 0 : min(before, a.keys);
+    if (b.visible[i] > b.max_visible) b.max_visible = b.visible[i];
+    b.min_visible = min(b.min_visible, b.visible[i]);
   }
   return b;
 }
@@ -75,10 +75,10 @@ void score_keys(const AttentionTileArgs& a, const QueryBlock& b, const float* k,
   }
 }
 
-/// Turns a query's scores into exp(score - new maximum) and updates its maximum and sum. Returns
+/// Replaces a query's scores by exp(score - new maximum) and updates its maximum and sum. Returns
 /// the factor for what was accumulated before; nothing visible or all -inf: `visible` becomes 0.
-float soften(const AttentionTileArgs& a, int64_t token, int64_t head, float* scores,
-             int64_t& visible) {
+float softmax(const AttentionTileArgs& a, int64_t token, int64_t head, float* scores,
+              int64_t& visible) {
   constexpr float kMinusInf = -__builtin_inff();
   float& running_max = a.max[token * a.max_stride + head];
   float& running_sum = a.sum[token * a.sum_stride + head];
@@ -116,7 +116,7 @@ void add_values(const AttentionTileArgs& a, const QueryBlock& b, const float* v,
       acc[i][c] = load_n(out[i] + c * Vec::kLanes, n - c * Vec::kLanes) * Vec::set1(factor[i]);
     }
   }
-  for (int64_t j = 0; j < b.least_visible; ++j) {
+  for (int64_t j = 0; j < b.min_visible; ++j) {
     Vec value[C];
     for (int c = 0; c < C; ++c) {
       value[c] = load_n(v + j * a.v.row_stride + col + c * Vec::kLanes, n - c * Vec::kLanes);
@@ -127,7 +127,7 @@ void add_values(const AttentionTileArgs& a, const QueryBlock& b, const float* v,
     }
   }
   for (int i = 0; i < b.count; ++i) {
-    for (int64_t j = b.least_visible; j < b.visible[i]; ++j) {
+    for (int64_t j = b.min_visible; j < b.visible[i]; ++j) {
       const Vec weight = Vec::set1(p[i * p_stride + j]);
       for (int c = 0; c < C; ++c) {
         const Vec value =
@@ -145,7 +145,7 @@ void attention_tile_units(const AttentionTileArgs& a, int64_t begin, int64_t end
   for (int64_t unit = begin; unit < end; ++unit) {
     const int64_t group = unit / a.units_per_group;
     QueryBlock b = query_block(a, group, unit % a.units_per_group * kQueries);
-    if (b.most_visible == 0) continue;
+    if (b.max_visible == 0) continue;
     const int64_t kv_head = group / a.groups_per_kv_head;
     const float* k = a.k.data + kv_head * a.k.head_stride;
     const float* v = a.v.data + kv_head * a.v.head_stride;
@@ -154,16 +154,16 @@ void attention_tile_units(const AttentionTileArgs& a, int64_t begin, int64_t end
             ? nullptr
             : a.k_rope.data + group / a.groups_per_rope_head * a.k_rope.head_stride;
     int64_t key = 0;
-    for (; key + 4 <= b.most_visible; key += 4) {
+    for (; key + 4 <= b.max_visible; key += 4) {
       score_keys<4>(a, b, k, k_rope, key, scratch, stride);
     }
-    for (; key < b.most_visible; ++key) score_keys<1>(a, b, k, k_rope, key, scratch, stride);
+    for (; key < b.max_visible; ++key) score_keys<1>(a, b, k, k_rope, key, scratch, stride);
 
     float factor[kQueries];
     for (int i = 0; i < b.count; ++i) {
       factor[i] = b.visible[i] == 0
                       ? 1.0f
-                      : soften(a, b.token[i], b.head[i], scratch + i * stride, b.visible[i]);
+                      : softmax(a, b.token[i], b.head[i], scratch + i * stride, b.visible[i]);
     }
     for (int i = b.count; i < kQueries; ++i) factor[i] = 0.0f;  // computed, never stored
     int64_t col = 0;

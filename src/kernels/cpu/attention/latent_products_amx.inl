@@ -1,34 +1,34 @@
 #pragma once
-// Chunks of absorbed MLA in tile registers. Scores: cached rows are an operand as they lie.
-// Weighted sums: weights are turned, and pairs of keys interleaved, into the other one's form.
+// Products of absorbed MLA in tile registers. QK^T: cached rows are an operand as they lie. PV:
+// weights are transposed, and keys interleaved in pairs, to become left and right operands.
 #include "kernels/cpu/attention/latent_scores.inl"
 #include "kernels/cpu/attention/row_product_amx.inl"
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
-/// scores [keys][16] of a chunk. Which keys are left to the vectors depends on the query's own
-/// position alone.
-void score_chunk(const LatentAttentionArgs& a, const uint16_t* rows, int64_t keys,
-                 const uint16_t* panel, float* scores) {
+/// scores [keys][16] of a chunk: scale Q K^T. Which keys are left to the vectors depends on the
+/// query's own position alone.
+void multiply_qk(const LatentAttentionArgs& a, const uint16_t* rows, int64_t keys,
+                 const uint16_t* queries, float* scores) {
   const int64_t width = a.rank + a.rope;
   const int64_t whole = width % 32 == 0 ? keys / kTileRows * kTileRows : 0;
   if (whole > 0) {
     const TileRegisters registers;
-    multiply_rows<1>({rows, width, whole, width, panel, 0, scores, 0});
+    multiply_rows<1>({rows, width, whole, width, queries, 0, scores, 0});
     for (int64_t i = 0; i < whole * kLatentHeads; i += kLatentHeads) {
       (Vec::load(scores + i) * Vec::set1(a.scale)).store(scores + i);
     }
   }
-  score_keys(a, rows, whole, keys, panel, scores);
+  score_keys(a, rows, whole, keys, queries, scores);
 }
 
 constexpr int64_t kStepKeys = 32;  // of one tile product
-constexpr int64_t kMostSteps = kLatentChunkKeys / kStepKeys;
+constexpr int64_t kMaxSteps = kLatentChunkKeys / kStepKeys;
 
-/// turned [steps][16 heads][32 keys] from pairs of keys [keys / 2][16 heads][2]; zeros behind the
-/// last.
-inline void turn_weights(const uint16_t* weights, int64_t keys, uint16_t* turned) {
+/// transposed [steps][16 heads][32 keys] from pairs of keys [keys / 2][16 heads][2]; zeros behind
+/// the last.
+inline void transpose_weights(const uint16_t* weights, int64_t keys, uint16_t* transposed) {
   const int64_t pairs = (keys + 1) / 2;
   for (int64_t first = 0; first < pairs; first += kLatentLanes) {
     Vec block[kLatentLanes];
@@ -40,7 +40,7 @@ inline void turn_weights(const uint16_t* weights, int64_t keys, uint16_t* turned
     }
     transpose(block);
     for (int64_t i = 0; i < kLatentLanes; ++i) {
-      __builtin_memcpy(turned + (first + i) * 2 * kLatentHeads, &block[i], sizeof(Vec));
+      __builtin_memcpy(transposed + (first + i) * 2 * kLatentHeads, &block[i], sizeof(Vec));
     }
   }
 }
@@ -57,22 +57,23 @@ inline void interleave_keys(const uint16_t* rows, int64_t width, int64_t keys, u
   }
 }
 
-/// out [16][rank] = sum over the chunk's keys of weight * latent.
-void weigh_chunk(const LatentAttentionArgs& a, const uint16_t* rows, int64_t keys,
+/// out [16][rank] = P V: sums over the chunk's keys of weight * latent.
+void multiply_pv(const LatentAttentionArgs& a, const uint16_t* rows, int64_t keys,
                  const uint16_t* weights, float* out) {
   using Block = TileBlock<1, 2>;
   const TileRegisters registers;
   const int64_t width = a.rank + a.rope;
-  alignas(64) uint16_t turned[kMostSteps * kLatentHeads * kStepKeys];
+  alignas(64) uint16_t transposed[kMaxSteps * kLatentHeads * kStepKeys];
   alignas(64) uint8_t pairs[2048];
   alignas(64) float sums[2 * kTileNumbers];
-  turn_weights(weights, keys, turned);
+  transpose_weights(weights, keys, transposed);
   for (int64_t col = 0; col < a.rank; col += 32) {
     Block::zero();
     for (int64_t k = 0; k < keys; k += kStepKeys) {
       interleave_keys(rows + k * width + col, width, keys - k, pairs, pairs + 1024);
       order_memory();
-      Block::load(reinterpret_cast<const uint8_t*>(turned + k * kLatentHeads), 64, 0, pairs, 1024);
+      Block::load(reinterpret_cast<const uint8_t*>(transposed + k * kLatentHeads), 64, 0, pairs,
+                  1024);
       Block::add_bf16();
     }
     Block::store(sums);

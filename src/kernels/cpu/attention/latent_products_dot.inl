@@ -1,22 +1,22 @@
 #pragma once
-// Chunks of absorbed MLA in vector registers: a cached row is broadcast pair by pair and meets 16
-// heads at once; weighted, pairs of keys meet 8 heads at a time.
+// Products of absorbed MLA in vector registers. QK^T broadcasts a cached row pair by pair against
+// the 16 heads of a register; PV multiplies pairs of keys with the weights of 8 heads at a time.
 #include "kernels/cpu/attention/latent_scores.inl"
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
-/// scores [keys][16] of a chunk.
-void score_chunk(const LatentAttentionArgs& a, const uint16_t* rows, int64_t keys,
-                 const uint16_t* panel, float* scores) {
-  score_keys(a, rows, 0, keys, panel, scores);
+/// scores [keys][16] of a chunk: scale Q K^T.
+void multiply_qk(const LatentAttentionArgs& a, const uint16_t* rows, int64_t keys,
+                 const uint16_t* queries, float* scores) {
+  score_keys(a, rows, 0, keys, queries, scores);
 }
 
 /// 32 columns of H heads: out[h] = sum over keys of weight * row.
 template <int H>
-[[gnu::always_inline]] inline void weigh_columns(const uint16_t* rows, int64_t width, int64_t keys,
-                                                 const uint16_t* weights, float* out,
-                                                 int64_t rank) {
+[[gnu::always_inline]] inline void multiply_pv_columns(const uint16_t* rows, int64_t width,
+                                                       int64_t keys, const uint16_t* weights,
+                                                       float* out, int64_t rank) {
   Vec low[H], high[H];
 #pragma GCC unroll 16
   for (int h = 0; h < H; ++h) low[h] = high[h] = Vec::zero();
@@ -34,13 +34,13 @@ template <int H>
   for (int h = 0; h < H; ++h) store_columns(low[h], high[h], out + h * rank);
 }
 
-/// out [16][rank] = sum over the chunk's keys of weight * latent.
-void weigh_chunk(const LatentAttentionArgs& a, const uint16_t* rows, int64_t keys,
+/// out [16][rank] = P V: sums over the chunk's keys of weight * latent.
+void multiply_pv(const LatentAttentionArgs& a, const uint16_t* rows, int64_t keys,
                  const uint16_t* weights, float* out) {
   const int64_t width = a.rank + a.rope;
   for (int64_t col = 0; col < a.rank; col += 32) {
-    weigh_columns<8>(rows + col, width, keys, weights, out + col, a.rank);
-    weigh_columns<8>(rows + col, width, keys, weights + 16, out + 8 * a.rank + col, a.rank);
+    multiply_pv_columns<8>(rows + col, width, keys, weights, out + col, a.rank);
+    multiply_pv_columns<8>(rows + col, width, keys, weights + 16, out + 8 * a.rank + col, a.rank);
   }
 }
 

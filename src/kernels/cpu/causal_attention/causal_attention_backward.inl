@@ -7,41 +7,41 @@
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
-/// Queries of a block, and those whose logits are computed together.
+/// Queries and keys of a block, and the queries of it whose logits are computed at once.
 constexpr int64_t kBackwardQueryBlock = 192, kBackwardKeyBlock = 96;
 template <class W>
-constexpr int64_t kTogether = W::kTiles ? 32 : 48;
+constexpr int64_t kQueriesAtOnce = W::kTiles ? 32 : 48;
 static_assert(kBackwardQueryBlock <= kMaxPanels * kPanel);
 
 /// Operands of all queries of a unit, of one block of keys, and one tile of probabilities.
 template <class W>
 struct BackwardScratch {
   using Word = typename W::Word;
-  Word *q, *dout;                // panels, K = columns: [row panels][words][16]
-  Word *q_turned, *dout_turned;  // panels, K = queries: [column panels][row words][16]
-  float *lse, *delta;            // [rows]
-  float* dq;                     // [rows][qk_cols]; for tiles [rows / 32][qk_cols][32]
-  Word *k, *v;                   // of the block: [kBackwardKeyBlock][words]
-  Word* k_turned;                // panels, K = keys of the block; turned for tiles
-  float *dk, *dv;                // [kBackwardKeyBlock][qk_cols], [kBackwardKeyBlock][v_cols]
-  float *scores, *dp;            // of a group of keys: [kGroup][kTogether]
-  Word *p, *ds;                  // K = queries: [kBackwardKeyBlock][kBackwardQueryBlock words]
-  Word* ds_turned;               // K = keys: [key words][kBackwardQueryBlock]
+  Word *q, *dout;                        // panels, K = columns: [row panels][words][16]
+  Word *q_transposed, *dout_transposed;  // panels, K = queries: [column panels][row words][16]
+  float *lse, *delta;                    // [rows]
+  float* dq;                             // [rows][qk_cols]; for tiles [rows / 32][qk_cols][32]
+  Word *k, *v;                           // of the block: [kBackwardKeyBlock][words]
+  Word* k_transposed;                    // panels, K = keys of the block; transposed for tiles
+  float *dk, *dv;       // [kBackwardKeyBlock][qk_cols], [kBackwardKeyBlock][v_cols]
+  float *scores, *dp;   // of a group of keys: [kGroup][kQueriesAtOnce]
+  Word *p, *ds;         // K = queries: [kBackwardKeyBlock][kBackwardQueryBlock words]
+  Word* ds_transposed;  // K = keys: [key words][kBackwardQueryBlock]
   QueryBounds bounds;
   float* rows;  // [kPanel][max(qk_cols, v_cols)]
 
   int64_t carve(const CausalSizes& n, void* base) {
     Carver carver{reinterpret_cast<uintptr_t>(base)};
-    carver.take(n.rows * n.qk_cols / W::kNumbers, q, q_turned);
-    carver.take(n.rows * n.v_cols / W::kNumbers, dout, dout_turned);
+    carver.take(n.rows * n.qk_cols / W::kNumbers, q, q_transposed);
+    carver.take(n.rows * n.v_cols / W::kNumbers, dout, dout_transposed);
     carver.take(n.rows, lse, delta);
     carver.take(n.rows * n.qk_cols, dq);
-    carver.take(kBackwardKeyBlock * n.qk_cols / W::kNumbers, k, k_turned);
+    carver.take(kBackwardKeyBlock * n.qk_cols / W::kNumbers, k, k_transposed);
     carver.take(kBackwardKeyBlock * n.v_cols / W::kNumbers, v);
     carver.take(kBackwardKeyBlock * n.qk_cols, dk);
     carver.take(kBackwardKeyBlock * n.v_cols, dv);
-    carver.take(W::kGroup * kTogether<W>, scores, dp);
-    carver.take(kBackwardKeyBlock * kBackwardQueryBlock / W::kNumbers, p, ds, ds_turned);
+    carver.take(W::kGroup * kQueriesAtOnce<W>, scores, dp);
+    carver.take(kBackwardKeyBlock * kBackwardQueryBlock / W::kNumbers, p, ds, ds_transposed);
     carver.take(kBackwardQueryBlock, bounds.position);
     carver.take(kBackwardQueryBlock, bounds.first);
     carver.take(kPanel * (n.qk_cols > n.v_cols ? n.qk_cols : n.v_cols), rows);
@@ -70,16 +70,16 @@ void pack_queries(const CausalAttentionBackwardArgs& a, const CausalSizes& n,
                   const CausalUnit& unit, const BackwardScratch<W>& x, Poisoned& poisoned) {
   const Rows out = rows_of(a.out, unit.token, unit.head, a.in.v_dim);
   const Rows dout = rows_of(a.dout, unit.token, unit.head, a.in.v_dim);
-  const int64_t turned_stride = n.rows / W::kNumbers * kPanel;
+  const int64_t transposed_stride = n.rows / W::kNumbers * kPanel;
   for (int64_t t = 0; t < n.rows; t += kPanel) {
     load_joined(unit.q, unit.q_rope, t, a.in.seq_len, x.rows, n.qk_cols);
     pack_panel<W>(x.rows, n.qk_cols, x.q + t * n.qk_cols / W::kNumbers);
-    pack_across<W>(x.rows, n.qk_cols, x.q_turned + t / W::kNumbers * kPanel, turned_stride,
+    pack_across<W>(x.rows, n.qk_cols, x.q_transposed + t / W::kNumbers * kPanel, transposed_stride,
                    poisoned.q);
     load_joined(dout, {}, t, a.in.seq_len, x.rows, n.v_cols);
     pack_panel<W>(x.rows, n.v_cols, x.dout + t * n.v_cols / W::kNumbers);
-    pack_across<W>(x.rows, n.v_cols, x.dout_turned + t / W::kNumbers * kPanel, turned_stride,
-                   poisoned.dout);
+    pack_across<W>(x.rows, n.v_cols, x.dout_transposed + t / W::kNumbers * kPanel,
+                   transposed_stride, poisoned.dout);
   }
   for (int64_t t = 0; t < n.rows; ++t) {
     const bool inside = t < a.in.seq_len;
@@ -93,31 +93,33 @@ void pack_queries(const CausalAttentionBackwardArgs& a, const CausalSizes& n,
 template <class W>
 void pack_key_block(const CausalAttentionArgs& a, const CausalSizes& n, const CausalUnit& unit,
                     int64_t k0, const BackwardScratch<W>& x, Poisoned& poisoned) {
-  for (int64_t s = 0; s < smaller(kBackwardKeyBlock, n.rows - k0); s += kPanel) {
+  for (int64_t s = 0; s < min(kBackwardKeyBlock, n.rows - k0); s += kPanel) {
     load_joined(unit.k, unit.k_rope, k0 + s, a.seq_len, x.rows, n.qk_cols);
     pack_along<W>(x.rows, n.qk_cols, x.k + s * n.qk_cols / W::kNumbers);
-    pack_across<W>(x.rows, n.qk_cols, x.k_turned + s / W::kNumbers * kPanel,
+    pack_across<W>(x.rows, n.qk_cols, x.k_transposed + s / W::kNumbers * kPanel,
                    kBackwardKeyBlock / W::kNumbers * kPanel, poisoned.k);
     load_joined(unit.v, {}, k0 + s, a.seq_len, x.rows, n.v_cols);
     pack_along<W>(x.rows, n.v_cols, x.v + s * n.v_cols / W::kNumbers);
   }
 #if FATHOM_HAS_TILES
-  if constexpr (W::kTiles) turn_tiles(x.k_turned, kBackwardKeyBlock / 2 * n.qk_cols / kPanel);
+  if constexpr (W::kTiles)
+    transpose_tiles(x.k_transposed, kBackwardKeyBlock / 2 * n.qk_cols / kPanel);
 #endif
 }
 
 /// P and dS of two keys, s and s + 1 of the block, and the lanes from query i on, whose logits lie
 /// in column `col` of scores and dp.
 template <class W, bool kMasked>
-[[gnu::always_inline]] inline void soften_pair(float scale, const Block<W>& b, int64_t s, int64_t i,
-                                               int64_t col, const BackwardScratch<W>& x) {
+[[gnu::always_inline]] inline void softmax_backward_pair(float scale, const Block<W>& b, int64_t s,
+                                                         int64_t i, int64_t col,
+                                                         const BackwardScratch<W>& x) {
   constexpr int64_t kWords = kBackwardQueryBlock / W::kNumbers;
   const Vec minus_lse = Vec::zero() - Vec::load(x.lse + b.q0 + i);
   const Vec delta = Vec::load(x.delta + b.q0 + i);
   Vec ds[2];
 #pragma GCC unroll 2
   for (int j = 0; j < 2; ++j) {
-    const int64_t at = (s + j) % W::kGroup * kTogether<W> + col;
+    const int64_t at = (s + j) % W::kGroup * kQueriesAtOnce<W> + col;
     Vec p = exp(fma(Vec::load(x.scores + at), Vec::set1(scale), minus_lse));
     ds[j] = p * (Vec::load(x.dp + at) - delta);
     if constexpr (kMasked) {
@@ -130,7 +132,7 @@ template <class W, bool kMasked>
     W::store_along(p, x.p + (s + j) * kWords + i / W::kNumbers);
     W::store_along(ds[j], x.ds + (s + j) * kWords + i / W::kNumbers);
   }
-  W::store_across(ds[0], ds[1], x.ds_turned + s / W::kNumbers * kBackwardQueryBlock + i,
+  W::store_across(ds[0], ds[1], x.ds_transposed + s / W::kNumbers * kBackwardQueryBlock + i,
                   kBackwardQueryBlock);
 }
 
@@ -146,26 +148,26 @@ void multiply_group(const TileProduct<W>& x, int64_t words, int64_t panels) {
   multiply_panels<W, Lie::kAlong, false>(x, words, panels);
 }
 
-/// P and dS of the group of keys from s on and the queries [begin, end), at most kTogether.
+/// P and dS of the group of keys from s on and the queries [begin, end), at most kQueriesAtOnce.
 template <class W>
-void weigh_group(const CausalAttentionArgs& a, const CausalSizes& n, const Block<W>& b, int64_t s,
-                 int64_t begin, int64_t end, const BackwardScratch<W>& x) {
+void softmax_backward_group(const CausalAttentionArgs& a, const CausalSizes& n, const Block<W>& b,
+                            int64_t s, int64_t begin, int64_t end, const BackwardScratch<W>& x) {
   const int64_t qk_words = n.qk_cols / W::kNumbers, v_words = n.v_cols / W::kNumbers;
   const int64_t panels = (end - begin) / kPanel;
   multiply_group<W>({x.k + s * qk_words, qk_words, x.q + (b.q0 + begin) * qk_words,
-                     qk_words * kPanel, x.scores, kTogether<W>},
+                     qk_words * kPanel, x.scores, kQueriesAtOnce<W>},
                     qk_words, panels);
   multiply_group<W>({x.v + s * v_words, v_words, x.dout + (b.q0 + begin) * v_words,
-                     v_words * kPanel, x.dp, kTogether<W>},
+                     v_words * kPanel, x.dp, kQueriesAtOnce<W>},
                     v_words, panels);
   const bool all_visible =
-      b.k0 + s + W::kGroup - 1 <= b.q0 + begin && b.k0 + s >= x.bounds.most_first;
+      b.k0 + s + W::kGroup - 1 <= b.q0 + begin && b.k0 + s >= x.bounds.max_first;
   for (int64_t pair = s; pair < s + W::kGroup; pair += 2) {
     for (int64_t i = begin; i < end; i += Vec::kLanes) {
       if (all_visible) {
-        soften_pair<W, false>(a.scale, b, pair, i, i - begin, x);
+        softmax_backward_pair<W, false>(a.scale, b, pair, i, i - begin, x);
       } else {
-        soften_pair<W, true>(a.scale, b, pair, i, i - begin, x);
+        softmax_backward_pair<W, true>(a.scale, b, pair, i, i - begin, x);
       }
     }
   }
@@ -173,14 +175,14 @@ void weigh_group(const CausalAttentionArgs& a, const CausalSizes& n, const Block
 
 /// P and dS of the block. What no query of a panel sees is left out.
 template <class W>
-void weigh_block(const CausalAttentionArgs& a, const CausalSizes& n, const Block<W>& b,
-                 const BackwardScratch<W>& x) {
-  for (int64_t i = 0; i < b.queries; i += kTogether<W>) {
+void softmax_backward_block(const CausalAttentionArgs& a, const CausalSizes& n, const Block<W>& b,
+                            const BackwardScratch<W>& x) {
+  for (int64_t i = 0; i < b.queries; i += kQueriesAtOnce<W>) {
     for (int64_t s = 0; s < b.keys; s += W::kGroup) {
       const int64_t first = b.first_panel(s) * kPanel, begin = first < i ? i : first;
       const int64_t last = x.bounds.end_panel(b.k0 + s + W::kGroup - 1, b.kPanels) * kPanel;
-      const int64_t end = smaller(last, i + kTogether<W>);
-      if (begin < end) weigh_group(a, n, b, s, begin, end, x);
+      const int64_t end = min(last, i + kQueriesAtOnce<W>);
+      if (begin < end) softmax_backward_group(a, n, b, s, begin, end, x);
     }
   }
 }
@@ -197,16 +199,16 @@ void add_query_gradients(const CausalSizes& n, const Block<W>& b, const WordRang
       if (k.begin >= k.end) continue;
       for (int64_t i = 0; i < n.qk_cols; i += kSquare) {
         multiply_square<true>(
-            panels_of(x.k_turned + i / kPanel * kStride + k.begin * kPanel, kStride),
-            across(x.ds_turned + k.begin * kBackwardQueryBlock + t, kBackwardQueryBlock),
+            panels_of(x.k_transposed + i / kPanel * kStride + k.begin * kPanel, kStride),
+            across(x.ds_transposed + k.begin * kBackwardQueryBlock + t, kBackwardQueryBlock),
             k.end - k.begin, x.dq + (b.q0 + t) * n.qk_cols + i * kSquare, kSquare);
       }
     }
     return;
   }
 #endif
-  const TileProduct<W> dq{x.ds_turned, kBackwardQueryBlock,     x.k_turned,
-                          kStride,     x.dq + b.q0 * n.qk_cols, n.qk_cols};
+  const TileProduct<W> dq{x.ds_transposed, kBackwardQueryBlock,     x.k_transposed,
+                          kStride,         x.dq + b.q0 * n.qk_cols, n.qk_cols};
   add_product<W, Lie::kAcross>(dq, b.queries / kRowGroup, keys, n.qk_cols / kPanel);
 }
 
@@ -223,7 +225,7 @@ void add_along(const TileProduct<W>& x, int64_t groups, const WordRange* k, int6
 template <class W>
 void add_gradients(const CausalSizes& n, const Block<W>& b, const BackwardScratch<W>& x) {
   constexpr int64_t kWords = kBackwardQueryBlock / W::kNumbers;
-  const int64_t q_word = b.q0 / W::kNumbers, turned_stride = n.rows / W::kNumbers * kPanel;
+  const int64_t q_word = b.q0 / W::kNumbers, transposed_stride = n.rows / W::kNumbers * kPanel;
   WordRange queries[kBackwardKeyBlock / W::kGroup], keys[kBackwardQueryBlock / W::kGroup];
   for (int64_t s = 0; s < b.keys; s += W::kGroup) {
     const int64_t end = x.bounds.end_panel(b.k0 + s + W::kGroup - 1, b.kPanels);
@@ -232,15 +234,15 @@ void add_gradients(const CausalSizes& n, const Block<W>& b, const BackwardScratc
   for (int64_t t = 0; t < b.queries; t += W::kGroup) {
     const int64_t panel = t / kPanel;
     const int64_t first =
-        smaller(x.bounds.panel_first[panel], x.bounds.panel_first[panel + b.kPanels - 1]);
+        min(x.bounds.panel_first[panel], x.bounds.panel_first[panel + b.kPanels - 1]);
     keys[t / W::kGroup] = {b.keys_from(first) / W::kNumbers,
                            b.keys_before(t + W::kGroup) / W::kNumbers};
   }
-  const TileProduct<W> dv{x.p,           kWords, x.dout_turned + q_word * kPanel,
-                          turned_stride, x.dv,   n.v_cols};
+  const TileProduct<W> dv{x.p,  kWords,  x.dout_transposed + q_word * kPanel, transposed_stride,
+                          x.dv, n.v_cols};
   add_along<W>(dv, b.keys / W::kGroup, queries, n.v_cols / kPanel);
-  const TileProduct<W> dk{x.ds,          kWords, x.q_turned + q_word * kPanel,
-                          turned_stride, x.dk,   n.qk_cols};
+  const TileProduct<W> dk{x.ds, kWords,   x.q_transposed + q_word * kPanel, transposed_stride,
+                          x.dk, n.qk_cols};
   add_along<W>(dk, b.keys / W::kGroup, queries, n.qk_cols / kPanel);
   add_query_gradients(n, b, keys, x);
 }
@@ -268,15 +270,15 @@ void backward_key_block(const CausalAttentionBackwardArgs& a, const CausalSizes&
                         const CausalUnit& unit, int64_t k0, BackwardScratch<W>& x) {
   set_zero(x.dk, kBackwardKeyBlock * n.qk_cols);
   set_zero(x.dv, kBackwardKeyBlock * n.v_cols);
-  Block<W> b{.q0 = k0, .queries = 0, .k0 = k0, .keys = smaller(kBackwardKeyBlock, n.rows - k0)};
+  Block<W> b{.q0 = k0, .queries = 0, .k0 = k0, .keys = min(kBackwardKeyBlock, n.rows - k0)};
   for (; b.q0 < n.rows; b.q0 += kBackwardQueryBlock) {
-    b.queries = smaller(kBackwardQueryBlock, n.rows - b.q0);
+    b.queries = min(kBackwardQueryBlock, n.rows - b.q0);
     x.bounds.set(a.in, unit, b.q0, b.queries);
-    if (x.bounds.least_first >= k0 + b.keys) continue;
-    weigh_block(a.in, n, b, x);
+    if (x.bounds.min_first >= k0 + b.keys) continue;
+    softmax_backward_block(a.in, n, b, x);
     add_gradients(n, b, x);
   }
-  const int64_t row = unit.token + k0, count = smaller(kBackwardKeyBlock, a.in.seq_len - k0);
+  const int64_t row = unit.token + k0, count = min(kBackwardKeyBlock, a.in.seq_len - k0);
   store_scaled(x.dk, n.qk_cols, 0, a.in.dim, a.in.scale, a.dk, row, count, unit.head);
   store_scaled(x.dk, n.qk_cols, a.in.dim, a.in.rope_dim, a.in.scale, a.dk_rope, row, count,
                unit.head);
@@ -295,9 +297,9 @@ void store_query_gradients(const CausalAttentionBackwardArgs& a, const CausalSiz
 #if FATHOM_HAS_TILES
   if constexpr (W::kTiles) {
     for (int64_t t = 0; t < a.in.seq_len; t += kPanel) {
-      turn_results(x.dq + t / kSquare * kSquare * n.qk_cols + t % kSquare, kSquare, n.qk_cols,
-                   x.rows);
-      store(x.rows, unit.token + t, smaller(kPanel, a.in.seq_len - t));
+      transpose_results(x.dq + t / kSquare * kSquare * n.qk_cols + t % kSquare, kSquare, n.qk_cols,
+                        x.rows);
+      store(x.rows, unit.token + t, min(kPanel, a.in.seq_len - t));
     }
     return;
   }

@@ -1,5 +1,5 @@
 #pragma once
-// Causal attention over whole sequences; causal_tiles.inl has the products.
+// Causal attention over whole sequences; causal_products.inl has the products.
 //
 // Logits are computed as S^T [keys][queries]: a vector holds one key's logits of 16 queries. So the
 // softmax needs no sum across lanes, and probabilities leave the registers in the form that the
@@ -31,7 +31,7 @@ template <class W>
 struct ForwardScratch {
   using Word = typename W::Word;
   Word* k;                    // [rows][qk words]
-  Word* v;                    // panels, K = keys: [v panels][row words][16]; turned for tiles
+  Word* v;                    // panels, K = keys: [v panels][row words][16]; transposed for tiles
   Word* q;                    // panels of the block: [panels][qk words][16]
   Word* p;                    // probabilities of a tile, [key words][kQueries]
   float* scores;              // [kKeyBlock][kQueries]
@@ -72,7 +72,7 @@ bool pack_keys(const CausalAttentionArgs& a, const CausalSizes& n, const CausalU
                    poison);
   }
 #if FATHOM_HAS_TILES
-  if constexpr (W::kTiles) turn_tiles(x.v, n.rows / W::kNumbers * n.v_cols / kPanel);
+  if constexpr (W::kTiles) transpose_tiles(x.v, n.rows / W::kNumbers * n.v_cols / kPanel);
 #endif
   return reduce_max(poison) > 0.0f;
 }
@@ -118,10 +118,10 @@ struct Logits {
   }
 };
 
-/// Turns the logits of the lanes from query i on into probabilities, and updates their maximum and
+/// Computes the probabilities of the lanes from query i on, and updates their maximum and
 /// sum. x.factor becomes the factor for what was accumulated before.
 template <class W, bool kMasked>
-void soften(float scale, const Block<W>& b, int64_t i, int64_t keys, const ForwardScratch<W>& x) {
+void softmax(float scale, const Block<W>& b, int64_t i, int64_t keys, const ForwardScratch<W>& x) {
   const float* scores = x.scores + i;
   Logits<W, kMasked> logits{Vec::set1(scale), Vec::zero(), Vec::load(x.bounds.position + i),
                             Vec::load(x.bounds.first + i), b.k0};
@@ -144,25 +144,25 @@ void soften(float scale, const Block<W>& b, int64_t i, int64_t keys, const Forwa
 }
 
 template <class W>
-void soften_block(const CausalAttentionArgs& a, const Block<W>& b, const ForwardScratch<W>& x) {
-  constexpr int64_t kTogether = Block<W>::kPanels * kPanel;
+void softmax_block(const CausalAttentionArgs& a, const Block<W>& b, const ForwardScratch<W>& x) {
+  constexpr int64_t kQueriesAtOnce = Block<W>::kPanels * kPanel;
   for (int64_t i = 0; i < b.queries; i += Vec::kLanes) {
     const int64_t panel = i / kPanel * kPanel;
-    const int64_t keys = b.keys_before(i / kTogether * kTogether + kTogether);
+    const int64_t keys = b.keys_before(i / kQueriesAtOnce * kQueriesAtOnce + kQueriesAtOnce);
     if (keys <= 0) {
       Vec::set1(1.0f).store(x.factor + i);
-    } else if (b.k0 + keys - 1 > b.q0 + panel || b.k0 < x.bounds.most_first) {
-      soften<W, true>(a.scale, b, i, keys, x);
+    } else if (b.k0 + keys - 1 > b.q0 + panel || b.k0 < x.bounds.max_first) {
+      softmax<W, true>(a.scale, b, i, keys, x);
     } else {
-      soften<W, false>(a.scale, b, i, keys, x);
+      softmax<W, false>(a.scale, b, i, keys, x);
     }
   }
 }
 
 #if FATHOM_HAS_TILES
 /// acc^T = acc^T * factor + V^T P^T.
-inline void add_turned_values(const CausalSizes& n, const Block<TileWords>& b,
-                              const ForwardScratch<TileWords>& x) {
+inline void add_transposed_values(const CausalSizes& n, const Block<TileWords>& b,
+                                  const ForwardScratch<TileWords>& x) {
   const int64_t words = n.rows / 2;
   for (int64_t i = 0; i < b.queries; i += kSquare) {
     for (int64_t j = i; j < i + kSquare; j += Vec::kLanes) {
@@ -187,7 +187,7 @@ inline void add_turned_values(const CausalSizes& n, const Block<TileWords>& b,
 template <class W>
 void add_values(const CausalSizes& n, const Block<W>& b, const ForwardScratch<W>& x) {
 #if FATHOM_HAS_TILES
-  if constexpr (W::kTiles) return add_turned_values(n, b, x);
+  if constexpr (W::kTiles) return add_transposed_values(n, b, x);
 #endif
   for (int64_t t = 0; t < b.queries; ++t) {
     if (x.factor[t] == 1.0f) continue;
@@ -210,13 +210,13 @@ void add_values(const CausalSizes& n, const Block<W>& b, const ForwardScratch<W>
 template <class W>
 void store_block(const CausalAttentionForwardArgs& a, const CausalSizes& n, const CausalUnit& unit,
                  int64_t q0, const ForwardScratch<W>& x) {
-  const int64_t count = smaller(x.kQueries, a.in.seq_len - q0);
+  const int64_t count = min(x.kQueries, a.in.seq_len - q0);
   for (int64_t t = 0; t < count; ++t) {
     const int64_t row = unit.token + q0 + t;
     const float* acc = x.acc + t * n.v_cols;
 #if FATHOM_HAS_TILES
     if constexpr (W::kTiles) {
-      if (t % kPanel == 0) turn_results(x.acc + t, x.kQueries, n.v_cols, x.rows);
+      if (t % kPanel == 0) transpose_results(x.acc + t, x.kQueries, n.v_cols, x.rows);
       acc = x.rows + t % kPanel * n.v_cols;
     }
 #endif
@@ -234,7 +234,7 @@ void store_block(const CausalAttentionForwardArgs& a, const CausalSizes& n, cons
 template <class W>
 void forward_block(const CausalAttentionForwardArgs& a, const CausalSizes& n,
                    const CausalUnit& unit, int64_t q0, ForwardScratch<W>& x) {
-  Block<W> b{.q0 = q0, .queries = smaller(x.kQueries, n.rows - q0), .k0 = 0, .keys = 0};
+  Block<W> b{.q0 = q0, .queries = min(x.kQueries, n.rows - q0), .k0 = 0, .keys = 0};
   x.bounds.set(a.in, unit, q0, b.queries);
   for (int64_t t = 0; t < b.queries; t += kPanel) {
     load_joined(unit.q, unit.q_rope, q0 + t, a.in.seq_len, x.rows, n.qk_cols);
@@ -245,16 +245,16 @@ void forward_block(const CausalAttentionForwardArgs& a, const CausalSizes& n,
     x.sum[t] = 0.0f;
   }
   for (int64_t i = 0; i < x.kQueries * n.v_cols; ++i) x.acc[i] = 0.0f;
-  for (int64_t t = q0; t < smaller(a.in.seq_len, q0 + b.queries); ++t) {
+  for (int64_t t = q0; t < min(a.in.seq_len, q0 + b.queries); ++t) {
     prefetch_row<1>(
         a.out.data + (unit.token + t) * a.out.row_stride + unit.head * a.out.head_stride,
         a.in.v_dim);
   }
-  const int64_t end = smaller(n.rows, q0 + b.queries);
-  for (b.k0 = x.bounds.least_first / W::kGroup * W::kGroup; b.k0 < end; b.k0 += kKeyBlock) {
-    b.keys = smaller(kKeyBlock, end - b.k0);
+  const int64_t end = min(n.rows, q0 + b.queries);
+  for (b.k0 = x.bounds.min_first / W::kGroup * W::kGroup; b.k0 < end; b.k0 += kKeyBlock) {
+    b.keys = min(kKeyBlock, end - b.k0);
     score_block(n, b, x);
-    soften_block(a.in, b, x);
+    softmax_block(a.in, b, x);
     add_values(n, b, x);
   }
   store_block(a, n, unit, q0, x);

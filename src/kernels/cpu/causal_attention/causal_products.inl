@@ -5,7 +5,7 @@
 // VDPBF16PS multiplies at once. The right operand b [n, K] lies in panels [K words][16], so a
 // vector holds 16 results; the left operand a [m, K] is broadcast word by word, so it may lie
 // either way, kAlong [m][K words] or kAcross [K words][m]. Each result is one accumulator that
-// meets its K words in rising order.
+// adds its K words in rising order.
 #include "kernels/cpu/isa/dot_bf16.h"
 #include "kernels/cpu/quantize/rounding.inl"
 
@@ -14,7 +14,7 @@ namespace {
 
 constexpr int kPanel = 16;  // results of a panel
 constexpr int kPanelVectors = kPanel / Vec::kLanes;
-constexpr int kRowGroup = 8;  // rows of a that are multiplied together
+constexpr int kRowGroup = 8;  // rows of a in one register tile
 
 constexpr int64_t round_up(int64_t n, int64_t multiple) {
   return (n + multiple - 1) / multiple * multiple;
@@ -25,7 +25,7 @@ template <bool kRounded>
 struct F32Words {
   using Word = float;
   using Operand = Vec;
-  static constexpr bool kTiles = false;  // of causal_tiles_amx.inl
+  static constexpr bool kTiles = false;  // of causal_products_amx.inl
   static constexpr int kNumbers = 1;
   /// Rows whose results sum the same words of K.
   static constexpr int64_t kGroup = kRowGroup;
@@ -158,7 +158,7 @@ void multiply_panels(const TileProduct<W>& x, int64_t words) {
   }
 }
 
-/// Panels that are multiplied together when `left` are left: three, but four as two and two.
+/// Panels of the next register tile when `left` are left: three, but four as two and two.
 inline int64_t panels_at_once(int64_t left) {
   return left == 4 || left == 2 ? 2 : left == 1 ? 1 : 3;
 }

@@ -2,15 +2,15 @@
 // The products of causal attention in AMX's tile registers: 32 x 32 results, all ranges in 32s.
 //
 // The left operands that lie along K and all panels are tiles as they lie. What lies across K is a
-// right operand then, and its product is turned: out^T = V^T P^T and dQ^T = K^T dS, with the panels
-// of V and K turned tile by tile into left operands.
+// right operand then, and its product is transposed: out^T = V^T P^T and dQ^T = K^T dS, with the
+// panels of V and K transposed tile by tile into left operands.
 #include "kernels/cpu/causal_attention/causal_products.inl"
 #include "kernels/cpu/isa/tiles_amx.h"
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
-constexpr int64_t kSquare = 32;  // rows and columns of results that are multiplied together
+constexpr int64_t kSquare = 32;  // rows and columns of the results of 2 x 2 tiles
 
 /// Words of two BF16 numbers that tiles multiply.
 struct TileWords : Bf16Words<PanelBf16> {
@@ -34,7 +34,7 @@ inline SquareOperand along(const uint32_t* x, int64_t stride) {
 inline SquareOperand across(const uint32_t* x, int64_t stride) {
   return {x, 4 * stride, 64 * stride, 64};
 }
-/// Panels [K words][16], turned or not, `stride` words from panel to panel.
+/// Panels [K words][16], transposed or not, `stride` words from panel to panel.
 inline SquareOperand panels_of(const uint32_t* x, int64_t stride) {
   return {x, 64, 1024, 4 * stride};
 }
@@ -68,8 +68,8 @@ inline void add_product(const TileProduct<TileWords>& x, int64_t groups, const W
 }
 
 /// Panels of `words` words of K, a multiple of 16, become left operands: each 16 words x 16 columns
-/// are turned where they lie.
-inline void turn_tiles(uint32_t* panels, int64_t words) {
+/// are transposed where they lie.
+inline void transpose_tiles(uint32_t* panels, int64_t words) {
   for (int64_t k = 0; k < words; k += 16, panels += 256) {
     Vec tile[Vec::kLanes];
     __builtin_memcpy(tile, panels, sizeof tile);
@@ -79,7 +79,7 @@ inline void turn_tiles(uint32_t* panels, int64_t words) {
 }
 
 /// to [16][width] = the columns [from, from + 16) of x [width][stride]; width: a multiple of 16.
-inline void turn_results(const float* x, int64_t stride, int64_t width, float* to) {
+inline void transpose_results(const float* x, int64_t stride, int64_t width, float* to) {
   for (int64_t i = 0; i < width; i += Vec::kLanes) {
     Vec tile[Vec::kLanes];
 #pragma GCC unroll 16

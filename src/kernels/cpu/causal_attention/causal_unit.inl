@@ -1,6 +1,6 @@
 #pragma once
 // One unit of causal attention, a query head of one sequence: where its rows lie, who sees whom,
-// and how rows are packed into the operands of causal_tiles.inl.
+// and how rows are packed into the operands of causal_products.inl.
 #include "kernels/api/causal_attention.h"
 #include "kernels/cpu/causal_attention/causal_products.inl"
 
@@ -28,7 +28,7 @@ inline void prefetch_row(const float* row, int64_t cols) {
   if (cols > 0) __builtin_prefetch(row + cols - 1, kForWriting, 2);
 }
 
-/// out [kPanel, width]: rows [begin, end) of two parts side by side, then zeros.
+/// out [kPanel, width]: rows [begin, end) of first and second, concatenated; zeros behind them.
 void load_joined(const Rows& first, const Rows& second, int64_t begin, int64_t end, float* out,
                  int64_t width) {
   for (int64_t r = 0; r < kPanel; ++r, out += width) {
@@ -154,14 +154,14 @@ constexpr int kMaxPanels = 12;
 struct QueryBounds {
   float* position;  // as vectors compare them
   float* first;
-  int64_t least_first, most_first;  // of the block's true queries
+  int64_t min_first, max_first;  // of the block's true queries
   int64_t panels;
   int64_t panel_first[kMaxPanels];  // the least of each panel
 
   void set(const CausalAttentionArgs& a, const CausalUnit& unit, int64_t q0, int64_t count) {
     panels = count / kPanel;
-    least_first = a.seq_len;
-    most_first = 0;
+    min_first = a.seq_len;
+    max_first = 0;
     for (int64_t p = 0; p < panels; ++p) {
       panel_first[p] = a.seq_len;
       for (int64_t i = p * kPanel; i < (p + 1) * kPanel; ++i) {
@@ -171,10 +171,10 @@ struct QueryBounds {
         if (t >= a.seq_len) continue;
         const int64_t key = unit.first_key == nullptr ? 0 : unit.first_key[t];
         first[i] = static_cast<float>(key);
-        panel_first[p] = smaller(panel_first[p], key);
-        if (key > most_first) most_first = key;
+        panel_first[p] = min(panel_first[p], key);
+        if (key > max_first) max_first = key;
       }
-      least_first = smaller(least_first, panel_first[p]);
+      min_first = min(min_first, panel_first[p]);
     }
   }
 
@@ -227,7 +227,7 @@ struct Block {
     return before < 0 ? 0 : before / kPanel / kPanels * kPanels;
   }
   /// Keys of the block up to the last that queries before q0 + end may see.
-  int64_t keys_before(int64_t end) const { return smaller(keys, q0 + end - k0); }
+  int64_t keys_before(int64_t end) const { return min(keys, q0 + end - k0); }
   /// Keys of the block before the group of key `first`.
   int64_t keys_from(int64_t first) const {
     return first < k0 ? 0 : (first - k0) / W::kGroup * W::kGroup;

@@ -17,8 +17,8 @@ inline Vec load_twice_n(const float* p, int64_t n) {
 }
 
 /// Pairs (2i, 2i + 1): x * [cos cos ..] + [x1 x0 ..] * [-sin sin ..], for all heads of a token.
-inline void turn_neighbours(const RopeForwardArgs& a, const float* cos, const float* sin,
-                            float* x) {
+inline void rotate_interleaved(const RopeForwardArgs& a, const float* cos, const float* sin,
+                               float* x) {
   const Vec signs = Vec::load(a.inverse ? kOddMinus : kEvenMinus);
   for (int64_t i = 0; i < 2 * a.pairs; i += Vec::kLanes) {
     const int64_t n = 2 * a.pairs - i;
@@ -32,7 +32,7 @@ inline void turn_neighbours(const RopeForwardArgs& a, const float* cos, const fl
 }
 
 /// Pairs (i, i + pairs).
-inline void turn_halves(const RopeForwardArgs& a, const float* cos, const float* sin, float* x) {
+inline void rotate_halves(const RopeForwardArgs& a, const float* cos, const float* sin, float* x) {
   for (int64_t i = 0; i < a.pairs; i += Vec::kLanes) {
     const int64_t n = a.pairs - i;
     const Vec c = load_n(cos + i, n);
@@ -51,7 +51,7 @@ void rope_forward_rows(const RopeForwardArgs& a, int64_t begin, int64_t end) {
     const float* cos = a.cos + token * a.pairs;
     const float* sin = a.sin + token * a.pairs;
     float* x = a.x + token * a.token_stride;
-    a.halves ? turn_halves(a, cos, sin, x) : turn_neighbours(a, cos, sin, x);
+    a.halves ? rotate_halves(a, cos, sin, x) : rotate_interleaved(a, cos, sin, x);
   }
 }
 

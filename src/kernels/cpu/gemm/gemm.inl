@@ -39,7 +39,7 @@ template <class Panel, bool kScaled>
 void gemm_chunks(PanelProduct<Panel> p, int64_t k_padded) {
   constexpr int64_t kChunk = kChunkBytes / static_cast<int64_t>(sizeof(typename Panel::Number));
   for (int64_t k = 0; k < k_padded; k += kChunk) {
-    p.k = smaller(kChunk, k_padded - k);
+    p.k = min(kChunk, k_padded - k);
     multiply_panels<Panel, kScaled>(p);
     p.a += p.k * kPanelRows;
     p.b += p.k * kPanelRows;
@@ -70,7 +70,7 @@ void study_tile(PanelProduct<Panel> p, const GemmArgs& g, float* total) {
   const bool scale_each = interval > kScaleBlock;
 #if FATHOM_HAS_TILES
   const auto* rows = p.a;
-  alignas(64) uint16_t turned[kPanelRows * kScaleBlock];
+  alignas(64) uint16_t transposed[kPanelRows * kScaleBlock];
 #endif
   p.c = sum;
   p.c_stride = kPanelRows;
@@ -78,12 +78,12 @@ void study_tile(PanelProduct<Panel> p, const GemmArgs& g, float* total) {
   for (int64_t k = 0; k < g.k_padded; k += p.k) {
     const int64_t in_block = kScaleBlock - k % kScaleBlock;
     const int64_t since = scale_each ? k % interval : k % kScaleBlock % interval;
-    p.k = smaller(smaller(kStudyGroup, in_block), smaller(interval - since, g.k_padded - k));
+    p.k = min(min(kStudyGroup, in_block), min(interval - since, g.k_padded - k));
 #if FATHOM_HAS_TILES
     if constexpr (Panel::kDepth == 2) {
       if (g.a_in_rows && in_block == kScaleBlock) {
-        turn_panel(rows + k * kPanelRows, kScaleBlock, turned);
-        p.a = turned;
+        transpose_panel(rows + k * kPanelRows, kScaleBlock, transposed);
+        p.a = transposed;
       }
     }
 #endif
@@ -112,7 +112,7 @@ template <class Panel>
 void gemm_study(const GemmArgs& g, int64_t m0, int64_t m1, int64_t n0, int64_t n1) {
   for (int64_t m = m0; m < m1; m += kPanelRows) {
     for (int64_t n = n0; n < n1; n += kPanelRows) {
-      const int64_t rows = smaller(kPanelRows, m1 - m), cols = smaller(kPanelRows, n1 - n);
+      const int64_t rows = min(kPanelRows, m1 - m), cols = min(kPanelRows, n1 - n);
       alignas(64) float total[kPanelRows * kPanelRows] = {};
       float* c = g.c + m * g.c_stride + n;
       for (int64_t r = 0; g.accumulate && r < rows; ++r) {

@@ -5,7 +5,7 @@
 // Both operands have the same form: a panel of b is a vector of 16 columns of c, a row of a panel
 // of a is broadcast.
 //
-// Invariant: a result is one accumulator that meets K in rising order, whatever the tile it falls
+// Invariant: a result is one accumulator that adds K in rising order, whatever the tile it falls
 // into. So it depends on no other row.
 #include "kernels/api/gemm.h"
 #include "kernels/cpu/isa/dot_bf16.h"
@@ -207,9 +207,9 @@ void multiply_column(const PanelProduct<Panel>& p, int64_t col, int64_t cols) {
   t.c_stride = p.c_stride;
   t.accumulate = p.accumulate;
   for (int64_t panel = 0; panel * kPanelRows < p.m; ++panel) {
-    const int64_t rows = smaller(kPanelRows, p.m - panel * kPanelRows);
+    const int64_t rows = min(kPanelRows, p.m - panel * kPanelRows);
     for (int64_t r = 0; r < rows; r += R) {
-      const int64_t left = smaller(R, rows - r);
+      const int64_t left = min(R, rows - r);
       t.a = p.a + panel * p.a_panel + r * Panel::kDepth;
       t.a_scale = kScaled ? p.a_scale + panel * p.a_scale_panel + r : nullptr;
       t.c = p.c + (panel * kPanelRows + r) * p.c_stride + col;
@@ -224,7 +224,7 @@ void multiply_panels(const PanelProduct<Panel>& p) {
   constexpr int64_t kCols = Vec::kPanelTilePanels * kPanelRows;
   int64_t col = 0;
   for (; p.n - col > kCols - kPanelRows; col += kCols) {
-    multiply_column<Panel, kScaled, Vec::kPanelTilePanels>(p, col, smaller(kCols, p.n - col));
+    multiply_column<Panel, kScaled, Vec::kPanelTilePanels>(p, col, min(kCols, p.n - col));
   }
   if constexpr (Vec::kPanelTilePanels == 3) {
     const int64_t left = p.n - col;

@@ -1,9 +1,9 @@
 #pragma once
-// Packing: any saved format, rows by id, turned or not, rounded or quantised, into panels.
+// Packing: any saved format, rows by id, transposed or not, rounded or quantised, into panels.
 //
 // Work is cut into units of 128 x 128 packed numbers, which is also a weight's FP8 block. A panel
 // of a unit is brought to "lanes": 128 pointers, one a number along K, each to the 16 rows side by
-// side. A turned source lies like that already; else blocks of kLanes x kLanes are transposed.
+// side. A transposed source lies like that already; else blocks of kLanes x kLanes are transposed.
 #include "kernels/cpu/gemm/gemm_micro.inl"
 #include "kernels/cpu/gemm/saved_rows.inl"
 #if FATHOM_HAS_TILES
@@ -31,10 +31,10 @@ inline Unit unit_at(const PackArgs& a, int64_t index) {
   const int64_t blocks = (a.k_padded + kScaleBlock - 1) / kScaleBlock;
   Unit u;
   u.row = index / blocks * kScaleBlock;
-  u.rows = smaller(kScaleBlock, a.rows - u.row);
+  u.rows = min(kScaleBlock, a.rows - u.row);
   u.k = index % blocks * kScaleBlock;
-  u.k_count = smaller(kScaleBlock, a.k_padded - u.k);
-  u.k_real = smaller(u.k_count, a.k - u.k);
+  u.k_count = min(kScaleBlock, a.k_padded - u.k);
+  u.k_real = min(u.k_count, a.k - u.k);
   return u;
 }
 
@@ -146,14 +146,14 @@ template <class Panel, class Round>
 }
 
 template <bool kFull>
-inline Vec load_turned(const UnitSource& s, int64_t k, int64_t at) {
+inline Vec load_transposed(const UnitSource& s, int64_t k, int64_t at) {
   if (k >= s.count) return Vec::zero();
   return kFull ? Vec::load(s.rows[k] + at) : load_n(s.rows[k] + at, s.cols - at);
 }
 
-/// A unit of a turned source: all panels at once, so that rows of x are read along.
+/// A unit of a transposed source: all panels at once, so that rows of x are read along.
 template <class Panel, bool kFull, class Round>
-void write_turned(const PackArgs& a, const Unit& u, const UnitSource& s, const Round& round) {
+void write_transposed(const PackArgs& a, const Unit& u, const UnitSource& s, const Round& round) {
   typename Panel::Number* first = panel_at<Panel>(a, u, 0, 0);
   for (int64_t k = 0; k < u.k_count; k += Panel::kDepth) {
     for (int64_t i = 0; i < Panel::kDepth; ++i) prefetch_row(s, k + i + kRowsAhead);
@@ -161,8 +161,8 @@ void write_turned(const PackArgs& a, const Unit& u, const UnitSource& s, const R
     for (int64_t row = 0; row < u.rows; row += kPanelRows, out += kPanelRows * a.k_padded) {
 #pragma GCC unroll 4
       for (int64_t at = 0; at < kPanelRows; at += Vec::kLanes) {
-        store_lanes<Panel>(load_turned<kFull>(s, k, row + at),
-                           load_turned<kFull>(s, k + 1, row + at), round, row + at,
+        store_lanes<Panel>(load_transposed<kFull>(s, k, row + at),
+                           load_transposed<kFull>(s, k + 1, row + at), round, row + at,
                            out + at * Panel::kDepth);
       }
     }
@@ -179,7 +179,7 @@ template <class Panel, class Round>
 void write_rows(const PackArgs& a, const Unit& u, const UnitSource& s, int64_t panel,
                 const Round& round) {
   for (int64_t k = 0; k < u.k_count; k += Vec::kLanes) {
-    const int64_t steps = smaller(Vec::kLanes, u.k_count - k);
+    const int64_t steps = min(Vec::kLanes, u.k_count - k);
     for (int64_t at = 0; at < kPanelRows; at += Vec::kLanes) {
       const int64_t row = panel * kPanelRows + at;
       Vec block[Vec::kLanes];
@@ -211,14 +211,14 @@ void write_pairs(const PackArgs& a, const Unit& u, const UnitSource& s, int64_t 
       block[i] = Panel::pairs(load_row(s, row, k), load_row(s, row, k + Vec::kLanes));
     }
     transpose(block);
-    const int64_t pairs = smaller(Vec::kLanes, (u.k_count - k) / 2);
+    const int64_t pairs = min(Vec::kLanes, (u.k_count - k) / 2);
     for (int64_t i = 0; i < pairs; ++i) {
       __builtin_memcpy(panel_at<Panel>(a, u, panel, k + 2 * i), &block[i], sizeof(Vec));
     }
   }
 }
 
-/// A panel in rows: nothing is turned.
+/// A panel in rows: nothing is transposed.
 template <class Panel, class Round>
 void write_in_rows(const PackArgs& a, const Unit& u, const UnitSource& s, int64_t panel,
                    const Round& round) {
@@ -236,20 +236,21 @@ void write_in_rows(const PackArgs& a, const Unit& u, const UnitSource& s, int64_
 }
 
 #if FATHOM_HAS_TILES
-/// A unit of a turned source in rows: each tile is turned on its way.
+/// A unit of a transposed source in rows: each tile is transposed on its way.
 template <class Panel, bool kFull, class Round>
-void write_turned_in_rows(const PackArgs& a, const Unit& u, const UnitSource& s,
-                          const Round& round) {
+void write_transposed_in_rows(const PackArgs& a, const Unit& u, const UnitSource& s,
+                              const Round& round) {
   for (int64_t k = 0; k < u.k_count; k += kTileDepth) {
     for (int64_t i = 0; i < kTileDepth; ++i) prefetch_row(s, k + i + kTileDepth);
     for (int64_t row = 0; row < u.rows; row += kPanelRows) {
       alignas(64) typename Panel::Number tile[kPanelRows * kTileDepth];
 #pragma GCC unroll 4
       for (int64_t i = 0; i < kTileDepth; i += 2) {
-        store_lanes<Panel>(load_turned<kFull>(s, k + i, row), load_turned<kFull>(s, k + i + 1, row),
-                           round, row, tile + i * kPanelRows);
+        store_lanes<Panel>(load_transposed<kFull>(s, k + i, row),
+                           load_transposed<kFull>(s, k + i + 1, row), round, row,
+                           tile + i * kPanelRows);
       }
-      turn_panel(tile, kTileDepth, panel_at<Panel>(a, u, row / kPanelRows, k));
+      transpose_panel(tile, kTileDepth, panel_at<Panel>(a, u, row / kPanelRows, k));
     }
   }
 }
@@ -261,13 +262,13 @@ void write_unit(const PackArgs& a, const Unit& u, const UnitSource& s, const Rou
 #if FATHOM_HAS_TILES
     if constexpr (Panel::kDepth == 2) {
       if (a.in_rows) {
-        return u.rows == kScaleBlock ? write_turned_in_rows<Panel, true>(a, u, s, round)
-                                     : write_turned_in_rows<Panel, false>(a, u, s, round);
+        return u.rows == kScaleBlock ? write_transposed_in_rows<Panel, true>(a, u, s, round)
+                                     : write_transposed_in_rows<Panel, false>(a, u, s, round);
       }
     }
 #endif
-    return u.rows == kScaleBlock ? write_turned<Panel, true>(a, u, s, round)
-                                 : write_turned<Panel, false>(a, u, s, round);
+    return u.rows == kScaleBlock ? write_transposed<Panel, true>(a, u, s, round)
+                                 : write_transposed<Panel, false>(a, u, s, round);
   }
   for (int64_t panel = 0; panel * kPanelRows < u.rows; ++panel) {
 #if FATHOM_HAS_TILES

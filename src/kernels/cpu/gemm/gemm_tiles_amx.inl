@@ -2,10 +2,10 @@
 // Products of BF16 panels in AMX's tile registers: blocks of 32 x 32 results.
 //
 // A panel of b is a B as it lies, 16 columns and 32 numbers of K in 1024 bytes. An A holds 16 rows
-// one after the other: a left operand in rows is that as it lies. Panels of a are turned, 32 rows
-// and a chunk of K at a time, and all columns of the block share what that costs.
+// one after the other: a left operand in rows is that as it lies. Panels of a are transposed, 32
+// rows and a chunk of K at a time, and all columns of the block share what that costs.
 //
-// Invariant: a result is one accumulator that meets K in steps of 32 (with scales: one for each
+// Invariant: a result is one accumulator that adds K in steps of 32 (with scales: one for each
 // 128, and one for the total), whatever the chunk, the block and the tile. So it depends on no
 // other row.
 #include "kernels/cpu/gemm/gemm_micro.inl"
@@ -17,8 +17,8 @@ namespace {
 constexpr int64_t kTileDepth = 32;  // numbers of K in a tile
 constexpr int64_t kTileBlock = 2;   // tiles of a block, either way
 constexpr int64_t kTileBlockRows = kTileBlock * kPanelRows;
-/// Numbers of K that all columns of a block meet before the next ones. Longer ones reach memory
-/// less often for results, shorter ones stay nearer: this is where they balance.
+/// Numbers of K that all columns of a block are multiplied with before the next ones. Longer ones
+/// reach memory less often for results, shorter ones stay nearer: this is where they balance.
 constexpr int64_t kTileChunk = 1024;
 
 /// What one block of tiles multiplies.
@@ -42,7 +42,7 @@ struct TileSpan {
 inline void copy_results(const float* from, int64_t from_stride, float* to, int64_t to_stride,
                          int64_t rows, int64_t cols) {
   for (int64_t j = 0; j < cols; j += Vec::kLanes) {
-    const int64_t count = smaller(Vec::kLanes, cols - j);
+    const int64_t count = min(Vec::kLanes, cols - j);
     const __mmask16 mask = static_cast<__mmask16>((1u << count) - 1);
     for (int64_t r = 0; r < rows; ++r) {
       _mm512_mask_storeu_ps(to + r * to_stride + j, mask,
@@ -61,7 +61,7 @@ struct ResultLines {
   explicit ResultLines(int64_t steps) : each((kLines + steps - 1) / steps) {}
 
   void fetch(const TileSpan& s) {
-    for (const int64_t end = smaller(kLines, next + each); next < end; ++next) {
+    for (const int64_t end = min(kLines, next + each); next < end; ++next) {
       __builtin_prefetch(s.c + next / P * s.c_stride + next % P * kPanelRows, 1);
     }
   }
@@ -103,7 +103,7 @@ inline void add_scaled_sums(const TileSpan& s, int64_t block, const float* sums,
 #pragma GCC unroll 2
   for (int p = 0; p < P; ++p) {
     column[p] = Vec::load(s.b_scale + p * s.b_scale_panel + block * kPanelRows);
-    const int64_t cols = smaller(Vec::kLanes, s.cols - p * Vec::kLanes);
+    const int64_t cols = min(Vec::kLanes, s.cols - p * Vec::kLanes);
     wanted[p] = static_cast<__mmask16>((1u << cols) - 1);
   }
 #pragma GCC unroll 8
@@ -177,7 +177,7 @@ inline void multiply_tiles(const TileSpan& s) {
 
 /// Pairs of K across rows and rows across pairs: the numbers [from, from + k) of a panel as tiles
 /// of rows, or the other way round.
-inline void turn_panel(const uint16_t* panel, int64_t k, uint16_t* turned) {
+inline void transpose_panel(const uint16_t* panel, int64_t k, uint16_t* transposed) {
   constexpr int64_t kNumbers = kPanelRows * kTileDepth;
   for (int64_t at = 0; at < k * kPanelRows; at += kNumbers) {
     Vec block[Vec::kLanes];
@@ -188,7 +188,7 @@ inline void turn_panel(const uint16_t* panel, int64_t k, uint16_t* turned) {
     transpose(block);
 #pragma GCC unroll 16
     for (int i = 0; i < Vec::kLanes; ++i) {
-      __builtin_memcpy(turned + at + i * kTileDepth, &block[i], sizeof(Vec));
+      __builtin_memcpy(transposed + at + i * kTileDepth, &block[i], sizeof(Vec));
     }
   }
 }
@@ -196,9 +196,9 @@ inline void turn_panel(const uint16_t* panel, int64_t k, uint16_t* turned) {
 /// One chunk of K: all rows against all columns.
 template <bool kScaled>
 void multiply_tile_chunk(const PanelProduct<PanelBf16>& p) {
-  alignas(64) uint16_t turned[kTileBlockRows * kTileChunk];
+  alignas(64) uint16_t transposed[kTileBlockRows * kTileChunk];
   TileSpan s{};
-  s.a = turned;
+  s.a = transposed;
   s.a_panel = p.a_in_rows ? p.a_panel : kPanelRows * kTileChunk;
   s.b_panel = p.b_panel;
   s.a_scale_panel = p.a_scale_panel;
@@ -207,17 +207,17 @@ void multiply_tile_chunk(const PanelProduct<PanelBf16>& p) {
   s.c_stride = p.c_stride;
   s.accumulate = p.accumulate;
   for (int64_t m = 0; m < p.m; m += kTileBlockRows) {
-    s.rows = smaller(kTileBlockRows, p.m - m);
+    s.rows = min(kTileBlockRows, p.m - m);
     if (p.a_in_rows) {
       s.a = p.a + m / kPanelRows * p.a_panel;
     } else {
       for (int64_t r = 0; r < s.rows; r += kPanelRows) {
-        turn_panel(p.a + (m + r) / kPanelRows * p.a_panel, p.k, turned + r * kTileChunk);
+        transpose_panel(p.a + (m + r) / kPanelRows * p.a_panel, p.k, transposed + r * kTileChunk);
       }
     }
     if constexpr (kScaled) s.a_scale = p.a_scale + m / kPanelRows * p.a_scale_panel;
     for (int64_t n = 0; n < p.n; n += kTileBlockRows) {
-      s.cols = smaller(kTileBlockRows, p.n - n);
+      s.cols = min(kTileBlockRows, p.n - n);
       s.b = p.b + n / kPanelRows * p.b_panel;
       if constexpr (kScaled) s.b_scale = p.b_scale + n / kPanelRows * p.b_scale_panel;
       s.c = p.c + m * p.c_stride + n;
@@ -232,7 +232,7 @@ void gemm_tiles(PanelProduct<PanelBf16> p, int64_t k_real) {
   const TileRegisters registers;
   const int64_t k_end = (k_real + kTileDepth - 1) / kTileDepth * kTileDepth;
   for (int64_t k = 0; k < k_end; k += kTileChunk) {
-    p.k = smaller(kTileChunk, k_end - k);
+    p.k = min(kTileChunk, k_end - k);
     multiply_tile_chunk<kScaled>(p);
     p.a += p.k * kPanelRows;
     p.b += p.k * kPanelRows;

@@ -1,5 +1,5 @@
 #pragma once
-// Matrices kept in few bytes: rows to and from f32.
+// Matrices saved in few bytes: rows to and from f32.
 #include "kernels/api/gemm.h"
 #include "kernels/cpu/quantize/rounding.inl"
 
@@ -41,7 +41,7 @@ inline void load_saved(const SavedRows& s, int64_t row, int64_t col, int64_t n, 
   }
   for (int64_t begin = col; begin < col + n; begin += kScaleBlock) {
     const Vec scale = Vec::set1(s.scale[row * s.scale_stride + begin / kScaleBlock]);
-    const int64_t end = smaller(begin + kScaleBlock, col + n);
+    const int64_t end = min(begin + kScaleBlock, col + n);
     for (int64_t i = begin; i < end; i += Vec::kLanes) {
       const Vec v = s.type == SavedType::kE4m3Tiles ? load_stored_n(p + i, end - i)
                                                     : load_e5m6(p + i * 3 / 2, end - i);
@@ -67,7 +67,7 @@ void save_rows(const SaveArgs& a, int64_t begin, int64_t end) {
     }
     for (int64_t i = 0; i < a.cols; i += kScaleBlock) {
       const int64_t offset = a.saved.type == SavedType::kE4m3Tiles ? i : i * 3 / 2;
-      save_tile(a.saved, x + i, smaller(kScaleBlock, a.cols - i), out + offset,
+      save_tile(a.saved, x + i, min(kScaleBlock, a.cols - i), out + offset,
                 a.saved.scale + row * a.saved.scale_stride + i / kScaleBlock);
     }
   }

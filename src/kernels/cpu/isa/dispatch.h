@@ -16,10 +16,10 @@ struct IsaChoice {
   const char* needs;                    // for messages
 };
 
-/// All sets of this build, best first; the last one runs everywhere.
+/// All ISAs of this build, best first; the last one runs everywhere.
 std::span<const IsaChoice> isa_choices();
 
-/// The named set, or the best one if `name` is empty. Throws Error{kInvalidInput} that lists the
+/// The named ISA, or the best one if `name` is empty. Throws Error{kInvalidInput} that lists the
 /// names for an unknown one, Error{kUnsupported} for one that `features` lack.
 const IsaTable& choose_isa(std::string_view name, const CpuFeatures& features);
 

@@ -1,7 +1,7 @@
 #pragma once
 // BF16 dot products (VDPBF16PS) and E4M3 to BF16 by byte permutes (VBMI), for
-// kernels/cpu/linear.inl. VDPBF16PS takes BF16 subnormals as zero and flushes subnormal sums. E4M3
-// subnormals are normal in BF16, so FP8 weights lose nothing.
+// kernels/cpu/linear/linear.inl. VDPBF16PS takes BF16 subnormals as zero and flushes subnormal
+// sums. E4M3 subnormals are normal in BF16, so FP8 weights lose nothing.
 #include "kernels/cpu/isa/vec.h"
 
 #if FATHOM_HAS_DOTS
@@ -130,48 +130,49 @@ struct DotBf16 {
   }
 };
 
-/// E4M3 times kE4m3Bf16Scale: the code moves into place, three instructions for 32 numbers. That is
-/// wrong for subnormals, zeros and NaN: DotBf16::look_up_scaled() is right. Lives in registers.
-class E4m3Mover {
+/// E4M3 times kE4m3Bf16Scale as BF16 by shifting the code's bits: three instructions for 32
+/// numbers, wrong for subnormals, zeros and NaN, which DotBf16::look_up_scaled() decodes. Lives in
+/// registers.
+class E4m3Shifter {
  public:
-  [[gnu::always_inline]] DotBf16::Operand move(const uint8_t* p) {
+  [[gnu::always_inline]] DotBf16::Operand shift(const uint8_t* p) {
     const __m512i codes = _mm512_loadu_si512(p);
     // 0x7f and 0 to 14 without the sign: NaN, what has no exponent, and a few more.
-    others_ |= _mm512_testn_epi8_mask(_mm512_add_epi8(codes, one_), exponent_);
-    return {moved(_mm512_permutexvar_epi8(lower_, codes)),
-            moved(_mm512_permutexvar_epi8(upper_, codes))};
+    unshiftable_ |= _mm512_testn_epi8_mask(_mm512_add_epi8(codes, one_), exponent_);
+    return {shifted(_mm512_permutexvar_epi8(lower_, codes)),
+            shifted(_mm512_permutexvar_epi8(upper_, codes))};
   }
-  /// Was all that moved since the last call right?
+  /// Was every shift since the last call right?
   bool was_right() {
-    const __mmask64 others = others_;
-    others_ = 0;
-    return others == 0;
+    const __mmask64 unshiftable = unshiftable_;
+    unshiftable_ = 0;
+    return unshiftable == 0;
   }
 
  private:
   /// From words whose upper byte is a code: s eeee mmm to s 0111 eeee mmm 0000, of BF16 with an
   /// exponent of 112 + e. The sign fills the bits above; masked, they are the offset's.
-  __m512i moved(__m512i words) const {
-    return _mm512_ternarylogic_epi32(_mm512_srai_epi16(words, 4), kept_, offset_, 0xea);
+  __m512i shifted(__m512i words) const {
+    return _mm512_ternarylogic_epi32(_mm512_srai_epi16(words, 4), code_bits_, offset_, 0xea);
   }
-  /// GCC would rather make a constant anew after each store than keep it.
+  /// Without this GCC loads a constant anew after each store.
   static __m512i held(__m512i constant) {
     __asm__("" : "+v"(constant));
     return constant;
   }
 
-  __mmask64 others_ = 0;
+  __mmask64 unshiftable_ = 0;
   __m512i one_ = held(_mm512_set1_epi8(1)), exponent_ = held(_mm512_set1_epi8(0x70));
   __m512i lower_ = held(_mm512_load_si512(kTwice.bytes));
   __m512i upper_ = held(_mm512_load_si512(kTwice.bytes + 64));
-  __m512i kept_ = held(_mm512_set1_epi16(static_cast<int16_t>(0x87f0)));
+  __m512i code_bits_ = held(_mm512_set1_epi16(static_cast<int16_t>(0x87f0)));
   __m512i offset_ = held(_mm512_set1_epi16(0x3800));
 };
 
 inline DotBf16::Operand DotBf16::load_scaled(const uint8_t* p) {
-  E4m3Mover mover;
-  const Operand v = mover.move(p);
-  return mover.was_right() ? v : look_up_scaled(p);
+  E4m3Shifter shifter;
+  const Operand v = shifter.shift(p);
+  return shifter.was_right() ? v : look_up_scaled(p);
 }
 
 }  // namespace

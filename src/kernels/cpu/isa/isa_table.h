@@ -21,7 +21,7 @@ struct QuantizeTable;
 
 /// A loop of multiply-adds in registers.
 struct PeakKernel {
-  float (*run)(int64_t rounds);  // nullptr: the set has no such instruction
+  float (*run)(int64_t rounds);  // nullptr: the ISA has no such instruction
   int64_t operations;            // of one round; a multiply-add counts as two
 };
 

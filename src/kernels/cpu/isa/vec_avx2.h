@@ -76,12 +76,12 @@ struct Vec {
 /// and subnormals stay subnormals. NaN becomes a number, so it is looked for beside.
 struct E4m3Halves {
   static constexpr bool kAvailable = true;
-  __m256i most = _mm256_setzero_si256();  // twice the largest magnitude of each byte's place
+  __m256i largest_ = _mm256_setzero_si256();  // twice the largest magnitude, byte by byte
 
   /// 32 codes.
   void decode(const uint8_t* p, uint16_t* out) {
     const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    most = _mm256_max_epu8(most, _mm256_add_epi8(codes, codes));
+    largest_ = _mm256_max_epu8(largest_, _mm256_add_epi8(codes, codes));
     store(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), out);
     store(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 16)), out + 16);
   }
@@ -91,7 +91,7 @@ struct E4m3Halves {
   }
   /// Was any of the codes NaN?
   bool any_nan() const {
-    return _mm256_movemask_epi8(_mm256_cmpeq_epi8(most, _mm256_set1_epi8(-2))) != 0;
+    return _mm256_movemask_epi8(_mm256_cmpeq_epi8(largest_, _mm256_set1_epi8(-2))) != 0;
   }
 
  private:
@@ -116,7 +116,7 @@ inline void store_bytes(Words a, uint8_t* p) {
 }
 /// The lower 12 bits of each lane, packed: two lanes in three bytes, the first in the lower bits.
 inline void store_12_bits(Words a, uint8_t* p) {
-  // [x0 x1] -> 24 bits in each quadword, then the six bytes of each half side by side.
+  // [x0 x1] -> 24 bits in each quadword, then the six bytes of each half packed.
   const __m256i x = (__m256i)a;
   const __m256i three = _mm256_or_si256(x, _mm256_srli_epi64(x, 20));
   const __m256i order = _mm256_broadcastsi128_si256(
@@ -213,7 +213,7 @@ inline float reduce_add(Vec a) {
 }
 /// Four sums to out[0..3], each as reduce_add makes it.
 inline void reduce_add4(Vec a, Vec b, Vec c, Vec d, float* out) {
-  // Halves of two vectors side by side: [a0..3 | b0..3] and so on.
+  // Halves of two vectors in one register: [a0..3 | b0..3] and so on.
   const __m256 ab =
       _mm256_add_ps(_mm256_permute2f128_ps(a.v, b.v, 0x20), _mm256_permute2f128_ps(a.v, b.v, 0x31));
   const __m256 cd =

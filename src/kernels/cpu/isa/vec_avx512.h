@@ -76,12 +76,12 @@ struct Vec {
 /// and subnormals stay subnormals. NaN becomes a number, so it is looked for beside.
 struct E4m3Halves {
   static constexpr bool kAvailable = true;
-  __m256i most = _mm256_setzero_si256();  // twice the largest magnitude of each byte's place
+  __m256i largest_ = _mm256_setzero_si256();  // twice the largest magnitude, byte by byte
 
   /// 32 codes.
   void decode(const uint8_t* p, uint16_t* out) {
     const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    most = _mm256_max_epu8(most, _mm256_add_epi8(codes, codes));
+    largest_ = _mm256_max_epu8(largest_, _mm256_add_epi8(codes, codes));
     const __m512i word =
         _mm512_slli_epi16(_mm512_cvtepi8_epi16(codes), 7);  // the sign is there twice
     _mm512_storeu_si512(out, _mm512_and_si512(word, _mm512_set1_epi16(static_cast<short>(0xbfff))));
@@ -92,7 +92,7 @@ struct E4m3Halves {
   }
   /// Was any of the codes NaN?
   bool any_nan() const {
-    return _mm256_movemask_epi8(_mm256_cmpeq_epi8(most, _mm256_set1_epi8(-2))) != 0;
+    return _mm256_movemask_epi8(_mm256_cmpeq_epi8(largest_, _mm256_set1_epi8(-2))) != 0;
   }
 };
 
@@ -106,7 +106,7 @@ inline void store_bytes(Words a, uint8_t* p) {
 }
 /// The lower 12 bits of each lane, packed: two lanes in three bytes, the first in the lower bits.
 inline void store_12_bits(Words a, uint8_t* p) {
-  // [x0 x1] -> 24 bits in each quadword, then the six bytes of each 128-bit lane side by side.
+  // [x0 x1] -> 24 bits in each quadword, then the six bytes of each 128-bit lane packed.
   const __m512i x = (__m512i)a;
   const __m512i three = _mm512_or_si512(x, _mm512_srli_epi64(x, 20));
   const __m512i order = _mm512_broadcast_i32x4(
@@ -211,7 +211,7 @@ inline float reduce_add(Vec a) {
 }
 /// Four sums to out[0..3], each as reduce_add makes it.
 inline void reduce_add4(Vec a, Vec b, Vec c, Vec d, float* out) {
-  // Quarters of two vectors side by side: [a01 | b01] + [a23 | b23].
+  // Quarters of two vectors in one register: [a01 | b01] + [a23 | b23].
   const __m512 ab =
       _mm512_add_ps(_mm512_shuffle_f32x4(a.v, b.v, 0x44), _mm512_shuffle_f32x4(a.v, b.v, 0xee));
   const __m512 cd =

@@ -7,7 +7,7 @@ namespace {
 
 using Size = decltype(sizeof(0));
 
-constexpr int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+constexpr int64_t min(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /// How far ahead of a stream of weights memory is asked for what comes.
 constexpr int64_t kPrefetchBytes = 4096;

@@ -1,7 +1,7 @@
 #pragma once
 // Vec without instruction-set flags: four lanes in the compiler's own vector type, which every
 // target lowers to what it has (SSE2 on any x86-64). No fused multiply-add: fma rounds twice here.
-// Included once, by kernels_scalar.cc.
+// Included once, by the *_scalar.cc.
 #include <cstdint>
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
@@ -139,7 +139,7 @@ inline Vec copysign(Vec magnitude, Vec sign) {
   return select(mask, abs(magnitude), sign);
 }
 /// 2^(e + 23 - kMantissaBits), e the exponent of a >= 0 but at least kLeastExponent: adding it and
-/// subtracting it again rounds a to the grid of a format with these mantissa bits and least normal.
+/// subtracting it rounds a to the grid of a format with these mantissa bits and least normal.
 template <int kMantissaBits, int kLeastExponent>
 inline Vec grid_rounder(Vec a) {
   const I4 exponent = reinterpret_cast<I4>(a.v) & 0x7f800000;

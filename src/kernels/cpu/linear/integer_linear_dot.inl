@@ -1,9 +1,10 @@
 #pragma once
 // Weights packed as INT8 or INT4 times activations quantised to INT8, in exact integer sums.
 //
-// A 64-byte register of weights meets the codes of the activations in 16 sums of 32 bits; each sum
-// belongs to one group, so the scales are applied lane by lane and lanes are added at the very end.
-// Invariant: y[t, o] is 16 sums that meet the units of K in rising order, whatever the tile.
+// A 64-byte register of weights is multiplied with the codes of the activations into 16 sums of 32
+// bits; each sum belongs to one group, so the scales are applied lane by lane and lanes are added
+// at the very end. Invariant: y[t, o] is 16 sums that add the units of K in rising order, whatever
+// the tile.
 #include "kernels/api/packed.h"
 #include "kernels/cpu/isa/dot_int8.h"
 #include "kernels/cpu/linear/integer_activations.inl"
@@ -31,7 +32,7 @@ void quantize_unit(const float* x, int64_t n, uint8_t* out) {
   float scale[16];
   alignas(64) int8_t in_order[U::kCodes] = {};
   for (int g = 0; g < U::kGroups; ++g) {
-    const int64_t first = g * kGroup, count = smaller(kGroup, n - first);
+    const int64_t first = g * kGroup, count = min(kGroup, n - first);
     const GroupScale s = count > 0 ? group_scale(x + first, count) : GroupScale{0.0f, 0.0f};
     for (int lane = 0; lane < U::kGroupLanes; ++lane) scale[g * U::kGroupLanes + lane] = s.scale;
     for (int64_t i = 0; i < count; i += Vec::kLanes) {
@@ -58,7 +59,7 @@ void quantize_rows_of(const QuantizeGroupsArgs& a, int64_t begin, int64_t end) {
     const float* x = a.x + row * a.x_stride;
     uint8_t* out = static_cast<uint8_t*>(a.out) + row * a.out_stride;
     for (int64_t i = 0; i < a.cols; i += U::kCodes, out += U::kBytes) {
-      quantize_unit<kBits, kGroup>(x + i, smaller(U::kCodes, a.cols - i), out);
+      quantize_unit<kBits, kGroup>(x + i, min(U::kCodes, a.cols - i), out);
     }
   }
 }

@@ -1,16 +1,16 @@
 #pragma once
 // Weights packed as INT8 or INT4 times activations quantised to INT8, in exact integer sums, for
-// sets without a dot product of bytes: pairs of bytes are multiplied and added in 16 bits
+// ISAs without a dot product of bytes: pairs of bytes are multiplied and added in 16 bits
 // (VPMADDUBSW, unsigned x signed, saturating), pairs of those in 32 (VPMADDWD). The vectors have
 // 256 bits on AVX-512 too: a single token is bound by reading its weights.
 //
 // No sum of 16 bits saturates:
 //   INT8  |w| x (x with the sign of w): 2 * 128 * 127 = 32,512. |-128| is 128 as an unsigned byte,
-//         and codes of activations lie in [-127, 127], so that their sign can be turned.
+//         and codes of activations lie in [-127, 127], so that their sign can be flipped.
 //   INT4  codes of weights as they lie, 0 to 15: 8 products, 8 * 15 * 127 = 15,240. Their offset of
 //         8 is taken back by the sums' start.
 //
-// Invariant: y[t, o] is 8 sums that meet the blocks of K in rising order, whatever the tile.
+// Invariant: y[t, o] is 8 sums that add the blocks of K in rising order, whatever the tile.
 #include "kernels/api/packed.h"
 #include "kernels/cpu/linear/integer_activations.inl"
 
@@ -76,7 +76,7 @@ void quantize_pair_row(const float* x, int64_t cols, uint8_t* out) {
   __builtin_memset(scales, 0, static_cast<Size>(at.starts - at.scales));
   const Vec to_integer = Vec::set1(0x1.8p23f);  // the code is the sum's lowest byte
   for (int64_t g = 0; g < at.scales; g += kGroup) {
-    const int64_t n = smaller(kGroup, cols - g);
+    const int64_t n = min(kGroup, cols - g);
     const GroupScale s = n > 0 ? group_scale(x + g, n) : GroupScale{0.0f, 0.0f};
     scales[g / kGroup] = s.scale;
     for (int64_t i = 0; i < kGroup; i += Vec::kLanes) {

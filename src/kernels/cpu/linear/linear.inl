@@ -2,7 +2,7 @@
 // y = x w^T. Weights and x both lie along `in`, so K runs in the vector lanes: a tile of R weight
 // rows and T tokens holds R*T accumulators, and lanes are summed at the end.
 //
-// Invariant: y[t, o] is one accumulator that meets its K steps in rising order (with scales: one
+// Invariant: y[t, o] is one accumulator that adds its K steps in rising order (with scales: one
 // for each block of 128 and one for the total), whatever the tile, the token block and the thread.
 // So the result for a token does not depend on the batch, and not on where the weights were
 // decoded.
@@ -29,7 +29,7 @@ struct DotF32 {
   static Vec accumulate(Vec acc, Operand w, Operand x) { return fma(w, x, acc); }
 };
 
-/// Rows of weights worked on together.
+/// Rows of weights that pass over a block of x at once.
 constexpr int64_t kGroupRows = kLinearRowGrain;
 /// Up to this many tokens the weights are multiplied as they come from memory, each read once. For
 /// more a group of rows is first decoded into scratch, aligned and in the form that Dot multiplies.
@@ -130,7 +130,7 @@ void linear_tile(const TileArgs<Dot, Stored>& a) {
     for (int64_t i = a.begin; i < a.end; i += kScaleBlock) {
       Vec acc[R][T];
       set_zero(acc);
-      dot_span<Dot, Stored, kDirect, R, T>(a, i, smaller(a.end, i + kScaleBlock), acc);
+      dot_span<Dot, Stored, kDirect, R, T>(a, i, min(a.end, i + kScaleBlock), acc);
       const int64_t block = i / kScaleBlock;
 #pragma GCC unroll 8
       for (int t = 0; t < T; ++t) {
@@ -238,7 +238,7 @@ void multiply_decoded(TileArgs<Dot, typename Dot::X> tile, int64_t rows, int64_t
   Vec* sums = reinterpret_cast<Vec*>(const_cast<X*>(tile.w) + kGroupRows * tile.w_stride);
   tile.begin = 0;
   do {
-    tile.end = smaller(tile.in, tile.begin + kChunk);
+    tile.end = min(tile.in, tile.begin + kChunk);
     tile.sums = sums;
     linear_group_chunk<Dot, X, kScaled, false>(tile, rows, tokens, ahead);
     tile.begin = tile.end;
@@ -269,9 +269,9 @@ void linear_rows_of(const LinearArgs& a, int64_t begin, int64_t end, void* scrat
   using X = typename Dot::X;
   const int64_t block = token_block(a.in, sizeof(X));
   for (int64_t t0 = 0; t0 < a.tokens; t0 += block) {
-    const int64_t tokens = smaller(block, a.tokens - t0);
+    const int64_t tokens = min(block, a.tokens - t0);
     for (int64_t row = begin, rows; row < end; row += rows) {
-      rows = smaller(kGroupRows, end - row);
+      rows = min(kGroupRows, end - row);
       TileArgs<Dot, Stored> group{};
       group.x = static_cast<const X*>(a.x) + t0 * a.x_stride;
       group.x_stride = a.x_stride;
@@ -281,7 +281,7 @@ void linear_rows_of(const LinearArgs& a, int64_t begin, int64_t end, void* scrat
       group.y_stride = a.y_stride;
       group.in = group.end = a.in;
       if constexpr (kScaled) {  // a group stays within one row of scale blocks
-        rows = smaller(rows, kScaleBlock - (a.w_row_offset + row) % kScaleBlock);
+        rows = min(rows, kScaleBlock - (a.w_row_offset + row) % kScaleBlock);
         group.w_scale = a.w_scale + (a.w_row_offset + row) / kScaleBlock * a.w_scale_stride;
         group.x_scale = a.x_scale == nullptr ? nullptr : a.x_scale + t0 * a.x_scale_stride;
         group.x_scale_stride = a.x_scale_stride;
@@ -297,7 +297,8 @@ void linear_rows_of(const LinearArgs& a, int64_t begin, int64_t end, void* scrat
 }
 
 /// Packed integers, scales and all, become f32 before they are multiplied, whatever the number of
-/// tokens: this is the exact form for every instruction set, packed.inl has the fast one.
+/// tokens: this is the exact form for every instruction set; the fast ones are
+/// integer_linear_dot.inl and integer_linear_pairs.inl.
 template <int kBits>
 void linear_packed_rows(const LinearArgs& a, int64_t begin, int64_t end, void* scratch) {
   float* decoded = static_cast<float*>(scratch);
@@ -305,7 +306,7 @@ void linear_packed_rows(const LinearArgs& a, int64_t begin, int64_t end, void* s
   const int64_t block = token_block(a.in, sizeof(float));
   const int64_t row_bytes = packed_weight_stride(kBits, a.in);
   for (int64_t row = begin, rows; row < end; row += rows) {
-    rows = smaller(kGroupRows, end - row);
+    rows = min(kGroupRows, end - row);
     for (int64_t r = 0; r < rows; ++r) {
       const PackedRow packed = packed_row<kBits>(a.w, a.w_groups, a.in, row + r);
       decode_packed_row<kBits>(packed, a.in, decoded + r * stride);
@@ -320,8 +321,7 @@ void linear_packed_rows(const LinearArgs& a, int64_t begin, int64_t end, void* s
       tile.y = a.y + t * a.y_stride + row;
       tile.y_stride = a.y_stride;
       tile.in = a.in;
-      multiply_decoded<DotF32, false>(tile, rows, smaller(block, a.tokens - t), next,
-                                      rows * row_bytes);
+      multiply_decoded<DotF32, false>(tile, rows, min(block, a.tokens - t), next, rows * row_bytes);
     }
   }
 }
@@ -362,7 +362,7 @@ int64_t linear_scratch_bytes(const LinearArgs& a) {
   const bool packed = a.w_type == WeightType::kInt8 || a.w_type == WeightType::kInt4;
   if (a.tokens <= kDirectTokens && !packed) return 0;
   const int64_t x_bytes = a.x_is_bf16 ? 2 : 4;
-  const int64_t tokens = smaller(a.tokens, token_block(a.in, x_bytes));
+  const int64_t tokens = min(a.tokens, token_block(a.in, x_bytes));
   return kGroupRows *
          (decoded_stride(a.in, x_bytes) * x_bytes + tokens * static_cast<int64_t>(sizeof(Vec)));
 }

@@ -2,7 +2,7 @@
 // FP8 weights times f32: a block of 128 codes becomes half precision in the first-level cache, from
 // where the conversion to f32 is one instruction a vector.
 //
-// Invariant: y[t, o] is one accumulator for each block, which meets K in rising order, and one for
+// Invariant: y[t, o] is one accumulator for each block, which adds K in rising order, and one for
 // the total, whatever the tile. So it depends on no other token. Weights are 2^-8 of their value
 // and scales 2^8 of theirs, which changes no bit between 2^-118 and 2^119.
 #include "kernels/api/linear.h"
@@ -145,7 +145,7 @@ void linear_fp8_row_tiles(const LinearArgs& a, int64_t row) {
   if (t < a.tokens) linear_fp8_tile<Halves, R, 1>(a, row, t);
 }
 
-/// Halves: E4m3Halves, which says whether the set has them.
+/// Halves: E4m3Halves, which says whether the ISA has them.
 template <class Halves>
 void linear_fp8_rows(const LinearArgs& a, int64_t begin, int64_t end) {
   // One token is bound by reading: row after row is one stream. Two rows lie in one row of blocks.

@@ -16,7 +16,7 @@ struct LinearTable {
 
   /// Activations as f32 multiples of their scale, for linear_rows().
   void (*quantize_group_rows_f32)(const QuantizeGroupsArgs&, int64_t begin, int64_t end);
-  /// Activations as units of codes, and the product of codes; nullptr where the set has no products
+  /// Activations as units of codes, and the product of codes; nullptr where the ISA has no products
   /// of bytes.
   void (*quantize_group_rows)(const QuantizeGroupsArgs&, int64_t begin, int64_t end);
   void (*integer_linear_rows)(const PackedLinearArgs&, int64_t begin, int64_t end);  // rows of w

@@ -28,7 +28,7 @@ inline double exp_row(float* x, int64_t count, float largest) {
   double sum = 0.0;
   for (int64_t block = 0; block < count; block += kExpSumBlock) {
     Vec part = Vec::zero();
-    each_vec(smaller(count - block, kExpSumBlock), [&](int64_t i, auto n) {
+    each_vec(min(count - block, kExpSumBlock), [&](int64_t i, auto n) {
       const Vec e = exp(load_n(x + block + i, n, -__builtin_inff()) - offset);
       part = part + e;
       store_n(e, x + block + i, n);
@@ -41,7 +41,7 @@ inline double exp_row(float* x, int64_t count, float largest) {
 /// Where `largest` first stands; -1 if nowhere, as in a row with NaN alone.
 inline int32_t index_of(const float* x, int64_t count, float largest) {
   for (int64_t block = 0; block < count; block += kExpSumBlock) {
-    const int64_t end = smaller(count, block + kExpSumBlock);
+    const int64_t end = min(count, block + kExpSumBlock);
     if (row_max(x + block, end - block) != largest) continue;
     for (int64_t i = block; i < end; ++i) {
       if (x[i] == largest) return static_cast<int32_t>(i);

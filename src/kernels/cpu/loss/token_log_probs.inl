@@ -19,7 +19,7 @@ void token_log_probs_rows(const TokenLogProbsArgs& a, int64_t begin, int64_t end
     const float max_logit = reduce_max(largest);
     double sum = 0.0;
     for (int64_t block = 0; block < a.vocab; block += kLogSumBlock) {
-      const int64_t stop = smaller(a.vocab, block + kLogSumBlock);
+      const int64_t stop = min(a.vocab, block + kLogSumBlock);
       Vec part = Vec::zero();
       for (int64_t i = block; i < stop; i += Vec::kLanes) {
         part = part + exp(load_n(logits + i, stop - i, kMinusInf) - Vec::set1(max_logit));

@@ -1,5 +1,5 @@
 #pragma once
-// The rows that experts made, added up to tokens again, and the gradients of that.
+// Sums over the permuted rows of each token, and their gradients.
 #include "kernels/api/moe.h"
 #include "kernels/api/moe_train.h"
 #include "kernels/cpu/isa/each_vec.inl"
@@ -29,7 +29,7 @@ void combine_rows(const CombineRowsArgs& a, int64_t begin, int64_t end) {
   }
 }
 
-void combine_places_rows(const CombinePlacesArgs& a, int64_t begin, int64_t end) {
+void combine_permuted_rows(const CombinePermutedArgs& a, int64_t begin, int64_t end) {
   for (int64_t t = begin; t < end; ++t) {
     const int32_t* rows = a.rows + t * a.topk;
     const float* weights = a.weights + t * a.topk;
@@ -46,19 +46,20 @@ void combine_places_rows(const CombinePlacesArgs& a, int64_t begin, int64_t end)
   }
 }
 
-void combine_places_backward_rows(const CombinePlacesBackwardArgs& a, int64_t begin, int64_t end) {
+void combine_permuted_backward_rows(const CombinePermutedBackwardArgs& a, int64_t begin,
+                                    int64_t end) {
   for (int64_t t = begin; t < end; ++t) {
     const float* dy = a.dy + t * a.dy_stride;
     for (int64_t j = 0; j < a.topk; ++j) {
-      const int32_t place = a.place_of[t * a.place_stride + j];
+      const int32_t row = a.row_of[t * a.row_of_stride + j];
       float* dweight = a.dweights + t * a.dweights_stride + j;
-      if (place < 0) {
+      if (row < 0) {
         *dweight = 0.0f;
         continue;
       }
       const Vec weight = Vec::set1(a.weights[t * a.weights_stride + j]);
-      const float* x = a.x + place * a.x_stride;
-      float* dx = a.dx + place * a.dx_stride;
+      const float* x = a.x + row * a.x_stride;
+      float* dx = a.dx + row * a.dx_stride;
       Vec dot = Vec::zero();
       each_vec(a.dim, [&](int64_t i, auto n) {
         const Vec g = load_n(dy + i, n);

@@ -16,9 +16,9 @@ struct MoeTable {
   void (*router_entropy_rows)(const RouterEntropyArgs&, int64_t begin, int64_t end);
   void (*router_backward_rows)(const RouterBackwardArgs&, int64_t begin, int64_t end);
   void (*combine_rows)(const CombineRowsArgs&, int64_t begin, int64_t end);
-  void (*combine_places_rows)(const CombinePlacesArgs&, int64_t begin, int64_t end);
-  void (*combine_places_backward_rows)(const CombinePlacesBackwardArgs&, int64_t begin,
-                                       int64_t end);
+  void (*combine_permuted_rows)(const CombinePermutedArgs&, int64_t begin, int64_t end);
+  void (*combine_permuted_backward_rows)(const CombinePermutedBackwardArgs&, int64_t begin,
+                                         int64_t end);
 };
 
 }  // namespace fathom::kernels::cpu

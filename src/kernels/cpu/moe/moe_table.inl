@@ -14,8 +14,8 @@ const MoeTable kMoeTable = {
     .router_entropy_rows = router_entropy_rows,
     .router_backward_rows = router_backward_rows,
     .combine_rows = combine_rows,
-    .combine_places_rows = combine_places_rows,
-    .combine_places_backward_rows = combine_places_backward_rows,
+    .combine_permuted_rows = combine_permuted_rows,
+    .combine_permuted_backward_rows = combine_permuted_backward_rows,
 };
 
 }  // namespace fathom::kernels::cpu::FATHOM_ISA

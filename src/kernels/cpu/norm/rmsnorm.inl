@@ -50,7 +50,7 @@ void rmsnorm_backward_blocks(const RmsNormBackwardArgs& a, int64_t begin, int64_
   for (int64_t block = begin; block < end; ++block) {
     float* partial = a.partial + block * a.dim;
     each_vec(a.dim, [&](int64_t i, auto n) { store_n(Vec::zero(), partial + i, n); });
-    const int64_t stop = smaller(a.rows, (block + 1) * kGradientBlockRows);
+    const int64_t stop = min(a.rows, (block + 1) * kGradientBlockRows);
     for (int64_t row = block * kGradientBlockRows; row < stop; ++row) {
       rmsnorm_backward_row(a, row, partial);
     }

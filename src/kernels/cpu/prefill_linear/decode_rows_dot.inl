@@ -14,7 +14,7 @@ void decode_to_bf16(const Stored* w, int64_t in, int64_t k_padded, uint16_t* out
     DotBf16::store(DotBf16::load_scaled(w + i), out + i);
   for (; i < k_padded; i += DotBf16::kStep) {
     Stored tail[DotBf16::kStep] = {};
-    for (int64_t j = 0; j < smaller(DotBf16::kStep, in - i); ++j) tail[j] = w[i + j];
+    for (int64_t j = 0; j < min(DotBf16::kStep, in - i); ++j) tail[j] = w[i + j];
     DotBf16::store(DotBf16::load_scaled(tail), out + i);
   }
 }
@@ -27,13 +27,13 @@ void decode_to_int8(const uint8_t* w, int64_t in, int64_t k_padded, int64_t grou
   const __m512i offset = _mm512_set1_epi8(static_cast<char>(1 << (kBits - 1)));
   const int64_t bytes = (in * kBits + 7) / 8;
   for (int64_t i = 0; i < k_padded; i += 64) {
-    const int64_t from = i * kBits / 8, left = smaller(in - i, 64);
+    const int64_t from = i * kBits / 8, left = min(in - i, 64);
     const uint64_t mask = left <= 0 ? 0 : left == 64 ? ~uint64_t{0} : (uint64_t{1} << left) - 1;
     __m512i codes;
     if constexpr (kBits == 8) {
       codes = _mm512_maskz_loadu_epi8(mask, w + from);
     } else {
-      const int64_t there = smaller(bytes - from, 32);
+      const int64_t there = min(bytes - from, 32);
       const __mmask32 byte_mask = there <= 0    ? 0
                                   : there == 32 ? ~__mmask32{0}
                                                 : (__mmask32{1} << there) - 1;

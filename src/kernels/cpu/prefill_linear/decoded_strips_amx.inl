@@ -1,5 +1,5 @@
 #pragma once
-// What tiles multiply and what becomes of their sums (row_blocks_amx.inl): kinds of weights, slabs
+// What tiles multiply and what becomes of their sums (row_blocks_amx.inl): kinds of weights, strips
 // of decoded rows, scaled sums, and the rows that come next.
 #include "kernels/cpu/isa/tiles_amx.h"
 #include "kernels/cpu/prefill_linear/panels_dot.inl"
@@ -8,14 +8,14 @@ namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
 /// A block of tiles has two rows of three or, of more tokens, one row of six: then what a row of
-/// weights costs to decode serves more products. kAmxRows rows meet a chunk of the tokens' panels,
-/// one block after the other.
+/// weights costs to decode serves more products. kAmxRows rows are multiplied with a chunk of the
+/// tokens' panels, one block after the other.
 constexpr int64_t kBlockRows = 2 * kTileRows, kBlockPanels = 3, kAmxRows = 64;
 constexpr int64_t kWidePanels = 2 * kBlockPanels;
 constexpr int64_t kBlockNumbers = kBlockRows * kBlockPanels * kPanelTokens;
 static_assert(kAmxRows <= kPanelRowBlock);  // of the scratch
 static_assert(kGatedRows % kBlockRows == 0 && kGatedBlockRows % kBlockRows == 0);
-constexpr int64_t kSlabColumns = 64, kChunkColumns = 2 * kSlabColumns;
+constexpr int64_t kStripColumns = 64, kChunkColumns = 2 * kStripColumns;
 /// Tokens whose panels the second-level cache holds while all rows of weights pass.
 constexpr int64_t kTokenGroup = 2 * kWidePanels * kPanelTokens;
 
@@ -35,57 +35,59 @@ template <int kBits, int64_t kGroup>
 struct AmxInteger {
   using Number = int32_t;
   static constexpr bool kScaled = true;
-  static constexpr int64_t kColumnBytes = 1, kSpan = kGroup, kStep = smaller(kGroup, 64);
+  static constexpr int64_t kColumnBytes = 1, kSpan = kGroup, kStep = min(kGroup, 64);
   static constexpr int64_t kStoredBits = kBits;
   static constexpr int kStoredZero = kBits == 8 ? 0x80 : 0x88;
 };
 
-constexpr int64_t kSlabRow = 64, kSlabHalf = kBlockRows * kSlabRow;  // bytes
+constexpr int64_t kStripRow = 64, kStripHalf = kBlockRows * kStripRow;  // bytes
 
-/// 64 columns of a row of weights, to the row's place in a slab: 64 bytes, or two times 32 BF16
-/// that are kSlabHalf bytes apart.
+/// Decodes 64 columns of a row of weights into its row of a strip: 64 bytes, or two times 32 BF16
+/// that are kStripHalf bytes apart.
 template <typename Kind>
-struct SlabDecoder;
+struct StripDecoder;
 
 template <>
-struct SlabDecoder<AmxBf16> {
+struct StripDecoder<AmxBf16> {
   [[gnu::always_inline]] void decode(const uint8_t* w, uint8_t* out) {
     _mm512_store_si512(out, _mm512_loadu_si512(w));
-    _mm512_store_si512(out + kSlabHalf, _mm512_loadu_si512(w + 64));
+    _mm512_store_si512(out + kStripHalf, _mm512_loadu_si512(w + 64));
   }
   void correct(const uint8_t*, int64_t, int64_t, uint8_t*) {}
 };
 
 template <>
-struct SlabDecoder<AmxFp8> {
-  E4m3Mover mover;
+struct StripDecoder<AmxFp8> {
+  E4m3Shifter shifter;
 
   [[gnu::always_inline]] void decode(const uint8_t* w, uint8_t* out) {
-    const DotBf16::Operand v = mover.move(w);
-    _mm512_store_si512(out, v.first);
-    _mm512_store_si512(out + kSlabHalf, v.second);
+    store_row(shifter.shift(w), out);
   }
-  /// Rows decoded since the last call: again, if codes among them have to be looked up.
+  /// Takes the rows decoded since the last call from the table instead, if a shift was wrong for
+  /// one of their codes.
   [[gnu::always_inline]] void correct(const uint8_t* w, int64_t stride, int64_t rows,
                                       uint8_t* out) {
-    if (mover.was_right()) [[likely]]
+    if (shifter.was_right()) [[likely]]
       return;
-    look_up_slab_rows(w, stride, rows, out);
+    decode_by_table(w, stride, rows, out);
   }
 
  private:
-  [[gnu::noinline]] static void look_up_slab_rows(const uint8_t* w, int64_t stride, int64_t rows,
-                                                  uint8_t* out) {
-    for (int64_t r = 0; r < rows; ++r, w += stride, out += kSlabRow) {
-      const DotBf16::Operand v = DotBf16::look_up_scaled(w);
-      _mm512_store_si512(out, v.first);
-      _mm512_store_si512(out + kSlabHalf, v.second);
+  [[gnu::always_inline]] static void store_row(DotBf16::Operand row, uint8_t* out) {
+    _mm512_store_si512(out, row.first);
+    _mm512_store_si512(out + kStripHalf, row.second);
+  }
+  /// Right for every code, zeros, subnormals and NaN included; rare, so kept out of the loop.
+  [[gnu::noinline]] static void decode_by_table(const uint8_t* w, int64_t stride, int64_t rows,
+                                                uint8_t* out) {
+    for (int64_t r = 0; r < rows; ++r) {
+      store_row(DotBf16::look_up_scaled(w + r * stride), out + r * kStripRow);
     }
   }
 };
 
 template <int kBits, int64_t kGroup>
-struct SlabDecoder<AmxInteger<kBits, kGroup>> {
+struct StripDecoder<AmxInteger<kBits, kGroup>> {
   [[gnu::always_inline]] void decode(const uint8_t* w, uint8_t* out) {
     _mm512_store_si512(out, signed_codes<kBits>(w));
   }
@@ -168,9 +170,9 @@ struct NextRows {
   }
 };
 
-/// Codes of any type, for slabs that are not decoded beside products: none needs looking up.
+/// Codes of any type that a shift decodes, for when no strip is decoded beside the products.
 struct AnyCodes {
-  uint8_t bytes[2 * kSlabColumns];
+  uint8_t bytes[2 * kStripColumns];
   constexpr AnyCodes() : bytes() {
     for (uint8_t& code : bytes) code = 0x38;
   }

@@ -49,11 +49,12 @@ inline int64_t stored_row_bytes(WeightType type, int64_t in) {
   return 0;
 }
 
-/// Rows from `row` on that are worked on at once, `most` or fewer: within one row of scale blocks.
-inline int64_t block_rows(const PanelLinearArgs& a, int64_t row, int64_t end, int64_t most) {
-  const int64_t rows = smaller(most, end - row);
+/// Rows from `row` on that are worked on at once, `max_rows` or fewer: within one row of scale
+/// blocks.
+inline int64_t block_rows(const PanelLinearArgs& a, int64_t row, int64_t end, int64_t max_rows) {
+  const int64_t rows = min(max_rows, end - row);
   if (a.w_type != WeightType::kFp8E4m3) return rows;
-  return smaller(rows, kScaleBlock - (a.w_row_offset + row) % kScaleBlock);
+  return min(rows, kScaleBlock - (a.w_row_offset + row) % kScaleBlock);
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 #pragma once
-// Many rows: panels of 16 tokens, and rows of weights decoded to meet them. What multiplies them is
+// Operands of prefill: panels of 16 tokens, and decoded rows of weights. What multiplies them is
 // prefill_linear_dot.inl or prefill_linear_amx.inl.
 #include "kernels/cpu/isa/dot_bf16.h"
 #include "kernels/cpu/prefill_linear/panels.inl"
@@ -18,9 +18,9 @@ int64_t dot_panel_bytes(PanelForm form, int64_t k_padded) { return panel_bytes(f
 
 // ---- Panels of activations
 
-/// 16 rows x 16 columns of x, turned: rows[i] holds column col + i of every row.
-inline void load_turned_rows(const float* const (&x)[16], int64_t cols, int64_t col,
-                             Vec (&rows)[16]) {
+/// 16 rows x 16 columns of x, transposed: rows[i] holds column col + i of every row.
+inline void load_transposed_rows(const float* const (&x)[16], int64_t cols, int64_t col,
+                                 Vec (&rows)[16]) {
   for (int r = 0; r < 16; ++r) {
     rows[r] = x[r] == nullptr || col >= cols ? Vec::zero() : load_n(x[r] + col, cols - col);
   }
@@ -36,7 +36,7 @@ inline void store_int8_columns(const Vec (&codes)[16], uint8_t* out) {
           _mm512_and_si512(_mm512_cvtps_epi32(codes[i + j].v), _mm512_set1_epi32(255));
       word = _mm512_or_si512(word, _mm512_slli_epi32(code, static_cast<unsigned>(8 * j)));
     }
-    // + 128 to a byte turns its highest bit.
+    // + 128 to a byte flips its highest bit.
     if constexpr (!kSignedCodes) {
       word = _mm512_xor_si512(word, _mm512_set1_epi32(static_cast<int>(0x80808080u)));
     }
@@ -67,14 +67,14 @@ inline PanelScales lane_scales(PanelForm form, const float* columns, int64_t n, 
   return s;
 }
 
-/// The scales of columns [col, col + n) of 16 rows, to their place in `scale`; n is 0 in padding.
+/// Stores the scales of columns [col, col + n) of 16 rows into `scale`; n is 0 in padding.
 inline void store_panel_scales(const PanelScales& s, const PackPanelsArgs& a, int64_t col,
                                int64_t n, float* scale) {
   if (n <= 0 || a.form == PanelForm::kBf16) return;
   __builtin_memcpy(scale + col / a.group * kPanelTokens, s.scale, sizeof s.scale);
 }
 
-/// 16 columns from `col` on, rows[i] column col + i of 16 tokens, to their place in a panel.
+/// Stores 16 columns from `col` on into a panel; rows[i] is column col + i of 16 tokens.
 inline void store_panel_columns(PanelForm form, const PanelScales& s, Vec (&rows)[16], int64_t col,
                                 uint8_t* panel) {
   if (form == PanelForm::kInt8) {
@@ -103,7 +103,7 @@ void pack_panel(const PackPanelsArgs& a, int64_t panel) {
   uint8_t* out = a.out + panel * panel_bytes(a.form, a.k_padded);
   float* scale = a.scale == nullptr ? nullptr : a.scale + panel * panel_scales(a.cols, a.group);
   for (int64_t g = 0; g < a.k_padded; g += a.group) {
-    const int64_t n = smaller(a.group, a.cols - g);
+    const int64_t n = min(a.group, a.cols - g);
     PanelScales s{};
     if (a.form != PanelForm::kBf16 && n > 0) {
       s = a.form == PanelForm::kFp8 ? fp8_scales(x, n, g, a.power_of_2) : int8_scales(x, n, g);
@@ -111,7 +111,7 @@ void pack_panel(const PackPanelsArgs& a, int64_t panel) {
     store_panel_scales(s, a, g, n, scale);
     for (int64_t col = g; col < g + a.group; col += 16) {
       Vec rows[16];
-      load_turned_rows(x, a.cols, col, rows);
+      load_transposed_rows(x, a.cols, col, rows);
       store_panel_columns(a.form, s, rows, col, out);
     }
   }

@@ -1,6 +1,6 @@
 #pragma once
-// Many rows on sets without dot products: panels of 16 tokens, and chunks of rows of weights
-// decoded to meet them. Numbers of a panel are f32; beside INT8 weights 16-bit codes in pairs along
+// Operands of prefill on ISAs without dot products: panels of 16 tokens, and decoded chunks of rows
+// of weights. Numbers of a panel are f32; beside INT8 weights 16-bit codes in pairs along
 // K, because the products of two bytes need more than 15 bits; beside INT4 weights bytes + 128,
 // four along K. What multiplies them is prefill_linear_f32.inl.
 #include "kernels/cpu/prefill_linear/panels.inl"
@@ -16,18 +16,18 @@ int64_t f32_panel_bytes(PanelForm form, int64_t k_padded) {
 
 constexpr int kPanelVecs = static_cast<int>(kPanelTokens) / Vec::kLanes;
 
-/// Columns [col, col + kLanes) of 16 rows of x, turned: rows[i][j] is column col + i of the rows
-/// from kLanes * j on.
-inline void load_turned(const float* const (&x)[16], int64_t cols, int64_t col,
-                        Vec (&rows)[Vec::kLanes][kPanelVecs]) {
+/// Columns [col, col + kLanes) of 16 rows of x, transposed: rows[i][j] is column col + i of the
+/// rows from kLanes * j on.
+inline void load_transposed(const float* const (&x)[16], int64_t cols, int64_t col,
+                            Vec (&rows)[Vec::kLanes][kPanelVecs]) {
   for (int j = 0; j < kPanelVecs; ++j) {
-    Vec turned[Vec::kLanes];
+    Vec block[Vec::kLanes];
     for (int r = 0; r < Vec::kLanes; ++r) {
       const float* row = x[j * Vec::kLanes + r];
-      turned[r] = row == nullptr || col >= cols ? Vec::zero() : load_n(row + col, cols - col);
+      block[r] = row == nullptr || col >= cols ? Vec::zero() : load_n(row + col, cols - col);
     }
-    transpose(turned);
-    for (int i = 0; i < Vec::kLanes; ++i) rows[i][j] = turned[i];
+    transpose(block);
+    for (int i = 0; i < Vec::kLanes; ++i) rows[i][j] = block[i];
   }
 }
 
@@ -50,7 +50,7 @@ inline void store_codes(const Vec (&rows)[Vec::kLanes][kPanelVecs], const PanelS
       for (int k = 0; k < in_lane; ++k) {
         lane |= (codes_of(rows[i + k][j], inverse) & mask) << (width * k);
       }
-      // + 128 to a byte turns its highest bit.
+      // + 128 to a byte flips its highest bit.
       if (bits == 4) lane ^= static_cast<int32_t>(0x80808080u);
       uint8_t* to = panel + (col + i) / in_lane * kPanelTokens * 4 + j * Vec::kLanes * 4;
       __builtin_memcpy(to, &lane, sizeof lane);
@@ -82,7 +82,7 @@ void pack_panel(const PackPanelsArgs& a, int64_t panel) {
   uint8_t* out = a.out + panel * f32_panel_bytes(a.form, a.k_padded);
   float* scale = a.scale == nullptr ? nullptr : a.scale + panel * panel_scales(a.cols, a.group);
   for (int64_t g = 0; g < a.k_padded; g += a.group) {
-    const int64_t n = smaller(a.group, a.cols - g);
+    const int64_t n = min(a.group, a.cols - g);
     PanelScales s{};
     for (float& one : s.scale) one = 1.0f;
     if ((fp8 || integers) && n > 0) {
@@ -91,7 +91,7 @@ void pack_panel(const PackPanelsArgs& a, int64_t panel) {
     }
     for (int64_t col = g; col < g + a.group; col += Vec::kLanes) {
       Vec rows[Vec::kLanes][kPanelVecs];
-      load_turned(x, a.cols, col, rows);
+      load_transposed(x, a.cols, col, rows);
       if (integers) {
         store_codes(rows, s, a.bits, out, col);
       } else {
@@ -107,7 +107,7 @@ void pack_panels(const PackPanelsArgs& a, int64_t begin, int64_t end) {
 
 // ---- Decoded weights: `count` columns of one row, of which `in` are there; a multiple of 32
 
-/// f32, then zeros. FP8: a chunk with a NaN is decoded again by what knows NaN.
+/// f32, then zeros. FP8: a chunk with a NaN is decoded a second time, by what knows NaN.
 inline void decode_to_f32(const uint16_t* w, int64_t in, int64_t count, float* out) {
   int64_t i = 0;
   for (; i + Vec::kLanes <= in; i += Vec::kLanes) Vec::load_bf16(w + i).store(out + i);

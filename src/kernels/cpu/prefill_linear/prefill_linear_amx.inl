@@ -1,5 +1,5 @@
 #pragma once
-// Products of prompts in AMX's tiles: which rows meet which tokens, and where sums go.
+// Linear of prefill in AMX's tiles: which rows are multiplied with which tokens, and where sums go.
 #include "kernels/cpu/prefill_linear/row_blocks_amx.inl"
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
@@ -8,32 +8,32 @@ namespace {
 /// A tile of sums to y, of which `rows` and `tokens` are wanted.
 [[gnu::noinline]] inline void store_tile_sums(const float* sums, int64_t rows, int64_t tokens,
                                               float* y, int64_t y_stride) {
-  Vec turned[kTileRows];
+  Vec block[kTileRows];
 #pragma GCC unroll 16
-  for (int i = 0; i < kTileRows; ++i) turned[i] = Vec::load(sums + i * kPanelTokens);
-  transpose(turned);
+  for (int i = 0; i < kTileRows; ++i) block[i] = Vec::load(sums + i * kPanelTokens);
+  transpose(block);
   if (rows == kTileRows && tokens == kPanelTokens) [[likely]] {
 #pragma GCC unroll 16
-    for (int i = 0; i < kPanelTokens; ++i, y += y_stride) turned[i].store(y);
+    for (int i = 0; i < kPanelTokens; ++i, y += y_stride) block[i].store(y);
     return;
   }
   const __mmask16 mask = static_cast<__mmask16>((1u << rows) - 1);
 #pragma GCC unroll 16
   for (int i = 0; i < kPanelTokens; ++i, y += y_stride) {
-    if (i < tokens) _mm512_mask_storeu_ps(y, mask, turned[i].v);
+    if (i < tokens) _mm512_mask_storeu_ps(y, mask, block[i].v);
   }
 }
 
-/// fn(first token, tokens) for blocks of kWidePanels panels or fewer, about equal, of `a`'s tokens
-/// from `group` on that belong together.
+/// fn(first token, tokens) for blocks of kWidePanels panels or fewer, about equal, of the kTokenGroup
+/// tokens from `group` on.
 template <typename Fn>
 inline void each_token_block(const PanelLinearArgs& a, int64_t group, Fn&& fn) {
-  const int64_t panels = (smaller(kTokenGroup, a.tokens - group) + kPanelTokens - 1) / kPanelTokens;
+  const int64_t panels = (min(kTokenGroup, a.tokens - group) + kPanelTokens - 1) / kPanelTokens;
   const int64_t blocks = (panels + kWidePanels - 1) / kWidePanels;
   for (int64_t i = 0; i < blocks; ++i) {
     const int64_t first = group + panels * i / blocks * kPanelTokens;
     const int64_t last = group + panels * (i + 1) / blocks * kPanelTokens;
-    fn(first, smaller(last, a.tokens) - first);
+    fn(first, min(last, a.tokens) - first);
   }
 }
 
@@ -53,8 +53,8 @@ struct MultiplyPanels {
     for (int64_t group = 0; group < a.tokens; group += kTokenGroup) {
       for (int64_t row = begin, rows; row < end; row += rows) {
         rows = block_rows(a, row, end, kAmxRows);
-        const int64_t first = smaller(rows, kBlockRows);
-        NextRows next({a, row + rows, smaller(kAmxRows, end - row - rows)},
+        const int64_t first = min(rows, kBlockRows);
+        NextRows next({a, row + rows, min(kAmxRows, end - row - rows)},
                       stored_row_bytes(a.w_type, a.in));
         AmxRows<Kind> of_rows(a, {a, row, first}, {a, row + first, rows - first}, next, scratch);
         each_token_block(a, group, [&](int64_t token, int64_t tokens) {
@@ -63,8 +63,8 @@ struct MultiplyPanels {
             float* y = a.y + (token + t) * a.y_stride + row;
             for (int64_t r = 0; r < rows; r += kTileRows) {
               store_tile_sums(of_rows.sums(r / kBlockRows, r % kBlockRows, t / kPanelTokens),
-                              smaller(kTileRows, rows - r), smaller(kPanelTokens, tokens - t),
-                              y + r, a.y_stride);
+                              min(kTileRows, rows - r), min(kPanelTokens, tokens - t), y + r,
+                              a.y_stride);
             }
           }
         });
@@ -85,9 +85,9 @@ struct MultiplyGated {
     const TileRegisters registers = registers_of<Kind>();
     for (int64_t group = 0; group < a.gate.tokens; group += kTokenGroup) {
       for (int64_t row = begin; row < end; row += kGatedRows) {
-        const int64_t rows = smaller(kGatedRows, a.hidden.cols - row);
+        const int64_t rows = min(kGatedRows, a.hidden.cols - row);
         for (int64_t r = 0; r < rows; r += kBlockRows) {
-          run_rows<Kind>(group, row + r, smaller(kBlockRows, rows - r), r);
+          run_rows<Kind>(group, row + r, min(kBlockRows, rows - r), r);
         }
         each_token_block(a.gate, group, [&](int64_t token, int64_t tokens) {
           for (int64_t t = token; t < token + tokens; t += kPanelTokens) {
@@ -106,10 +106,10 @@ struct MultiplyGated {
   /// Rows [row, row + rows) of both matrices, from `at` on among those of the group.
   template <typename Kind>
   void run_rows(int64_t group, int64_t row, int64_t rows, int64_t at) const {
-    const int64_t next_row = row + rows, next_rows = smaller(kBlockRows, a.hidden.cols - next_row);
+    const int64_t next_row = row + rows, next_rows = min(kBlockRows, a.hidden.cols - next_row);
     NextRows next({a.gate, next_row, next_rows}, {a.up, next_row, next_rows},
                   stored_row_bytes(a.gate.w_type, a.gate.in));
-    float* beyond = hidden_of(smaller(kTokenGroup, round_to_panels(a.gate.tokens)));
+    float* beyond = hidden_of(min(kTokenGroup, round_to_panels(a.gate.tokens)));
     AmxRows<Kind> of_rows(a.gate, {a.gate, row, rows}, {a.up, row, rows}, next, beyond);
     each_token_block(a.gate, group, [&](int64_t token, int64_t tokens) {
       of_rows.multiply(token, tokens);
@@ -135,7 +135,7 @@ struct MultiplyGated {
     uint8_t* out = h.out + panel * panel_bytes(h.form, h.k_padded);
     float* scale = h.scale == nullptr ? nullptr : h.scale + panel * panel_scales(h.cols, h.group);
     for (int64_t g = 0; g < kGatedRows; g += h.group) {
-      const int64_t there = smaller(h.group, n - g);
+      const int64_t there = min(h.group, n - g);
       const PanelScales s = lane_scales(h.form, hidden + g * kPanelTokens, there, h.power_of_2);
       store_panel_scales(s, h, col + g, there, scale);
       for (int64_t i = g; i < g + h.group; i += 16) {

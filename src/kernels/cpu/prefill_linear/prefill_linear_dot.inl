@@ -1,8 +1,9 @@
 #pragma once
 // Tiles in vector registers: rows of weights are broadcast, tokens are lanes. A block of weight
-// rows is decoded whole and meets 48 tokens at a time, whose panels stay in the second-level cache.
+// rows is decoded whole and multiplied with 48 tokens at a time, whose panels stay in the
+// second-level cache.
 //
-// Invariant: y[t, o] is one accumulator that meets K in rising order (with scales: one for each
+// Invariant: y[t, o] is one accumulator that adds K in rising order (with scales: one for each
 // group and one for the total), whatever the tile. So it depends on no other token.
 #include "kernels/cpu/isa/bf16_span.inl"
 #include "kernels/cpu/prefill_linear/decode_rows_dot.inl"
@@ -39,13 +40,13 @@ constexpr int kInt8TileRows = 4;
 template <int R, int P>
 inline void store_tile(const Vec (&total)[R][P], const TokenTile& t, int64_t rows, int64_t tokens) {
   for (int p = 0; p < P; ++p) {
-    Vec turned[16];
-    for (int r = 0; r < 16; ++r) turned[r] = r < R ? total[r][p] : Vec::zero();
-    transpose(turned);
-    const int64_t count = smaller(kPanelTokens, tokens - p * kPanelTokens);
+    Vec block[16];
+    for (int r = 0; r < 16; ++r) block[r] = r < R ? total[r][p] : Vec::zero();
+    transpose(block);
+    const int64_t count = min(kPanelTokens, tokens - p * kPanelTokens);
     for (int64_t i = 0; i < count; ++i) {
       float* y = t.y + (p * kPanelTokens + i) * t.y_stride;
-      _mm512_mask_storeu_ps(y, static_cast<__mmask16>((1u << rows) - 1), turned[i].v);
+      _mm512_mask_storeu_ps(y, static_cast<__mmask16>((1u << rows) - 1), block[i].v);
     }
   }
 }
@@ -90,7 +91,7 @@ void int8_tile(const TokenTile& t, int64_t rows, int64_t tokens) {
   clear(total);
   const uint16_t* w_scale[R];  // rows that are not there repeat the last
   for (int r = 0; r < R; ++r) {
-    w_scale[r] = t.w_group_scale + smaller(r, rows - 1) * t.w_group_stride;
+    w_scale[r] = t.w_group_scale + min(r, rows - 1) * t.w_group_stride;
   }
   const uint8_t* x = t.x;
   for (int64_t g = 0; g * t.group < t.k; ++g) {
@@ -152,7 +153,7 @@ void multiply_block(const PanelLinearArgs& a, TokenTile t, int64_t rows, int64_t
   const int64_t tiles = (a.tokens + kTokens - 1) / kTokens * ((rows + tile_rows - 1) / tile_rows);
   NextBlock next(a, next_row, next_rows, tiles);
   for (int64_t token = 0; token < a.tokens; token += kTokens) {
-    const int64_t tokens = smaller(kTokens, a.tokens - token), panel = token / kPanelTokens;
+    const int64_t tokens = min(kTokens, a.tokens - token), panel = token / kPanelTokens;
     t.x = first.x + panel * t.x_panel;
     if (first.x_scale != nullptr) t.x_scale = first.x_scale + panel * t.x_scale_panel;
     for (int64_t row = 0; row < rows; row += tile_rows) {
@@ -160,7 +161,7 @@ void multiply_block(const PanelLinearArgs& a, TokenTile t, int64_t rows, int64_t
       t.starts = first.starts + row * t.starts_stride;
       t.w_group_scale = first.w_group_scale + row * t.w_group_stride;
       t.y = first.y + token * t.y_stride + row;
-      const int64_t count = smaller(tile_rows, rows - row);
+      const int64_t count = min(tile_rows, rows - row);
       next.fetch();
       if (tokens > 2 * kPanelTokens) {
         multiply_tile_of<3>(t, a.w_type, count, tokens);
@@ -213,7 +214,7 @@ void panel_linear_rows(const PanelLinearArgs& a, int64_t begin, int64_t end, voi
         t.w_scale = a.w_scale + (a.w_row_offset + row) / kScaleBlock * a.w_scale_stride;
       }
     }
-    multiply_block(a, t, rows, row + rows, smaller(kPanelRowBlock, end - row - rows));
+    multiply_block(a, t, rows, row + rows, min(kPanelRowBlock, end - row - rows));
   }
 }
 

@@ -1,9 +1,9 @@
 #pragma once
-// Many rows on sets without dot products. A block of weight rows is decoded some columns at a time;
-// such a chunk and the same columns of a panel stay in the first-level cache while they meet, and
-// the sums wait in scratch.
+// Linear of prefill on ISAs without dot products. A block of weight rows is decoded some columns at
+// a time; such a chunk and the same columns of a panel stay in the first-level cache while they are
+// multiplied, and the sums wait in scratch.
 //
-// Invariant: y[t, o] is one accumulator that meets K in rising order (with scales: one for each
+// Invariant: y[t, o] is one accumulator that adds K in rising order (with scales: one for each
 // group and one for the total), whatever the tile. So it depends on no other token.
 #include "kernels/cpu/prefill_linear/column_chunk_f32.inl"
 #include "kernels/cpu/prefill_linear/panels_f32.inl"
@@ -27,7 +27,7 @@ class NextChunk {
   }
 
   void fetch() {
-    for (int64_t i = smaller(a_tile_, left_); i > 0; --i, --left_) {
+    for (int64_t i = min(a_tile_, left_); i > 0; --i, --left_) {
       __builtin_prefetch(row_ + 64 * line_);
       if (++line_ == lines_) {
         line_ = 0;
@@ -66,21 +66,21 @@ class RowBlock {
     const int64_t tiles =
         (panels + kTilePanels - 1) / kTilePanels * ((padded_ + tile_rows_ - 1) / tile_rows_);
     for (int64_t k = 0; k < end_; k += kChunk) {
-      const int64_t columns = smaller(kChunk, end_ - k), k_next = k + kChunk;
+      const int64_t columns = min(kChunk, end_ - k), k_next = k + kChunk;
       decode(k, columns);
-      NextChunk next =
-          k_next < end_ ? NextChunk(a_, row_, rows_, k_next, smaller(kChunk, a_.in - k_next), tiles)
-                        : NextChunk(a_, row_ + rows_, next_rows, 0, smaller(kChunk, a_.in), tiles);
+      NextChunk next = k_next < end_
+                           ? NextChunk(a_, row_, rows_, k_next, min(kChunk, a_.in - k_next), tiles)
+                           : NextChunk(a_, row_ + rows_, next_rows, 0, min(kChunk, a_.in), tiles);
       for (int64_t panel = 0; panel < panels; panel += kTilePanels) {
         ChunkTile t = tile_at(k, columns, first / kPanelTokens + panel);
         t.sums = sums_ + panel * kPanelTokens * padded_;
-        multiply_panels(t, smaller(kTilePanels, panels - panel), next);
+        multiply_panels(t, min(kTilePanels, panels - panel), next);
       }
     }
     for (int64_t panel = 0; panel < panels; panel += kTilePanels) {
       const int64_t token = panel * kPanelTokens, tokens = kTilePanels * kPanelTokens;
-      store(sums_ + token * padded_, smaller(kTilePanels, panels - panel) * kPanelTokens,
-            smaller(tokens, count - token), a_.y + (first + token) * a_.y_stride + row_);
+      store(sums_ + token * padded_, min(kTilePanels, panels - panel) * kPanelTokens,
+            min(tokens, count - token), a_.y + (first + token) * a_.y_stride + row_);
     }
   }
 
@@ -95,7 +95,7 @@ class RowBlock {
     for (int64_t g = 0; g * group_ < columns; ++g) {
       const uint16_t* of_group = a_.w_groups.data + k / group_ + g;
       for (int64_t r = 0; r < padded_; ++r) {
-        const int64_t row = row_ + smaller(r, rows_ - 1);
+        const int64_t row = row_ + min(r, rows_ - 1);
         scales_[g * kPanelRowBlock + r] = bf16_to_f32(of_group[row * a_.w_groups.stride]);
         if (r >= rows_) starts_[g * kPanelRowBlock + r] = 0;
       }
@@ -109,7 +109,7 @@ class RowBlock {
                        stored_row_bytes(a_.w_type, k);
     uint8_t* out = decoded_ + r * kChunkStride;
     float* numbers = reinterpret_cast<float*>(out);
-    const int64_t in = smaller(a_.in - k, columns);
+    const int64_t in = min(a_.in - k, columns);
     switch (a_.w_type) {
       case WeightType::kF32:
         return;
@@ -125,7 +125,7 @@ class RowBlock {
   }
 
   ChunkTile tile_at(int64_t k, int64_t columns, int64_t panel) const {
-    // Bytes of a number; INT4's panels are half as long as their place.
+    // Bytes of a number; INT4's panels fill half of their room.
     const int64_t number = a_.w_type == WeightType::kInt4 ? 1 : integers_ ? 2 : 4;
     ChunkTile t{};
     t.x_panel = f32_panel_bytes(a_.form, a_.k_padded);
@@ -174,14 +174,14 @@ class RowBlock {
   void store(const float* sums, int64_t lanes, int64_t tokens, float* y) const {
     for (int64_t token = 0; token < tokens; token += Vec::kLanes) {
       for (int64_t row = 0; row < rows_; row += Vec::kLanes) {
-        Vec turned[Vec::kLanes];
+        Vec block[Vec::kLanes];
         for (int r = 0; r < Vec::kLanes; ++r) {
-          turned[r] = row + r < rows_ ? Vec::load(sums + (row + r) * lanes + token) : Vec::zero();
+          block[r] = row + r < rows_ ? Vec::load(sums + (row + r) * lanes + token) : Vec::zero();
         }
-        transpose(turned);
-        const int64_t count = smaller(Vec::kLanes, tokens - token);
+        transpose(block);
+        const int64_t count = min(Vec::kLanes, tokens - token);
         for (int64_t i = 0; i < count; ++i) {
-          store_n(turned[i], y + (token + i) * a_.y_stride + row, rows_ - row);
+          store_n(block[i], y + (token + i) * a_.y_stride + row, rows_ - row);
         }
       }
     }
@@ -204,8 +204,8 @@ void panel_linear_rows(const PanelLinearArgs& a, int64_t begin, int64_t end, voi
     rows = block_rows(a, row, end, kPanelRowBlock);
     RowBlock block(a, row, rows, scratch);
     for (int64_t token = 0; token < a.tokens; token += kPanelTokenBlock) {
-      block.run(token, smaller(kPanelTokenBlock, a.tokens - token),
-                smaller(kPanelRowBlock, end - row - rows));
+      block.run(token, min(kPanelTokenBlock, a.tokens - token),
+                min(kPanelRowBlock, end - row - rows));
     }
   }
 }

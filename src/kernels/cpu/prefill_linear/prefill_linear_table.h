@@ -1,5 +1,5 @@
 #pragma once
-// Linear of many rows of x, in panels of 16 tokens: weights are decoded once for all of them.
+// Linear of prefill, in panels of 16 tokens: weights are decoded once for all of them.
 #include <cstdint>
 
 #include "kernels/api/token_panels.h"

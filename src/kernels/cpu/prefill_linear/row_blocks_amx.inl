@@ -1,13 +1,13 @@
 #pragma once
 // Tiles in AMX's tile registers: 32 rows of weights x 48 tokens, or 16 x 96. Tiles take 64 bytes a
 // row and cycle, so operands must come from the first-level cache, and whatever passes between it
-// and the second level costs about two cycles a line. So rows of weights are decoded a slab of 64
+// and the second level costs about two cycles a line. So rows of weights are decoded a strip of 64
 // columns at a time, two of which the first-level cache holds; a chunk of the tokens' panels stays
 // there for kAmxRows rows of weights, and so do their sums. Vectors and tiles work at once: after
-// each product a few rows of the next slab are decoded, and a few of the sums before are scaled.
+// each product a few rows of the next strip are decoded, and a few of the sums before are scaled.
 // Both in small parts, for the processor looks ahead no further than about three products.
 //
-// Invariant: y[t, o] is one accumulator that meets K in steps of 64 bytes (with scales: one for
+// Invariant: y[t, o] is one accumulator that adds K in steps of 64 bytes (with scales: one for
 // each group and one for the total), whatever the tile. So it depends on no other token.
 #include "kernels/cpu/prefill_linear/decoded_strips_amx.inl"
 
@@ -32,14 +32,14 @@ class AmxRows {
           NextRows& next, void* scratch)
       : a_(a), weights_{first, second}, row_bytes_(stored_row_bytes(a.w_type, a.in)), next_(next) {
     uint8_t* at = static_cast<uint8_t*>(scratch);
-    for (uint8_t*& slab : slabs_) {
-      slab = at;
-      at += kSlabBytes;
+    for (uint8_t*& strip : strips_) {
+      strip = at;
+      at += kStripBytes;
     }
     unscaled_ = reinterpret_cast<Number*>(at);
     sums_ = reinterpret_cast<float*>(at) + kBlockNumbers;
     scales_ = sums_ + kAmxRows / kTileRows * kBlockNumbers;
-    if constexpr (kIntegers) turn_scales();
+    if constexpr (kIntegers) transpose_scales();
   }
 
   /// Sums of tokens [first, first + count), `first` from a panel on, of kWidePanels or fewer.
@@ -51,7 +51,7 @@ class AmxRows {
     wide_ = panels > kBlockPanels;
     cut_blocks();
     decode_from(0, 0);
-    decode_slab(slabs_[0]);
+    decode_strip(strips_[0]);
     if (panels == 1) multiply_all<2, 1>();
     if (panels == 2) multiply_all<2, 2>();
     if (panels == 3) multiply_all<2, 3>();
@@ -70,12 +70,12 @@ class AmxRows {
 
  private:
   static constexpr bool kIntegers = __is_same(Number, int32_t);
-  static constexpr int64_t kSlabBytes = kSlabRow * kBlockRows * Kind::kColumnBytes;
-  static constexpr int kSlabSteps = kSlabColumns / Kind::kStep;
+  static constexpr int64_t kStripBytes = kStripRow * kBlockRows * Kind::kColumnBytes;
+  static constexpr int kStripSteps = kStripColumns / Kind::kStep;
   static constexpr int kSpanSteps = Kind::kSpan / Kind::kStep;
-  /// Rows of the next slab that are decoded in a step.
+  /// Rows of the next strip that are decoded in a step.
   static constexpr int step_rows(int tile_rows) {
-    return tile_rows * static_cast<int>(kTileRows) / kSlabSteps;
+    return tile_rows * static_cast<int>(kTileRows) / kStripSteps;
   }
 
   static int64_t blocks_of(int64_t n, int64_t block) { return (n + block - 1) / block; }
@@ -86,7 +86,7 @@ class AmxRows {
   int64_t x_scale_panel() const { return panel_scales(a_.in, Kind::kSpan); }
   float* sums_of(int64_t block) { return sums_ + block * kBlockNumbers; }
 
-  /// Rows that tiles multiply together.
+  /// Rows of weights of one block of tiles.
   struct Block {
     const uint8_t* w;
     int64_t rows;
@@ -98,29 +98,28 @@ class AmxRows {
     for (int64_t i = 0; i < 2; ++i) {
       const WeightRows& w = weights_[i];
       for (int64_t row = 0; row < w.rows; row += block_rows) {
-        block_[blocks_++] = {w.w + row * row_bytes_, smaller(block_rows, w.rows - row),
+        block_[blocks_++] = {w.w + row * row_bytes_, min(block_rows, w.rows - row),
                              kIntegers ? scales_ + i * kBlockRows + row : w.scale};
       }
     }
   }
 
   /// The rows' BF16 scales as f32 [groups][2][kBlockRows].
-  void turn_scales() {
+  void transpose_scales() {
     for (int64_t i = 0; i < 2; ++i) {
       for (int64_t r = 0; r < weights_[i].rows; r += kTileRows) {
-        turn_scales(weights_[i], r, scales_ + i * kBlockRows + r);
+        transpose_scales(weights_[i], r, scales_ + i * kBlockRows + r);
       }
     }
   }
-  void turn_scales(const WeightRows& w, int64_t row, float* out) const {
+  void transpose_scales(const WeightRows& w, int64_t row, float* out) const {
     const int64_t groups = blocks_of(a_.in, Kind::kSpan);
     for (int64_t g = 0; g < groups; g += kTileRows) {
-      const int64_t count = smaller(groups - g, kTileRows);
+      const int64_t count = min(groups - g, kTileRows);
       const __mmask16 mask = static_cast<__mmask16>((1u << count) - 1);
       Vec of_rows[kTileRows];
       for (int64_t i = 0; i < kTileRows; ++i) {  // rows that are not there repeat the last
-        const uint16_t* from =
-            w.group_scale + smaller(row + i, w.rows - 1) * a_.w_groups.stride + g;
+        const uint16_t* from = w.group_scale + min(row + i, w.rows - 1) * a_.w_groups.stride + g;
         const __m512i words = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from));
         of_rows[i] = {_mm512_castsi512_ps(_mm512_slli_epi32(words, 16))};
       }
@@ -129,7 +128,7 @@ class AmxRows {
     }
   }
 
-  /// The slab that is decoded next: columns from k on of a block of rows. Rows that are not there
+  /// The strip that is decoded next: columns from k on of a block of rows. Rows that are not there
   /// keep what lay there: a row of results needs its own alone.
   void decode_from(int64_t block, int64_t k) {
     ahead_rows_ = 0;
@@ -139,25 +138,25 @@ class AmxRows {
     ahead_ = block_[block].w + stored_bytes(k);
   }
   bool ahead_is_whole() const {
-    return ahead_rows_ == (wide_ ? kTileRows : kBlockRows) && ahead_columns_ >= kSlabColumns;
+    return ahead_rows_ == (wide_ ? kTileRows : kBlockRows) && ahead_columns_ >= kStripColumns;
   }
   int64_t stored_bytes(int64_t columns) const { return stored_row_bytes(a_.w_type, columns); }
 
   /// All of it, whatever its size.
-  [[gnu::noinline]] void decode_slab(uint8_t* slab) const {
-    SlabDecoder<Kind> decoder;
+  [[gnu::noinline]] void decode_strip(uint8_t* strip) const {
+    StripDecoder<Kind> decoder;
     for (int64_t r = 0; r < ahead_rows_; ++r) {
       const uint8_t* w = ahead_ + r * row_bytes_;
-      uint8_t padded[kSlabColumns * Kind::kStoredBits / 8];
-      if (ahead_columns_ < kSlabColumns) {
+      uint8_t padded[kStripColumns * Kind::kStoredBits / 8];
+      if (ahead_columns_ < kStripColumns) {
         __builtin_memset(padded, Kind::kStoredZero, sizeof padded);
         if (ahead_columns_ > 0) {
           __builtin_memcpy(padded, w, static_cast<Size>(stored_bytes(ahead_columns_)));
         }
         w = padded;
       }
-      decoder.decode(w, slab + r * kSlabRow);
-      decoder.correct(w, 0, 1, slab + r * kSlabRow);
+      decoder.decode(w, strip + r * kStripRow);
+      decoder.correct(w, 0, 1, strip + r * kStripRow);
     }
   }
 
@@ -181,18 +180,18 @@ class AmxRows {
   /// A chunk of columns of a block of rows.
   template <int R, int P>
   void multiply_chunk(int64_t block, int64_t k) {
-    constexpr int kSecondShare = kSlabSteps % kSpanSteps;
-    decode_from(block, k + kSlabColumns);
-    multiply_slab<R, P, 0>(block, k, 0);
+    constexpr int kSecondShare = kStripSteps % kSpanSteps;
+    decode_from(block, k + kStripColumns);
+    multiply_strip<R, P, 0>(block, k, 0);
     decode_next(block, k);
-    if (k + kSlabColumns < k_end()) {
-      multiply_slab<R, P, kSecondShare>(block, k + kSlabColumns, 1);
+    if (k + kStripColumns < k_end()) {
+      multiply_strip<R, P, kSecondShare>(block, k + kStripColumns, 1);
     } else {  // nothing to multiply meanwhile
-      decode_slab(slabs_[0]);
+      decode_strip(strips_[0]);
     }
   }
 
-  /// The first slab of what follows a block of rows and the chunk from k on: of scaled sums the
+  /// The first strip of what follows a block of rows and the chunk from k on: of scaled sums the
   /// chunk's other rows, else the rows' next chunk.
   void decode_next(int64_t block, int64_t k) {
     if constexpr (Kind::kScaled) {
@@ -204,9 +203,9 @@ class AmxRows {
     }
   }
 
-  /// What the vector work beside the products of a slab needs, in registers.
+  /// What the vector work beside the products of a strip needs, in registers.
   struct Beside {
-    SlabDecoder<Kind> decoder;
+    StripDecoder<Kind> decoder;
     const uint8_t* w;
     int64_t stride;
     uint8_t* decoded;
@@ -214,30 +213,30 @@ class AmxRows {
     ScaledSums<Number> adding;
   };
 
-  /// The columns of a slab, from k on, while the other one is decoded. kShare: of the group that
+  /// The columns of a strip, from k on, while the other one is decoded. kShare: of the group that
   /// is summed, steps that lie before.
   template <int R, int P, int kShare>
-  void multiply_slab(int64_t block, int64_t k, int64_t slab) {
+  void multiply_strip(int64_t block, int64_t k, int64_t strip) {
     const bool whole = ahead_is_whole();
     Beside beside{.w = whole ? ahead_ : kAnyCodes.bytes,
                   .stride = whole ? row_bytes_ : 0,
-                  .decoded = slabs_[1 - slab],
+                  .decoded = strips_[1 - strip],
                   .fetch = next_.at,
                   .adding = adding_};
-    multiply_step<R, P, kShare>(block, k, slab, 0, beside);
-    const bool second = kSlabSteps == 2 && k + Kind::kStep < k_end();
-    if constexpr (kSlabSteps == 2) {
+    multiply_step<R, P, kShare>(block, k, strip, 0, beside);
+    const bool second = kStripSteps == 2 && k + Kind::kStep < k_end();
+    if constexpr (kStripSteps == 2) {
       if (second) {
-        multiply_step<R, P, (kShare + 1) % kSpanSteps>(block, k + Kind::kStep, slab, 1, beside);
+        multiply_step<R, P, (kShare + 1) % kSpanSteps>(block, k + Kind::kStep, strip, 1, beside);
       }
     }
     next_.at = beside.fetch;
     adding_ = beside.adding;
-    if (!whole || (kSlabSteps == 2 && !second)) decode_slab(slabs_[1 - slab]);
+    if (!whole || (kStripSteps == 2 && !second)) decode_strip(strips_[1 - strip]);
   }
 
   template <int R, int P, int kShare>
-  [[gnu::always_inline]] inline void multiply_step(int64_t block, int64_t column, int64_t slab,
+  [[gnu::always_inline]] inline void multiply_step(int64_t block, int64_t column, int64_t strip,
                                                    int64_t step, Beside& beside) {
     using Tiles = ProductTiles<R, P>;
     constexpr bool kRestart = Kind::kScaled && kShare == 0;
@@ -246,11 +245,11 @@ class AmxRows {
       beside.adding = summing_;
       summing_ = sums_of_group(block, column);
     }
-    const int64_t offset = Kind::kColumnBytes == 2 ? step * kSlabHalf : step * Kind::kStep;
+    const int64_t offset = Kind::kColumnBytes == 2 ? step * kStripHalf : step * Kind::kStep;
     constexpr int kRows = step_rows(R);
     const int64_t first = step * kRows;
     Tiles::template add_product<kIntegers, kRestart>(
-        slabs_[slab] + offset, x_ + column * Kind::kColumnBytes * kPanelTokens,
+        strips_[strip] + offset, x_ + column * Kind::kColumnBytes * kPanelTokens,
         panel_bytes(a_.form, a_.k_padded), unscaled_, [&](int product) FATHOM_IN_PLACE {
           fetch<R, P>(beside);
           decode_rows(beside, first, kRows * product / Tiles::kProducts,
@@ -263,10 +262,10 @@ class AmxRows {
   [[gnu::always_inline]] inline void decode_rows(Beside& beside, int64_t from, int begin,
                                                  int end) const {
     const uint8_t* w = beside.w + (from + begin) * beside.stride;
-    uint8_t* out = beside.decoded + (from + begin) * kSlabRow;
+    uint8_t* out = beside.decoded + (from + begin) * kStripRow;
 #pragma GCC unroll 16
     for (int r = 0; r < end - begin; ++r) {
-      beside.decoder.decode(w + r * beside.stride, out + r * kSlabRow);
+      beside.decoder.decode(w + r * beside.stride, out + r * kStripRow);
     }
     beside.decoder.correct(w, beside.stride, end - begin, out);
   }
@@ -274,7 +273,7 @@ class AmxRows {
   /// In a step as many lines as it decodes.
   template <int R, int P>
   [[gnu::always_inline]] inline void fetch(Beside& beside) {
-    constexpr int64_t kLines = step_rows(R) * kSlabColumns * Kind::kStoredBits / 8 / 64;
+    constexpr int64_t kLines = step_rows(R) * kStripColumns * Kind::kStoredBits / 8 / 64;
     if (beside.fetch >= next_.end && !next_.go_on(beside.fetch)) return;
 #pragma GCC unroll 16
     for (int64_t i = 0; i < (kLines + R * P - 1) / (R * P); ++i, beside.fetch += 64) {
@@ -326,13 +325,13 @@ class AmxRows {
   NextRows& next_;
   const uint8_t* x_ = nullptr;  // panels of the tokens
   const float* x_scale_ = nullptr;
-  uint8_t* slabs_[2];             // [kBlockRows] rows decoded
+  uint8_t* strips_[2];            // [kBlockRows] rows decoded
   Number* unscaled_;              // [tiles][16][16]
   float* sums_;                   // [2] of the same
   float* scales_;                 // [groups][2][kBlockRows] of packed integers
   ScaledSums<Number> summing_{};  // the group in the tile registers
   ScaledSums<Number> adding_{};   // the one before, in unscaled_
-  // The slab that is decoded.
+  // The strip that is decoded.
   const uint8_t* ahead_ = nullptr;
   int64_t ahead_rows_ = 0, ahead_columns_ = 0;
 };

@@ -103,12 +103,12 @@ void quantization_error_blocks(const QuantizationErrorArgs& a, int64_t begin, in
   for (int64_t block = begin; block < end; ++block) {
     QuantizationErrorSums* sums = a.sums + block * a.num_schemes;
     for (int64_t i = 0; i < a.num_schemes; ++i) sums[i] = {};
-    const int64_t last = smaller(a.rows, (block + 1) * kRangeTile);
+    const int64_t last = min(a.rows, (block + 1) * kRangeTile);
     for (int64_t row = block * kRangeTile; row < last; ++row) {
       const float* x = a.x + row * a.x_stride;
       // All schemes over one tile: it is read from memory once.
       for (int64_t col = 0; col < a.cols; col += kRangeTile) {
-        const int64_t n = smaller(kRangeTile, a.cols - col);
+        const int64_t n = min(kRangeTile, a.cols - col);
         for (int64_t i = 0; i < a.num_schemes; ++i) {
           const ErrorScheme& scheme = a.schemes[i];
           const float scale = value_of(scheme.scale, row, col / kRangeTile);
@@ -157,11 +157,11 @@ inline float add_magnitudes(const float* x, int64_t n, MagnitudeSums& sums) {
 void tile_range_blocks(const TileRangeArgs& a, int64_t begin, int64_t end) {
   for (int64_t block = begin; block < end; ++block) {
     a.sums[block] = {};
-    const int64_t last = smaller(a.rows, (block + 1) * kRangeTile);
+    const int64_t last = min(a.rows, (block + 1) * kRangeTile);
     for (int64_t row = block * kRangeTile; row < last; ++row) {
       for (int64_t col = 0; col < a.cols; col += kRangeTile) {
         a.amax[row * a.amax_stride + col / kRangeTile] = add_magnitudes(
-            a.x + row * a.x_stride + col, smaller(kRangeTile, a.cols - col), a.sums[block]);
+            a.x + row * a.x_stride + col, min(kRangeTile, a.cols - col), a.sums[block]);
       }
     }
   }
@@ -171,7 +171,7 @@ void octave_count_blocks(const OctaveCountArgs& a, int64_t begin, int64_t end) {
   for (int64_t block = begin; block < end; ++block) {
     int64_t* counts = a.counts + block * kOctaves;
     for (int64_t o = 0; o < kOctaves; ++o) counts[o] = 0;
-    const int64_t last = smaller(a.rows, (block + 1) * kRangeTile);
+    const int64_t last = min(a.rows, (block + 1) * kRangeTile);
     for (int64_t row = block * kRangeTile; row < last; ++row) {
       for (int64_t col = 0; col < a.cols; col += Vec::kLanes) {
         const Vec magnitude = load_magnitudes(a.x + row * a.x_stride + col, a.cols - col);
@@ -182,7 +182,7 @@ void octave_count_blocks(const OctaveCountArgs& a, int64_t begin, int64_t end) {
         for (int i = 0; i < Vec::kLanes; ++i) {
           if (is_zero[i] != 0) continue;  // so is what was read beyond the row
           const int64_t o = octave[i] < 0 ? 0 : octave[i];
-          ++counts[smaller(o, kOctaves - 1)];
+          ++counts[min(o, kOctaves - 1)];
         }
       }
     }

@@ -24,7 +24,7 @@ void quantize_tile_row(const QuantizeTilesArgs& a, int64_t row) {
   const float* x = a.x + row * a.x_stride;
   Out* out = static_cast<Out*>(a.out) + row * a.out_stride;
   for (int64_t i = 0; i < a.cols; i += kScaleBlock) {
-    const int64_t n = smaller(kScaleBlock, a.cols - i);
+    const int64_t n = min(kScaleBlock, a.cols - i);
     const float scale =
         scale_of(reduce_max(fold_amax(x + i, n, Vec::zero())), kE4m3Max, a.power_of_2);
     a.scale[row * a.scale_stride + i / kScaleBlock] = scale;
@@ -44,7 +44,7 @@ void round_bf16_row(const RoundBf16Args& a, int64_t row) {
   Out* out = static_cast<Out*>(a.out) + row * a.out_stride;
   for (int64_t i = 0; i < a.cols; i += Vec::kLanes) {
     uint16_t rounded[Vec::kLanes];
-    const int64_t n = smaller(Vec::kLanes, a.cols - i);
+    const int64_t n = min(Vec::kLanes, a.cols - i);
     load_n(x + i, n).store_bf16(rounded);
     if constexpr (sizeof(Out) == 2) {
       for (int64_t lane = 0; lane < n; ++lane) out[i + lane] = rounded[lane];
@@ -62,9 +62,9 @@ void round_bf16_rows(const RoundBf16Args& a, int64_t begin, int64_t end) {
 
 void quantize_block_rows(const QuantizeBlocksArgs& a, int64_t begin, int64_t end) {
   for (int64_t block = begin; block < end; ++block) {
-    const int64_t first = block * kScaleBlock, last = smaller(a.rows, first + kScaleBlock);
+    const int64_t first = block * kScaleBlock, last = min(a.rows, first + kScaleBlock);
     for (int64_t col = 0; col < a.cols; col += kScaleBlock) {
-      const int64_t n = smaller(kScaleBlock, a.cols - col);
+      const int64_t n = min(kScaleBlock, a.cols - col);
       Vec amax = Vec::zero();
       for (int64_t row = first; row < last; ++row) {
         amax = fold_amax(a.x + row * a.x_stride + col, n, amax);
@@ -92,7 +92,7 @@ void decode_row(const DecodeRowsArgs& a, int64_t row, float* out) {
   if (a.w_scale == nullptr) return decode_run(w, a.cols, 1.0f, out);
   const float* scale = a.w_scale + (a.w_row_offset + row) / kScaleBlock * a.w_scale_stride;
   for (int64_t i = 0; i < a.cols; i += kScaleBlock) {
-    decode_run(w + i, smaller(kScaleBlock, a.cols - i), scale[i / kScaleBlock], out + i);
+    decode_run(w + i, min(kScaleBlock, a.cols - i), scale[i / kScaleBlock], out + i);
   }
 }
 
@@ -129,7 +129,7 @@ void cache_store_rows(const CacheRowsArgs& a, int64_t begin, int64_t end) {
     uint8_t* codes = a.cache + row * a.row_bytes;
     uint8_t* scales = codes + a.fp8_cols;
     for (int64_t i = 0; i < a.fp8_cols; i += kScaleBlock, scales += sizeof(float)) {
-      const int64_t n = smaller(kScaleBlock, a.fp8_cols - i);
+      const int64_t n = min(kScaleBlock, a.fp8_cols - i);
       const float scale = scale_of(reduce_max(fold_amax(x + i, n, Vec::zero())), kE4m3Max, false);
       __builtin_memcpy(scales, &scale, sizeof scale);
       quantize_run(x + i, n, scale, codes + i);
@@ -143,7 +143,7 @@ void cache_store_rows(const CacheRowsArgs& a, int64_t begin, int64_t end) {
     for (int64_t i = 0; i < rest; i += Vec::kLanes) {
       uint16_t rounded[Vec::kLanes];
       load_n(x + i, rest - i).store_bf16(rounded);
-      const int64_t n = smaller(Vec::kLanes, rest - i);
+      const int64_t n = min(Vec::kLanes, rest - i);
       __builtin_memcpy(scales + 2 * i, rounded, static_cast<Size>(n) * 2);
     }
   }
@@ -157,7 +157,7 @@ void cache_load_rows(const CacheRowsArgs& a, int64_t begin, int64_t end) {
     for (int64_t i = 0; i < a.fp8_cols; i += kScaleBlock, scales += sizeof(float)) {
       float scale;
       __builtin_memcpy(&scale, scales, sizeof scale);
-      decode_run(codes + i, smaller(kScaleBlock, a.fp8_cols - i), scale, out + i);
+      decode_run(codes + i, min(kScaleBlock, a.fp8_cols - i), scale, out + i);
     }
     const int64_t rest = a.cols - a.fp8_cols;
     out += a.fp8_cols;
@@ -167,7 +167,7 @@ void cache_load_rows(const CacheRowsArgs& a, int64_t begin, int64_t end) {
     }
     for (int64_t i = 0; i < rest; i += Vec::kLanes) {
       uint16_t rounded[Vec::kLanes] = {};
-      const int64_t n = smaller(Vec::kLanes, rest - i);
+      const int64_t n = min(Vec::kLanes, rest - i);
       __builtin_memcpy(rounded, scales + 2 * i, static_cast<Size>(n) * 2);
       store_n(Vec::load_bf16(rounded), out + i, n);
     }

@@ -8,11 +8,11 @@
 
 namespace fathom::kernels {
 
-inline constexpr int64_t kPromptLanes = 16;  // queries of a block
+inline constexpr int64_t kPrefillLanes = 16;  // queries of a block
 
 /// Query t stands at position first_position + t and sees keys at or before it. The head dimension
 /// of queries and keys is [dim | rope_dim], both even, padded with zeros to qk_padded.
-struct PromptAttentionArgs {
+struct PrefillAttentionArgs {
   HeadRows q, q_rope;     // [tokens, heads, *]
   HeadRows k, k_rope, v;  // [keys, kv heads | rope heads, *]; q_rope and k_rope may be missing
   int64_t dim, rope_dim, v_dim;
@@ -33,15 +33,15 @@ struct PromptAttentionArgs {
   int64_t out_row, out_head;
 };
 
-/// Elements from a packed row of keys, or of values turned, to the next: a line more than needed,
-/// because rows a power of two apart would share a few sets of the cache.
-constexpr int64_t prompt_row_stride(int64_t columns) { return columns + 32; }
-/// Panels of queries that are worked on together.
-inline constexpr int64_t kPromptPanels = 2;
-/// Scratch of one unit: keys, values turned, scores, weights, sums.
-constexpr int64_t prompt_scratch_bytes(int64_t keys, int64_t qk, int64_t v) {
-  return 2 * keys * prompt_row_stride(qk) + 2 * v * prompt_row_stride(keys) +
-         kPromptPanels * kPromptLanes * (4 * keys + 2 * keys + 4 * v);
+/// Elements from a packed row of keys, or of values transposed, to the next: a line more than
+/// needed, because rows a power of two apart would share a few sets of the cache.
+constexpr int64_t prefill_row_stride(int64_t columns) { return columns + 32; }
+/// Panels of queries that are multiplied with a tile of keys at once.
+inline constexpr int64_t kPrefillPanels = 2;
+/// Scratch of one unit: keys, values transposed, scores, weights, sums.
+constexpr int64_t prefill_scratch_bytes(int64_t keys, int64_t qk, int64_t v) {
+  return 2 * keys * prefill_row_stride(qk) + 2 * v * prefill_row_stride(keys) +
+         kPrefillPanels * kPrefillLanes * (4 * keys + 2 * keys + 4 * v);
 }
 
 }  // namespace fathom::kernels
