@@ -247,7 +247,7 @@ class Convert : public Command {
     for (const checkpoint::TensorConversion& t : report.tensors) {
       io::JsonObject tensor;
       tensor.set("name", t.name);
-      tensor.set("from", to_string(t.from));
+      tensor.set("from", t.from);
       tensor.set("to", to_string(t.to));
       tensor.set("max_error_frac", t.max_error);
       tensor.set("rms_error_frac", t.rms_error);
