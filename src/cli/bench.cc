@@ -53,6 +53,11 @@ std::string_view activations_name(ops::Activations activations) {
   return "?";
 }
 
+/// An instruction set whose kernels share nothing with those of `ctx` but their definition.
+std::string_view other_isa(const Ctx& ctx) {
+  return cpu_features().avx2 && std::string_view(ctx.isa_name()) != "avx2" ? "avx2" : "scalar";
+}
+
 class Bench : public Command {
  public:
   CLI::App* add(CLI::App& app) override {
@@ -98,13 +103,13 @@ class Bench : public Command {
   int run() override {
     if (no_prefill_) options_.prefill_tokens.clear();
     if (no_batches_) options_.batches.clear();
-    const auto model = make_model();
+    Ctx ctx = backend::make_context();
+    const auto model = make_model(ctx);
     const auto session = session_options(model_, model->config(), /*wanted_context_tokens=*/1);
     options_.run = session.run;
     options_.cache_dtype = session.cache_dtype;
-    Ctx ctx = backend::make_context();
     first_token(ctx, *model);
-    if (!no_verify_) require_right(engine::verify(ctx, *model, options_));
+    if (!no_verify_) require_right(verify(ctx, *model));
     engine::MachineSpeed machine = engine::measure_machine(ctx);
     forget_peak_resident();  // of the measurements
     const std::vector<Timing> timings = engine::run_benchmark(ctx, *model, options_);
@@ -115,16 +120,21 @@ class Bench : public Command {
   }
 
  private:
-  std::unique_ptr<model::Model> make_model() {
+  std::unique_ptr<model::Model> make_model(Ctx& ctx) {
     start_ = Clock::now();
-    auto model = config_.empty() ? load_model(model_) : random_model();
+    auto model = config_.empty() ? load_model(ctx, model_) : random_model(ctx);
     load_s_ = seconds_since(start_);
     return model;
   }
 
-  std::unique_ptr<model::Model> random_model() const {
+  std::unique_ptr<model::Model> random_model(Ctx& ctx) const {
     const ModelConfig config = value_or_throw(load_model_config(config_));
-    return model::Model::random(config, {.storage = model_storage(storage_, config)});
+    return model::Model::random(ctx, config, {.storage = model_storage(storage_, config)});
+  }
+
+  engine::Verification verify(Ctx& ctx, const model::Model& model) const {
+    Ctx scalar = backend::cpu_context("scalar"), other = backend::cpu_context(other_isa(ctx));
+    return engine::verify({.timed = ctx, .scalar = scalar, .other_isa = other}, model, options_);
   }
 
   /// From nothing to the logits of one token.

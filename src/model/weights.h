@@ -34,18 +34,20 @@ struct Weights {
 };
 
 /// Reads a directory's config.json, maps its weights and checks every tensor; or does so with a
-/// GGUF file (checkpoint::load_gguf). Throws Error with all problems of the config, or all of the
-/// weights.
-std::unique_ptr<Weights> load_weights(const std::string& path);
+/// GGUF file, whose matrices are decoded to `gguf_dtype` (checkpoint::load_gguf). Throws Error with
+/// all problems of the config, or all of the weights. The context says where weights are uploaded
+/// to.
+std::unique_ptr<Weights> load_weights(Ctx& ctx, const std::string& path,
+                                      std::optional<DType> gguf_dtype = {});
 
 /// Random weights in memory, as RandomWeights says.
-std::unique_ptr<Weights> make_random_weights(const ModelConfig& config,
+std::unique_ptr<Weights> make_random_weights(Ctx& ctx, const ModelConfig& config,
                                              const RandomWeights& options);
 
 /// What a step reads, for Model::read_bytes().
 ReadBytes read_bytes(const Weights& weights);
 
 /// Checks weights->checkpoint against weights->config and fills the views.
-void bind_weights(Weights& weights);
+void bind_weights(Ctx& ctx, Weights& weights);
 
 }  // namespace fathom::model

@@ -246,4 +246,11 @@ Result<ModelConfig> gguf_model_config(const File& file) {
   return config;
 }
 
+Result<ModelConfig> load_any_model_config(const std::filesystem::path& path) {
+  if (!io::gguf::is_gguf(path)) return load_model_config(path);
+  const auto file = File::open(path);
+  if (!file) return tl::unexpected(file.error());
+  return gguf_model_config(*file);
+}
+
 }  // namespace fathom::checkpoint

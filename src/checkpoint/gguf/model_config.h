@@ -1,5 +1,7 @@
 #pragma once
 // What a GGUF file's metadata says of the model, as the config.json that Hugging Face would have.
+#include <filesystem>
+
 #include "base/error.h"
 #include "config/model/model_config.h"
 #include "io/gguf/file.h"
@@ -16,5 +18,8 @@ namespace fathom::checkpoint {
 /// published with groups (V2's 160 experts: 3 of 8; V3's 256: 4 of 8); `mscale` is
 /// `mscale_all_dim`; `rope_freqs.weight` holds the factors of a `llama3` scaling.
 [[nodiscard]] Result<ModelConfig> gguf_model_config(const io::gguf::File& file);
+
+/// The config of a model directory, a config.json or a GGUF file.
+[[nodiscard]] Result<ModelConfig> load_any_model_config(const std::filesystem::path& path);
 
 }  // namespace fathom::checkpoint

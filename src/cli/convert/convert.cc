@@ -1,4 +1,3 @@
-#include "backend/backend.h"
 #include "checkpoint/convert.h"
 
 #include <fmt/format.h>
@@ -10,9 +9,12 @@
 #include <optional>
 #include <vector>
 
+#include "backend/backend.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "checkpoint/gguf/convert.h"
+#include "checkpoint/gguf/model_config.h"
 #include "cli/command.h"
 #include "cli/convert/conversion_parts.h"
 #include "cli/interrupt.h"
@@ -22,10 +24,14 @@
 #include "cli/progress.h"
 #include "engine/prompt.h"
 #include "engine/scorer.h"
+#include "io/atomic_file.h"
+#include "io/gguf/file.h"
 #include "io/json.h"
 #include "model/model.h"
 #include "plan/model_size.h"
 #include "tensor/buffer.h"
+#include "tokenizer/gguf/gguf_tokenizer.h"
+#include "tokenizer/tokenizer.h"
 
 namespace fathom::cli {
 namespace {
@@ -38,9 +44,8 @@ struct LogitCheck {
   i64 tokens = 0;
 };
 
-std::vector<float> logits_of(const std::string& directory, std::span<const i32> ids) {
-  const auto model = model::Model::load(directory);
-  Ctx ctx = backend::make_context();
+std::vector<float> logits_of(Ctx& ctx, const std::string& directory, std::span<const i32> ids) {
+  const auto model = model::Model::load(ctx, directory);
   const auto count = static_cast<i64>(ids.size());
   model::KvCache cache(model->config(), ops::CacheDType::kF32, count);
   std::vector<float> logits(static_cast<size_t>(count * model->config().vocab_size));
@@ -50,14 +55,14 @@ std::vector<float> logits_of(const std::string& directory, std::span<const i32> 
   return logits;
 }
 
-LogitCheck compare_logits(const std::string& from, const std::string& to,
+LogitCheck compare_logits(Ctx& ctx, const std::string& from, const std::string& to,
                           const ModelConfig& config) {
   constexpr i64 kTokens = 16;
   std::vector<i32> ids;
   for (i64 i = 0; i < std::min(kTokens, config.max_position_embeddings); ++i) {
     ids.push_back(static_cast<i32>((7919 * i + 11) % config.vocab_size));  // spread over the rows
   }
-  const std::vector<float> before = logits_of(from, ids), after = logits_of(to, ids);
+  const std::vector<float> before = logits_of(ctx, from, ids), after = logits_of(ctx, to, ids);
   LogitCheck check = {.tokens = static_cast<i64>(ids.size())};
   double largest = 0.0, difference = 0.0;
   for (size_t i = 0; i < before.size(); ++i) {
@@ -83,27 +88,48 @@ struct TextLoss {
   double after = 0.0;
 };
 
-double bits_per_byte(const std::string& directory, const std::string& text) {
-  const auto model = model::Model::load(directory);
+double bits_per_byte(Ctx& ctx, const std::string& directory, const std::string& text) {
+  const auto model = model::Model::load(ctx, directory);
   const engine::TextCodec codec = value_or_throw(engine::load_text_codec(directory));
   const std::vector<i32> ids = engine::encode_prompt(codec, text, tokenizer::TextKind::kPlain);
   engine::ScoreOptions options;
   options.session = session_options({}, model->config(), static_cast<i64>(ids.size()));
-  const engine::Score score = engine::score_tokens(*model, ids, options);
+  const engine::Score score = engine::score_tokens(ctx, *model, ids, options);
   return -score.total_log_prob / std::numbers::ln2 / static_cast<double>(text.size());
 }
 
-TextLoss text_loss(const std::string& from, const std::string& to, const std::string& path) {
+TextLoss text_loss(Ctx& ctx, const std::string& from, const std::string& to,
+                   const std::string& path) {
   const std::string text = read_text(path);
   if (text.empty()) throw Error(ErrorCode::kInvalidInput, path + " is empty");
-  return {.before = bits_per_byte(from, text), .after = bits_per_byte(to, text)};
+  return {.before = bits_per_byte(ctx, from, text), .after = bits_per_byte(ctx, to, text)};
+}
+
+/// What a GGUF file holds beside the weights, as the files of a model directory.
+std::vector<std::string> write_tokenizer(const std::filesystem::path& directory,
+                                         const io::gguf::File& file) {
+  const io::gguf::Metadata& metadata = file.metadata();
+  if (!metadata.has("tokenizer.ggml.model")) return {};
+  auto spec = tokenizer::gguf_tokenizer_spec(metadata);
+  if (!spec) {
+    log::warn("{}; the model is converted without a tokenizer", spec.error().message());
+    return {};
+  }
+  value_or_throw(tokenizer::Tokenizer::from_spec(std::move(*spec), metadata.file_name()))
+      .save((directory / "tokenizer.json").string());
+  io::write_file_atomically(
+      directory / "tokenizer_config.json",
+      write_tokenizer_config(value_or_throw(tokenizer::gguf_tokenizer_config(metadata))));
+  return {"tokenizer.json", "tokenizer_config.json"};
 }
 
 class Convert : public Command {
  public:
   CLI::App* add(CLI::App& app) override {
     CLI::App* command = app.add_subcommand("convert", "Store a model's weights in another type");
-    command->add_option("from", from_, "Model directory")->required()->type_name("DIR");
+    command->add_option("from", from_, "Model directory, or a .gguf file")
+        ->required()
+        ->type_name("PATH");
     command->add_option("out", to_, "Directory to make")->required()->type_name("OUT");
     add_storage_options(*command, storage_, "--to",
                         "Stored weights: fp8 is E4M3 with 128x128 scales as released");
@@ -131,7 +157,8 @@ class Convert : public Command {
 
   int run() override {
     checkpoint::ConvertOptions options;
-    options.storage = model_storage(storage_, value_or_throw(load_model_config(from_)));
+    options.storage =
+        model_storage(storage_, value_or_throw(checkpoint::load_any_model_config(from_)));
     check_storage(options.storage);
     if (ue8m0_) options.scale_format = ops::ScaleFormat::kUe8m0;
     options.max_shard_bytes = static_cast<i64>(max_shard_gb_ * 1e9);
@@ -144,11 +171,13 @@ class Convert : public Command {
         interrupt.check();
         progress.update("converting", done, total);
       };
-      report = checkpoint::convert_checkpoint(ctx, from_, to_, options);
+      report = io::gguf::is_gguf(from_)
+                   ? checkpoint::convert_gguf(ctx, from_, to_, options, write_tokenizer)
+                   : checkpoint::convert_checkpoint(ctx, from_, to_, options);
     }
-    const std::optional<LogitCheck> check = check_logits(report);
+    const std::optional<LogitCheck> check = check_logits(ctx, report);
     std::optional<TextLoss> loss;
-    if (!text_.empty()) loss = text_loss(from_, to_, text_);
+    if (!text_.empty()) loss = text_loss(ctx, from_, to_, text_);
     if (json_) {
       print_json(report, check, loss);
     } else {
@@ -181,7 +210,7 @@ class Convert : public Command {
     }
   }
 
-  std::optional<LogitCheck> check_logits(const checkpoint::ConvertReport& report) const {
+  std::optional<LogitCheck> check_logits(Ctx& ctx, const checkpoint::ConvertReport& report) const {
     if (no_check_) return std::nullopt;
     const i64 needed = report.bytes_before + report.bytes_after;
     if (needed > free_memory_bytes()) {
@@ -189,7 +218,8 @@ class Convert : public Command {
                 format_bytes(free_memory_bytes()));
       return std::nullopt;
     }
-    return compare_logits(from_, to_, value_or_throw(load_model_config(from_)));
+    return compare_logits(ctx, from_, to_,
+                          value_or_throw(checkpoint::load_any_model_config(from_)));
   }
 
   void print_text(const checkpoint::ConvertReport& report, const std::optional<LogitCheck>& check,

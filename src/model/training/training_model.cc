@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "backend/backend.h"
 #include "base/parallel.h"
 #include "checkpoint/random_init.h"
 #include "model/rope.h"
@@ -92,7 +91,7 @@ void StepStats::clear() {
 }
 
 struct TrainingModel::Impl {
-  Impl(const ModelConfig& c, const TrainingRecipe& r, i64 sequences, i64 length)
+  Impl(const Ctx& ctx, const ModelConfig& c, const TrainingRecipe& r, i64 sequences, i64 length)
       : config(c),
         recipe(r),
         seq_len(length),
@@ -109,7 +108,6 @@ struct TrainingModel::Impl {
       moe_names.push_back(fmt::format("model.layers.{}", layer));
     }
     raw_counts.resize(moe_names.size() * static_cast<size_t>(config.n_routed_experts));
-    Ctx ctx = backend::make_context();
     packed.lay_out(ctx);
   }
 
@@ -162,10 +160,10 @@ training::TrainStep TrainingModel::Impl::start(Ctx& ctx, const TrainingBatch& ba
   return step;
 }
 
-TrainingModel::TrainingModel(const ModelConfig& config, const TrainingRecipe& recipe,
-                             i64 micro_sequences, i64 seq_len) {
+TrainingModel::TrainingModel(const Ctx& ctx, const ModelConfig& config,
+                             const TrainingRecipe& recipe, i64 micro_sequences, i64 seq_len) {
   check_supported(config, recipe, micro_sequences, seq_len);
-  impl_ = std::make_unique<Impl>(config, recipe, micro_sequences, seq_len);
+  impl_ = std::make_unique<Impl>(ctx, config, recipe, micro_sequences, seq_len);
 }
 TrainingModel::~TrainingModel() = default;
 
@@ -279,13 +277,12 @@ i64 TrainingMemory::activations() const {
   return sum;
 }
 
-TrainingMemory training_memory(const ModelConfig& config, const TrainingRecipe& recipe,
-                               i64 sequences, i64 seq_len) {
+TrainingMemory training_memory(const Ctx& ctx, const ModelConfig& config,
+                               const TrainingRecipe& recipe, i64 sequences, i64 seq_len) {
   check_supported(config, recipe, sequences, seq_len);
   const checkpoint::ParameterLayout layout(config);
   const training::Precision precision(recipe.precision);
   const i64 array_bytes = layout.size() * static_cast<i64>(sizeof(float));
-  const Ctx ctx = backend::make_context();
   TrainingMemory memory;
   memory.rows = {
       {"weights (F32)", array_bytes},

@@ -74,16 +74,16 @@ struct TrainingMemory {
   i64 activations() const;
 };
 inline constexpr std::string_view kScratchRow = "scratch (at most)";
-/// Of a micro-batch of `sequences` x `seq_len`.
-TrainingMemory training_memory(const ModelConfig& config, const TrainingRecipe& recipe,
-                               i64 sequences, i64 seq_len);
+/// Of a micro-batch of `sequences` x `seq_len`; packed weights and scratch as `ctx` has them.
+TrainingMemory training_memory(const Ctx& ctx, const ModelConfig& config,
+                               const TrainingRecipe& recipe, i64 sequences, i64 seq_len);
 
 class TrainingModel {
  public:
-  /// Throws Error{kUnsupported} that lists everything of config and recipe it refuses;
-  /// Error{kOutOfMemory} that names what did not fit.
-  TrainingModel(const ModelConfig& config, const TrainingRecipe& recipe, i64 micro_sequences,
-                i64 seq_len);
+  /// `ctx` says how weights are packed, and is not held. Throws Error{kUnsupported} that lists
+  /// everything of config and recipe it refuses; Error{kOutOfMemory} that names what did not fit.
+  TrainingModel(const Ctx& ctx, const ModelConfig& config, const TrainingRecipe& recipe,
+                i64 micro_sequences, i64 seq_len);
   ~TrainingModel();
 
   const ModelConfig& config() const;

@@ -134,6 +134,7 @@ Result<TokenizerConfig> gguf_tokenizer_config(const Metadata& metadata) {
     if (!id || *id < 0 || *id >= static_cast<i64>(tokens->size())) return std::nullopt;
     return std::string((*tokens)[static_cast<size_t>(*id)]);
   };
+  config.tokenizer_class = "PreTrainedTokenizerFast";
   config.bos_token = text_of("bos_token_id");
   config.eos_token = text_of("eos_token_id");
   config.pad_token = text_of("padding_token_id");
