@@ -9,8 +9,8 @@
 #include "model/rope.h"
 #include "model/training/layers/loss_head.h"
 #include "model/training/memory/scratch.h"
-#include "model/training/moe/balance.h"
 #include "model/training/pass.h"
+#include "tensor/buffer.h"
 
 namespace fathom::model {
 namespace {
@@ -67,29 +67,6 @@ float* floats(Buffer& buffer) { return reinterpret_cast<float*>(buffer.data()); 
 
 }  // namespace
 
-StepStats::StepStats(const ModelConfig& config) {
-  const size_t modules = static_cast<size_t>(config.num_nextn_predict_layers);
-  const size_t layers = training::moe_layers(config).size();
-  mtp_nll.resize(modules);
-  mtp_targets.resize(modules);
-  mtp_drafts.resize(modules);
-  mtp_accepted.resize(modules);
-  expert_counts.resize(layers);
-  for (auto& counts : expert_counts) counts.resize(static_cast<size_t>(config.n_routed_experts));
-  router_entropy.resize(layers);
-}
-
-void StepStats::clear() {
-  nll = balance_loss = 0.0;
-  targets = dropped = tokens = 0;
-  std::ranges::fill(mtp_nll, 0.0);
-  std::ranges::fill(mtp_targets, 0);
-  std::ranges::fill(mtp_drafts, 0);
-  std::ranges::fill(mtp_accepted, 0);
-  for (auto& counts : expert_counts) std::ranges::fill(counts, 0);
-  std::ranges::fill(router_entropy, 0.0);
-}
-
 struct TrainingModel::Impl {
   Impl(const Ctx& ctx, const ModelConfig& c, const TrainingRecipe& r, i64 sequences, i64 length)
       : config(c),
@@ -104,7 +81,7 @@ struct TrainingModel::Impl {
         packed(config, layout, precision, floats(weight_array)),
         weights(training::bind_weights(config, layout, floats(weight_array), packed)),
         gradients(training::bind_grads(config, layout, floats(gradient_array))) {
-    for (const i64 layer : training::moe_layers(config)) {
+    for (const i64 layer : moe_layers(config)) {
       moe_names.push_back(fmt::format("model.layers.{}", layer));
     }
     raw_counts.resize(moe_names.size() * static_cast<size_t>(config.n_routed_experts));
