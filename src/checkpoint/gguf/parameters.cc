@@ -13,6 +13,9 @@ namespace fathom::checkpoint {
 namespace {
 
 constexpr size_t kMaxListedProblems = 100;
+/// Then the metadata belongs to another model (or is hostile: it may speak of 10^12 tensors).
+constexpr size_t kMaxProblems = 10'000;
+struct TooManyProblems {};
 
 /// The tensors' shapes that this source needs: of the keys' and of the values' tensor.
 struct ExpectedShapes {
@@ -44,6 +47,7 @@ class Finder {
     GgufParameter found{.parameter = parameter,
                         .source = gguf_source(config_, parameter, split_kv_b_)};
     if (parameter.shared_copy && file_.find(found.source.tensor) == nullptr) return;
+    if (problems_.size() >= kMaxProblems) throw TooManyProblems();
     const ExpectedShapes shapes = expected_shapes(config_, parameter, found.source);
     found.tensor = find(found.source.tensor, shapes.tensor);
     if (!found.source.value_tensor.empty()) {
@@ -137,7 +141,10 @@ void read_split_kv_b(const GgufParameter& p, i64 begin, View<float, 2> out) {
 Result<std::vector<GgufParameter>> gguf_parameters(const ModelConfig& config,
                                                    const io::gguf::File& file) {
   Finder finder(config, file);
-  for_each_parameter(config, [&](const Parameter& parameter) { finder.add(parameter); });
+  try {
+    for_each_parameter(config, [&](const Parameter& parameter) { finder.add(parameter); });
+  } catch (const TooManyProblems&) {  // those that are listed say enough
+  }
   return finder.result();
 }
 

@@ -6,8 +6,6 @@
 #include <limits>
 #include <optional>
 
-#include "io/gguf/reader.h"
-
 namespace fathom::io::gguf {
 namespace {
 
@@ -78,6 +76,15 @@ u64 widened(ValueType type, const u8* bytes) {
     default:
       return bits;
   }
+}
+
+std::string printable(std::string_view text) {
+  constexpr size_t kShownBytes = 60;
+  std::string out(text.substr(0, kShownBytes));
+  for (char& c : out) {
+    if (c < ' ' || c > '~') c = '?';
+  }
+  return text.size() > kShownBytes ? out + "..." : out;
 }
 
 std::string to_string(const Value& value) {

@@ -78,6 +78,9 @@ class Metadata {
   std::unordered_map<std::string_view, Value> values_;
 };
 
+/// Text of a file for a message: at most 60 bytes, what is no printable ASCII replaced by '?'.
+std::string printable(std::string_view text);
+
 /// Bytes of one number of this type; 0 for strings and arrays.
 i64 value_bytes(ValueType type);
 /// The bits of a number as Value::bits holds them, from its little-endian bytes.

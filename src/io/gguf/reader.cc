@@ -4,15 +4,6 @@
 
 namespace fathom::io::gguf {
 
-std::string printable(std::string_view text) {
-  constexpr size_t kShownBytes = 60;
-  std::string out(text.substr(0, kShownBytes));
-  for (char& c : out) {
-    if (c < ' ' || c > '~') c = '?';
-  }
-  return text.size() > kShownBytes ? out + "..." : out;
-}
-
 Result<std::span<const u8>> Reader::take(u64 count, std::string_view what) {
   if (count > left()) {
     return invalid_input(

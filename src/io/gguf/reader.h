@@ -38,7 +38,4 @@ class Reader {
   size_t at_ = 0;
 };
 
-/// Text of a file for a message: at most 60 bytes, what is no printable ASCII replaced by '?'.
-std::string printable(std::string_view text);
-
 }  // namespace fathom::io::gguf

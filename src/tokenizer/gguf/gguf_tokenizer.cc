@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <unordered_map>
 
 #include "tokenizer/gguf/pre_tokenizers.h"
@@ -12,7 +13,6 @@ namespace {
 using io::gguf::Metadata;
 
 constexpr std::string_view kPrefix = "tokenizer.ggml.";
-constexpr size_t kShownBytes = 60;  // of a merge in a message
 
 std::string key(std::string_view name) { return std::string(kPrefix).append(name); }
 
@@ -89,10 +89,8 @@ class SpecReader {
           space == std::string_view::npos ? ids_.end() : ids_.find(text.substr(space + 1));
       if (left == ids_.end() || right == ids_.end()) {
         return invalid_input(
-            fmt::format("{}: merge {} is {}, expected two of the tokens with a space between",
-                        metadata_.file_name(), spec_.merges.size(),
-                        to_string(io::gguf::Value{.type = io::gguf::ValueType::kString,
-                                                  .text = text.substr(0, kShownBytes)})));
+            fmt::format("{}: merge {} is \"{}\", expected two of the tokens with a space between",
+                        metadata_.file_name(), spec_.merges.size(), io::gguf::printable(text)));
       }
       spec_.merges.push_back({left->second, right->second});
     }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "io/gguf/metadata.h"
 #include "io/json.h"
 
 namespace fathom::tokenizer {
@@ -59,7 +60,7 @@ Result<NamedPreTokenizer> gguf_pre_tokenizer(std::string_view name, std::string_
     for (const Entry& e : kEntries) known.push_back(e.name);
     return unsupported(fmt::format(
         "{}: tokenizer.ggml.pre is \"{}\", expected one of {}; another's would give other ids",
-        where, name, fmt::join(known, ", ")));
+        where, io::gguf::printable(name), fmt::join(known, ", ")));
   }
   if (entry->json.empty()) return NamedPreTokenizer{PreTokenizer::deepseek_v3(), false};
   const auto json = io::parse_json(entry->json, std::string(where));
