@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/text.h"
+#include "cli/bench_json.h"
 #include "cli/command.h"
 #include "cli/options/model_options.h"
 #include "cli/options/storage_options.h"
@@ -228,40 +229,12 @@ class Bench : public Command {
 
   void print_json(const Ctx& ctx, const model::Model& model, const engine::MachineSpeed& machine,
                   const std::vector<Timing>& timings) const {
-    io::JsonObject limits;
-    limits.set("cpu", cpu_brand());
-    limits.set("isa", ctx.isa_name());
-    limits.set("threads", num_threads());
-    limits.set("read_bytes_per_s", machine.read_bytes_per_s);
-    limits.set("bf16_gemm_ops_per_s", machine.bf16_gemm);
-    limits.set("f32_ops_per_s", machine.peaks.f32);
-    limits.set("bf16_ops_per_s", machine.peaks.bf16);
-    limits.set("int8_ops_per_s", machine.peaks.int8);
     io::JsonArray rows;
-    for (const Timing& t : timings) {
-      io::JsonObject row;
-      row.set("what", t.what);
-      row.set("tokens", t.tokens);
-      row.set("context", t.context);
-      row.set("best_s", t.best_s);
-      row.set("median_s", t.median_s);
-      row.set("mean_s", t.mean_s);
-      row.set("bytes", t.bytes);
-      row.set("operations", t.operations);
-      row.set("read_share", t.bytes / t.best_s / machine.read_bytes_per_s);
-      row.set("arithmetic_share", t.operations / t.best_s / machine.bf16_gemm);
-      io::JsonObject parts;
-      for (int p = 0; p < model::kNumStepParts; ++p) {
-        parts.set(std::string(to_string(static_cast<model::StepPart>(p))),
-                  t.part_s[static_cast<size_t>(p)]);
-      }
-      row.set("part_s", std::move(parts));
-      rows.emplace_back(std::move(row));
-    }
+    for (const Timing& t : timings) rows.emplace_back(timing_json(t, machine));
     io::JsonObject object;
     object.set("source", source());
     object.set("activations", activations_name(options_.run.activations));
-    object.set("machine", std::move(limits));
+    object.set("machine", machine_json(ctx, machine));
     object.set("weight_bytes", model.weight_bytes());
     object.set("load_s", load_s_);
     object.set("first_token_s", first_token_s_);

@@ -6,7 +6,7 @@
 
 #include "config/model/model_config.h"
 #include "config/run/run_config.h"
-#include "model/training/training_model.h"
+#include "model/training/memory/training_memory.h"
 #include "plan/model_size.h"
 #include "plan/training_flops.h"
 #include "train/run_plan.h"

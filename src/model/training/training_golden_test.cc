@@ -1,5 +1,5 @@
 // Losses, gradients and ten optimizer steps against PyTorch's autograd over transformers' models
-// (tools/make_training_golden.py), in F32 on every instruction set.
+// (tools/golden/make_training_golden.py), in F32 on every instruction set.
 #include <fmt/format.h>
 
 #include <algorithm>

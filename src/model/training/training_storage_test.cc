@@ -5,6 +5,7 @@
 #include "checkpoint/flat_weights.h"
 #include "checkpoint/random_init.h"
 #include "model/test_support.h"
+#include "model/training/memory/training_memory.h"
 #include "model/training/training_model.h"
 #include "model/training/training_test_support.h"
 #include "testing/temp_dir.h"
