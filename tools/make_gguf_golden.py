@@ -7,6 +7,7 @@ than the split of kv_b_proj.
 
     python3 tools/make_gguf_golden.py OUT_DIRECTORY LLAMA_CPP_DIRECTORY
 """
+import json
 import pathlib
 import sys
 
@@ -117,9 +118,35 @@ def make_types(out):
     save_file(wanted, out / "types.safetensors")
 
 
+def make_tokenizer(out):
+    """tests/golden/tokenizer/tokenizer.json as a converter would put it into the metadata."""
+    source = json.loads(pathlib.Path("tests/golden/tokenizer/tokenizer.json").read_text())
+    vocab = {token: i for token, i in source["model"]["vocab"].items()}
+    added = {token["id"]: token for token in source["added_tokens"]}
+    size = max([*vocab.values(), *added]) + 1
+    tokens, types = [""] * size, [gguf.TokenType.NORMAL] * size
+    for token, i in vocab.items():
+        tokens[i] = token
+    for i, token in added.items():
+        tokens[i] = token["content"]
+        types[i] = gguf.TokenType.CONTROL if token["special"] else gguf.TokenType.USER_DEFINED
+    writer = gguf.GGUFWriter(out / "tokenizer.gguf", "deepseek2")
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("deepseek-v3")
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+    writer.add_token_merges([m if isinstance(m, str) else " ".join(m) for m in source["model"]["merges"]])
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(1)
+    writer.add_add_bos_token(True)
+    writer.add_chat_template("{{ a template }}")
+    finish(writer)
+
+
 def main():
     out = pathlib.Path(sys.argv[1])
     make_types(out)
+    make_tokenizer(out)
     for case in ["llama", "llama_tied", "v2_lite", "v2", "v3", "moonlight"]:
         convert(case, out)
     merge_kv_b(out / "v2_lite.gguf", out / "v2_lite_kv_b.gguf")

@@ -125,8 +125,7 @@ Result<Tokenizer> Tokenizer::load_model(const std::string& path) {
     if (!spec) return tl::unexpected(spec.error());
     return from_spec(std::move(*spec), file->metadata().file_name());
   }
-  if (!std::filesystem::is_directory(path)) return load(path);
-  return load_directory(path);
+  return std::filesystem::is_regular_file(path) ? load(path) : load_directory(path);
 }
 
 Result<Tokenizer> Tokenizer::load_directory(const std::string& directory) {
