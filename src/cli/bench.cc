@@ -15,8 +15,9 @@
 #include "cli/options/storage_options.h"
 #include "cli/options/validators.h"
 #include "engine/benchmark.h"
+#include "engine/verification.h"
 #include "io/json.h"
-#include "model/random_weights.h"
+#include "model/weights/random_weights.h"
 
 namespace fathom::cli {
 namespace {
@@ -135,7 +136,8 @@ class Bench : public Command {
 
   engine::Verification verify(Ctx& ctx, const model::Model& model) const {
     Ctx scalar = backend::cpu_context("scalar"), other = backend::cpu_context(other_isa(ctx));
-    return engine::verify({.timed = ctx, .scalar = scalar, .other_isa = other}, model, options_);
+    return engine::verify({.timed = ctx, .scalar = scalar, .other_isa = other}, model, options_.run,
+                          options_.cache_dtype);
   }
 
   /// From nothing to the logits of one token.

@@ -1,6 +1,6 @@
 #include "model/training/layers/mla.h"
 
-#include "model/mla.h"
+#include "model/attention/mla.h"
 #include "model/step.h"
 #include "model/training/memory/saved_activations.h"
 #include "ops/causal_attention/causal_attention.h"
