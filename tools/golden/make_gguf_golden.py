@@ -5,7 +5,7 @@ converted by llama.cpp's own convert_hf_to_gguf.py. Made with llama.cpp as the s
 0.3.36 carries it, its own gguf-py, numpy 2.4.6, safetensors 0.8.0, torch 2.13.0. v2_lite_kv_b.gguf is v2_lite in the form of files older
 than the split of kv_b_proj.
 
-    python3 tools/make_gguf_golden.py OUT_DIRECTORY LLAMA_CPP_DIRECTORY
+    python3 tools/golden/make_gguf_golden.py OUT_DIRECTORY LLAMA_CPP_DIRECTORY
 """
 import json
 import pathlib
