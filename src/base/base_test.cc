@@ -190,6 +190,8 @@ TEST(Text, ControlCharactersAreShownAndNotObeyed) {
 }
 
 TEST(Text, FormatsAndFindsTheNearestName) {
+  EXPECT_EQ(format_bytes(1023), "1023 B");
+  EXPECT_EQ(format_bytes(1024), "1.00 KiB");
   EXPECT_EQ(format_bytes(70272), "68.6 KiB");
   EXPECT_EQ(format_count(671026404352), "671.026 B");
   const std::array<std::string_view, 2> names = {"hidden_size", "vocab_size"};
