@@ -15,7 +15,9 @@ struct ErrorSum {
     for (i64 i = 0; i < before.size(); ++i) {
       const double value = before.data()[i], difference = value - after.data()[i];
       // Written so that a NaN stays: std::max would drop it and call the tensor unchanged.
-      if (!(std::abs(difference) <= max_difference)) max_difference = std::abs(difference);
+      if (std::abs(difference) > max_difference || std::isnan(difference)) {
+        max_difference = std::abs(difference);
+      }
       max_value = std::max(max_value, std::abs(value));
       squared_difference += difference * difference;
       squared_value += value * value;
