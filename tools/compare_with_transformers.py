@@ -19,7 +19,8 @@ import torch
 import transformers
 from safetensors.torch import load_file
 
-from hf_checkpoint import load_model
+sys.path.insert(0, str(Path(__file__).resolve().parent / "golden"))
+from hf_checkpoint import load_model  # noqa: E402
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -53,6 +53,45 @@ std::string_view activations_name(ops::Activations activations) {
   return "?";
 }
 
+io::JsonObject machine_json(const Ctx& ctx, const engine::MachineSpeed& machine) {
+  io::JsonObject object;
+  object.set("cpu", cpu_brand());
+  object.set("isa", ctx.isa_name());
+  object.set("threads", num_threads());
+  object.set("read_bytes_per_s", machine.read_bytes_per_s);
+  object.set("bf16_gemm_ops_per_s", machine.bf16_gemm);
+  object.set("f32_ops_per_s", machine.peaks.f32);
+  object.set("bf16_ops_per_s", machine.peaks.bf16);
+  object.set("int8_ops_per_s", machine.peaks.int8);
+  return object;
+}
+
+io::JsonObject timing_json(const Timing& t, const engine::MachineSpeed& machine) {
+  io::JsonObject object;
+  object.set("what", t.what);
+  object.set("tokens", t.tokens);
+  object.set("context", t.context);
+  object.set("best_s", t.best_s);
+  object.set("median_s", t.median_s);
+  object.set("mean_s", t.mean_s);
+  object.set("bytes", t.bytes);
+  object.set("operations", t.operations);
+  object.set("read_share", t.bytes / t.best_s / machine.read_bytes_per_s);
+  object.set("arithmetic_share", t.operations / t.best_s / machine.bf16_gemm);
+  io::JsonObject parts;
+  for (int p = 0; p < model::kNumStepParts; ++p) {
+    parts.set(std::string(to_string(static_cast<model::StepPart>(p))),
+              t.part_s[static_cast<size_t>(p)]);
+  }
+  object.set("part_s", std::move(parts));
+  return object;
+}
+
+/// An instruction set whose kernels share nothing with those of `ctx` but their definition.
+std::string_view other_isa(const Ctx& ctx) {
+  return cpu_features().avx2 && std::string_view(ctx.isa_name()) != "avx2" ? "avx2" : "scalar";
+}
+
 class Bench : public Command {
  public:
   CLI::App* add(CLI::App& app) override {
@@ -98,13 +137,13 @@ class Bench : public Command {
   int run() override {
     if (no_prefill_) options_.prefill_tokens.clear();
     if (no_batches_) options_.batches.clear();
-    const auto model = make_model();
+    Ctx ctx = backend::make_context();
+    const auto model = make_model(ctx);
     const auto session = session_options(model_, model->config(), /*wanted_context_tokens=*/1);
     options_.run = session.run;
     options_.cache_dtype = session.cache_dtype;
-    Ctx ctx = backend::make_context();
     first_token(ctx, *model);
-    if (!no_verify_) require_right(engine::verify(ctx, *model, options_));
+    if (!no_verify_) require_right(verify(ctx, *model));
     engine::MachineSpeed machine = engine::measure_machine(ctx);
     forget_peak_resident();  // of the measurements
     const std::vector<Timing> timings = engine::run_benchmark(ctx, *model, options_);
@@ -115,16 +154,21 @@ class Bench : public Command {
   }
 
  private:
-  std::unique_ptr<model::Model> make_model() {
+  std::unique_ptr<model::Model> make_model(Ctx& ctx) {
     start_ = Clock::now();
-    auto model = config_.empty() ? load_model(model_) : random_model();
+    auto model = config_.empty() ? load_model(ctx, model_) : random_model(ctx);
     load_s_ = seconds_since(start_);
     return model;
   }
 
-  std::unique_ptr<model::Model> random_model() const {
+  std::unique_ptr<model::Model> random_model(Ctx& ctx) const {
     const ModelConfig config = value_or_throw(load_model_config(config_));
-    return model::Model::random(config, {.storage = model_storage(storage_, config)});
+    return model::Model::random(ctx, config, {.storage = model_storage(storage_, config)});
+  }
+
+  engine::Verification verify(Ctx& ctx, const model::Model& model) const {
+    Ctx scalar = backend::cpu_context("scalar"), other = backend::cpu_context(other_isa(ctx));
+    return engine::verify({.timed = ctx, .scalar = scalar, .other_isa = other}, model, options_);
   }
 
   /// From nothing to the logits of one token.
@@ -218,40 +262,12 @@ class Bench : public Command {
 
   void print_json(const Ctx& ctx, const model::Model& model, const engine::MachineSpeed& machine,
                   const std::vector<Timing>& timings) const {
-    io::JsonObject limits;
-    limits.set("cpu", cpu_brand());
-    limits.set("isa", ctx.isa_name());
-    limits.set("threads", num_threads());
-    limits.set("read_bytes_per_s", machine.read_bytes_per_s);
-    limits.set("bf16_gemm_ops_per_s", machine.bf16_gemm);
-    limits.set("f32_ops_per_s", machine.peaks.f32);
-    limits.set("bf16_ops_per_s", machine.peaks.bf16);
-    limits.set("int8_ops_per_s", machine.peaks.int8);
     io::JsonArray rows;
-    for (const Timing& t : timings) {
-      io::JsonObject row;
-      row.set("what", t.what);
-      row.set("tokens", t.tokens);
-      row.set("context", t.context);
-      row.set("best_s", t.best_s);
-      row.set("median_s", t.median_s);
-      row.set("mean_s", t.mean_s);
-      row.set("bytes", t.bytes);
-      row.set("operations", t.operations);
-      row.set("read_share", t.bytes / t.best_s / machine.read_bytes_per_s);
-      row.set("arithmetic_share", t.operations / t.best_s / machine.bf16_gemm);
-      io::JsonObject parts;
-      for (int p = 0; p < model::kNumStepParts; ++p) {
-        parts.set(std::string(to_string(static_cast<model::StepPart>(p))),
-                  t.part_s[static_cast<size_t>(p)]);
-      }
-      row.set("part_s", std::move(parts));
-      rows.emplace_back(std::move(row));
-    }
+    for (const Timing& t : timings) rows.emplace_back(timing_json(t, machine));
     io::JsonObject object;
     object.set("source", source());
     object.set("activations", activations_name(options_.run.activations));
-    object.set("machine", std::move(limits));
+    object.set("machine", machine_json(ctx, machine));
     object.set("weight_bytes", model.weight_bytes());
     object.set("load_s", load_s_);
     object.set("first_token_s", first_token_s_);

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "backend/backend.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/command.h"
@@ -62,14 +63,16 @@ class ScoreCommand : public Command {
 
   int run() override {
     std::vector<i32> ids = parse_token_ids(token_ids_);  // wrong flags before slow files
-    const auto model = load_model(model_);
+    Ctx ctx = backend::make_context();
+    const auto model = load_model(ctx, model_);
     const Subject subject = read_subject(std::move(ids));
     engine::ScoreOptions options;
     options.session =
         session_options(model_, model->config(), static_cast<i64>(subject.ids.size()));
     options.stride_tokens = stride_;
-    const engine::Score score = dump_.empty() ? engine::score_tokens(*model, subject.ids, options)
-                                              : score_and_dump(*model, subject.ids, options);
+    const engine::Score score = dump_.empty()
+                                    ? engine::score_tokens(ctx, *model, subject.ids, options)
+                                    : score_and_dump(ctx, *model, subject.ids, options);
     if (score.windows > 1) {
       log::info("{} tokens in {} windows of {}", subject.ids.size(), score.windows,
                 options.session.context_tokens);
@@ -103,14 +106,14 @@ class ScoreCommand : public Command {
     return subject;
   }
 
-  engine::Score score_and_dump(const model::Model& model, const std::vector<i32>& ids,
+  engine::Score score_and_dump(Ctx& ctx, const model::Model& model, const std::vector<i32>& ids,
                                const engine::ScoreOptions& options) const {
     const i64 vocab = model.config().vocab_size;
     const io::TensorSpec spec{"logits", DType::kF32, {static_cast<i64>(ids.size()), vocab}};
     const InterruptGuard interrupt;  // before there is a file to leave behind
     io::SafetensorsWriter writer(dump_, {&spec, 1});
     engine::Score score =
-        engine::score_tokens(model, ids, options, [&](View<const float, 2> logits) {
+        engine::score_tokens(ctx, model, ids, options, [&](View<const float, 2> logits) {
           interrupt.check();
           writer.append("logits", {reinterpret_cast<const u8*>(logits.data()),
                                    static_cast<size_t>(logits.size()) * sizeof(float)});

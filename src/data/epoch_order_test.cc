@@ -77,6 +77,20 @@ TEST_F(EpochOrder, SequencesAreNotReadFromLeftToRight) {
   }
 }
 
+// Of one document there is one order, so that the sequences of all epochs are the same ones.
+TEST_F(EpochOrder, TheSameSequencesComeInAnotherOrder) {
+  std::string line = "{\"text\": \"";
+  for (int i = 0; i < 200; ++i) line += std::to_string(i * i) + " ";
+  config_.train.clear();
+  config_.train["long"].paths = {dir_.write("long.jsonl", line + "\"}\n").string()};
+  data_ = prepare_data(config_, tokenizer_);
+  const auto order = epochs(0, 3);
+  for (const size_t epoch : {1u, 2u}) {
+    EXPECT_EQ(as_set(order[epoch]), as_set(order[0]));
+    EXPECT_NE(order[epoch], order[epoch - 1]);
+  }
+}
+
 TEST_F(EpochOrder, SourcesAndSeedsHaveOrdersOfTheirOwn) {
   const auto first = epochs(0, 1), second = epochs(1, 1);
   EXPECT_NE(first, second) << "the same text in two sources";

@@ -113,6 +113,15 @@ TEST(Mixture, CountsBeyondWholeTurns) {
   }
 }
 
+TEST(Mixture, APositiveShareIsNeverRoundedToNothing) {
+  const std::vector<double> weights = {1.0, 1e-15, 0.0, 1.0};
+  const Mixture mixture(weights, 5);
+  constexpr i64 kTurn = i64{1} << 32;
+  EXPECT_EQ(mixture.count(1, kTurn), 1);
+  EXPECT_EQ(mixture.count(2, kTurn), 0);
+  EXPECT_EQ(mixture.count(0, kTurn) + mixture.count(3, kTurn), kTurn - 1);
+}
+
 TEST(Mixture, EveryStretchHoldsTheShares) {
   const std::vector<double> weights = {0.5, 0.3, 0.15, 0.05};
   const Mixture mixture(weights, 9);

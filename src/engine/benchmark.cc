@@ -6,9 +6,7 @@
 #include <memory>
 #include <numeric>
 
-#include "backend/backend.h"
 #include "base/clock.h"
-#include "base/cpu_features.h"
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "engine/machine_limits.h"
@@ -192,11 +190,6 @@ double quartile_error(std::span<const float> got, std::span<const float> want, s
   return errors[errors.size() / 4];
 }
 
-/// Kernels that share nothing with this context's but their definition.
-std::string_view other_isa(const Ctx& ctx) {
-  return cpu_features().avx2 && std::string_view(ctx.isa_name()) != "avx2" ? "avx2" : "scalar";
-}
-
 }  // namespace
 
 MachineSpeed measure_machine(Ctx& ctx) {
@@ -222,13 +215,14 @@ bool Verification::ok() const {
          chunking_agrees;
 }
 
-Verification verify(Ctx& ctx, const model::Model& model, const BenchmarkOptions& options) {
+Verification verify(const VerifiedContexts& contexts, const model::Model& model,
+                    const BenchmarkOptions& options) {
+  const auto& [ctx, scalar, other] = contexts;
   constexpr size_t kFewTokens = 3, kPromptTokens = 32;  // a prompt: kPrefillTokens of model/step.h
   const i64 limit = model.config().max_position_embeddings;
   const std::vector<i32> ids =
       random_ids(std::min(static_cast<i64>(kPromptTokens), limit), model.config().vocab_size, 3);
   const std::span<const i32> prompt(ids), few = prompt.first(std::min(kFewTokens, ids.size()));
-  Ctx scalar = backend::cpu_context("scalar"), other = backend::cpu_context(other_isa(ctx));
   const model::RunOptions exact = {.activations = ops::Activations::kF32};
   model::RunOptions timed = options.run, one_form = options.run;
   one_form.mla_form = model::MlaForm::kExpanded;  // within one form chunking changes nothing
@@ -268,7 +262,8 @@ std::vector<Timing> run_benchmark(Ctx& ctx, const model::Model& model,
   std::vector<Timing> timings;
   for (const i64 tokens : options.prefill_tokens) timings.push_back(runner.prefill(tokens));
 
-  // One cache grows from context to context; the steps timed at the last one may have passed the next.
+  // One cache grows from context to context; the steps timed at the last one may have passed the
+  // next.
   std::vector<i64> contexts = options.decode_contexts;
   std::ranges::sort(contexts);
   if (!contexts.empty()) {

@@ -61,7 +61,14 @@ struct Verification {
   bool chunking_agrees = false;  // bitwise: the prompt at once against token by token
   bool ok() const;
 };
-Verification verify(Ctx& ctx, const model::Model& model, const BenchmarkOptions& options);
+/// What is timed, and two more contexts on the CPU to hold it against.
+struct VerifiedContexts {
+  Ctx& timed;
+  Ctx& scalar;
+  Ctx& other_isa;  // kernels that share nothing with the timed ones but their definition
+};
+Verification verify(const VerifiedContexts& contexts, const model::Model& model,
+                    const BenchmarkOptions& options);
 
 /// Parameters that one token multiplies with, head and embedding excluded.
 double active_parameters(const ModelConfig& config);

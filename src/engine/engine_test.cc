@@ -42,16 +42,17 @@ class EngineTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     directory_ = std::make_unique<testing::TempDir>();
-    Ctx ctx = backend::make_context();
-    checkpoint::write_random_checkpoint(ctx, tiny_config(), path(),
+    ctx_ = std::make_unique<Ctx>(backend::make_context());
+    checkpoint::write_random_checkpoint(*ctx_, tiny_config(), path(),
                                         {.dtype = DType::kF32, .weight_std = 0.2, .seed = 5});
     tokenizer::byte_tokenizer().save(path());
-    model_ = model::Model::load(path());
+    model_ = model::Model::load(*ctx_, path());
     codec_ = std::make_unique<TextCodec>(value_or_throw(load_text_codec(path())));
   }
   static void TearDownTestSuite() {
     codec_.reset();
     model_.reset();
+    ctx_.reset();
     directory_.reset();
   }
 
@@ -62,7 +63,7 @@ class EngineTest : public ::testing::Test {
             .run = {.activations = ops::Activations::kF32}};
   }
   static Session session(i64 context_tokens = 64) {
-    return {*model_, codec_->tokenizer, options(context_tokens)};
+    return {*ctx_, *model_, codec_->tokenizer, options(context_tokens)};
   }
   static GenerateRequest greedy(const std::string& prompt, i64 max_tokens) {
     GenerateRequest request;
@@ -73,20 +74,21 @@ class EngineTest : public ::testing::Test {
   }
   /// Logits of every token by one plain forward pass.
   static std::vector<float> logits_of(const std::vector<i32>& ids) {
-    Ctx ctx = backend::make_context();
     const auto count = static_cast<i64>(ids.size());
     model::KvCache cache(model_->config(), ops::CacheDType::kF32, count);
     std::vector<float> logits(static_cast<size_t>(count * kVocabSize));
     const model::SequenceStep step{.token_ids = ids, .cache = &cache, .all_logits = true};
-    model_->forward(ctx, {&step, 1}, options().run, {logits.data(), {count, kVocabSize}});
+    model_->forward(*ctx_, {&step, 1}, options().run, {logits.data(), {count, kVocabSize}});
     return logits;
   }
 
   static std::unique_ptr<testing::TempDir> directory_;
+  static std::unique_ptr<Ctx> ctx_;
   static std::unique_ptr<model::Model> model_;
   static std::unique_ptr<TextCodec> codec_;
 };
 std::unique_ptr<testing::TempDir> EngineTest::directory_;
+std::unique_ptr<Ctx> EngineTest::ctx_;
 std::unique_ptr<model::Model> EngineTest::model_;
 std::unique_ptr<TextCodec> EngineTest::codec_;
 
@@ -121,7 +123,7 @@ TEST_F(EngineTest, AReusedPrefixChangesNothing) {
 TEST_F(EngineTest, PrefillChunksChangeNothing) {
   SessionOptions chunked = options();
   chunked.prefill_chunk_tokens = 3;
-  Session by_three(*model_, codec_->tokenizer, chunked), at_once = session();
+  Session by_three(*ctx_, *model_, codec_->tokenizer, chunked), at_once = session();
   const GenerateRequest request = greedy("a prompt of some length", 8);
   EXPECT_EQ(by_three.generate(request, {}).token_ids, at_once.generate(request, {}).token_ids);
 }
@@ -205,7 +207,7 @@ TEST_F(EngineTest, ScoresAreLogSoftmaxOfTheLogits) {
   const std::vector<i32> ids = {0, 70, 80, 90, 100, 70};
   std::vector<float> dumped;
   const Score score =
-      score_tokens(*model_, ids, {.session = options()}, [&](View<const float, 2> logits) {
+      score_tokens(*ctx_, *model_, ids, {.session = options()}, [&](View<const float, 2> logits) {
         dumped.insert(dumped.end(), logits.data(), logits.data() + logits.size());
       });
   const std::vector<float> logits = logits_of(ids);
@@ -226,20 +228,21 @@ TEST_F(EngineTest, ScoresAreLogSoftmaxOfTheLogits) {
 TEST_F(EngineTest, WindowsScoreEachTokenOnceWithTheHistoryTheyHave) {
   std::vector<i32> ids(23);
   std::iota(ids.begin(), ids.end(), 40);
-  const Score windows =
-      score_tokens(*model_, ids, {.session = options(/*context_tokens=*/8), .stride_tokens = 3});
+  const Score windows = score_tokens(
+      *ctx_, *model_, ids, {.session = options(/*context_tokens=*/8), .stride_tokens = 3});
   EXPECT_EQ(windows.windows, 6);  // 0-8, 3-11, ..., 15-23
   for (size_t i = 1; i < ids.size(); ++i) {
     // The first window whose last row reaches token i: begins at the multiple of 3 that holds it.
     const size_t begin = i <= 8 ? 0 : (i - 8 + 2) / 3 * 3;
     const std::vector<i32> history(ids.begin() + static_cast<i64>(begin),
                                    ids.begin() + static_cast<i64>(i) + 1);
-    const Score alone = score_tokens(*model_, history, {.session = options()});
+    const Score alone = score_tokens(*ctx_, *model_, history, {.session = options()});
     EXPECT_NEAR(windows.log_probs[i], alone.log_probs.back(), 1e-5) << i;
   }
-  EXPECT_THAT(
-      message_of([&] { score_tokens(*model_, ids, {.session = options(8), .stride_tokens = 8}); }),
-      HasSubstr("stride is 8, expected 1 to 7"));
+  EXPECT_THAT(message_of([&] {
+                score_tokens(*ctx_, *model_, ids, {.session = options(8), .stride_tokens = 8});
+              }),
+              HasSubstr("stride is 8, expected 1 to 7"));
 }
 
 TEST_F(EngineTest, PromptsBeginWithOneBos) {

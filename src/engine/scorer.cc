@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <limits>
 
-#include "backend/backend.h"
 #include "base/error.h"
 #include "model/kv_cache.h"
 #include "ops/elementwise/elementwise.h"
@@ -18,9 +17,10 @@ constexpr i64 kLogitBytes = i64{64} << 20;  // of one chunk: V3's head is 0.5 MB
 /// Runs windows over the ids and collects log-probabilities of tokens not scored before.
 class Scorer {
  public:
-  Scorer(const model::Model& model, std::span<const i32> ids, const ScoreOptions& options,
+  Scorer(Ctx& ctx, const model::Model& model, std::span<const i32> ids, const ScoreOptions& options,
          const OnLogits& on_logits)
-      : model_(model),
+      : ctx_(ctx),
+        model_(model),
         ids_(ids),
         options_(options),
         on_logits_(on_logits),
@@ -74,11 +74,11 @@ class Scorer {
                          {score_.log_probs.data() + at + 1, {targets}});
   }
 
+  Ctx& ctx_;
   const model::Model& model_;
   std::span<const i32> ids_;
   const ScoreOptions& options_;
   const OnLogits& on_logits_;
-  Ctx ctx_ = backend::make_context();
   i64 vocab_;
   i64 chunk_;
   std::vector<float> logits_;  // [chunk, vocab]
@@ -88,8 +88,8 @@ class Scorer {
 
 }  // namespace
 
-Score score_tokens(const model::Model& model, std::span<const i32> ids, const ScoreOptions& options,
-                   const OnLogits& on_logits) {
+Score score_tokens(Ctx& ctx, const model::Model& model, std::span<const i32> ids,
+                   const ScoreOptions& options, const OnLogits& on_logits) {
   const i64 context = options.session.context_tokens;
   if (ids.empty()) throw Error(ErrorCode::kInvalidInput, "nothing to score: no tokens");
   if (on_logits && static_cast<i64>(ids.size()) > context) {
@@ -105,7 +105,7 @@ Score score_tokens(const model::Model& model, std::span<const i32> ids, const Sc
                 fmt::format("stride is {}, expected 1 to {} (less than the context)",
                             resolved.stride_tokens, std::max<i64>(1, context - 1)));
   }
-  return Scorer(model, ids, resolved, on_logits).run();
+  return Scorer(ctx, model, ids, resolved, on_logits).run();
 }
 
 }  // namespace fathom::engine

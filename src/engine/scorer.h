@@ -28,7 +28,7 @@ using OnLogits = std::function<void(View<const float, 2>)>;
 
 /// One pass over `ids`. With `on_logits` the ids must fit the context. Throws Error{kInvalidInput}
 /// for no ids, for an id outside the vocabulary, or a stride outside [1, context).
-Score score_tokens(const model::Model& model, std::span<const i32> ids, const ScoreOptions& options,
-                   const OnLogits& on_logits = {});
+Score score_tokens(Ctx& ctx, const model::Model& model, std::span<const i32> ids,
+                   const ScoreOptions& options, const OnLogits& on_logits = {});
 
 }  // namespace fathom::engine

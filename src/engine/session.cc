@@ -78,11 +78,12 @@ std::vector<bool> sampleable_ids(const tokenizer::Tokenizer& tokenizer, i64 voca
   return allowed;
 }
 
-Session::Session(const model::Model& model, const tokenizer::Tokenizer& tokenizer,
+Session::Session(Ctx& ctx, const model::Model& model, const tokenizer::Tokenizer& tokenizer,
                  const SessionOptions& options)
     : model_(model),
       tokenizer_(tokenizer),
       options_(options),
+      ctx_(ctx),
       cache_(model.config(), options.cache_dtype, options.context_tokens),
       logits_(static_cast<size_t>(model.config().vocab_size)) {
   FATHOM_CHECK(options.prefill_chunk_tokens > 0, "prefill chunk of ", options.prefill_chunk_tokens);

@@ -8,7 +8,6 @@
 #include <string_view>
 #include <vector>
 
-#include "backend/backend.h"
 #include "engine/sampler.h"
 #include "model/kv_cache.h"
 #include "model/model.h"
@@ -53,8 +52,8 @@ using OnText = std::function<void(std::string_view)>;
 class Session {
  public:
   /// Throws Error when the context does not fit in memory or in the model's limit.
-  /// Keeps references to the model and the tokenizer; both must outlive the session.
-  Session(const model::Model& model, const tokenizer::Tokenizer& tokenizer,
+  /// Holds references to the context, the model and the tokenizer, which must outlive it.
+  Session(Ctx& ctx, const model::Model& model, const tokenizer::Tokenizer& tokenizer,
           const SessionOptions& options);
 
   /// Runs until a stop token, a stop text, max_tokens, a full context (kLength) or `*interrupted`.
@@ -63,7 +62,6 @@ class Session {
   GenerateResult generate(const GenerateRequest& request, const OnText& on_text,
                           const std::atomic<bool>* interrupted = nullptr);
 
-  /// Bytes of weights and cache that one decoded token reads at the present length.
   i64 context_tokens() const { return cache_.capacity_tokens(); }
 
  private:
@@ -75,7 +73,7 @@ class Session {
   const model::Model& model_;
   const tokenizer::Tokenizer& tokenizer_;
   SessionOptions options_;
-  Ctx ctx_ = backend::make_context();
+  Ctx& ctx_;
   model::KvCache cache_;
   std::vector<i32> cached_ids_;  // the tokens whose rows the cache holds
   std::vector<float> logits_;    // [vocab] of the last step

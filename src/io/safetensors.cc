@@ -6,21 +6,12 @@
 #include "io/safetensors_header.h"
 
 namespace fathom::io {
+namespace {
 
-std::string to_string(const StoredTensor& tensor) {
-  return fmt::format("[{}] {}", fmt::join(tensor.shape, ", "), dtype_name(tensor.dtype));
-}
+constexpr size_t kLengthBytes = 8;
 
-Result<SafetensorsFile> SafetensorsFile::open(const std::filesystem::path& path) {
-  auto map = MappedFile::open(path);
-  if (!map) return tl::unexpected(std::move(map.error()));
-  auto file = parse(map->bytes(), path.filename().string());
-  if (file) file->map_ = std::move(*map);
-  return file;
-}
-
-Result<SafetensorsFile> SafetensorsFile::parse(std::span<const u8> bytes, std::string name) {
-  constexpr size_t kLengthBytes = 8;
+/// The JSON at the head of a file.
+Result<std::string_view> header_text(std::span<const u8> bytes, const std::string& name) {
   if (bytes.size() < kLengthBytes) {
     return invalid_input(
         fmt::format("{}: {} bytes, expected at least the 8 bytes of a safetensors header length",
@@ -43,8 +34,28 @@ Result<SafetensorsFile> SafetensorsFile::parse(std::span<const u8> bytes, std::s
   if (!text.starts_with('{')) {
     return invalid_input(fmt::format("{}: the header does not begin with '{{'", name));
   }
-  const std::span<const u8> data = bytes.subspan(kLengthBytes + text_bytes);
-  auto header = read_header(text, static_cast<i64>(data.size()), name);
+  return text;
+}
+
+}  // namespace
+
+std::string to_string(const StoredTensor& tensor) {
+  return fmt::format("[{}] {}", fmt::join(tensor.shape, ", "), dtype_name(tensor.dtype));
+}
+
+Result<SafetensorsFile> SafetensorsFile::open(const std::filesystem::path& path) {
+  auto map = MappedFile::open(path);
+  if (!map) return tl::unexpected(std::move(map.error()));
+  auto file = parse(map->bytes(), path.filename().string());
+  if (file) file->map_ = std::move(*map);
+  return file;
+}
+
+Result<SafetensorsFile> SafetensorsFile::parse(std::span<const u8> bytes, std::string name) {
+  const Result<std::string_view> text = header_text(bytes, name);
+  if (!text) return tl::unexpected(text.error());
+  const std::span<const u8> data = bytes.subspan(kLengthBytes + text->size());
+  auto header = read_header(*text, static_cast<i64>(data.size()), name);
   if (!header) return tl::unexpected(std::move(header.error()));
 
   SafetensorsFile file;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "io/safetensors.h"
+#include "io/safetensors_header.h"
 
 namespace fathom::io {
 namespace {
@@ -42,6 +43,26 @@ TEST(SafetensorsEnd, TheDataEndInTheFile) {
   EXPECT_NE(error_of(parse(kHeader.size(), kHeader, 7)), "");
   EXPECT_NE(error_of(parse(kHeader.size(), kHeader, 9)), "");
   EXPECT_NE(error_of(parse(kHeader.size(), kHeader, 0)), "");
+}
+
+TEST(SafetensorsEnd, ATensorFillsItsOffsets) {
+  for (const char* shape : {"[1]", "[3]"}) {
+    const std::string header = fmt::format(
+        R"({{"a":{{"dtype":"F32","shape":{},"data_offsets":[0,8]}}}})", shape);
+    EXPECT_NE(error_of(parse(header.size(), header, 8)).find("hold 8 bytes, expected"),
+              std::string::npos)
+        << shape;
+  }
+}
+
+// So that tensors which begin where the data do are aligned in a mapped file.
+TEST(SafetensorsEnd, WrittenHeadersEndAtAMultipleOf64) {
+  for (const std::string name : {"a", "ab", "a much longer name of a tensor than the others"}) {
+    const Header header = {
+        .entries = {{.name = name, .dtype = DType::kF32, .shape = {2}, .begin = 0, .end = 8}},
+        .metadata = {}};
+    EXPECT_EQ(write_header(header).size() % 64, 0u) << name;
+  }
 }
 
 TEST(SafetensorsEnd, TheLengthItselfMustBeThere) {

@@ -125,7 +125,7 @@ TEST_F(Allocation, WarmTrainingStepsAllocateNothing) {
     recipe.balance.expert_aux_loss_weight = 0.1;
     recipe.balance.capacity_factor = 1.0;
     Ctx ctx = backend::make_context();
-    TrainingModel model(config, recipe, 2, 16);
+    TrainingModel model(ctx, config, recipe, 2, 16);
     randomise(ctx, model);
     StepStats stats(config);
     const LossScale scale{.targets = 64, .sequences = 4, .mtp_weight = 0.3};

@@ -24,7 +24,7 @@ const std::vector<i32> kIds = {1, 7, 299, 0, 42, 42, 13};
 
 Tensor<float> logits_of(const fs::path& directory) {
   Ctx ctx = backend::make_context();
-  return run(ctx, *Model::load(directory.string()), kIds);
+  return run(ctx, *Model::load(ctx, directory.string()), kIds);
 }
 
 using ConvertedModelTest = checkpoint::ConvertTest;
@@ -33,7 +33,7 @@ TEST_F(ConvertedModelTest, ARandomCheckpointLoadsAndRepeats) {
   for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF8E4M3}) {
     const std::string name(dtype_name(dtype));
     const fs::path directory = random(name, dtype);
-    const auto model = Model::load(directory.string());
+    const auto model = Model::load(ctx_, directory.string());
     EXPECT_TRUE(model->has_mtp());
     EXPECT_EQ(model->config().quantization_config.has_value(), dtype == DType::kF8E4M3);
     expect_bitwise_equal(logits_of(random(name + "_again", dtype)), logits_of(directory));
@@ -106,7 +106,7 @@ TEST_F(ConvertedModelTest, MixedModelsRunInEveryMode) {
     convert_to(bf16, name, storage);
     convert(root_ / name, name + "_f32", DType::kF32);
     const Tensor<float> exact = logits_of(root_ / (name + "_f32"));
-    const auto model = Model::load((root_ / name).string());
+    const auto model = Model::load(ctx_, (root_ / name).string());
     using enum ops::Activations;
     const std::map<ops::Activations, double> bounds = {
         {kF32, 1e-5}, {kBf16, 0.1}, {kInt8, 0.1}, {kFp8, 0.25}};
@@ -124,13 +124,12 @@ TEST_F(ConvertedModelTest, MixedModelsRunInEveryMode) {
 
 TEST_F(ConvertedModelTest, RandomWeightsInMemoryMayBeMixed) {
   const auto model =
-      Model::random(ragged_v3(), {.storage = {.linear = kFp8, .routed_experts = kInt4}});
+      Model::random(ctx_, ragged_v3(), {.storage = {.linear = kFp8, .routed_experts = kInt4}});
   ASSERT_TRUE(model->config().quantization_config);
   EXPECT_TRUE(model->config().quantization_config->has_fp8());
   EXPECT_TRUE(model->config().quantization_config->has_integers());
-  Ctx ctx = backend::make_context();
-  const auto bf16 = Model::random(ragged_v3(), {.storage = {.linear = kBf16}});
-  const auto logits = run(ctx, *model, kIds);
+  const auto bf16 = Model::random(ctx_, ragged_v3(), {.storage = {.linear = kBf16}});
+  const auto logits = run(ctx_, *model, kIds);
   EXPECT_TRUE(std::ranges::all_of(std::span(logits.data(), static_cast<size_t>(logits.size())),
                                   [](float x) { return std::isfinite(x); }));
   EXPECT_LT(model->weight_bytes(), bf16->weight_bytes());

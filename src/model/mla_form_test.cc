@@ -1,9 +1,8 @@
 // kAuto takes the form that is cheaper for the new tokens and the cached ones in sum.
-#include "backend/backend.h"
-#include "model/mla.h"
-
 #include <gtest/gtest.h>
 
+#include "backend/backend.h"
+#include "model/mla.h"
 #include "model/random_weights.h"
 #include "model/test_support.h"
 
@@ -23,16 +22,18 @@ Tensor<float> after_cached(Ctx& ctx, const Model& model, std::span<const i32> id
 }
 
 TEST(MlaFormAuto, CountsTheCachedTokens) {
-  const auto model = Model::random(ragged_v3(), {});
+  Ctx ctx = backend::make_context();
+  const auto model = Model::random(ctx, ragged_v3(), {});
   const ModelConfig& config = model->config();
   const i64 context = 128;
   // So many that alone they would be expanded, and behind the cached ones are absorbed.
   i64 tokens = 1;
-  while (tokens < context && cheaper_mla_form(config, tokens, tokens) != MlaForm::kExpanded) ++tokens;
+  while (tokens < context && cheaper_mla_form(config, tokens, tokens) != MlaForm::kExpanded) {
+    ++tokens;
+  }
   ASSERT_EQ(cheaper_mla_form(config, tokens, context), MlaForm::kAbsorbed);
   std::vector<i32> ids(static_cast<size_t>(context));
   for (size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<i32>(i * 37 % 300);
-  Ctx ctx = backend::make_context();
   const Tensor<float> automatic = after_cached(ctx, *model, ids, tokens, MlaForm::kAuto);
   const Tensor<float> absorbed = after_cached(ctx, *model, ids, tokens, MlaForm::kAbsorbed);
   const Tensor<float> expanded = after_cached(ctx, *model, ids, tokens, MlaForm::kExpanded);

@@ -121,15 +121,16 @@ std::string_view to_string(StepPart part) {
 Model::Model() = default;
 Model::~Model() = default;
 
-std::unique_ptr<Model> Model::load(const std::string& directory) {
+std::unique_ptr<Model> Model::load(Ctx& ctx, const std::string& directory) {
   std::unique_ptr<Model> model(new Model());  // the constructor is private
-  model->weights_ = load_weights(directory);
+  model->weights_ = load_weights(ctx, directory);
   return model;
 }
 
-std::unique_ptr<Model> Model::random(const ModelConfig& config, const RandomWeights& options) {
+std::unique_ptr<Model> Model::random(Ctx& ctx, const ModelConfig& config,
+                                     const RandomWeights& options) {
   std::unique_ptr<Model> model(new Model());
-  model->weights_ = make_random_weights(config, options);
+  model->weights_ = make_random_weights(ctx, config, options);
   return model;
 }
 

@@ -25,11 +25,13 @@ struct SequenceStep {
 
 class Model {
  public:
-  /// Maps the checkpoint; weights stay as stored (FP8 stays FP8). Throws Error with ALL problems of
-  /// the config or of the tensors (missing, wrong shape or dtype) at once.
-  static std::unique_ptr<Model> load(const std::string& directory);
+  /// Maps the checkpoint, for contexts of the device of `ctx`; weights stay as stored (FP8 stays
+  /// FP8). Throws Error with ALL problems of the config or of the tensors (missing, wrong shape or
+  /// dtype) at once.
+  static std::unique_ptr<Model> load(Ctx& ctx, const std::string& directory);
   /// Throws Error{kInvalidInput} with all problems of the config, Error{kOutOfMemory}.
-  static std::unique_ptr<Model> random(const ModelConfig& config, const RandomWeights& options);
+  static std::unique_ptr<Model> random(Ctx& ctx, const ModelConfig& config,
+                                       const RandomWeights& options);
   ~Model();
 
   const ModelConfig& config() const;

@@ -135,7 +135,7 @@ void fill(const Piece& piece, u8* out, u64 stream) {
 
 }  // namespace
 
-std::unique_ptr<Weights> make_random_weights(const ModelConfig& config,
+std::unique_ptr<Weights> make_random_weights(Ctx& ctx, const ModelConfig& config,
                                              const RandomWeights& options) {
   auto weights = std::make_unique<Weights>();
   weights->directory = "random weights";
@@ -168,7 +168,7 @@ std::unique_ptr<Weights> make_random_weights(const ModelConfig& config,
   }
   weights->checkpoint = io::Checkpoint::of_tensors(std::move(tensors));
   weights->owned.push_back(std::move(storage));
-  bind_weights(*weights);
+  bind_weights(ctx, *weights);
   return weights;
 }
 

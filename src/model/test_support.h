@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "backend/backend.h"
 #include "config/model/test_configs.h"
 #include "io/safetensors.h"
 #include "model/kv_cache.h"
@@ -29,7 +30,7 @@ using testing::Tensor;
 class Golden {
  public:
   explicit Golden(const std::string& name)
-      : model_(Model::load(golden_directory(name).string())),
+      : model_(Model::load(ctx_, golden_directory(name).string())),
         file_(value_or_throw(
             io::SafetensorsFile::open(golden_directory(name) / "golden.safetensors"))) {}
 
@@ -68,6 +69,7 @@ class Golden {
     return *stored;
   }
 
+  Ctx ctx_ = backend::make_context();
   std::unique_ptr<Model> model_;
   io::SafetensorsFile file_;
 };

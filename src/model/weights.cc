@@ -8,6 +8,7 @@
 #include "checkpoint/tensor_codec.h"
 #include "model/parameters/bind.h"
 #include "model/rope.h"
+#include "ops/upload.h"
 
 namespace fathom::model {
 namespace {
@@ -15,8 +16,9 @@ namespace {
 /// Turns checked tensors into views. Every name it is asked for is in the parameter list.
 class Binder {
  public:
-  Binder(const io::Checkpoint& checkpoint, std::span<const Parameter> parameters, Weights& weights)
-      : checkpoint_(checkpoint), weights_(weights) {
+  Binder(Ctx& ctx, const io::Checkpoint& checkpoint, std::span<const Parameter> parameters,
+         Weights& weights)
+      : ctx_(ctx), checkpoint_(checkpoint), weights_(weights) {
     i64 vector_elements = 0;
     for (const Parameter& parameter : parameters) {
       if (parameter.shape.size() == 1) vector_elements += parameter.elements();
@@ -35,11 +37,31 @@ class Binder {
     float* copy = next_vector_;
     checkpoint::copy_as_f32(tensor, copy);
     next_vector_ += tensor.elements();
-    return {copy, {tensor.elements()}};
+    const MatRef uploaded = upload(MatRef(View<const float, 2>(copy, {1, tensor.elements()})));
+    return {static_cast<const float*>(uploaded.data), {tensor.elements()}};
   }
 
   MatRef matrix(const std::string& name) {
-    if (!has_tensor(name)) return packed_matrix(name);
+    return upload(has_tensor(name) ? plain_matrix(name) : packed_matrix(name));
+  }
+
+  MatRef embedding(const std::string& name) { return matrix(name); }
+  MatRef tied_head(const MatRef& embedding) const { return embedding; }
+
+  i64 num_f16() const { return num_f16_; }
+
+ private:
+  bool has_tensor(const std::string& name) const { return checkpoint_.find(name) != nullptr; }
+
+  /// Where the model's ops can read it.
+  MatRef upload(const MatRef& m) {
+    Buffer storage;
+    const MatRef uploaded = ops::upload(ctx_, m, storage);
+    if (storage.size_bytes() > 0) weights_.owned.push_back(std::move(storage));
+    return uploaded;
+  }
+
+  MatRef plain_matrix(const std::string& name) {
     const io::StoredTensor& tensor = find(name);
     MatRef m;
     m.rows = tensor.shape[0];
@@ -60,14 +82,6 @@ class Binder {
     }
     return m;
   }
-
-  MatRef embedding(const std::string& name) { return matrix(name); }
-  MatRef tied_head(const MatRef& embedding) const { return embedding; }
-
-  i64 num_f16() const { return num_f16_; }
-
- private:
-  bool has_tensor(const std::string& name) const { return checkpoint_.find(name) != nullptr; }
 
   MatRef packed_matrix(const std::string& name) {
     const checkpoint::PackedNames names(name);
@@ -111,6 +125,7 @@ class Binder {
     return copy;
   }
 
+  Ctx& ctx_;
   const io::Checkpoint& checkpoint_;
   Weights& weights_;
   float* next_vector_ = nullptr;
@@ -133,7 +148,7 @@ MtpWeights bind_first_mtp(Binder& bind, const Weights& main) {
 
 }  // namespace
 
-void bind_weights(Weights& weights) {
+void bind_weights(Ctx& ctx, Weights& weights) {
   const ModelConfig& config = weights.config;
   const checkpoint::CheckpointCheck check =
       checkpoint::require_checkpoint(config, weights.checkpoint);
@@ -143,7 +158,7 @@ void bind_weights(Weights& weights) {
   }
   weights.rope = make_rope_table(config);
 
-  Binder bind(weights.checkpoint, check.parameters, weights);
+  Binder bind(ctx, weights.checkpoint, check.parameters, weights);
   bind_main_model(bind, config, weights);
   if (check.has_mtp) weights.mtp = bind_first_mtp(bind, weights);
   if (bind.num_f16() > 0) {
@@ -151,12 +166,12 @@ void bind_weights(Weights& weights) {
   }
 }
 
-std::unique_ptr<Weights> load_weights(const std::string& directory) {
+std::unique_ptr<Weights> load_weights(Ctx& ctx, const std::string& directory) {
   auto weights = std::make_unique<Weights>();
   weights->directory = directory;
   weights->config = value_or_throw(load_model_config(directory));
   weights->checkpoint = value_or_throw(io::Checkpoint::open(directory));
-  bind_weights(*weights);
+  bind_weights(ctx, *weights);
   return weights;
 }
 

@@ -33,16 +33,16 @@ struct Weights {
 
 /// Reads config.json, maps the weights and checks every tensor. Throws Error with all problems of
 /// the config, or all of the weights.
-std::unique_ptr<Weights> load_weights(const std::string& directory);
+std::unique_ptr<Weights> load_weights(Ctx& ctx, const std::string& directory);
 
 /// Random weights in memory, as RandomWeights says.
-std::unique_ptr<Weights> make_random_weights(const ModelConfig& config,
+std::unique_ptr<Weights> make_random_weights(Ctx& ctx, const ModelConfig& config,
                                              const RandomWeights& options);
 
 /// What a step reads, for Model::read_bytes().
 ReadBytes read_bytes(const Weights& weights);
 
 /// Checks weights->checkpoint against weights->config and fills the views.
-void bind_weights(Weights& weights);
+void bind_weights(Ctx& ctx, Weights& weights);
 
 }  // namespace fathom::model

@@ -29,6 +29,7 @@ using ::testing::ThrowsMessage;
 
 class WeightsTest : public ::testing::Test {
  protected:
+  Ctx ctx_ = backend::make_context();
   TempDir directory_;
 };
 
@@ -36,15 +37,14 @@ TEST_F(WeightsTest, ACheckpointWithProblemsIsRefused) {
   LooseTensors tensors = tensors_of("v3");
   tensors.erase("model.layers.0.self_attn.o_proj.weight");
   write_model(directory_, "v3", tensors);
-  EXPECT_THAT([&] { (void)Model::load(directory_.path().string()); },
+  EXPECT_THAT([&] { (void)Model::load(ctx_, directory_.path().string()); },
               ThrowsMessage<Error>(HasSubstr("o_proj.weight` is missing")));
 }
 
 TEST_F(WeightsTest, F32AndF16AndUnalignedTensorsMeanTheSame) {
   const Golden golden("v3");
   const auto ids = golden.ids("input_ids");
-  Ctx ctx = backend::make_context();
-  const Tensor<float> want = run(ctx, golden.model(), ids);
+  const Tensor<float> want = run(ctx_, golden.model(), ids);
   LooseTensors tensors = tensors_of("v3");
   for (auto& [name, tensor] : tensors) {
     if (tensor.dtype == DType::kBF16) tensor = widened(tensor);
@@ -58,8 +58,8 @@ TEST_F(WeightsTest, F32AndF16AndUnalignedTensorsMeanTheSame) {
     std::memcpy(&half.bytes[2 * i], &bits, 2);
   }
   write_model(directory_, "v3", tensors);
-  const auto from_f16 = Model::load(directory_.path().string());
-  const Tensor<float> with_f16 = run(ctx, *from_f16, ids);
+  const auto from_f16 = Model::load(ctx_, directory_.path().string());
+  const Tensor<float> with_f16 = run(ctx_, *from_f16, ids);
 
   LooseTensor single{DType::kF32, half.shape, std::vector<u8>(half.bytes.size() * 2)};
   for (size_t i = 0; i < half.bytes.size() / 2; ++i) {
@@ -87,8 +87,8 @@ TEST_F(WeightsTest, F32AndF16AndUnalignedTensorsMeanTheSame) {
   std::memcpy(file.data(), &header_bytes, 8);
   unaligned.write("model.safetensors", file + header + data);
   std::filesystem::copy_file(golden_directory("v3") / "config.json", unaligned / "config.json");
-  const auto from_unaligned = Model::load(unaligned.path().string());
-  testing::expect_bitwise_equal(run(ctx, *from_unaligned, ids), with_f16);
+  const auto from_unaligned = Model::load(ctx_, unaligned.path().string());
+  testing::expect_bitwise_equal(run(ctx_, *from_unaligned, ids), with_f16);
 
   tensors = tensors_of("v3");
   for (auto& [name, tensor] : tensors) {
@@ -96,24 +96,23 @@ TEST_F(WeightsTest, F32AndF16AndUnalignedTensorsMeanTheSame) {
   }
   const TempDir wide;
   write_model(wide, "v3", tensors);
-  EXPECT_LE(relative_error(run(ctx, *Model::load(wide.path().string()), ids), want), 1e-5);
+  EXPECT_LE(relative_error(run(ctx_, *Model::load(ctx_, wide.path().string()), ids), want), 1e-5);
 }
 
 TEST_F(WeightsTest, MtpMayBeAbsentOrShareItsEmbedding) {
   const Golden golden("mtp");
   const auto ids = golden.ids("input_ids");
-  Ctx ctx = backend::make_context();
   LooseTensors tensors = tensors_of("mtp");
   tensors.erase("model.layers.1.embed_tokens.weight");
   tensors.erase("model.layers.1.shared_head.head.weight");
   write_model(directory_, "mtp", tensors);
-  const auto shared = Model::load(directory_.path().string());
+  const auto shared = Model::load(ctx_, directory_.path().string());
   ASSERT_TRUE(shared->has_mtp());
   const auto hidden = testing::normal<float>({3, golden.model().config().hidden_size});
   const auto logits_of = [&](const Model& model) {
     KvCache cache(model.config(), ops::CacheDType::kF32, 8, 1);
     Tensor<float> logits = new_logits(model, 3);
-    model.mtp_forward(ctx, hidden.cv<2>(), std::span(ids).first(3), 0, cache, kExact,
+    model.mtp_forward(ctx_, hidden.cv<2>(), std::span(ids).first(3), 0, cache, kExact,
                       logits.v<2>());
     return logits;
   };
@@ -123,24 +122,25 @@ TEST_F(WeightsTest, MtpMayBeAbsentOrShareItsEmbedding) {
                 [](const auto& item) { return item.first.starts_with("model.layers.1."); });
   const TempDir without;
   write_model(without, "mtp", tensors);
-  EXPECT_FALSE(Model::load(without.path().string())->has_mtp());
+  EXPECT_FALSE(Model::load(ctx_, without.path().string())->has_mtp());
 
   const TempDir half;
   tensors["model.layers.1.enorm.weight"] = {DType::kF32, {16}, std::vector<u8>(64)};
   write_model(half, "mtp", tensors);
-  EXPECT_THAT([&] { (void)Model::load(half.path().string()); },
+  EXPECT_THAT([&] { (void)Model::load(ctx_, half.path().string()); },
               ThrowsMessage<Error>(AllOf(HasSubstr("`model.layers.1.hnorm.weight` is missing"),
                                          Not(HasSubstr("enorm")), Not(HasSubstr("embed_tokens")))));
 }
 
 TEST(Weights, Fp8StaysAsStored) {
+  Ctx ctx = backend::make_context();
   const Golden golden("fp8");
   const auto checkpoint = value_or_throw(io::Checkpoint::open(golden_directory("fp8")));
   i64 stored = 0;
   for (const io::StoredTensor* t : checkpoint.tensors())
     stored += static_cast<i64>(t->bytes.size());
   EXPECT_EQ(golden.model().weight_bytes(), stored);
-  const auto weights = load_weights(golden_directory("fp8").string());
+  const auto weights = load_weights(ctx, golden_directory("fp8").string());
   const auto& mla = std::get<MlaWeights>(weights->layers[0].self_attn);
   EXPECT_EQ(mla.o_proj.dtype, DType::kF8E4M3);
   i64 owned = 0;

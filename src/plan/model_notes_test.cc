@@ -36,6 +36,20 @@ TEST(ModelNotes, SayWhatTheKeysDoNotShow) {
                     Contains(HasSubstr("RoPE scaling llama3 by 8"))));
 }
 
+TEST(ModelNotes, EachHoldsOfItsModelsAlone) {
+  ModelConfig config = preset("deepseek-v3");
+  EXPECT_THAT(model_notes(config), AllOf(Not(Contains(HasSubstr("no shared experts"))),
+                                         Not(Contains(HasSubstr("powers of two"))),
+                                         Not(Contains(HasSubstr("is not YaRN's factor")))));
+  config.n_shared_experts = 0;
+  EXPECT_THAT(model_notes(config), Contains("no shared experts"));
+  for (const i64 positions : {i64{1024}, i64{40} * 4096 + 1}) {
+    config.max_position_embeddings = positions;
+    EXPECT_THAT(model_notes(config), Contains(HasSubstr("is not YaRN's factor 40 x 4096")))
+        << positions;
+  }
+}
+
 TEST(ModelNotes, APlainModelHasNone) {
   ModelConfig plain = preset("deepseek-r1-distill-llama-8b");
   plain.num_key_value_heads = plain.num_attention_heads;

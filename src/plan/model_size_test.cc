@@ -69,6 +69,27 @@ TEST(ModelSizeTest, BytesFollowTheGroupsOfTheConfig) {
   EXPECT_GT(size.bytes_by_dtype[DType::kF8E4M3], 60 * size.attention_per_layer);
 }
 
+// A row of packed integers is whole words, and its last group may be a part of one.
+TEST(ModelSizeTest, PackedRowsAreRoundedUp) {
+  ModelConfig config = preset("deepseek-r1-distill-llama-8b");
+  config.hidden_size = 36;
+  config.intermediate_size = 72;
+  config.num_hidden_layers = 1;
+  config.num_attention_heads = config.num_key_value_heads = 1;
+  config.head_dim = 36;
+  config.vocab_size = 10;
+  QuantizationConfig& quantization = config.quantization_config.emplace();
+  quantization.quant_method = "compressed-tensors";
+  quantization.groups = {{.num_bits = 4, .group_size = 32}};
+  quantization.ignore = {"lm_head"};
+  const ModelSize size = model_size(config);
+  // q, k, v, o: 36 rows of 36; gate, up: 72 of 36; down: 36 of 72 columns.
+  EXPECT_EQ(size.bytes_by_dtype.at(DType::kI32), 4 * ((4 * 36 + 2 * 72) * 5 + 36 * 9));
+  const i64 norms = 3 * 36, tables = 2 * 10 * 36;
+  EXPECT_EQ(size.bytes_by_dtype.at(DType::kBF16),
+            2 * ((4 * 36 + 2 * 72) * 2 + 36 * 3 + norms + tables));
+}
+
 TEST(ModelSizeTest, PartsSumToTheWhole) {
   const ModelSize size = model_size(preset("deepseek-v3"));
   i64 sum = 0;

@@ -18,53 +18,85 @@ inline constexpr float kFp8AmaxFloor = 1e-4f;
 /// Elements of one activation tile, and rows and columns of one weight block.
 inline constexpr i64 kFp8Block = 128;
 
-namespace fp8_detail {
+namespace narrow_float {
 
-/// Rounds |value| to nearest even in a format with `mantissa_bits` and `bias`; the result is the
-/// code without sign, not yet checked against the format's maximum.
-constexpr u32 round_magnitude(u32 f32_bits, u32 mantissa_bits, u32 bias) {
-  const u32 shift = 23 - mantissa_bits;
+/// A float of few bits: a sign above `exponent_bits` and `mantissa_bits`. Codes are without sign.
+struct Format {
+  u32 exponent_bits, mantissa_bits;
+  u32 bias;
+  float max;
+  u32 max_code, nan_code;
+
+  constexpr u32 magnitude_bits() const { return exponent_bits + mantissa_bits; }
+};
+
+/// Rounds |value| to nearest even; the result is not yet checked against the format's maximum.
+constexpr u32 round_magnitude(u32 f32_bits, const Format& format) {
+  const u32 shift = 23 - format.mantissa_bits;
   const i32 exponent = static_cast<i32>(f32_bits >> 23) - 127;
-  const i32 min_exponent = 1 - static_cast<i32>(bias);
+  const i32 min_exponent = 1 - static_cast<i32>(format.bias);
   if (exponent >= min_exponent) {
     const u32 rounded = f32_bits + ((1u << (shift - 1)) - 1) + ((f32_bits >> shift) & 1u);
-    return (rounded >> shift) - ((127u - bias) << mantissa_bits);
+    return (rounded >> shift) - ((127u - format.bias) << format.mantissa_bits);
   }
   // Subnormal target: the integer number of steps of 2^(min_exponent - mantissa_bits).
   const i32 extra = min_exponent - exponent;
-  if (extra > static_cast<i32>(mantissa_bits) + 1) return 0;  // below half of the smallest step
+  // Below half of the smallest step.
+  if (extra > static_cast<i32>(format.mantissa_bits) + 1) return 0;
   const u32 significand = (f32_bits & 0x7fffffu) | 0x800000u;
   const u32 total = shift + static_cast<u32>(extra);
   return (significand + ((1u << (total - 1)) - 1) + ((significand >> total) & 1u)) >> total;
 }
 
-}  // namespace fp8_detail
+/// Rounds to nearest even; saturates to +-max (as the DeepSeek quantisers do); NaN stays NaN.
+constexpr u32 encode(float value, const Format& format) {
+  const u32 word = std::bit_cast<u32>(value);
+  const u32 sign = word >> 31 << format.magnitude_bits(), magnitude = word & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) return sign | format.nan_code;
+  if (magnitude >= std::bit_cast<u32>(format.max)) return sign | format.max_code;
+  return sign | round_magnitude(magnitude, format);
+}
+
+/// Of a format without infinities, whose NaN has all magnitude bits set.
+constexpr float decode_finite(u32 bits, const Format& format) {
+  const u32 sign = bits >> format.magnitude_bits() << 31;
+  const u32 magnitude = bits & ((1u << format.magnitude_bits()) - 1);
+  const u32 exponent = magnitude >> format.mantissa_bits;
+  const u32 mantissa = magnitude & ((1u << format.mantissa_bits) - 1);
+  if (magnitude == format.nan_code) return std::bit_cast<float>(sign | 0x7fc00000u);
+  const u32 exponent_offset = 127u - format.bias;
+  if (exponent == 0) {
+    const u32 step = (exponent_offset + 1 - format.mantissa_bits) << 23;
+    const float value = static_cast<float>(mantissa) * std::bit_cast<float>(step);
+    return sign != 0 ? -value : value;
+  }
+  return std::bit_cast<float>(sign | ((exponent + exponent_offset) << 23) |
+                              (mantissa << (23 - format.mantissa_bits)));
+}
+
+inline constexpr Format kE4M3 = {.exponent_bits = 4,
+                                 .mantissa_bits = 3,
+                                 .bias = 7,
+                                 .max = kE4m3Max,
+                                 .max_code = 0x7e,
+                                 .nan_code = 0x7f};
+inline constexpr Format kE5M2 = {.exponent_bits = 5,
+                                 .mantissa_bits = 2,
+                                 .bias = 15,
+                                 .max = kE5m2Max,
+                                 .max_code = 0x7b,
+                                 .nan_code = 0x7e};
+
+}  // namespace narrow_float
 
 struct Fp8E4M3 {
   u8 bits = 0;
 
   Fp8E4M3() = default;
-  /// Round to nearest even; saturates to +-448 (as the DeepSeek quantisers do); NaN stays NaN.
-  constexpr explicit Fp8E4M3(float value) {
-    const u32 word = std::bit_cast<u32>(value);
-    const u32 sign = (word >> 24) & 0x80u, magnitude = word & 0x7fffffffu;
-    if (magnitude > 0x7f800000u) {
-      bits = static_cast<u8>(sign | 0x7fu);
-      return;
-    }
-    const u32 code = magnitude >= 0x43e00000u ? 0x7eu  // >= 448
-                                              : fp8_detail::round_magnitude(magnitude, 3, 7);
-    bits = static_cast<u8>(sign | code);
-  }
+  constexpr explicit Fp8E4M3(float value)
+      : bits(static_cast<u8>(narrow_float::encode(value, narrow_float::kE4M3))) {}
   constexpr explicit operator float() const {
-    const u32 sign = static_cast<u32>(bits & 0x80u) << 24;
-    const u32 exponent = (bits >> 3) & 0xfu, mantissa = bits & 7u;
-    if ((bits & 0x7fu) == 0x7fu) return std::bit_cast<float>(sign | 0x7fc00000u);
-    if (exponent == 0) {
-      const float magnitude = static_cast<float>(mantissa) * 0x1.0p-9f;
-      return sign != 0 ? -magnitude : magnitude;
-    }
-    return std::bit_cast<float>(sign | ((exponent + 120u) << 23) | (mantissa << 20));
+    return narrow_float::decode_finite(bits, narrow_float::kE4M3);
   }
   static constexpr Fp8E4M3 from_bits(u8 bits) {
     Fp8E4M3 result;
@@ -78,18 +110,8 @@ struct Fp8E5M2 {
   u8 bits = 0;
 
   Fp8E5M2() = default;
-  /// Round to nearest even; saturates to +-57344; NaN stays NaN.
-  constexpr explicit Fp8E5M2(float value) {
-    const u32 word = std::bit_cast<u32>(value);
-    const u32 sign = (word >> 24) & 0x80u, magnitude = word & 0x7fffffffu;
-    if (magnitude > 0x7f800000u) {
-      bits = static_cast<u8>(sign | 0x7eu);
-      return;
-    }
-    const u32 code = magnitude >= 0x47600000u ? 0x7bu  // >= 57344
-                                              : fp8_detail::round_magnitude(magnitude, 2, 15);
-    bits = static_cast<u8>(sign | code);
-  }
+  constexpr explicit Fp8E5M2(float value)
+      : bits(static_cast<u8>(narrow_float::encode(value, narrow_float::kE5M2))) {}
   constexpr explicit operator float() const {
     return f16_to_f32(static_cast<u16>(bits << 8));  // E5M2 is the upper byte of binary16
   }

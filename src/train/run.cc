@@ -82,7 +82,7 @@ Run::Run(Ctx& ctx, const TrainRequest& request, const TrainEvents& events)
       resume_(resume_point(request)),
       data_(prepare()),
       cost_(cost()),
-      trainer_(setup_, data_.train, data_.validation, text_.text_bytes,
+      trainer_(ctx_, setup_, data_.train, data_.validation, text_.text_bytes,
                cost_.micro_batch_sequences),
       writer_(setup_, directory_, trainer_, events_) {
   if (resume_) {
@@ -131,7 +131,7 @@ data::PreparedData Run::prepare() const {
 RunCost Run::cost() const {
   i64 micro = setup_.config.train.micro_batch_sequences;
   if (micro == 0 && resume_) micro = resume_->manifest.state.micro_batch_sequences;
-  const RunCost cost = run_cost(setup_, micro, free_memory_bytes());
+  const RunCost cost = run_cost(ctx_, setup_, micro, free_memory_bytes());
   events_.say(
       log::Level::kInfo,
       fmt::format("{} parameters, {} active a token; {} steps, {} tokens, {} sequences of {} in "

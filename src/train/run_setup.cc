@@ -56,25 +56,25 @@ std::string resolved_run_file(const RunSetup& setup) {
   return write_run_file(field_list(config));
 }
 
-i64 choose_micro_batch(const RunSetup& setup, i64 free_bytes) {
+i64 choose_micro_batch(const Ctx& ctx, const RunSetup& setup, i64 free_bytes) {
   constexpr i64 kTokens = 8192;
   const i64 batch = setup.config.train.batch_sequences;
   i64 micro = std::clamp<i64>(kTokens / setup.plan.seq_len(), 1, batch);
   micro = ceil_div(batch, ceil_div(batch, micro));
-  while (micro > 1 && run_cost(setup, micro, free_bytes).memory.total() > free_bytes / 5 * 4) {
+  while (micro > 1 && run_cost(ctx, setup, micro, free_bytes).memory.total() > free_bytes / 5 * 4) {
     micro = ceil_div(micro, 2);
   }
   return micro;
 }
 
-RunCost run_cost(const RunSetup& setup, i64 micro_batch_sequences, i64 free_bytes) {
-  const i64 micro =
-      micro_batch_sequences > 0 ? micro_batch_sequences : choose_micro_batch(setup, free_bytes);
+RunCost run_cost(const Ctx& ctx, const RunSetup& setup, i64 micro_batch_sequences, i64 free_bytes) {
+  const i64 micro = micro_batch_sequences > 0 ? micro_batch_sequences
+                                              : choose_micro_batch(ctx, setup, free_bytes);
   RunCost cost;
   cost.size = plan::model_size(setup.model);
   cost.flops = plan::training_flops(setup.model, setup.plan.seq_len());
   cost.memory =
-      model::training_memory(setup.model, setup.config.recipe, micro, setup.plan.seq_len());
+      model::training_memory(ctx, setup.model, setup.config.recipe, micro, setup.plan.seq_len());
   cost.micro_batch_sequences = micro;
   const i64 elements = checkpoint::ParameterLayout(setup.model).size();
   const OptimizerConfig& optimizer = setup.config.optimizer;

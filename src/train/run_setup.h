@@ -6,7 +6,7 @@
 
 #include "config/model/model_config.h"
 #include "config/run/run_config.h"
-#include "model/training/training_model.h"
+#include "model/training/memory/training_memory.h"
 #include "plan/model_size.h"
 #include "plan/training_flops.h"
 #include "train/run_plan.h"
@@ -37,11 +37,11 @@ struct RunCost {
 };
 
 /// With micro-batches of `micro_batch_sequences`, or of choose_micro_batch if that is 0.
-RunCost run_cost(const RunSetup& setup, i64 micro_batch_sequences, i64 free_bytes);
+RunCost run_cost(const Ctx& ctx, const RunSetup& setup, i64 micro_batch_sequences, i64 free_bytes);
 
 /// About 8192 tokens, which keeps every product large enough, in micro-batches of even size; fewer
 /// if that needs more than four fifths of `free_bytes`.
-i64 choose_micro_batch(const RunSetup& setup, i64 free_bytes);
+i64 choose_micro_batch(const Ctx& ctx, const RunSetup& setup, i64 free_bytes);
 
 /// The rows of a memory table with their sum, one a line.
 std::string format_memory(const model::TrainingMemory& memory);

@@ -96,7 +96,7 @@ TEST_F(RunTest, LearnsAndLeavesAModelThatRuns) {
   EXPECT_EQ(validations_.back().mtp_loss.size(), 1u);
   EXPECT_EQ(steps_.back().load.size(), 2u);  // an MoE layer and the MTP module
   EXPECT_GT(steps_.back().load[0].bias_max, 0.0);
-  const auto loaded = model::Model::load(result.model.string());
+  const auto loaded = model::Model::load(ctx_, result.model.string());
   EXPECT_EQ(loaded->config().vocab_size, 288);
   EXPECT_EQ(loaded->config().eos_token_id, std::vector<i64>{1});
 }

@@ -29,7 +29,7 @@ data::LoaderConfig loader_config_of(const RunSetup& setup) {
 
 }  // namespace
 
-Trainer::Trainer(const RunSetup& setup, std::span<const data::Source> sources,
+Trainer::Trainer(const Ctx& ctx, const RunSetup& setup, std::span<const data::Source> sources,
                  std::span<const data::Source> validation, std::span<const i32> text_bytes,
                  i64 micro_batch_sequences)
     : setup_(setup),
@@ -37,7 +37,7 @@ Trainer::Trainer(const RunSetup& setup, std::span<const data::Source> sources,
       text_bytes_(text_bytes),
       loader_(sources, loader_config_of(setup)),
       validation_(make_sets(validation, loader_config_of(setup))),
-      model_(setup.model, setup.config.recipe, micro_batch_sequences, setup.plan.seq_len()),
+      model_(ctx, setup.model, setup.config.recipe, micro_batch_sequences, setup.plan.seq_len()),
       optimizer_(model_.layout(), setup.config.optimizer),
       stats_(setup.model) {
   state_.micro_batch_sequences = micro_batch_sequences;

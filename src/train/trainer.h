@@ -22,7 +22,7 @@ class Trainer {
  public:
   /// `sources` and `validation` as prepared, `text_bytes` of each id; they and the setup must
   /// outlive it. Weights are not initialised. Throws Error{kUnsupported | kOutOfMemory}.
-  Trainer(const RunSetup& setup, std::span<const data::Source> sources,
+  Trainer(const Ctx& ctx, const RunSetup& setup, std::span<const data::Source> sources,
           std::span<const data::Source> validation, std::span<const i32> text_bytes,
           i64 micro_batch_sequences);
 

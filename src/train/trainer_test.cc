@@ -27,7 +27,7 @@ class Bench {
       : setup_(value_or_throw(load_run_setup(config))),
         text_(load_run_text(setup_)),
         data_(data::prepare_data(config.data, text_.tokenizer)),
-        trainer(setup_, data_.train, data_.validation, text_.text_bytes,
+        trainer(ctx, setup_, data_.train, data_.validation, text_.text_bytes,
                 config.train.micro_batch_sequences) {
     trainer.model().initialise(ctx, config.model.initializer_std, 7);
     trainer.optimizer().start_average(trainer.model().weights());

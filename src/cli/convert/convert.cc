@@ -1,4 +1,3 @@
-#include "backend/backend.h"
 #include "checkpoint/convert.h"
 
 #include <fmt/format.h>
@@ -10,6 +9,7 @@
 #include <optional>
 #include <vector>
 
+#include "backend/backend.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -38,9 +38,8 @@ struct LogitCheck {
   i64 tokens = 0;
 };
 
-std::vector<float> logits_of(const std::string& directory, std::span<const i32> ids) {
-  const auto model = model::Model::load(directory);
-  Ctx ctx = backend::make_context();
+std::vector<float> logits_of(Ctx& ctx, const std::string& directory, std::span<const i32> ids) {
+  const auto model = model::Model::load(ctx, directory);
   const auto count = static_cast<i64>(ids.size());
   model::KvCache cache(model->config(), ops::CacheDType::kF32, count);
   std::vector<float> logits(static_cast<size_t>(count * model->config().vocab_size));
@@ -50,14 +49,14 @@ std::vector<float> logits_of(const std::string& directory, std::span<const i32> 
   return logits;
 }
 
-LogitCheck compare_logits(const std::string& from, const std::string& to,
+LogitCheck compare_logits(Ctx& ctx, const std::string& from, const std::string& to,
                           const ModelConfig& config) {
   constexpr i64 kTokens = 16;
   std::vector<i32> ids;
   for (i64 i = 0; i < std::min(kTokens, config.max_position_embeddings); ++i) {
     ids.push_back(static_cast<i32>((7919 * i + 11) % config.vocab_size));  // spread over the rows
   }
-  const std::vector<float> before = logits_of(from, ids), after = logits_of(to, ids);
+  const std::vector<float> before = logits_of(ctx, from, ids), after = logits_of(ctx, to, ids);
   LogitCheck check = {.tokens = static_cast<i64>(ids.size())};
   double largest = 0.0, difference = 0.0;
   for (size_t i = 0; i < before.size(); ++i) {
@@ -83,20 +82,21 @@ struct TextLoss {
   double after = 0.0;
 };
 
-double bits_per_byte(const std::string& directory, const std::string& text) {
-  const auto model = model::Model::load(directory);
+double bits_per_byte(Ctx& ctx, const std::string& directory, const std::string& text) {
+  const auto model = model::Model::load(ctx, directory);
   const engine::TextCodec codec = value_or_throw(engine::load_text_codec(directory));
   const std::vector<i32> ids = engine::encode_prompt(codec, text, tokenizer::TextKind::kPlain);
   engine::ScoreOptions options;
   options.session = session_options({}, model->config(), static_cast<i64>(ids.size()));
-  const engine::Score score = engine::score_tokens(*model, ids, options);
+  const engine::Score score = engine::score_tokens(ctx, *model, ids, options);
   return -score.total_log_prob / std::numbers::ln2 / static_cast<double>(text.size());
 }
 
-TextLoss text_loss(const std::string& from, const std::string& to, const std::string& path) {
+TextLoss text_loss(Ctx& ctx, const std::string& from, const std::string& to,
+                   const std::string& path) {
   const std::string text = read_text(path);
   if (text.empty()) throw Error(ErrorCode::kInvalidInput, path + " is empty");
-  return {.before = bits_per_byte(from, text), .after = bits_per_byte(to, text)};
+  return {.before = bits_per_byte(ctx, from, text), .after = bits_per_byte(ctx, to, text)};
 }
 
 class Convert : public Command {
@@ -146,9 +146,9 @@ class Convert : public Command {
       };
       report = checkpoint::convert_checkpoint(ctx, from_, to_, options);
     }
-    const std::optional<LogitCheck> check = check_logits(report);
+    const std::optional<LogitCheck> check = check_logits(ctx, report);
     std::optional<TextLoss> loss;
-    if (!text_.empty()) loss = text_loss(from_, to_, text_);
+    if (!text_.empty()) loss = text_loss(ctx, from_, to_, text_);
     if (json_) {
       print_json(report, check, loss);
     } else {
@@ -181,7 +181,7 @@ class Convert : public Command {
     }
   }
 
-  std::optional<LogitCheck> check_logits(const checkpoint::ConvertReport& report) const {
+  std::optional<LogitCheck> check_logits(Ctx& ctx, const checkpoint::ConvertReport& report) const {
     if (no_check_) return std::nullopt;
     const i64 needed = report.bytes_before + report.bytes_after;
     if (needed > free_memory_bytes()) {
@@ -189,7 +189,7 @@ class Convert : public Command {
                 format_bytes(free_memory_bytes()));
       return std::nullopt;
     }
-    return compare_logits(from_, to_, value_or_throw(load_model_config(from_)));
+    return compare_logits(ctx, from_, to_, value_or_throw(load_model_config(from_)));
   }
 
   void print_text(const checkpoint::ConvertReport& report, const std::optional<LogitCheck>& check,

@@ -7,6 +7,7 @@
 #include <iterator>
 #include <string>
 
+#include "backend/backend.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/command.h"
@@ -84,7 +85,8 @@ class Chat : public Command {
   }
 
   int run() override {
-    const auto model = load_model(model_);
+    Ctx ctx = backend::make_context();
+    const auto model = load_model(ctx, model_);
     const engine::TextCodec codec = value_or_throw(engine::load_text_codec(model_.directory));
     template_ = value_or_throw(tokenizer::load_chat_template(model_.directory, template_name_));
     value_or_throw(tokenizer::check_chat_tokens(*template_, codec.tokenizer));
@@ -100,7 +102,7 @@ class Chat : public Command {
     if (once) generation.prompt_ids = encode(codec.tokenizer);
     const i64 wanted =
         once ? std::ssize(generation.prompt_ids) + generation.max_tokens : kConversationTokens;
-    engine::Session session(*model, codec.tokenizer,
+    engine::Session session(ctx, *model, codec.tokenizer,
                             session_options(model_, model->config(), wanted));
     if (once) return answer_once(session, generation, *model);
     return converse(session, codec, generation, *model);

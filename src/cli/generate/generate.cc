@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
+#include "backend/backend.h"
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
@@ -36,7 +37,8 @@ class Generate : public Command {
   }
 
   int run() override {
-    const auto model = load_model(model_);
+    Ctx ctx = backend::make_context();
+    const auto model = load_model(ctx, model_);
     const engine::TextCodec codec = value_or_throw(engine::load_text_codec(model_.directory));
     const bool from_file = !prompt_file_.empty();
     const std::string text = from_file ? read_text(prompt_file_) : prompt_;
@@ -45,7 +47,7 @@ class Generate : public Command {
         codec, text, plain_ ? tokenizer::TextKind::kPlain : tokenizer::TextKind::kMarkup);
 
     const auto wanted = static_cast<i64>(request.prompt_ids.size()) + request.max_tokens;
-    engine::Session session(*model, codec.tokenizer,
+    engine::Session session(ctx, *model, codec.tokenizer,
                             session_options(model_, model->config(), wanted));
     if (echo_ && !json_) print(text);
     const InterruptGuard interrupt;

@@ -88,14 +88,14 @@ engine::SessionOptions session_options(const ModelOptions& options, const ModelC
   return result;
 }
 
-std::unique_ptr<model::Model> load_model(const ModelOptions& options) {
+std::unique_ptr<model::Model> load_model(Ctx& ctx, const ModelOptions& options) {
   if (!std::filesystem::is_directory(options.directory)) {
     throw Error(ErrorCode::kNotFound,
                 fmt::format("{}: no such directory; --model takes a directory with config.json, "
                             "*.safetensors and tokenizer.json",
                             options.directory));
   }
-  return model::Model::load(options.directory);
+  return model::Model::load(ctx, options.directory);
 }
 
 std::string read_text(const std::string& path) {

@@ -32,7 +32,7 @@ void add_run_options(CLI::App& command, ModelOptions& options);
 engine::SessionOptions session_options(const ModelOptions& options, const ModelConfig& config,
                                        i64 wanted_context_tokens);
 
-std::unique_ptr<model::Model> load_model(const ModelOptions& options);
+std::unique_ptr<model::Model> load_model(Ctx& ctx, const ModelOptions& options);
 /// The whole of `path`, or of stdin for "-".
 std::string read_text(const std::string& path);
 

@@ -28,7 +28,8 @@ DryRun dry_run(const train::RunSetup& setup) {
   Ctx ctx = backend::make_context();
   DryRun result;
   result.free_bytes = free_memory_bytes();
-  result.cost = train::run_cost(setup, setup.config.train.micro_batch_sequences, result.free_bytes);
+  result.cost =
+      train::run_cost(ctx, setup, setup.config.train.micro_batch_sequences, result.free_bytes);
   result.peak_flops_per_s = ops::gemm_peak_flops_per_s(ctx);
   result.total_flops = result.cost.total_flops(setup.plan);
   result.least_seconds = result.total_flops / result.peak_flops_per_s;

@@ -22,6 +22,21 @@ TEST(GenerationConfigTest, ReadsR1) {
   EXPECT_FALSE(config->top_k);
 }
 
+TEST(GenerationConfigTest, EveryNumberIsReadFromItsOwnKey) {
+  const auto config = parse_generation_config(
+      R"({"temperature": 0.1, "top_p": 0.2, "top_k": 3, "min_p": 0.4, "repetition_penalty": 1.5,
+          "max_new_tokens": 6, "bos_token_id": 7, "eos_token_id": 8})");
+  ASSERT_TRUE(config) << config.error().message();
+  EXPECT_EQ(config->temperature, 0.1);
+  EXPECT_EQ(config->top_p, 0.2);
+  EXPECT_EQ(config->top_k, 3);
+  EXPECT_EQ(config->min_p, 0.4);
+  EXPECT_EQ(config->repetition_penalty, 1.5);
+  EXPECT_EQ(config->max_new_tokens, 6);
+  EXPECT_EQ(config->bos_token_id, 7);
+  EXPECT_EQ(config->eos_token_id, (std::vector<i64>{8}));
+}
+
 TEST(GenerationConfigTest, NotToSampleIsAWishAndNoWishIsNone) {
   EXPECT_EQ(parse_generation_config(R"({"do_sample": false})")->do_sample, false);
   EXPECT_EQ(parse_generation_config(R"({"do_sample": null})")->do_sample, std::nullopt);

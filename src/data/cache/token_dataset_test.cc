@@ -96,6 +96,23 @@ TEST(TokenDataset, OtherKeysAndMissingFilesAreRefused) {
   EXPECT_FALSE(TokenDataset::open(dir.path(), kKey, Verify::kSizes));
 }
 
+TEST(TokenDataset, AShardThatEndsInsideADocumentIsRefused) {
+  testing::TempDir dir;
+  const Documents documents = {{1, 2, 3}, {4, 5, 6}};
+  write(documents, dir.path(), 100, 3);
+  auto manifest = read_manifest(dir.path());
+  ASSERT_TRUE(manifest) << manifest.error().message();
+  ASSERT_EQ(manifest->shards.size(), 2u);
+  manifest->shards[0].tokens = 2;
+  manifest->shards[1].tokens = 4;
+  write_manifest(dir.path(), *manifest);
+  dir.write("tokens-00000.bin", std::string(2 * 2, '\1'));
+  dir.write("tokens-00001.bin", std::string(4 * 2, '\1'));
+  const auto opened = TokenDataset::open(dir.path(), kKey, Verify::kSizes);
+  ASSERT_FALSE(opened);
+  EXPECT_THAT(opened.error().message(), HasSubstr("ends inside a document"));
+}
+
 TEST(TokenDataset, EveryChangedByteIsNoticed) {
   testing::TempDir dir;
   write(random_documents(12, 8, 300, 2), dir.path(), 300, 30);

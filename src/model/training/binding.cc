@@ -48,14 +48,6 @@ void number_moe_layers(TrainingModelWeights& p) {
 
 }  // namespace
 
-std::vector<i64> moe_layers(const ModelConfig& config) {
-  std::vector<i64> layers;
-  for (i64 i = 0; i < config.num_hidden_layers + config.num_nextn_predict_layers; ++i) {
-    if (config.is_moe_layer(i)) layers.push_back(i);
-  }
-  return layers;
-}
-
 TrainingModelWeights bind_weights(const ModelConfig& config,
                                   const checkpoint::ParameterLayout& layout, const float* weights,
                                   const PackedWeights& packed) {

@@ -19,10 +19,6 @@ using TrainingModelWeights = ModelParameters<MatRef, const PackedLinear*, View<c
 using ModelGrads =
     ModelParameters<View<float, 2>, View<float, 2>, View<float, 1>, BlockGrads, MtpGrads>;
 
-/// The MoE layers of a config, MTP modules' last: [layer number]. Their order is that of
-/// StepStats::expert_counts.
-std::vector<i64> moe_layers(const ModelConfig& config);
-
 TrainingModelWeights bind_weights(const ModelConfig& config,
                                   const checkpoint::ParameterLayout& layout, const float* weights,
                                   const PackedWeights& packed);

@@ -22,7 +22,7 @@ TEST(DraftAcceptance, IsWhatSpeculativeDecodingWouldAccept) {
   Ctx ctx = backend::make_context();
   const ModelConfig config = small_v3();
   const i64 seq_len = 24;
-  TrainingModel trained(config, f32_recipe(), /*micro_sequences=*/2, seq_len);
+  TrainingModel trained(ctx, config, f32_recipe(), /*micro_sequences=*/2, seq_len);
   randomise(ctx, trained);
   favour_few_tokens(trained);
   BatchData data(config, /*sequences=*/2, seq_len);
@@ -33,7 +33,7 @@ TEST(DraftAcceptance, IsWhatSpeculativeDecodingWouldAccept) {
   const testing::TempDir directory;
   checkpoint::write_model_directory(ctx, config, trained.layout(), trained.weights(),
                                     (directory.path() / "model").string(), DType::kF32);
-  const auto model = Model::load((directory.path() / "model").string());
+  const auto model = Model::load(ctx, (directory.path() / "model").string());
   i64 drafts = 0, accepted = 0;
   for (i64 s = 0; s < 2; ++s) {
     const std::span<const i32> tokens = {data.batch().tokens.row(s), static_cast<size_t>(seq_len)};

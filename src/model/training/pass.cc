@@ -30,6 +30,24 @@ void find_documents(View<const i32, 1> documents, View<i32, 1> first_key) {
   }
 }
 
+/// What speculative decoding would accept: module k at position i drafts the token that the main
+/// model names at i + k, once the drafts of the modules before are accepted. V3 §5.4.3.
+void count_drafts(const TrainStep& step, View<const i32, 2> largest, i64 k) {
+  i64 drafts = 0, accepted = 0;
+  for (i64 sequence = 0; sequence < step.sequences; ++sequence) {
+    const i64 first = sequence * step.seq_len;
+    for (i64 i = first; i + k < first + step.seq_len; ++i) {
+      if (largest(k, i) < 0 || largest(0, i + k) < 0) continue;  // a document ends between
+      bool accept = true;
+      for (i64 j = 1; j <= k; ++j) accept = accept && largest(j, i) == largest(0, i + j);
+      ++drafts;
+      accepted += accept ? 1 : 0;
+    }
+  }
+  step.stats->mtp_drafts[static_cast<size_t>(k - 1)] += drafts;
+  step.stats->mtp_accepted[static_cast<size_t>(k - 1)] += accepted;
+}
+
 }  // namespace
 
 ModelSaved plan_model(const ModelConfig& config, const TrainingRecipe& recipe,
@@ -106,24 +124,6 @@ void forward_pass(const TrainStep& step, const TrainingModelWeights& w, i64 modu
                          row_of(step, saved.hidden, k - 1), row_of(step, saved.ids, k),
                          row_of(step, saved.hidden, k), saved.mtp[static_cast<size_t>(k - 1)]);
   }
-}
-
-/// What speculative decoding would accept: module k at position i drafts the token that the main
-/// model names at i + k, once the drafts of the modules before are accepted. V3 §5.4.3.
-void count_drafts(const TrainStep& step, View<const i32, 2> largest, i64 k) {
-  i64 drafts = 0, accepted = 0;
-  for (i64 sequence = 0; sequence < step.sequences; ++sequence) {
-    const i64 first = sequence * step.seq_len;
-    for (i64 i = first; i + k < first + step.seq_len; ++i) {
-      if (largest(k, i) < 0 || largest(0, i + k) < 0) continue;  // a document ends between
-      bool accept = true;
-      for (i64 j = 1; j <= k; ++j) accept = accept && largest(j, i) == largest(0, i + j);
-      ++drafts;
-      accepted += accept ? 1 : 0;
-    }
-  }
-  step.stats->mtp_drafts[static_cast<size_t>(k - 1)] += drafts;
-  step.stats->mtp_accepted[static_cast<size_t>(k - 1)] += accepted;
 }
 
 void head_losses(const TrainStep& step, const TrainingModelWeights& w, const ModelSaved& saved,

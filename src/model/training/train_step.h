@@ -11,8 +11,10 @@
 // backward_input, since both gradients of a norm are one pass over its rows.
 #include "config/model/model_config.h"
 #include "config/run/training_recipe.h"
+#include "device/ctx.h"
 #include "model/training/precision.h"
-#include "model/training/training_model.h"
+#include "model/training/step_stats.h"
+#include "model/training/training_batch.h"
 #include "ops/elementwise/rope.h"
 
 namespace fathom::model::training {

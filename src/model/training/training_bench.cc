@@ -21,7 +21,7 @@ void train(benchmark::State& state, const ModelConfig& config, TrainPrecision mo
   TrainingRecipe recipe;
   recipe.precision.mode = mode;
   Ctx ctx = backend::make_context();
-  TrainingModel model(config, recipe, kSequences, kSeqLen);
+  TrainingModel model(ctx, config, recipe, kSequences, kSeqLen);
   model.initialise(ctx, 0.02, 1);
   const i64 heads = 1 + config.num_nextn_predict_layers, width = kSeqLen + heads;
   std::vector<i32> tokens(static_cast<size_t>(kSequences * width));

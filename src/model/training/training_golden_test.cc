@@ -1,5 +1,5 @@
 // Losses, gradients and ten optimizer steps against PyTorch's autograd over transformers' models
-// (tools/make_training_golden.py), in F32 on every instruction set.
+// (tools/golden/make_training_golden.py), in F32 on every instruction set.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -100,7 +100,7 @@ INSTANTIATE_TEST_SUITE_P(Cases, TrainingGolden,
                          [](const auto& c) { return c.param; });
 
 TEST_P(TrainingGolden, LossesAndEveryGradient) {
-  TrainingModel model(config_, recipe_, sequences(), seq_len());
+  TrainingModel model(backend::make_context(), config_, recipe_, sequences(), seq_len());
   for_each_isa([&](Ctx& ctx) {
     checkpoint::read_model_directory(ctx, config_, model.layout(), directory_, model.weights());
     StepStats stats(config_);
@@ -151,7 +151,7 @@ void optimise(Ctx& ctx, TrainingModel& model, double lr, i64 step, std::vector<f
 }
 
 TEST_P(TrainingGolden, TenStepsOfAdamW) {
-  TrainingModel model(config_, recipe_, sequences(), seq_len());
+  TrainingModel model(backend::make_context(), config_, recipe_, sequences(), seq_len());
   const std::vector<double> want = doubles("losses");
   ASSERT_EQ(want.size(), 10u);
   for_each_isa([&](Ctx& ctx) {

@@ -4,46 +4,16 @@
 
 #include <algorithm>
 
-#include "backend/backend.h"
 #include "base/parallel.h"
 #include "checkpoint/random_init.h"
 #include "model/rope.h"
 #include "model/training/layers/loss_head.h"
-#include "model/training/memory/scratch.h"
-#include "model/training/moe/balance.h"
 #include "model/training/pass.h"
+#include "model/training/trainable.h"
+#include "tensor/buffer.h"
 
 namespace fathom::model {
 namespace {
-
-/// Throws with all that config and recipe ask for and the model cannot do, a line each.
-void check_supported(const ModelConfig& config, const TrainingRecipe& recipe, i64 sequences,
-                     i64 seq_len) {
-  value_or_throw(config.validate());
-  std::string problems;
-  const auto refuse = [&](const std::string& text) { problems += "\n  " + text; };
-  if (sequences < 1 || seq_len < 1) {
-    refuse(fmt::format("a micro-batch of {} sequences of {} tokens", sequences, seq_len));
-  }
-  if (seq_len > config.max_position_embeddings) {
-    refuse(fmt::format("sequences of {} tokens, max_position_embeddings is {}", seq_len,
-                       config.max_position_embeddings));
-  }
-  const BalanceConfig& balance = recipe.balance;
-  const bool devices = balance.device_aux_loss_weight != 0.0 ||
-                       balance.comm_aux_loss_weight != 0.0 || balance.capacity_factor > 0.0;
-  if (devices && config.has_experts() &&
-      (balance.num_devices < 1 || config.n_routed_experts % balance.num_devices != 0)) {
-    refuse(fmt::format("balance.num_devices {} does not divide n_routed_experts {}",
-                       balance.num_devices, config.n_routed_experts));
-  }
-  if (balance.comm_aux_loss_weight != 0.0 && balance.max_devices_per_token < 1) {
-    refuse(fmt::format("balance.max_devices_per_token {}", balance.max_devices_per_token));
-  }
-  if (!problems.empty()) {
-    throw Error(ErrorCode::kUnsupported, "this model cannot be trained so:" + problems);
-  }
-}
 
 void fill_zero(float* data, i64 count) {
   parallel_for(count, i64{1} << 16,
@@ -68,31 +38,8 @@ float* floats(Buffer& buffer) { return reinterpret_cast<float*>(buffer.data()); 
 
 }  // namespace
 
-StepStats::StepStats(const ModelConfig& config) {
-  const size_t modules = static_cast<size_t>(config.num_nextn_predict_layers);
-  const size_t layers = training::moe_layers(config).size();
-  mtp_nll.resize(modules);
-  mtp_targets.resize(modules);
-  mtp_drafts.resize(modules);
-  mtp_accepted.resize(modules);
-  expert_counts.resize(layers);
-  for (auto& counts : expert_counts) counts.resize(static_cast<size_t>(config.n_routed_experts));
-  router_entropy.resize(layers);
-}
-
-void StepStats::clear() {
-  nll = balance_loss = 0.0;
-  targets = dropped = tokens = 0;
-  std::ranges::fill(mtp_nll, 0.0);
-  std::ranges::fill(mtp_targets, 0);
-  std::ranges::fill(mtp_drafts, 0);
-  std::ranges::fill(mtp_accepted, 0);
-  for (auto& counts : expert_counts) std::ranges::fill(counts, 0);
-  std::ranges::fill(router_entropy, 0.0);
-}
-
 struct TrainingModel::Impl {
-  Impl(const ModelConfig& c, const TrainingRecipe& r, i64 sequences, i64 length)
+  Impl(const Ctx& ctx, const ModelConfig& c, const TrainingRecipe& r, i64 sequences, i64 length)
       : config(c),
         recipe(r),
         seq_len(length),
@@ -105,11 +52,10 @@ struct TrainingModel::Impl {
         packed(config, layout, precision, floats(weight_array)),
         weights(training::bind_weights(config, layout, floats(weight_array), packed)),
         gradients(training::bind_grads(config, layout, floats(gradient_array))) {
-    for (const i64 layer : training::moe_layers(config)) {
+    for (const i64 layer : moe_layers(config)) {
       moe_names.push_back(fmt::format("model.layers.{}", layer));
     }
     raw_counts.resize(moe_names.size() * static_cast<size_t>(config.n_routed_experts));
-    Ctx ctx = backend::make_context();
     packed.lay_out(ctx);
   }
 
@@ -162,10 +108,10 @@ training::TrainStep TrainingModel::Impl::start(Ctx& ctx, const TrainingBatch& ba
   return step;
 }
 
-TrainingModel::TrainingModel(const ModelConfig& config, const TrainingRecipe& recipe,
-                             i64 micro_sequences, i64 seq_len) {
-  check_supported(config, recipe, micro_sequences, seq_len);
-  impl_ = std::make_unique<Impl>(config, recipe, micro_sequences, seq_len);
+TrainingModel::TrainingModel(const Ctx& ctx, const ModelConfig& config,
+                             const TrainingRecipe& recipe, i64 micro_sequences, i64 seq_len) {
+  check_trainable(config, recipe, micro_sequences, seq_len);
+  impl_ = std::make_unique<Impl>(ctx, config, recipe, micro_sequences, seq_len);
 }
 TrainingModel::~TrainingModel() = default;
 
@@ -266,40 +212,6 @@ View<float, 1> TrainingModel::router_bias(i64 moe_layer) {
 i64 TrainingModel::num_moe_layers() const { return std::ssize(impl_->moe_names); }
 const std::string& TrainingModel::moe_layer_name(i64 moe_layer) const {
   return impl_->moe_names.at(static_cast<size_t>(moe_layer));
-}
-
-i64 TrainingMemory::total() const {
-  i64 sum = 0;
-  for (const Row& row : rows) sum += row.bytes;
-  return sum;
-}
-i64 TrainingMemory::activations() const {
-  i64 sum = 0;
-  for (const Row& row : rows) sum += row.is_activation ? row.bytes : 0;
-  return sum;
-}
-
-TrainingMemory training_memory(const ModelConfig& config, const TrainingRecipe& recipe,
-                               i64 sequences, i64 seq_len) {
-  check_supported(config, recipe, sequences, seq_len);
-  const checkpoint::ParameterLayout layout(config);
-  const training::Precision precision(recipe.precision);
-  const i64 array_bytes = layout.size() * static_cast<i64>(sizeof(float));
-  const Ctx ctx = backend::make_context();
-  TrainingMemory memory;
-  memory.rows = {
-      {"weights (F32)", array_bytes},
-      {"gradients (F32)", array_bytes},
-      {"packed weights", training::PackedWeights::bytes_of(ctx, config, layout, precision)}};
-  training::StoragePlan plan(nullptr);
-  training::plan_model(config, recipe, precision, sequences * seq_len, plan);
-  for (const auto& [kind, bytes] : plan.rows()) {
-    memory.rows.push_back({"saved: " + kind, bytes, /*is_activation=*/true});
-  }
-  memory.rows.push_back({std::string(kScratchRow),
-                         training::pass_scratch_bytes(ctx, config, precision, sequences, seq_len),
-                         /*is_activation=*/true});
-  return memory;
 }
 
 }  // namespace fathom::model

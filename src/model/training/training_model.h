@@ -11,79 +11,23 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
-#include <vector>
 
 #include "checkpoint/parameter_layout.h"
 #include "config/model/model_config.h"
 #include "config/run/training_recipe.h"
 #include "device/ctx.h"
-#include "tensor/buffer.h"
+#include "model/training/step_stats.h"
+#include "model/training/training_batch.h"
 #include "tensor/view.h"
 
 namespace fathom::model {
 
-/// One micro-batch; all views row-major, owned by the caller.
-struct TrainingBatch {
-  View<const i32, 2> tokens;     // [sequences, seq_len + 1 + mtp_depth]
-  View<const i32, 3> targets;    // [1 + mtp_depth, sequences, seq_len]; negative: no target
-  View<const i32, 2> documents;  // [sequences, seq_len + 1 + mtp_depth]
-  View<const i64, 1> samples;    // [sequences] absolute sample index: who is exempt from dropping
-  bool isolate_documents = false;
-};
-
-/// The one place where losses are scaled. Everything is a share of the whole step, so that any
-/// split into micro-batches gives the same loss and the same gradients.
-struct LossScale {
-  double targets = 1.0;  // targets of the step's whole batch: each has weight 1 / targets
-  double sequences =
-      1.0;  // sequences of the step's whole batch: balance losses are means over them
-  double mtp_weight = 0.0;  // lambda; divided by the depth inside, as V3 eq. (25)
-};
-
-/// Sums over the micro-batches of a step; divide by LossScale's numbers to get means.
-struct StepStats {
-  explicit StepStats(const ModelConfig& config);
-  void clear();
-
-  double nll = 0.0;  // of main targets, in nats
-  i64 targets = 0;
-  std::vector<double> mtp_nll;    // [mtp_depth]
-  std::vector<i64> mtp_targets;   // [mtp_depth]
-  std::vector<i64> mtp_drafts;    // [mtp_depth] tokens that a module drafts
-  std::vector<i64> mtp_accepted;  // [mtp_depth] of them that the main model names itself: what
-                                  // speculative decoding would accept
-  double balance_loss = 0.0;      // already scaled: its share of the step's loss
-  i64 dropped = 0;                // token-expert pairs that capacity dropped
-  /// [MoE layers][experts] token-expert pairs; layers in order, MTP modules' last.
-  std::vector<std::vector<i64>> expert_counts;
-  std::vector<double> router_entropy;  // [MoE layers] summed over tokens, nats, of s'
-  i64 tokens = 0;                      // input tokens
-};
-
-/// Bytes by kind, known before anything is allocated and equal to what is then used; only scratch,
-/// the last row, is an upper bound: it depends on which experts are chosen.
-struct TrainingMemory {
-  struct Row {
-    std::string what;  // "saved: experts' gate and up outputs (FP8)"
-    i64 bytes = 0;
-    bool is_activation = false;
-  };
-  std::vector<Row> rows;
-  i64 total() const;
-  i64 activations() const;
-};
-inline constexpr std::string_view kScratchRow = "scratch (at most)";
-/// Of a micro-batch of `sequences` x `seq_len`.
-TrainingMemory training_memory(const ModelConfig& config, const TrainingRecipe& recipe,
-                               i64 sequences, i64 seq_len);
-
 class TrainingModel {
  public:
-  /// Throws Error{kUnsupported} that lists everything of config and recipe it refuses;
-  /// Error{kOutOfMemory} that names what did not fit.
-  TrainingModel(const ModelConfig& config, const TrainingRecipe& recipe, i64 micro_sequences,
-                i64 seq_len);
+  /// `ctx` says how weights are packed, and is not held. Throws Error{kUnsupported} that lists
+  /// everything of config and recipe it refuses; Error{kOutOfMemory} that names what did not fit.
+  TrainingModel(const Ctx& ctx, const ModelConfig& config, const TrainingRecipe& recipe,
+                i64 micro_sequences, i64 seq_len);
   ~TrainingModel();
 
   const ModelConfig& config() const;

@@ -24,7 +24,7 @@ TEST(TrainingModel, ForwardIsTheModelsForward) {
     const ModelConfig config = value_or_throw(load_model_config(directory));
     const auto ids = golden.ids("input_ids");
     const i64 tokens = std::ssize(ids);
-    TrainingModel model(config, f32_recipe(), 1, tokens);
+    TrainingModel model(backend::make_context(), config, f32_recipe(), 1, tokens);
     for_each_isa([&](Ctx& ctx) {
       checkpoint::read_model_directory(ctx, config, model.layout(), directory, model.weights());
       BatchData data(config, 1, tokens);
@@ -57,7 +57,7 @@ void expect_every_gradient_is_a_slope(const TrainingRecipe& recipe) {
   const testing::ScopedThreads one(1);
   Ctx ctx = backend::make_context();
   const ModelConfig config = small_v3();
-  TrainingModel model(config, recipe, 2, 16);
+  TrainingModel model(ctx, config, recipe, 2, 16);
   randomise(ctx, model);
   const BatchData data(config, 2, 16);
   const StepResult step = run_step(ctx, model, data);
@@ -115,7 +115,7 @@ TEST(TrainingModel, RecomputedIsSavedBitForBit) {
     for (int bits = 0; bits < 8; ++bits) {
       const TrainingRecipe recipe =
           with_recompute(f32_recipe(), (bits & 1) == 0, (bits & 2) == 0, (bits & 4) == 0);
-      TrainingModel model(config, recipe, 2, 16);
+      TrainingModel model(ctx, config, recipe, 2, 16);
       randomise(ctx, model);
       StepResult step = run_step(ctx, model, data);
       if (bits == 0) first = step.gradients;
@@ -139,7 +139,7 @@ TEST(TrainingModel, AnySplitIntoMicroBatchesGivesTheSameGradients) {
                     .capacity_factor = 0.9};
   BatchData data(config, 5, 16);
   for (size_t i = 0; i < data.targets().size(); i += 7) data.targets()[i] = -1;  // uneven counts
-  TrainingModel model(config, recipe, 5, 16);
+  TrainingModel model(ctx, config, recipe, 5, 16);
   randomise(ctx, model);
   const StepResult whole = run_step(ctx, model, data);
   EXPECT_GT(whole.stats.dropped, 0);
@@ -161,7 +161,7 @@ TEST(TrainingModel, BatchWiseLossRefusesAStepThatWasNotCounted) {
   const ModelConfig config = small_v3();
   TrainingRecipe recipe = f32_recipe();
   recipe.balance.batch_aux_loss_weight = 0.1;
-  TrainingModel model(config, recipe, 2, 16);
+  TrainingModel model(ctx, config, recipe, 2, 16);
   randomise(ctx, model);
   EXPECT_TRUE(model.needs_counting_pass());
   const BatchData data(config, 4, 16);
@@ -175,7 +175,7 @@ TEST(TrainingModel, BatchWiseLossRefusesAStepThatWasNotCounted) {
 TEST(TrainingModel, ExpertsWithoutTokens) {
   Ctx ctx = backend::make_context();
   const ModelConfig config = small_v3();
-  TrainingModel model(config, f32_recipe(), 1, 3);
+  TrainingModel model(ctx, config, f32_recipe(), 1, 3);
   randomise(ctx, model);
   for (i64 layer = 0; layer < model.num_moe_layers(); ++layer) {
     // Everything goes to experts 0 and 1, the others see nothing.
@@ -202,7 +202,7 @@ TEST(TrainingModel, EveryPairDropped) {
   TrainingRecipe recipe = f32_recipe();
   recipe.balance.capacity_factor = 1e-3;  // a budget of no pair
   recipe.balance.drop_exempt_frac = 0.0;
-  TrainingModel model(config, recipe, 2, 8);
+  TrainingModel model(ctx, config, recipe, 2, 8);
   randomise(ctx, model);
   const StepResult step = run_step(ctx, model, BatchData(config, 2, 8));
   EXPECT_EQ(step.stats.dropped, 2 * 8 * config.num_experts_per_tok * model.num_moe_layers());
@@ -226,7 +226,7 @@ TEST(TrainingModel, IsolatedDocumentsAreDocumentsAlone) {
   config.num_nextn_predict_layers = 0;  // its last token would need the next document's first
   TrainingRecipe recipe = f32_recipe();
   recipe.balance.seq_aux_loss_weight = 0.0;  // it sees one sequence or two
-  TrainingModel model(config, recipe, 2, 16);
+  TrainingModel model(ctx, config, recipe, 2, 16);
   randomise(ctx, model);
 
   BatchData alone(config, 2, 8);  // documents of 8 tokens with 7 targets each
@@ -263,7 +263,7 @@ TEST(TrainingModel, ThreadsChangeNoBit) {
     for (const int threads : {1, 2, 7}) {
       const testing::ScopedThreads scoped(threads);
       Ctx ctx = backend::make_context();
-      TrainingModel model(config, recipe, 3, 32);
+      TrainingModel model(ctx, config, recipe, 3, 32);
       randomise(ctx, model);
       gradients.push_back(run_step(ctx, model, data).gradients);
     }
@@ -292,7 +292,7 @@ TEST(TrainingModel, LowPrecisionStaysNearF32) {
   config.moe_intermediate_size = 96;
   const BatchData data(config, 4, 32);
   for_each_isa([&](Ctx& ctx) {
-    TrainingModel exact(config, f32_recipe(), 4, 32);
+    TrainingModel exact(ctx, config, f32_recipe(), 4, 32);
     randomise(ctx, exact, 0.06);
     fix_choices(exact);
     const StepResult want = run_step(ctx, exact, data);
@@ -307,7 +307,7 @@ TEST(TrainingModel, LowPrecisionStaysNearF32) {
                           Case{TrainPrecision::kFp8, false, 0.03, 0.97}}) {
       TrainingRecipe recipe = with_recompute({}, c.recompute, c.recompute, c.recompute);
       recipe.precision.mode = c.mode;
-      TrainingModel model(config, recipe, 4, 32);
+      TrainingModel model(ctx, config, recipe, 4, 32);
       randomise(ctx, model, 0.06);
       fix_choices(model);
       const StepResult got = run_step(ctx, model, data);
@@ -326,7 +326,7 @@ TEST(TrainingModel, ForwardOnlyLeavesTheStepAlone) {
   const ModelConfig config = small_v3();
   TrainingRecipe recipe = f32_recipe();
   recipe.balance.capacity_factor = 0.5;
-  TrainingModel model(config, recipe, 4, 16);
+  TrainingModel model(ctx, config, recipe, 4, 16);
   randomise(ctx, model);
   const BatchData data(config, 4, 16);
   const StepResult step = run_step(ctx, model, data);

@@ -5,6 +5,7 @@
 #include "checkpoint/flat_weights.h"
 #include "checkpoint/random_init.h"
 #include "model/test_support.h"
+#include "model/training/memory/training_memory.h"
 #include "model/training/training_model.h"
 #include "model/training/training_test_support.h"
 #include "testing/temp_dir.h"
@@ -15,6 +16,7 @@ namespace {
 using testing::TempDir;
 
 TEST(TrainingModel, MemoryIsWhatIsAllocated) {
+  const Ctx ctx = backend::make_context();
   for (const ModelConfig& config :
        {small_v3(), value_or_throw(load_model_config(golden_directory("llama"))),
         value_or_throw(load_model_config(golden_directory("v2")))}) {
@@ -25,8 +27,8 @@ TEST(TrainingModel, MemoryIsWhatIsAllocated) {
             with_recompute({}, (bits & 1) == 0, (bits & 2) == 0, (bits & 4) == 0);
         recipe.precision.mode = mode;
         recipe.balance.capacity_factor = bits == 0 ? 0.0 : 1.0;
-        const TrainingMemory memory = training_memory(config, recipe, 3, 32);
-        const TrainingModel model(config, recipe, 3, 32);
+        const TrainingMemory memory = training_memory(ctx, config, recipe, 3, 32);
+        const TrainingModel model(ctx, config, recipe, 3, 32);
         ASSERT_EQ(memory.rows.back().what, kScratchRow);
         EXPECT_EQ(memory.total() - memory.rows.back().bytes, model.allocated_bytes());
         EXPECT_GT(memory.activations(), 0);
@@ -50,11 +52,11 @@ TEST(TrainingModel, ScratchIsBoundedFromSizesAlone) {
       TrainingRecipe recipe;
       recipe.precision.mode = mode;
       Ctx ctx = backend::make_context();
-      TrainingModel model(config, recipe, 8, 64);
+      TrainingModel model(ctx, config, recipe, 8, 64);
       randomise(ctx, model);
       const BatchData data(config, 8, 64);
       run_step(ctx, model, data);
-      const i64 bound = training_memory(config, recipe, 8, 64).rows.back().bytes;
+      const i64 bound = training_memory(ctx, config, recipe, 8, 64).rows.back().bytes;
       EXPECT_LE(ctx.workspace().high_water_bytes(), bound);
       EXPECT_GE(ctx.workspace().high_water_bytes(), bound / 2);
       RecordProperty("used_of_bound",
@@ -66,11 +68,12 @@ TEST(TrainingModel, ScratchIsBoundedFromSizesAlone) {
 
 TEST(TrainingModel, RefusesWhatItCannotDo) {
   ModelConfig config = small_v3();
+  const Ctx ctx = backend::make_context();
   TrainingRecipe recipe = f32_recipe();
   recipe.balance.capacity_factor = 1.0;
   recipe.balance.num_devices = 3;
   try {
-    TrainingModel(config, recipe, 1, 65);
+    TrainingModel(ctx, config, recipe, 1, 65);
     FAIL() << "accepted";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
@@ -83,7 +86,7 @@ TEST(TrainingModel, RefusesWhatItCannotDo) {
 TEST(TrainingModel, DirectoryThereAndBack) {
   Ctx ctx = backend::make_context();
   const ModelConfig config = small_v3();
-  TrainingModel model(config, f32_recipe(), 1, 16);
+  TrainingModel model(ctx, config, f32_recipe(), 1, 16);
   model.initialise(ctx, 0.02, 9);
   const TempDir dir;
   checkpoint::write_random_checkpoint(ctx, config, dir / "init",
@@ -103,7 +106,7 @@ TEST(TrainingModel, DirectoryThereAndBack) {
       EXPECT_LE(norm_error(part_of(read, slot), part_of(model.weights(), slot)), bound)
           << slot.parameter.name;
     }
-    EXPECT_EQ(Model::load(to)->config().num_nextn_predict_layers, 1);
+    EXPECT_EQ(Model::load(ctx, to)->config().num_nextn_predict_layers, 1);
   }
   EXPECT_THROW(
       checkpoint::write_model_directory(ctx, config, model.layout(), model.weights(),

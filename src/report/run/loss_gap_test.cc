@@ -47,6 +47,28 @@ TEST(LossGap, IsThatOfTheMovingAverage) {
   EXPECT_NEAR(gap.last, 0.1 * std::pow(0.9, 5) / (1.0 - std::pow(0.9, 40)), 1e-12);
 }
 
+// Step 5 of 40 shows in the second half only by what the average still holds of it.
+TEST(LossGap, IsOfTheSecondHalf) {
+  const RunHistory base = run_of(40, [](i64) { return 2.0; });
+  const RunHistory run = run_of(40, [](i64 step) { return step == 5 ? 4.0 : 2.0; });
+  EXPECT_NEAR(loss_gap(base, run).largest, 0.1 * std::pow(0.9, 16) / (1.0 - std::pow(0.9, 21)),
+              1e-12);
+}
+
+TEST(LossGap, TheLargestMayBeBelow) {
+  const RunHistory base = run_of(40, [](i64) { return 2.0; });
+  const RunHistory run =
+      run_of(40, [](i64 step) { return step == 25 ? 2.4 : step == 39 ? 1.0 : 2.0; });
+  EXPECT_LT(loss_gap(base, run).largest, -0.04);
+}
+
+// The average of a run that counts fewer steps has no more bias of its start.
+TEST(LossGap, SkippedStepsLeaveNoGap) {
+  const RunHistory base = run_of(20, [](i64) { return 2.0; });
+  const RunHistory run = run_of(20, [](i64 step) { return step <= 10 ? std::nan("") : 2.0; });
+  EXPECT_NEAR(loss_gap(base, run).largest, 0.0, 1e-12);
+}
+
 TEST(LossGap, SkippedStepsAndEmptyRunsHaveNone) {
   const RunHistory base = run_of(20, falling);
   const RunHistory run =

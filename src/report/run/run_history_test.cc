@@ -37,6 +37,15 @@ TEST(BucketedRows, KeepsMeansAndExtremesInBoundedMemory) {
   EXPECT_EQ(before, 1000);
 }
 
+TEST(BucketedRows, ExtremesStandWhereverTheyCame) {
+  for (const auto& values : {std::array{3.0, 1.0, 2.0}, std::array{1.0, 3.0, 2.0}}) {
+    BucketedRows::Cell cell;
+    for (const double value : values) cell.add(value);
+    EXPECT_EQ(cell.least, 1.0f);
+    EXPECT_EQ(cell.largest, 3.0f);
+  }
+}
+
 TEST(BucketedRows, RowsMayGrowWider) {
   BucketedRows rows(4);
   rows.add({1, 0, 0}, std::array{1.0});
@@ -93,6 +102,22 @@ TEST(RunHistory, GathersWhatARunSaid) {
 
   history.add(RunEnd{10, RunState::kFinished, ""});
   EXPECT_TRUE(history.end());
+}
+
+TEST(RunHistory, AResumedRunHasNotEnded) {
+  RunHistory history;
+  history.add(test_step(1));
+  history.add(RunEnd{1, RunState::kInterrupted, "stopped by a signal"});
+  history.add(test_step(2));
+  EXPECT_FALSE(history.end());
+}
+
+TEST(RunHistory, APeakThatWasNotMeasuredIsNoZero) {
+  RunHistory history;
+  StepMetrics metrics = test_step(1);
+  metrics.gemm_peak_frac = 0.0;
+  history.add(metrics);
+  EXPECT_TRUE(std::isnan(summarise(history).gemm_peak_frac));
 }
 
 TEST(RunHistory, ASummaryIsOfTheLastSteps) {

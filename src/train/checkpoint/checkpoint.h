@@ -13,8 +13,9 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/parameter_layout.h"
 #include "config/run/run_config.h"
-#include "model/training/training_model.h"
+#include "device/ctx.h"
 #include "train/checkpoint/state_array.h"
 #include "train/checkpoint/trainer_state.h"
 

@@ -34,7 +34,7 @@ TEST(LossChunks, TwoChunksAndARemainderAreOne) {
   const testing::ScopedThreads one(1);
   Ctx ctx = backend::make_context();
   const ModelConfig config = of_small_chunks(100);
-  TrainingModel model(config, f32_recipe(), 3, 100);
+  TrainingModel model(ctx, config, f32_recipe(), 3, 100);
   ASSERT_EQ(training::head_chunk_tokens(config.vocab_size, 300), 128);
   randomise(ctx, model);
   const BatchData data(config, 3, 100);
@@ -57,7 +57,7 @@ TEST(LossChunks, LogitsOfEveryChunk) {
   Ctx ctx = backend::make_context();
   ModelConfig config = of_small_chunks(65);
   config.num_nextn_predict_layers = 0;
-  TrainingModel model(config, f32_recipe(), 2, 65);
+  TrainingModel model(ctx, config, f32_recipe(), 2, 65);
   randomise(ctx, model);
   model.refresh_weights(ctx);
   BatchData data(config, 2, 65);

@@ -40,7 +40,7 @@ PackedWeights::PackedWeights(const ModelConfig& config, const checkpoint::Parame
   }
 }
 
-void PackedWeights::lay_out(Ctx& ctx) {
+void PackedWeights::lay_out(const Ctx& ctx) {
   if (isa_ == &ctx.isa()) return;
   i64 total = 0;
   for (Group& group : groups_) {

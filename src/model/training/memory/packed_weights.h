@@ -31,7 +31,7 @@ class PackedWeights {
   /// Packs the weights as they are now. Allocates if ctx has another instruction set than before.
   void pack(Ctx& ctx);
   /// Storage for ctx's instruction set; nothing is packed.
-  void lay_out(Ctx& ctx);
+  void lay_out(const Ctx& ctx);
   /// True after pack() with a ctx of this instruction set.
   bool packed_for(const Ctx& ctx) const { return packed_isa_ == &ctx.isa(); }
   /// Throws InternalError for a name without a packed form.

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Makes tests/golden: tiny random checkpoints and what transformers computes from them.
 
-    python tools/make_golden.py                 every case
-    python tools/make_golden.py --case v3       one case
-    python tools/make_golden.py --search v3     looks for a seed without near ties
+    python tools/golden/make_golden.py                 every case
+    python tools/golden/make_golden.py --case v3       one case
+    python tools/golden/make_golden.py --search v3     looks for a seed without near ties
 
 Each case is a Hugging Face directory (config.json, model.safetensors) plus golden.safetensors;
 tests/golden/README.md explains its tensors. The figures go to versions.json and the README's table.
@@ -26,7 +26,7 @@ from make_golden_cases import CASES, Case
 from make_golden_sensitivity import sensitivity
 from make_golden_weights import draw_weights
 
-GOLDEN_DIR = Path(__file__).resolve().parent.parent / "tests" / "golden"
+GOLDEN_DIR = Path(__file__).resolve().parents[2] / "tests" / "golden"
 TABLE_BEGIN, TABLE_END = "<!-- written by make_golden.py -->", "<!-- end -->"
 PROMPT_TOKENS = 8
 GREEDY_STEPS = 64

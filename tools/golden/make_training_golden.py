@@ -5,7 +5,7 @@ The models are Hugging Face transformers' own classes with PyTorch's autograd. W
 code for in training is written here in a few lines each: the MTP modules around its decoder layer, and
 the balance losses. Everything runs in F32 on tiny random models.
 
-    python tools/make_training_golden.py [--case training_v3]
+    python tools/golden/make_training_golden.py [--case training_v3]
 
 Each folder is a Hugging Face directory (config.json, model.safetensors; MTP modules as layers
 num_hidden_layers and on) plus golden.safetensors:
@@ -36,7 +36,7 @@ from make_golden_cases import _LLAMA, _V2, _V3, _yarn
 from safetensors.torch import save_file
 from torch import nn
 
-GOLDEN_DIR = Path(__file__).resolve().parent.parent / "tests" / "golden"
+GOLDEN_DIR = Path(__file__).resolve().parents[2] / "tests" / "golden"
 SEQUENCES, SEQ_LEN, BATCHES, STEPS = 3, 20, 2, 10
 
 

@@ -1,0 +1,44 @@
+#include "model/training/memory/training_memory.h"
+
+#include "checkpoint/parameter_layout.h"
+#include "model/training/memory/packed_weights.h"
+#include "model/training/memory/scratch.h"
+#include "model/training/pass.h"
+#include "model/training/trainable.h"
+
+namespace fathom::model {
+
+i64 TrainingMemory::total() const {
+  i64 sum = 0;
+  for (const Row& row : rows) sum += row.bytes;
+  return sum;
+}
+i64 TrainingMemory::activations() const {
+  i64 sum = 0;
+  for (const Row& row : rows) sum += row.is_activation ? row.bytes : 0;
+  return sum;
+}
+
+TrainingMemory training_memory(const Ctx& ctx, const ModelConfig& config,
+                               const TrainingRecipe& recipe, i64 sequences, i64 seq_len) {
+  check_trainable(config, recipe, sequences, seq_len);
+  const checkpoint::ParameterLayout layout(config);
+  const training::Precision precision(recipe.precision);
+  const i64 array_bytes = layout.size() * static_cast<i64>(sizeof(float));
+  TrainingMemory memory;
+  memory.rows = {
+      {"weights (F32)", array_bytes},
+      {"gradients (F32)", array_bytes},
+      {"packed weights", training::PackedWeights::bytes_of(ctx, config, layout, precision)}};
+  training::StoragePlan plan(nullptr);
+  training::plan_model(config, recipe, precision, sequences * seq_len, plan);
+  for (const auto& [kind, bytes] : plan.rows()) {
+    memory.rows.push_back({"saved: " + kind, bytes, /*is_activation=*/true});
+  }
+  memory.rows.push_back({std::string(kScratchRow),
+                         training::pass_scratch_bytes(ctx, config, precision, sequences, seq_len),
+                         /*is_activation=*/true});
+  return memory;
+}
+
+}  // namespace fathom::model
