@@ -40,6 +40,14 @@ TEST(CheckedMath, FindsOverflow) {
   EXPECT_FALSE(checked_product(negative));
 }
 
+TEST(CheckedMath, RoundsUp) {
+  for (const auto& [a, parts, rounded] :
+       {std::array<i64, 3>{0, 0, 0}, {1, 1, 4}, {4, 1, 4}, {5, 2, 8}, {8, 2, 8}}) {
+    EXPECT_EQ(ceil_div(a, 4), parts) << a;
+    EXPECT_EQ(round_up(a, 4), rounded) << a;
+  }
+}
+
 TEST(DTypeTest, NamesRoundTrip) {
   EXPECT_EQ(dtype_from_name("F8_E4M3"), DType::kF8E4M3);
   EXPECT_EQ(dtype_name(DType::kBF16), "BF16");
@@ -158,6 +166,10 @@ TEST(Philox, KnownAnswers) {
   EXPECT_EQ(Philox(0, 0).at(0), zeros);
   const std::array<u32, 4> ones = {0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu};
   EXPECT_EQ(Philox(~0ull, ~0ull).at(~0ull), ones);
+}
+
+TEST(Philox, UniformIsTheFirstTwoWords) {
+  EXPECT_EQ(Philox(0, 0).uniform(0), static_cast<double>(0x6627e8d5e169c58dull >> 11) * 0x1p-53);
 }
 
 TEST(Philox, MomentsOfTheNormal) {

@@ -9,13 +9,15 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/text.h"
+#include "cli/bench_json.h"
 #include "cli/command.h"
 #include "cli/options/model_options.h"
 #include "cli/options/storage_options.h"
 #include "cli/options/validators.h"
 #include "engine/benchmark.h"
+#include "engine/verification.h"
 #include "io/json.h"
-#include "model/random_weights.h"
+#include "model/weights/random_weights.h"
 
 namespace fathom::cli {
 namespace {
@@ -51,40 +53,6 @@ std::string_view activations_name(ops::Activations activations) {
       return "fp8";
   }
   return "?";
-}
-
-io::JsonObject machine_json(const Ctx& ctx, const engine::MachineSpeed& machine) {
-  io::JsonObject object;
-  object.set("cpu", cpu_brand());
-  object.set("isa", ctx.isa_name());
-  object.set("threads", num_threads());
-  object.set("read_bytes_per_s", machine.read_bytes_per_s);
-  object.set("bf16_gemm_ops_per_s", machine.bf16_gemm);
-  object.set("f32_ops_per_s", machine.peaks.f32);
-  object.set("bf16_ops_per_s", machine.peaks.bf16);
-  object.set("int8_ops_per_s", machine.peaks.int8);
-  return object;
-}
-
-io::JsonObject timing_json(const Timing& t, const engine::MachineSpeed& machine) {
-  io::JsonObject object;
-  object.set("what", t.what);
-  object.set("tokens", t.tokens);
-  object.set("context", t.context);
-  object.set("best_s", t.best_s);
-  object.set("median_s", t.median_s);
-  object.set("mean_s", t.mean_s);
-  object.set("bytes", t.bytes);
-  object.set("operations", t.operations);
-  object.set("read_share", t.bytes / t.best_s / machine.read_bytes_per_s);
-  object.set("arithmetic_share", t.operations / t.best_s / machine.bf16_gemm);
-  io::JsonObject parts;
-  for (int p = 0; p < model::kNumStepParts; ++p) {
-    parts.set(std::string(to_string(static_cast<model::StepPart>(p))),
-              t.part_s[static_cast<size_t>(p)]);
-  }
-  object.set("part_s", std::move(parts));
-  return object;
 }
 
 /// An instruction set whose kernels share nothing with those of `ctx` but their definition.
@@ -168,7 +136,8 @@ class Bench : public Command {
 
   engine::Verification verify(Ctx& ctx, const model::Model& model) const {
     Ctx scalar = backend::cpu_context("scalar"), other = backend::cpu_context(other_isa(ctx));
-    return engine::verify({.timed = ctx, .scalar = scalar, .other_isa = other}, model, options_);
+    return engine::verify({.timed = ctx, .scalar = scalar, .other_isa = other}, model, options_.run,
+                          options_.cache_dtype);
   }
 
   /// From nothing to the logits of one token.

@@ -1,17 +1,14 @@
 #include "engine/benchmark.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <memory>
 #include <numeric>
 
 #include "base/clock.h"
-#include "base/parallel.h"
-#include "base/rng.h"
 #include "engine/machine_limits.h"
-#include "model/kv_cache.h"
-#include "model/tolerances.h"
+#include "engine/prefill.h"
+#include "engine/random_ids.h"
+#include "model/attention/kv_cache.h"
 #include "ops/gemm/gemm_peak.h"
 #include "plan/model_size.h"
 
@@ -21,16 +18,6 @@ namespace {
 using model::StepPart;
 
 constexpr i64 kLargeBytes = i64{512} << 20;  // no cache holds them
-
-std::vector<i32> random_ids(i64 count, i64 vocab_size, u64 stream) {
-  const Philox rng(20241227, stream);
-  std::vector<i32> ids;
-  for (i64 i = 0; i < count; ++i) {
-    ids.push_back(
-        static_cast<i32>(rng.uniform(static_cast<u64>(i)) * static_cast<double>(vocab_size)));
-  }
-  return ids;
-}
 
 /// Multiplications of attention proper over all layers for `tokens` new tokens, the last of which
 /// sees `context` keys: scores and sums, in the form that multiplies least.
@@ -64,7 +51,7 @@ class Runner {
     return timing;
   }
 
-  /// Steps of all sequences together, each with its `context` tokens in its cache.
+  /// Steps of one batch of all sequences, each with its `context` tokens in its cache.
   Timing decode(std::vector<model::KvCache>& caches, i64 context) {
     const i64 batch = std::ssize(caches);
     Timing timing{.what = "decode", .tokens = batch, .context = context};
@@ -94,21 +81,25 @@ class Runner {
   }
 
   void feed(model::KvCache& cache, std::span<const i32> ids) {
-    const auto chunk = static_cast<size_t>(options_.chunk_tokens);
-    for (size_t begin = 0; begin < ids.size(); begin += chunk) {
-      const model::SequenceStep step{
-          .token_ids = ids.subspan(begin, std::min(chunk, ids.size() - begin)), .cache = &cache};
-      run({&step, 1});
-    }
+    engine::prefill(ctx_, model_, cache, ids,
+                    {.chunk_tokens = options_.chunk_tokens, .run = profiled()}, logits(1));
   }
 
  private:
   void run(std::span<const model::SequenceStep> steps) {
-    const i64 rows = model::Model::logits_rows(steps), vocab = model_.config().vocab_size;
-    logits_.resize(static_cast<size_t>(rows * vocab));
+    model_.forward(ctx_, steps, profiled(), logits(model::Model::logits_rows(steps)));
+  }
+
+  model::RunOptions profiled() {
     model::RunOptions run = options_.run;
     run.profile = &profile_;
-    model_.forward(ctx_, steps, run, {logits_.data(), {rows, vocab}});
+    return run;
+  }
+
+  View<float, 2> logits(i64 rows) {
+    const i64 vocab = model_.config().vocab_size;
+    logits_.resize(static_cast<size_t>(rows * vocab));
+    return {logits_.data(), {rows, vocab}};
   }
 
   template <typename Pass>
@@ -151,45 +142,6 @@ class Runner {
   std::vector<float> logits_;
 };
 
-/// Logits of every token of `ids` [tokens, vocab], from a fresh cache.
-std::vector<float> all_logits(Ctx& ctx, const model::Model& model, std::span<const i32> ids,
-                              const model::RunOptions& run, ops::CacheDType cache_dtype,
-                              size_t chunk) {
-  const i64 vocab = model.config().vocab_size;
-  model::KvCache cache(model.config(), cache_dtype, std::ssize(ids));
-  std::vector<float> logits(ids.size() * static_cast<size_t>(vocab));
-  for (size_t begin = 0; begin < ids.size(); begin += chunk) {
-    const auto part = ids.subspan(begin, std::min(chunk, ids.size() - begin));
-    const model::SequenceStep step{.token_ids = part, .cache = &cache, .all_logits = true};
-    float* rows = logits.data() + begin * static_cast<size_t>(vocab);
-    model.forward(ctx, {&step, 1}, run, {rows, {std::ssize(part), vocab}});
-  }
-  return logits;
-}
-
-/// Of the largest |want|; infinite where one of them is no number.
-double relative_error(std::span<const float> got, std::span<const float> want) {
-  double largest = 0.0, worst = 0.0;
-  for (size_t i = 0; i < want.size(); ++i) {
-    const double error = std::abs(static_cast<double>(got[i]) - static_cast<double>(want[i]));
-    if (!std::isfinite(error)) return std::numeric_limits<double>::infinity();
-    worst = std::max(worst, error);
-    largest = std::max(largest, std::abs(static_cast<double>(want[i])));
-  }
-  return largest > 0.0 ? worst / largest : std::numeric_limits<double>::infinity();
-}
-
-/// The lower quartile of the tokens' errors.
-double quartile_error(std::span<const float> got, std::span<const float> want, size_t tokens) {
-  const size_t vocab = want.size() / tokens;
-  std::vector<double> errors;
-  for (size_t t = 0; t < tokens; ++t) {
-    errors.push_back(relative_error(got.subspan(t * vocab, vocab), want.subspan(t * vocab, vocab)));
-  }
-  std::ranges::nth_element(errors, errors.begin() + std::ssize(errors) / 4);
-  return errors[errors.size() / 4];
-}
-
 }  // namespace
 
 MachineSpeed measure_machine(Ctx& ctx) {
@@ -207,52 +159,6 @@ double active_parameters(const ModelConfig& config) {
     active += size.part(part).active;
   }
   return static_cast<double>(active);
-}
-
-bool Verification::ok() const {
-  return exact_error <= model::kF32LogitTol &&
-         timed_error <= std::max(model::kBf16LogitTol, 2.0 * rounding_error) && threads_agree &&
-         chunking_agrees;
-}
-
-Verification verify(const VerifiedContexts& contexts, const model::Model& model,
-                    const BenchmarkOptions& options) {
-  const auto& [ctx, scalar, other] = contexts;
-  constexpr size_t kFewTokens = 3, kPromptTokens = 32;  // a prompt: kPrefillTokens of model/step.h
-  const i64 limit = model.config().max_position_embeddings;
-  const std::vector<i32> ids =
-      random_ids(std::min(static_cast<i64>(kPromptTokens), limit), model.config().vocab_size, 3);
-  const std::span<const i32> prompt(ids), few = prompt.first(std::min(kFewTokens, ids.size()));
-  const model::RunOptions exact = {.activations = ops::Activations::kF32};
-  model::RunOptions timed = options.run, one_form = options.run;
-  one_form.mla_form = model::MlaForm::kExpanded;  // within one form chunking changes nothing
-  const auto run = [&](Ctx& c, std::span<const i32> tokens, const model::RunOptions& how,
-                       size_t chunk) {
-    const bool f32 = how.activations == ops::Activations::kF32;
-    return all_logits(c, model, tokens, how, f32 ? ops::CacheDType::kF32 : options.cache_dtype,
-                      chunk);
-  };
-
-  Verification result;
-  result.exact_error =
-      relative_error(run(ctx, few, exact, few.size()), run(scalar, few, exact, few.size()));
-  const std::vector<float> unrounded = run(other, prompt, exact, ids.size());
-  for (const size_t chunk : {ids.size(), size_t{1}}) {  // the prompt's kernels, and decoding's
-    const std::vector<float> want = run(other, prompt, timed, chunk);
-    const double error = quartile_error(run(ctx, prompt, timed, chunk), want, ids.size());
-    result.timed_error = std::max(result.timed_error, error);
-    const double rounding = quartile_error(want, unrounded, ids.size());
-    result.rounding_error = std::max(result.rounding_error, rounding);
-  }
-  const std::vector<float> at_once = run(ctx, few, one_form, few.size());
-  result.chunking_agrees = run(ctx, few, one_form, 1) == at_once;
-  const std::vector<float> whole = run(ctx, prompt, timed, ids.size());
-  const int threads = num_threads();
-  set_num_threads(1);
-  result.threads_agree = run(ctx, few, one_form, few.size()) == at_once &&
-                         run(ctx, prompt, timed, ids.size()) == whole;
-  set_num_threads(threads);
-  return result;
 }
 
 std::vector<Timing> run_benchmark(Ctx& ctx, const model::Model& model,

@@ -14,7 +14,7 @@ namespace fathom::engine {
 struct BenchmarkOptions {
   std::vector<i64> prefill_tokens = {512, 2048};
   std::vector<i64> decode_contexts = {256};  // tokens in the cache before the timed steps
-  std::vector<i64> batches = {4, 16};        // sequences that decode together
+  std::vector<i64> batches = {4, 16};        // sequences of one decode step
   i64 batch_context = 64;                    // tokens in each of their caches
   i64 steps = 16;                            // decode steps of one timing
   i64 repeats = 3;                           // prefills of one timing
@@ -48,27 +48,6 @@ struct Timing {
 /// run.
 std::vector<Timing> run_benchmark(Ctx& ctx, const model::Model& model,
                                   const BenchmarkOptions& options);
-
-/// What must hold before a speed means anything, on short prompts. As timed, activations are
-/// rounded, and a last bit may round the other way or send a token to another expert: so that
-/// comparison takes the lower quartile of the tokens, and two instruction sets may differ by twice
-/// what rounding changes on one of them, once for each (codes of bytes are coarser than BF16).
-struct Verification {
-  double exact_error = 0.0;      // scalar kernels against this context's, f32 throughout
-  double timed_error = 0.0;      // as timed, against another instruction set's kernels
-  double rounding_error = 0.0;   // as timed against f32 throughout, on that other instruction set
-  bool threads_agree = false;    // bitwise: one thread against all
-  bool chunking_agrees = false;  // bitwise: the prompt at once against token by token
-  bool ok() const;
-};
-/// What is timed, and two more contexts on the CPU to hold it against.
-struct VerifiedContexts {
-  Ctx& timed;
-  Ctx& scalar;
-  Ctx& other_isa;  // kernels that share nothing with the timed ones but their definition
-};
-Verification verify(const VerifiedContexts& contexts, const model::Model& model,
-                    const BenchmarkOptions& options);
 
 /// Parameters that one token multiplies with, head and embedding excluded.
 double active_parameters(const ModelConfig& config);

@@ -254,6 +254,18 @@ TEST_F(EngineTest, PromptsBeginWithOneBos) {
             2u);
 }
 
+TEST_F(EngineTest, TheConfigMaySayThatNoBosIsAdded) {
+  const testing::TempDir dir;
+  tokenizer::byte_tokenizer().save(dir.path().string());
+  for (const bool add : {true, false}) {
+    dir.write("tokenizer_config.json",
+              std::string("{\"bos_token\": \"<｜begin▁of▁sentence｜>\", \"add_bos_token\": ") +
+                  (add ? "true}" : "false}"));
+    const TextCodec codec = value_or_throw(load_text_codec(dir.path().string()));
+    EXPECT_EQ(codec.prefix_ids, add ? std::vector<i32>{0} : std::vector<i32>{});
+  }
+}
+
 TEST_F(EngineTest, StopTokensComeFromEveryConfig) {
   ModelConfig config = tiny_config();
   config.eos_token_id = {7};

@@ -87,6 +87,10 @@ TEST(Sampler, PenaltiesFollowTheirDefinitions) {
   repetition.observe_prompt(prompt);
   EXPECT_EQ(sample_once(repetition, {3.0f, -1.0f, 1.6f}), 2);  // 1.5, -2, 1.6
 
+  Sampler below({.temperature = 0.0, .repetition_penalty = 2.0}, all(3));
+  below.observe_prompt(prompt);
+  EXPECT_EQ(sample_once(below, {-9.0f, -1.0f, -1.5f}), 2);  // -18, -2, -1.5
+
   Sampler presence({.temperature = 0.0, .presence_penalty = 1.0}, all(2));
   presence.observe_prompt(prompt);  // the prompt does not count
   EXPECT_EQ(sample_once(presence, {2.0f, 1.5f}), 0);

@@ -6,7 +6,8 @@
 #include <limits>
 
 #include "base/error.h"
-#include "model/kv_cache.h"
+#include "engine/prefill.h"
+#include "model/attention/kv_cache.h"
 #include "ops/elementwise/elementwise.h"
 
 namespace fathom::engine {
@@ -48,27 +49,26 @@ class Scorer {
 
  private:
   void run_window(model::KvCache& cache, i64 begin, i64 end) {
-    for (i64 at = begin; at < end;) {
-      // Rows before `scored_ - 1` only fill the cache: their successors are scored already.
-      const bool wanted = on_logits_ || at + 1 >= scored_;
-      const i64 limit = wanted ? end : std::min(end, scored_ - 1);
-      const i64 rows = std::min(chunk_, limit - at);
-      run_chunk(cache, at, rows, wanted);
-      at += rows;
-    }
+    // Rows before `scored_ - 1` only fill the cache: their successors are scored already.
+    const i64 wanted = on_logits_ ? begin : std::clamp(scored_ - 1, begin, end);
+    run_rows(cache, begin, wanted, {.all_logits = false}, {});
+    run_rows(cache, wanted, end, {.all_logits = true},
+             [&](i64 row, View<const float, 2> logits) { score_rows(wanted + row, logits); });
     scored_ = std::max(scored_, end + 1);  // the last row predicted the token after the window
   }
 
-  void run_chunk(model::KvCache& cache, i64 at, i64 rows, bool wanted) {
-    const model::SequenceStep step{
-        .token_ids = ids_.subspan(static_cast<size_t>(at), static_cast<size_t>(rows)),
-        .cache = &cache,
-        .all_logits = wanted};
-    const View<float, 2> logits(logits_.data(), {wanted ? rows : 1, vocab_});
-    model_.forward(ctx_, {&step, 1}, options_.session.run, logits);
-    if (!wanted) return;
+  void run_rows(model::KvCache& cache, i64 begin, i64 end, PrefillOptions options,
+                const OnChunk& on_chunk) {
+    options.chunk_tokens = chunk_;
+    options.run = options_.session.run;
+    const auto ids = ids_.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+    prefill(ctx_, model_, cache, ids, options, {logits_.data(), {chunk_, vocab_}}, on_chunk);
+  }
+
+  /// `logits` [rows, vocab] are of the tokens from `at` on, and score those from `at` + 1 on.
+  void score_rows(i64 at, View<const float, 2> logits) {
     if (on_logits_) on_logits_(logits);
-    const i64 targets = std::min(rows, static_cast<i64>(ids_.size()) - at - 1);
+    const i64 targets = std::min(logits.dim(0), static_cast<i64>(ids_.size()) - at - 1);
     if (targets <= 0) return;
     ops::token_log_probs(ctx_, logits.slice(0, 0, targets), {ids_.data() + at + 1, {targets}},
                          {score_.log_probs.data() + at + 1, {targets}});

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "engine/prefill.h"
 #include "engine/stop_text.h"
 #include "tokenizer/stream_decoder.h"
 
@@ -107,8 +108,8 @@ void Session::check(const GenerateRequest& request) const {
   }
 }
 
-/// Keeps the rows that the new prompt shares with the old tokens; the last prompt token is always
-/// computed again, because its logits are needed. Returns the tokens kept.
+/// Truncates the cache to the prefix that the new prompt shares with it; the last prompt token is
+/// always recomputed, because its logits are needed. Returns the tokens that remain.
 i64 Session::reuse_prefix(std::span<const i32> prompt_ids) {
   const size_t limit = std::min(cached_ids_.size(), prompt_ids.size() - 1);
   size_t common = 0;
@@ -118,21 +119,21 @@ i64 Session::reuse_prefix(std::span<const i32> prompt_ids) {
   return static_cast<i64>(common);
 }
 
-void Session::step(std::span<const i32> ids) {
-  const model::SequenceStep sequence{.token_ids = ids, .cache = &cache_};
-  model_.forward(ctx_, {&sequence, 1}, options_.run,
-                 {logits_.data(), {1, static_cast<i64>(logits_.size())}});
-  cached_ids_.insert(cached_ids_.end(), ids.begin(), ids.end());
+void Session::step(i32 id) {
+  const model::SequenceStep sequence{.token_ids = {&id, 1}, .cache = &cache_};
+  model_.forward(ctx_, {&sequence, 1}, options_.run, last_logits());
+  cached_ids_.push_back(id);
 }
 
 /// False if interrupted between two chunks.
 bool Session::prefill(std::span<const i32> ids, const std::atomic<bool>* interrupted) {
-  const auto chunk = static_cast<size_t>(options_.prefill_chunk_tokens);
-  for (size_t begin = 0; begin < ids.size(); begin += chunk) {
-    if (is_set(interrupted)) return false;
-    step(ids.subspan(begin, std::min(chunk, ids.size() - begin)));
-  }
-  return true;
+  const i64 done = engine::prefill(ctx_, model_, cache_, ids,
+                                   {.chunk_tokens = options_.prefill_chunk_tokens,
+                                    .run = options_.run,
+                                    .interrupted = interrupted},
+                                   last_logits());
+  cached_ids_.insert(cached_ids_.end(), ids.begin(), ids.begin() + done);
+  return done == std::ssize(ids);
 }
 
 GenerateResult Session::generate(const GenerateRequest& request, const OnText& on_text,
@@ -170,7 +171,7 @@ GenerateResult Session::generate(const GenerateRequest& request, const OnText& o
     }
     const bool full = static_cast<i64>(cached_ids_.size()) == cache_.capacity_tokens();
     if (full || static_cast<i64>(result.token_ids.size()) == request.max_tokens) break;
-    step({&id, 1});
+    step(id);
     ++result.decode_steps;
   }
   const Clock::time_point end = Clock::now();

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "engine/sampler.h"
-#include "model/kv_cache.h"
+#include "model/attention/kv_cache.h"
 #include "model/model.h"
 #include "tokenizer/tokenizer.h"
 
@@ -68,7 +68,8 @@ class Session {
   void check(const GenerateRequest& request) const;
   i64 reuse_prefix(std::span<const i32> prompt_ids);
   bool prefill(std::span<const i32> ids, const std::atomic<bool>* interrupted);
-  void step(std::span<const i32> ids);
+  void step(i32 id);
+  View<float, 2> last_logits() { return {logits_.data(), {1, std::ssize(logits_)}}; }
 
   const model::Model& model_;
   const tokenizer::Tokenizer& tokenizer_;

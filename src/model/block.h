@@ -1,6 +1,6 @@
 #pragma once
-#include "model/gqa.h"
-#include "model/mla.h"
+#include "model/attention/gqa.h"
+#include "model/attention/mla.h"
 #include "model/moe.h"
 
 namespace fathom::model {

@@ -7,7 +7,7 @@
 #include "model/mtp.h"
 #include "model/part_timer.h"
 #include "model/step.h"
-#include "model/weights.h"
+#include "model/weights/weights.h"
 #include "ops/elementwise/elementwise.h"
 #include "ops/norm/rmsnorm.h"
 #include "ops/rows.h"
@@ -197,7 +197,7 @@ void Model::forward(Ctx& ctx, std::span<const SequenceStep> steps, const RunOpti
   FATHOM_CHECK(hidden.empty() || (hidden.dim(0) == rows && hidden.dim(1) == width), "hidden ",
                hidden, ", expected [", rows, ", ", width, "]");
 
-  // Neighbours of one kind share a pass; a step of prompts and single tokens reads its weights
+  // Neighbours of one kind share a pass; a step of prefills and single tokens reads its weights
   // twice.
   i64 row = 0;
   for (size_t begin = 0, end = 0; begin < steps.size(); begin = end) {

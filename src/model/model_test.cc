@@ -4,8 +4,8 @@
 #include <gmock/gmock.h>
 
 #include "backend/backend.h"
-#include "model/kv_cache.h"
-#include "model/mla.h"
+#include "model/attention/kv_cache.h"
+#include "model/attention/mla.h"
 #include "model/test_support.h"
 
 namespace fathom::model {
@@ -103,14 +103,14 @@ TEST(KvCacheTest, BytesPerTokenOfV3) {
   EXPECT_EQ(KvCache::bytes_per_token(config, CacheDType::kFp8), 656 * 61);
 }
 
-TEST(KvCacheTest, TruncateForgetsTheMtpRowOfTheLastKeptToken) {
+TEST(KvCacheTest, TruncateForgetsTheMtpRowOfTheLastToken) {
   const Golden golden("mtp");
   KvCache cache(golden.model().config(), CacheDType::kF32, 8, 1);
   cache.impl().length_tokens = 6;
   cache.impl().mtp_length_tokens = 5;
   cache.truncate(6);
   EXPECT_EQ(cache.impl().mtp_length_tokens, 5);
-  cache.truncate(4);  // row 3 has eaten token 4, which is gone
+  cache.truncate(4);  // row 3 depends on token 4, which is gone
   EXPECT_EQ(cache.impl().mtp_length_tokens, 3);
   cache.truncate(0);
   EXPECT_EQ(cache.impl().mtp_length_tokens, 0);

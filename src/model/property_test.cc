@@ -53,7 +53,7 @@ std::vector<i32> repeated(const std::vector<i32>& ids, size_t count) {
   return result;
 }
 
-TEST_P(PropertyTest, ChunksOfAPromptGiveTheSameBits) {
+TEST_P(PropertyTest, ChunkedPrefillGivesTheSameBits) {
   const std::vector<i32> prompt = repeated(ids(), 3 * kPrefillTokens);
   for_each_isa([&](Ctx& ctx) {
     for (const MlaForm form : {MlaForm::kExpanded, MlaForm::kAbsorbed}) {

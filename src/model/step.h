@@ -2,7 +2,7 @@
 // What every layer of one step shares: the packed batch, the config and how to run.
 #include <span>
 
-#include "model/kv_cache_rows.h"
+#include "model/attention/kv_cache_rows.h"
 #include "model/run_options.h"
 #include "ops/elementwise/rope.h"
 

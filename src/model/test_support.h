@@ -14,7 +14,7 @@
 #include "backend/backend.h"
 #include "config/model/test_configs.h"
 #include "io/safetensors.h"
-#include "model/kv_cache.h"
+#include "model/attention/kv_cache.h"
 #include "model/model.h"
 #include "testing/expect.h"
 #include "testing/tensor.h"

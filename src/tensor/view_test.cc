@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "tensor/mat_ref.h"
+#include "tensor/saved_matrix.h"
 #include "tensor/workspace.h"
 
 namespace fathom {
@@ -109,6 +110,28 @@ TEST(MatRef, RowSliceKeepsTheScaleBlockOfEachRow) {
   EXPECT_EQ(part.scale, scale.data() + 2);
   EXPECT_EQ(part.row_offset, 62);
   EXPECT_EQ(part.data, data.data() + 190 * 130);
+  const MatRef second = m.row_slice(100, 200).row_slice(100, 40);  // rows 200..240, in block 1
+  EXPECT_EQ(second.scale, scale.data() + 2);
+  EXPECT_EQ(second.row_offset, 72);
+}
+
+TEST(MatRef, PackedRowsAreWholeWords) {
+  MatRef m;
+  m.dtype = DType::kI32;
+  m.cols = 33;
+  m.bits = 4;
+  EXPECT_EQ(m.row_bytes(), 20);
+  m.bits = 8;
+  EXPECT_EQ(m.row_bytes(), 36);
+}
+
+TEST(SavedMatrix, RowsBeginOnAByte) {
+  EXPECT_EQ(SavedMatrix::saved_row_bytes(SavedFormat::kE5m6Tiles, 4), 6);
+  EXPECT_EQ(SavedMatrix::saved_row_bytes(SavedFormat::kE5m6Tiles, 5), 8);
+  EXPECT_EQ(SavedMatrix::saved_row_bytes(SavedFormat::kE4m3Tiles, 5), 5);
+  EXPECT_EQ(SavedMatrix::saved_row_bytes(SavedFormat::kBf16, 5), 10);
+  EXPECT_EQ(SavedMatrix::scales_per_row(SavedFormat::kE5m6Tiles, 129), 2);
+  EXPECT_EQ(SavedMatrix::scales_per_row(SavedFormat::kBf16, 129), 0);
 }
 
 // The last row of scales ends with its columns: what is copied must not reach beyond the array.

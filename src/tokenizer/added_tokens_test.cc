@@ -44,6 +44,10 @@ TEST(AddedTokens, StripsSwallowWhiteSpace) {
   EXPECT_EQ(cut(left, "a \u3000# #b"), "a|[1: \u3000#][1: #]b|");
   const std::vector<AddedToken> right = {{.id = 1, .content = "#", .rstrip = true}};
   EXPECT_EQ(cut(right, "a #  \n b"), "a |[1:#  \n ]b|");
+  // White space between two that want it goes to the first.
+  const std::vector<AddedToken> both = {{.id = 1, .content = "#", .rstrip = true},
+                                        {.id = 2, .content = "@", .lstrip = true}};
+  EXPECT_EQ(cut(both, "#  @"), "[1:#  ][2:@]");
 }
 
 TEST(AddedTokens, SingleWordsTouchNoWord) {

@@ -124,6 +124,8 @@ TEST(RunPlan, FirstDifferenceLooksAtTheStepsTaken) {
   const RunPlan plan(config);
   EXPECT_EQ(first_difference(plan, RunPlan(longer), 60), "");  // both constant so far
   EXPECT_THAT(first_difference(plan, RunPlan(longer), 80), HasSubstr("step 69: learning rate"));
+  EXPECT_EQ(first_difference(plan, RunPlan(longer), 68), "");
+  EXPECT_NE(first_difference(plan, RunPlan(longer), 69), "") << "the last step taken counts";
   longer.train.batch_sequences = 9;
   EXPECT_THAT(first_difference(plan, RunPlan(longer), 60), HasSubstr("step 1: sequences 8, now 9"));
   EXPECT_EQ(first_difference(plan, RunPlan(longer), 0), "");

@@ -198,6 +198,40 @@ TEST_F(TrainerTest, ValidationOfAPartAndOfTheWhole) {
   EXPECT_FALSE(bench.trainer.validate(ctx_, [] { return true; }).has_value());
 }
 
+// The last micro-batch ends where the part does.
+TEST_F(TrainerTest, ValidationOfAPartIsTheSameForAnyMicroBatch) {
+  config_.train.validation_sequences = 3;
+  std::vector<std::vector<double>> shares;
+  for (const i64 micro : {1, 2}) {
+    config_.train.micro_batch_sequences = micro;
+    Bench bench(ctx_, config_);
+    shares.push_back(validate(bench).front().load.front().share);
+  }
+  EXPECT_EQ(shares[0], shares[1]);
+}
+
+// All weights tiny but the last norm's: every product forward is finite, and what passes back through that
+// norm, which divides by tiny numbers, is not.
+TEST_F(TrainerTest, AFiniteLossWithoutAFiniteGradientIsSkipped) {
+  std::string config = kTinyModel;
+  config.replace(config.find("1e-06"), 5, "1e-20");
+  run_.dir().write("config.json", config);
+  Bench bench(ctx_, config_);
+  for (const checkpoint::ParameterSlot& slot : bench.trainer.model().layout().slots()) {
+    const std::string& name = slot.parameter.name;
+    if (name == "lm_head.weight") continue;
+    const float factor = name == "model.norm.weight"          ? 1e33f
+                         : slot.parameter.shape.size() == 2u ? 1e-9f
+                                                              : 1.0f;
+    for (i64 i = 0; i < slot.parameter.elements(); ++i) {
+      bench.trainer.model().weights()[static_cast<size_t>(slot.offset + i)] *= factor;
+    }
+  }
+  const report::StepMetrics metrics = bench.trainer.step(ctx_);
+  EXPECT_THAT(metrics.skipped, HasSubstr("the gradient is not finite"));
+  EXPECT_EQ(bench.trainer.state().updates, 0);
+}
+
 // bits per byte = nats / ln 2 / bytes of the targets' text, from numbers of its own.
 TEST_F(TrainerTest, BitsPerByteOfWhatWasScored) {
   EXPECT_DOUBLE_EQ(bits_per_byte(std::numbers::ln2 * 12, 4), 3.0);

@@ -43,13 +43,13 @@ SOUND = {
     "src/text/tokenizer.h": '#include "text/unicode/utf8.h"\n',
     "src/text/text_bench.cc": '#include "tensor/view.h"\n',
     "src/text/chat/render.h": '#include "text/tokenizer.h"\n',
-    "src/model/mla.cc": '#include "model/mla.h"\n#include "tensor/view.h"\n',
-    "src/model/mla.h": "#pragma once\n",
+    "src/model/layer.cc": '#include "model/layer.h"\n#include "tensor/view.h"\n',
+    "src/model/layer.h": "#pragma once\n",
     "src/model/test_support.h": '#include "testing/expect.h"\n',
-    "src/model/mla_test.cc": '#include "testing/expect.h"\n#include "model/mla.h"\n',
+    "src/model/layer_test.cc": '#include "testing/expect.h"\n#include "model/layer.h"\n',
     "src/engine/session.h": '#include "engine/state.h"\n',
     "src/engine/state.h": '#include "base/check.h"\n',
-    "src/engine/session.cc": '#include "model/mla.h"\n',
+    "src/engine/session.cc": '#include "model/layer.h"\n',
     "src/serve/server.cc": '#include "engine/session.h"\n#include "text/chat/render.h"\n',
     "src/testing/expect.h": '#include "tensor/view.h"\n',
     "fuzz/chat_fuzz.cc": '#include "text/chat/render.h"\n',
@@ -75,12 +75,12 @@ class CheckLayers(unittest.TestCase):
         self.assertEqual(errors({}), [])
 
     def test_an_upward_include_is_found(self):
-        for quote in ('"model/mla.h"', "<model/mla.h>"):
+        for quote in ('"model/layer.h"', "<model/layer.h>"):
             self.assertEqual(errors({"src/tensor/bad.h": f"// x\n#include {quote}\n"}),
                              ["tensor/bad.h:2: tensor may not include model"])
 
     def test_climbing_is_found(self):
-        self.assertIn("climbs out", errors({"src/tensor/bad.h": '#include "../model/mla.h"\n'})[0])
+        self.assertIn("climbs out", errors({"src/tensor/bad.h": '#include "../model/layer.h"\n'})[0])
 
     def test_a_rule_that_points_up_is_found(self):
         self.assertEqual(errors(with_line("tensor: base model")),
@@ -117,12 +117,12 @@ class Subfolders(unittest.TestCase):
 
 class Hidden(unittest.TestCase):
     def test_what_is_hidden_is_found_through_headers(self):
-        self.assertEqual(errors({"src/engine/state.h": '#include "model/mla.h"\n'}),
-                         ["serve may not see model: model/mla.h <- engine/state.h <- "
+        self.assertEqual(errors({"src/engine/state.h": '#include "model/layer.h"\n'}),
+                         ["serve may not see model: model/layer.h <- engine/state.h <- "
                           "engine/session.h <- serve/server.cc"])
 
     def test_a_test_may_see_it(self):
-        self.assertEqual(errors({"src/engine/made.h": '#include "model/mla.h"\n',
+        self.assertEqual(errors({"src/engine/made.h": '#include "model/layer.h"\n',
                                  "src/serve/server_test.cc": '#include "engine/made.h"\n'}), [])
 
 
@@ -130,10 +130,10 @@ class TestsAndBenches(unittest.TestCase):
     def test_only_tests_and_benches_include_testing(self):
         self.assertEqual(errors({"src/model/bad.cc": '#include "testing/expect.h"\n'}),
                          ["model/bad.cc:1: model may not include testing"])
-        self.assertEqual(errors({"src/model/mla_bench.cc": '#include "testing/expect.h"\n'}), [])
+        self.assertEqual(errors({"src/model/layer_bench.cc": '#include "testing/expect.h"\n'}), [])
 
     def test_a_test_includes_nothing_above_its_module(self):
-        self.assertEqual(errors({"src/text/bad_test.cc": '#include "model/mla.h"\n'}),
+        self.assertEqual(errors({"src/text/bad_test.cc": '#include "model/layer.h"\n'}),
                          ["text/bad_test.cc:1: text may not include model"])
 
     def test_a_test_sees_nothing_above_its_module_through_testing(self):
@@ -148,13 +148,13 @@ class TestsAndBenches(unittest.TestCase):
                          ["text/bad_test.cc:1: text may not include tensor"])
 
     def test_testing_itself_has_a_line(self):
-        self.assertEqual(errors({"src/testing/bad.h": '#include "model/mla.h"\n'}),
+        self.assertEqual(errors({"src/testing/bad.h": '#include "model/layer.h"\n'}),
                          ["testing/bad.h:1: testing may not include model"])
 
     def test_folders_beside_src_have_lines(self):
-        self.assertEqual(errors({"fuzz/model_fuzz.cc": '#include "model/mla.h"\n'}),
+        self.assertEqual(errors({"fuzz/model_fuzz.cc": '#include "model/layer.h"\n'}),
                          ["fuzz/model_fuzz.cc:1: fuzz may not include model"])
-        self.assertEqual(errors({"tests/property/model_test.cc": '#include "model/mla.h"\n'}),
+        self.assertEqual(errors({"tests/property/model_test.cc": '#include "model/layer.h"\n'}),
                          ["tests/ has no line in layers.txt"])
 
 
@@ -167,7 +167,7 @@ class Modules(unittest.TestCase):
     def test_an_include_without_its_dep_is_found(self):
         changed = CMAKE.replace("model DEPS base tensor", "model DEPS base")
         self.assertEqual(errors({"src/CMakeLists.txt": changed}),
-                         ["model/mla.cc:2: model includes tensor, missing from its DEPS in CMakeLists.txt"])
+                         ["model/layer.cc:2: model includes tensor, missing from its DEPS in CMakeLists.txt"])
 
     def test_a_folder_without_lines_is_found(self):
         self.assertEqual(errors({"src/util/all.h": "\n"}),

@@ -83,7 +83,7 @@ class Tree:
 
     def program(self, number):
         """A script that runs the program with a mutant: black-box texts get none of our environment."""
-        script = self.path / "fathom"
+        script = self.build_path / f"fathom-{number}"
         script.write_text(f'#!/bin/sh\nFATHOM_MUTANT={number} exec {self.build_path / "fathom"} "$@"\n')
         script.chmod(0o755)
         return str(script)

@@ -6,7 +6,7 @@
 
 #include "base/parallel.h"
 #include "checkpoint/random_init.h"
-#include "model/rope.h"
+#include "model/attention/rope.h"
 #include "model/training/layers/loss_head.h"
 #include "model/training/pass.h"
 #include "model/training/trainable.h"

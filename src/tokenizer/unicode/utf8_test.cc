@@ -24,6 +24,8 @@ TEST(Utf8, EachMaximalIllFormedPartBecomesOneReplacement) {
   EXPECT_EQ(repaired("\xF0\x9F\x98"), r);
   EXPECT_EQ(repaired("\xF4\x90\x80\x80"), r + r + r + r);  // above U+10FFFF
   EXPECT_EQ(repaired("\xF0\x80\x80"), r + r + r);
+  EXPECT_EQ(repaired("\xE0\x9F\xBF"), r + r + r);  // overlong U+07FF
+  EXPECT_EQ(repaired("\xE0\xA0\x80"), "\xE0\xA0\x80");
   EXPECT_EQ(repaired("a\x80"
                      "b\xC3"),
             "a" + r + "b" + r);

@@ -112,8 +112,7 @@ void gqa_backward_input(const TrainStep& step, const TrainingGqaWeights& w, View
 void gqa_backward_weight(const TrainStep& step, const TrainingGqaWeights& w,
                          View<const float, 2> du, const ops::PackSource& h, const GqaSaved& saved,
                          const GqaBackward& b, const GqaGrads& grads) {
-  linear_backward_weight(step, du, *w.o_proj,
-                         ops::PackSource(first_rows(saved.attn, step.tokens()), true),
+  linear_backward_weight(step, du, *w.o_proj, transposed_for_wgrad(saved.attn, step.tokens()),
                          grads.o_proj);
   linear_backward_weight(step, b.dv.flatten(), *w.v_proj, h, grads.v_proj);
   linear_backward_weight(step, b.dk.flatten(), *w.k_proj, h, grads.k_proj);

@@ -1,6 +1,6 @@
 #include "model/training/layers/mla.h"
 
-#include "model/mla.h"
+#include "model/attention/mla.h"
 #include "model/step.h"
 #include "model/training/memory/saved_activations.h"
 #include "ops/causal_attention/causal_attention.h"
@@ -235,8 +235,7 @@ void mla_backward_input(const TrainStep& step, const TrainingMlaWeights& w, View
 void mla_backward_weight(const TrainStep& step, const TrainingMlaWeights& w,
                          View<const float, 2> du, const ops::PackSource& h, const MlaSaved& saved,
                          const MlaBackward& b, const MlaGrads& grads) {
-  linear_backward_weight(step, du, *w.o_proj,
-                         ops::PackSource(first_rows(saved.attn, step.tokens()), true),
+  linear_backward_weight(step, du, *w.o_proj, transposed_for_wgrad(saved.attn, step.tokens()),
                          grads.o_proj);
   linear_backward_weight(step, b.dkv.flatten(), *w.kv_b_proj,
                          transposed_for_wgrad(saved.kv_latent, b.kv_latent), grads.kv_b_proj);

@@ -29,9 +29,13 @@ void save_and_round(const TrainStep& step, View<float, 2> x, const SavedMatrix& 
   if (saved.format != SavedFormat::kF32) load(step, saved, x);
 }
 
+ops::PackSource transposed_for_wgrad(const SavedMatrix& saved, i64 rows) {
+  return ops::PackSource(first_rows(saved, rows), /*transposed=*/true);
+}
+
 ops::PackSource transposed_for_wgrad(const SavedMatrix& saved, View<const float, 2> x) {
   if (saved.empty()) return ops::PackSource(x, /*transposed=*/true);
-  return ops::PackSource(first_rows(saved, x.dim(0)), /*transposed=*/true);
+  return transposed_for_wgrad(saved, x.dim(0));
 }
 
 }  // namespace fathom::model::training

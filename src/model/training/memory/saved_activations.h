@@ -15,7 +15,9 @@ void load(const TrainStep& step, const SavedMatrix& saved, View<float, 2> x);
 /// save, and x becomes what a later load will give: where forward and the backward pass's
 /// recomputation must see the same numbers.
 void save_and_round(const TrainStep& step, View<float, 2> x, const SavedMatrix& saved);
-/// A saved matrix, or `x` where nothing was saved, transposed for wgrad.
+/// The first `rows` rows of a saved matrix, transposed for wgrad.
+ops::PackSource transposed_for_wgrad(const SavedMatrix& saved, i64 rows);
+/// The same, or `x` where nothing was saved.
 ops::PackSource transposed_for_wgrad(const SavedMatrix& saved, View<const float, 2> x);
 
 }  // namespace fathom::model::training

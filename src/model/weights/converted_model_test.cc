@@ -5,8 +5,8 @@
 
 #include "backend/backend.h"
 #include "checkpoint/test_support.h"
-#include "model/random_weights.h"
 #include "model/test_support.h"
+#include "model/weights/random_weights.h"
 
 namespace fathom::model {
 namespace {

@@ -1,6 +1,6 @@
 #include <initializer_list>
 
-#include "model/weights.h"
+#include "model/weights/weights.h"
 
 namespace fathom::model {
 namespace {

@@ -1,4 +1,4 @@
-#include "model/weights.h"
+#include "model/weights/weights.h"
 
 #include <cstring>
 
@@ -6,8 +6,8 @@
 #include "checkpoint/check.h"
 #include "checkpoint/stored_names.h"
 #include "checkpoint/tensor_codec.h"
+#include "model/attention/rope.h"
 #include "model/parameters/bind.h"
-#include "model/rope.h"
 #include "ops/upload.h"
 
 namespace fathom::model {

@@ -2,7 +2,7 @@
 // What stands behind KvCache. One Buffer holds all layers, the MTP modules' after the
 // main ones; the system commits its pages as rows are written, so a long capacity costs nothing at
 // first.
-#include "model/kv_cache.h"
+#include "model/attention/kv_cache.h"
 #include "tensor/buffer.h"
 
 namespace fathom::model {

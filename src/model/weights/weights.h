@@ -7,8 +7,8 @@
 #include "io/safetensors.h"
 #include "model/block.h"
 #include "model/mtp.h"
-#include "model/random_weights.h"
 #include "model/step_profile.h"
+#include "model/weights/random_weights.h"
 #include "tensor/buffer.h"
 
 namespace fathom::model {

@@ -2,9 +2,9 @@
 #include <gtest/gtest.h>
 
 #include "backend/backend.h"
-#include "model/mla.h"
-#include "model/random_weights.h"
+#include "model/attention/mla.h"
 #include "model/test_support.h"
+#include "model/weights/random_weights.h"
 
 namespace fathom::model {
 namespace {

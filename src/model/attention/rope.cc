@@ -1,4 +1,4 @@
-#include "model/rope.h"
+#include "model/attention/rope.h"
 
 #include "config/model/rope_frequencies.h"
 

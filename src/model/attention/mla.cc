@@ -1,8 +1,8 @@
-#include "model/mla.h"
+#include "model/attention/mla.h"
 
 #include <array>
 
-#include "model/tiles.h"
+#include "model/attention/key_tiles.h"
 #include "ops/attention/latent_attention.h"
 #include "ops/attention/prefill_attention.h"
 #include "ops/norm/rmsnorm.h"

@@ -11,7 +11,7 @@
 #include "checkpoint/tensor_codec.h"
 #include "checkpoint/write.h"
 #include "config/model/parameter_list.h"
-#include "model/weights.h"
+#include "model/weights/weights.h"
 #include "tensor/bf16.h"
 #include "tensor/fp8.h"
 

@@ -1,4 +1,4 @@
-#include "model/kv_cache.h"
+#include "model/attention/kv_cache.h"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 
 #include "base/checked_math.h"
 #include "base/error.h"
-#include "model/kv_cache_rows.h"
+#include "model/attention/kv_cache_rows.h"
 
 namespace fathom::model {
 namespace {
@@ -69,7 +69,7 @@ void KvCache::truncate(i64 length) {
                impl.length_tokens, " tokens");
   if (length == impl.length_tokens) return;
   impl.length_tokens = length;
-  // Row i of an MTP module has eaten token i + 1, so the row of the last kept token is stale too.
+  // Row i of an MTP module depends on token i + 1, so the row of the last token left is stale too.
   impl.mtp_length_tokens = std::min(impl.mtp_length_tokens, std::max<i64>(length - 1, 0));
 }
 

@@ -1,6 +1,6 @@
-#include "model/gqa.h"
+#include "model/attention/gqa.h"
 
-#include "model/tiles.h"
+#include "model/attention/key_tiles.h"
 #include "ops/attention/prefill_attention.h"
 
 namespace fathom::model {

@@ -1,5 +1,5 @@
 // Loading: what fits is mapped, whatever its dtype and alignment.
-#include "model/weights.h"
+#include "model/weights/weights.h"
 
 #include <gmock/gmock.h>
 
@@ -8,7 +8,7 @@
 
 #include "backend/backend.h"
 #include "checkpoint/test_support.h"
-#include "model/rope.h"
+#include "model/attention/rope.h"
 #include "model/test_support.h"
 #include "model/tolerances.h"
 #include "testing/temp_dir.h"

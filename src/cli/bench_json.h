@@ -1,0 +1,13 @@
+#pragma once
+// What `fathom bench --json` says of the machine and of each timing.
+#include "device/ctx.h"
+#include "engine/benchmark.h"
+#include "io/json.h"
+
+namespace fathom::cli {
+
+io::JsonObject machine_json(const Ctx& ctx, const engine::MachineSpeed& machine);
+/// With its shares of what the machine can do.
+io::JsonObject timing_json(const engine::Timing& t, const engine::MachineSpeed& machine);
+
+}  // namespace fathom::cli
