@@ -25,7 +25,8 @@ struct TensorConversion {
   std::string name;
   ModelPart role = ModelPart::kAttention;
   bool is_matrix = false;
-  Storage from = {}, to = {};
+  std::string from;  // "BF16", "INT4 in groups of 32", "Q4_K"
+  Storage to = {};
   double max_error = 0.0;  // largest |before - after| / largest |before|
   double rms_error = 0.0;  // ||before - after|| / ||before||
   double squares = 0.0;    // ||before||^2; 0 of a tensor that was copied as it was

@@ -1,35 +1,14 @@
 #include "checkpoint/convert_tensors.h"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 
+#include "checkpoint/error_sum.h"
 #include "checkpoint/stored_names.h"
 #include "checkpoint/tensor_codec.h"
 
 namespace fathom::checkpoint {
 namespace {
-
-/// Running comparison of values before and after.
-struct ErrorSum {
-  double max_difference = 0.0, max_value = 0.0, squared_difference = 0.0, squared_value = 0.0;
-
-  void add(View<const float, 2> before, View<const float, 2> after) {
-    for (i64 i = 0; i < before.size(); ++i) {
-      const double value = before.data()[i], difference = value - after.data()[i];
-      // Written so that a NaN stays: std::max would drop it and call the tensor unchanged.
-      if (!(std::abs(difference) <= max_difference)) max_difference = std::abs(difference);
-      max_value = std::max(max_value, std::abs(value));
-      squared_difference += difference * difference;
-      squared_value += value * value;
-    }
-  }
-  double max_error() const { return max_value > 0.0 ? max_difference / max_value : max_difference; }
-  double rms_error() const {
-    return squared_value == 0.0 ? std::sqrt(squared_difference)
-                                : std::sqrt(squared_difference / squared_value);
-  }
-};
 
 /// One tensor of the model on its way.
 struct Item {
@@ -95,7 +74,7 @@ class Converter {
         report.tensors.push_back({.name = item.parameter.name,
                                   .role = item.parameter.role,
                                   .is_matrix = item.parameter.shape.size() == 2,
-                                  .from = item.from,
+                                  .from = to_string(item.from),
                                   .to = item.to});
       } else {
         report.tensors.push_back(recode(encoder, item));
@@ -177,7 +156,7 @@ class Converter {
     return {.name = name,
             .role = item.parameter.role,
             .is_matrix = item.parameter.shape.size() == 2,
-            .from = item.from,
+            .from = to_string(item.from),
             .to = item.to,
             .max_error = error.max_error(),
             .rms_error = error.rms_error(),

@@ -3,6 +3,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 
@@ -298,6 +300,30 @@ TEST_F(ConvertTest, KeepsOtherKeysAndFiles) {
   const auto config = value_or_throw(io::read_json(root_ / "fp8" / "config.json"));
   EXPECT_EQ(config.find("transformers_version")->as_string(), "4.33.1");
   EXPECT_EQ(config.find("quantization_config")->find("fmt")->as_string(), "e4m3");
+}
+
+// Groups of another size are other numbers: nothing is copied as it was.
+TEST_F(ConvertTest, OtherGroupsAreQuantisedAnew) {
+  Storage wide = kInt8;
+  wide.group_size = 128;
+  const fs::path narrow = root_ / "narrow";
+  convert_to(random("bf16", DType::kBF16), "narrow", {.linear = kInt8});
+  convert_to(narrow, "wide", {.linear = wide});
+  auto storages = consistent_storages(root_ / "wide");
+  EXPECT_TRUE(storages[ModelPart::kAttention].contains("INT8 in groups of 128"));
+}
+
+TEST_F(ConvertTest, ANumberThatIsNoneIsNoSmallError) {
+  const std::string name = "model.layers.1.self_attn.o_proj.weight";
+  LooseTensors tensors = tensors_of("v3");
+  tensors[name].bytes[0] = 0xc0;
+  tensors[name].bytes[1] = 0x7f;  // NaN in BF16
+  const testing::TempDir damaged;
+  write_model(damaged, "v3", tensors);
+  const ConvertReport report = convert(damaged.path(), "f32", DType::kF32);
+  const auto found = std::ranges::find(report.tensors, name, &TensorConversion::name);
+  ASSERT_NE(found, report.tensors.end());
+  EXPECT_TRUE(std::isnan(found->max_error));
 }
 
 TEST_F(ConvertTest, RefusesAndLeavesNothingBehind) {

@@ -18,11 +18,10 @@ std::vector<i32> prefix_of(const tokenizer::Tokenizer& tokenizer,
 
 }  // namespace
 
-Result<TextCodec> load_text_codec(const std::string& directory) {
-  Result<tokenizer::Tokenizer> tokenizer = tokenizer::Tokenizer::load_directory(directory);
+Result<TextCodec> load_text_codec(const std::string& model_path) {
+  Result<tokenizer::Tokenizer> tokenizer = tokenizer::Tokenizer::load_model(model_path);
   if (!tokenizer) return tl::unexpected(tokenizer.error());
-  Result<tokenizer::TokenizerConfig> config =
-      tokenizer::load_tokenizer_config(directory + "/tokenizer_config.json");
+  Result<tokenizer::TokenizerConfig> config = tokenizer::load_tokenizer_config(model_path);
   if (!config && config.error().code() != ErrorCode::kNotFound) {
     return tl::unexpected(config.error());
   }

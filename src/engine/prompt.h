@@ -10,7 +10,7 @@
 
 namespace fathom::engine {
 
-/// A tokenizer with what frames a text, read from a model directory.
+/// A tokenizer with what frames a text, read from a model directory or a GGUF file.
 struct TextCodec {
   tokenizer::Tokenizer tokenizer;
   tokenizer::TokenizerConfig config;
@@ -18,8 +18,9 @@ struct TextCodec {
       prefix_ids;  // BOS, by tokenizer_config.json's add_bos_token, else by tokenizer.json
 };
 
-/// Reads tokenizer.json and, if there, tokenizer_config.json.
-Result<TextCodec> load_text_codec(const std::string& directory);
+/// Reads a directory's tokenizer.json and, if there, tokenizer_config.json; or a GGUF file's
+/// metadata.
+Result<TextCodec> load_text_codec(const std::string& model_path);
 
 /// prefix_ids + the ids of `text`; the prefix is not doubled if the text itself begins with it.
 std::vector<i32> encode_prompt(const TextCodec& codec, std::string_view text,

@@ -121,9 +121,9 @@ std::string_view to_string(StepPart part) {
 Model::Model() = default;
 Model::~Model() = default;
 
-std::unique_ptr<Model> Model::load(Ctx& ctx, const std::string& directory) {
+std::unique_ptr<Model> Model::load(Ctx& ctx, const std::string& path, const LoadOptions& options) {
   std::unique_ptr<Model> model(new Model());  // the constructor is private
-  model->weights_ = load_weights(ctx, directory);
+  model->weights_ = load_weights(ctx, path, options.gguf_dtype);
   return model;
 }
 

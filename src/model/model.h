@@ -1,6 +1,7 @@
 #pragma once
 // The public face of the model: load a checkpoint directory, run steps over a batch of sequences.
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -23,12 +24,20 @@ struct SequenceStep {
   bool all_logits = false;  // logits of every new token, else of the last one only
 };
 
+/// How a checkpoint is opened.
+struct LoadOptions {
+  /// Of a GGUF file: what its matrices are decoded to, F32 or BF16; absent: F32 if all linear
+  /// layers are stored so, else BF16.
+  std::optional<DType> gguf_dtype = {};
+};
+
 class Model {
  public:
-  /// Maps the checkpoint, for contexts of the device of `ctx`; weights stay as stored (FP8 stays
-  /// FP8). Throws Error with ALL problems of the config or of the tensors (missing, wrong shape or
-  /// dtype) at once.
-  static std::unique_ptr<Model> load(Ctx& ctx, const std::string& directory);
+  /// Maps a checkpoint directory, or a .gguf file (checkpoint::load_gguf), for contexts of the
+  /// device of `ctx`; weights of a directory stay as stored (FP8 stays FP8). Throws Error with ALL
+  /// problems of the config or of the tensors (missing, wrong shape or dtype) at once.
+  static std::unique_ptr<Model> load(Ctx& ctx, const std::string& path,
+                                     const LoadOptions& options = {});
   /// Throws Error{kInvalidInput} with all problems of the config, Error{kOutOfMemory}.
   static std::unique_ptr<Model> random(Ctx& ctx, const ModelConfig& config,
                                        const RandomWeights& options);

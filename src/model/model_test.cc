@@ -48,7 +48,12 @@ TEST_F(ModelTest, FullCache) {
   EXPECT_THAT(
       ([&] { forward({{.token_ids = ids, .cache = &cache_}}); }),
       ThrowsMessage<Error>(HasSubstr("5 tokens and 5 new ones do not fit into a context of 8")));
+  const std::span<const i32> one_too_many = std::span(ids).first(4);
+  EXPECT_THAT(([&] { forward({{.token_ids = one_too_many, .cache = &cache_}}); }),
+              ThrowsMessage<Error>(HasSubstr("5 tokens and 4 new ones")));
   EXPECT_EQ(cache_.length(), 5);
+  forward({{.token_ids = one_too_many.first(3), .cache = &cache_}});
+  EXPECT_EQ(cache_.length(), 8);
 }
 
 TEST_F(ModelTest, OurOwnMistakesAreInternalErrors) {

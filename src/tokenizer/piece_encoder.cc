@@ -41,7 +41,8 @@ Result<std::shared_ptr<const PieceEncoder>> PieceEncoder::build(const TokenizerS
     const i32 merge_rank = spec.rank_is_merged_id ? *merged : static_cast<i32>(rank);
     merges.insert({merge.left, merge.right, merge_rank, *merged});
   }
-  auto encoder = std::make_shared<PieceEncoder>(Bpe(table.byte_ids(), std::move(merges)));
+  auto encoder = std::make_shared<PieceEncoder>(Bpe(table.byte_ids(), std::move(merges)), table);
+  encoder->fuses_unknowns_ = spec.fuse_unk && spec.unk_id && table.is_incomplete();
   for (i32 id = 0; spec.ignore_merges && id < vocab_size; ++id) {
     if (table.is_byte_level(id) && !is_excluded(id)) {
       encoder->whole_pieces_.emplace(table.bytes(id), id);
@@ -79,7 +80,20 @@ void PieceEncoder::merge(std::string_view piece, std::vector<i32>& ids) const {
     const auto whole = whole_pieces_.find(piece);
     if (whole != whole_pieces_.end()) return ids.push_back(whole->second);
   }
+  if (fuses_unknowns_) return bpe_.merge(with_fused_unknowns(piece), ids);
   bpe_.merge(piece, ids);
+}
+
+/// Of each run of bytes without tokens only the first.
+std::string PieceEncoder::with_fused_unknowns(std::string_view piece) const {
+  std::string fused;
+  bool after_missing = false;
+  for (const char byte : piece) {
+    const bool missing = table_.is_missing(byte);
+    if (!missing || !after_missing) fused += byte;
+    after_missing = missing;
+  }
+  return fused;
 }
 
 std::unique_ptr<PieceCache> PieceEncoder::borrow_cache() const {

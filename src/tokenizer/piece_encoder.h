@@ -47,14 +47,17 @@ class PieceEncoder {
   };
 
   /// Use build(); public for make_shared alone.
-  explicit PieceEncoder(Bpe bpe) : bpe_(std::move(bpe)) {}
+  PieceEncoder(Bpe bpe, const TokenTable& table) : bpe_(std::move(bpe)), table_(table) {}
 
  private:
   void merge(std::string_view piece, std::vector<i32>& ids) const;
+  std::string with_fused_unknowns(std::string_view piece) const;
   std::unique_ptr<PieceCache> borrow_cache() const;
   void give_back(std::unique_ptr<PieceCache> cache) const noexcept;
 
   Bpe bpe_;
+  const TokenTable& table_;
+  bool fuses_unknowns_ = false;  // bytes without tokens exist, and neighbours share one unk_id
   std::unordered_map<std::string_view, i32> whole_pieces_;  // raw bytes -> id, if ignore_merges
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<PieceCache>> idle_caches_;  // guarded by mutex_

@@ -85,6 +85,13 @@ Result<std::vector<std::string>> parse_tokens(std::string_view text, std::string
     }
     tokens.push_back(std::move(token->bytes));
   }
+  constexpr size_t kBytes = 256;  // tiktoken starts from every single byte
+  if (tokens.size() < kBytes) {
+    return invalid_input(
+        fmt::format("{}: {} tokens, expected at least the {} bytes; is the file "
+                    "truncated?",
+                    where, tokens.size(), kBytes));
+  }
   return tokens;
 }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "tokenizer/byte_level.h"
 #include "tokenizer/unicode/utf8.h"
 
@@ -25,7 +27,8 @@ Result<TokenTable> TokenTable::build(const TokenizerSpec& spec, const std::strin
   if (Result<void> done = table.add_added_tokens(spec, where); !done) {
     return tl::unexpected(done.error());
   }
-  if (Result<void> done = table.check_bytes(where); !done) return tl::unexpected(done.error());
+  if (Result<void> done = table.check_bytes(spec, where); !done)
+    return tl::unexpected(done.error());
   return table;
 }
 
@@ -94,20 +97,25 @@ Result<void> TokenTable::add_added_tokens(const TokenizerSpec& spec, const std::
   return {};
 }
 
-Result<void> TokenTable::check_bytes(const std::string& where) const {
+Result<void> TokenTable::check_bytes(const TokenizerSpec& spec, const std::string& where) {
+  if (spec.unk_id && !has(*spec.unk_id)) {
+    return invalid_input(
+        fmt::format("{}: unk_token has id {}, outside the vocabulary", where, *spec.unk_id));
+  }
+  if (std::ranges::all_of(byte_ids_, [](i32 id) { return id < 0; })) {
+    return unsupported(fmt::format(
+        "{}: vocabulary: no byte has a token; only byte-level vocabularies are supported", where));
+  }
   for (u32 byte = 0; byte < byte_ids_.size(); ++byte) {
-    if (byte_ids_[byte] < 0 && occurs_in_utf8(byte)) {
-      return unsupported(
-          fmt::format("{}: vocabulary: byte 0x{:02X} (spelled \"{}\") has no token; only complete "
-                      "byte-level vocabularies are supported",
-                      where, byte, spell_bytes(std::string(1, static_cast<char>(byte)))));
-    }
     if (is_control(byte_ids_[byte])) {
       return unsupported(fmt::format(
           "{}: \"{}\" is both a special token and the token of byte 0x{:02X}; plain text would "
           "turn into it",
           where, spelling(byte_ids_[byte]), byte));
     }
+    missing_[byte] = byte_ids_[byte] < 0;
+    is_incomplete_ = is_incomplete_ || (missing_[byte] && occurs_in_utf8(byte));
+    if (missing_[byte]) byte_ids_[byte] = spec.unk_id.value_or(-1);
   }
   return {};
 }

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "io/atomic_file.h"
+#include "io/gguf/file.h"
 #include "io/mapped_file.h"
 #include "tokenizer/added_tokens.h"
+#include "tokenizer/gguf/gguf_tokenizer.h"
 #include "tokenizer/piece_encoder.h"
 #include "tokenizer/tiktoken.h"
 #include "tokenizer/token_table.h"
@@ -28,17 +31,30 @@ AddedTokenRounds rounds_of(const std::vector<AddedToken>& tokens) {
   return {AddedTokenMatcher(std::move(first)), AddedTokenMatcher(std::move(second))};
 }
 
+/// Throws Error{kInvalidInput} for the first byte of `segment`, a part of `text`, without a token.
+void require_tokens(const TokenTable& table, std::string_view text, std::string_view segment) {
+  const auto at = std::ranges::find_if(segment, [&](char byte) { return table.is_missing(byte); });
+  if (at == segment.end()) return;
+  throw Error(ErrorCode::kInvalidInput,
+              fmt::format("byte 0x{:02X} at position {} of the text has no token in this "
+                          "tokenizer's vocabulary, and the tokenizer names no unk_token",
+                          static_cast<u8>(*at), &*at - text.data()));
+}
+
 /// How one kind of text becomes ids.
 struct Route {
   AddedTokenRounds added_tokens;
   // Shared: both kinds of text use one encoder unless a merge can arrive at a control token.
   std::shared_ptr<const PieceEncoder> pieces;
 
-  void encode(const PreTokenizer& pre_tokenizer, std::string_view text,
+  void encode(const TokenizerSpec& spec, const TokenTable& table, std::string_view text,
               std::vector<i32>& ids) const {
+    const PreTokenizer& pre_tokenizer = spec.pre_tokenizer;
+    const bool may_fail = table.is_incomplete() && !spec.unk_id;
     PieceEncoder::Session session(*pieces);
     const auto encode_rest = [&](TextSegment segment) {
       if (segment.token_id >= 0) return ids.push_back(segment.token_id);
+      if (may_fail) require_tokens(table, text, segment.text);
       pre_tokenizer.split(segment.text,
                           [&](std::string_view piece) { session.encode(piece, ids); });
     };
@@ -101,13 +117,24 @@ Result<Tokenizer> Tokenizer::load(const std::string& path) {
   return from_spec(std::move(*spec), path);
 }
 
+Result<Tokenizer> Tokenizer::load_model(const std::string& path) {
+  if (io::gguf::is_gguf(path)) {
+    const auto file = io::gguf::File::open(path);
+    if (!file) return tl::unexpected(file.error());
+    Result<TokenizerSpec> spec = gguf_tokenizer_spec(file->metadata());
+    if (!spec) return tl::unexpected(spec.error());
+    return from_spec(std::move(*spec), file->metadata().file_name());
+  }
+  return std::filesystem::is_regular_file(path) ? load(path) : load_directory(path);
+}
+
 Result<Tokenizer> Tokenizer::load_directory(const std::string& directory) {
   Result<Tokenizer> tokenizer = load(directory + "/tokenizer.json");
   if (tokenizer || tokenizer.error().code() != ErrorCode::kNotFound) return tokenizer;
   const std::string path = directory + "/tiktoken.model";
   const Result<io::MappedFile> file = io::MappedFile::open(path);
   if (!file) return tokenizer;  // the usual file is the one to name as missing
-  const auto config = load_tokenizer_config(directory + "/tokenizer_config.json");
+  const auto config = load_tokenizer_config(directory);
   if (!config) return tl::unexpected(config.error());
   Result<TokenizerSpec> spec = parse_tiktoken_model(text_of(*file), *config, path);
   if (!spec) return tl::unexpected(spec.error());
@@ -147,7 +174,7 @@ void Tokenizer::encode_to(std::string_view text, EncodeOptions options,
   if (options.add_special_tokens) {
     ids.insert(ids.end(), spec.prefix_ids.begin(), spec.prefix_ids.end());
   }
-  route.encode(spec.pre_tokenizer, valid, ids);
+  route.encode(spec, impl_->table, valid, ids);
   if (options.add_special_tokens) {
     ids.insert(ids.end(), spec.suffix_ids.begin(), spec.suffix_ids.end());
   }

@@ -40,9 +40,10 @@ class Tokenizer {
   /// Reads one tokenizer.json. Errors: see parse_tokenizer_json; kNotFound if there is no such
   /// file.
   static Result<Tokenizer> load(const std::string& path);
-  /// Reads a model directory: its tokenizer.json, or else a Moonshot checkpoint's tiktoken.model
-  /// with tokenizer_config.json (tiktoken.h).
-  static Result<Tokenizer> load_directory(const std::string& directory);
+  /// Reads a model: a directory's tokenizer.json, or else a Moonshot checkpoint's tiktoken.model
+  /// with tokenizer_config.json (tiktoken.h); the tokenizer in a GGUF file's metadata; or any other
+  /// file as a tokenizer.json.
+  static Result<Tokenizer> load_model(const std::string& path);
   /// Validates `spec`; `where` opens every error message.
   static Result<Tokenizer> from_spec(TokenizerSpec spec, std::string_view where);
 
@@ -78,6 +79,7 @@ class Tokenizer {
   const TokenizerSpec& spec() const;
 
  private:
+  static Result<Tokenizer> load_directory(const std::string& directory);
   struct Impl;
   explicit Tokenizer(std::unique_ptr<const Impl> impl);
   std::unique_ptr<const Impl> impl_;

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "io/gguf/file.h"
 #include "io/json.h"
+#include "tokenizer/gguf/gguf_tokenizer.h"
 
 namespace fathom::tokenizer {
 namespace {
@@ -137,7 +139,31 @@ Result<TokenizerConfig> parse_tokenizer_config(std::string_view text, std::strin
   return read_config(*root, where);
 }
 
-Result<TokenizerConfig> load_tokenizer_config(const std::string& path) {
+std::string write_tokenizer_config(const TokenizerConfig& config) {
+  io::JsonObject object;
+  const auto set_token = [&](const char* name, const std::optional<std::string>& token) {
+    object.set(name, token ? io::JsonValue(*token) : io::JsonValue());
+  };
+  if (config.add_bos_token) object.set("add_bos_token", *config.add_bos_token);
+  if (config.add_eos_token) object.set("add_eos_token", *config.add_eos_token);
+  set_token("bos_token", config.bos_token);
+  if (config.chat_template) object.set("chat_template", *config.chat_template);
+  object.set("clean_up_tokenization_spaces", false);
+  set_token("eos_token", config.eos_token);
+  if (config.model_max_length) object.set("model_max_length", *config.model_max_length);
+  set_token("pad_token", config.pad_token);
+  if (!config.tokenizer_class.empty()) object.set("tokenizer_class", config.tokenizer_class);
+  set_token("unk_token", config.unk_token);
+  return io::write_json(object, 2) + "\n";
+}
+
+Result<TokenizerConfig> load_tokenizer_config(const std::string& model_path) {
+  if (io::gguf::is_gguf(model_path)) {
+    const auto file = io::gguf::File::open(model_path);
+    if (!file) return tl::unexpected(file.error());
+    return gguf_tokenizer_config(file->metadata());
+  }
+  const std::string path = model_path + "/tokenizer_config.json";
   const Result<io::JsonValue> root = io::read_json(path);
   if (!root) return tl::unexpected(root.error());
   return read_config(*root, path);

@@ -28,7 +28,10 @@ struct TokenizerConfig {
 
 /// Parses the text of a tokenizer_config.json; unknown keys are allowed, wrong types are not.
 Result<TokenizerConfig> parse_tokenizer_config(std::string_view text, std::string_view where);
-/// Reads DIR's file. kNotFound if it does not exist: a model directory may lack it.
-Result<TokenizerConfig> load_tokenizer_config(const std::string& path);
+/// The text of a tokenizer_config.json; absent flags and lengths are left out.
+std::string write_tokenizer_config(const TokenizerConfig& config);
+/// Reads a model directory's file, or what a GGUF file's metadata says in its place. kNotFound if
+/// there is none: a directory may lack it.
+Result<TokenizerConfig> load_tokenizer_config(const std::string& model_path);
 
 }  // namespace fathom::tokenizer

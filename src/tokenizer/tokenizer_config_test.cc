@@ -64,7 +64,7 @@ TEST(TokenizerConfig, WrongTypesAreNamed) {
 }
 
 TEST(TokenizerConfig, AMissingFileIsNotFound) {
-  const Result<TokenizerConfig> config = load_tokenizer_config("/no/such/tokenizer_config.json");
+  const Result<TokenizerConfig> config = load_tokenizer_config("/no/such");
   ASSERT_FALSE(config);
   EXPECT_EQ(config.error().code(), ErrorCode::kNotFound);
 }

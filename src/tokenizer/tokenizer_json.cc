@@ -1,6 +1,5 @@
 // tokenizer.json -> TokenizerSpec. What would change the ids and is not handled is refused; what
-// cannot (truncation and padding, which transformers resets on loading, offsets, unk_token of a
-// complete byte alphabet) is passed over.
+// cannot (truncation and padding, which transformers resets on loading, offsets) is passed over.
 #include <fmt/format.h>
 
 #include <unordered_map>
@@ -52,6 +51,7 @@ class SpecReader : JsonReader {
       return refuse("model: dropout: {} is not supported; ids would be random",
                     io::describe(*dropout));
     }
+    if (auto read = read_flag(*model_, "fuse_unk", "model", spec_.fuse_unk); !read) return read;
     return read_flag(*model_, "ignore_merges", "model", spec_.ignore_merges);
   }
 
@@ -97,6 +97,19 @@ class SpecReader : JsonReader {
       }
       slot = spelling;
       ids_.emplace(spelling, static_cast<i32>(value.as_integer()));
+    }
+    return read_unk();
+  }
+
+  /// The token of what has none. One outside model.vocab counts as none, as in Hugging Face.
+  Result<void> read_unk() {
+    const io::JsonValue* const unk = model_->find("unk_token");
+    if (unk == nullptr || unk->is_null()) return {};
+    if (!unk->is_string()) {
+      return invalid("model: unk_token: expected text or null, found {}", io::describe(*unk));
+    }
+    if (const auto known = ids_.find(unk->as_string()); known != ids_.end()) {
+      spec_.unk_id = known->second;
     }
     return {};
   }

@@ -8,6 +8,7 @@
 namespace fathom::tokenizer {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -108,11 +109,56 @@ TEST(TokenizerJson, VocabularyIdsMustBeWholeAndUnique) {
   EXPECT_THAT(verdict(with_text("\"!\":3,", "\"!\":\"3\",")), HasSubstr("expected an id below"));
   EXPECT_THAT(verdict(with_text("\"!\":3,", "\"\":3,")), HasSubstr("a token without text"));
   EXPECT_THAT(verdict(with_text("\"!\":3,", "")), StartsWith("t.json"));  // a gap
-  EXPECT_THAT(verdict(with_text("\"!\":3,", "\"!!!!!\":3,")),
-              HasSubstr("byte 0x21 (spelled \"!\") has no token"));
   EXPECT_THAT(verdict(with_text("\"!\":3,", "\"" + std::string(70'000, 'x') + "\":3,")),
               HasSubstr("a token of 70000 bytes"));
   EXPECT_THAT(verdict(with_member("model.vocab", "[]")), HasSubstr("vocab: expected an object"));
+}
+
+/// The golden tokenizer without a token for "!", which no merge uses.
+Tokenizer without_exclamation_mark(const std::string& unk_token, bool fuse_unk = false) {
+  std::string json = with_text("\"!\":3,", "\"!!!!!\":3,");
+  const std::string unk = "\"unk_token\":null", fuse = "\"fuse_unk\":false";
+  json.replace(json.find(unk), unk.size(), "\"unk_token\":" + unk_token);
+  if (fuse_unk) json.replace(json.find(fuse), fuse.size(), "\"fuse_unk\":true");
+  return value_or_throw(
+      Tokenizer::from_spec(value_or_throw(parse_tokenizer_json(json, "t.json")), "t.json"));
+}
+
+// Ids of Hugging Face tokenizers 0.23.3 for the same files.
+TEST(TokenizerJson, AByteWithoutTokenIsTheUnknownToken) {
+  const Tokenizer tokenizer = without_exclamation_mark("\"a\"");
+  EXPECT_THAT(tokenizer.encode("a!!b !c"), ElementsAre(67, 67, 67, 68, 269, 69));
+  EXPECT_THAT(tokenizer.encode("!"), ElementsAre(67));
+  EXPECT_THAT(tokenizer.encode("see! sea"), ElementsAre(265, 71, 67, 774, 67));
+  EXPECT_THAT(tokenizer.encode(" !!!  x"), ElementsAre(269, 67, 67, 223, 515));
+}
+
+TEST(TokenizerJson, NeighbouringUnknownBytesMayShareOneToken) {
+  const Tokenizer tokenizer = without_exclamation_mark("\"a\"", true);
+  EXPECT_THAT(tokenizer.encode("a!!b !c"), ElementsAre(67, 67, 68, 269, 69));
+  EXPECT_THAT(tokenizer.encode(" !!!  x"), ElementsAre(269, 223, 515));
+  const Tokenizer again = value_or_throw(Tokenizer::from_spec(
+      value_or_throw(parse_tokenizer_json(write_tokenizer_json(tokenizer.spec()), "again")),
+      "again"));
+  EXPECT_THAT(again.encode(" !!!  x"), ElementsAre(269, 223, 515));
+}
+
+TEST(TokenizerJson, WithoutUnknownTokenTheByteAndItsPlaceAreNamed) {
+  const Tokenizer tokenizer = without_exclamation_mark("null");
+  EXPECT_THAT(tokenizer.encode("see sea"), ElementsAre(265, 71, 774, 67));
+  try {
+    tokenizer.encode("see sea! se");
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::kInvalidInput);
+    EXPECT_THAT(error.message(), StartsWith("byte 0x21 at position 7 of the text has no token"));
+  }
+}
+
+TEST(TokenizerJson, TheUnknownTokenIsText) {
+  EXPECT_THAT(verdict(with_member("model.unk_token", "5")),
+              HasSubstr("model: unk_token: expected text or null, found the number 5"));
+  EXPECT_EQ(verdict(with_member("model.unk_token", "\"no such token\"")), "loaded");
 }
 
 TEST(TokenizerJson, MergesMustBeOfKnownTokens) {
@@ -173,7 +219,7 @@ TEST(TokenizerSpec, BadSpecsAreRefusedToo) {
   TokenizerSpec far = good;
   far.merges.push_back({.left = 5, .right = 1 << 20});
   EXPECT_THAT(spec_verdict(far), HasSubstr("id 1048576 is outside the vocabulary"));
-  EXPECT_THAT(spec_verdict({}), HasSubstr("byte 0x00"));
+  EXPECT_THAT(spec_verdict({}), HasSubstr("no byte has a token"));
 }
 
 }  // namespace

@@ -103,12 +103,15 @@ void append_added_tokens(const TokenizerSpec& spec, std::string& out) {
 }
 
 void append_model(const TokenizerSpec& spec, std::string& out) {
+  const bool has_unk = spec.unk_id && static_cast<size_t>(*spec.unk_id) < spec.vocab.size();
+  const std::string unk =
+      has_unk ? json_text(spec.vocab[static_cast<size_t>(*spec.unk_id)]) : "null";
   fmt::format_to(std::back_inserter(out),
                  "  \"model\": {{\n    \"type\": \"BPE\",\n    \"dropout\": null,\n"
-                 "    \"unk_token\": null,\n    \"continuing_subword_prefix\": null,\n"
-                 "    \"end_of_word_suffix\": null,\n    \"fuse_unk\": false,\n"
+                 "    \"unk_token\": {},\n    \"continuing_subword_prefix\": null,\n"
+                 "    \"end_of_word_suffix\": null,\n    \"fuse_unk\": {},\n"
                  "    \"byte_fallback\": false,\n    \"ignore_merges\": {},\n    \"vocab\": {{",
-                 spec.ignore_merges);
+                 unk, spec.fuse_unk, spec.ignore_merges);
   std::string_view separator = "\n";
   for (size_t id = 0; id < spec.vocab.size(); ++id) {
     fmt::format_to(std::back_inserter(out), "{}      {}: {}", separator, json_text(spec.vocab[id]),

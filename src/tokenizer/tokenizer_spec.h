@@ -40,6 +40,9 @@ struct TokenizerSpec {
   /// tiktoken's rule: a merge ranks by the id it makes, so equal pairs of neighbours go leftmost
   /// first. tokenizer.json cannot say this.
   bool rank_is_merged_id = false;
+  /// Stands for each byte that has no token of its own; none: text with such a byte is an error.
+  std::optional<i32> unk_id;
+  bool fuse_unk = false;        // neighbouring bytes of a piece without tokens share one unk_id
   std::vector<i32> prefix_ids;  // the post-processor's template: prefix $A suffix
   std::vector<i32> suffix_ids;
 };

@@ -7,19 +7,9 @@
 #include "data/data_loader.h"
 
 namespace fathom::train {
-namespace {
-
-tokenizer::Tokenizer load_tokenizer(const std::string& path) {
-  return value_or_throw(std::filesystem::is_directory(path)
-                            ? tokenizer::Tokenizer::load_directory(path)
-                            : tokenizer::Tokenizer::load(path));
-}
-
-}  // namespace
-
 RunText load_run_text(RunSetup& setup) {
   const std::string& path = setup.config.model.tokenizer_path();
-  tokenizer::Tokenizer tokenizer = load_tokenizer(path);
+  tokenizer::Tokenizer tokenizer = value_or_throw(tokenizer::Tokenizer::load_model(path));
   if (tokenizer.vocab_size() > setup.model.vocab_size) {
     throw Error(
         ErrorCode::kInvalidInput,

@@ -198,6 +198,17 @@ TEST_F(TrainerTest, ValidationOfAPartAndOfTheWhole) {
   EXPECT_FALSE(bench.trainer.validate(ctx_, [] { return true; }).has_value());
 }
 
+TEST_F(TrainerTest, EntropyIsOfTheWholeStep) {
+  std::vector<double> entropy;
+  for (const i64 micro : {1, 4}) {
+    config_.train.micro_batch_sequences = micro;
+    Bench bench(ctx_, config_);
+    entropy.push_back(bench.trainer.step(ctx_).load.front().entropy);
+  }
+  EXPECT_NEAR(entropy[0], entropy[1], 1e-3);
+  EXPECT_GT(entropy[0], 0.5);
+}
+
 // The last micro-batch ends where the part does.
 TEST_F(TrainerTest, ValidationOfAPartIsTheSameForAnyMicroBatch) {
   config_.train.validation_sequences = 3;

@@ -32,8 +32,8 @@ int fathom_mutant = [] {
 
 
 class Tree:
-    """A copy of the tree with mutants in it. Those of headers have a tree of their own: nearly every file
-    includes one of them, and a compiler cache knows all files of the other tree but the mutated ones."""
+    """A copy of the tree with mutants in it. Those of headers of base and tensor have a tree of their own: nearly
+    every file includes one of them, and a compiler cache knows all files of the other tree but the mutated ones."""
 
     def __init__(self, name, chosen, numbers):
         self.path, self.build_path = WORK / name, WORK / name / "build" / "ci"
@@ -160,7 +160,8 @@ def main():
     if options.again and survivors.exists():
         chosen = lists.choose(everything, survivors.read_text().split())
     WORK.mkdir(parents=True, exist_ok=True)
-    in_header = [mutant for mutant in everything if mutant.file.endswith(".h")]
+    in_header = [mutant for mutant in everything
+                 if mutant.file.startswith(("src/base/", "src/tensor/")) and mutant.file.endswith(".h")]
     trees = [Tree("tree", [mutant for mutant in everything if mutant not in in_header], numbers),
              Tree("headers", in_header, numbers)]
     for tree in trees:

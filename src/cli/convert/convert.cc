@@ -13,6 +13,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "checkpoint/gguf/convert.h"
+#include "checkpoint/gguf/model_config.h"
 #include "cli/command.h"
 #include "cli/convert/conversion_parts.h"
 #include "cli/interrupt.h"
@@ -22,10 +24,14 @@
 #include "cli/progress.h"
 #include "engine/prompt.h"
 #include "engine/scorer.h"
+#include "io/atomic_file.h"
+#include "io/gguf/file.h"
 #include "io/json.h"
 #include "model/model.h"
 #include "plan/model_size.h"
 #include "tensor/buffer.h"
+#include "tokenizer/gguf/gguf_tokenizer.h"
+#include "tokenizer/tokenizer.h"
 
 namespace fathom::cli {
 namespace {
@@ -99,11 +105,31 @@ TextLoss text_loss(Ctx& ctx, const std::string& from, const std::string& to,
   return {.before = bits_per_byte(ctx, from, text), .after = bits_per_byte(ctx, to, text)};
 }
 
+/// What a GGUF file holds beside the weights, as the files of a model directory.
+std::vector<std::string> write_tokenizer(const std::filesystem::path& directory,
+                                         const io::gguf::File& file) {
+  const io::gguf::Metadata& metadata = file.metadata();
+  if (!metadata.has("tokenizer.ggml.model")) return {};
+  auto spec = tokenizer::gguf_tokenizer_spec(metadata);
+  if (!spec) {
+    log::warn("{}; the model is converted without a tokenizer", spec.error().message());
+    return {};
+  }
+  value_or_throw(tokenizer::Tokenizer::from_spec(std::move(*spec), metadata.file_name()))
+      .save((directory / "tokenizer.json").string());
+  io::write_file_atomically(
+      directory / "tokenizer_config.json",
+      write_tokenizer_config(value_or_throw(tokenizer::gguf_tokenizer_config(metadata))));
+  return {"tokenizer.json", "tokenizer_config.json"};
+}
+
 class Convert : public Command {
  public:
   CLI::App* add(CLI::App& app) override {
     CLI::App* command = app.add_subcommand("convert", "Store a model's weights in another type");
-    command->add_option("from", from_, "Model directory")->required()->type_name("DIR");
+    command->add_option("from", from_, "Model directory, or a .gguf file")
+        ->required()
+        ->type_name("PATH");
     command->add_option("out", to_, "Directory to make")->required()->type_name("OUT");
     add_storage_options(*command, storage_, "--to",
                         "Stored weights: fp8 is E4M3 with 128x128 scales as released");
@@ -131,7 +157,8 @@ class Convert : public Command {
 
   int run() override {
     checkpoint::ConvertOptions options;
-    options.storage = model_storage(storage_, value_or_throw(load_model_config(from_)));
+    options.storage =
+        model_storage(storage_, value_or_throw(checkpoint::load_any_model_config(from_)));
     check_storage(options.storage);
     if (ue8m0_) options.scale_format = ops::ScaleFormat::kUe8m0;
     options.max_shard_bytes = static_cast<i64>(max_shard_gb_ * 1e9);
@@ -144,7 +171,9 @@ class Convert : public Command {
         interrupt.check();
         progress.update("converting", done, total);
       };
-      report = checkpoint::convert_checkpoint(ctx, from_, to_, options);
+      report = io::gguf::is_gguf(from_)
+                   ? checkpoint::convert_gguf(ctx, from_, to_, options, write_tokenizer)
+                   : checkpoint::convert_checkpoint(ctx, from_, to_, options);
     }
     const std::optional<LogitCheck> check = check_logits(ctx, report);
     std::optional<TextLoss> loss;
@@ -189,7 +218,8 @@ class Convert : public Command {
                 format_bytes(free_memory_bytes()));
       return std::nullopt;
     }
-    return compare_logits(ctx, from_, to_, value_or_throw(load_model_config(from_)));
+    return compare_logits(ctx, from_, to_,
+                          value_or_throw(checkpoint::load_any_model_config(from_)));
   }
 
   void print_text(const checkpoint::ConvertReport& report, const std::optional<LogitCheck>& check,
@@ -247,7 +277,7 @@ class Convert : public Command {
     for (const checkpoint::TensorConversion& t : report.tensors) {
       io::JsonObject tensor;
       tensor.set("name", t.name);
-      tensor.set("from", to_string(t.from));
+      tensor.set("from", t.from);
       tensor.set("to", to_string(t.to));
       tensor.set("max_error_frac", t.max_error);
       tensor.set("rms_error_frac", t.rms_error);

@@ -9,8 +9,11 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "checkpoint/check.h"
+#include "checkpoint/gguf/model_config.h"
+#include "checkpoint/gguf/parameters.h"
 #include "cli/command.h"
 #include "cli/inspect/inspect_quantization.h"
+#include "io/gguf/file.h"
 #include "io/json.h"
 #include "io/safetensors.h"
 #include "plan/model_notes.h"
@@ -27,12 +30,18 @@ struct Inspection {
   ModelConfig config;
   plan::ModelSize size;
   bool has_weights = false;
-  std::map<DType, i64> bytes_by_dtype;  // of the files, else of the config
+  std::map<std::string, i64> bytes_by_type;  // of the files, else of the config
   i64 num_tensors = 0;
   i64 num_files = 0;
   std::vector<std::string> notes;
   std::vector<std::string> problems;  // of the files against the config
 };
+
+std::map<std::string, i64> named(const std::map<DType, i64>& bytes) {
+  std::map<std::string, i64> by_name;
+  for (const auto& [dtype, count] : bytes) by_name.emplace(dtype_name(dtype), count);
+  return by_name;
+}
 
 bool holds_weights(const fs::path& directory) {
   return fs::exists(directory / "model.safetensors") ||
@@ -42,7 +51,7 @@ bool holds_weights(const fs::path& directory) {
 void inspect_files(const fs::path& directory, Inspection& result) {
   const io::Checkpoint checkpoint = value_or_throw(io::Checkpoint::open(directory));
   result.has_weights = true;
-  result.bytes_by_dtype = checkpoint.bytes_by_dtype();
+  result.bytes_by_type = named(checkpoint.bytes_by_dtype());
   result.num_tensors = static_cast<i64>(checkpoint.tensors().size());
   result.num_files = static_cast<i64>(checkpoint.files().size());
   const checkpoint::CheckpointCheck check = checkpoint::check_checkpoint(result.config, checkpoint);
@@ -57,34 +66,60 @@ void inspect_files(const fs::path& directory, Inspection& result) {
   }
 }
 
-void inspect_tokenizer(const fs::path& directory, Inspection& result) {
-  const std::string path = (directory / "tokenizer.json").string();
-  const i64 ids = value_or_throw(tokenizer::Tokenizer::load(path)).vocab_size();
+void inspect_tokenizer(const std::string& path, Inspection& result) {
+  const i64 ids = value_or_throw(tokenizer::Tokenizer::load_model(path)).vocab_size();
   const i64 rows = result.config.vocab_size;
   if (ids < rows) {
     result.notes.push_back(fmt::format(
         "{} of {} rows of the vocabulary have no token and are never sampled", rows - ids, rows));
   } else if (ids > rows) {
-    result.problems.push_back(fmt::format(
-        "tokenizer.json has {} ids, expected at most vocab_size {} of config.json", ids, rows));
+    result.problems.push_back(
+        fmt::format("the tokenizer has {} ids, expected at most vocab_size {}", ids, rows));
   }
 }
 
+Inspection inspect_gguf(const std::string& path) {
+  const io::gguf::File file = value_or_throw(io::gguf::File::open(path));
+  Inspection result;
+  result.config = value_or_throw(checkpoint::gguf_model_config(file));
+  result.size = plan::model_size(result.config);
+  result.has_weights = true;
+  result.num_tensors = static_cast<i64>(file.tensors().size());
+  result.num_files = static_cast<i64>(file.maps().size());
+  for (const io::gguf::Tensor& tensor : file.tensors()) {
+    result.bytes_by_type[std::string(io::gguf::info(tensor.type).name)] +=
+        static_cast<i64>(tensor.bytes.size());
+  }
+  result.notes = plan::model_notes(result.config);
+  const auto parameters = checkpoint::gguf_parameters(result.config, file);
+  if (!parameters) result.problems.push_back(parameters.error().message());
+  const auto tokenizer = tokenizer::Tokenizer::load_model(path);
+  if (tokenizer) {
+    inspect_tokenizer(path, result);
+  } else {
+    result.notes.push_back("no tokenizer: " + tokenizer.error().message());
+  }
+  return result;
+}
+
 Inspection inspect(const std::string& path) {
+  if (io::gguf::is_gguf(path)) return inspect_gguf(path);
   Inspection result;
   result.config = value_or_throw(load_model_config(path));
   result.size = plan::model_size(result.config);
-  result.bytes_by_dtype = result.size.bytes_by_dtype;
+  result.bytes_by_type = named(result.size.bytes_by_dtype);
   result.num_tensors = result.size.num_tensors;
   result.notes = plan::model_notes(result.config);
   const fs::path directory(path);
   if (!fs::is_directory(directory)) return result;
   if (holds_weights(directory)) inspect_files(directory, result);
-  if (fs::exists(directory / "tokenizer.json")) inspect_tokenizer(directory, result);
+  if (fs::exists(directory / "tokenizer.json")) {
+    inspect_tokenizer((directory / "tokenizer.json").string(), result);
+  }
   return result;
 }
 
-i64 sum_bytes(const std::map<DType, i64>& bytes) {
+i64 sum_bytes(const std::map<std::string, i64>& bytes) {
   i64 total = 0;
   for (const auto& [dtype, count] : bytes) total += count;
   return total;
@@ -131,10 +166,10 @@ void print_text(const Inspection& inspection) {
                  ? fmt::format("stored in {} file{}, {} tensors", inspection.num_files,
                                inspection.num_files == 1 ? "" : "s", inspection.num_tensors)
                  : fmt::format("that the config's types take, {} tensors", inspection.num_tensors));
-  for (const auto& [dtype, bytes] : inspection.bytes_by_dtype) {
-    fmt::print("  {:<16} {:>12}\n", dtype_name(dtype), format_bytes(bytes));
+  for (const auto& [type, bytes] : inspection.bytes_by_type) {
+    fmt::print("  {:<16} {:>12}\n", type, format_bytes(bytes));
   }
-  fmt::print("  {:<16} {:>12}\n", "all", format_bytes(sum_bytes(inspection.bytes_by_dtype)));
+  fmt::print("  {:<16} {:>12}\n", "all", format_bytes(sum_bytes(inspection.bytes_by_type)));
 
   fmt::print("\nKV cache           {:>12}   at {} tokens\n", "a token", c.max_position_embeddings);
   for (const DType dtype : kCacheTypes) {
@@ -174,9 +209,7 @@ io::JsonValue to_json(const Inspection& inspection) {
     parts.set(std::string(to_string(part)), std::move(counts));
   }
   parameters.set("parts", std::move(parts));
-  for (const auto& [dtype, count] : inspection.bytes_by_dtype) {
-    bytes.set(std::string(dtype_name(dtype)), count);
-  }
+  for (const auto& [type, count] : inspection.bytes_by_type) bytes.set(type, count);
   for (const DType dtype : kCacheTypes) {
     cache.set(std::string(dtype_name(dtype)),
               plan::cache_bytes_per_token(inspection.config, dtype));
@@ -187,7 +220,7 @@ io::JsonValue to_json(const Inspection& inspection) {
   object.set("has_weights", inspection.has_weights);
   object.set("tensors", inspection.num_tensors);
   object.set("bytes_by_dtype", std::move(bytes));
-  object.set("bytes", sum_bytes(inspection.bytes_by_dtype));
+  object.set("bytes", sum_bytes(inspection.bytes_by_type));
   object.set("cache_bytes_per_token", std::move(cache));
   object.set("notes", to_array(inspection.notes));
   object.set("problems", to_array(inspection.problems));
@@ -199,8 +232,9 @@ class Inspect : public Command {
   CLI::App* add(CLI::App& app) override {
     CLI::App* command = app.add_subcommand("inspect", "What a model is: sizes, bytes, oddities");
     command
-        ->add_option("model", path_,
-                     "Model directory, or a config.json alone; a run for --quantization")
+        ->add_option(
+            "model", path_,
+            "Model directory, .gguf file, or a config.json alone; a run for --quantization")
         ->required();
     command->add_flag("--json", json_, "One JSON object");
     add_quantization_options(*command, quantization_);

@@ -13,13 +13,22 @@
 
 #include "base/error.h"
 #include "cli/options/validators.h"
+#include "io/gguf/file.h"
 
 namespace fathom::cli {
 
 void add_model_options(CLI::App& command, ModelOptions& options) {
-  command.add_option("-m,--model", options.directory, "Model directory (Hugging Face layout)")
+  command
+      .add_option("-m,--model", options.directory,
+                  "Model directory (Hugging Face layout), or a .gguf file")
       ->required()
-      ->type_name("DIR");
+      ->type_name("PATH");
+  command
+      .add_option("--gguf-to", options.gguf_to,
+                  "Of a .gguf file: what its matrices are decoded to; auto: f32 if all are stored "
+                  "so, else bf16")
+      ->check(CLI::IsMember({"auto", "bf16", "f32"}))
+      ->capture_default_str();
   add_run_options(command, options);
   command
       .add_option("--context", options.context_tokens,
@@ -89,13 +98,18 @@ engine::SessionOptions session_options(const ModelOptions& options, const ModelC
 }
 
 std::unique_ptr<model::Model> load_model(Ctx& ctx, const ModelOptions& options) {
-  if (!std::filesystem::is_directory(options.directory)) {
-    throw Error(ErrorCode::kNotFound,
-                fmt::format("{}: no such directory; --model takes a directory with config.json, "
-                            "*.safetensors and tokenizer.json",
-                            options.directory));
+  if (!std::filesystem::is_directory(options.directory) && !io::gguf::is_gguf(options.directory)) {
+    const bool exists = std::filesystem::exists(options.directory);
+    throw Error(exists ? ErrorCode::kInvalidInput : ErrorCode::kNotFound,
+                fmt::format("{}: {}; --model takes a directory with config.json, *.safetensors and "
+                            "tokenizer.json, or a .gguf file",
+                            options.directory,
+                            exists ? "neither a directory nor a GGUF file" : "no such directory"));
   }
-  return model::Model::load(ctx, options.directory);
+  model::LoadOptions load;
+  if (options.gguf_to == "f32") load.gguf_dtype = DType::kF32;
+  if (options.gguf_to == "bf16") load.gguf_dtype = DType::kBF16;
+  return model::Model::load(ctx, options.directory, load);
 }
 
 std::string read_text(const std::string& path) {

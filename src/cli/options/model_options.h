@@ -14,14 +14,15 @@ class App;
 namespace fathom::cli {
 
 struct ModelOptions {
-  std::string directory;
+  std::string directory;  // or a .gguf file
+  std::string gguf_to = "auto";
   std::string activations = "auto";
   std::string cache = "auto";
   std::string mla = "auto";
   i64 context_tokens = 0;  // 0: what the command thinks fit, at most the model's limit
 };
 
-/// --model, --activations, --cache-dtype, --mla, --context.
+/// --model, --gguf-to, --activations, --cache-dtype, --mla, --context.
 void add_model_options(CLI::App& command, ModelOptions& options);
 
 /// --activations, --cache-dtype, --mla.

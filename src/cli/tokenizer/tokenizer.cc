@@ -18,11 +18,9 @@
 namespace fathom::cli {
 namespace {
 
-/// A tokenizer.json, or a directory that holds one.
+/// A tokenizer.json, a model directory or a GGUF file.
 tokenizer::Tokenizer open_tokenizer(const std::string& path) {
-  return value_or_throw(std::filesystem::is_directory(path)
-                            ? tokenizer::Tokenizer::load_directory(path)
-                            : tokenizer::Tokenizer::load(path));
+  return value_or_throw(tokenizer::Tokenizer::load_model(path));
 }
 
 class TokenizerCommand : public Command {

@@ -63,8 +63,9 @@ Result<GenerationConfig> parse_generation_config(std::string_view text, const st
   return config;
 }
 
-Result<GenerationConfig> load_generation_config(const std::filesystem::path& directory) {
-  const auto path = directory / "generation_config.json";
+Result<GenerationConfig> load_generation_config(const std::filesystem::path& model) {
+  if (std::filesystem::is_regular_file(model)) return GenerationConfig{};  // a GGUF file
+  const auto path = model / "generation_config.json";
   auto text = io::read_text(path, kLimits.max_bytes);
   if (!text) {
     if (text.error().code() == ErrorCode::kNotFound) return GenerationConfig{};

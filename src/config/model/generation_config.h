@@ -24,11 +24,11 @@ struct GenerationConfig {
   std::vector<i64> eos_token_id;  // one or several; empty: the model config's
 };
 
-/// From a model directory; all nullopt if it has no generation_config.json. Unknown keys are
+/// From a model directory; all nullopt if it has no generation_config.json, or for a model that is
+/// one file. Unknown keys are
 /// ignored (they are defaults, not part of the model); wrong kinds and ranges are refused, all at
 /// once.
-[[nodiscard]] Result<GenerationConfig> load_generation_config(
-    const std::filesystem::path& directory);
+[[nodiscard]] Result<GenerationConfig> load_generation_config(const std::filesystem::path& model);
 [[nodiscard]] Result<GenerationConfig> parse_generation_config(
     std::string_view text, const std::string& where = "generation_config.json");
 

@@ -1,18 +1,14 @@
 #pragma once
-// Small model configs, and where the golden models lie.
-#include <filesystem>
+// Small model configs.
 #include <string>
 #include <vector>
 
 #include "config/model/model_config.h"
+#include "testing/golden_directory.h"
 
 namespace fathom::testing {
 
-inline std::filesystem::path golden_directory(const std::string& name) {
-  return std::filesystem::path(FATHOM_SOURCE_DIR) / "tests" / "golden" / name;
-}
-
-/// Every folder of tests/golden; tests/golden/README.md says what each is for.
+/// The golden models; tests/golden/README.md says what each is for.
 inline const std::vector<std::string>& golden_cases() {
   static const std::vector<std::string> kCases = {
       "v3", "v3_masked_groups", "v2_lite", "v2", "moonlight", "llama", "llama_tied", "fp8", "mtp"};

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "config/run/toml_text.h"
 #include "config/run/toml_value.h"
 #include "io/mapped_file.h"
 
@@ -146,7 +147,9 @@ void apply_setting(const std::string& setting, const FieldList& root, Problems& 
     return problems.invalid(
         where, unknown_key(name, *list, std::string(key.substr(0, key.size() - name.size()))));
   }
-  const toml::parse_result parsed = toml::parse("v = " + text + "\n");
+  // Text with a stray character is no TOML value; "" parses to a table without v.
+  const bool may_be_toml = !find_stray_character(text);
+  const toml::parse_result parsed = toml::parse(may_be_toml ? "v = " + text + "\n" : "");
   const toml::parse_result bare = toml::parse("v = " + toml_string(text) + "\n");
   if (!bare) return problems.invalid(key, "--set with text that is not UTF-8");
   const toml::node* node = parsed ? parsed.table().get("v") : nullptr;
@@ -178,6 +181,12 @@ void check_all(const FieldList& list, const std::string& prefix, Problems& probl
 
 Result<void> parse_run_file(std::string_view text, const std::string& where,
                             std::span<const std::string> settings, const FieldList& root) {
+  if (const auto stray = find_stray_character(text)) {
+    return invalid_input(
+        fmt::format("{}:{}:{}: a character outside ASCII; outside of comments it "
+                    "must stand in quotes",
+                    where, stray->line, stray->column));
+  }
   const toml::parse_result parsed = toml::parse(text);
   if (!parsed) {
     const auto& error = parsed.error();

@@ -128,6 +128,29 @@ TEST(RunFile, SyntaxErrorsHaveTheirPlace) {
   EXPECT_THAT(read(root, "steps = 1\nrate = = 2\n"), HasSubstr("run.toml:2:8: "));
 }
 
+TEST(RunFile, CharactersOutsideAsciiStandInQuotesOrComments) {
+  Root root;
+  EXPECT_EQ(
+      read(root,
+           "\xEF\xBB\xBF# \u00fc \"\nsteps = 3 # \u039e\ninner.name = \"\u039e\\\"\u00e9\"\n"),
+      "");
+  EXPECT_EQ(root.inner.name, "\u039e\"\u00e9");
+  EXPECT_EQ(read(root,
+                 "inner.name = '\u00e9\\'\n"
+                 "inner.names = ['''a'\u00e9''\u00e9''''', \"\"\"\\\n  b\u00e9\"\"\"]"),
+            "");
+  EXPECT_EQ(root.inner.name, "\u00e9\\");
+  EXPECT_EQ(root.inner.names, (std::vector<std::string>{"a'\u00e9''\u00e9''", "b\u00e9"}));
+  const auto stray = [&](std::string_view text) { return read(root, text); };
+  EXPECT_THAT(stray("steps = 3\na\u039e = 1"),
+              HasSubstr("run.toml:2:2: a character outside ASCII"));
+  EXPECT_THAT(stray("inner.name = \u00e9"), HasSubstr("run.toml:1:14: a character outside"));
+  EXPECT_THAT(stray("inner.name = \"\"\"a\\\n  \u00e9\"\"\""), HasSubstr("run.toml:2:3: a char"));
+  EXPECT_THAT(stray("inner.name = \"a\n\u00e9\""), HasSubstr("run.toml:2:1: a char"));
+  EXPECT_EQ(read(root, "", {"inner.name=\u00e9 \u039e"}), "");
+  EXPECT_EQ(root.inner.name, "\u00e9 \u039e");
+}
+
 TEST(RunFile, SettingsWinOverTheFile) {
   Root root;
   ASSERT_EQ(

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "checkpoint/check.h"
+#include "checkpoint/gguf/load.h"
 #include "checkpoint/stored_names.h"
 #include "checkpoint/tensor_codec.h"
 #include "model/attention/rope.h"
@@ -166,11 +167,20 @@ void bind_weights(Ctx& ctx, Weights& weights) {
   }
 }
 
-std::unique_ptr<Weights> load_weights(Ctx& ctx, const std::string& directory) {
+std::unique_ptr<Weights> load_weights(Ctx& ctx, const std::string& path,
+                                      std::optional<DType> gguf_dtype) {
   auto weights = std::make_unique<Weights>();
-  weights->directory = directory;
-  weights->config = value_or_throw(load_model_config(directory));
-  weights->checkpoint = value_or_throw(io::Checkpoint::open(directory));
+  weights->directory = path;
+  if (io::gguf::is_gguf(path)) {
+    checkpoint::GgufCheckpoint loaded = checkpoint::load_gguf(path, gguf_dtype);
+    weights->config = std::move(loaded.config);
+    weights->gguf = std::move(loaded.file);
+    weights->owned = std::move(loaded.decoded);
+    weights->checkpoint = std::move(loaded.checkpoint);
+  } else {
+    weights->config = value_or_throw(load_model_config(path));
+    weights->checkpoint = value_or_throw(io::Checkpoint::open(path));
+  }
   bind_weights(ctx, *weights);
   return weights;
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "io/gguf/file.h"
 #include "io/safetensors.h"
 #include "model/block.h"
 #include "model/mtp.h"
@@ -20,6 +21,7 @@ struct Weights {
   std::string directory;
   ModelConfig config;
   ops::RopeTable rope;
+  std::optional<io::gguf::File> gguf;  // if the weights come from such a file
   io::Checkpoint checkpoint;
   std::vector<Buffer> owned;  // f32 copies, and tensors that were not aligned
   i64 stored_bytes = 0;       // of the tensors that the model uses, scales included
@@ -31,9 +33,12 @@ struct Weights {
   std::optional<MtpWeights> mtp;     // if config and checkpoint have one
 };
 
-/// Reads config.json, maps the weights and checks every tensor. Throws Error with all problems of
-/// the config, or all of the weights.
-std::unique_ptr<Weights> load_weights(Ctx& ctx, const std::string& directory);
+/// Reads a directory's config.json, maps its weights and checks every tensor; or does so with a
+/// GGUF file, whose matrices are decoded to `gguf_dtype` (checkpoint::load_gguf). Throws Error with
+/// all problems of the config, or all of the weights. The context says where weights are uploaded
+/// to.
+std::unique_ptr<Weights> load_weights(Ctx& ctx, const std::string& path,
+                                      std::optional<DType> gguf_dtype = {});
 
 /// Random weights in memory, as RandomWeights says.
 std::unique_ptr<Weights> make_random_weights(Ctx& ctx, const ModelConfig& config,

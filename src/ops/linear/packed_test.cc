@@ -220,6 +220,15 @@ TEST(PackedLinear, ExtremeScales) {
   });
 }
 
+TEST(PackedLinear, OtherGroupsAreRefused) {
+  Ctx ctx = backend::make_context();
+  const PackedWeights w(normal<float>({8, 64}, 0.02, 2), kPackedFormats[0]);
+  MatRef other = w.ref();
+  other.group_size = 64;
+  Tensor<float> x({1, 64}), y({1, 8});
+  EXPECT_THROW(linear_forward(ctx, x.v<2>(), other, y.v<2>(), Activations::kF32), InternalError);
+}
+
 TEST(PackedLinear, RowSlicesAndTransposedAndDecoding) {
   for_each_isa([](Ctx& ctx) {
     for (const PackedFormat& format : kPackedFormats) {

@@ -220,6 +220,27 @@ TEST(Ffn, PartsOfTokensChangeNothingBitwise) {
   }
 }
 
+TEST(MoeExperts, TheSharedExpertIsAdded) {
+  for_each_isa([](Ctx& ctx) {
+    const Experts experts(DType::kF32);
+    const auto x = normal<float>({5, kHidden});
+    const Choice choice(5);
+    Tensor<float> routed({5, kHidden}), shared({5, kHidden}), both({5, kHidden});
+    const auto run_into = [&](Tensor<float>& y, const FfnWeights* also) {
+      moe_experts_forward(ctx, x.v<2>(), experts.weights, choice.indices.v<2>(),
+                          choice.weights.v<2>(), y.v<2>(), Activations::kF32, also);
+    };
+    run_into(routed, nullptr);
+    run_into(both, &experts.weights[4]);
+    ffn_forward(ctx, x.v<2>(), experts.weights[4], shared.v<2>(), Activations::kF32);
+    Tensor<double> want({5, kHidden});
+    for (i64 i = 0; i < want.size(); ++i) {
+      want[i] = static_cast<double>(routed[i]) + static_cast<double>(shared[i]);
+    }
+    testing::expect_close(both, want, {.rel = 1e-6}, "with the shared expert");
+  });
+}
+
 TEST(MoeExperts, MisuseNamesTheValues) {
   Ctx ctx = backend::make_context();
   Experts experts(DType::kF32);
@@ -237,7 +258,14 @@ TEST(MoeExperts, MisuseNamesTheValues) {
   };
   choice.indices[4] = kExperts;
   EXPECT_THAT(message(), ::testing::HasSubstr("expert 9 of token 1, of 9"));
+  choice.indices[4] = -1;  // serving drops no choice
+  EXPECT_THAT(message(), ::testing::HasSubstr("expert -1 of token 1, of 9"));
   choice.indices[4] = 0;
+  const Experts others(DType::kBF16);
+  const FfnWeights first = experts.weights[0];
+  experts.weights[0].up_proj = others.weights[0].up_proj;
+  EXPECT_THAT(message(), ::testing::HasSubstr("[70, 137] F32 vs up_proj [70, 137] BF16"));
+  experts.weights[0] = first;
   experts.weights[2] = Experts(DType::kBF16).weights[2];
   EXPECT_THAT(message(), ::testing::HasSubstr("[70, 137] BF16 vs [70, 137] F32"));
 }

@@ -200,6 +200,20 @@ TEST(GroupByExpert, NamesAnExpertOutside) {
   }
 }
 
+TEST(CombineRows, NamesARowOutside) {
+  Tensor<i32> chosen({2, 1});
+  Grouped g(chosen, 3);
+  Tensor<float> x({2, 4}), y({2, 4});
+  g.row_of[1] = 2;
+  Ctx ctx = backend::make_context();
+  try {
+    combine_rows(ctx, x.v<2>(), g.rows(), chosen.v<2>(), {}, /*accumulate=*/false, y.v<2>());
+    FAIL() << "accepted";
+  } catch (const InternalError& error) {
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("row 2 of token 1, of 2"));
+  }
+}
+
 TEST(CombineRows, ReferenceBackwardIsTheGradient) {
   const auto chosen = random_choices(5, 3, 7);
   Grouped g(chosen, 7);

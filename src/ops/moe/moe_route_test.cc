@@ -139,6 +139,15 @@ TEST(MoeRoute, TiesTakeTheLowestIndex) {
   });
 }
 
+// A greedy router has no groups, whatever the config says of them.
+TEST(MoeRoute, GreedyIgnoresGroups) {
+  for_each_isa([](Ctx& ctx) {
+    const std::vector<float> logits = {9, 1, 8, 1, 7, 1, 6, 1};
+    const RouterOptions options = {ScoringFunc::kSoftmax, TopkMethod::kGreedy, 4, 1, false, 1.0f};
+    EXPECT_THAT(route(ctx, logits, {}, options, 3).indices, ElementsAre(0, 2, 4));
+  });
+}
+
 TEST(MoeRoute, NanNeverWinsAndExtremesAreOrdered) {
   for_each_isa([](Ctx& ctx) {
     constexpr float kNan = std::numeric_limits<float>::quiet_NaN();

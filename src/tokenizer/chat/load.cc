@@ -1,6 +1,7 @@
-// Where a model directory keeps its chat template.
+// Where a model directory or a GGUF file keeps its chat template.
 #include <fmt/format.h>
 
+#include "io/gguf/file.h"
 #include "io/json.h"
 #include "io/mapped_file.h"
 #include "tokenizer/chat/template.h"
@@ -33,18 +34,25 @@ Result<std::string> read_model_type(const std::filesystem::path& path) {
   return io::get_string(*config, "model_type", path.string());
 }
 
+Result<const ChatTemplate*> load_gguf_template(const std::string& path) {
+  const auto config = load_tokenizer_config(path);
+  if (!config) return tl::unexpected(config.error());
+  return recognise_chat_template(config->chat_template, {}, path);
+}
+
 }  // namespace
 
 Result<const ChatTemplate*> load_chat_template(const std::filesystem::path& model_dir,
                                                std::string_view name) {
   if (!name.empty()) return parse_chat_template_name(name);
+  if (io::gguf::is_gguf(model_dir)) return load_gguf_template(model_dir.string());
   const std::filesystem::path jinja_path = model_dir / "chat_template.jinja";
   auto jinja = read_text(jinja_path);
   if (!jinja) return tl::unexpected(jinja.error());
   if (*jinja) return recognise_chat_template(**jinja, {}, jinja_path.string());
 
   const std::filesystem::path config_path = model_dir / "tokenizer_config.json";
-  auto config = load_tokenizer_config(config_path.string());
+  auto config = load_tokenizer_config(model_dir.string());
   if (!config && config.error().code() != ErrorCode::kNotFound) {
     return tl::unexpected(config.error());
   }

@@ -103,23 +103,6 @@ TokenizerConfig make_config(const TrainOptions& options) {
   return config;
 }
 
-std::string write_config(const TokenizerConfig& config) {
-  io::JsonObject object;
-  const auto set_token = [&](const char* name, const std::optional<std::string>& token) {
-    object.set(name, token ? io::JsonValue(*token) : io::JsonValue());
-  };
-  object.set("add_bos_token", *config.add_bos_token);
-  object.set("add_eos_token", *config.add_eos_token);
-  set_token("bos_token", config.bos_token);
-  object.set("clean_up_tokenization_spaces", false);
-  set_token("eos_token", config.eos_token);
-  object.set("model_max_length", *config.model_max_length);
-  set_token("pad_token", config.pad_token);
-  object.set("tokenizer_class", config.tokenizer_class);
-  set_token("unk_token", config.unk_token);
-  return io::write_json(object, 2) + "\n";
-}
-
 }  // namespace
 
 std::vector<AddedToken> deepseek_v3_first_tokens() {
@@ -173,7 +156,7 @@ void TrainedTokenizer::save(const std::string& directory) const {
   const std::filesystem::path folder(directory);
   io::make_directories(folder);
   tokenizer.save((folder / "tokenizer.json").string());
-  io::write_file_atomically(folder / "tokenizer_config.json", write_config(config));
+  io::write_file_atomically(folder / "tokenizer_config.json", write_tokenizer_config(config));
 }
 
 Result<TrainedTokenizer> train_tokenizer(const TrainOptions& options,

@@ -86,8 +86,7 @@ TEST(TrainTokenizer, WritesFilesThatLoadToTheSameIds) {
   const std::string text = "Alice was 12345 — 中文 🙂\n\n";
   EXPECT_EQ(loaded.encode(text), trained.tokenizer.encode(text));
   EXPECT_EQ(loaded.decode(loaded.encode(text)), text);
-  const TokenizerConfig config =
-      value_or_throw(load_tokenizer_config(out + "/tokenizer_config.json"));
+  const TokenizerConfig config = value_or_throw(load_tokenizer_config(out));
   EXPECT_EQ(config.tokenizer_class, "PreTrainedTokenizerFast");
   EXPECT_EQ(config.add_bos_token, true);
   EXPECT_EQ(config.add_eos_token, false);

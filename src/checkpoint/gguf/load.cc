@@ -1,0 +1,105 @@
+#include "checkpoint/gguf/load.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "base/parallel.h"
+#include "checkpoint/gguf/model_config.h"
+#include "checkpoint/gguf/parameters.h"
+#include "checkpoint/tensor_codec.h"
+#include "tensor/bf16.h"
+
+namespace fathom::checkpoint {
+namespace {
+
+/// The map itself, if a matrix lies there as Hugging Face would have it and in the dtype asked for.
+/// A router stays in F32: its choices hang on small differences.
+std::optional<io::StoredTensor> in_the_map(const GgufParameter& p, DType dtype) {
+  const bool in_order = p.source.form == GgufForm::kAsStored || p.source.form == GgufForm::kExpert;
+  const bool is_f32 = p.tensor->type == io::gguf::Type::kF32;
+  const bool is_bf16 = p.tensor->type == io::gguf::Type::kBF16;
+  const bool wanted =
+      (is_f32 && (dtype == DType::kF32 || p.parameter.role == ModelPart::kRouter)) ||
+      (is_bf16 && dtype == DType::kBF16);
+  if (!in_order || !wanted) return std::nullopt;
+  const DType stored = is_f32 ? DType::kF32 : DType::kBF16;
+  const auto size = static_cast<size_t>(p.parameter.elements() * dtype_bytes(stored));
+  const size_t begin =
+      p.source.form == GgufForm::kExpert ? static_cast<size_t>(p.parameter.expert) * size : 0;
+  return io::StoredTensor{.name = p.parameter.name,
+                          .dtype = stored,
+                          .shape = p.parameter.shape,
+                          .bytes = p.tensor->bytes.subspan(begin, size),
+                          .file_name = p.tensor->file_name};
+}
+
+/// F32 of a model whose linear layers are all stored so: there is nothing to gain from less.
+DType usual_dtype(std::span<const GgufParameter> parameters) {
+  const bool all_f32 = std::ranges::all_of(parameters, [](const GgufParameter& p) {
+    return p.parameter.kind != ParameterKind::kMatrix || p.tensor->type == io::gguf::Type::kF32;
+  });
+  return all_f32 ? DType::kF32 : DType::kBF16;
+}
+
+/// Decodes one parameter, some rows at a time, to `out`.
+void decode(const GgufParameter& p, DType dtype, u8* out) {
+  const RowShape shape = row_shape(p.parameter.shape);
+  if (dtype == DType::kF32) {
+    return read_rows(p, 0, {reinterpret_cast<float*>(out), {shape.rows, shape.cols}});
+  }
+  const i64 step = chunk_rows(shape.cols);
+  std::vector<float> chunk(static_cast<size_t>(std::min(step, shape.rows) * shape.cols));
+  Bf16* bf16 = reinterpret_cast<Bf16*>(out);
+  for (i64 begin = 0; begin < shape.rows; begin += step) {
+    const i64 count = std::min(step, shape.rows - begin);
+    read_rows(p, begin, {chunk.data(), {count, shape.cols}});
+    parallel_for(count * shape.cols, 4096, [&](i64 from, i64 to) {
+      for (i64 i = from; i < to; ++i) {
+        bf16[begin * shape.cols + i] = Bf16(chunk[static_cast<size_t>(i)]);
+      }
+    });
+  }
+}
+
+}  // namespace
+
+GgufCheckpoint load_gguf(const std::filesystem::path& path, std::optional<DType> wanted,
+                         const std::function<void(i64, i64)>& on_progress) {
+  GgufCheckpoint loaded{.config = {},
+                        .file = value_or_throw(io::gguf::File::open(path)),
+                        .decoded = {},
+                        .checkpoint = {}};
+  loaded.config = value_or_throw(gguf_model_config(loaded.file));
+  const std::vector<GgufParameter> parameters =
+      value_or_throw(gguf_parameters(loaded.config, loaded.file));
+  const DType dtype = wanted.value_or(usual_dtype(parameters));
+  loaded.config.torch_dtype = dtype;
+  i64 total = 0, done = 0;
+  for (const GgufParameter& p : parameters) total += p.parameter.elements();
+  std::vector<io::StoredTensor> tensors;
+  for (const GgufParameter& p : parameters) {
+    if (auto mapped = in_the_map(p, dtype)) {
+      tensors.push_back(std::move(*mapped));
+    } else {
+      const bool exact = p.parameter.shape.size() == 1 || p.parameter.role == ModelPart::kRouter;
+      const DType to = exact ? DType::kF32 : dtype;
+      const i64 size = p.parameter.elements() * dtype_bytes(to);
+      loaded.decoded.emplace_back(Device::kCpu, size, "weights decoded from GGUF");
+      u8* data = loaded.decoded.back().data();
+      decode(p, to, data);
+      tensors.push_back({.name = p.parameter.name,
+                         .dtype = to,
+                         .shape = p.parameter.shape,
+                         .bytes = {data, static_cast<size_t>(size)},
+                         .file_name = p.tensor->file_name});
+    }
+    done += p.parameter.elements();
+    if (on_progress) on_progress(done, total);
+  }
+  loaded.checkpoint = io::Checkpoint::of_tensors(std::move(tensors));
+  return loaded;
+}
+
+}  // namespace fathom::checkpoint

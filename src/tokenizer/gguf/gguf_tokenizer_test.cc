@@ -1,0 +1,123 @@
+// The golden tokenizer as a GGUF file's metadata, against its tokenizer.json.
+#include "tokenizer/gguf/gguf_tokenizer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "io/gguf/file.h"
+#include "testing/golden_directory.h"
+#include "tokenizer/gguf/pre_tokenizers.h"
+#include "tokenizer/tokenizer.h"
+
+namespace fathom::tokenizer {
+namespace {
+
+using testing::golden_directory;
+using ::testing::HasSubstr;
+
+class GgufTokenizer : public ::testing::Test {
+ protected:
+  std::string path_ = (golden_directory("gguf") / "tokenizer.gguf").string();
+  Tokenizer ours_ = value_or_throw(Tokenizer::load_model(path_));
+  Tokenizer json_ =
+      value_or_throw(Tokenizer::load((golden_directory("tokenizer") / "tokenizer.json").string()));
+};
+
+TEST_F(GgufTokenizer, IdsAreThoseOfTheTokenizerJson) {
+  ASSERT_EQ(ours_.vocab_size(), json_.vocab_size());
+  for (const char* text :
+       {"Hello, world! 12345", "  two  spaces\n\n\ttab", "\u4e2d\u6587 \u3042 caf\u00e9",
+        "<\uff5cUser\uff5c>hi<\uff5cAssistant\uff5c>", "it's We'LL 3.14", ""}) {
+    for (const TextKind kind : {TextKind::kMarkup, TextKind::kPlain}) {
+      const std::vector<i32> ids = ours_.encode(text, {.text = kind});
+      EXPECT_EQ(ids, json_.encode(text, {.text = kind})) << text;
+      EXPECT_EQ(ours_.decode(ids), json_.decode(ids)) << text;
+    }
+  }
+}
+
+TEST_F(GgufTokenizer, SpecialTokensAndTemplateAreItsMetadata) {
+  EXPECT_TRUE(ours_.is_special(0));
+  EXPECT_EQ(ours_.encode("x", {.add_special_tokens = true}).front(), 0);
+  const TokenizerConfig config = value_or_throw(load_tokenizer_config(path_));
+  EXPECT_EQ(config.bos_token, ours_.token_spelling(0));
+  EXPECT_EQ(config.eos_token, ours_.token_spelling(1));
+  EXPECT_EQ(config.pad_token, std::nullopt);
+  EXPECT_EQ(config.add_bos_token, true);
+  EXPECT_EQ(config.chat_template, "{{ a template }}");
+}
+
+TEST(GgufPreTokenizer, UnknownNamesAreRefusedAndKnownOnesListed) {
+  const auto unknown = gguf_pre_tokenizer("other\n", "m.gguf");
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code(), ErrorCode::kUnsupported);
+  EXPECT_EQ(unknown.error().message(),
+            "m.gguf: tokenizer.ggml.pre is \"other?\", expected one of deepseek-v3, "
+            "deepseek-r1-qwen, gpt-2, llama-bpe, llama3, smollm; another's would give other ids");
+}
+
+/// The pieces of `text`, separated by '|'.
+std::string pieces(std::string_view name, std::string_view text) {
+  std::string out;
+  value_or_throw(gguf_pre_tokenizer(name, "m.gguf"))
+      .pre_tokenizer.split(
+          text, [&](std::string_view piece) { out.append(out.empty() ? "" : "|").append(piece); });
+  return out;
+}
+
+TEST(GgufPreTokenizer, EachNameCutsAsItsModelsDo) {
+  constexpr std::string_view kText = "It's 1234 We'LL\n\n  x";
+  EXPECT_EQ(pieces("smollm", kText), "It|'s| |1|2|3|4| We|'|LL|\n\n | x");
+  EXPECT_EQ(pieces("gpt-2", kText), "It|'s| 1234| We|'|LL|\n\n | x");
+  EXPECT_EQ(pieces("llama-bpe", kText), "It|'s| |123|4| We|'LL|\n\n| | x");
+  EXPECT_EQ(pieces("deepseek-r1-qwen", kText), "It|'s| |1|2|3|4| We|'LL|\n\n| | x");
+  EXPECT_TRUE(value_or_throw(gguf_pre_tokenizer("llama-bpe", "m")).ignore_merges);
+  EXPECT_FALSE(value_or_throw(gguf_pre_tokenizer("smollm", "m")).ignore_merges);
+}
+
+/// Metadata with a tokenizer of three tokens, one pair replaced.
+Result<TokenizerSpec> spec_with(std::string_view key, io::gguf::Value value) {
+  using io::gguf::ValueType;
+  io::gguf::Metadata metadata("m.gguf");
+  metadata.add(key, std::move(value));
+  metadata.add("tokenizer.ggml.model", {.type = ValueType::kString, .text = "gpt2"});
+  metadata.add("tokenizer.ggml.pre", {.type = ValueType::kString, .text = "gpt-2"});
+  metadata.add("tokenizer.ggml.tokens", {.type = ValueType::kArray,
+                                         .element = ValueType::kString,
+                                         .count = 3,
+                                         .strings = {"a", "b", "ab"}});
+  metadata.add(
+      "tokenizer.ggml.merges",
+      {.type = ValueType::kArray, .element = ValueType::kString, .count = 1, .strings = {"a b"}});
+  return gguf_tokenizer_spec(metadata);
+}
+
+TEST(GgufTokenizerSpec, WrongMetadataIsNamed) {
+  using io::gguf::ValueType;
+  const auto error = [](std::string_view key, io::gguf::Value value) {
+    const auto spec = spec_with(key, std::move(value));
+    return spec ? "no error" : spec.error().message();
+  };
+  const auto texts = [](std::vector<std::string_view> strings) {
+    return io::gguf::Value{.type = ValueType::kArray,
+                           .element = ValueType::kString,
+                           .count = static_cast<i64>(strings.size()),
+                           .strings = std::move(strings)};
+  };
+  EXPECT_EQ(error("other", {}), "no error");
+  EXPECT_EQ(error("tokenizer.ggml.model", {.type = ValueType::kString, .text = "llama"}),
+            "m.gguf: tokenizer.ggml.model is string \"llama\", expected \"gpt2\": only byte-level "
+            "tokenizers are supported");
+  EXPECT_EQ(error("tokenizer.ggml.merges", texts({"a b", "a c"})),
+            "m.gguf: merge 1 is \"a c\", expected two of the tokens with a space between");
+  EXPECT_THAT(error("tokenizer.ggml.merges", texts({"ab"})), HasSubstr("merge 0 is \"ab\""));
+  EXPECT_THAT(error("tokenizer.ggml.tokens", {}), HasSubstr("expected an array of strings"));
+  const u8 types[2] = {1, 3};
+  EXPECT_EQ(
+      error("tokenizer.ggml.token_type",
+            {.type = ValueType::kArray, .element = ValueType::kU8, .count = 2, .elements = types}),
+      "m.gguf: 2 token types for 3 tokens");
+}
+
+}  // namespace
+}  // namespace fathom::tokenizer
