@@ -98,6 +98,24 @@ TEST(OpTable, MissingOpIsRefusedByName) {
   EXPECT_FALSE(device::has<device::RmsNormBackward>(ctx));
 }
 
+// The table of a build without CUDA names the ops that have a kernel, but none is linked: whoever
+// makes a context by hand must not take an untouched result for one.
+TEST(OpTable, AKernelThatThisBuildLacksIsRefused) {
+  Ctx ctx({.device = Device::kCuda, .ops = &backend::op_table(Device::kCuda)});
+  try {
+    backend::make_context(Device::kCuda);
+    GTEST_SKIP() << "a CUDA build on a machine with a device";
+  } catch (const Error& error) {
+    if (error.message().find("this build") == std::string::npos) GTEST_SKIP() << error.message();
+  }
+  EXPECT_THROW(run(ctx, device::RmsNormForward{}), Error);
+}
+
+TEST(Ctx, HasNoCpuKernelsOnAnotherDevice) {
+  const Ctx ctx({.device = Device::kCuda, .ops = &backend::op_table(Device::kCuda)});
+  EXPECT_THROW((void)ctx.isa(), InternalError);
+}
+
 TEST(OpTable, TheCpuHasEveryOp) {
   backend::op_table(Device::kCpu).for_each([](const char* op, bool is_there) {
     EXPECT_TRUE(is_there) << op;

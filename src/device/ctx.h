@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "base/check.h"
 #include "base/device.h"
 #include "tensor/workspace.h"
 
@@ -33,8 +34,13 @@ class Ctx {
   Workspace& workspace() { return workspace_; }
   const device::OpTable& ops() const { return *backend_.ops; }
   const char* isa_name() const { return backend_.isa_name; }
-  /// Only for the CPU's ops, and to tell whether two contexts run the same kernels.
-  const kernels::cpu::IsaTable& isa() const { return *backend_.isa; }
+  /// Only for the CPU's ops, and to tell whether two contexts run the same kernels. Throws
+  /// InternalError on another device.
+  const kernels::cpu::IsaTable& isa() const {
+    FATHOM_CHECK(backend_.isa != nullptr, "device ", device_name(backend_.device),
+                 " has no CPU kernels");
+    return *backend_.isa;
+  }
   /// Where device work is queued; nullptr on the CPU and for the device's default stream.
   void* stream() const { return backend_.stream; }
 

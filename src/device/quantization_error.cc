@@ -1,6 +1,7 @@
 #include "device/quantization_error.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "tensor/e5m6.h"
 #include "tensor/fp8.h"
@@ -40,7 +41,8 @@ float largest_number(NumberFormat format) {
 
 float quantization_scale(float amax, NumberFormat format, bool power_of_2) {
   const float scale = std::max(amax, kFp8AmaxFloor) / largest_number(format);
-  return power_of_2 ? ceil_to_power_of_two(scale) : scale;
+  if (!power_of_2 || !std::isfinite(scale)) return scale;  // an infinite amax has no finite scale
+  return ceil_to_power_of_two(scale);
 }
 
 }  // namespace fathom::device

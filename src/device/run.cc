@@ -7,10 +7,9 @@
 namespace fathom::device {
 
 void refuse(const Ctx& ctx, const char* op) {
-  const std::string device = device_name(ctx.device());
-  throw Error(ErrorCode::kUnsupported, std::string(op) + " on device " + device + ": there is no " +
-                                           (device == "cuda" ? "CUDA" : "CPU") +
-                                           " kernel for it yet");
+  const char* kind = ctx.device() == Device::kCuda ? "CUDA" : "CPU";
+  throw Error(ErrorCode::kUnsupported, std::string(op) + " on device " + device_name(ctx.device()) +
+                                           ": there is no " + kind + " kernel for it yet");
 }
 
 }  // namespace fathom::device

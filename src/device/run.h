@@ -13,17 +13,23 @@ bool has(const Ctx& ctx) {
   return ctx.ops().entry<Op>().function != nullptr;
 }
 
+/// Throws Error{kUnsupported} if the device does not have this op: for checks that ask the device.
+template <typename Op>
+void require(const Ctx& ctx) {
+  if (!has<Op>(ctx)) refuse(ctx, Op::kName);
+}
+
 /// Runs an op. Throws Error{kUnsupported} if the device does not have it.
 template <typename Op>
 void run(Ctx& ctx, const Op& op) {
-  if (!has<Op>(ctx)) refuse(ctx, Op::kName);
+  require<Op>(ctx);
   ctx.ops().entry<Op>().function(ctx, op);
 }
 
 /// The device's answer. Throws as run().
 template <Question Op>
 typename Op::Answer ask(const Ctx& ctx, const Op& question) {
-  if (!has<Op>(ctx)) refuse(ctx, Op::kName);
+  require<Op>(ctx);
   return ctx.ops().entry<Op>().function(ctx, question);
 }
 

@@ -42,13 +42,19 @@ struct MatRef {
     return bits == 0 ? cols * dtype_bytes(dtype) : (cols * bits + 31) / 32 * 4;
   }
   i64 size_bytes() const { return rows * row_bytes(); }
-  /// With the scales that these rows need.
-  i64 stored_bytes() const {
-    const i64 scale_rows = scale == nullptr ? 0 : (row_offset + rows + 127) / 128;
-    const i64 groups = bits == 0 ? 0 : rows * group_stride;
-    return size_bytes() + scale_rows * scale_stride * static_cast<i64>(sizeof(float)) +
-           groups * static_cast<i64>(sizeof(u16));
+  /// Bytes from the first scale that these rows need to the end of the last.
+  i64 scale_bytes() const {
+    if (scale == nullptr || rows == 0) return 0;
+    return ((row_offset + rows - 1) / 128 * scale_stride + (cols + 127) / 128) *
+           static_cast<i64>(sizeof(float));
   }
+  i64 group_scale_bytes() const {
+    if (group_scale == nullptr || rows == 0) return 0;
+    return ((rows - 1) * group_stride + (cols + group_size - 1) / group_size) *
+           static_cast<i64>(sizeof(u16));
+  }
+  /// With the scales that these rows need.
+  i64 stored_bytes() const { return size_bytes() + scale_bytes() + group_scale_bytes(); }
   /// Stored alike, whatever the shape.
   bool same_type(const MatRef& other) const {
     return dtype == other.dtype && bits == other.bits && group_size == other.group_size;

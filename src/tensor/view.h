@@ -29,8 +29,8 @@ class View {
 
   /// View<T> converts to View<const T>.
   template <typename U>
-    requires(std::is_same_v<const U, T> && !std::is_same_v<U, T>)
-  View(const View<U, R>& other)  // NOLINT(google-explicit-constructor): as span does
+  requires(std::is_same_v<const U, T> && !std::is_same_v<U, T>)
+      View(const View<U, R>& other)  // NOLINT(google-explicit-constructor): as span does
       : data_(other.data()), dims_(other.dims()), strides_(other.strides()) {}
 
   T* data() const { return data_; }
@@ -65,9 +65,9 @@ class View {
 
   /// `count` entries of `axis` from `begin`.
   View slice(int axis, i64 begin, i64 count) const {
-    FATHOM_CHECK(axis >= 0 && axis < R && begin >= 0 && count >= 0 &&
-                     begin + count <= dims_[at(axis)],
-                 "slice of axis ", axis, " [", begin, ", ", begin + count, ") of ", *this);
+    FATHOM_CHECK(
+        axis >= 0 && axis < R && begin >= 0 && count >= 0 && begin + count <= dims_[at(axis)],
+        "slice of axis ", axis, " [", begin, ", ", begin + count, ") of ", *this);
     View result = *this;
     result.data_ += begin * strides_[at(axis)];
     result.dims_[at(axis)] = count;
@@ -75,9 +75,7 @@ class View {
   }
 
   /// The sub-view at `index` of the first axis.
-  View<T, R - 1> operator[](i64 index) const
-    requires(R > 1)
-  {
+  View<T, R - 1> operator[](i64 index) const requires(R > 1) {
     std::array<i64, R - 1> dims{}, strides{};
     for (int axis = 1; axis < R; ++axis) {
       dims[static_cast<size_t>(axis - 1)] = dims_[at(axis)];
@@ -87,9 +85,7 @@ class View {
   }
 
   /// [a, b, c...] -> [a, b*c*...]; the trailing axes must be contiguous among themselves.
-  View<T, 2> flatten() const
-    requires(R > 2)
-  {
+  View<T, 2> flatten() const requires(R > 2) {
     i64 inner = 1;
     for (int axis = R - 1; axis >= 1; --axis) {
       FATHOM_CHECK(dims_[at(axis)] == 1 || strides_[at(axis)] == inner, "flatten of strided ",

@@ -73,6 +73,17 @@ TEST(Workspace, ScopesRewindAndChunksMerge) {
   }
 }
 
+// Sizes come from configs and requests: a product that wraps round must not become a small buffer.
+TEST(Workspace, RefusesAShapeWhoseBytesAreNoNumber) {
+  Workspace workspace(Device::kCpu, 0);
+  Workspace::Scope scope(workspace);
+  const i64 huge = i64{1} << 32;
+  EXPECT_THROW(scope.alloc<float>(huge, huge), InternalError);
+  EXPECT_THROW(scope.alloc<float>(i64{1} << 62), InternalError);
+  EXPECT_THROW(scope.alloc<float>(i64{-2}, i64{-3}), InternalError);
+  EXPECT_EQ(workspace.capacity_bytes(), 0);
+}
+
 TEST(Buffer, AskingForMoreThanFitsSaysHowMuch) {
   try {
     Buffer buffer(Device::kCpu, i64{1} << 60, "the latent cache");
@@ -121,6 +132,34 @@ TEST(SavedMatrix, RowsBeginOnAByte) {
   EXPECT_EQ(SavedMatrix::saved_row_bytes(SavedFormat::kBf16, 5), 10);
   EXPECT_EQ(SavedMatrix::scales_per_row(SavedFormat::kE5m6Tiles, 129), 2);
   EXPECT_EQ(SavedMatrix::scales_per_row(SavedFormat::kBf16, 129), 0);
+}
+
+// The last row of scales ends with its columns: what is copied must not reach beyond the array.
+TEST(MatRef, StoredBytesEndWithTheLastScale) {
+  const std::vector<u8> data(300 * 130);
+  const std::vector<float> scale(2 * 8 + 2);
+  MatRef m;
+  m.data = data.data();
+  m.dtype = DType::kF8E4M3;
+  m.rows = 300;
+  m.cols = 130;
+  m.scale = scale.data();
+  m.scale_stride = 8;
+  EXPECT_EQ(m.scale_bytes(), std::ssize(scale) * 4);
+  EXPECT_EQ(m.row_slice(130, 100).scale_bytes(), 2 * 4);
+  EXPECT_EQ(m.stored_bytes(), 300 * 130 + m.scale_bytes());
+  const std::vector<u16> group_scale(4 * 6 + 3);
+  MatRef integers;
+  integers.data = data.data();
+  integers.dtype = DType::kI32;
+  integers.bits = 4;
+  integers.rows = 5;
+  integers.cols = 80;
+  integers.group_size = 32;
+  integers.group_scale = group_scale.data();
+  integers.group_stride = 6;
+  EXPECT_EQ(integers.scale_bytes(), 0);
+  EXPECT_EQ(integers.group_scale_bytes(), std::ssize(group_scale) * 2);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "tensor/workspace.h"
 
 #include <algorithm>
+#include <optional>
+#include <string>
 
 #include "base/checked_math.h"
 
@@ -8,6 +10,8 @@ namespace fathom {
 namespace {
 
 constexpr i64 kMinChunkBytes = i64{1} << 20;
+/// Far beyond any machine, and small enough that sums of a few do not wrap round.
+constexpr i64 kMaxBytes = i64{1} << 60;
 
 }  // namespace
 
@@ -34,8 +38,18 @@ void Workspace::make_one_chunk(i64 bytes) {
   offset_ = 0;
 }
 
+i64 Workspace::bytes_of(std::span<const i64> shape, size_t element_bytes) {
+  const std::optional<i64> count = checked_product(shape);
+  const std::optional<i64> bytes =
+      count.has_value() ? checked_mul(*count, static_cast<i64>(element_bytes)) : std::nullopt;
+  if (bytes.has_value() && *bytes <= kMaxBytes) return *bytes;
+  std::string text;
+  for (const i64 extent : shape) text += (text.empty() ? "" : ", ") + std::to_string(extent);
+  FATHOM_CHECK(false, "workspace asked for [", text, "] of ", element_bytes, " bytes each");
+  return 0;
+}
+
 void* Workspace::take(i64 bytes) {
-  FATHOM_CHECK(bytes >= 0, "workspace asked for ", bytes, " bytes");
   const i64 rounded = round_up(std::max<i64>(bytes, 1), 64);
   if (used_ == 0 && chunks_.size() > 1) make_one_chunk(capacity_bytes());
   while (chunk_ < chunks_.size() && offset_ + rounded > chunks_[chunk_].size_bytes()) {

@@ -2,6 +2,7 @@
 // Stack arena for the temporaries of a step. A Scope rewinds on destruction, so a function returns
 // its scratch by leaving. The arena grows by further chunks while it warms up and merges them when
 // it is empty; after the first steps of a shape nothing is allocated.
+#include <span>
 #include <type_traits>
 #include <vector>
 
@@ -40,14 +41,12 @@ class Workspace {
     Scope& operator=(const Scope&) = delete;
 
     /// Uninitialised, 64-byte aligned, contiguous; valid until the Scope ends. Throws
-    /// Error{kOutOfMemory} if the arena cannot grow.
+    /// Error{kOutOfMemory} if the arena cannot grow, InternalError if the bytes are no number.
     template <typename T, typename... Dim>
     View<T, sizeof...(Dim)> alloc(Dim... dims) {
       static_assert(std::is_trivially_copyable_v<T>);
       const std::array<i64, sizeof...(Dim)> shape = {static_cast<i64>(dims)...};
-      i64 count = 1;
-      for (const i64 d : shape) count *= d;
-      return {static_cast<T*>(workspace_.take(count * static_cast<i64>(sizeof(T)))), shape};
+      return {static_cast<T*>(workspace_.take(bytes_of(shape, sizeof(T)))), shape};
     }
 
    private:
@@ -58,6 +57,7 @@ class Workspace {
   };
 
  private:
+  static i64 bytes_of(std::span<const i64> shape, size_t element_bytes);
   void* take(i64 bytes);
   void make_one_chunk(i64 bytes);
 

@@ -1,6 +1,5 @@
 // From an op's views to the arguments of its CUDA kernel. A build without CUDA compiles this file
-// too, so the table and what docs/ops.md says of it are the same there; no context is made, so
-// nothing of it runs.
+// too, so the table and what docs/ops.md says of it are the same there; its kernels are refused.
 #include "backend/cuda/table.h"
 
 #include "backend/cuda/upload.h"
@@ -13,6 +12,11 @@ namespace {
 /// Of this build. What `if constexpr` leaves out needs no kernel to link with.
 constexpr bool kHasKernels = FATHOM_HAS_CUDA;
 
+[[noreturn]] void refuse_build() {
+  throw Error(ErrorCode::kUnsupported,
+              "device cuda: this build has no CUDA kernels (configure with the preset `cuda`)");
+}
+
 void rmsnorm_forward(Ctx& ctx, const device::RmsNormForward& op) {
   const kernels::RmsNormForwardArgs args{.x = op.x.data(),
                                          .x_stride = op.x.stride(0),
@@ -23,7 +27,11 @@ void rmsnorm_forward(Ctx& ctx, const device::RmsNormForward& op) {
                                          .rows = op.x.dim(0),
                                          .dim = op.x.dim(1),
                                          .eps = op.eps};
-  if constexpr (kHasKernels) kernels::cuda::rmsnorm_forward(args, ctx.stream());
+  if constexpr (kHasKernels) {
+    kernels::cuda::rmsnorm_forward(args, ctx.stream());
+  } else {
+    refuse_build();
+  }
 }
 
 }  // namespace
@@ -42,8 +50,7 @@ device::Backend make_backend() {
   if constexpr (kHasKernels) {
     kernels::cuda::require_device();
   } else {
-    throw Error(ErrorCode::kUnsupported,
-                "device cuda: this build has no CUDA kernels (configure with the preset `cuda`)");
+    refuse_build();
   }
   return {.device = Device::kCuda, .ops = &op_table(), .isa_name = "cuda"};
 }

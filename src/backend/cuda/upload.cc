@@ -20,11 +20,10 @@ constexpr i64 kAlignment = 256;  // that of the device's own allocations
 
 void upload_matrix(Ctx&, const device::UploadMatrix& op) {
   const MatRef& w = op.host;
-  const i64 scale_rows = ceil_div(w.row_offset + w.rows, i64{128});
   const std::array<Part, 3> parts = {{
       {w.data, w.size_bytes()},
-      {w.scale, w.scale == nullptr ? 0 : scale_rows * w.scale_stride * i64{sizeof(float)}},
-      {w.group_scale, w.group_scale == nullptr ? 0 : w.rows * w.group_stride * i64{sizeof(u16)}},
+      {w.scale, w.scale_bytes()},
+      {w.group_scale, w.group_scale_bytes()},
   }};
   i64 bytes = 0;
   for (const Part& part : parts) bytes += round_up(part.bytes, kAlignment);

@@ -43,7 +43,7 @@ class TokenizerCommand : public Command {
  private:
   void add_encode(CLI::App& parent) {
     encode_ = parent.add_subcommand("encode", "Text to token ids");
-    encode_->add_option("-m,--model,--tokenizer", path_, "tokenizer.json or its directory")
+    encode_->add_option("-m,--model,--tokenizer", path_, "tokenizer.json, a model directory or a .gguf file")
         ->required();
     auto* source = encode_->add_option_group("text", "What to encode");
     source->add_option("-t,--text", text_, "The text itself");
@@ -59,7 +59,7 @@ class TokenizerCommand : public Command {
 
   void add_decode(CLI::App& parent) {
     decode_ = parent.add_subcommand("decode", "Token ids to text");
-    decode_->add_option("-m,--model,--tokenizer", path_, "tokenizer.json or its directory")
+    decode_->add_option("-m,--model,--tokenizer", path_, "tokenizer.json, a model directory or a .gguf file")
         ->required();
     auto* source = decode_->add_option_group("ids", "What to decode");
     source->add_option("ids", ids_, "Token ids: 1 2 3 or 1,2,3");

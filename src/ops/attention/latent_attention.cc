@@ -14,6 +14,7 @@ void latent_attention_forward(Ctx& ctx, View<const float, 3> q_latent, View<cons
                               const u8* cache, i64 keys, float scale, View<float, 3> out) {
   const i64 tokens = q_latent.dim(0), heads = q_latent.dim(1), rank = q_latent.dim(2);
   const i64 width = rank + q_rope.dim(2);
+  device::require<device::LatentAttentionForward>(ctx);
   FATHOM_CHECK(has_latent_attention(ctx, layout, rank) && layout.cols == width, "rows of ",
                layout.cols, " numbers vs q_latent ", q_latent, " and q_rope ", q_rope);
   FATHOM_CHECK(q_rope.dim(0) == tokens && q_rope.dim(1) == heads && positions.dim(0) == tokens &&

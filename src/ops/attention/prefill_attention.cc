@@ -27,6 +27,7 @@ PrefillAttention prefill_attention_begin(Ctx& ctx, Workspace::Scope& scope, View
                              .scale = scale,
                              .v_dim = v_dim,
                              .max_keys = max_keys};
+  device::require<device::PrefillAttentionBegin>(ctx);
   FATHOM_CHECK(has_prefill_attention(ctx, attention.dim(), attention.rope_dim()), "q ", q,
                " and q_rope ", q_rope);
   FATHOM_CHECK(q_rope.empty() || (q_rope.dim(0) == q.dim(0) && q_rope.dim(1) == q.dim(1)),
@@ -52,6 +53,7 @@ void prefill_attention_tile(Ctx& ctx, const PrefillAttention& a, View<const floa
                "the last axis of k ", k, ", k_rope ", k_rope, " and v ", v, " must be contiguous");
   check_shared_heads("k", a.heads(), k.dim(1));
   if (!k_rope.empty()) check_shared_heads("k_rope", a.heads(), k_rope.dim(1));
+  if (a.tokens() == 0 || keys == 0) return;
   run(ctx, device::PrefillAttentionTile{
                .attention = a, .k = k, .k_rope = k_rope, .v = v, .key_begin = key_begin});
 }

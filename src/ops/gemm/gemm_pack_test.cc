@@ -257,6 +257,9 @@ TEST(Pack, WrongShapesAreNamed) {
   } catch (const InternalError& error) {
     EXPECT_THAT(error.what(), ::testing::HasSubstr("row 4 of [4, 6]"));
   }
+  // A row that is repeated, which a stride of 0 would say, is not four rows one after the other.
+  EXPECT_THROW((PackSource(View<const float, 2>(x.data(), {4, 6}, {0, 1}))), InternalError);
+  EXPECT_THROW((PackSource(View<const float, 2>(x.data(), {4, 6}, {5, 1}))), InternalError);
 }
 
 }  // namespace

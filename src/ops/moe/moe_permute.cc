@@ -1,4 +1,6 @@
 // Rows on their way to the experts and back.
+#include <limits>
+
 #include "device/run.h"
 #include "ops/checks.h"
 #include "ops/moe/moe_train.h"
@@ -32,6 +34,8 @@ void group_by_expert(Ctx& ctx, View<const i32, 2> topk_indices, const PermutedRo
                    rows.tokens.dim(0) == tokens * topk && rows.slots.dim(0) == tokens * topk,
                "offsets ", rows.offsets, ", tokens ", rows.tokens, ", slots ", rows.slots,
                " and row_of ", rows.row_of, " vs topk_indices ", topk_indices);
+  FATHOM_CHECK(tokens * topk <= std::numeric_limits<i32>::max(), tokens * topk,
+               " permuted rows are more than 32 bits number");
   check_choices(topk_indices, experts);
   run(ctx, device::GroupByExpert{.topk_indices = topk_indices, .rows = rows});
 }

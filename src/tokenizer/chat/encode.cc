@@ -38,6 +38,9 @@ Result<void> check_chat_tokens(const ChatTemplate& chat_template, const Tokenize
     case ChatDialect::kRoleHeaders:
       needed = {kImSystem, kImUser, kImAssistant, kImMiddle, kImEnd};
       break;
+    case ChatDialect::kChatMl:
+      needed = {kImStart, kImEnd};
+      break;
     default:
       needed = {kBos, kEos, kUserTurn, kAssistantTurn};
   }

@@ -30,6 +30,7 @@ constexpr std::array kKnown = {
     KnownTemplate{0xf9422e8037786fd7, "deepseek-v3.1"},
     KnownTemplate{0xe5527221b47911f7, "deepseek-v3.2-exp"},
     KnownTemplate{0x4daef9822d6267a5, "moonlight"},
+    KnownTemplate{0x1883a067e00d7508, "smollm2"},
 };
 
 /// The built-in template that an unknown one resembles, or "": the first line whose words occur.
@@ -48,6 +49,7 @@ std::string_view resembles(std::string_view jinja) {
       Feature{"<｜User｜>", "", "deepseek-v2.5"},
       Feature{"'User: '", "'Assistant:'", "deepseek-v2"},
       Feature{"<|im_middle|>", "", "moonlight"},
+      Feature{"<|im_start|>", "SmolLM", "smollm2"},
   };
   for (const Feature& feature : kFeatures) {
     if (jinja.find(feature.first) != std::string_view::npos &&

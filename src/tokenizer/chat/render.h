@@ -32,6 +32,7 @@ inline constexpr std::string_view kImUser = "<|im_user|>";
 inline constexpr std::string_view kImAssistant = "<|im_assistant|>";
 inline constexpr std::string_view kImMiddle = "<|im_middle|>";
 inline constexpr std::string_view kImEnd = "<|im_end|>";
+inline constexpr std::string_view kImStart = "<|im_start|>";
 
 /// Collects segments; neighbouring texts become one.
 class PromptWriter {
@@ -77,6 +78,8 @@ void render_hybrid_thought(const ChatTemplate& chat_template, const ChatRequest&
 void render_dsml(const ChatTemplate& chat_template, const ChatRequest& request, PromptWriter& out);
 void render_role_headers(const ChatTemplate& chat_template, const ChatRequest& request,
                          PromptWriter& out);
+void render_chat_ml(const ChatTemplate& chat_template, const ChatRequest& request,
+                    PromptWriter& out);
 
 /// The definitions of tools as V2.5's model card has them, for it and the models up to R1-0528,
 /// whose templates take none. Appended to the system text. Nothing if there are no tools.

@@ -1,4 +1,4 @@
-// Templates without tools: V2's plain words, and Moonlight's role headers.
+// Templates without tools: V2's plain words, Moonlight's role headers, and ChatML.
 #include "tokenizer/chat/render.h"
 
 namespace fathom::tokenizer {
@@ -29,6 +29,17 @@ void render_role_headers(const ChatTemplate&, const ChatRequest& request, Prompt
     out.text(message.role).token(kImMiddle).text(content_of(message)).token(kImEnd);
   }
   if (request.add_generation_prompt) out.token(kImAssistant).text("assistant").token(kImMiddle);
+}
+
+void render_chat_ml(const ChatTemplate& chat_template, const ChatRequest& request,
+                    PromptWriter& out) {
+  const auto write = [&](std::string_view role, std::string_view content) {
+    out.token(kImStart).text(role).text("\n").text(content).token(kImEnd).text("\n");
+  };
+  const std::string_view system = chat_template.traits.default_system;
+  if (!system.empty() && request.messages.front().role != "system") write("system", system);
+  for (const Message& message : request.messages) write(message.role, content_of(message));
+  if (request.add_generation_prompt) out.token(kImStart).text("assistant\n");
 }
 
 }  // namespace fathom::tokenizer

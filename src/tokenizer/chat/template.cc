@@ -103,6 +103,14 @@ constexpr std::array kTemplates = {
                  false,
                  kImEnd,
                  {}},
+    ChatTemplate{
+        "smollm2",
+        "SmolLM2-Instruct",
+        ChatDialect::kChatMl,
+        ThinkingSupport::kNever,
+        false,
+        kImEnd,
+        {.default_system = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"}},
 };
 
 }  // namespace
@@ -153,6 +161,9 @@ Result<std::vector<Segment>> render_chat(const ChatTemplate& chat_template,
       break;
     case ChatDialect::kRoleHeaders:
       render_role_headers(chat_template, request, out);
+      break;
+    case ChatDialect::kChatMl:
+      render_chat_ml(chat_template, request, out);
       break;
   }
   return out.take();

@@ -1,5 +1,5 @@
 #pragma once
-// The chat templates of the DeepSeek line as code. A checkpoint brings its template as a Jinja
+// The chat templates as code. A checkpoint brings its template as a Jinja
 // program; we never run it, we recognise it (by a hash of its normal form) and render what it would
 // have rendered, character for character, quirks included. docs/chat_templates.md lists the quirks.
 //
@@ -38,6 +38,7 @@ enum class ChatDialect {
   kHybridThought,  // V3.1, V3.2-Exp: thinking can be switched; shorter tool markup
   kDsml,           // V3.2: XML-like calls
   kRoleHeaders,    // Moonlight
+  kChatMl,         // SmolLM2: <|im_start|>role, a line break, the content, <|im_end|>
 };
 
 enum class ThinkingSupport {
@@ -53,6 +54,7 @@ struct ChatTraits {
   bool opens_thought = false;              // the generation prompt ends with "<think>\n"
   bool spaces_per_system_message = false;  // V2.5: eight spaces before BOS for each of them
   bool answers_after_system = false;       // V3.2-Exp: opens a turn after a system message alone
+  std::string_view default_system = {};    // ChatML: the system text where a client gives none
 };
 
 /// A built-in template. All of them live for the whole program; compare by address.

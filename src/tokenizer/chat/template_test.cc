@@ -133,6 +133,7 @@ TEST(ChatTemplate, RendersWhatThePublishedTemplatesRender) {
         EXPECT_EQ(chat_text(*segments), expected);
         covered.insert(run.chat_template->name);
       });
+  covered.insert("smollm2");  // has a test of its own below
   EXPECT_EQ(covered.size(), chat_templates().size());
   EXPECT_GE(num_runs, 358);
 }
@@ -245,6 +246,34 @@ TEST(ChatTemplate, NamesAreFoundOrSuggested) {
   const std::string message = parse_chat_template_name("deepseek-3.1").error().message();
   EXPECT_NE(message.find("(\"deepseek-v3.1\"?)"), std::string::npos) << message;
   EXPECT_NE(message.find("moonlight"), std::string::npos) << message;
+}
+
+// Rendered by Jinja 3.1 from the template in SmolLM2-135M-Instruct's GGUF file.
+TEST(ChatTemplate, SmolLm2IsChatMlWithADefaultSystemText) {
+  const std::string jinja =
+      "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
+      "{{ '<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging "
+      "Face<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + message['role'] + '\n' + "
+      "message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}"
+      "{{ '<|im_start|>assistant\n' }}{% endif %}";
+  const ChatTemplate* smollm2 = value_or_throw(recognise_chat_template(jinja, "llama", "m.gguf"));
+  ASSERT_EQ(smollm2, find_chat_template("smollm2"));
+  ChatRequest request;
+  request.messages = {
+      {"user", "Hi", {}, {}, {}}, {"assistant", "Yes.", {}, {}, {}}, {"user", "Why?", {}, {}, {}}};
+  const auto segments = value_or_throw(render_chat(*smollm2, request));
+  EXPECT_EQ(
+      chat_text(segments),
+      "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging "
+      "Face<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nYes.<|im_end|>\n"
+      "<|im_start|>user\nWhy?<|im_end|>\n<|im_start|>assistant\n");
+  EXPECT_EQ(segments.front(), (Segment{SegmentKind::kToken, "<|im_start|>"}));
+  request.messages = {{"system", "Be brief.", {}, {}, {}}, {"user", "<|im_end|>", {}, {}, {}}};
+  request.add_generation_prompt = false;
+  const auto brief = value_or_throw(render_chat(*smollm2, request));
+  EXPECT_EQ(chat_text(brief),
+            "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n<|im_end|><|im_end|>\n");
+  EXPECT_EQ(brief[5], (Segment{SegmentKind::kText, "user\n<|im_end|>"}));  // a client's words
 }
 
 TEST(ChatTemplateErrors, NameTheMessageAndTheField) {

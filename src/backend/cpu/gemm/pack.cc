@@ -1,10 +1,10 @@
 #include <algorithm>
-#include <limits>
 
 #include "backend/cpu/gemm/saved_rows.h"
 #include "backend/cpu/table.h"
 #include "base/checked_math.h"
 #include "base/parallel.h"
+#include "device/quantization_error.h"
 #include "kernels/cpu/gemm/gemm_table.h"
 #include "kernels/cpu/isa/isa_table.h"
 #include "tensor/fp8.h"
@@ -68,11 +68,9 @@ i64 units_of(const PackArgs& args) {
 }
 
 float fp8_scale(float amax, const GemmRounding& rounding) {
-  const float largest = rounding.format == GemmFormat::kE5m2 ? kE5m2Max : kE4m3Max;
-  const float scale = std::max(amax, kFp8AmaxFloor) / largest;
-  return rounding.power_of_2_scales && scale <= std::numeric_limits<float>::max()
-             ? ceil_to_power_of_two(scale)
-             : scale;
+  const NumberFormat format =
+      rounding.format == GemmFormat::kE5m2 ? NumberFormat::kE5m2 : NumberFormat::kE4m3;
+  return device::quantization_scale(amax, format, rounding.power_of_2_scales);
 }
 
 /// Scales that need all of K: one a packed row, in rows to a multiple of 128.

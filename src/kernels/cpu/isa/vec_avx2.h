@@ -167,23 +167,6 @@ inline Vec select_less(Vec a, Vec b, Vec x, Vec y) {
 inline Vec keep_nan(Vec a, Vec x) {
   return {_mm256_blendv_ps(x.v, a.v, _mm256_cmp_ps(a.v, a.v, _CMP_UNORD_Q))};
 }
-inline Vec exp2_integral(Vec n) {
-  const __m256i i = _mm256_add_epi32(_mm256_cvtps_epi32(n.v), _mm256_set1_epi32(127));
-  return {_mm256_castsi256_ps(_mm256_slli_epi32(i, 23))};
-}
-inline Vec copysign(Vec magnitude, Vec sign) {
-  const __m256 mask = _mm256_set1_ps(-0.0f);
-  return {_mm256_or_ps(_mm256_andnot_ps(mask, magnitude.v), _mm256_and_ps(mask, sign.v))};
-}
-template <int kMantissaBits, int kLeastExponent>
-inline Vec grid_rounder(Vec a) {
-  const __m256i exponent =
-      _mm256_and_si256(_mm256_castps_si256(a.v), _mm256_set1_epi32(0x7f800000));
-  const __m256i clamped =
-      _mm256_max_epi32(exponent, _mm256_set1_epi32((127 + kLeastExponent) << 23));
-  return {_mm256_castsi256_ps(
-      _mm256_add_epi32(clamped, _mm256_set1_epi32((23 - kMantissaBits) << 23)))};
-}
 /// rows[i][j] becomes rows[j][i].
 inline void transpose(Vec (&rows)[8]) {
   __m256 a[8], b[8];

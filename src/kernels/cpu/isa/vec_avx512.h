@@ -155,23 +155,6 @@ inline Vec select_less(Vec a, Vec b, Vec x, Vec y) {
 inline Vec keep_nan(Vec a, Vec x) {
   return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q), x.v, a.v)};
 }
-inline Vec exp2_integral(Vec n) {
-  const __m512i i = _mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127));
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(i, 23))};
-}
-inline Vec copysign(Vec magnitude, Vec sign) {
-  const __m512 mask = _mm512_set1_ps(-0.0f);
-  return {_mm512_or_ps(_mm512_andnot_ps(mask, magnitude.v), _mm512_and_ps(mask, sign.v))};
-}
-template <int kMantissaBits, int kLeastExponent>
-inline Vec grid_rounder(Vec a) {
-  const __m512i exponent =
-      _mm512_and_si512(_mm512_castps_si512(a.v), _mm512_set1_epi32(0x7f800000));
-  const __m512i clamped =
-      _mm512_max_epi32(exponent, _mm512_set1_epi32((127 + kLeastExponent) << 23));
-  return {_mm512_castsi512_ps(
-      _mm512_add_epi32(clamped, _mm512_set1_epi32((23 - kMantissaBits) << 23)))};
-}
 /// rows[i][j] becomes rows[j][i].
 inline void transpose(Vec (&rows)[16]) {
   __m512 a[16], b[16];

@@ -50,6 +50,24 @@ inline Vec load_stored_n(const Stored* p, int64_t n) {
   return load_stored(buffer);
 }
 
+/// 2^n for integral n in [-126, 127].
+inline Vec exp2_integral(Vec n) {
+  return vec_of((__builtin_convertvector(n.v, Words) + 127) << 23);
+}
+/// |magnitude| with the sign of `sign`.
+inline Vec copysign(Vec magnitude, Vec sign) {
+  constexpr int32_t kSign = -0x7fffffff - 1;
+  return vec_of((words_of(magnitude) & ~kSign) | (words_of(sign) & kSign));
+}
+/// 2^(e + 23 - kMantissaBits), e the exponent of a >= 0 but at least kLeastExponent: adding it and
+/// subtracting it rounds a to the grid of a format with these mantissa bits and least normal.
+template <int kMantissaBits, int kLeastExponent>
+inline Vec grid_rounder(Vec a) {
+  const Words exponent = words_of(a) & 0x7f800000;
+  const Words least = Words{} + ((127 + kLeastExponent) << 23);
+  return vec_of((exponent > least ? exponent : least) + ((23 - kMantissaBits) << 23));
+}
+
 /// e^x. Relative error below 2.5e-7 for x in [-86.6, 88.72]; 0 below (so e^-inf = 0), inf above,
 /// NaN stays NaN. Argument reduction and polynomial of Cephes' expf; exact enough without fused
 /// multiply-add because n * kLn2High is exact.

@@ -128,26 +128,6 @@ inline Vec swap_pairs(Vec a) { return {F4{a.v[1], a.v[0], a.v[3], a.v[2]}}; }
 inline Vec select_less(Vec a, Vec b, Vec x, Vec y) { return select(a.v < b.v, x, y); }
 /// Where a is NaN: a, else x.
 inline Vec keep_nan(Vec a, Vec x) { return select(a.v != a.v, a, x); }
-/// 2^n for integral n in [-126, 127].
-inline Vec exp2_integral(Vec n) {
-  const I4 i = __builtin_convertvector(n.v, I4);
-  return {reinterpret_cast<F4>((i + 127) << 23)};
-}
-/// |magnitude| with the sign of `sign`.
-inline Vec copysign(Vec magnitude, Vec sign) {
-  const I4 mask = I4{} + 0x7fffffff;
-  return select(mask, abs(magnitude), sign);
-}
-/// 2^(e + 23 - kMantissaBits), e the exponent of a >= 0 but at least kLeastExponent: adding it and
-/// subtracting it rounds a to the grid of a format with these mantissa bits and least normal.
-template <int kMantissaBits, int kLeastExponent>
-inline Vec grid_rounder(Vec a) {
-  const I4 exponent = reinterpret_cast<I4>(a.v) & 0x7f800000;
-  const I4 least = I4{} + ((127 + kLeastExponent) << 23);
-  const I4 larger = exponent > least;
-  return {reinterpret_cast<F4>(((larger & exponent) | (~larger & least)) +
-                               ((23 - kMantissaBits) << 23))};
-}
 /// rows[i][j] becomes rows[j][i].
 inline void transpose(Vec (&rows)[4]) {
   const Vec a = rows[0], b = rows[1], c = rows[2], d = rows[3];
