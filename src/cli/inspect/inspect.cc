@@ -4,6 +4,8 @@
 #include <array>
 #include <filesystem>
 #include <map>
+#include <utility>
+#include <vector>
 
 #include "base/checked_math.h"
 #include "base/error.h"
@@ -25,21 +27,24 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// In the order of the types' numbers.
+using BytesByType = std::vector<std::pair<std::string, i64>>;
+
 /// Everything `inspect` says, gathered before a line is printed.
 struct Inspection {
   ModelConfig config;
   plan::ModelSize size;
   bool has_weights = false;
-  std::map<std::string, i64> bytes_by_type;  // of the files, else of the config
+  BytesByType bytes_by_type;  // of the files, else of the config
   i64 num_tensors = 0;
   i64 num_files = 0;
   std::vector<std::string> notes;
   std::vector<std::string> problems;  // of the files against the config
 };
 
-std::map<std::string, i64> named(const std::map<DType, i64>& bytes) {
-  std::map<std::string, i64> by_name;
-  for (const auto& [dtype, count] : bytes) by_name.emplace(dtype_name(dtype), count);
+BytesByType named(const std::map<DType, i64>& bytes) {
+  BytesByType by_name;
+  for (const auto& [dtype, count] : bytes) by_name.emplace_back(dtype_name(dtype), count);
   return by_name;
 }
 
@@ -86,9 +91,12 @@ Inspection inspect_gguf(const std::string& path) {
   result.has_weights = true;
   result.num_tensors = static_cast<i64>(file.tensors().size());
   result.num_files = static_cast<i64>(file.maps().size());
+  std::map<io::gguf::Type, i64> bytes;
   for (const io::gguf::Tensor& tensor : file.tensors()) {
-    result.bytes_by_type[std::string(io::gguf::info(tensor.type).name)] +=
-        static_cast<i64>(tensor.bytes.size());
+    bytes[tensor.type] += static_cast<i64>(tensor.bytes.size());
+  }
+  for (const auto& [type, count] : bytes) {
+    result.bytes_by_type.emplace_back(io::gguf::info(type).name, count);
   }
   result.notes = plan::model_notes(result.config);
   const auto parameters = checkpoint::gguf_parameters(result.config, file);
@@ -119,7 +127,7 @@ Inspection inspect(const std::string& path) {
   return result;
 }
 
-i64 sum_bytes(const std::map<std::string, i64>& bytes) {
+i64 sum_bytes(const BytesByType& bytes) {
   i64 total = 0;
   for (const auto& [dtype, count] : bytes) total += count;
   return total;
