@@ -4,8 +4,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cmath>
-#include <numbers>
 #include <optional>
 #include <vector>
 
@@ -16,18 +14,16 @@
 #include "checkpoint/gguf/convert.h"
 #include "checkpoint/gguf/model_config.h"
 #include "cli/command.h"
+#include "cli/convert/comparison.h"
 #include "cli/convert/conversion_parts.h"
 #include "cli/interrupt.h"
 #include "cli/options/model_options.h"
 #include "cli/options/storage_options.h"
 #include "cli/options/validators.h"
 #include "cli/progress.h"
-#include "engine/prompt.h"
-#include "engine/scorer.h"
 #include "io/atomic_file.h"
 #include "io/gguf/file.h"
 #include "io/json.h"
-#include "model/model.h"
 #include "plan/model_size.h"
 #include "tensor/buffer.h"
 #include "tokenizer/gguf/gguf_tokenizer.h"
@@ -35,75 +31,6 @@
 
 namespace fathom::cli {
 namespace {
-
-/// Logits of a few tokens before and after.
-struct LogitCheck {
-  bool finite = true;           // all logits, before and after
-  double max_difference = 0.0;  // relative to the largest logit
-  i64 same_top1 = 0;
-  i64 tokens = 0;
-};
-
-std::vector<float> logits_of(Ctx& ctx, const std::string& directory, std::span<const i32> ids) {
-  const auto model = model::Model::load(ctx, directory);
-  const auto count = static_cast<i64>(ids.size());
-  model::KvCache cache(model->config(), ops::CacheDType::kF32, count);
-  std::vector<float> logits(static_cast<size_t>(count * model->config().vocab_size));
-  const model::SequenceStep step{.token_ids = ids, .cache = &cache, .all_logits = true};
-  model->forward(ctx, {&step, 1}, {.activations = ops::Activations::kF32},
-                 {logits.data(), {count, model->config().vocab_size}});
-  return logits;
-}
-
-LogitCheck compare_logits(Ctx& ctx, const std::string& from, const std::string& to,
-                          const ModelConfig& config) {
-  constexpr i64 kTokens = 16;
-  std::vector<i32> ids;
-  for (i64 i = 0; i < std::min(kTokens, config.max_position_embeddings); ++i) {
-    ids.push_back(static_cast<i32>((7919 * i + 11) % config.vocab_size));  // spread over the rows
-  }
-  const std::vector<float> before = logits_of(ctx, from, ids), after = logits_of(ctx, to, ids);
-  LogitCheck check = {.tokens = static_cast<i64>(ids.size())};
-  double largest = 0.0, difference = 0.0;
-  for (size_t i = 0; i < before.size(); ++i) {
-    const double value = before[i], change = std::abs(value - after[i]);
-    if (!std::isfinite(value) || !std::isfinite(change)) check.finite = false;
-    largest = std::max(largest, std::abs(value));
-    difference = std::max(difference, change);
-  }
-  check.max_difference = largest > 0 ? difference / largest : difference;
-  for (i64 t = 0; t < check.tokens; ++t) {
-    const auto row = [&](const std::vector<float>& all) {
-      const auto begin = all.begin() + t * config.vocab_size;
-      return std::max_element(begin, begin + config.vocab_size) - begin;
-    };
-    check.same_top1 += row(before) == row(after) ? 1 : 0;
-  }
-  return check;
-}
-
-/// Bits per byte of a text, each model run as `fathom score` would run it.
-struct TextLoss {
-  double before = 0.0;
-  double after = 0.0;
-};
-
-double bits_per_byte(Ctx& ctx, const std::string& directory, const std::string& text) {
-  const auto model = model::Model::load(ctx, directory);
-  const engine::TextCodec codec = value_or_throw(engine::load_text_codec(directory));
-  const std::vector<i32> ids = engine::encode_prompt(codec, text, tokenizer::TextKind::kPlain);
-  engine::ScoreOptions options;
-  options.session = session_options({}, model->config(), static_cast<i64>(ids.size()));
-  const engine::Score score = engine::score_tokens(ctx, *model, ids, options);
-  return -score.total_log_prob / std::numbers::ln2 / static_cast<double>(text.size());
-}
-
-TextLoss text_loss(Ctx& ctx, const std::string& from, const std::string& to,
-                   const std::string& path) {
-  const std::string text = read_text(path);
-  if (text.empty()) throw Error(ErrorCode::kInvalidInput, path + " is empty");
-  return {.before = bits_per_byte(ctx, from, text), .after = bits_per_byte(ctx, to, text)};
-}
 
 /// What a GGUF file holds beside the weights, as the files of a model directory.
 std::vector<std::string> write_tokenizer(const std::filesystem::path& directory,
@@ -212,14 +139,15 @@ class Convert : public Command {
 
   std::optional<LogitCheck> check_logits(Ctx& ctx, const checkpoint::ConvertReport& report) const {
     if (no_check_) return std::nullopt;
-    const i64 needed = report.bytes_before + report.bytes_after;
+    const ModelConfig config = value_or_throw(checkpoint::load_any_model_config(from_));
+    const i64 decoded = io::gguf::is_gguf(from_) ? plan::model_size(config).total * 4 : 0;
+    const i64 needed = report.bytes_before + decoded + report.bytes_after;
     if (needed > free_memory_bytes()) {
       log::info("logits not compared: both models need {}, free are {}", format_bytes(needed),
                 format_bytes(free_memory_bytes()));
       return std::nullopt;
     }
-    return compare_logits(ctx, from_, to_,
-                          value_or_throw(checkpoint::load_any_model_config(from_)));
+    return compare_logits(ctx, from_, to_, config);
   }
 
   void print_text(const checkpoint::ConvertReport& report, const std::optional<LogitCheck>& check,
