@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "checkpoint/error_sum.h"
+#include "checkpoint/recode.h"
 #include "checkpoint/stored_names.h"
 #include "checkpoint/tensor_codec.h"
 
@@ -66,6 +66,7 @@ class Converter {
   void run(const std::filesystem::path& directory, ConvertReport& report) {
     io::CheckpointWriter writer(directory, specs_, options_.max_shard_bytes);
     TensorEncoder encoder(ctx_, writer, options_.scale_format);
+    Recoder recoder(encoder);
     for (const Item& item : items_) {
       if (item.as_is) {
         for (const io::StoredTensor* tensor : {item.tensor, item.scale, item.shape}) {
@@ -77,7 +78,7 @@ class Converter {
                                   .from = to_string(item.from),
                                   .to = item.to});
       } else {
-        report.tensors.push_back(recode(encoder, item));
+        report.tensors.push_back(recode(recoder, item));
       }
     }
     for (const io::StoredTensor* tensor : copied_) copy_bytes(writer, *tensor, tensor->name);
@@ -135,32 +136,13 @@ class Converter {
     }
   }
 
-  TensorConversion recode(TensorEncoder& encoder, const Item& item) {
-    const std::string& name = item.parameter.name;
-    const RowShape shape = row_shape(item.parameter.shape);
+  TensorConversion recode(Recoder& recoder, const Item& item) {
     TensorReader reader(ctx_, source_, item.parameter);
-    const i64 step = chunk_rows(shape.cols);
-    ErrorSum error;
-    for (i64 begin = 0; begin < shape.rows; begin += step) {
-      const i64 count = std::min(step, shape.rows - begin);
-      before_.resize(static_cast<size_t>(count * shape.cols));
-      after_.resize(before_.size());
-      const View<float, 2> before(before_.data(), {count, shape.cols});
-      const View<float, 2> after(after_.data(), {count, shape.cols});
-      reader.read_rows(begin, before);
-      encoder.append_rows(name, item.to, before, after);
-      error.add(before, after);
-      progress(source_bytes(item) * count / shape.rows);
-    }
-    if (item.to.bits != 0) encoder.append_shape(name, item.parameter.shape);
-    return {.name = name,
-            .role = item.parameter.role,
-            .is_matrix = item.parameter.shape.size() == 2,
-            .from = to_string(item.from),
-            .to = item.to,
-            .max_error = error.max_error(),
-            .rms_error = error.rms_error(),
-            .squares = error.squared_value};
+    const i64 rows = row_shape(item.parameter.shape).rows;
+    return recoder.recode(
+        item.parameter, to_string(item.from), item.to,
+        [&](i64 begin, View<float, 2> out) { reader.read_rows(begin, out); },
+        [&](i64 count) { progress(source_bytes(item) * count / rows); });
   }
 
   void progress(i64 bytes) {
@@ -174,7 +156,6 @@ class Converter {
   std::vector<Item> items_;
   std::vector<const io::StoredTensor*> copied_;
   std::vector<io::TensorSpec> specs_;
-  std::vector<float> before_, after_;
   i64 total_bytes_ = 0;
   i64 done_bytes_ = 0;
 };

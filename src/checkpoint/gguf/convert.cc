@@ -1,10 +1,8 @@
 #include "checkpoint/gguf/convert.h"
 
-#include <algorithm>
-
-#include "checkpoint/error_sum.h"
 #include "checkpoint/gguf/model_config.h"
 #include "checkpoint/gguf/parameters.h"
+#include "checkpoint/recode.h"
 #include "checkpoint/tensor_codec.h"
 #include "io/atomic_directory.h"
 #include "io/atomic_file.h"
@@ -32,7 +30,8 @@ class Converter {
     }
     io::CheckpointWriter writer(directory, specs, options_.max_shard_bytes);
     TensorEncoder encoder(ctx_, writer, options_.scale_format);
-    for (const GgufParameter& p : parameters_) report.tensors.push_back(recode(encoder, p));
+    Recoder recoder(encoder);
+    for (const GgufParameter& p : parameters_) report.tensors.push_back(recode(recoder, p));
     writer.commit();
     report.bytes_before = total_bytes_;
     report.bytes_after = writer.total_bytes();
@@ -40,38 +39,21 @@ class Converter {
   }
 
  private:
-  TensorConversion recode(TensorEncoder& encoder, const GgufParameter& p) {
-    const Storage to = storage_of(p.parameter, options_.storage);
-    const RowShape shape = row_shape(p.parameter.shape);
-    const i64 step = chunk_rows(shape.cols);
-    ErrorSum error;
-    for (i64 begin = 0; begin < shape.rows; begin += step) {
-      const i64 count = std::min(step, shape.rows - begin);
-      before_.resize(static_cast<size_t>(count * shape.cols));
-      after_.resize(before_.size());
-      const View<float, 2> before(before_.data(), {count, shape.cols});
-      const View<float, 2> after(after_.data(), {count, shape.cols});
-      read_rows(p, begin, before);
-      encoder.append_rows(p.parameter.name, to, before, after);
-      error.add(before, after);
-      done_bytes_ += source_bytes(p) / shape.rows * count;
-      if (options_.on_progress) options_.on_progress(done_bytes_, total_bytes_);
-    }
-    if (to.bits != 0) encoder.append_shape(p.parameter.name, p.parameter.shape);
-    return {.name = p.parameter.name,
-            .role = p.parameter.role,
-            .is_matrix = p.parameter.shape.size() == 2,
-            .from = std::string(info(p.tensor->type).name),
-            .to = to,
-            .max_error = error.max_error(),
-            .rms_error = error.rms_error(),
-            .squares = error.squared_value};
+  TensorConversion recode(Recoder& recoder, const GgufParameter& p) {
+    const i64 rows = row_shape(p.parameter.shape).rows;
+    return recoder.recode(
+        p.parameter, std::string(info(p.tensor->type).name),
+        storage_of(p.parameter, options_.storage),
+        [&](i64 begin, View<float, 2> out) { read_rows(p, begin, out); },
+        [&](i64 count) {
+          done_bytes_ += source_bytes(p) / rows * count;
+          if (options_.on_progress) options_.on_progress(done_bytes_, total_bytes_);
+        });
   }
 
   Ctx& ctx_;
   const ConvertOptions& options_;
   std::vector<GgufParameter> parameters_;
-  std::vector<float> before_, after_;
   i64 total_bytes_ = 0;
   i64 done_bytes_ = 0;
 };

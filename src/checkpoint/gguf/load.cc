@@ -14,7 +14,7 @@
 namespace fathom::checkpoint {
 namespace {
 
-/// The map itself, if a matrix lies there as Hugging Face would have it and in the dtype asked for.
+/// The map itself, if a matrix lies there as Hugging Face would have it and in `dtype`.
 /// A router stays in F32: its choices hang on small differences.
 std::optional<io::StoredTensor> in_the_map(const GgufParameter& p, DType dtype) {
   const bool in_order = p.source.form == GgufForm::kAsStored || p.source.form == GgufForm::kExpert;

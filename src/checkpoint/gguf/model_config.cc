@@ -125,7 +125,7 @@ void read_rope_scaling(MetadataReader& reader, ModelConfig& config) {
         reader.integer("rope.scaling.original_context_length");
     scaling.beta_fast = reader.number_or("rope.scaling.yarn_beta_fast", scaling.beta_fast);
     scaling.beta_slow = reader.number_or("rope.scaling.yarn_beta_slow", scaling.beta_slow);
-    // The file holds 0.1 * mscale_all_dim. Published models have mscale equal to it.
+    // The file holds 0.1 * mscale_all_dim. V2 and V3 as published have mscale equal to it.
     scaling.mscale_all_dim = reader.number_or("rope.scaling.yarn_log_multiplier", 0.0) * 10.0;
     scaling.mscale_all_dim = std::round(scaling.mscale_all_dim * 1e5) / 1e5;  // it was an f32
     scaling.mscale = scaling.mscale_all_dim;
