@@ -9,8 +9,10 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/options/validators.h"
+#include "cli/output.h"
 #include "cli/progress.h"
 #include "io/atomic_file.h"
+#include "io/temporary_files.h"
 #include "tokenizer/train/train_tokenizer.h"
 
 namespace fathom::cli {
@@ -63,7 +65,7 @@ class Init : public Command {
       write_weights(config);
       copy_tokenizer();
     }
-    fmt::print("{}: {} with random weights in {}\n", out_, to_string(config.architecture), dtype_);
+    out::print("{}: {} with random weights in {}\n", out_, to_string(config.architecture), dtype_);
     return kExitOk;
   }
 
@@ -82,6 +84,7 @@ class Init : public Command {
       interrupt.check();
       progress.update("writing weights", done, total);
     };
+    io::remove_stale_temporaries(out_);
     checkpoint::write_random_checkpoint(ctx, config, out_, options_);
   }
 

@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <iostream>
 #include <iterator>
 #include <string>
@@ -16,6 +15,7 @@
 #include "cli/interrupt.h"
 #include "cli/options/generate_options.h"
 #include "cli/options/model_options.h"
+#include "cli/output.h"
 #include "io/json.h"
 #include "tokenizer/chat/parse.h"
 #include "tokenizer/chat/template.h"
@@ -44,7 +44,7 @@ bool read_message(std::string& message, bool terminal) {
   std::string line;
   const char* prompt = "> ";
   while (true) {
-    if (terminal) fmt::print(stderr, "{}", prompt);
+    if (terminal) err::write(prompt);
     if (!std::getline(std::cin, line)) return !message.empty();
     if (line.ends_with('\r')) line.pop_back();
     message += line;
@@ -152,13 +152,13 @@ class Chat : public Command {
 
   std::vector<i32> encode(const tokenizer::Tokenizer& tokenizer) const {
     const auto segments = value_or_throw(tokenizer::render_chat(*template_, request_));
-    if (show_prompt_) fmt::print(stderr, "{}\n", tokenizer::chat_text(segments));
+    if (show_prompt_) err::print("{}\n", tokenizer::chat_text(segments));
     return tokenizer::encode_chat(tokenizer, segments);
   }
 
   static void print(std::string_view text) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
+    out::write(text);
+    out::flush();
   }
 
   int answer_once(engine::Session& session, const engine::GenerateRequest& generation,
@@ -183,7 +183,7 @@ class Chat : public Command {
   int converse(engine::Session& session, const engine::TextCodec& codec,
                engine::GenerateRequest& generation, const model::Model& model) {
     const bool terminal = isatty(STDIN_FILENO) != 0;
-    if (terminal) fmt::print(stderr, "{}", kChatCommandHelp);
+    if (terminal) err::write(kChatCommandHelp);
     std::string message;
     while (read_message(message, terminal)) {
       if (message.empty()) continue;
@@ -200,6 +200,8 @@ class Chat : public Command {
         print("\n");
         remember_answer(result.text);
         report_speed(result, model);
+        // Ctrl-C ends the answer alone.
+        if (interrupt.interrupted() && interrupt.signal() != SIGINT) return kExitInterrupted;
         if (result.finish_reason == engine::FinishReason::kLength) {
           log::warn("the answer was cut: raise --max-tokens or --context");
         }
@@ -211,7 +213,7 @@ class Chat : public Command {
       }
       ++generation.sampling.seed;
     }
-    if (terminal) fmt::print(stderr, "\n");
+    if (terminal) err::write("\n");
     return kExitOk;
   }
 
@@ -243,7 +245,7 @@ class Chat : public Command {
         request_.thinking = tokenizer::Thinking::kOff;
         break;
       default:
-        fmt::print(stderr, "{}", kChatCommandHelp);
+        err::write(kChatCommandHelp);
     }
   }
 
