@@ -16,8 +16,8 @@ inline const std::vector<std::string>& golden_cases() {
   return kCases;
 }
 
-/// What the small V3-shaped configs share: 8 experts in groups, bias, a shared expert, a dense first
-/// layer, one MTP module.
+/// What the small V3-shaped configs share: 8 experts in groups, bias, a shared expert, a dense
+/// first layer, one MTP module.
 inline ModelConfig small_v3_experts() {
   ModelConfig config;
   config.n_routed_experts = 8;
