@@ -4,7 +4,7 @@
 //   s u a t  a message of system, user, assistant, tool    n  an assistant message without content
 //   c        a call "NAME ARGUMENTS" of the last message   r  the last message's thoughts
 //   d        a tool's definition
-// The whole input is also read as a template to recognise and as JSON to rewrite.
+// The whole input is also read as a template to recognise, as JSON to rewrite and as a request.
 #include <string>
 #include <string_view>
 
@@ -12,6 +12,7 @@
 #include "io/json.h"
 #include "tokenizer/chat/json.h"
 #include "tokenizer/chat/normal_form.h"
+#include "tokenizer/chat/parse.h"
 #include "tokenizer/chat/template.h"
 
 namespace fathom::tokenizer {
@@ -126,5 +127,6 @@ extern "C" int LLVMFuzzerTestOneInput(const fathom::u8* data, size_t size) {
   fathom::tokenizer::check_rendering(input);
   fathom::tokenizer::check_json(input);
   (void)fathom::tokenizer::chat_template_hash(input);
+  (void)fathom::tokenizer::parse_chat_request(input, "input");
   return 0;
 }

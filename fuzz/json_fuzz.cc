@@ -1,6 +1,8 @@
-// JSON: what parses is written, and what is written parses to the same; small caps hold.
+// JSON: what parses is written, and what is written parses to the same; small caps hold. The reader
+// of data lines takes more, and where both read a line they read the same.
 #include "base/check.h"
 #include "io/json.h"
+#include "io/json_line.h"
 
 namespace fathom::io {
 namespace {
@@ -17,7 +19,17 @@ void check_lookups(const JsonValue& value) {
   }
 }
 
+void check_line(std::string_view input, const JsonValue& parsed) {
+  if (!parsed.is_object()) return;
+  for (const auto& [key, member] : parsed.as_object()) {
+    const auto line = text_of_json_line(input, key);
+    FATHOM_CHECK(line.has_value() == member.is_string(), line ? "" : line.error().message());
+    FATHOM_CHECK(!line || (line->text == member.as_string() && line->num_defects == 0), line->text);
+  }
+}
+
 void check(std::string_view input) {
+  (void)text_of_json_line(input, "a");
   (void)parse_json(input, "input", {.max_bytes = 1 << 20, .max_depth = 2, .max_values = 5});
   const auto parsed = parse_json(input, "input");
   if (!parsed) {
@@ -26,6 +38,7 @@ void check(std::string_view input) {
     return;
   }
   check_lookups(*parsed);
+  check_line(input, *parsed);
   const std::string text = write_json(*parsed);
   for (const int indent : {0, 2}) {
     const auto again = parse_json(write_json(*parsed, indent), "again");

@@ -14,6 +14,7 @@
 #include "cli/options/model_options.h"
 #include "cli/options/storage_options.h"
 #include "cli/options/validators.h"
+#include "cli/output.h"
 #include "engine/benchmark.h"
 #include "engine/verification.h"
 #include "io/json.h"
@@ -177,20 +178,20 @@ class Bench : public Command {
 
   void print_text(const Ctx& ctx, const model::Model& model, const engine::MachineSpeed& machine,
                   const std::vector<Timing>& timings) const {
-    fmt::print(
+    out::print(
         "{}, {}, {} thread{}: read {:.1f} GB/s, BF16 GEMM {:.0f} Gop/s; in registers f32 {:.0f}, "
         "bf16 {:.0f}, int8 {:.0f}\n",
         cpu_brand(), ctx.isa_name(), num_threads(), num_threads() == 1 ? "" : "s",
         machine.read_bytes_per_s / 1e9, machine.bf16_gemm / 1e9, machine.peaks.f32 / 1e9,
         machine.peaks.bf16 / 1e9, machine.peaks.int8 / 1e9);
-    fmt::print("{}: weights {}, loaded in {:.2f} s, first token after {:.2f} s\n", source(),
+    out::print("{}: weights {}, loaded in {:.2f} s, first token after {:.2f} s\n", source(),
                format_bytes(model.weight_bytes()), load_s_, first_token_s_);
-    fmt::print(
+    out::print(
         "most memory {}: the weights, a cache of {} and {:.1f} % of the weights beside them\n",
         format_bytes(peak_resident_bytes_), format_bytes(largest_cache_bytes(model, timings)),
         100 * memory_beside(model, timings));
-    fmt::print("activations {}\n", activations_name(options_.run.activations));
-    fmt::print("{:>8} {:>6} {:>8} {:>18} {:>9} {:>6} {:>8} {:>6}   {}\n", "", "rows", "context",
+    out::print("activations {}\n", activations_name(options_.run.activations));
+    out::print("{:>8} {:>6} {:>8} {:>18} {:>9} {:>6} {:>8} {:>6}   {}\n", "", "rows", "context",
                "tokens/s", "MB/row", "read", "Gop/s", "GEMM",
                "attention / experts / dense / head / rest");
     for (const Timing& t : timings) print_row(t, machine);
@@ -223,7 +224,7 @@ class Bench : public Command {
       rest -= part;
     }
     const std::string rate = fmt::format("{:.1f} ({:.1f})", tokens / t.best_s, tokens / t.median_s);
-    fmt::print("{:>8} {:>6} {:>8} {:>18} {:>9.1f} {:>5.0f}% {:>8.1f} {:>5.0f}%   {}{:.1f}%\n",
+    out::print("{:>8} {:>6} {:>8} {:>18} {:>9.1f} {:>5.0f}% {:>8.1f} {:>5.0f}%   {}{:.1f}%\n",
                t.what, t.tokens, t.context, rate, t.bytes / tokens / 1e6,
                100 * t.bytes / t.best_s / machine.read_bytes_per_s, t.operations / t.best_s / 1e9,
                100 * t.operations / t.best_s / machine.bf16_gemm, parts, 100 * rest / t.mean_s);
@@ -244,7 +245,7 @@ class Bench : public Command {
     object.set("largest_cache_bytes", largest_cache_bytes(model, timings));
     object.set("memory_beside", memory_beside(model, timings));
     object.set("timings", std::move(rows));
-    fmt::print("{}\n", io::write_json(object, 2));
+    out::print("{}\n", io::write_json(object, 2));
   }
 
   engine::BenchmarkOptions options_;

@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/options/validators.h"
+#include "cli/output.h"
 #include "cli/progress.h"
 #include "io/atomic_file.h"
 #include "tokenizer/train/train_tokenizer.h"
@@ -63,7 +64,7 @@ class Init : public Command {
       write_weights(config);
       copy_tokenizer();
     }
-    fmt::print("{}: {} with random weights in {}\n", out_, to_string(config.architecture), dtype_);
+    out::print("{}: {} with random weights in {}\n", out_, to_string(config.architecture), dtype_);
     return kExitOk;
   }
 

@@ -1,11 +1,15 @@
 // The one binary. This is one of the four places that catch everything: exit 0, 1 for the user's
 // error (one clear message, no stack trace), 2 for ours.
+#include <signal.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 #include <new>
+#include <sstream>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -19,6 +23,7 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/options/validators.h"
+#include "cli/output.h"
 
 namespace fathom::cli {
 namespace {
@@ -87,18 +92,36 @@ void print_parse_error(const CLI::App& app, const CLI::ParseError& error) {
   print_error("try: " + path + "--help");
 }
 
-/// A full disk or a closed pipe must not look like success to a script.
-int flush_stdout(int code) {
-  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
-  print_error(std::string("writing to stdout failed: ") + std::strerror(errno));
+int print_help(const CLI::App& app, const CLI::ParseError& asked) {
+  std::ostringstream text;
+  const int code = app.exit(asked, text, text);
+  out::write(text.str());
+  return code;
+}
+
+/// Signals that would end the process where a call says what is wrong: a write to a pipe that
+/// nobody reads, a file too long for `ulimit -f`. What they would have done is kept.
+struct FailedWriteSignals {
+  FailedWriteSignals() : broken_pipe(::signal(SIGPIPE, SIG_IGN)) { ::signal(SIGXFSZ, SIG_IGN); }
+  decltype(SIG_DFL) broken_pipe;
+};
+
+/// A full disk must not look like success to a script; without a reader the process ends as shells
+/// expect of it (`fathom ... | head`).
+int refuse_stdout(const OutputFailed& failure, const FailedWriteSignals& signals) {
+  if (failure.code() == EPIPE && signals.broken_pipe == SIG_DFL) {
+    ::signal(SIGPIPE, SIG_DFL);
+    ::raise(SIGPIPE);
+  }
+  print_error(std::string("writing to stdout failed: ") + std::strerror(failure.code()));
   return kExitUserError;
 }
 
-int run_guarded(Command& command, const GlobalOptions& options) {
+int run_caught(const std::function<int()>& work) {
   try {
-    if (options.threads > 0) set_num_threads(options.threads);
-    if (options.pin_threads) pin_threads();
-    return flush_stdout(command.run());
+    return work();
+  } catch (const OutputFailed&) {
+    throw;
   } catch (const Interrupted&) {
     print_error("interrupted");
     return kExitInterrupted;
@@ -117,7 +140,19 @@ int run_guarded(Command& command, const GlobalOptions& options) {
   }
 }
 
+int run_guarded(const std::function<int()>& work, const FailedWriteSignals& signals) {
+  try {
+    const int code = run_caught(work);
+    out::flush();  // also what stood before an error
+    return code;
+  } catch (const OutputFailed& failure) {
+    return refuse_stdout(failure, signals);
+  }
+}
+
 int run(int argc, char** argv) {
+  occupy_closed_streams();
+  const FailedWriteSignals signals;
   CLI::App app("fathom: train, evaluate and serve DeepSeek-V3-class language models", "fathom");
   app.set_version_flag("--version", "fathom 0.1.0");
   app.require_subcommand(1);
@@ -143,13 +178,21 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return flush_stdout(app.exit(error));  // --help, --version
+    if (error.get_exit_code() == 0) {  // --help, --version
+      return run_guarded([&] { return print_help(app, error); }, signals);
+    }
     print_parse_error(app, error);
     return kExitUserError;
   }
   if (options.verbose) log::set_level(log::Level::kDebug);
   if (options.quiet) log::set_level(log::Level::kError);
-  return run_guarded(*chosen, options);
+  return run_guarded(
+      [&] {
+        if (options.threads > 0) set_num_threads(options.threads);
+        if (options.pin_threads) pin_threads();
+        return chosen->run();
+      },
+      signals);
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include "cli/output.h"
 
 namespace fathom::cli {
 namespace {
@@ -16,14 +16,14 @@ constexpr auto kPlainPeriod = std::chrono::seconds(5);
 ProgressLine::ProgressLine() : terminal_(isatty(STDERR_FILENO) != 0) {}
 
 ProgressLine::~ProgressLine() {
-  if (terminal_ && drawn_) std::fputc('\n', stderr);
+  if (terminal_ && drawn_) err::write("\n");
 }
 
 void ProgressLine::update(std::string_view what, i64 done, i64 total, std::string_view detail) {
   const Clock::time_point now = Clock::now();
   const bool new_phase = what != what_;
   if (new_phase) {
-    if (terminal_ && drawn_) std::fputc('\n', stderr);
+    if (terminal_ && drawn_) err::write("\n");
     what_ = what;
     started_ = now;
     drawn_ = false;
@@ -46,11 +46,10 @@ void ProgressLine::update(std::string_view what, i64 done, i64 total, std::strin
   }
   if (!detail.empty()) line += fmt::format(", {}", detail);
   if (terminal_) {
-    fmt::print(stderr, "\r\033[K{}", line);
+    err::print("\r\033[K{}", line);
   } else {
-    fmt::print(stderr, "{}\n", line);
+    err::print("{}\n", line);
   }
-  std::fflush(stderr);
 }
 
 }  // namespace fathom::cli

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/output.h"
 #include "io/atomic_file.h"
 #include "io/json.h"
 #include "report/run/comparison_page.h"
@@ -101,10 +102,10 @@ io::JsonObject to_json(const std::string& label, const report::RunHistory& histo
 
 void print_run(const std::string& label, const report::RunHistory& history) {
   const report::RunSummary summary = report::summarise(history);
-  fmt::print("{}: step {}, loss {:.4f}, {:.4f} bits a byte over the last {} steps\n", label,
+  out::print("{}: step {}, loss {:.4f}, {:.4f} bits a byte over the last {} steps\n", label,
              summary.step, summary.loss, summary.bits_per_byte, summary.recent_steps);
   for (const report::SetHistory& set : history.sets()) {
-    fmt::print("  {:<16} loss {:.4f}, {:.4f} bits a byte; best {:.4f} at step {}\n", set.name,
+    out::print("  {:<16} loss {:.4f}, {:.4f} bits a byte; best {:.4f} at step {}\n", set.name,
                set.latest.loss, set.latest.bits_per_byte, set.best_loss, set.best_step);
   }
 }
@@ -112,7 +113,7 @@ void print_run(const std::string& label, const report::RunHistory& history) {
 void print_gap(const report::ComparedRun& base, const report::ComparedRun& run) {
   const report::LossGap gap = report::loss_gap(base.history, run.history);
   if (!std::isfinite(gap.mean)) return;
-  fmt::print("  smoothed loss against {}: {:+.3f} % in the mean, {:+.3f} % at most\n", base.label,
+  out::print("  smoothed loss against {}: {:+.3f} % in the mean, {:+.3f} % at most\n", base.label,
              100 * gap.mean, 100 * gap.largest);
 }
 
@@ -155,13 +156,13 @@ class Report : public Command {
       io::JsonObject object;
       object.set("page", out.string());
       object.set("runs", std::move(array));
-      fmt::print("{}\n", io::write_json(object));
+      out::print("{}\n", io::write_json(object));
     } else {
       for (const auto& run : runs) {
         print_run(run.label, run.history);
         if (&run != &runs.front()) print_gap(runs.front(), run);
       }
-      fmt::print("page: {}\n", out.string());
+      out::print("page: {}\n", out.string());
     }
     return kExitOk;
   }

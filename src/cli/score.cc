@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 #include <cmath>
-#include <cstdio>
 #include <numbers>
 #include <optional>
 #include <utility>
@@ -14,6 +13,7 @@
 #include "cli/interrupt.h"
 #include "cli/options/model_options.h"
 #include "cli/options/validators.h"
+#include "cli/output.h"
 #include "cli/token_ids.h"
 #include "engine/prompt.h"
 #include "engine/scorer.h"
@@ -141,14 +141,14 @@ class ScoreCommand : public Command {
     for (size_t i = 0; !no_tokens_ && i < subject.ids.size(); ++i) {
       const std::string text = io::write_json(token_text(subject, subject.ids[i]));
       const std::string log_prob = i == 0 ? "-" : fmt::format("{:.6f}", score.log_probs[i]);
-      fmt::print("{:>8} {:>12}{}\n", subject.ids[i], log_prob,
+      out::print("{:>8} {:>12}{}\n", subject.ids[i], log_prob,
                  subject.codec ? "  " + text : std::string());
     }
-    fmt::print("tokens scored      {}\n", subject.ids.size() - 1);
-    fmt::print("log-probability    {:.6f}\n", score.total_log_prob);
-    if (subject.ids.size() > 1) fmt::print("perplexity         {:.4f}\n", perplexity(score));
+    out::print("tokens scored      {}\n", subject.ids.size() - 1);
+    out::print("log-probability    {:.6f}\n", score.total_log_prob);
+    if (subject.ids.size() > 1) out::print("perplexity         {:.4f}\n", perplexity(score));
     if (subject.text_bytes > 0) {
-      fmt::print("bits per byte      {:.4f}\n", bits_per_byte(subject, score));
+      out::print("bits per byte      {:.4f}\n", bits_per_byte(subject, score));
     }
   }
 
@@ -175,7 +175,7 @@ class ScoreCommand : public Command {
       object.set("bits_per_byte", bits_per_byte(subject, score));
     }
     object.set("windows", score.windows);
-    fmt::print("{}\n", io::write_json(object));
+    out::print("{}\n", io::write_json(object));
   }
 
   CLI::App* command_ = nullptr;

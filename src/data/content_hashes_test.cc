@@ -21,7 +21,9 @@ class ContentHashes : public ::testing::Test {
  protected:
   /// A note of one file, last changed an hour ago.
   ContentHashes() {
-    file_ = {.path = dir_.write("a.txt", "one"), .size_bytes = 3, .modified_ns = now_ns() - 3600 * kSecondNs};
+    file_ = {.path = dir_.write("a.txt", "one"),
+             .size_bytes = 3,
+             .modified_ns = now_ns() - 3600 * kSecondNs};
     HashNote::save(note_, {file_}, {Hash128{1, 2}}, Hash128{3, 4});
   }
 
@@ -55,7 +57,8 @@ TEST_F(ContentHashes, AnotherTimeSizeOrNameIsRead) {
 
 // A file that changed within two seconds before the note may change again without another time.
 TEST_F(ContentHashes, ATimeTooNearTheNotesIsNotTrusted) {
-  for (const auto& [age_s, trusted] : {std::pair{0, false}, std::pair{1, false}, std::pair{10, true}}) {
+  for (const auto& [age_s, trusted] :
+       {std::pair{0, false}, std::pair{1, false}, std::pair{10, true}}) {
     file_.modified_ns = now_ns() - age_s * kSecondNs;
     HashNote::save(note_, {file_}, {Hash128{1, 2}}, Hash128{3, 4});
     EXPECT_EQ(HashNote::load(note_).find(file_).has_value(), trusted) << age_s << " s";

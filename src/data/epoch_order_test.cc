@@ -1,4 +1,5 @@
-// Every epoch has orders of its own, of documents and of sequences, and every source and seed has too.
+// Every epoch has orders of its own, of documents and of sequences, and every source and seed has
+// too.
 #include <gtest/gtest.h>
 
 #include <set>
@@ -10,8 +11,8 @@
 namespace fathom::data {
 namespace {
 
-/// Documents of one token less than a sequence has, so that a sequence begins with a document's token
-/// at an offset that tells which documents came before it.
+/// Documents of one token less than a sequence has, so that a sequence begins with a document's
+/// token at an offset that tells which documents came before it.
 class EpochOrder : public ::testing::Test {
  protected:
   EpochOrder() {

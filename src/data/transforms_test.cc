@@ -16,6 +16,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
+using namespace std::string_literals;  // NOLINT: strings with NUL
 
 const std::string kProse =
     "The answer. \nThen (the other).\n\nAnd a \u20AC sign \u4E2D\u6587; end.\n";
@@ -230,13 +231,25 @@ TEST_F(EncoderTest, BrokenLinesSayWhatIsWrong) {
     EXPECT_FALSE(document.is_repaired);
     return document.problem.value_or("none");
   };
-  EXPECT_THAT(problem("{\"text\": \"a\""), StartsWith(":12: "));
+  EXPECT_THAT(problem("{\"text\": \"a\""), StartsWith(":13: "));
   EXPECT_THAT(problem("{\"text\": 1}"), HasSubstr("`text`: expected a string, found the number 1"));
   EXPECT_THAT(problem("{\"txt\": \"a\"}"), HasSubstr("no member `text`"));
   EXPECT_THAT(problem("[\"text\"]"), HasSubstr("expected an object, found an array"));
   EXPECT_THAT(problem("plain words"), StartsWith(":1: "));
-  EXPECT_THAT(problem("{\"text\": \"\xff\"}"), StartsWith(":11: "));
+  EXPECT_THAT(problem("{\"text\": \"a\"}\0{\"text\": \"b\"}"s), StartsWith(":14: "));
   EXPECT_THAT(problem("{\"text\": \"a\"} {}"), StartsWith(":15: "));
+}
+
+TEST_F(EncoderTest, DamageInTheTextIsRepairedAsInATextFile) {
+  const auto plain = encode("a \xff", plain_),
+             bytes = encode("{\"text\": \"a \xff\"}", plain_, true);
+  EXPECT_EQ(bytes.ids, plain.ids);
+  EXPECT_TRUE(bytes.is_repaired);
+  EXPECT_THAT(bytes.problem.value_or(""), HasSubstr("byte 3 is not UTF-8"));
+  const auto half = encode(R"({"text": "a \ud83d", "meta": {"a": 1, "a": NaN}})", plain_, true);
+  EXPECT_EQ(half.ids, plain.ids);
+  EXPECT_TRUE(half.is_repaired);
+  EXPECT_EQ(half.problem.value_or(""), ":13: \\ud83d is half a character; repaired");
 }
 
 TEST_F(EncoderTest, BlankDocumentsAreEmptyNotBroken) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "io/downloaded.h"
 #include "io/json.h"
 #include "io/json_sax.h"
 #include "io/safetensors.h"
@@ -31,7 +32,7 @@ bool is_plain_file_name(std::string_view name) {
 using WeightMap = std::map<std::string, std::vector<std::string>>;
 
 Result<WeightMap> read_index(const fs::path& path) {
-  auto index = read_json(path);
+  auto index = read_downloaded_json(path);
   if (!index) return tl::unexpected(std::move(index.error()));
   auto weight_map = get_object(*index, "weight_map", kIndexFile);
   if (!weight_map) return tl::unexpected(std::move(weight_map.error()));
@@ -57,16 +58,40 @@ Result<void> check_all_present(const fs::path& directory, const WeightMap& shard
     if (!is_there(directory / shard)) missing.push_back(shard);
   }
   if (missing.empty()) return {};
+  const std::string unfinished = unfinished_download(directory / missing.front());
   return fail(ErrorCode::kNotFound,
-              fmt::format("{}: shard {} is missing{}; {} of {} shards are there",
+              fmt::format("{}: shard {} is missing{}; {} of {} shards are there{}",
                           directory.string(), missing.front(),
                           missing.size() > 1 ? fmt::format(" and {} more", missing.size() - 1) : "",
-                          shards.size() - missing.size(), shards.size()));
+                          shards.size() - missing.size(), shards.size(),
+                          unfinished.empty() ? "; download the missing ones" : unfinished));
+}
+
+/// "model-00001-of-00163.safetensors" or the like; empty if there is none.
+std::string any_shard(const fs::path& directory) {
+  std::error_code error;
+  for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    if (name.find("-of-") != name.npos && name.ends_with(".safetensors")) return name;
+  }
+  return {};
 }
 
 tl::unexpected<Error> no_weights(const fs::path& directory) {
   if (!is_there(directory)) {
     return fail(ErrorCode::kNotFound, fmt::format("{}: no such directory", directory.string()));
+  }
+  for (const char* name : {kSingleFile, kIndexFile}) {
+    const std::string unfinished = unfinished_download(directory / name);
+    if (unfinished.empty()) continue;
+    return fail(ErrorCode::kNotFound, fmt::format("{}: expected {}, which is missing{}",
+                                                  directory.string(), name, unfinished));
+  }
+  if (const std::string shard = any_shard(directory); !shard.empty()) {
+    return fail(ErrorCode::kNotFound,
+                fmt::format("{}: there is {}, but not {}, which says what the shards hold: "
+                            "download it too",
+                            directory.string(), shard, kIndexFile));
   }
   const bool pickled = is_there(directory / "pytorch_model.bin") ||
                        is_there(directory / "pytorch_model.bin.index.json");

@@ -80,6 +80,10 @@ class Handler {
 /// Runs the parser; the whole text must be one JSON value (trailing spaces allowed).
 template <typename HandlerT>
 Result<void> parse(std::string_view text, std::string_view where, HandlerT& handler) {
+  // To the lexer a NUL ends the text; to JSON it is no character anywhere.
+  if (const size_t nul = text.find('\0'); nul != std::string_view::npos) {
+    return invalid_input(fmt::format("{}: a NUL byte", place(text, nul, where)));
+  }
   const char* farthest = text.data();
   const CountingIterator begin(text.data(), &farthest);
   const CountingIterator end(text.data() + text.size(), &farthest);

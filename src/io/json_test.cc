@@ -8,6 +8,8 @@
 namespace fathom::io {
 namespace {
 
+using namespace std::string_literals;  // NOLINT: strings with NUL
+
 using ::testing::HasSubstr;
 
 std::string error_of(std::string_view text, const JsonLimits& limits = {}) {
@@ -48,6 +50,17 @@ TEST(Json, ErrorsNameFileLineAndColumn) {
   EXPECT_THAT(error_of("\"\xff\xfe\""), HasSubstr("ill-formed UTF-8"));
   EXPECT_THAT(error_of("\"\\ud800\""), HasSubstr("surrogate"));
   EXPECT_LT(error_of("\"" + std::string(1 << 20, 'x')).size(), 400u) << "excerpts are short";
+}
+
+TEST(Json, ANulByteIsAnError) {
+  for (const std::string& text :
+       {"{}"s + '\0', "{}\0{}"s, "\0"s, "{\"a\":\0 1}"s, "[1,\n\0]"s, "\"a\0\""s}) {
+    const auto value = parse_json(text, "x.json");
+    ASSERT_FALSE(value) << text;
+    EXPECT_THAT(value.error().message(), ::testing::EndsWith(": a NUL byte"));
+  }
+  EXPECT_EQ(parse_json("[1,\n \0]"s, "x.json").error().message(), "x.json:2:2: a NUL byte");
+  EXPECT_EQ(parse_json("\"\\u0000\"", "x.json")->as_string(), "\0"s);
 }
 
 TEST(Json, RefusesDuplicateKeysAnywhere) {

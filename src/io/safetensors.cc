@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "io/downloaded.h"
 #include "io/safetensors_header.h"
 
 namespace fathom::io {
@@ -25,8 +26,9 @@ Result<std::string_view> header_text(std::span<const u8> bytes, const std::strin
   }
   if (header_bytes > bytes.size() - kLengthBytes) {
     return invalid_input(
-        fmt::format("{}: header length {}, but only {} bytes follow; is the file truncated?", name,
-                    header_bytes, bytes.size() - kLengthBytes));
+        fmt::format("{}: header length {}, but only {} bytes follow; is the file truncated? Then "
+                    "download it again",
+                    name, header_bytes, bytes.size() - kLengthBytes));
   }
   const auto text_bytes = static_cast<size_t>(header_bytes);
   const std::string_view text(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes,
@@ -44,7 +46,7 @@ std::string to_string(const StoredTensor& tensor) {
 }
 
 Result<SafetensorsFile> SafetensorsFile::open(const std::filesystem::path& path) {
-  auto map = MappedFile::open(path);
+  auto map = open_downloaded(path);
   if (!map) return tl::unexpected(std::move(map.error()));
   auto file = parse(map->bytes(), path.filename().string());
   if (file) file->map_ = std::move(*map);

@@ -10,8 +10,7 @@
 namespace fathom::io {
 namespace {
 
-constexpr std::string_view kHeader =
-    R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
+constexpr std::string_view kHeader = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
 
 /// The header's length as announced, the header, `data_bytes` bytes.
 Result<SafetensorsFile> parse(u64 announced, std::string_view header, size_t data_bytes) {
@@ -33,7 +32,8 @@ TEST(SafetensorsEnd, TheHeaderEndsInTheFile) {
   EXPECT_EQ(error_of(parse(only.size(), only, 0)), "");
   for (const u64 beyond : {1, 7, 8, 9}) {
     EXPECT_EQ(error_of(parse(only.size() + beyond, only, 0)),
-              fmt::format("m: header length {}, but only 64 bytes follow; is the file truncated?",
+              fmt::format("m: header length {}, but only 64 bytes follow; is the file truncated? "
+                          "Then download it again",
                           64 + beyond));
   }
 }
@@ -47,8 +47,8 @@ TEST(SafetensorsEnd, TheDataEndInTheFile) {
 
 TEST(SafetensorsEnd, ATensorFillsItsOffsets) {
   for (const char* shape : {"[1]", "[3]"}) {
-    const std::string header = fmt::format(
-        R"({{"a":{{"dtype":"F32","shape":{},"data_offsets":[0,8]}}}})", shape);
+    const std::string header =
+        fmt::format(R"({{"a":{{"dtype":"F32","shape":{},"data_offsets":[0,8]}}}})", shape);
     EXPECT_NE(error_of(parse(header.size(), header, 8)).find("hold 8 bytes, expected"),
               std::string::npos)
         << shape;

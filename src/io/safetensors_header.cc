@@ -24,7 +24,8 @@ Result<void> check_entry(const HeaderEntry& entry, i64 data_bytes, const std::st
   if (entry.end < entry.begin || entry.end > data_bytes) {
     return refuse(fmt::format(
         "data_offsets [{}, {}] do not lie in the file's {} bytes of tensor data{}", entry.begin,
-        entry.end, data_bytes, entry.end > data_bytes ? "; is the file truncated?" : ""));
+        entry.end, data_bytes,
+        entry.end > data_bytes ? "; is the file truncated? Then download it again" : ""));
   }
   const auto elements = checked_product(entry.shape);
   const auto bytes = elements ? checked_mul(*elements, dtype_bytes(entry.dtype)) : std::nullopt;

@@ -16,7 +16,8 @@ constexpr i64 kMaxIgnoredDepth = 32;
 /// {}}. Other members of a tensor are ignored, as the reference implementation does.
 class HeaderHandler : public sax::Handler {
  public:
-  bool null() { return scalar("null"); }
+  /// No metadata may be written as null: the reference reader's field is optional.
+  bool null() { return level_ == Level::kTop && at_metadata_ ? true : scalar("null"); }
   bool boolean(bool) { return scalar("a boolean"); }
   bool number_float(number_float_t, const string_t& text) {
     return scalar("the number " + sax::excerpt(text));

@@ -134,6 +134,10 @@ TEST(Safetensors, RefusesWhatIsNoHeader) {
   EXPECT_THAT(error_of("{\"a\":", 0), HasSubstr("m.safetensors: header:1:"));
   EXPECT_THAT(error_of(R"({"a":7})", 0), HasSubstr("tensor `a`: expected an object, found 7"));
   EXPECT_THAT(error_of(R"({"a":[]})", 0), HasSubstr("expected an object, found an array"));
+  EXPECT_EQ(error_of(R"({"__metadata__":null}      )", 0), "no error") << "as in the reference";
+  EXPECT_THAT(error_of(R"({"__metadata__":{"k":null}})", 0), HasSubstr("found null"));
+  EXPECT_THAT(error_of(R"({"a":null})", 0),
+              HasSubstr("tensor `a`: expected an object, found null"));
   EXPECT_THAT(error_of(R"({"__metadata__":3})", 0),
               HasSubstr("__metadata__: expected an object, found 3"));
   EXPECT_THAT(error_of(R"({"__metadata__":{"k":3}})", 0),

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "io/atomic_file.h"
+#include "io/downloaded.h"
 #include "io/gguf/file.h"
 #include "io/mapped_file.h"
 #include "tokenizer/added_tokens.h"
@@ -110,7 +111,7 @@ Result<void> Tokenizer::Impl::build(const std::string& where) {
 }
 
 Result<Tokenizer> Tokenizer::load(const std::string& path) {
-  const Result<io::MappedFile> file = io::MappedFile::open(path);
+  const Result<io::MappedFile> file = io::open_downloaded(path);
   if (!file) return tl::unexpected(file.error());
   Result<TokenizerSpec> spec = parse_tokenizer_json(text_of(*file), path);
   if (!spec) return tl::unexpected(spec.error());
@@ -132,7 +133,7 @@ Result<Tokenizer> Tokenizer::load_directory(const std::string& directory) {
   Result<Tokenizer> tokenizer = load(directory + "/tokenizer.json");
   if (tokenizer || tokenizer.error().code() != ErrorCode::kNotFound) return tokenizer;
   const std::string path = directory + "/tiktoken.model";
-  const Result<io::MappedFile> file = io::MappedFile::open(path);
+  const Result<io::MappedFile> file = io::open_downloaded(path);
   if (!file) return tokenizer;  // the usual file is the one to name as missing
   const auto config = load_tokenizer_config(directory);
   if (!config) return tl::unexpected(config.error());

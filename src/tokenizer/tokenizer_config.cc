@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "io/downloaded.h"
 #include "io/gguf/file.h"
 #include "io/json.h"
 #include "tokenizer/gguf/gguf_tokenizer.h"
@@ -164,7 +165,7 @@ Result<TokenizerConfig> load_tokenizer_config(const std::string& model_path) {
     return gguf_tokenizer_config(file->metadata());
   }
   const std::string path = model_path + "/tokenizer_config.json";
-  const Result<io::JsonValue> root = io::read_json(path);
+  const Result<io::JsonValue> root = io::read_downloaded_json(path);
   if (!root) return tl::unexpected(root.error());
   return read_config(*root, path);
 }

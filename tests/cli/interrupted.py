@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Runs a command, interrupts it (SIGINT) and prints its exit status as a shell would have it: 130 for a
-process that the signal ended or that says so.
+"""Runs a command, sends it a signal and prints its exit status as a shell would have it: 130 for a
+process that SIGINT ended or that says so.
 
-Usage: interrupted.py WHEN COMMAND...
+Usage: interrupted.py [--signal NAME...] WHEN COMMAND...
   --at KIND:N      before the N-th call of that kind, "write:3" (watched/watch.cc; only in watched/)
   --output         once the command has printed something
   --exists PATTERN once such a file exists
   --seconds S      then
+  --signal NAME    instead of INT; several, "TERM,TERM,HUP", come one right after the other
 """
 import argparse
 import glob
@@ -29,14 +30,21 @@ def main():
     when.add_argument("--output", action="store_true")
     when.add_argument("--exists")
     when.add_argument("--seconds", type=float)
+    parser.add_argument("--signal", default="INT")
     parser.add_argument("command", nargs=argparse.REMAINDER)
     options = parser.parse_args()
     env = dict(os.environ)
     if options.at:
         env.update(WATCH_INTERRUPT_AT=options.at, LD_PRELOAD=os.environ["WATCH"])
-    # Whoever runs the tests in the background ignores the signal, and children inherit that.
+    signals = [signal.Signals["SIG" + name] for name in options.signal.split(",")]
+
+    def heed_signals():
+        # Whoever runs the tests in the background ignores some, and children inherit that.
+        for number in {signal.SIGINT, *signals}:
+            signal.signal(number, signal.SIG_DFL)
+
     process = subprocess.Popen(options.command, env=env, stdout=subprocess.PIPE,
-                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+                               preexec_fn=heed_signals)
     if options.output:
         process.stdout.read(1)
     elif options.exists:
@@ -46,7 +54,9 @@ def main():
     if not options.at:
         if process.poll() is not None:
             sys.exit("interrupted.py: the command had ended already")
-        process.send_signal(signal.SIGINT)
+        for number in signals:
+            process.send_signal(number)
+            time.sleep(0.02)  # apart, or the system makes one of them
     process.stdout.read()
     code = process.wait()
     print(code if code >= 0 else 128 - code)

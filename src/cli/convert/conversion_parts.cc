@@ -7,6 +7,8 @@
 #include <array>
 #include <cmath>
 
+#include "cli/output.h"
+
 namespace fathom::cli {
 namespace {
 
@@ -44,11 +46,11 @@ std::vector<PartConversion> conversion_parts(const checkpoint::ConvertReport& re
 }
 
 void print_conversion_parts(const checkpoint::ConvertReport& report) {
-  fmt::print("  {:<16} {:>8}  {:>9}  {}\n", "part", "matrices", "rms error", "stored as");
+  out::print("  {:<16} {:>8}  {:>9}  {}\n", "part", "matrices", "rms error", "stored as");
   for (const PartConversion& part : conversion_parts(report)) {
     const std::string error =
         part.rms_error == 0.0 ? "0" : fmt::format("{:.3g} %", 100.0 * part.rms_error);
-    fmt::print("  {:<16} {:>8}  {:>9}  {}\n", to_string(part.role), part.matrices, error,
+    out::print("  {:<16} {:>8}  {:>9}  {}\n", to_string(part.role), part.matrices, error,
                stored_text(part));
   }
 }

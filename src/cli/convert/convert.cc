@@ -20,6 +20,7 @@
 #include "cli/options/model_options.h"
 #include "cli/options/storage_options.h"
 #include "cli/options/validators.h"
+#include "cli/output.h"
 #include "cli/progress.h"
 #include "io/atomic_file.h"
 #include "io/gguf/file.h"
@@ -159,23 +160,23 @@ class Convert : public Command {
       worst_rms = t.rms_error;
       worst = t.name;
     }
-    fmt::print("{}: {} tensors, {} -> {} in {} file{}\n", to_, report.tensors.size(),
+    out::print("{}: {} tensors, {} -> {} in {} file{}\n", to_, report.tensors.size(),
                format_bytes(report.bytes_before), format_bytes(report.bytes_after),
                report.num_shards, report.num_shards == 1 ? "" : "s");
     print_conversion_parts(report);
     if (worst.empty()) {
-      fmt::print("every tensor kept its values\n");
+      out::print("every tensor kept its values\n");
     } else {
-      fmt::print("largest rms error of a tensor: {:.3e} of its norm ({})\n", worst_rms, worst);
+      out::print("largest rms error of a tensor: {:.3e} of its norm ({})\n", worst_rms, worst);
     }
     if (check) {
-      fmt::print(
+      out::print(
           "logits of {} tokens: largest difference {:.3e} of the largest logit, same first "
           "choice for {}\n",
           check->tokens, check->max_difference, check->same_top1);
     }
     if (loss) {
-      fmt::print("{}: {:.4f} bits per byte, {:.4f} before ({:+.2f} %)\n", text_, loss->after,
+      out::print("{}: {:.4f} bits per byte, {:.4f} before ({:+.2f} %)\n", text_, loss->after,
                  loss->before, 100 * (loss->after / loss->before - 1));
     }
   }
@@ -212,7 +213,7 @@ class Convert : public Command {
       tensors.emplace_back(std::move(tensor));
     }
     object.set("tensors", std::move(tensors));
-    fmt::print("{}\n", io::write_json(object));
+    out::print("{}\n", io::write_json(object));
   }
 
   std::string from_, to_, text_;

@@ -1,8 +1,8 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <iostream>
 #include <iterator>
 #include <string>
@@ -11,11 +11,13 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/command.h"
-#include "cli/generate/chat_request.h"
+#include "cli/generate/chat_commands.h"
 #include "cli/interrupt.h"
 #include "cli/options/generate_options.h"
 #include "cli/options/model_options.h"
+#include "cli/output.h"
 #include "io/json.h"
+#include "tokenizer/chat/parse.h"
 #include "tokenizer/chat/template.h"
 
 namespace fathom::cli {
@@ -27,11 +29,6 @@ using tokenizer::Message;
 
 constexpr i64 kConversationTokens = 8192;  // context of a conversation unless --context says
 
-constexpr const char* kHelp =
-    "/clear  forget the conversation      /system TEXT  set the system message and start anew\n"
-    "/think on|off                        /exit  or Ctrl-D: leave\n"
-    "A line that ends in \\ goes on in the next. Ctrl-C stops an answer.\n";
-
 std::string template_names() {
   std::string names;
   for (const ChatTemplate& t : tokenizer::chat_templates()) {
@@ -40,14 +37,16 @@ std::string template_names() {
   return names;
 }
 
-/// One line without its end; a line that ends in a backslash goes on. False at the end of input.
+/// One line without its end, which may be CR LF; a line that ends in a backslash goes on. False at
+/// the end of input.
 bool read_message(std::string& message, bool terminal) {
   message.clear();
   std::string line;
   const char* prompt = "> ";
   while (true) {
-    if (terminal) fmt::print(stderr, "{}", prompt);
+    if (terminal) err::write(prompt);
     if (!std::getline(std::cin, line)) return !message.empty();
+    if (line.ends_with('\r')) line.pop_back();
     message += line;
     if (!message.ends_with('\\')) return true;
     message.back() = '\n';
@@ -118,15 +117,29 @@ class Chat : public Command {
     if (end && !options_.ignore_eos) generation.stop_token_ids.push_back(*end);
   }
 
+  ChatRequest read_chat_request() const {
+    auto parsed =
+        value_or_throw(tokenizer::parse_chat_request(read_text(messages_file_), messages_file_));
+    if (!parsed.sampling_keys.empty()) {
+      log::warn("{}: {} not used: give options such as --temperature and --max-tokens instead",
+                messages_file_, fmt::join(parsed.sampling_keys, ", "));
+    }
+    return std::move(parsed.request);
+  }
+
   ChatRequest make_chat_request() const {
     ChatRequest request;
     if (!messages_file_.empty()) {
-      request = value_or_throw(parse_chat_request(read_text(messages_file_), messages_file_));
+      request = read_chat_request();
     }
     if (!tools_file_.empty()) {
-      request.tools = value_or_throw(parse_tools(read_text(tools_file_), tools_file_));
+      if (!request.tools.empty()) {
+        throw Error(ErrorCode::kInvalidInput,
+                    fmt::format("--tools: {} has tools of its own", messages_file_));
+      }
+      request.tools = value_or_throw(tokenizer::parse_tools(read_text(tools_file_), tools_file_));
     }
-    if (!system_.empty()) {
+    if (given("--system")) {
       request.messages.insert(request.messages.begin(),
                               Message{.role = "system", .content = system_});
     }
@@ -139,13 +152,13 @@ class Chat : public Command {
 
   std::vector<i32> encode(const tokenizer::Tokenizer& tokenizer) const {
     const auto segments = value_or_throw(tokenizer::render_chat(*template_, request_));
-    if (show_prompt_) fmt::print(stderr, "{}\n", tokenizer::chat_text(segments));
+    if (show_prompt_) err::print("{}\n", tokenizer::chat_text(segments));
     return tokenizer::encode_chat(tokenizer, segments);
   }
 
   static void print(std::string_view text) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
+    out::write(text);
+    out::flush();
   }
 
   int answer_once(engine::Session& session, const engine::GenerateRequest& generation,
@@ -170,13 +183,13 @@ class Chat : public Command {
   int converse(engine::Session& session, const engine::TextCodec& codec,
                engine::GenerateRequest& generation, const model::Model& model) {
     const bool terminal = isatty(STDIN_FILENO) != 0;
-    if (terminal) fmt::print(stderr, "{}", kHelp);
+    if (terminal) err::write(kChatCommandHelp);
     std::string message;
     while (read_message(message, terminal)) {
       if (message.empty()) continue;
-      if (message == "/exit") break;
-      if (message.starts_with('/')) {
-        run_slash(message);
+      if (const auto command = parse_chat_command(message)) {
+        if (command->kind == ChatCommandKind::kExit) break;
+        obey(*command);
         continue;
       }
       request_.messages.push_back({.role = "user", .content = message});
@@ -187,6 +200,8 @@ class Chat : public Command {
         print("\n");
         remember_answer(result.text);
         report_speed(result, model);
+        // Ctrl-C ends the answer alone.
+        if (interrupt.interrupted() && interrupt.signal() != SIGINT) return kExitInterrupted;
         if (result.finish_reason == engine::FinishReason::kLength) {
           log::warn("the answer was cut: raise --max-tokens or --context");
         }
@@ -198,7 +213,7 @@ class Chat : public Command {
       }
       ++generation.sampling.seed;
     }
-    if (terminal) fmt::print(stderr, "\n");
+    if (terminal) err::write("\n");
     return kExitOk;
   }
 
@@ -214,16 +229,23 @@ class Chat : public Command {
     request_.messages.push_back(std::move(message));
   }
 
-  void run_slash(const std::string& line) {
-    if (line == "/clear" || line.starts_with("/system ")) {
-      request_.messages.clear();
-      if (line != "/clear") system_ = line.substr(8);
-      if (!system_.empty()) request_.messages.push_back({.role = "system", .content = system_});
-    } else if (line == "/think on" || line == "/think off") {
-      request_.thinking =
-          line == "/think on" ? tokenizer::Thinking::kOn : tokenizer::Thinking::kOff;
-    } else {
-      fmt::print(stderr, "{}", kHelp);
+  void obey(const ChatCommand& command) {
+    switch (command.kind) {
+      case ChatCommandKind::kSystem:
+        system_ = command.argument;
+        [[fallthrough]];
+      case ChatCommandKind::kClear:
+        request_.messages.clear();
+        if (!system_.empty()) request_.messages.push_back({.role = "system", .content = system_});
+        break;
+      case ChatCommandKind::kThinkOn:
+        request_.thinking = tokenizer::Thinking::kOn;
+        break;
+      case ChatCommandKind::kThinkOff:
+        request_.thinking = tokenizer::Thinking::kOff;
+        break;
+      default:
+        err::write(kChatCommandHelp);
     }
   }
 

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 
 #include "backend/backend.h"
 #include "base/error.h"
@@ -9,6 +8,7 @@
 #include "cli/interrupt.h"
 #include "cli/options/generate_options.h"
 #include "cli/options/model_options.h"
+#include "cli/output.h"
 #include "io/json.h"
 
 namespace fathom::cli {
@@ -63,8 +63,8 @@ class Generate : public Command {
 
  private:
   static void print(std::string_view text) {
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fflush(stdout);
+    out::write(text);
+    out::flush();
   }
 
   static io::JsonValue to_json(const engine::GenerateResult& result,

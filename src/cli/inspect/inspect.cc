@@ -15,6 +15,7 @@
 #include "checkpoint/gguf/parameters.h"
 #include "cli/command.h"
 #include "cli/inspect/inspect_quantization.h"
+#include "cli/output.h"
 #include "io/gguf/file.h"
 #include "io/json.h"
 #include "io/safetensors.h"
@@ -136,60 +137,60 @@ i64 sum_bytes(const BytesByType& bytes) {
 constexpr std::array kCacheTypes = {DType::kF32, DType::kBF16, DType::kF8E4M3};
 
 void print_parameters(const plan::ModelSize& size) {
-  fmt::print("\nparameters         {:>12}\n", "total");
-  fmt::print("  all              {:>12}   {}\n", format_count(size.total), size.total);
-  fmt::print("  active           {:>12}   {}\n", format_count(size.active), size.active);
-  fmt::print("  without embedding{:>12}   {}\n", format_count(size.active_without_embedding),
+  out::print("\nparameters         {:>12}\n", "total");
+  out::print("  all              {:>12}   {}\n", format_count(size.total), size.total);
+  out::print("  active           {:>12}   {}\n", format_count(size.active), size.active);
+  out::print("  without embedding{:>12}   {}\n", format_count(size.active_without_embedding),
              size.active_without_embedding);
   if (size.mtp > 0) {
-    fmt::print("  MTP module       {:>12}   {} with its copies of embedding and head\n",
+    out::print("  MTP module       {:>12}   {} with its copies of embedding and head\n",
                format_count(size.mtp), format_count(size.mtp_with_copies));
   }
-  fmt::print("\n{:<18} {:>12} {:>12}\n", "by part", "total", "active");
+  out::print("\n{:<18} {:>12} {:>12}\n", "by part", "total", "active");
   for (int i = 0; i < kNumModelParts; ++i) {
     const auto part = static_cast<ModelPart>(i);
     const plan::PartSize& count = size.part(part);
     if (count.total == 0) continue;
-    fmt::print("  {:<16} {:>12} {:>12}\n", to_string(part), format_count(count.total),
+    out::print("  {:<16} {:>12} {:>12}\n", to_string(part), format_count(count.total),
                format_count(count.active));
   }
 }
 
 void print_text(const Inspection& inspection) {
   const ModelConfig& c = inspection.config;
-  fmt::print("{} ({}), {} layers", to_string(c.architecture), c.model_type, c.num_hidden_layers);
+  out::print("{} ({}), {} layers", to_string(c.architecture), c.model_type, c.num_hidden_layers);
   i64 moe_layers = 0;
   for (i64 layer = 0; layer < c.num_hidden_layers; ++layer) moe_layers += c.is_moe_layer(layer);
   if (moe_layers > 0) {
-    fmt::print(" ({} dense, {} MoE), {} of {} experts + {} shared",
+    out::print(" ({} dense, {} MoE), {} of {} experts + {} shared",
                c.num_hidden_layers - moe_layers, moe_layers, c.num_experts_per_tok,
                c.n_routed_experts, c.n_shared_experts);
   }
-  fmt::print(", {} heads, hidden {}, vocabulary {}\n", c.num_attention_heads, c.hidden_size,
+  out::print(", {} heads, hidden {}, vocabulary {}\n", c.num_attention_heads, c.hidden_size,
              c.vocab_size);
   print_parameters(inspection.size);
 
-  fmt::print("\nbytes {}\n",
+  out::print("\nbytes {}\n",
              inspection.has_weights
                  ? fmt::format("stored in {} file{}, {} tensors", inspection.num_files,
                                inspection.num_files == 1 ? "" : "s", inspection.num_tensors)
                  : fmt::format("that the config's types take, {} tensors", inspection.num_tensors));
   for (const auto& [type, bytes] : inspection.bytes_by_type) {
-    fmt::print("  {:<16} {:>12}\n", type, format_bytes(bytes));
+    out::print("  {:<16} {:>12}\n", type, format_bytes(bytes));
   }
-  fmt::print("  {:<16} {:>12}\n", "all", format_bytes(sum_bytes(inspection.bytes_by_type)));
+  out::print("  {:<16} {:>12}\n", "all", format_bytes(sum_bytes(inspection.bytes_by_type)));
 
-  fmt::print("\nKV cache           {:>12}   at {} tokens\n", "a token", c.max_position_embeddings);
+  out::print("\nKV cache           {:>12}   at {} tokens\n", "a token", c.max_position_embeddings);
   for (const DType dtype : kCacheTypes) {
     const i64 bytes = plan::cache_bytes_per_token(c, dtype);
     const auto all = checked_mul(bytes, c.max_position_embeddings);
-    fmt::print("  {:<16} {:>12}   {}\n", dtype_name(dtype), fmt::format("{} B", bytes),
+    out::print("  {:<16} {:>12}   {}\n", dtype_name(dtype), fmt::format("{} B", bytes),
                all ? format_bytes(*all) : "more than can be counted");
   }
-  if (!inspection.notes.empty()) fmt::print("\nworth knowing\n");
-  for (const std::string& note : inspection.notes) fmt::print("  - {}\n", note);
-  if (!inspection.problems.empty()) fmt::print("\nproblems: this model does not load\n");
-  for (const std::string& problem : inspection.problems) fmt::print("  - {}\n", problem);
+  if (!inspection.notes.empty()) out::print("\nworth knowing\n");
+  for (const std::string& note : inspection.notes) out::print("  - {}\n", note);
+  if (!inspection.problems.empty()) out::print("\nproblems: this model does not load\n");
+  for (const std::string& problem : inspection.problems) out::print("  - {}\n", problem);
 }
 
 io::JsonArray to_array(const std::vector<std::string>& texts) {
@@ -258,7 +259,7 @@ class Inspect : public Command {
     if (quantization_.wanted) return inspect_quantization(path_, quantization_, json_);
     const Inspection inspection = inspect(path_);
     if (json_) {
-      fmt::print("{}\n", io::write_json(to_json(inspection)));
+      out::print("{}\n", io::write_json(to_json(inspection)));
     } else {
       print_text(inspection);
     }

@@ -16,6 +16,7 @@
 #include "cli/command.h"
 #include "cli/inspect/quantization_page.h"
 #include "cli/interrupt.h"
+#include "cli/output.h"
 #include "cli/progress.h"
 #include "io/atomic_file.h"
 #include "tensor/fp8.h"
@@ -146,7 +147,7 @@ std::string share(double value) {
 /// A line a scheme for all of `sums`.
 void print_schemes(const QuantizationStudy& study, const StudySums& sums) {
   constexpr int kBarWidth = 16;
-  fmt::print("\n{:<18} {:>10} {:>10} {:<{}} {:>10} {:>10} {:>10} {:>10}\n", "scheme", "|x-q|",
+  out::print("\n{:<18} {:>10} {:>10} {:<{}} {:>10} {:>10} {:>10} {:>10}\n", "scheme", "|x-q|",
              "|x-q|/|x|", "", kBarWidth, "rms", "clamped", "to zero", "subnormal");
   double largest = 0.0;
   for (size_t i = 0; i < study.schemes.size(); ++i) {
@@ -156,7 +157,7 @@ void print_schemes(const QuantizationStudy& study, const StudySums& sums) {
     const ErrorRates rates = error_rates(sums, i);
     const double length = largest > 0.0 ? kBarWidth * rates.mean_relative_error / largest : 0.0;
     const std::string bar(static_cast<size_t>(length + 0.5), '#');
-    fmt::print("{:<18} {:>10.3g} {:>10} {:<{}} {:>10} {:>10} {:>10} {:>10}\n",
+    out::print("{:<18} {:>10.3g} {:>10} {:<{}} {:>10} {:>10} {:>10} {:>10}\n",
                study.schemes[i].name, rates.mean_abs_error, share(rates.mean_relative_error), bar,
                kBarWidth, share(rates.rms_error), share(rates.clamp_rate),
                share(rates.underflow_rate), share(rates.subnormal_rate));
@@ -176,32 +177,32 @@ std::vector<size_t> columns_of(const QuantizationStudy& study, bool all_measured
 }
 
 void print_kinds(const QuantizationStudy& study, const std::vector<size_t>& columns) {
-  fmt::print("\n{:<28} {:>10}", "mean |x-q|/|x| by kind", "numbers");
-  for (const size_t i : columns) fmt::print(" {:>15}", study.schemes[i].name);
-  fmt::print("\n");
+  out::print("\n{:<28} {:>10}", "mean |x-q|/|x| by kind", "numbers");
+  for (const size_t i : columns) out::print(" {:>15}", study.schemes[i].name);
+  out::print("\n");
   for (const checkpoint::KindStudy& kind : study.kinds) {
-    fmt::print("{:<28} {:>10}", kind.kind + (kind.is_linear ? "" : " *"),
+    out::print("{:<28} {:>10}", kind.kind + (kind.is_linear ? "" : " *"),
                format_count(kind.sums.magnitudes.numbers));
     for (const size_t i : columns) {
       const ErrorRates rates = error_rates(kind.sums, i);
-      fmt::print(" {:>15}", share(rates.mean_relative_error));
+      out::print(" {:>15}", share(rates.mean_relative_error));
     }
-    fmt::print("\n");
+    out::print("\n");
   }
   if (!std::ranges::all_of(study.kinds, &checkpoint::KindStudy::is_linear)) {
-    fmt::print("* not quantised by the FP8 recipe, and not in the table above\n");
+    out::print("* not quantised by the FP8 recipe, and not in the table above\n");
   }
 }
 
 void print_worst(const QuantizationStudy& study, const std::vector<size_t>& columns) {
-  fmt::print("\nlargest mean |x-q|/|x| of a tensor\n");
+  out::print("\nlargest mean |x-q|/|x| of a tensor\n");
   for (const size_t i : columns) {
     const auto error = [i](const checkpoint::TensorStudy& tensor) {
       return error_rates(tensor.sums, i).mean_relative_error;
     };
     const checkpoint::TensorStudy& worst = *std::ranges::max_element(study.tensors, {}, error);
     const ErrorRates rates = error_rates(worst.sums, i);
-    fmt::print("  {:<18} {:>10}  {} ({} to zero, {} clamped)\n", study.schemes[i].name,
+    out::print("  {:<18} {:>10}  {} ({} to zero, {} clamped)\n", study.schemes[i].name,
                share(rates.mean_relative_error), worst.name, share(rates.underflow_rate),
                share(rates.clamp_rate));
   }
@@ -210,14 +211,14 @@ void print_worst(const QuantizationStudy& study, const std::vector<size_t>& colu
 void print_text(const QuantizationStudy& study, const StudySubject& subject, bool all_schemes) {
   i64 numbers = 0;
   for (const checkpoint::KindStudy& kind : study.kinds) numbers += kind.sums.magnitudes.numbers;
-  fmt::print("{}: {} matrices, {} numbers\n", subject.directory, study.tensors.size(),
+  out::print("{}: {} matrices, {} numbers\n", subject.directory, study.tensors.size(),
              format_count(numbers));
-  for (const std::string& note : quantization_notes(study)) fmt::print("  - {}\n", note);
+  for (const std::string& note : quantization_notes(study)) out::print("  - {}\n", note);
   const bool any_linear = study.linear.tensors > 0;
   StudySums all;
   all.errors.resize(study.schemes.size());
   for (const checkpoint::KindStudy& kind : study.kinds) all.add(kind.sums);
-  fmt::print("\n{}\n", any_linear
+  out::print("\n{}\n", any_linear
                            ? fmt::format("All {} Linear matrices, {} numbers", study.linear.tensors,
                                          format_count(study.linear.magnitudes.numbers))
                            : std::string("None of these is a Linear that FP8 training quantises"));
@@ -225,8 +226,8 @@ void print_text(const QuantizationStudy& study, const StudySubject& subject, boo
   const std::vector<size_t> columns = columns_of(study, all_schemes);
   print_kinds(study, columns);
   print_worst(study, columns);
-  if (!study.problems.empty()) fmt::print("\nproblems: these weights are damaged\n");
-  for (const std::string& problem : study.problems) fmt::print("  - {}\n", problem);
+  if (!study.problems.empty()) out::print("\nproblems: these weights are damaged\n");
+  for (const std::string& problem : study.problems) out::print("  - {}\n", problem);
 }
 
 }  // namespace
@@ -270,7 +271,7 @@ int inspect_quantization(const std::string& path, const QuantizationOptions& opt
   const QuantizationStudy study = measure(directory, std::move(study_options));
   const StudySubject subject{.directory = directory.string(), .static_range = options.static_range};
   if (json) {
-    fmt::print("{}\n", io::write_json(quantization_json(study, subject)));
+    out::print("{}\n", io::write_json(quantization_json(study, subject)));
   } else {
     print_text(study, subject, options.schemes.empty());
   }

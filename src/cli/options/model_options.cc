@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "cli/options/validators.h"
+#include "io/downloaded.h"
 #include "io/gguf/file.h"
 
 namespace fathom::cli {
@@ -101,6 +102,7 @@ engine::SessionOptions session_options(const ModelOptions& options, const ModelC
 std::unique_ptr<model::Model> load_model(Ctx& ctx, const ModelOptions& options) {
   if (!std::filesystem::is_directory(options.directory) && !io::gguf::is_gguf(options.directory)) {
     const bool exists = std::filesystem::exists(options.directory);
+    if (exists) value_or_throw(io::open_downloaded(options.directory));  // says what it is instead
     throw Error(exists ? ErrorCode::kInvalidInput : ErrorCode::kNotFound,
                 fmt::format("{}: {}; --model takes a directory with config.json, *.safetensors and "
                             "tokenizer.json, or a .gguf file",

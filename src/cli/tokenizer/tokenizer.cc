@@ -4,12 +4,12 @@
 #include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <filesystem>
 
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/options/model_options.h"
+#include "cli/output.h"
 #include "cli/token_ids.h"
 #include "cli/tokenizer/tokenizer_jsonl.h"
 #include "cli/tokenizer/tokenizer_train.h"
@@ -97,7 +97,7 @@ class TokenizerCommand : public Command {
   void print_ids(const tokenizer::Tokenizer& tokenizer, std::string_view text) const {
     const std::vector<i32> ids = tokenizer.encode(text, encode_options());
     if (!json_) {
-      fmt::print("{}\n", fmt::join(ids, " "));
+      out::print("{}\n", fmt::join(ids, " "));
       return;
     }
     io::JsonObject object;
@@ -105,7 +105,7 @@ class TokenizerCommand : public Command {
     for (const i32 id : ids) spellings.emplace_back(tokenizer.token_spelling(id));
     object.set("ids", io::JsonArray(ids.begin(), ids.end()));
     object.set("tokens", std::move(spellings));
-    fmt::print("{}\n", io::write_json(object));
+    out::print("{}\n", io::write_json(object));
   }
 
   int run_decode() const {
@@ -125,8 +125,8 @@ class TokenizerCommand : public Command {
       }
     }
     const std::string text = tokenizer.decode(ids, special);
-    std::fwrite(text.data(), 1, text.size(), stdout);
-    std::fputc('\n', stdout);
+    out::write(text);
+    out::write("\n");
     return kExitOk;
   }
 

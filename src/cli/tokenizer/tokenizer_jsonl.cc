@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "cli/output.h"
 #include "io/json.h"
 
 namespace fathom::cli {
@@ -19,7 +20,8 @@ void for_each_line(Answer answer) {
   for (std::string line; std::getline(std::cin, line);) {
     const std::string where = fmt::format("stdin line {}", ++number);
     const io::JsonValue value = value_or_throw(io::parse_json(line, where));
-    fmt::print("{}\n", io::write_json(answer(value, where)));
+    out::print("{}\n", io::write_json(answer(value, where)));
+    out::flush();  // whoever wrote the line may wait for its answer
   }
 }
 

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/options/validators.h"
+#include "cli/output.h"
 #include "cli/progress.h"
 #include "io/json.h"
 
@@ -76,13 +77,13 @@ int TokenizerTrain::run() {
   const tokenizer::TrainReport& report = trained.report;
   for (const std::string& warning : report.warnings()) log::warn("{}", warning);
   if (json_) {
-    fmt::print("{}\n", io::write_json(to_json(report)));
+    out::print("{}\n", io::write_json(to_json(report)));
     return kExitOk;
   }
-  fmt::print("{}/tokenizer.json: {} ids, {} merges from {} of text in {} files\n", out_,
+  out::print("{}/tokenizer.json: {} ids, {} merges from {} of text in {} files\n", out_,
              report.vocab_size, report.num_merges, format_bytes(report.text.text_bytes),
              report.num_files);
-  fmt::print("{:.3f} bytes a token on this text; {:.1f} s reading, {:.1f} s merging\n",
+  out::print("{:.3f} bytes a token on this text; {:.1f} s reading, {:.1f} s merging\n",
              static_cast<double>(report.text.text_bytes) /
                  static_cast<double>(std::max<i64>(1, report.num_tokens)),
              report.count_seconds, report.merge_seconds);

@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <signal.h>
 
 #include <CLI/CLI.hpp>
 #include <string>
@@ -9,6 +8,7 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/train/train_dry_run.h"
 #include "cli/train/train_progress.h"
@@ -48,23 +48,23 @@ void print_json(const train::TrainResult& result) {
   object.set("checkpoint", result.checkpoint.string());
   object.set("model", result.model.string());
   object.set("model_ema", result.model_ema.string());
-  fmt::print("{}\n", io::write_json(std::move(object), 2));
+  out::print("{}\n", io::write_json(std::move(object), 2));
 }
 
 void print_text(const train::TrainResult& result, const std::string& out) {
-  fmt::print("{}: {} of {} steps, {} tokens in {}", out, result.step, result.steps, result.tokens,
+  out::print("{}: {} of {} steps, {} tokens in {}", out, result.step, result.steps, result.tokens,
              format_duration(result.seconds));
-  if (result.skipped_steps > 0) fmt::print(", {} steps skipped", result.skipped_steps);
-  fmt::print("\n");
+  if (result.skipped_steps > 0) out::print(", {} steps skipped", result.skipped_steps);
+  out::print("\n");
   for (const report::ValidationMetrics& set : result.validation) {
-    fmt::print("  {}: loss {:.4f}, {:.4f} bits per byte\n", set.set, set.loss, set.bits_per_byte);
+    out::print("  {}: loss {:.4f}, {:.4f} bits per byte\n", set.set, set.loss, set.bits_per_byte);
   }
   if (!result.finished) {
-    fmt::print("stopped at {}; the same command goes on from there\n", result.checkpoint.string());
+    out::print("stopped at {}; the same command goes on from there\n", result.checkpoint.string());
     return;
   }
-  fmt::print("model: {}\n", result.model.string());
-  if (!result.model_ema.empty()) fmt::print("averaged: {}\n", result.model_ema.string());
+  out::print("model: {}\n", result.model.string());
+  if (!result.model_ema.empty()) out::print("averaged: {}\n", result.model_ema.string());
 }
 
 class Train : public Command {
@@ -87,8 +87,9 @@ class Train : public Command {
         ->type_name("DIR");
     command->add_flag("--json", json_, "Print the result as JSON");
     command->footer(
-        "A run that was stopped or killed goes on by the same command, bit for bit. Ctrl-C or "
-        "SIGTERM\nfinishes the step, saves and exits with 0; a second one ends at once.\n"
+        "A run that was stopped or killed goes on by the same command, bit for bit. Ctrl-C, "
+        "SIGTERM or\na lost terminal finishes the step, saves and exits with 0; a second Ctrl-C "
+        "ends at once.\n"
         "The run directory holds checkpoints, metrics.jsonl, TensorBoard events, report.html and, "
         "at the\nend, model/: a Hugging Face directory.\n"
         "Examples:\n"
@@ -102,7 +103,7 @@ class Train : public Command {
   int run() override {
     RunConfig config;
     if (keys_) {
-      fmt::print("{}", describe_run_file(field_list(config)));
+      out::print("{}", describe_run_file(field_list(config)));
       return kExitOk;
     }
     if (run_file_.empty()) {
@@ -111,7 +112,7 @@ class Train : public Command {
     }
     value_or_throw(read_run_file(run_file_, settings_, field_list(config)));
     if (print_config_) {
-      fmt::print("{}", write_run_file(field_list(config)));
+      out::print("{}", write_run_file(field_list(config)));
       return kExitOk;
     }
     const train::RunSetup setup = value_or_throw(train::load_run_setup(config));
@@ -124,8 +125,6 @@ class Train : public Command {
 
  private:
   int train(const train::RunSetup& setup) const {
-    // A file that is too long for `ulimit -f` is a failed write, as on a full disk.
-    ::signal(SIGXFSZ, SIG_IGN);
     const InterruptGuard interrupt;
     train::TrainResult result;
     {

@@ -5,6 +5,7 @@
 #include "backend/backend.h"
 #include "base/parallel.h"
 #include "base/text.h"
+#include "cli/output.h"
 #include "cli/train/train_progress.h"
 #include "io/json.h"
 #include "ops/gemm/gemm_peak.h"
@@ -38,35 +39,35 @@ DryRun dry_run(const train::RunSetup& setup) {
 
 void print_batch(const train::RunSetup& setup, const train::RunCost& cost) {
   const TrainSection& section = setup.config.train;
-  fmt::print("batch              {} sequences of {} tokens, {} in memory at a time\n",
+  out::print("batch              {} sequences of {} tokens, {} in memory at a time\n",
              section.batch_sequences, setup.plan.seq_len(), cost.micro_batch_sequences);
   if (section.batch_start_sequences > 0) {
-    fmt::print("                   growing from {} over the first {} tokens\n",
+    out::print("                   growing from {} over the first {} tokens\n",
                section.batch_start_sequences, format_count(section.batch_ramp_tokens));
   }
 }
 
 void print_text(const train::RunSetup& setup, const DryRun& run) {
   const plan::ModelSize& size = run.cost.size;
-  fmt::print("parameters         {} in all, {} active a token", format_count(size.total),
+  out::print("parameters         {} in all, {} active a token", format_count(size.total),
              format_count(size.active));
-  if (size.mtp > 0) fmt::print(", and {} of MTP", format_count(size.mtp));
-  fmt::print("\ntokens             {} in {} steps\n", format_count(setup.plan.tokens()),
+  if (size.mtp > 0) out::print(", and {} of MTP", format_count(size.mtp));
+  out::print("\ntokens             {} in {} steps\n", format_count(setup.plan.tokens()),
              setup.plan.steps());
   print_batch(setup, run.cost);
   const plan::TrainingFlops& flops = run.cost.flops;
-  fmt::print("operations a token {:.3e}: matrices {:.3e}, attention {:.3e}, MTP {:.3e}\n",
+  out::print("operations a token {:.3e}: matrices {:.3e}, attention {:.3e}, MTP {:.3e}\n",
              flops.per_token(), flops.matrices, flops.attention, flops.mtp);
-  fmt::print("operations in all  {:.3e}\n", run.total_flops);
-  fmt::print(
+  out::print("operations in all  {:.3e}\n", run.total_flops);
+  out::print(
       "time               at least {} at the {:.1f} GFLOP/s that {} threads reach here; "
       "about {} at half of it\n",
       format_duration(run.least_seconds), run.peak_flops_per_s / 1e9, num_threads(),
       format_duration(run.least_seconds / kUsualPeakFrac));
-  fmt::print("memory             {} are free\n{}", format_bytes(run.free_bytes),
+  out::print("memory             {} are free\n{}", format_bytes(run.free_bytes),
              train::format_memory(run.cost.memory));
   if (run.cost.memory.total() > run.free_bytes) {
-    fmt::print("This run does not fit in the memory of this machine.\n");
+    out::print("This run does not fit in the memory of this machine.\n");
   }
 }
 
@@ -93,7 +94,7 @@ void print_json(const train::RunSetup& setup, const DryRun& run) {
     rows.emplace_back(std::move(entry));
   }
   object.set("memory", std::move(rows));
-  fmt::print("{}\n", io::write_json(std::move(object), 2));
+  out::print("{}\n", io::write_json(std::move(object), 2));
 }
 
 }  // namespace

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
+#include "cli/output.h"
 #include "train/balance.h"
 
 namespace fathom::cli {
@@ -40,7 +40,7 @@ TrainProgress::TrainProgress(i64 total_steps, i64 total_tokens)
       terminal_(isatty(STDERR_FILENO) != 0) {}
 
 TrainProgress::~TrainProgress() {
-  if (terminal_ && drawn_) std::fputc('\n', stderr);
+  if (terminal_ && drawn_) err::write("\n");
 }
 
 void TrainProgress::smooth(const report::StepMetrics& metrics) {
@@ -75,18 +75,16 @@ void TrainProgress::step(const report::StepMetrics& metrics) {
   if (!edge && now - last_drawn_ < period) return;
   last_drawn_ = now;
   if (terminal_) {
-    fmt::print(stderr, "\r\033[K{}", line_of(metrics));
+    err::print("\r\033[K{}", line_of(metrics));
     drawn_ = true;
   } else {
-    fmt::print(stderr, "{}\n", line_of(metrics));
+    err::print("{}\n", line_of(metrics));
   }
-  std::fflush(stderr);
 }
 
 void TrainProgress::clear_line() {
   if (!terminal_ || !drawn_) return;
-  std::fputs("\r\033[K", stderr);
-  std::fflush(stderr);
+  err::write("\r\033[K");
   drawn_ = false;
 }
 

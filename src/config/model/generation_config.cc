@@ -6,8 +6,8 @@
 
 #include "config/model/token_ids.h"
 #include "config/problems.h"
+#include "io/downloaded.h"
 #include "io/json.h"
-#include "io/mapped_file.h"
 
 namespace fathom {
 namespace {
@@ -66,7 +66,7 @@ Result<GenerationConfig> parse_generation_config(std::string_view text, const st
 Result<GenerationConfig> load_generation_config(const std::filesystem::path& model) {
   if (std::filesystem::is_regular_file(model)) return GenerationConfig{};  // a GGUF file
   const auto path = model / "generation_config.json";
-  auto text = io::read_text(path, kLimits.max_bytes);
+  auto text = io::read_downloaded(path, kLimits.max_bytes);
   if (!text) {
     if (text.error().code() == ErrorCode::kNotFound) return GenerationConfig{};
     return tl::unexpected(std::move(text.error()));

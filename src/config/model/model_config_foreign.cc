@@ -2,7 +2,9 @@
 // would change the result if they were ignored.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <span>
 
 #include "base/text.h"
 #include "config/model/model_config_enums.h"
@@ -29,6 +31,49 @@ std::optional<Architecture> architecture_of_model_type(std::string_view model_ty
   return std::nullopt;
 }
 
+/// Models one may well try, and why they do not run: better told at once than "is deepseek_v3
+/// meant?", after which the config is changed and the next thing refused.
+struct OtherModel {
+  std::string_view model_type;
+  std::string_view architecture;
+  std::string_view reason;
+};
+
+constexpr std::array kOtherModels = {
+    OtherModel{"deepseek_v32", "DeepseekV32ForCausalLM", "DeepSeek sparse attention (V3.2)"},
+    OtherModel{"deepseek_v4", "DeepseekV4ForCausalLM",
+               "hyper-connections and compressed attention (V4)"},
+    OtherModel{"deepseek_vl_v2", "DeepseekVLV2ForCausalLM", "a multimodal model"},
+    OtherModel{"deepseek_vl", "DeepseekVLForConditionalGeneration", "a multimodal model"},
+    OtherModel{"deepseek_ocr2", "DeepseekOcr2ForConditionalGeneration", "a multimodal model"},
+    OtherModel{"kimi_vl", "KimiVLForConditionalGeneration", "a multimodal model"},
+    OtherModel{"kimi_k25", "KimiK25ForConditionalGeneration", "a multimodal model"},
+    OtherModel{"kimi_linear", "KimiLinearForCausalLM", "linear attention"},
+    OtherModel{"qwen2_moe", "Qwen2MoeForCausalLM", "Qwen's mixture of experts"},
+    OtherModel{"qwen3_moe", "Qwen3MoeForCausalLM", "Qwen's mixture of experts"},
+    OtherModel{"qwen3_next", "Qwen3NextForCausalLM", "linear attention"},
+};
+
+/// "found ...: sparse attention is not supported; " or "found ...; ", before the supported ones.
+std::string found_name(const JsonValue& name, std::string_view OtherModel::*spelling) {
+  std::string text = fmt::format("found {}", describe(name));
+  for (const OtherModel& other : kOtherModels) {
+    if (name.is_string() && other.*spelling == name.as_string()) {
+      return fmt::format("{}: {} is not supported; ", text, other.reason);
+    }
+  }
+  return text + "; ";
+}
+
+/// A likely misspelling of `names`, but not of a model that is another one.
+std::string hint(std::string_view found, std::span<const std::string_view> names) {
+  const bool is_other = std::ranges::any_of(kOtherModels, [found](const OtherModel& other) {
+    return other.model_type == found || other.architecture == found;
+  });
+  const std::string nearest = is_other ? "" : nearest_name(found, names);
+  return nearest.empty() ? "" : fmt::format("; is {} meant?", nearest);
+}
+
 std::string supported_model_types(std::string_view found) {
   std::array<std::string_view, kModelTypes.size()> names;
   std::string list;
@@ -36,17 +81,13 @@ std::string supported_model_types(std::string_view found) {
     names[i] = kModelTypes[i].first;
     list += fmt::format("{}{}", i == 0 ? "" : i + 1 == names.size() ? " and " : ", ", names[i]);
   }
-  const std::string nearest = nearest_name(found, names);
-  return fmt::format("supported are {}{}", list,
-                     nearest.empty() ? "" : fmt::format("; is {} meant?", nearest));
+  return fmt::format("supported are {}{}", list, hint(found, names));
 }
 
 std::string supported_architectures(std::string_view found) {
   std::array<std::string_view, kArchitectureNames.size()> names;
   for (size_t i = 0; i < names.size(); ++i) names[i] = kArchitectureNames[i].second;
-  const std::string nearest = nearest_name(found, names);
-  return fmt::format("supported are {}{}", list_of(kArchitectureNames),
-                     nearest.empty() ? "" : fmt::format("; is {} meant?", nearest));
+  return fmt::format("supported are {}{}", list_of(kArchitectureNames), hint(found, names));
 }
 
 /// A value of a foreign key that means "as if the key were absent".
@@ -120,14 +161,15 @@ std::optional<Architecture> read_architecture(const JsonValue& json, Problems& p
   if (type != nullptr && !type->is_null()) {
     if (type->is_string()) by_type = architecture_of_model_type(type->as_string());
     if (!by_type) {
-      problems.unsupported(
-          "model_type",
-          fmt::format("found {}; {}", describe(*type),
-                      supported_model_types(type->is_string() ? type->as_string() : "")));
+      problems.unsupported("model_type",
+                           found_name(*type, &OtherModel::model_type) +
+                               supported_model_types(type->is_string() ? type->as_string() : ""));
       return std::nullopt;
     }
   }
-  if (names == nullptr || names->is_null()) {
+  const bool no_names =
+      names == nullptr || names->is_null() || (names->is_array() && names->as_array().empty());
+  if (no_names) {
     if (!by_type) problems.invalid("model_type", "missing; " + supported_model_types(""));
     return by_type;
   }
@@ -140,9 +182,9 @@ std::optional<Architecture> read_architecture(const JsonValue& json, Problems& p
   const std::string& name = names->as_array()[0].as_string();
   const auto by_name = value_of(kArchitectureNames, name);
   if (!by_name) {
-    problems.unsupported(
-        "architectures",
-        fmt::format("found {}; {}", describe(names->as_array()[0]), supported_architectures(name)));
+    problems.unsupported("architectures",
+                         found_name(names->as_array()[0], &OtherModel::architecture) +
+                             supported_architectures(name));
     return std::nullopt;
   }
   if (by_type && by_type != by_name) {

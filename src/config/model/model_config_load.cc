@@ -11,8 +11,9 @@
 #include "config/model/model_config_enums.h"
 #include "config/model/model_config_fields.h"
 #include "config/model/token_ids.h"
+#include "config/model/whole_number.h"
+#include "io/downloaded.h"
 #include "io/json.h"
-#include "io/mapped_file.h"
 
 namespace fathom {
 namespace {
@@ -31,9 +32,9 @@ struct FieldReader {
 
   bool operator()(i64 ModelConfig::*member) {
     expected = "an integer";
-    if (!value.is_integer()) return false;
-    config.*member = value.as_integer();
-    return true;
+    const auto number = whole_number(value);
+    if (number) config.*member = *number;
+    return number.has_value();
   }
   bool operator()(float ModelConfig::*member) {
     expected = "a number";
@@ -51,8 +52,9 @@ struct FieldReader {
   }
   bool operator()(bool ModelConfig::*member) {
     expected = "true or false";
-    if (!value.is_bool()) return false;
-    config.*member = value.as_bool();
+    const auto number = whole_number(value);  // 0 and 1, as Python's own readers take them
+    if (!value.is_bool() && number != 0 && number != 1) return false;
+    config.*member = value.is_bool() ? value.as_bool() : number == 1;
     return true;
   }
   bool operator()(std::string ModelConfig::*member) {
@@ -88,11 +90,14 @@ std::string similar_key(const JsonValue& json, std::string_view wanted) {
   return nearest.empty() ? "" : fmt::format("; the file has `{}`", nearest);
 }
 
-/// transformers 5 knows these keys under two names.
+/// transformers 5 knows these keys under further names.
 const JsonValue* find_field(const JsonValue& json, std::string_view name) {
   const JsonValue* value = json.find(name);
   if (value != nullptr) return value;
-  if (name == "n_routed_experts") return json.find("num_local_experts");
+  if (name == "n_routed_experts") {
+    value = json.find("num_local_experts");
+    return value != nullptr ? value : json.find("num_experts");
+  }
   if (name == "num_nextn_predict_layers") return json.find("num_mtp_layers");
   return nullptr;
 }
@@ -113,6 +118,22 @@ void read_field(const JsonValue& json, const ModelConfigField& field, ModelConfi
     problems.invalid(field.name,
                      fmt::format("expected {}, found {}", reader.expected, describe(*value)));
   }
+}
+
+/// What DeepSeek-V3's own config class and transformers' take where a key is absent, in a model
+/// with experts. (A key that is null says "none", which read_field does not come here for.)
+void set_published_defaults(const JsonValue& json, ModelConfig& config) {
+  const JsonValue* experts = find_field(json, "n_routed_experts");
+  if (config.architecture != Architecture::kDeepseekV3 || experts == nullptr) return;
+  if (experts->is_null() || whole_number(*experts) == 0) return;
+  const auto set = [&json](const char* key, auto& field, auto value) {
+    if (json.find(key) == nullptr) field = value;
+  };
+  set("n_shared_experts", config.n_shared_experts, 1);
+  set("num_experts_per_tok", config.num_experts_per_tok, 8);
+  set("n_group", config.n_group, 8);
+  set("topk_group", config.topk_group, 4);
+  set("routed_scaling_factor", config.routed_scaling_factor, 2.5f);
 }
 
 /// Keys whose absence means a value computed from others. Where those are wrong themselves, any
@@ -142,6 +163,7 @@ ModelConfig read_model_config(const JsonValue& json, Architecture architecture,
   if (const JsonValue* type = json.find("model_type"); type != nullptr && type->is_string()) {
     config.model_type = type->as_string();
   }
+  set_published_defaults(json, config);
   for (const ModelConfigField& field : model_config_fields()) {
     if ((field.used_by & architecture_bit(architecture)) == 0) continue;
     read_field(json, field, config, problems);
@@ -162,7 +184,10 @@ Result<ModelConfig> parse_model_config(std::string_view text, const std::string&
   }
   Problems problems;
   const auto architecture = read_architecture(*json, problems);
-  if (!architecture) return tl::unexpected(problems.error(where));
+  if (!architecture) {
+    check_foreign_keys(*json, problems);  // what is not supported is told at once
+    return tl::unexpected(problems.error(where));
+  }
   ModelConfig config = read_model_config(*json, *architecture, problems);
   check_foreign_keys(*json, problems);
   check_model_config(config, problems);
@@ -174,7 +199,7 @@ Result<ModelConfig> load_model_config(const std::filesystem::path& path) {
   std::error_code ignored;
   const std::filesystem::path file =
       std::filesystem::is_directory(path, ignored) ? path / "config.json" : path;
-  auto text = io::read_text(file, kConfigLimits.max_bytes);
+  auto text = io::read_downloaded(file, kConfigLimits.max_bytes);
   if (!text) return tl::unexpected(std::move(text.error()));
   return parse_model_config(*text, file.string());
 }

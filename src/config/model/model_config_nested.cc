@@ -5,6 +5,7 @@
 
 #include "config/model/model_config_enums.h"
 #include "config/model/model_config_load.h"
+#include "config/model/whole_number.h"
 #include "io/json.h"
 
 namespace fathom {
@@ -25,13 +26,30 @@ void read_number(const JsonValue& object, const std::string& prefix, const char*
   out = value->as_number();
 }
 
+/// The first of `keys` that is there and not null; nullptr if none is.
+const JsonValue* first_given(const JsonValue& object, std::initializer_list<const char*> keys) {
+  for (const char* key : keys) {
+    const JsonValue* value = object.find(key);
+    if (value != nullptr && !value->is_null()) return value;
+  }
+  return nullptr;
+}
+
+/// No type means "default", as in transformers; but beside a factor a type was forgotten, and which
+/// one cannot be known.
 void read_rope_type(const JsonValue& object, const std::string& prefix, ModelConfig& config,
                     Problems& problems) {
-  const JsonValue* type = object.find("rope_type");
-  if (type == nullptr) type = object.find("type");
-  if (type == nullptr || !type->is_string()) {
-    problems.invalid(prefix + "type",
-                     type == nullptr ? "missing" : "expected a string, found " + describe(*type));
+  const JsonValue* type = first_given(object, {"rope_type", "type"});
+  if (type == nullptr) {
+    const JsonValue* factor = first_given(object, {"factor"});
+    if (factor == nullptr || (factor->is_number() && factor->as_number() == 1.0)) return;
+    problems.invalid(
+        prefix + "rope_type",
+        fmt::format("missing beside a factor; expected default, {}", list_of(kRopeTypeNames)));
+    return;
+  }
+  if (!type->is_string()) {
+    problems.invalid(prefix + "type", "expected a string, found " + describe(*type));
     return;
   }
   if (type->as_string() == "default") return;
@@ -44,8 +62,41 @@ void read_rope_type(const JsonValue& object, const std::string& prefix, ModelCon
   config.rope_scaling.emplace().type = *named;
 }
 
-void read_rope_scaling(const JsonValue& object, const std::string& prefix, ModelConfig& config,
-                       Problems& problems) {
+/// Where it is not given, transformers 5 takes the model's own length; one beside `rope_scaling`
+/// (Phi-3's place for it) goes before one inside.
+void read_original_length(const JsonValue& json, const JsonValue& object, const std::string& prefix,
+                          ModelConfig& config, Problems& problems) {
+  if (!config.rope_scaling || config.rope_scaling->type == RopeType::kLinear) return;
+  const char* key = "original_max_position_embeddings";
+  const JsonValue* outside = first_given(json, {key});
+  const JsonValue* original = outside != nullptr ? outside : first_given(object, {key});
+  const auto tokens =
+      original == nullptr ? config.max_position_embeddings : whole_number(*original);
+  if (tokens) {
+    config.rope_scaling->original_max_position_embeddings = *tokens;
+  } else {
+    problems.invalid((outside != nullptr ? "" : prefix) + key,
+                     "expected an integer, found " + describe(*original));
+  }
+}
+
+/// A factor that is null is, in YaRN, by how much the model's length exceeds the original.
+void read_factor(const JsonValue& object, const std::string& prefix, ModelConfig& config,
+                 Problems& problems) {
+  RopeScaling& scaling = *config.rope_scaling;
+  const JsonValue* factor = object.find("factor");
+  const i64 original = scaling.original_max_position_embeddings;
+  if (factor != nullptr && factor->is_null() && scaling.type == RopeType::kYarn && original > 0) {
+    scaling.factor =
+        static_cast<double>(config.max_position_embeddings) / static_cast<double>(original);
+  } else if (factor == nullptr || factor->is_null()) {
+    problems.invalid(prefix + "factor", factor == nullptr ? "missing" : "null");
+  }
+  read_number(object, prefix, "factor", scaling.factor, problems);
+}
+
+void read_rope_scaling(const JsonValue& json, const JsonValue& object, const std::string& prefix,
+                       ModelConfig& config, Problems& problems) {
   read_number(object, prefix, "rope_theta", config.rope_theta, problems);
   read_rope_type(object, prefix, config, problems);
   for (const auto& [key, neutral] : {std::pair{"partial_rotary_factor", JsonValue(1.0)},
@@ -61,8 +112,8 @@ void read_rope_scaling(const JsonValue& object, const std::string& prefix, Model
   }
   if (!config.rope_scaling) return;
   RopeScaling& scaling = *config.rope_scaling;
-  if (object.find("factor") == nullptr) problems.invalid(prefix + "factor", "missing");
-  read_number(object, prefix, "factor", scaling.factor, problems);
+  read_original_length(json, object, prefix, config, problems);
+  read_factor(object, prefix, config, problems);
   read_number(object, prefix, "beta_fast", scaling.beta_fast, problems);
   read_number(object, prefix, "beta_slow", scaling.beta_slow, problems);
   read_number(object, prefix, "mscale", scaling.mscale, problems);
@@ -73,16 +124,13 @@ void read_rope_scaling(const JsonValue& object, const std::string& prefix, Model
       factor != nullptr && !factor->is_null()) {
     read_number(object, prefix, "attention_factor", scaling.attention_factor.emplace(), problems);
   }
-  if (scaling.type == RopeType::kLinear) return;
-  auto original = io::get_integer(object, "original_max_position_embeddings", "");
-  if (original) {
-    scaling.original_max_position_embeddings = *original;
-  } else {
-    const JsonValue* found = object.find("original_max_position_embeddings");
-    problems.invalid(
-        prefix + "original_max_position_embeddings",
-        found == nullptr ? "missing" : "expected an integer, found " + describe(*found));
-  }
+}
+
+/// transformers 5 writes one object a kind of layer where `layer_types` names kinds. Only full
+/// attention is supported (check_foreign_keys refuses other kinds), so its object is the one.
+const JsonValue& of_full_attention(const JsonValue& rope) {
+  const JsonValue* nested = rope.find("full_attention");
+  return nested != nullptr && nested->is_object() ? *nested : rope;
 }
 
 /// A string of quantization_config; absent or null leaves the default.
@@ -128,19 +176,24 @@ void read_rope(const JsonValue& json, ModelConfig& config, Problems& problems) {
       return;
     }
     if (value->as_object().empty()) continue;
-    read_rope_scaling(*value, std::string(key) + ".", config, problems);
+    const JsonValue& rope = of_full_attention(*value);
+    read_rope_scaling(json, rope,
+                      fmt::format("{}{}.", key, &rope == value ? "" : ".full_attention"), config,
+                      problems);
     return;
   }
 }
 
 void read_dtype(const JsonValue& json, ModelConfig& config, Problems& problems) {
-  const char* key = json.find("dtype") != nullptr ? "dtype" : "torch_dtype";
-  const JsonValue* value = json.find(key);
-  if (value == nullptr || value->is_null()) return;
-  constexpr std::array<std::pair<std::string_view, DType>, 4> kNames = {{
+  const JsonValue* value = first_given(json, {"dtype", "torch_dtype"});
+  if (value == nullptr) return;
+  const char* key = value == json.find("dtype") ? "dtype" : "torch_dtype";
+  constexpr std::array<std::pair<std::string_view, DType>, 6> kNames = {{
       {"bfloat16", DType::kBF16},
       {"float16", DType::kF16},
+      {"half", DType::kF16},
       {"float32", DType::kF32},
+      {"float", DType::kF32},
       {"float8_e4m3fn", DType::kF8E4M3},
   }};
   std::string_view name = value->is_string() ? std::string_view(value->as_string()) : "";
@@ -177,14 +230,14 @@ void read_quantization(const JsonValue& json, ModelConfig& config, Problems& pro
   const JsonValue* block = value->find("weight_block_size");
   if (block == nullptr || block->is_null()) return;
   const bool pair = block->is_array() && block->as_array().size() == 2 &&
-                    block->as_array()[0].is_integer() && block->as_array()[1].is_integer();
+                    whole_number(block->as_array()[0]) && whole_number(block->as_array()[1]);
   if (!pair) {
     problems.invalid(prefix + "weight_block_size",
                      "expected two integers, found " + describe(*block));
     return;
   }
   for (const JsonValue& extent : block->as_array()) {
-    quantization.weight_block_size.push_back(extent.as_integer());
+    quantization.weight_block_size.push_back(*whole_number(extent));
   }
 }
 

@@ -166,8 +166,8 @@ TEST(ModelConfigTest, OtherNamesAndForms) {
 }
 
 TEST(ModelConfigTest, UnknownArchitecturesNameTheSupportedOnes) {
-  EXPECT_EQ(error_of("deepseek-v3", {{"model_type", "deepseek_v32"}}),
-            "config.json: model_type: found a string \"deepseek_v32\"; supported are deepseek_v3, "
+  EXPECT_EQ(error_of("deepseek-v3", {{"model_type", "deepseek_v33"}}),
+            "config.json: model_type: found a string \"deepseek_v33\"; supported are deepseek_v3, "
             "kimi_k2, deepseek_v2 and llama; is deepseek_v3 meant?");
   EXPECT_THAT(error_of("deepseek-r1-distill-llama-8b",
                        {{"model_type", std::nullopt},
@@ -181,6 +181,103 @@ TEST(ModelConfigTest, UnknownArchitecturesNameTheSupportedOnes) {
   EXPECT_THAT(error_of("deepseek-v3", {{"architectures", "DeepseekV3ForCausalLM"}}),
               HasSubstr("expected an array of one string"));
   EXPECT_THAT(error_of("[]"), HasSubstr("expected an object"));
+}
+
+TEST(ModelConfigTest, ModelsThatAreOthersAreToldWhatIsNotSupported) {
+  const auto v32 = [](JsonValue model_type) {
+    return error_of("deepseek-v3", {{"model_type", std::move(model_type)},
+                                    {"architectures", json_of("[\"DeepseekV32ForCausalLM\"]")},
+                                    {"index_topk", 2048},
+                                    {"index_n_heads", 64}});
+  };
+  for (const JsonValue& type : {JsonValue("deepseek_v32"), JsonValue("deepseek_v3"), JsonValue()}) {
+    EXPECT_THAT(v32(type), AllOf(HasSubstr("DeepSeek sparse attention (V3.2) is not supported"),
+                                 HasSubstr("index_topk: found the number 2048: DeepSeek sparse"),
+                                 Not(HasSubstr("meant"))));
+  }
+  EXPECT_THAT(error_of("deepseek-v3", {{"model_type", "kimi_linear"}}),
+              HasSubstr("linear attention is not supported; supported are"));
+  EXPECT_THAT(
+      error_of("deepseek-v3", {{"model_type", "x"}, {"text_config", json_of("{\"a\": 1}")}}),
+      AllOf(HasSubstr("model_type: found"), HasSubstr("a multimodal model")));
+}
+
+// As the config classes of transformers 5.24 read them.
+TEST(ModelConfigTest, SpellingsOfRope) {
+  const auto read = [](const char* key, const char* rope) {
+    const auto config = parse_model_config(
+        edited("deepseek-v3",
+               {{"rope_scaling", std::nullopt}, {"rope_theta", 7000}, {key, json_of(rope)}}));
+    EXPECT_TRUE(config) << rope << ": " << config.error().message();
+    return config.value_or(ModelConfig{});
+  };
+  for (const char* plain : {R"({"rope_theta": 500.0})", R"({"rope_theta": 500, "rope_type": null})",
+                            R"({"rope_theta": 500, "type": "default", "factor": 1})",
+                            R"({"rope_theta": 500, "rope_type": null, "type": "default"})",
+                            R"({"full_attention": {"rope_type": "default", "rope_theta": 500}})"}) {
+    const ModelConfig config = read("rope_parameters", plain);
+    EXPECT_FALSE(config.rope_scaling) << plain;
+    EXPECT_EQ(config.rope_theta, 500) << plain;
+  }
+  EXPECT_EQ(read("rope_parameters", "{}").rope_theta, 7000);
+  EXPECT_EQ(read("rope_parameters", "{\"type\": \"default\"}").rope_theta, 7000);
+  const ModelConfig own = read("rope_scaling", R"({"type": "yarn", "factor": 40.0})");
+  EXPECT_EQ(own.rope_scaling->original_max_position_embeddings, 163840) << "the model's length";
+  const ModelConfig ratio = read("rope_scaling", R"({"type": "yarn", "factor": null,
+                          "original_max_position_embeddings": 4096.0, "mscale": null})");
+  EXPECT_EQ(ratio.rope_scaling->factor, 40) << "163840 / 4096";
+  const auto outside = parse_model_config(
+      edited("deepseek-v3", {{"rope_scaling", json_of(R"({"type": "yarn", "factor": 40})")},
+                             {"original_max_position_embeddings", 2048}}));
+  EXPECT_EQ(value_or_throw(outside).rope_scaling->original_max_position_embeddings, 2048);
+}
+
+TEST(ModelConfigTest, SpellingsOfNumbers) {
+  const auto config = parse_model_config(edited("deepseek-v3", {{"max_position_embeddings", 4096.0},
+                                                                {"hidden_size", json_of("7.168e3")},
+                                                                {"rope_theta", 10000},
+                                                                {"eos_token_id", json_of("[1.0]")},
+                                                                {"norm_topk_prob", 1},
+                                                                {"tie_word_embeddings", 0},
+                                                                {"dtype", JsonValue()},
+                                                                {"torch_dtype", "half"},
+                                                                {"architectures", json_of("[]")}}));
+  ASSERT_TRUE(config) << config.error().message();
+  EXPECT_EQ(config->max_position_embeddings, 4096);
+  EXPECT_EQ(config->hidden_size, 7168);
+  EXPECT_EQ(config->eos_token_id, std::vector<i64>{1});
+  EXPECT_TRUE(config->norm_topk_prob);
+  EXPECT_FALSE(config->tie_word_embeddings);
+  EXPECT_EQ(config->torch_dtype, DType::kF16);
+  EXPECT_THAT(error_of("deepseek-v3", {{"max_position_embeddings", 4096.5}}),
+              HasSubstr("max_position_embeddings: expected an integer, found the number 4096.5"));
+  EXPECT_THAT(error_of("deepseek-v3", {{"hidden_size", json_of("18446744073709551616")}}),
+              HasSubstr("hidden_size: expected an integer, found"));
+  EXPECT_THAT(error_of("deepseek-v3", {{"norm_topk_prob", 2}}),
+              HasSubstr("norm_topk_prob: expected true or false, found the number 2"));
+}
+
+// DeepSeek's configuration_deepseek.py and transformers' class agree on these.
+TEST(ModelConfigTest, AbsentKeysOfV3MeanWhatItsConfigClassSays) {
+  const auto c =
+      parse_model_config(edited("deepseek-v3", {{"n_group", std::nullopt},
+                                                {"topk_group", std::nullopt},
+                                                {"n_shared_experts", std::nullopt},
+                                                {"num_experts_per_tok", std::nullopt},
+                                                {"routed_scaling_factor", std::nullopt}}));
+  ASSERT_TRUE(c) << c.error().message();
+  EXPECT_EQ(c->n_group, 8);
+  EXPECT_EQ(c->topk_group, 4);
+  EXPECT_EQ(c->n_shared_experts, 1);
+  EXPECT_EQ(c->num_experts_per_tok, 8);
+  EXPECT_EQ(c->routed_scaling_factor, 2.5f);
+  const auto none = parse_model_config(edited("deepseek-v3", {{"n_shared_experts", JsonValue()}}));
+  EXPECT_EQ(value_or_throw(none).n_shared_experts, 0) << "null says none";
+  EXPECT_EQ(
+      value_or_throw(parse_model_config(edited("deepseek-v2", {{"n_routed_experts", std::nullopt},
+                                                               {"num_experts", 160}})))
+          .n_routed_experts,
+      160);
 }
 
 TEST(ModelConfigTest, ListsEveryProblemAtOnce) {
@@ -254,9 +351,9 @@ TEST(ModelConfigTest, RopeRules) {
   };
   EXPECT_THAT(rope(R"({"type": "dynamic", "factor": 2})"),
               HasSubstr("rope_scaling.type: expected yarn, llama3 or linear, found"));
-  EXPECT_THAT(rope(R"({"type": "yarn"})"),
-              AllOf(HasSubstr("rope_scaling.factor: missing"),
-                    HasSubstr("rope_scaling.original_max_position_embeddings: missing")));
+  EXPECT_THAT(rope(R"({"type": "yarn"})"), HasSubstr("rope_scaling.factor: missing"));
+  EXPECT_THAT(rope(R"({"type": "yarn", "factor": 4, "original_max_position_embeddings": "4k"})"),
+              HasSubstr("rope_scaling.original_max_position_embeddings: expected an integer"));
   EXPECT_THAT(rope(R"({"type": "yarn", "factor": 0.5, "original_max_position_embeddings": 4096})"),
               HasSubstr("rope_scaling.factor: expected 1 to 1000000, found 0.5"));
   EXPECT_THAT(rope(R"({"type": "yarn", "factor": 4, "original_max_position_embeddings": 4096,
@@ -269,7 +366,8 @@ TEST(ModelConfigTest, RopeRules) {
   EXPECT_THAT(rope(R"({"type": "llama3", "factor": 8, "original_max_position_embeddings": 8192,
                        "low_freq_factor": 4, "high_freq_factor": 1})"),
               HasSubstr("high_freq_factor: expected more than low_freq_factor 4, found 1"));
-  EXPECT_THAT(rope("{\"factor\": 2}"), HasSubstr("rope_scaling.type: missing"));
+  EXPECT_THAT(rope("{\"factor\": 2}"),
+              HasSubstr("rope_scaling.rope_type: missing beside a factor; expected default, yarn"));
   EXPECT_THAT(rope("[]"), HasSubstr("rope_scaling: expected an object or null"));
   EXPECT_THAT(error_of("deepseek-v3", {{"rope_theta", 1}}), HasSubstr("rope_theta: expected"));
 }

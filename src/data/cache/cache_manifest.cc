@@ -52,6 +52,7 @@ JsonObject to_json(const CacheManifest& manifest) {
   object.set("key", to_string(manifest.key));
   object.set("token_bytes", manifest.token_bytes);
   object.set("vocab_size", manifest.vocab_size);
+  object.set("text_reader", manifest.text_reader);
   object.set("index_checksum", to_string(manifest.index_checksum));
   JsonArray shards;
   for (const ShardInfo& shard : manifest.shards) {
@@ -124,6 +125,8 @@ CacheManifest read_members(const JsonValue& value) {
   manifest.token_bytes = count(value, "token_bytes");
   if (manifest.token_bytes != 2 && manifest.token_bytes != 4) throw Damaged{"`token_bytes`"};
   manifest.vocab_size = count(value, "vocab_size");
+  manifest.text_reader =
+      value.find("text_reader") == nullptr ? 1 : count(value, "text_reader");  // 1 did not say so
   manifest.index_checksum = hash(value, "index_checksum");
   for (const JsonValue& shard : array(value, "shards")) {
     manifest.shards.push_back({count(shard, "tokens"), hash(shard, "checksum")});

@@ -14,6 +14,12 @@ namespace fathom::data {
 /// Raised whenever the files' layout or what is in them changes: older ones are rebuilt.
 inline constexpr i64 kCacheFormat = 1;
 
+/// Raised whenever the readers take other documents from the same bytes. Tokens of an earlier one
+/// are made again where that can matter, under the same key: a text without damage gives the same
+/// tokens.
+///   1  data lines through the reader of configs  2  only the text of a line must be sound
+inline constexpr i64 kTextReader = 2;
+
 struct ShardInfo {
   i64 tokens = 0;
   Hash128 checksum;  // of the file's bytes
@@ -23,6 +29,7 @@ struct CacheManifest {
   Hash128 key;          // of everything that the tokens depend on
   i64 token_bytes = 4;  // of one stored id: 2 or 4
   i64 vocab_size = 0;   // every id is below
+  i64 text_reader = kTextReader;
   Hash128 index_checksum;
   std::vector<ShardInfo> shards;
   SourceStatistics statistics;  // documents and tokens are the files' own

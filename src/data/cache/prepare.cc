@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <system_error>
 
@@ -50,6 +51,7 @@ class Preparer {
   static Hash128 slot_of(const Inputs& inputs);
   static Hash128 key_of(const Inputs& inputs);
   static void log_changes(const Inputs& inputs, const HashNote& note);
+  static bool is_outdated(const Inputs& inputs, const TokenDataset& kept);
   TokenDataset open_or_tokenize(const Inputs& inputs);
   void refuse_if_strict(const Inputs& inputs, const SourceStatistics& statistics) const;
   void check_for_leaks(const Inputs& inputs, Role role);
@@ -147,6 +149,13 @@ void Preparer::log_changes(const Inputs& inputs, const HashNote& note) {
   log::info("{}: its files are not those that were tokenised ({})", inputs.name, what);
 }
 
+/// Text of which an earlier version may have lost documents.
+bool Preparer::is_outdated(const Inputs& inputs, const TokenDataset& kept) {
+  if (kept.text_reader() == kTextReader) return false;
+  const auto is_json = [](const SourceFile& file) { return file.format == SourceFormat::kJsonl; };
+  return kept.statistics().broken > 0 || std::ranges::any_of(inputs.found.files, is_json);
+}
+
 TokenDataset Preparer::open_or_tokenize(const Inputs& inputs) {
   using Verify = TokenDataset::Verify;
   const fs::path folder = fs::path(config_.cache_dir) / to_string(inputs.key);
@@ -156,11 +165,13 @@ TokenDataset Preparer::open_or_tokenize(const Inputs& inputs) {
   const bool was_complete = fs::exists(manifest_path(folder), ignored);
   auto kept = TokenDataset::open(folder, inputs.key,
                                  config_.verify_cache ? Verify::kChecksums : Verify::kSizes);
-  if (kept) {
+  if (kept && !is_outdated(inputs, *kept)) {
     refuse_if_strict(inputs, kept->statistics());
     return std::move(*kept);
   }
-  if (was_complete) {
+  if (kept) {
+    log::info("{}: this version reads damaged text better; tokenising again", inputs.name);
+  } else if (was_complete) {
     log::warn("{}: the kept tokens are damaged, tokenising again ({})", inputs.name,
               kept.error().message());
   }

@@ -278,6 +278,28 @@ TEST_F(PrepareTest, RatesAndCountsAgree) {
   EXPECT_EQ(text(data.validation[0].dataset, 0), dir_.read("text/0.txt"));
 }
 
+TEST_F(PrepareTest, TokensOfAnEarlierReaderAreMadeAgainUnderTheirKey) {
+  dir_.write("text/lines.jsonl", "{\"text\": \"one\"}\n{\"text\": \"two\"}\n");
+  const auto before = all(prepare().train[0].dataset);
+  CacheManifest manifest = read_manifest(folder()).value();
+  EXPECT_EQ(manifest.text_reader, kTextReader);
+  manifest.text_reader = 1;
+  write_manifest(folder(), manifest);
+  tokenized_.clear();
+  EXPECT_EQ(all(prepare().train[0].dataset), before);
+  EXPECT_EQ(tokenized_.size(), 1u);
+  EXPECT_EQ(read_manifest(folder())->text_reader, kTextReader);
+  // Text without JSON lines and without damage has always been read like this.
+  fs::remove(dir_ / "text/lines.jsonl");
+  prepare();
+  manifest = read_manifest(folder()).value();
+  manifest.text_reader = 1;
+  write_manifest(folder(), manifest);
+  tokenized_.clear();
+  prepare();
+  EXPECT_TRUE(tokenized_.empty());
+}
+
 TEST_F(PrepareTest, StrictStopsAtTheFirstProblemAlsoFromTheCache) {
   dir_.write("text/bad.jsonl", "{\"text\": \"fine\"}\n{\"text\": \n");
   const auto data = prepare();

@@ -25,6 +25,7 @@ class TokenDataset {
   i64 num_tokens() const { return ends_.empty() ? 0 : static_cast<i64>(ends_.back()); }
   i64 vocab_size() const { return manifest_.vocab_size; }
   const Hash128& key() const { return manifest_.key; }
+  i64 text_reader() const { return manifest_.text_reader; }
   const SourceStatistics& statistics() const { return manifest_.statistics; }
   SourceStatistics& statistics() { return manifest_.statistics; }
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "data/text/fim.h"
-#include "io/json.h"
+#include "io/json_line.h"
 #include "tokenizer/unicode/utf8.h"
 
 namespace fathom::data {
@@ -13,28 +13,6 @@ namespace {
 
 bool is_blank(std::string_view text) {
   return text.find_first_not_of(" \t\r\n\v\f") == std::string_view::npos;
-}
-
-/// The text of one JSON line, or what is wrong with it, opening with ":column" where that is known.
-Result<std::string> text_of_json(const std::string& line, const std::string& text_field) {
-  constexpr io::JsonLimits kLineLimits = {
-      .max_bytes = kMaxJsonLineBytes, .max_depth = 64, .max_values = 1'000'000};
-  auto value = io::parse_json(line, "", kLineLimits);
-  if (!value) {
-    // ":1:COLUMN: text"; the line is known better by the caller.
-    const std::string& message = value.error().message();
-    return invalid_input(message.starts_with(":1:") ? message.substr(2) : ": " + message);
-  }
-  if (!value->is_object()) {
-    return invalid_input(fmt::format(": expected an object, found {}", io::describe(*value)));
-  }
-  const io::JsonValue* text = value->find(text_field);
-  if (text == nullptr) return invalid_input(fmt::format(": no member `{}`", text_field));
-  if (!text->is_string()) {
-    return invalid_input(
-        fmt::format(": `{}`: expected a string, found {}", text_field, io::describe(*text)));
-  }
-  return text->as_string();
 }
 
 }  // namespace
@@ -72,11 +50,16 @@ EncodedDocument DocumentEncoder::encode(const RawDocument& document, u64 number)
     encode_text(document.bytes, number, out);
     return out;
   }
-  auto text = text_of_json(document.bytes, config_.text_field);
-  if (!text) {
-    out.problem = text.error().message();
-  } else if (!is_blank(*text)) {
-    encode_text(*text, number, out);
+  const auto line = io::text_of_json_line(document.bytes, config_.text_field);
+  if (!line) {
+    out.problem = line.error().message();
+    return out;
+  }
+  if (is_blank(line->text)) return out;
+  encode_text(line->text, number, out);
+  if (line->num_defects > 0) {
+    out.is_repaired = true;
+    out.problem = line->defect + "; repaired";
   }
   return out;
 }

@@ -39,7 +39,7 @@ struct EncodedDocument {
   i64 text_bytes = 0;
   i64 split_tokens = 0;
   bool is_fim = false;
-  bool is_repaired = false;            // invalid UTF-8 became U+FFFD
+  bool is_repaired = false;            // invalid UTF-8 became U+FFFD, or defects of JSON were
   std::optional<std::string> problem;  // broken: ":column: text"; repaired: text
 };
 

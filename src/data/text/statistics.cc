@@ -20,7 +20,7 @@ std::string notes_of(const SourceStatistics& s) {
   append_count(notes, s.cut_documents, "cuts of long texts");
   append_count(notes, s.ignored_files, "files of other kinds ignored");
   append_count(notes, s.empty, "empty");
-  append_count(notes, s.repaired, "with invalid UTF-8");
+  append_count(notes, s.repaired, "with invalid UTF-8 or escapes, repaired");
   append_count(notes, s.broken, "BROKEN, skipped");
   return notes;
 }

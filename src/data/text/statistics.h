@@ -26,7 +26,7 @@ struct SourceStatistics {
   i64 tokens = 0;                 // with BOS, EOS and the marks of fill-in-the-middle
   i64 text_bytes = 0;             // of the documents' text, decompressed
   i64 broken = 0;                 // lines and files that could not be read: skipped, each a problem
-  i64 repaired = 0;               // documents kept with U+FFFD for invalid UTF-8, each a problem
+  i64 repaired = 0;               // documents kept with defects of UTF-8 or JSON, each a problem
   i64 empty = 0;                  // lines and files without text: skipped
   i64 cut_documents = 0;          // begun anew because a text was longer than kMaxDocumentBytes
   i64 fim_documents = 0;          // rearranged for fill-in-the-middle

@@ -88,7 +88,7 @@ Result<void> place(std::vector<Entry>& entries, std::span<const u8> data, u64 al
     if (entry.offset > data.size() || entry.size_bytes > data.size() - entry.offset) {
       return invalid_input(
           fmt::format("{}: tensor {} takes bytes {} to {}+{} of the data, but the file has {}; is "
-                      "it truncated?",
+                      "it truncated? Then download it again",
                       name, shown, entry.offset, entry.offset, entry.size_bytes, data.size()));
     }
     entry.tensor.bytes =

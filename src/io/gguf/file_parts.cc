@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "io/downloaded.h"
 #include "io/gguf/file.h"
 #include "io/gguf/reader.h"
 
@@ -74,7 +75,7 @@ Result<void> File::join(File part) {
 }
 
 Result<File> File::open_one(const std::filesystem::path& path) {
-  auto map = MappedFile::open(path);
+  auto map = open_downloaded(path);
   if (!map) return tl::unexpected(std::move(map.error()));
   auto file = parse(map->bytes(), path.filename().string());
   if (file) file->maps_.push_back(std::move(*map));

@@ -198,8 +198,8 @@ TEST(GgufFile, HostileTensors) {
             "m.gguf: tensor t is [2, 48] Q8_0, expected rows of whole blocks of 32");
   EXPECT_EQ(one({8}, 0, 8, 64),
             "m.gguf: tensor t begins at byte 8 of the data, expected a multiple of 32");
-  EXPECT_THAT(one({8}, 0, 32, 63), HasSubstr("the file has 63; is it truncated?"));
-  EXPECT_THAT(one({8}, 0, ~u64{31}, 64), HasSubstr("the file has 64; is it truncated?"));
+  EXPECT_THAT(one({8}, 0, 32, 63), HasSubstr("the file has 63; is it truncated? Then download it again"));
+  EXPECT_THAT(one({8}, 0, ~u64{31}, 64), HasSubstr("the file has 64; is it truncated? Then download it again"));
 }
 
 TEST(GgufFile, TensorsMayNotOverlapOrShareAName) {

@@ -7,7 +7,8 @@ namespace fathom::io::gguf {
 Result<std::span<const u8>> Reader::take(u64 count, std::string_view what) {
   if (count > left()) {
     return invalid_input(
-        fmt::format("{}: {} at byte {} takes {} bytes, but {} follow; is the file truncated?",
+        fmt::format("{}: {} at byte {} takes {} bytes, but {} follow; is the file truncated? Then "
+                    "download it again",
                     file_name_, what, at_, count, left()));
   }
   const std::span<const u8> taken = bytes_.subspan(at_, static_cast<size_t>(count));
@@ -83,7 +84,8 @@ Result<void> Reader::read_array(Value& value, std::string_view key) {
   const u64 least_bytes = is_text ? 8 : static_cast<u64>(value_bytes(*element));
   if (*count > left() / least_bytes) {
     return invalid_input(
-        fmt::format("{}: {} is an array of {} {}, but only {} bytes follow; is the file truncated?",
+        fmt::format("{}: {} is an array of {} {}, but only {} bytes follow; is the file truncated? "
+                    "Then download it again",
                     file_name_, printable(key), *count, to_string(*element), left()));
   }
   value.element = *element;

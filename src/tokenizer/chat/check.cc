@@ -2,6 +2,8 @@
 // messages[3].tool_calls[0].arguments.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "io/json.h"
 #include "tokenizer/chat/render.h"
 
@@ -57,7 +59,7 @@ Result<void> check_size(const ChatRequest& request) {
   for (const std::string& tool : request.tools) bytes += tool.size();
   for (const Message& message : request.messages) {
     bytes += message.role.size() + (message.content ? message.content->size() : 0) +
-             message.reasoning_content.size() + message.tool_call_id.size();
+             message.reasoning_content.size() + message.tool_call_id.size() + message.name.size();
     for (const ToolCall& call : message.tool_calls) {
       bytes += call.id.size() + call.name.size() + call.arguments.size();
     }
@@ -173,6 +175,19 @@ Result<void> check_result(const ChatTemplate& chat_template, const Message& mess
                                    in_quotes(message.tool_call_id)));
 }
 
+/// Who speaks, by name, where the template has a place for it. A result may name its function.
+Result<void> check_name(const ChatTemplate& chat_template, const Message& message,
+                        const Round& round, const std::string& where) {
+  if (message.name.empty()) return {};
+  if (message.role != "tool") return unsupported(no_form(chat_template, where + ".name", "names"));
+  const bool is_called =
+      round.calls != nullptr &&
+      std::ranges::any_of(*round.calls, [&](const ToolCall& c) { return c.name == message.name; });
+  if (is_called) return {};
+  return invalid_input(fmt::format("{}.name: {} is the function of no call before it", where,
+                                   in_quotes(message.name)));
+}
+
 Result<void> check_message(const ChatTemplate& chat_template, const Message& message, Round& round,
                            const std::string& where) {
   const bool is_assistant = message.role == "assistant", is_tool = message.role == "tool";
@@ -187,9 +202,35 @@ Result<void> check_message(const ChatTemplate& chat_template, const Message& mes
   if (!message.content && message.tool_calls.empty()) {
     return invalid_input(where + ".content: expected a string, found none");
   }
+  if (auto good = check_name(chat_template, message, round, where); !good) return good;
   if (is_tool) return check_result(chat_template, message, round, where);
   round = {.calls = message.tool_calls.empty() ? nullptr : &message.tool_calls, .num_results = 0};
   return check_calls(chat_template, message, where);
+}
+
+/// The end of a prompt that has no generation prompt.
+Result<void> check_end(const ChatTemplate& chat_template, const ChatRequest& request) {
+  const Message& last = request.messages.back();
+  const std::string where = fmt::format("messages[{}]", request.messages.size() - 1);
+  if (!request.continue_final_message) {
+    if (request.add_generation_prompt || chat_template.dialect != ChatDialect::kDsml ||
+        last.role == "assistant" || last.role == "system") {
+      return {};
+    }
+    return unsupported(
+        no_form(chat_template, "add_generation_prompt", "prompt without the model's turn"));
+  }
+  if (last.role != "assistant" || !last.tool_calls.empty()) {
+    return invalid_input(where +
+                         ": expected an assistant's message without tool_calls, as it is to be "
+                         "continued, found one of role " +
+                         in_quotes(last.role));
+  }
+  if (!last.reasoning_content.empty() && chat_template.dialect != ChatDialect::kDsml) {
+    return unsupported(no_form(chat_template, where + ".reasoning_content",
+                               "thoughts apart from the content before an answer to continue"));
+  }
+  return {};
 }
 
 /// V3.2 thinks before every answer of the running turn, so a stored one without is malformed.
@@ -220,6 +261,7 @@ Result<void> check_chat_request(const ChatTemplate& chat_template, const ChatReq
         check_message(chat_template, request.messages[i], round, fmt::format("messages[{}]", i));
     if (!good) return good;
   }
+  if (auto good = check_end(chat_template, request); !good) return good;
   return check_running_thoughts(chat_template, request);
 }
 

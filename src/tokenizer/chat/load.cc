@@ -1,9 +1,9 @@
 // Where a model directory or a GGUF file keeps its chat template.
 #include <fmt/format.h>
 
+#include "io/downloaded.h"
 #include "io/gguf/file.h"
 #include "io/json.h"
-#include "io/mapped_file.h"
 #include "tokenizer/chat/template.h"
 #include "tokenizer/tokenizer_config.h"
 
@@ -14,7 +14,7 @@ constexpr size_t kMaxFileBytes = size_t{1} << 20;
 
 /// The text of a whole file, nullopt if there is none.
 Result<std::optional<std::string>> read_text(const std::filesystem::path& path) {
-  const auto file = io::MappedFile::open(path);
+  const auto file = io::open_downloaded(path);
   if (!file && file.error().code() == ErrorCode::kNotFound) return std::nullopt;
   if (!file) return tl::unexpected(file.error());
   const std::span<const u8> bytes = file->bytes();
@@ -27,7 +27,7 @@ Result<std::optional<std::string>> read_text(const std::filesystem::path& path) 
 
 /// config.json's model_type, empty if it says none or there is no such file.
 Result<std::string> read_model_type(const std::filesystem::path& path) {
-  const auto config = io::read_json(path);
+  const auto config = io::read_downloaded_json(path);
   if (!config && config.error().code() == ErrorCode::kNotFound) return std::string();
   if (!config) return tl::unexpected(config.error());
   if (config->find("model_type") == nullptr) return std::string();

@@ -20,6 +20,9 @@ struct Message {
   std::vector<ToolCall> tool_calls;    // an assistant's; an empty list counts as none
   std::string tool_call_id;  // of a tool's result. Templates write results in message order and no
                              // id, so results must stand in the order of their calls.
+  std::string name = {};     // of who speaks; of a result, the function's. Most templates have none
+  bool prefix = false;       // an assistant's last message that the model is to go on with, as
+                             // DeepSeek's API marks it
 };
 
 /// Whether the model is asked to think before it answers.
@@ -36,8 +39,11 @@ struct ChatRequest {
   std::vector<std::string> tools;
   Thinking thinking = Thinking::kDefault;
   /// Ends the prompt where the assistant's answer begins. Some templates do so anyway after a user
-  /// message (chat_template.h).
+  /// message (template.h).
   bool add_generation_prompt = true;
+  /// Ends the prompt with the last character of the last message, an assistant's, for the model to
+  /// go on from there. There is no generation prompt then.
+  bool continue_final_message = false;
 };
 
 }  // namespace fathom::tokenizer

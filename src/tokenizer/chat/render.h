@@ -38,7 +38,7 @@ inline constexpr std::string_view kImStart = "<|im_start|>";
 class PromptWriter {
  public:
   PromptWriter& text(std::string_view text) {
-    if (text.empty()) return *this;
+    if (text.empty() || is_closed_) return *this;
     if (segments_.empty() || segments_.back().kind != SegmentKind::kText) {
       segments_.push_back({SegmentKind::kText, {}});
     }
@@ -46,13 +46,17 @@ class PromptWriter {
     return *this;
   }
   PromptWriter& token(std::string_view spelling) {
-    segments_.push_back({SegmentKind::kToken, std::string(spelling)});
+    if (!is_closed_) segments_.push_back({SegmentKind::kToken, std::string(spelling)});
     return *this;
   }
+  /// Here the model goes on: what is written after this is not part of the prompt.
+  void close() { is_closed_ = true; }
+  bool is_closed() const { return is_closed_; }
   std::vector<Segment> take() { return std::move(segments_); }
 
  private:
   std::vector<Segment> segments_;
+  bool is_closed_ = false;
 };
 
 inline const std::string& content_of(const Message& message) {
@@ -63,6 +67,12 @@ inline const std::string& content_of(const Message& message) {
 std::string_view after_last_think_end(std::string_view text);
 /// Python's text.split("</think>", 1)[1] where it occurs, or all: what follows the first one.
 std::string_view after_first_think_end(std::string_view text);
+
+/// Writes `text`, the content of an assistant's `message` as its template has it. If the model is
+/// to go on with this message the prompt ends here, unless the template left part of the content
+/// out.
+void write_content(const ChatRequest& request, const Message& message, std::string_view text,
+                   PromptWriter& out);
 
 // One renderer per dialect.
 void render_plain_turns(const ChatTemplate& chat_template, const ChatRequest& request,

@@ -9,7 +9,9 @@ void render_plain_turns(const ChatTemplate&, const ChatRequest& request, PromptW
     if (message.role == "user") {
       out.text("User: ").text(content_of(message)).text("\n\n");
     } else if (message.role == "assistant") {
-      out.text("Assistant: ").text(content_of(message)).token(kEos);
+      out.text("Assistant: ");
+      write_content(request, message, content_of(message), out);
+      out.token(kEos);
     } else if (message.role == "system") {
       out.text(content_of(message)).text("\n\n");
     }
@@ -26,19 +28,27 @@ void render_role_headers(const ChatTemplate&, const ChatRequest& request, Prompt
     out.token(message.role == "system"      ? kImSystem
               : message.role == "assistant" ? kImAssistant
                                             : kImUser);
-    out.text(message.role).token(kImMiddle).text(content_of(message)).token(kImEnd);
+    out.text(message.role).token(kImMiddle);
+    write_content(request, message, content_of(message), out);
+    out.token(kImEnd);
   }
   if (request.add_generation_prompt) out.token(kImAssistant).text("assistant").token(kImMiddle);
 }
 
 void render_chat_ml(const ChatTemplate& chat_template, const ChatRequest& request,
                     PromptWriter& out) {
-  const auto write = [&](std::string_view role, std::string_view content) {
-    out.token(kImStart).text(role).text("\n").text(content).token(kImEnd).text("\n");
+  const auto begin = [&](std::string_view role) -> PromptWriter& {
+    return out.token(kImStart).text(role).text("\n");
   };
   const std::string_view system = chat_template.traits.default_system;
-  if (!system.empty() && request.messages.front().role != "system") write("system", system);
-  for (const Message& message : request.messages) write(message.role, content_of(message));
+  if (!system.empty() && request.messages.front().role != "system") {
+    begin("system").text(system).token(kImEnd).text("\n");
+  }
+  for (const Message& message : request.messages) {
+    begin(message.role);
+    write_content(request, message, content_of(message), out);
+    out.token(kImEnd).text("\n");
+  }
   if (request.add_generation_prompt) out.token(kImStart).text("assistant\n");
 }
 

@@ -48,13 +48,13 @@ std::string_view past_answer(const ChatTemplate& chat_template, const Message& m
 }
 
 /// An answer without calls: in a turn of its own, or right behind the results of calls.
-void write_answer(const ChatTemplate& chat_template, const Message& message, bool is_after_results,
-                  PromptWriter& out) {
-  if (is_after_results) {
-    out.token(kOutputsEnd).text(content_of(message)).token(kEos);
-  } else {
-    out.token(kAssistantTurn).text(past_answer(chat_template, message)).token(kEos);
-  }
+void write_answer(const ChatTemplate& chat_template, const ChatRequest& request,
+                  const Message& message, bool is_after_results, PromptWriter& out) {
+  out.token(is_after_results ? kOutputsEnd : kAssistantTurn);
+  const std::string_view text =
+      is_after_results ? content_of(message) : past_answer(chat_template, message);
+  write_content(request, message, text, out);
+  out.token(kEos);
 }
 
 void write_result(const Message& message, PromptWriter& out) {
@@ -97,7 +97,7 @@ void render_null_content(const ChatTemplate& chat_template, const ChatRequest& r
         }
       }
     } else if (message.role == "assistant") {
-      write_answer(chat_template, message, is_tool, out);
+      write_answer(chat_template, request, message, is_tool, out);
       is_tool = false;
     } else if (message.role == "tool") {
       is_tool = true;
@@ -134,7 +134,7 @@ void render_running_calls(const ChatTemplate& chat_template, const ChatRequest& 
       }
       out.token(kCallsEnd).token(kEos);
     } else if (message.role == "assistant") {
-      write_answer(chat_template, message, is_tool, out);
+      write_answer(chat_template, request, message, is_tool, out);
       is_tool = false;
     } else if (message.role == "tool") {
       is_tool = true;
@@ -162,7 +162,7 @@ void render_turn_tracking(const ChatTemplate& chat_template, const ChatRequest& 
       is_last_user = false;
       if (is_tool) out.token(kOutputsEnd);
       is_tool = false;
-      out.text(past_answer(chat_template, message));
+      write_content(request, message, past_answer(chat_template, message), out);
       if (!message.tool_calls.empty()) {
         is_output_first = true;
         for (size_t i = 0; i < message.tool_calls.size(); ++i) {

@@ -49,10 +49,12 @@ void render_hybrid_thought(const ChatTemplate& chat_template, const ChatRequest&
       is_tool = false;
       write_calls(message, out);
     } else if (message.role == "assistant") {
-      if (is_last_user) out.token(kAssistantTurn).token(kThinkEnd);
+      const bool opens_thought = message.prefix && request.thinking == Thinking::kOn;
+      if (is_last_user) out.token(kAssistantTurn).token(opens_thought ? kThinkBegin : kThinkEnd);
       is_last_user = false;
       const std::string& content = content_of(message);
-      out.text(is_tool ? std::string_view(content) : after_first_think_end(content)).token(kEos);
+      write_content(request, message, is_tool ? content : after_first_think_end(content), out);
+      out.token(kEos);
       is_tool = false;
     } else if (message.role == "tool") {
       is_last_user = false;

@@ -56,7 +56,7 @@ void render_dsml(const ChatTemplate&, const ChatRequest& request, PromptWriter& 
       out.token(thinking && i == last_user ? kThinkBegin : kThinkEnd);
     } else if (message.role == "assistant") {
       if (thinks_at(i)) out.text(message.reasoning_content).token(kThinkEnd);
-      out.text(content_of(message));
+      write_content(request, message, content_of(message), out);
       if (!message.tool_calls.empty()) write_dsml_calls(message.tool_calls, out);
       out.token(kEos);
       num_calls = message.tool_calls.size();

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "tokenizer/chat/python_text.h"
 #include "tokenizer/chat/render.h"
 
 namespace fathom::tokenizer {
@@ -166,7 +167,22 @@ Result<std::vector<Segment>> render_chat(const ChatTemplate& chat_template,
       render_chat_ml(chat_template, request, out);
       break;
   }
+  if (request.continue_final_message && !out.is_closed()) {
+    return unsupported(fmt::format(
+        "messages[{}].content: the chat template {} (of {}) leaves a part of it out, so it cannot "
+        "be continued",
+        request.messages.size() - 1, chat_template.name, chat_template.models));
+  }
   return out.take();
+}
+
+void write_content(const ChatRequest& request, const Message& message, std::string_view text,
+                   PromptWriter& out) {
+  out.text(text);
+  const bool is_last = &message == &request.messages.back();
+  if (!request.continue_final_message || !is_last) return;
+  // A template may trim white space, as transformers allows too.
+  if (text.find(python_strip(content_of(message))) != std::string_view::npos) out.close();
 }
 
 std::string chat_text(std::span<const Segment> segments) {

@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <limits>
 #include <tuple>
 
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/text.h"
 #include "io/json.h"
+#include "io/json_line.h"
 #include "tokenizer/train/bpe_trainer.h"
 #include "tokenizer/unicode/utf8.h"
 
@@ -74,27 +74,19 @@ class Worker {
     }
   }
 
-  /// Why the line cannot be used; empty if it was counted.
+  /// Why the line cannot be used, ":COLUMN: what" or ": what"; empty if it was counted.
   std::string count_line(std::string_view line) {
-    const std::string_view text = valid_utf8(line, repaired_line_);
-    const auto json = io::parse_json(text, "", {.max_bytes = std::numeric_limits<i64>::max()});
-    if (!json) return "not valid JSON";
-    if (!json->is_object()) return fmt::format("expected an object, found {}", io::describe(*json));
-    const io::JsonValue* value = json->find(text_field_);
-    if (value == nullptr) return fmt::format("no field \"{}\"", text_field_);
-    if (!value->is_string()) {
-      return fmt::format("field \"{}\": expected a string, found {}", text_field_,
-                         io::describe(*value));
-    }
+    const auto text = io::text_of_json_line(line, text_field_);
+    if (!text) return text.error().message();
     ++stats.num_documents;
-    if (text.data() != line.data()) stats.num_replaced_characters += count_utf8_defects(line);
-    count_text(value->as_string());
+    stats.num_replaced_characters += text->num_defects;
+    count_text(text->text);
     return {};
   }
 
   const PreTokenizer& pre_tokenizer_;
   const std::string_view text_field_;
-  std::string repaired_, repaired_line_;
+  std::string repaired_;
 };
 
 void count_batch(const Corpus& corpus, const CorpusBatch& batch, std::vector<Worker>& workers) {
@@ -159,7 +151,7 @@ TextStats sum_stats(const Corpus& corpus, std::vector<Worker>& workers) {
   skipped.resize(std::min(skipped.size(), kListedLines));
   for (const SkippedLine& line : skipped) {
     sum.skipped_lines.push_back(
-        fmt::format("{}:{}: {}", corpus.files[line.file].path, line.line, line.reason));
+        fmt::format("{}:{}{}", corpus.files[line.file].path, line.line, line.reason));
   }
   return sum;
 }

@@ -82,15 +82,18 @@ TEST_F(CountWords, IllFormedUtf8IsReplacedAndCounted) {
 TEST_F(CountWords, SkippedLinesAreNamed) {
   const std::string path = write("a.jsonl",
                                  "{\"text\": \"good\"}\n{\"text\": \n[1]\n{\"body\": \"x\"}\n"
-                                 "{\"text\": 5}\n{\"text\": \"\\ud800\"}\n");
+                                 "{\"text\": 5}\n{\"text\": \"\\ud800\"}\n"
+                                 "{\"text\": \"a\"}\n{\"text\": \"a\", \"text2\": NaN}\n");
   WordCounter words;
   const TextStats stats = count_words(find({path}), pre_tokenizer_, {}, words);
-  EXPECT_EQ(stats.num_documents, 1);
-  EXPECT_EQ(stats.num_skipped_lines, 5);
+  EXPECT_EQ(stats.num_documents, 4);
+  EXPECT_EQ(stats.num_replaced_characters, 1) << "half a surrogate pair";
+  EXPECT_EQ(stats.num_skipped_lines, 4);
   EXPECT_THAT(stats.skipped_lines,
-              ElementsAre(path + ":2: not valid JSON", HasSubstr(":3: expected an object"),
-                          HasSubstr(":4: no field \"text\""), HasSubstr(":5: field \"text\""),
-                          HasSubstr(":6: not valid JSON")));
+              ElementsAre(path + ":2:10: expected a value, found the end of the line",
+                          HasSubstr(":3:1: expected an object, found an array"),
+                          HasSubstr(":4: no member `text`; the line has `body`"),
+                          HasSubstr(":5:10: `text`: expected a string, found the number 5")));
 }
 
 TEST_F(CountWords, AnotherFieldCanBeTheText) {
