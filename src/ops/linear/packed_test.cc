@@ -264,6 +264,7 @@ TEST(PackedLinear, RowSlicesAndTransposedAndDecoding) {
 TEST(QuantizeGroups, ErrorIsBounded) {
   Ctx ctx = backend::make_context();
   for (const PackedFormat& format : kPackedFormats) {
+    if (format.scales != DType::kBF16 || format.has_minima) continue;  // not what it makes
     const auto w = normal<float>({16, 256}, 0.02, 5);
     const auto exact = PackedWeights(w, format).exact();
     double squared = 0.0, norm = 0.0;
