@@ -12,6 +12,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "io/atomic_file.h"
+#include "io/temporary_files.h"
 #include "tokenizer/train/train_tokenizer.h"
 
 namespace fathom::cli {
@@ -83,6 +84,7 @@ class Init : public Command {
       interrupt.check();
       progress.update("writing weights", done, total);
     };
+    io::remove_stale_temporaries(out_);
     checkpoint::write_random_checkpoint(ctx, config, out_, options_);
   }
 

@@ -14,6 +14,7 @@
 #include "cli/output.h"
 #include "io/atomic_file.h"
 #include "io/json.h"
+#include "io/temporary_files.h"
 #include "report/run/comparison_page.h"
 #include "report/run/loss_gap.h"
 #include "report/run/report_page.h"
@@ -173,6 +174,7 @@ class Report : public Command {
     fs::path out = out_;
     if (out_.empty()) out = single ? run_directory(runs_[0]) / "report.html" : "comparison.html";
     const double now = unix_time();
+    io::remove_stale_temporaries(out.parent_path(), out.filename().native());
     io::write_file_atomically(out, single ? report::report_page(runs[0].history, {.generated = now})
                                           : report::comparison_page(runs, now));
     return out;

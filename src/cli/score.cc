@@ -19,6 +19,7 @@
 #include "engine/scorer.h"
 #include "io/json.h"
 #include "io/safetensors_writer.h"
+#include "io/temporary_files.h"
 
 namespace fathom::cli {
 namespace {
@@ -111,6 +112,8 @@ class ScoreCommand : public Command {
     const i64 vocab = model.config().vocab_size;
     const io::TensorSpec spec{"logits", DType::kF32, {static_cast<i64>(ids.size()), vocab}};
     const InterruptGuard interrupt;  // before there is a file to leave behind
+    const std::filesystem::path dump(dump_);
+    io::remove_stale_temporaries(dump.parent_path(), dump.filename().native());
     io::SafetensorsWriter writer(dump_, {&spec, 1});
     engine::Score score =
         engine::score_tokens(ctx, model, ids, options, [&](View<const float, 2> logits) {

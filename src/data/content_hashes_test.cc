@@ -23,7 +23,9 @@ class ContentHashes : public ::testing::Test {
   ContentHashes() {
     file_ = {.path = dir_.write("a.txt", "one"),
              .size_bytes = 3,
-             .modified_ns = now_ns() - 3600 * kSecondNs};
+             .modified_ns = now_ns() - 3600 * kSecondNs,
+             .changed_ns = now_ns() - 1800 * kSecondNs,
+             .inode = 77};
     HashNote::save(note_, {file_}, {Hash128{1, 2}}, Hash128{3, 4});
   }
 
@@ -39,14 +41,17 @@ TEST_F(ContentHashes, AnUntouchedFileIsNotRead) {
   EXPECT_EQ(hash_files({file_}, note).front(), (Hash128{1, 2})) << "as noted, though it is not so";
 }
 
-TEST_F(ContentHashes, AnotherTimeSizeOrNameIsRead) {
+TEST_F(ContentHashes, AnotherTimeSizeInodeOrNameIsRead) {
   const HashNote note = HashNote::load(note_);
   SourceFile later = file_, earlier = file_, longer = file_, renamed = file_;
+  SourceFile touched = file_, replaced = file_;  // by rsync -t, tar, touch -d: of the same time
+  touched.changed_ns += 1;
+  replaced.inode += 1;
   later.modified_ns += 1;
   earlier.modified_ns -= 1;
   longer.size_bytes += 1;
   renamed.path = dir_.write("b.txt", "one");
-  for (const SourceFile& changed : {later, earlier, longer, renamed}) {
+  for (const SourceFile& changed : {later, earlier, longer, renamed, touched, replaced}) {
     EXPECT_FALSE(note.find(changed).has_value());
     const auto hash = hash_files({changed}, note).front();
     ASSERT_TRUE(hash.has_value());
@@ -59,14 +64,19 @@ TEST_F(ContentHashes, AnotherTimeSizeOrNameIsRead) {
 TEST_F(ContentHashes, ATimeTooNearTheNotesIsNotTrusted) {
   for (const auto& [age_s, trusted] :
        {std::pair{0, false}, std::pair{1, false}, std::pair{10, true}}) {
-    file_.modified_ns = now_ns() - age_s * kSecondNs;
-    HashNote::save(note_, {file_}, {Hash128{1, 2}}, Hash128{3, 4});
-    EXPECT_EQ(HashNote::load(note_).find(file_).has_value(), trusted) << age_s << " s";
+    for (i64 SourceFile::*time : {&SourceFile::modified_ns, &SourceFile::changed_ns}) {
+      SourceFile file = file_;
+      file.*time = now_ns() - age_s * kSecondNs;
+      HashNote::save(note_, {file}, {Hash128{1, 2}}, Hash128{3, 4});
+      EXPECT_EQ(HashNote::load(note_).find(file).has_value(), trusted) << age_s << " s";
+    }
   }
 }
 
 TEST_F(ContentHashes, ADamagedNoteIsNone) {
-  for (const char* text : {"", "fathom-hashes-2 0 0\n", "fathom-hashes-1 12 34\n"}) {
+  for (const char* text : {"", "fathom-hashes-3 0 0\n", "fathom-hashes-2 12 34\n",
+                           // of the version that kept no inode
+                           "fathom-hashes-1 00000000000000010000000000000002 1\n"}) {
     dir_.write("hashes", text);
     EXPECT_FALSE(HashNote::load(note_).key().has_value()) << text;
   }

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <stdio.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -36,6 +38,16 @@ void exchange(const fs::path& from, const fs::path& to) {
   if (code) refuse(to, "replace", code.message());
 }
 
+/// A descriptor that holds an exclusive lock, or none where the file system has no locks; -1 with
+/// errno, EWOULDBLOCK where another process holds it.
+int open_and_lock(const fs::path& directory) {
+  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 || ::flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return fd;
+  ::close(fd);
+  errno = EWOULDBLOCK;
+  return -1;
+}
+
 }  // namespace
 
 AtomicDirectory::AtomicDirectory(fs::path final_path, IfDirectoryExists if_exists)
@@ -43,16 +55,23 @@ AtomicDirectory::AtomicDirectory(fs::path final_path, IfDirectoryExists if_exist
   FATHOM_CHECK(final_.has_filename(), final_.string(), " has no name");
   temporary_ = final_.parent_path() / fmt::format(".{}.tmp", final_.filename().string());
   std::error_code code;
+  if (const int left = open_and_lock(temporary_); left >= 0) {
+    ::close(left);
+  } else if (errno == EWOULDBLOCK) {
+    refuse(final_, "write", "another process is writing it");
+  }
   fs::remove_all(temporary_, code);
   if (code) refuse(temporary_, "remove", code.message());
   make_directories(final_.parent_path());
   fs::create_directory(temporary_, code);
   if (code) refuse(temporary_, "create", code.message());
+  lock_ = open_and_lock(temporary_);
 }
 
 AtomicDirectory::~AtomicDirectory() {
   std::error_code ignored;
   if (!committed_) fs::remove_all(temporary_, ignored);
+  if (lock_ >= 0) ::close(lock_);
 }
 
 void AtomicDirectory::commit() {

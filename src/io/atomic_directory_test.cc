@@ -76,6 +76,16 @@ TEST(AtomicDirectory, WhatACrashLeftIsRemoved) {
   EXPECT_TRUE(names_in(directory.path()).empty());
 }
 
+TEST(AtomicDirectory, ASecondWriterOfTheNameIsRefusedAndTheFirstGoesOn) {
+  testing::TempDir dir;
+  AtomicDirectory first(dir / "made");
+  write(first.path() / "a", "1");
+  EXPECT_THROW(AtomicDirectory(dir / "made"), Error);
+  first.commit();
+  EXPECT_EQ(names_in(dir / "made"), std::vector<std::string>{"a"});
+  AtomicDirectory(dir / "made").commit();
+}
+
 TEST(AtomicDirectory, NamesWhatItCannotMake) {
   testing::TempDir dir;
   write(dir / "file", "");

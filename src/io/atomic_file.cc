@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -15,6 +14,7 @@
 #include "base/error.h"
 #include "io/directories.h"
 #include "io/mapped_file.h"
+#include "io/temporary_files.h"
 
 namespace fathom::io {
 
@@ -26,10 +26,9 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
     throw Error(ErrorCode::kInvalidInput,
                 fmt::format("{}: exists and is no regular file", path_.string()));
   }
-  static std::atomic<u64> next = 0;
   do {
-    temporary_ = fmt::format("{}.tmp-{}-{}", path_.string(), ::getpid(), next++);
-    fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    temporary_ = temporary_name(path_);
+    fd_ = create_temporary(temporary_);
   } while (fd_ < 0 && errno == EEXIST);
   if (fd_ < 0) refuse("create", errno);
 }
@@ -38,6 +37,7 @@ AtomicFile::AtomicFile(AtomicFile&& other) noexcept
     : path_(std::move(other.path_)),
       temporary_(std::exchange(other.temporary_, {})),
       fd_(std::exchange(other.fd_, -1)),
+      sealed_(other.sealed_),
       end_(other.end_) {}
 
 AtomicFile::~AtomicFile() {
@@ -60,7 +60,7 @@ void AtomicFile::append(std::string_view text) {
 }
 
 void AtomicFile::write_at(i64 offset, std::span<const u8> bytes) const {
-  FATHOM_CHECK(fd_ >= 0, path_.string(), " is already sealed");
+  FATHOM_CHECK(!sealed_, path_.string(), " is already sealed");
   while (!bytes.empty()) {
     const ssize_t written = ::pwrite(fd_, bytes.data(), bytes.size(), offset);
     if (written < 0) {
@@ -73,7 +73,7 @@ void AtomicFile::write_at(i64 offset, std::span<const u8> bytes) const {
 }
 
 void AtomicFile::reserve(i64 size_bytes) const {
-  FATHOM_CHECK(fd_ >= 0, path_.string(), " is already sealed");
+  FATHOM_CHECK(!sealed_, path_.string(), " is already sealed");
   if (size_bytes == 0) return;
   // fallocate and not posix_fallocate: where it is not supported, glibc would write every block.
   if (::fallocate(fd_, 0, 0, size_bytes) == 0) return;
@@ -85,9 +85,9 @@ void AtomicFile::reserve(i64 size_bytes) const {
 }
 
 void AtomicFile::seal() {
-  if (fd_ < 0) return;
+  if (sealed_) return;
   if (::fsync(fd_) != 0) refuse("flush", errno);
-  if (::close(std::exchange(fd_, -1)) != 0) refuse("close", errno);
+  sealed_ = true;
 }
 
 void AtomicFile::commit() {
@@ -95,6 +95,7 @@ void AtomicFile::commit() {
   seal();
   if (std::rename(temporary_.c_str(), path_.c_str()) != 0) refuse("rename to its name", errno);
   temporary_.clear();
+  if (::close(std::exchange(fd_, -1)) != 0) refuse("close", errno);
   flush_directory(path_.parent_path());
 }
 

@@ -11,9 +11,10 @@ namespace fathom::io {
 
 /// Writes `path` under a temporary name in the same directory. commit() makes the bytes durable,
 /// renames and makes the name durable; without it the destructor removes the temporary file, so a
-/// failure or a crash leaves the old file or none, never half a one.
-/// Every function but the destructor throws Error{kIo} that names the file, what failed and the
-/// system's reason (no space left, ...). Not copyable; movable.
+/// failure or a crash leaves the old file or none, never half a one. What a killed process leaves
+/// is removed by remove_stale_temporaries (temporary_files.h). Every function but the destructor
+/// throws Error{kIo} that names the file, what failed and the system's reason (no space left, ...).
+/// Not copyable; movable.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);
@@ -30,8 +31,8 @@ class AtomicFile {
   /// hours; the file has at least that size afterwards. File systems that cannot claim are fine.
   void reserve(i64 size_bytes) const;
 
-  /// Flushes to the device and closes; only commit() may follow. Lets many files be finished before
-  /// the first appears under its name.
+  /// Flushes to the device; only commit() may follow. Lets many files be finished before the first
+  /// appears under its name.
   void seal();
   /// seal() if not done, rename, flush the directory.
   void commit();
@@ -43,7 +44,8 @@ class AtomicFile {
 
   std::filesystem::path path_;
   std::string temporary_;  // empty once committed or moved from
-  int fd_ = -1;
+  int fd_ = -1;  // open until the end: its lock says that the temporary file is somebody's
+  bool sealed_ = false;
   i64 end_ = 0;
 };
 

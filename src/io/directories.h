@@ -4,8 +4,8 @@
 
 namespace fathom::io {
 
-/// Makes `path` and the parents it lacks, each one's name flushed in its own parent. Does nothing if it
-/// is there. Throws Error{kIo} that names the directory and the system's reason.
+/// Makes `path` and the parents it lacks, each one's name flushed in its own parent. Does nothing
+/// if it is there. Throws Error{kIo} that names the directory and the system's reason.
 void make_directories(const std::filesystem::path& path);
 
 /// Makes the names in a directory durable, "" being the current one. File systems that cannot flush

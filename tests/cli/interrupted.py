@@ -35,12 +35,13 @@ def main():
     options = parser.parse_args()
     env = dict(os.environ)
     if options.at:
-        env.update(WATCH_INTERRUPT_AT=options.at, LD_PRELOAD=os.environ["WATCH"])
+        env.update(WATCH_INTERRUPT_AT=options.at, LD_PRELOAD=os.environ["WATCH"],
+                   WATCH_SIGNAL=str(int(signal.Signals["SIG" + options.signal])))
     signals = [signal.Signals["SIG" + name] for name in options.signal.split(",")]
 
     def heed_signals():
         # Whoever runs the tests in the background ignores some, and children inherit that.
-        for number in {signal.SIGINT, *signals}:
+        for number in {signal.SIGINT, *signals} - {signal.SIGKILL}:
             signal.signal(number, signal.SIG_DFL)
 
     process = subprocess.Popen(options.command, env=env, stdout=subprocess.PIPE,

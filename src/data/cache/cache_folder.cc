@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "data/cache/cache_manifest.h"
+#include "io/temporary_files.h"
 
 namespace fathom::data {
 namespace {
@@ -57,6 +58,18 @@ void remove_tokens(const fs::path& folder) {
     }
   }
   for (const fs::path& path : ours) fs::remove(path, ignored);
+}
+
+void remove_stale_files(const fs::path& cache) {
+  io::remove_stale_temporaries(cache);
+  std::error_code ignored;
+  for (fs::directory_iterator it(cache, ignored), end; !ignored && it != end;
+       it.increment(ignored)) {
+    const std::string name = it->path().filename().string();
+    const bool is_key = name.size() == 2 * sizeof(Hash128) &&
+                        name.find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (is_key) io::remove_stale_temporaries(it->path());
+  }
 }
 
 void remove_cache_folder(const fs::path& folder) {

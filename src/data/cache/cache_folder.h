@@ -27,7 +27,10 @@ class FolderLock {
 
 /// Removes the files of a tokenised source, finished or not, and nothing else; the manifest first.
 void remove_tokens(const std::filesystem::path& folder);
-/// The same and the folder, unless somebody is filling it or other files are in it.
+/// Removes files under temporary names that killed processes left in the cache and in its sources'
+/// folders.
+void remove_stale_files(const std::filesystem::path& cache);
+/// remove_tokens and the folder, unless somebody is filling it or other files are in it.
 void remove_cache_folder(const std::filesystem::path& folder);
 
 }  // namespace fathom::data

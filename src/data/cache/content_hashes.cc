@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <span>
@@ -16,7 +17,7 @@
 namespace fathom::data {
 namespace {
 
-constexpr std::string_view kFirstWord = "fathom-hashes-1";
+constexpr std::string_view kFirstWord = "fathom-hashes-2";
 /// File systems keep times in steps of up to two seconds.
 constexpr i64 kTimeStepNs = 2'000'000'000;
 
@@ -100,6 +101,8 @@ HashNote HashNote::load(const std::filesystem::path& path) {
     entry.hash = line.hash();
     entry.size_bytes = line.integer();
     entry.modified_ns = line.integer();
+    entry.changed_ns = line.integer();
+    entry.inode = line.integer();
     if (!line.good()) return {};
     note.entries_.emplace(line.rest(), entry);
   }
@@ -112,8 +115,8 @@ void HashNote::save(const std::filesystem::path& path, const std::vector<SourceF
   for (size_t i = 0; i < files.size(); ++i) {
     const std::string& name = files[i].path.native();
     if (!hashes[i] || name.find('\n') != std::string::npos) continue;
-    text += fmt::format("{} {} {} {}\n", to_string(*hashes[i]), files[i].size_bytes,
-                        files[i].modified_ns, name);
+    text += fmt::format("{} {} {} {} {} {}\n", to_string(*hashes[i]), files[i].size_bytes,
+                        files[i].modified_ns, files[i].changed_ns, files[i].inode, name);
   }
   try {
     io::write_file_atomically(path, text);
@@ -132,9 +135,11 @@ std::optional<Hash128> HashNote::find(const SourceFile& file) const {
   const auto found = entries_.find(file.path.native());
   if (found == entries_.end()) return std::nullopt;
   const Entry& entry = found->second;
-  if (entry.size_bytes != file.size_bytes || entry.modified_ns != file.modified_ns)
+  const bool same = entry.size_bytes == file.size_bytes && entry.modified_ns == file.modified_ns &&
+                    entry.changed_ns == file.changed_ns && entry.inode == file.inode;
+  if (!same) return std::nullopt;
+  if (std::max(entry.modified_ns, entry.changed_ns) > written_ns_ - kTimeStepNs)
     return std::nullopt;
-  if (entry.modified_ns > written_ns_ - kTimeStepNs) return std::nullopt;
   return entry.hash;
 }
 

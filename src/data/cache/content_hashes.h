@@ -12,8 +12,8 @@
 
 namespace fathom::data {
 
-/// A note beside the cache: for each file its size, time and hash, and the key that all of it gave.
-/// Only ever a shortcut: a missing or damaged note means that files are read and hashed.
+/// A note beside the cache: for each file its size, times, inode and hash, and the key that all of
+/// it gave. Only ever a shortcut: a missing or damaged note means that files are read and hashed.
 class HashNote {
  public:
   static HashNote load(const std::filesystem::path& path);
@@ -23,8 +23,8 @@ class HashNote {
 
   /// The key when the note was written.
   const std::optional<Hash128>& key() const { return key_; }
-  /// The hash if size and time are those of the note, and the file was not changed so shortly
-  /// before the note was written that a further change could have left the same time.
+  /// The hash if size, times and inode are those of the note, and the file was not changed so
+  /// shortly before the note was written that a further change could have left the same times.
   std::optional<Hash128> find(const SourceFile& file) const;
   /// The hash whatever the time.
   std::optional<Hash128> find_old(const SourceFile& file) const;
@@ -33,6 +33,8 @@ class HashNote {
   struct Entry {
     i64 size_bytes = 0;
     i64 modified_ns = 0;
+    i64 changed_ns = 0;
+    i64 inode = 0;
     Hash128 hash;
   };
   std::optional<Hash128> key_;

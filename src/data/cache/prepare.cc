@@ -31,6 +31,7 @@ class Preparer {
     hasher.add(tokenizer::write_tokenizer_json(tokenizer.spec()));
     tokenizer_hash_ = hasher.digest();
     io::make_directories(config.cache_dir);
+    remove_stale_files(config.cache_dir);
   }
 
   enum class Role { kTrain, kValidation };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <filesystem>
 
 #include "base/parallel.h"
 #include "data/cache/token_writer.h"
@@ -55,6 +56,7 @@ class SourceTokenizer {
     while (true) {
       switch (reader.next(raw, problem)) {
         case DocumentReader::Step::kEnd:
+          refuse_if_changed(file);
           finished_file_bytes_ += file.size_bytes;
           return;
         case DocumentReader::Step::kProblem:
@@ -71,6 +73,16 @@ class SourceTokenizer {
           break;
       }
     }
+  }
+
+  /// Its hash stands for what it held before: tokens of another text must not be kept under it.
+  static void refuse_if_changed(const SourceFile& file) {
+    if (is_unchanged(file)) return;
+    std::error_code ignored;
+    if (!std::filesystem::exists(file.path, ignored)) return;  // reported by the reader
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{}: changed while it was read; start again when nobody writes it",
+                            file.path.string()));
   }
 
   void encode_batch() {

@@ -61,7 +61,26 @@ std::vector<fs::path> find_one(const std::string& pattern, const SourceConfig& s
   return files;
 }
 
+i64 nanoseconds(const timespec& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }
+
+bool read_marks(SourceFile& file) {
+  struct stat status = {};
+  if (::stat(file.path.c_str(), &status) != 0) return false;
+  file.size_bytes = status.st_size;
+  file.modified_ns = nanoseconds(status.st_mtim);
+  file.changed_ns = nanoseconds(status.st_ctim);
+  file.inode = static_cast<i64>(status.st_ino);
+  return true;
+}
+
 }  // namespace
+
+bool is_unchanged(const SourceFile& file) {
+  SourceFile now = file;
+  return read_marks(now) && now.size_bytes == file.size_bytes &&
+         now.modified_ns == file.modified_ns && now.changed_ns == file.changed_ns &&
+         now.inode == file.inode;
+}
 
 Result<SourceFiles> find_source_files(const SourceConfig& source, const std::string& where) {
   SourceFiles result;
@@ -82,15 +101,12 @@ Result<SourceFiles> find_source_files(const SourceConfig& source, const std::str
       SourceFile file;
       file.path = fs::absolute(path).lexically_normal();
       if (!seen.insert(file.path.native()).second) continue;
-      struct stat status = {};
-      if (::stat(file.path.c_str(), &status) != 0) {
+      if (!read_marks(file)) {
         result.unreadable.push_back(file.path.string());
         continue;
       }
       file.format = format_of(path, source.format);
       file.compression = compression_of(path.native());
-      file.size_bytes = status.st_size;
-      file.modified_ns = status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec;
       result.files.push_back(std::move(file));
     }
   }

@@ -16,9 +16,17 @@ struct SourceFile {
   std::filesystem::path path;                 // absolute
   SourceFormat format = SourceFormat::kText;  // never kAuto
   Compression compression = Compression::kNone;
+  // What tells whether it is still the file it was. Times since the epoch; of the last change to
+  // the inode
+  // (`changed_ns`) no program can set the clock back, as rsync, tar and touch do of the other.
   i64 size_bytes = 0;
-  i64 modified_ns = 0;  // since the epoch
+  i64 modified_ns = 0;
+  i64 changed_ns = 0;
+  i64 inode = 0;
 };
+
+/// Looks at the file again; false if it has another size, time or inode now, or is gone.
+bool is_unchanged(const SourceFile& file);
 
 struct SourceFiles {
   std::vector<SourceFile> files;        // in the order of `paths`, then by name; none twice

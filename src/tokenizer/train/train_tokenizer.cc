@@ -12,6 +12,7 @@
 #include "io/atomic_file.h"
 #include "io/directories.h"
 #include "io/json.h"
+#include "io/temporary_files.h"
 
 namespace fathom::tokenizer {
 namespace {
@@ -155,6 +156,7 @@ std::vector<std::string> TrainReport::warnings() const {
 void TrainedTokenizer::save(const std::string& directory) const {
   const std::filesystem::path folder(directory);
   io::make_directories(folder);
+  io::remove_stale_temporaries(folder);
   tokenizer.save((folder / "tokenizer.json").string());
   io::write_file_atomically(folder / "tokenizer_config.json", write_tokenizer_config(config));
 }

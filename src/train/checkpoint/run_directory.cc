@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "io/directories.h"
+#include "io/temporary_files.h"
 
 namespace fathom::train {
 namespace {
@@ -70,6 +71,7 @@ void RunDirectory::clean_up() const {
       }
     }
     for (const fs::path& path : left) fs::remove_all(path);
+    io::remove_stale_temporaries(folder);
   }
 }
 

@@ -65,8 +65,13 @@ TEST_F(RunDirectoryTest, RemovesWhatAKilledProcessLeft) {
                            "run/.model.tmp", "run/.model-ema.tmp", "run/.mine"}) {
     fs::create_directories(dir_ / left / "inside");
   }
+  for (const char* left :
+       {"run/report.html.tmp-999999999-3", "run/checkpoints/a.tmp-999999999-0"}) {
+    dir_.write(left, "half");
+  }
   const RunDirectory directory(dir_ / "run");
   EXPECT_TRUE(fs::is_empty(directory.checkpoints()));
+  EXPECT_FALSE(fs::exists(dir_ / "run/report.html.tmp-999999999-3"));
   EXPECT_FALSE(fs::exists(dir_ / "run/.model.tmp"));
   EXPECT_FALSE(fs::exists(dir_ / "run/.model-ema.tmp"));
   EXPECT_TRUE(fs::exists(dir_ / "run/.mine")) << "the user's own files stay";

@@ -1,7 +1,7 @@
 // Preloaded into a process (LD_PRELOAD), it writes a line to $WATCH_LOG for every call that changes files:
 //   write PATH, fsync PATH, rename FROM TO, exchange A B, unlink PATH, mkdir PATH, create PATH
 // with absolute paths, in the order of the calls. $WATCH_INTERRUPT_AT, as in "write:3", sends the process
-// SIGINT before its third call of that kind.
+// SIGINT (or the signal of the number $WATCH_SIGNAL) before its third call of that kind.
 // What glibc does for itself (the end of fwrite) passes unseen: what is to survive a crash must be flushed
 // by its descriptor anyway.
 #include <dlfcn.h>
@@ -51,7 +51,8 @@ void interrupt_if_due(const std::string& kind) {
   if (wish == nullptr) return;
   const char* colon = strchr(wish, ':');
   if (kind != std::string(wish, colon) || ++calls != atoi(colon + 1)) return;
-  raise(SIGINT);
+  const char* signal = getenv("WATCH_SIGNAL");
+  raise(signal == nullptr ? SIGINT : atoi(signal));
 }
 
 void log(const std::string& kind, const std::string& first, const std::string& second = {}) {
