@@ -26,6 +26,7 @@ double deviation(const Parameter& parameter, const RandomInitOptions& options) {
     case ParameterKind::kRouterBias:
       return options.router_bias_std;
     case ParameterKind::kNorm:
+    case ParameterKind::kBias:
       return 0.0;
   }
   return 0.0;

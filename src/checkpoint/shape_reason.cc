@@ -41,6 +41,9 @@ std::string shape_reason(const ModelConfig& c, std::string_view name) {
   if (is("q_a_proj.weight")) return q_rank + ", " + hidden;
   if (is("q_b_proj.weight")) return attention_rows(c, true) + ", " + q_rank;
   if (is("q_proj.weight")) return attention_rows(c, true) + ", " + hidden;
+  if (is("q_proj.bias")) return attention_rows(c, true);
+  if (is("k_proj.bias") || is("v_proj.bias")) return attention_rows(c, false);
+  if (is("q_norm.weight") || is("k_norm.weight")) return fmt::format("head_dim {}", c.head_dim);
   if (is("k_proj.weight") || is("v_proj.weight")) return attention_rows(c, false) + ", " + hidden;
   if (is("kv_a_proj_with_mqa.weight")) {
     return fmt::format("{} + qk_rope_head_dim {}, {}", kv_rank, c.qk_rope_head_dim, hidden);
@@ -61,7 +64,7 @@ std::string shape_reason(const ModelConfig& c, std::string_view name) {
   if (is("gate_proj.weight") || is("up_proj.weight")) return ffn_width(c, name) + ", " + hidden;
   if (is("down_proj.weight")) return hidden + ", " + ffn_width(c, name);
   if (is("eh_proj.weight")) return fmt::format("{}, 2 x {}", hidden, hidden);
-  if (is("norm.weight")) return hidden;
+  if (is("norm.weight") || is("o_proj.bias")) return hidden;
   return "";
 }
 

@@ -38,6 +38,12 @@ struct AddInplace {
   View<const float, 2> y;
 };
 
+struct AddBiasBackward {
+  static constexpr const char* kName = "add_bias_backward";
+  View<const float, 2> dx;
+  View<float, 1> dbias;
+};
+
 struct EmbeddingForward {
   static constexpr const char* kName = "embedding_forward";
   MatRef table;

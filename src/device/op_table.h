@@ -38,8 +38,8 @@ class OpTable
           CombineRows, CombineRowsBackward,
           // Between products.
           RmsNormForward, RmsNormBackward, SiluMulForward, SiluMulBackward, WeightedSiluMulForward,
-          WeightedSiluMulBackward, AddInplace, RopeInplace, RopeByAnglesInplace, ComputeRopeAngles,
-          GatherRows, CopyIds,
+          WeightedSiluMulBackward, AddInplace, AddBiasBackward, RopeInplace, RopeByAnglesInplace,
+          ComputeRopeAngles, GatherRows, CopyIds,
           // Ends of a model, losses.
           EmbeddingForward, EmbeddingBackward, TokenLogProbs, CrossEntropyInplace,
           // The optimizer.

@@ -20,6 +20,12 @@ void note_attention(const ModelConfig& c, Notes& notes) {
                       "key-value heads",
                       c.num_attention_heads / c.num_key_value_heads, c.num_key_value_heads));
     }
+    if (c.has_qkv_bias()) {
+      notes.push_back(fmt::format("{} have biases", c.has_o_bias()
+                                                        ? "q_proj, k_proj, v_proj and o_proj"
+                                                        : "q_proj, k_proj and v_proj"));
+    }
+    if (c.has_qk_norm()) notes.emplace_back("query and key heads are normalised before RoPE");
     return;
   }
   if (c.q_lora_rank == 0) {

@@ -34,6 +34,14 @@ TEST(ModelNotes, SayWhatTheKeysDoNotShow) {
   EXPECT_THAT(model_notes(preset("deepseek-r1-distill-llama-8b")),
               AllOf(Contains(HasSubstr("4 query heads share each of 8 key-value heads")),
                     Contains(HasSubstr("RoPE scaling llama3 by 8"))));
+  ModelConfig qwen3 = preset("deepseek-r1-0528-qwen3-8b");
+  EXPECT_THAT(model_notes(qwen3), AllOf(Contains("query and key heads are normalised before RoPE"),
+                                        Not(Contains(HasSubstr("biases")))));
+  qwen3.attention_bias = true;
+  EXPECT_THAT(model_notes(qwen3), Contains("q_proj, k_proj, v_proj and o_proj have biases"));
+  EXPECT_THAT(model_notes(preset("deepseek-r1-distill-qwen-1.5b")),
+              AllOf(Contains("q_proj, k_proj and v_proj have biases"),
+                    Not(Contains(HasSubstr("normalised")))));
 }
 
 TEST(ModelNotes, EachHoldsOfItsModelsAlone) {

@@ -113,6 +113,16 @@ TEST(ModelSizeTest, DenseLlama) {
   EXPECT_EQ(model_size(tied).active_without_embedding, model_size(tied).active);
 }
 
+TEST(ModelSizeTest, QwenWithItsBiasesAndHeadNorms) {
+  EXPECT_EQ(model_size(preset("deepseek-r1-distill-qwen-1.5b")).total, 1'777'088'000);
+  EXPECT_EQ(model_size(preset("deepseek-r1-distill-qwen-32b")).total, 32'763'876'352);
+  EXPECT_EQ(model_size(preset("deepseek-r1-0528-qwen3-8b")).total, 8'190'735'360);
+  ModelConfig biased = preset("deepseek-r1-0528-qwen3-8b");
+  const i64 without = model_size(biased).total;
+  biased.attention_bias = true;
+  EXPECT_EQ(model_size(biased).total, without + i64{36} * (4096 + 2 * 1024 + 4096));
+}
+
 TEST(ModelSizeTest, BytesThatATokenReads) {
   const ModelSize llama = model_size(preset("deepseek-r1-distill-llama-8b"));
   EXPECT_EQ(llama.read_bytes_per_token, 2 * llama.active_without_embedding);

@@ -95,6 +95,43 @@ _LLAMA = {
     "vocab_size": 48,
 }
 
+# As R1-Distill-Qwen and Qwen2.5 files have it, sliding windows named and off.
+_QWEN2 = {
+    "architectures": ["Qwen2ForCausalLM"],
+    "attention_dropout": 0.0,
+    "bos_token_id": 0,
+    "eos_token_id": 1,
+    "hidden_act": "silu",
+    "hidden_size": 32,
+    "initializer_range": 0.02,
+    "intermediate_size": 40,
+    "max_position_embeddings": 256,
+    "max_window_layers": 1,
+    "model_type": "qwen2",
+    "num_attention_heads": 4,
+    "num_hidden_layers": 2,
+    "num_key_value_heads": 2,
+    "rms_norm_eps": 1e-6,
+    "rope_theta": 1000000.0,
+    "sliding_window": 4,
+    "tie_word_embeddings": False,
+    "torch_dtype": "bfloat16",
+    "use_cache": True,
+    "use_mrope": False,
+    "use_sliding_window": False,
+    "vocab_size": 48,
+}
+
+_QWEN3 = _QWEN2 | {
+    "architectures": ["Qwen3ForCausalLM"],
+    "attention_bias": False,
+    "head_dim": 12,
+    "model_type": "qwen3",
+    "rope_scaling": None,
+    "sliding_window": None,
+}
+del _QWEN3["use_mrope"]
+
 
 def _yarn(original_max: int, mscale: float, mscale_all_dim: float, beta_fast: float = 32) -> dict:
     return {
@@ -247,6 +284,53 @@ CASES = {
         },
         seed=4,
         mutations={"no rope_scaling": {"rope_scaling": None}},
+    ),
+    "qwen2": Case(
+        "Qwen2, biases on q, k and v, YaRN past its original length as Qwen2.5 files have it",
+        _QWEN2
+        | {
+            "rope_scaling": {
+                "factor": 4.0,
+                "original_max_position_embeddings": 16,
+                "type": "yarn",
+            },
+        },
+        seed=18,
+        mutations={
+            "rms_norm_eps x10": {"rms_norm_eps": 1e-5},
+            "rope_theta 10000": {"rope_theta": 10000.0},
+            "no YaRN": {"rope_scaling": None},
+        },
+    ),
+    "qwen2_tied": Case(
+        "Qwen2, tied embeddings, one key/value head, theta in rope_parameters",
+        {key: value for key, value in _QWEN2.items() if key != "rope_theta"}
+        | {
+            "hidden_size": 24,
+            "intermediate_size": 32,
+            "num_attention_heads": 3,
+            "num_key_value_heads": 1,
+            "layer_types": ["full_attention", "full_attention"],
+            "rope_parameters": {"rope_theta": 500.0, "rope_type": "default"},
+            "tie_word_embeddings": True,
+        },
+        seed=15,
+        mutations={"rope_theta 1000": {"rope_parameters": {"rope_theta": 1000.0}}},
+    ),
+    "qwen3": Case(
+        "Qwen3, norms of query and key heads, head_dim that is not hidden/heads",
+        _QWEN3,
+        seed=20,
+        mutations={
+            "rms_norm_eps x10": {"rms_norm_eps": 1e-5},
+            "rope_theta 10000": {"rope_theta": 10000.0},
+        },
+    ),
+    "qwen3_tied": Case(
+        "Qwen3 with attention_bias, which is on o_proj too, tied embeddings",
+        _QWEN3 | {"attention_bias": True, "num_key_value_heads": 4, "tie_word_embeddings": True},
+        seed=16,
+        mutations={"rope_theta 10000": {"rope_theta": 10000.0}},
     ),
     "fp8": Case(
         "V3-like, FP8 weights with 128x128 scales: ragged blocks, o_proj is 2x2 blocks",

@@ -7,29 +7,36 @@ from make_golden_cases import Case
 
 def _attention_shapes(config: dict) -> dict[str, list[int]]:
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
-    if config["model_type"] == "llama":
+    if "kv_lora_rank" not in config:
         head_dim = config.get("head_dim", hidden // heads)
         kv_dim = config["num_key_value_heads"] * head_dim
-        return {
-            "q_proj": [heads * head_dim, hidden],
-            "k_proj": [kv_dim, hidden],
-            "v_proj": [kv_dim, hidden],
-            "o_proj": [hidden, heads * head_dim],
+        shapes = {
+            "q_proj.weight": [heads * head_dim, hidden],
+            "k_proj.weight": [kv_dim, hidden],
+            "v_proj.weight": [kv_dim, hidden],
+            "o_proj.weight": [hidden, heads * head_dim],
         }
+        if config["model_type"] == "qwen2" or config["attention_bias"]:
+            shapes |= {f"{p}_proj.bias": shapes[f"{p}_proj.weight"][:1] for p in "qkv"}
+        if config["model_type"] != "qwen2" and config["attention_bias"]:
+            shapes["o_proj.bias"] = [hidden]
+        if config["model_type"] == "qwen3":
+            shapes |= {"q_norm.weight": [head_dim], "k_norm.weight": [head_dim]}
+        return shapes
     nope, rope, v = config["qk_nope_head_dim"], config["qk_rope_head_dim"], config["v_head_dim"]
     rank, q_rank = config["kv_lora_rank"], config["q_lora_rank"]
-    shapes = {"q_proj": [heads * (nope + rope), hidden]}
+    shapes = {"q_proj.weight": [heads * (nope + rope), hidden]}
     if q_rank is not None:
         shapes = {
-            "q_a_proj": [q_rank, hidden],
-            "q_a_layernorm": [q_rank],
-            "q_b_proj": [heads * (nope + rope), q_rank],
+            "q_a_proj.weight": [q_rank, hidden],
+            "q_a_layernorm.weight": [q_rank],
+            "q_b_proj.weight": [heads * (nope + rope), q_rank],
         }
     return shapes | {
-        "kv_a_proj_with_mqa": [rank + rope, hidden],
-        "kv_a_layernorm": [rank],
-        "kv_b_proj": [heads * (nope + v), rank],
-        "o_proj": [hidden, heads * v],
+        "kv_a_proj_with_mqa.weight": [rank + rope, hidden],
+        "kv_a_layernorm.weight": [rank],
+        "kv_b_proj.weight": [heads * (nope + v), rank],
+        "o_proj.weight": [hidden, heads * v],
     }
 
 
@@ -56,7 +63,7 @@ def _layer_shapes(config: dict, layer: int) -> dict[str, list[int]]:
     prefix, hidden = f"model.layers.{layer}.", config["hidden_size"]
     shapes = {f"{prefix}input_layernorm.weight": [hidden]}
     for name, shape in _attention_shapes(config).items():
-        shapes[f"{prefix}self_attn.{name}.weight"] = shape
+        shapes[f"{prefix}self_attn.{name}"] = shape
     shapes[f"{prefix}post_attention_layernorm.weight"] = [hidden]
     for name, shape in _mlp_shapes(config, layer).items():
         shapes[f"{prefix}mlp.{name}.weight"] = shape
@@ -105,7 +112,9 @@ def _draw(name: str, shape: list[int], case: Case, generator: torch.Generator) -
         low, high = case.bias_range
         return low + (high - low) * torch.rand(shape, generator=generator)
     x = torch.randn(shape, generator=generator)
-    module = name.split(".")[-2]
+    module, kind = name.split(".")[-2:]
+    if kind == "bias":
+        return x * 0.3 if module != "o_proj" else x * 0.03
     if "norm" in module:
         return 1.0 + 0.2 * x
     if module == "embed_tokens":

@@ -32,7 +32,7 @@ import safetensors
 import torch
 import torch.nn.functional as F
 import transformers
-from make_golden_cases import _LLAMA, _V2, _V3, _yarn
+from make_golden_cases import _LLAMA, _QWEN2, _QWEN3, _V2, _V3, _yarn
 from safetensors.torch import save_file
 from torch import nn
 
@@ -125,6 +125,15 @@ CASES = {
     ),
     "training_llama": Case(
         _LLAMA, Recipe(), seed=4, about="dense, 4 heads on 2 key/value heads"
+    ),
+    "training_qwen2": Case(
+        _QWEN2 | {"num_hidden_layers": 1}, Recipe(), seed=6, about="biases on q, k and v"
+    ),
+    "training_qwen3": Case(
+        _QWEN3 | {"attention_bias": True, "num_hidden_layers": 1, "tie_word_embeddings": True},
+        Recipe(),
+        seed=7,
+        about="norms of query and key heads, biases on q, k, v and o, tied",
     ),
 }
 

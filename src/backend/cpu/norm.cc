@@ -57,11 +57,16 @@ void rmsnorm_backward(Ctx& ctx, const device::RmsNormBackward& op) {
   add_row_sums(ctx, partial, op.dweight);
 }
 
+void add_bias_backward(Ctx& ctx, const device::AddBiasBackward& op) {
+  add_row_sums(ctx, op.dx, op.dbias);
+}
+
 }  // namespace
 
 void set_norm(device::OpTable& table) {
   table.set(rmsnorm_forward);
   table.set(rmsnorm_backward);
+  table.set(add_bias_backward);
 }
 
 }  // namespace fathom::backend::cpu

@@ -18,7 +18,9 @@ namespace fathom {
 ///   kDeepseekV3  DeepseekV3ForCausalLM: V3, R1, V3.1, Moonlight, Kimi-K2
 ///   kDeepseekV2  DeepseekV2ForCausalLM: V2, V2.5, V2-Lite, Coder-V2
 ///   kLlama       LlamaForCausalLM: dense MHA/GQA (R1-Distill-Llama)
-enum class Architecture { kDeepseekV3, kDeepseekV2, kLlama };
+///   kQwen2       Qwen2ForCausalLM: as Llama, with biases on q, k and v (Qwen2.5, R1-Distill-Qwen)
+///   kQwen3       Qwen3ForCausalLM: as Llama, with norms of query and key heads (R1-0528-Qwen3)
+enum class Architecture { kDeepseekV3, kDeepseekV2, kLlama, kQwen2, kQwen3 };
 enum class RopeType { kYarn, kLlama3, kLinear };
 
 /// config.json `rope_scaling` (transformers 5: inside `rope_parameters`).
@@ -89,8 +91,8 @@ struct ModelConfig {
   i64 qk_nope_head_dim = 0;
   i64 qk_rope_head_dim = 0;
   i64 v_head_dim = 0;
-  // Plain attention (Llama).
-  i64 head_dim = 0;  // absent: hidden_size / num_attention_heads
+  // Plain attention (Llama, Qwen).
+  i64 head_dim = 0;  // absent: hidden_size / num_attention_heads; 128 for Qwen3
 
   // Mixture of experts (DeepSeek).
   i64 n_routed_experts = 0;  // 0 (null): every layer is dense
@@ -114,7 +116,7 @@ struct ModelConfig {
   float rms_norm_eps = 1e-6f;
   double rope_theta = 10000.0;
   std::optional<RopeScaling> rope_scaling;
-  bool rope_interleave = true;  // DeepSeek: channels are stored as pairs; Llama: halves (false)
+  bool rope_interleave = true;  // DeepSeek: channels are stored as pairs; others: halves (false)
   bool tie_word_embeddings = false;
   double initializer_range = 0.02;
 
@@ -125,19 +127,29 @@ struct ModelConfig {
   DType torch_dtype = DType::kBF16;  // `torch_dtype`, or `dtype` as transformers 5 writes it
   std::optional<QuantizationConfig> quantization_config;
 
-  bool is_mla() const { return architecture != Architecture::kLlama; }
+  bool is_mla() const {
+    return architecture == Architecture::kDeepseekV3 || architecture == Architecture::kDeepseekV2;
+  }
+  /// Do q_proj, k_proj and v_proj add a bias? Qwen2's always do; MLA's never.
+  bool has_qkv_bias() const {
+    return architecture == Architecture::kQwen2 || (!is_mla() && attention_bias);
+  }
+  /// Does o_proj add a bias? With `attention_bias`, which Qwen2 does not read.
+  bool has_o_bias() const { return has_qkv_bias() && architecture != Architecture::kQwen2; }
+  /// Is every query and key head normalised (q_norm, k_norm) before RoPE?
+  bool has_qk_norm() const { return architecture == Architecture::kQwen3; }
   bool has_experts() const { return is_mla() && n_routed_experts > 0; }
   /// layer >= first_k_dense_replace and layer % moe_layer_freq == 0. MTP modules (layers from
   /// num_hidden_layers on) follow the same rule.
   bool is_moe_layer(i64 layer) const;
 
-  /// Width of one query or key head: nope + rope (MLA), head_dim (Llama).
+  /// Width of one query or key head: nope + rope (MLA), head_dim (Llama, Qwen).
   i64 qk_head_dim() const { return is_mla() ? qk_nope_head_dim + qk_rope_head_dim : head_dim; }
   /// Width of one value head.
   i64 value_head_dim() const { return is_mla() ? v_head_dim : head_dim; }
-  /// Channels that RoPE rotates: qk_rope_head_dim (MLA), head_dim (Llama).
+  /// Channels that RoPE rotates: qk_rope_head_dim (MLA), head_dim (Llama, Qwen).
   i64 rope_dim() const { return is_mla() ? qk_rope_head_dim : head_dim; }
-  /// One cached row of MLA: kv_lora_rank + qk_rope_head_dim (576 for V3); 0 for Llama.
+  /// One cached row of MLA: kv_lora_rank + qk_rope_head_dim (576 for V3); 0 without MLA.
   i64 latent_dim() const { return is_mla() ? kv_lora_rank + qk_rope_head_dim : 0; }
   /// Cached numbers a token and layer: latent_dim(), or K and V rows: 2 * kv_heads * head_dim.
   i64 cache_elements_per_layer() const {

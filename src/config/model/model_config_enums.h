@@ -12,10 +12,12 @@ namespace fathom {
 template <typename E>
 using EnumName = std::pair<E, std::string_view>;
 
-inline constexpr std::array<EnumName<Architecture>, 3> kArchitectureNames = {{
+inline constexpr std::array<EnumName<Architecture>, 5> kArchitectureNames = {{
     {Architecture::kDeepseekV3, "DeepseekV3ForCausalLM"},
     {Architecture::kDeepseekV2, "DeepseekV2ForCausalLM"},
     {Architecture::kLlama, "LlamaForCausalLM"},
+    {Architecture::kQwen2, "Qwen2ForCausalLM"},
+    {Architecture::kQwen3, "Qwen3ForCausalLM"},
 }};
 inline constexpr std::array<EnumName<ScoringFunc>, 2> kScoringFuncNames = {{
     {ScoringFunc::kSoftmax, "softmax"},

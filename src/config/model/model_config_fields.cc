@@ -19,15 +19,20 @@ constexpr double kMaxVocab = 1 << 24;
 constexpr double kMaxPositions = 1 << 30;
 constexpr double kTiny = 1e-30;
 
+// What transformers' Qwen2Config and Qwen3Config take for absent keys, whatever the other sizes.
+constexpr i64 kQwenKeyValueHeads = 32;
+constexpr i64 kQwen3HeadDim = 128;
+
 constexpr std::array kFields = {
-    ModelConfigField{"attention_bias", &C::attention_bias, kForAll, kOptional, 0, 0,
-                     "biases in the attention's linear layers; only false is supported"},
+    ModelConfigField{"attention_bias", &C::attention_bias, kForAll - kForQwen2, kOptional, 0, 0,
+                     "biases in the attention's linear layers; only false is supported in MLA"},
     ModelConfigField{"bos_token_id", &C::bos_token_id, kForAll, kOptional, -1, kMaxVocab,
                      "token id that begins a text"},
     ModelConfigField{"first_k_dense_replace", &C::first_k_dense_replace, kForMla, kRequired, 0,
                      kMaxLayers, "how many of the first layers have a dense FFN"},
-    ModelConfigField{"head_dim", &C::head_dim, kForLlama, kOptional, 1, kMaxHeadDim,
-                     "width of an attention head; default hidden_size / num_attention_heads"},
+    ModelConfigField{"head_dim", &C::head_dim, kForGqa, kOptional, 1, kMaxHeadDim,
+                     "width of an attention head; default hidden_size / num_attention_heads, "
+                     "Qwen3: 128"},
     ModelConfigField{"hidden_act", &C::hidden_act, kForAll, kOptional, 0, 0,
                      "activation of the FFN; only silu is supported"},
     ModelConfigField{"hidden_size", &C::hidden_size, kForAll, kRequired, 1, kMaxWidth,
@@ -40,7 +45,7 @@ constexpr std::array kFields = {
                      "d_c: width of the key-value latent"},
     ModelConfigField{"max_position_embeddings", &C::max_position_embeddings, kForAll, kRequired, 1,
                      kMaxPositions, "longest context in tokens"},
-    ModelConfigField{"mlp_bias", &C::mlp_bias, kForAll, kOptional, 0, 0,
+    ModelConfigField{"mlp_bias", &C::mlp_bias, kForMla + kForLlama, kOptional, 0, 0,
                      "biases in the FFN's linear layers; only false is supported"},
     ModelConfigField{"moe_intermediate_size", &C::moe_intermediate_size, kForMla, kOptional, 0,
                      kMaxWidth, "width of one expert"},
@@ -61,7 +66,7 @@ constexpr std::array kFields = {
     ModelConfigField{"num_hidden_layers", &C::num_hidden_layers, kForAll, kRequired, 1, kMaxLayers,
                      "L: main layers, MTP not counted"},
     ModelConfigField{"num_key_value_heads", &C::num_key_value_heads, kForAll, kOptional, 1,
-                     kMaxHeads, "key and value heads (GQA); default num_attention_heads"},
+                     kMaxHeads, "key and value heads (GQA); default num_attention_heads, Qwen: 32"},
     ModelConfigField{"num_nextn_predict_layers", &C::num_nextn_predict_layers, kForDeepseekV3,
                      kOptional, 0, kMaxLayers, "D: multi-token prediction modules"},
     ModelConfigField{"pad_token_id", &C::pad_token_id, kForAll, kOptional, -1, kMaxVocab,
@@ -100,6 +105,10 @@ unsigned architecture_bit(Architecture architecture) {
       return kForDeepseekV3;
     case Architecture::kDeepseekV2:
       return kForDeepseekV2;
+    case Architecture::kQwen2:
+      return kForQwen2;
+    case Architecture::kQwen3:
+      return kForQwen3;
     case Architecture::kLlama:
       break;
   }
@@ -124,6 +133,17 @@ ModelConfig default_model_config(Architecture architecture) {
     case Architecture::kLlama:
       config.model_type = "llama";
       config.rope_interleave = false;
+      break;
+    case Architecture::kQwen2:
+      config.model_type = "qwen2";
+      config.rope_interleave = false;
+      config.num_key_value_heads = kQwenKeyValueHeads;
+      break;
+    case Architecture::kQwen3:
+      config.model_type = "qwen3";
+      config.rope_interleave = false;
+      config.num_key_value_heads = kQwenKeyValueHeads;
+      config.head_dim = kQwen3HeadDim;
       break;
   }
   return config;

@@ -14,8 +14,11 @@ namespace fathom {
 inline constexpr unsigned kForDeepseekV3 = 1;
 inline constexpr unsigned kForDeepseekV2 = 2;
 inline constexpr unsigned kForLlama = 4;
+inline constexpr unsigned kForQwen2 = 8;
+inline constexpr unsigned kForQwen3 = 16;
 inline constexpr unsigned kForMla = kForDeepseekV3 + kForDeepseekV2;
-inline constexpr unsigned kForAll = kForMla + kForLlama;
+inline constexpr unsigned kForGqa = kForLlama + kForQwen2 + kForQwen3;
+inline constexpr unsigned kForAll = kForMla + kForGqa;
 
 unsigned architecture_bit(Architecture architecture);
 

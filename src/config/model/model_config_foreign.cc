@@ -17,11 +17,13 @@ namespace {
 using io::describe;
 using io::JsonValue;
 
-constexpr std::array<std::pair<std::string_view, Architecture>, 4> kModelTypes = {{
+constexpr std::array<std::pair<std::string_view, Architecture>, 6> kModelTypes = {{
     {"deepseek_v3", Architecture::kDeepseekV3},
     {"kimi_k2", Architecture::kDeepseekV3},
     {"deepseek_v2", Architecture::kDeepseekV2},
     {"llama", Architecture::kLlama},
+    {"qwen2", Architecture::kQwen2},
+    {"qwen3", Architecture::kQwen3},
 }};
 
 std::optional<Architecture> architecture_of_model_type(std::string_view model_type) {
@@ -103,7 +105,6 @@ constexpr std::array kForeignKeys = {
     ForeignKey{"index_n_heads", Harmless::kNullOrZero, "DeepSeek sparse attention (V3.2)"},
     ForeignKey{"index_head_dim", Harmless::kNullOrZero, "DeepSeek sparse attention (V3.2)"},
     ForeignKey{"index_topk", Harmless::kNullOrZero, "DeepSeek sparse attention (V3.2)"},
-    ForeignKey{"sliding_window", Harmless::kNull, "sliding-window attention"},
     ForeignKey{"partial_rotary_factor", Harmless::kNullOrOne, "partly rotated heads"},
     ForeignKey{"attn_logit_softcapping", Harmless::kNull, "capped attention logits"},
     ForeignKey{"final_logit_softcapping", Harmless::kNull, "capped logits"},
@@ -116,6 +117,8 @@ constexpr std::array kForeignKeys = {
     ForeignKey{"qk_norm", Harmless::kNullOrFalse, "norms of queries and keys"},
     ForeignKey{"use_qk_norm", Harmless::kNullOrFalse, "norms of queries and keys"},
     ForeignKey{"clip_qkv", Harmless::kNull, "clipped projections"},
+    ForeignKey{"use_mrope", Harmless::kNullOrFalse, "multimodal RoPE"},
+    ForeignKey{"dual_chunk_attention_config", Harmless::kNull, "dual chunk attention"},
     ForeignKey{"swiglu_limit", Harmless::kNullOrZero, "a clipped SwiGLU"},
     ForeignKey{"hc_mult", Harmless::kNullOrOne, "hyper-connections (V4)"},
     ForeignKey{"text_config", Harmless::kNull, "a multimodal model"},
@@ -137,19 +140,34 @@ bool is_harmless(const JsonValue& value, Harmless harmless) {
   return false;
 }
 
-void check_layer_types(const JsonValue& json, Problems& problems) {
-  const JsonValue* types = json.find("layer_types");
-  if (types == nullptr || types->is_null()) return;
-  if (!types->is_array()) {
-    problems.invalid("layer_types", "expected an array, found " + describe(*types));
+/// Every layer must attend to all earlier tokens.
+void check_layer_types(const JsonValue& types, Problems& problems) {
+  if (!types.is_array()) {
+    problems.invalid("layer_types", "expected an array, found " + describe(types));
     return;
   }
-  for (const JsonValue& type : types->as_array()) {
+  for (const JsonValue& type : types.as_array()) {
     if (type.is_string() && type.as_string() == "full_attention") continue;
     problems.unsupported("layer_types",
                          "only full_attention is supported, found " + describe(type));
     return;
   }
+}
+
+/// Qwen's sliding windows are off unless `use_sliding_window`, and then begin at layer
+/// `max_window_layers`.
+bool qwen_windows_are_off(const JsonValue& json, i64 num_hidden_layers, Problems& problems) {
+  constexpr i64 kDefaultMaxWindowLayers = 28;  // of transformers' Qwen2Config and Qwen3Config
+  const JsonValue* use = json.find("use_sliding_window");
+  if (use == nullptr || use->is_null()) return true;
+  if (!use->is_bool()) {
+    problems.invalid("use_sliding_window", "expected true or false, found " + describe(*use));
+    return true;
+  }
+  if (!use->as_bool()) return true;
+  const JsonValue* first = json.find("max_window_layers");
+  if (first == nullptr) return num_hidden_layers <= kDefaultMaxWindowLayers;
+  return first->is_integer() && num_hidden_layers <= first->as_integer();
 }
 
 }  // namespace
@@ -202,7 +220,23 @@ void check_foreign_keys(const JsonValue& json, Problems& problems) {
     problems.unsupported(foreign.key, fmt::format("found {}: {} is not supported", describe(*value),
                                                   foreign.meaning));
   }
-  check_layer_types(json, problems);
+}
+
+void check_sliding_window(const JsonValue& json, const ModelConfig& config, Problems& problems) {
+  const JsonValue* types = json.find("layer_types");
+  const bool is_qwen =
+      config.architecture == Architecture::kQwen2 || config.architecture == Architecture::kQwen3;
+  if (types != nullptr && !types->is_null()) {
+    check_layer_types(*types, problems);
+    if (is_qwen) return;
+  }
+  const JsonValue* window = json.find("sliding_window");
+  const bool given = window == nullptr ? is_qwen : !window->is_null();  // absent in Qwen: 4096
+  if (!given) return;
+  if (is_qwen && qwen_windows_are_off(json, config.num_hidden_layers, problems)) return;
+  problems.unsupported(is_qwen ? "use_sliding_window" : "sliding_window",
+                       fmt::format("found {}: sliding-window attention is not supported",
+                                   is_qwen ? "true" : describe(*window)));
 }
 
 }  // namespace fathom

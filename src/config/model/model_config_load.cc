@@ -138,11 +138,14 @@ void set_published_defaults(const JsonValue& json, ModelConfig& config) {
 
 /// Keys whose absence means a value computed from others. Where those are wrong themselves, any
 /// legal value will do: the file is refused anyway, and once is enough.
-void derive_absent(ModelConfig& config, Problems& problems) {
+void derive_absent(const JsonValue& json, ModelConfig& config, Problems& problems) {
   const i64 heads = config.num_attention_heads;
   const bool heads_are_known = !problems.has("num_attention_heads") && heads > 0;
-  if (config.num_key_value_heads == 0) config.num_key_value_heads = heads_are_known ? heads : 1;
-  if (config.architecture != Architecture::kLlama || config.head_dim != 0) return;
+  const JsonValue* kv_heads = json.find("num_key_value_heads");
+  if (config.num_key_value_heads == 0 || (kv_heads != nullptr && kv_heads->is_null())) {
+    config.num_key_value_heads = heads_are_known ? heads : 1;
+  }
+  if (config.is_mla() || config.head_dim != 0) return;
   const i64 hidden = config.hidden_size;
   if (!heads_are_known || problems.has("hidden_size") || hidden < 1) {
     config.head_dim = 2;
@@ -172,7 +175,7 @@ ModelConfig read_model_config(const JsonValue& json, Architecture architecture,
   config.eos_token_id = read_token_ids(json, "eos_token_id", problems);
   read_dtype(json, config, problems);
   read_quantization(json, config, problems);
-  derive_absent(config, problems);
+  derive_absent(json, config, problems);
   return config;
 }
 
@@ -190,6 +193,7 @@ Result<ModelConfig> parse_model_config(std::string_view text, const std::string&
   }
   ModelConfig config = read_model_config(*json, *architecture, problems);
   check_foreign_keys(*json, problems);
+  check_sliding_window(*json, config, problems);
   check_model_config(config, problems);
   if (!problems.empty()) return tl::unexpected(problems.error(where));
   return config;

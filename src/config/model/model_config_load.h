@@ -33,6 +33,9 @@ void read_quantization(const io::JsonValue& json, ModelConfig& config, Problems&
 
 /// Keys outside the field list that would change the result.
 void check_foreign_keys(const io::JsonValue& json, Problems& problems);
+/// Layers that attend to the last `sliding_window` tokens only. In Qwen they are off unless
+/// `use_sliding_window`, and `layer_types` decides where it is given.
+void check_sliding_window(const io::JsonValue& json, const ModelConfig& config, Problems& problems);
 
 /// Ranges of every field and every rule across fields (model_config_validate.cc).
 void check_model_config(const ModelConfig& config, Problems& problems);

@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "base/log.h"
 #include "config/model/model_config_enums.h"
 #include "config/model/model_config_load.h"
 #include "config/model/whole_number.h"
@@ -123,6 +124,10 @@ void read_rope_scaling(const JsonValue& json, const JsonValue& object, const std
   if (const JsonValue* factor = object.find("attention_factor");
       factor != nullptr && !factor->is_null()) {
     read_number(object, prefix, "attention_factor", scaling.attention_factor.emplace(), problems);
+  }
+  if (object.find("attn_factor") != nullptr) {
+    log::warn("{}attn_factor is not read, as transformers does not; attention_factor would be",
+              prefix);
   }
 }
 

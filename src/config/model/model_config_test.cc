@@ -168,13 +168,13 @@ TEST(ModelConfigTest, OtherNamesAndForms) {
 TEST(ModelConfigTest, UnknownArchitecturesNameTheSupportedOnes) {
   EXPECT_EQ(error_of("deepseek-v3", {{"model_type", "deepseek_v33"}}),
             "config.json: model_type: found a string \"deepseek_v33\"; supported are deepseek_v3, "
-            "kimi_k2, deepseek_v2 and llama; is deepseek_v3 meant?");
+            "kimi_k2, deepseek_v2, llama, qwen2 and qwen3; is deepseek_v3 meant?");
   EXPECT_THAT(error_of("deepseek-r1-distill-llama-8b",
                        {{"model_type", std::nullopt},
-                        {"architectures", json_of("[\"Qwen2ForCausalLM\"]")}}),
-              AllOf(HasSubstr("architectures: found a string \"Qwen2ForCausalLM\""),
-                    HasSubstr("supported are DeepseekV3ForCausalLM, DeepseekV2ForCausalLM or "
-                              "LlamaForCausalLM")));
+                        {"architectures", json_of("[\"MistralForCausalLM\"]")}}),
+              AllOf(HasSubstr("architectures: found a string \"MistralForCausalLM\""),
+                    HasSubstr("supported are DeepseekV3ForCausalLM, DeepseekV2ForCausalLM, "
+                              "LlamaForCausalLM, Qwen2ForCausalLM or Qwen3ForCausalLM")));
   EXPECT_THAT(error_of("deepseek-v3", {{"model_type", "llama"}}),
               HasSubstr("contradicts model_type llama"));
   EXPECT_THAT(error_of("{}"), HasSubstr("model_type: missing; supported are"));
@@ -337,12 +337,114 @@ TEST(ModelConfigTest, HeadAndBiasRules) {
               HasSubstr("expected a divisor of num_attention_heads 32, found 5"));
   EXPECT_THAT(error_of("deepseek-r1-distill-llama-8b", {{"num_attention_heads", 24}}),
               HasSubstr("head_dim: missing, and num_attention_heads 24 does not divide"));
-  EXPECT_THAT(error_of("deepseek-r1-distill-llama-8b", {{"attention_bias", true}}),
+  EXPECT_THAT(error_of("deepseek-v3", {{"attention_bias", true}}),
               HasSubstr("attention_bias: only false is supported"));
+  EXPECT_THAT(error_of("deepseek-r1-distill-llama-8b", {{"mlp_bias", true}}),
+              HasSubstr("mlp_bias: only false is supported"));
   EXPECT_THAT(error_of("deepseek-v3", {{"eos_token_id", 129280}}),
               HasSubstr("eos_token_id: expected less than vocab_size 129280, found 129280"));
   EXPECT_THAT(error_of("deepseek-v3", {{"eos_token_id", json_of("[1, \"x\"]")}}),
               HasSubstr("expected a token id or a list of them"));
+}
+
+constexpr const char* kQwen2 = "deepseek-r1-distill-qwen-1.5b";
+constexpr const char* kQwen3 = "deepseek-r1-0528-qwen3-8b";
+
+ModelConfig config_of(const std::string& text) { return value_or_throw(parse_model_config(text)); }
+
+TEST(ModelConfigTest, BiasesAndHeadNormsOfPlainAttention) {
+  struct Wanted {
+    const char* preset;
+    bool attention_bias, qkv_bias, o_bias, qk_norm;
+  };
+  for (const Wanted& w :
+       {Wanted{"deepseek-r1-distill-llama-8b", false, false, false, false},
+        Wanted{"deepseek-r1-distill-llama-8b", true, true, true, false},
+        Wanted{kQwen2, false, true, false, false}, Wanted{kQwen2, true, true, false, false},
+        Wanted{kQwen3, false, false, false, true}, Wanted{kQwen3, true, true, true, true},
+        Wanted{"deepseek-v3", false, false, false, false}}) {
+    const ModelConfig c = config_of(edited(w.preset, {{"attention_bias", w.attention_bias}}));
+    EXPECT_EQ(c.has_qkv_bias(), w.qkv_bias) << w.preset;
+    EXPECT_EQ(c.has_o_bias(), w.o_bias) << w.preset;
+    EXPECT_EQ(c.has_qk_norm(), w.qk_norm) << w.preset;
+  }
+}
+
+// What transformers' Qwen2Config and Qwen3Config take for what a file does not say.
+TEST(ModelConfigTest, AbsentKeysOfQwen) {
+  const ModelConfig c = config_of(edited(kQwen3, {{"num_attention_heads", 64},
+                                                  {"num_key_value_heads", std::nullopt},
+                                                  {"head_dim", std::nullopt},
+                                                  {"rope_theta", std::nullopt},
+                                                  {"rope_scaling", std::nullopt},
+                                                  {"use_sliding_window", std::nullopt},
+                                                  {"rms_norm_eps", std::nullopt}}));
+  EXPECT_EQ(c.num_key_value_heads, 32);
+  EXPECT_EQ(c.head_dim, 128) << "not hidden_size / num_attention_heads";
+  EXPECT_EQ(c.rope_theta, 10000.0);
+  EXPECT_EQ(c.rms_norm_eps, 1e-6f);
+  EXPECT_EQ(config_of(edited(kQwen2, {{"num_key_value_heads", JsonValue()}})).num_key_value_heads,
+            12)
+      << "null: num_attention_heads";
+  EXPECT_EQ(preset(kQwen2).head_dim, 128);
+  EXPECT_EQ(config_of(edited(kQwen2, {{"head_dim", 64}})).head_dim, 64);
+}
+
+TEST(ModelConfigTest, ThetaOfQwenInEitherSpelling) {
+  const ModelConfig c = config_of(
+      edited(kQwen3,
+             {{"rope_theta", std::nullopt},
+              {"rope_scaling", std::nullopt},
+              {"rope_parameters", json_of(R"({"rope_theta": 5e6, "rope_type": "yarn", "factor": 4.0,
+                            "original_max_position_embeddings": 32768})")}}));
+  EXPECT_EQ(c.rope_theta, 5e6);
+  ASSERT_TRUE(c.rope_scaling);
+  EXPECT_EQ(c.rope_scaling->factor, 4.0);
+  EXPECT_EQ(c.rope_scaling->mscale, 0.0);
+}
+
+// Windows are off unless use_sliding_window; then they begin at layer max_window_layers, and
+// layer_types overrules both.
+TEST(ModelConfigTest, SlidingWindowsOfQwen) {
+  const JsonValue full = json_of(R"(["full_attention", "full_attention"])");
+  const JsonValue mixed = json_of(R"(["full_attention", "sliding_attention"])");
+  using Edits = std::vector<std::pair<std::string, std::optional<JsonValue>>>;
+  const Edits two_layers = {{"num_hidden_layers", 2}, {"sliding_window", 4096}};
+  const auto error = [&](const char* preset, Edits edits) {
+    edits.insert(edits.begin(), two_layers.begin(), two_layers.end());
+    return error_of(preset, edits);
+  };
+  for (const char* name : {kQwen2, kQwen3}) {
+    const JsonValue on(true);
+    EXPECT_EQ(error(name, {}), "no error") << "sliding_window without use_sliding_window";
+    EXPECT_EQ(error(name, {{"use_sliding_window", on}, {"max_window_layers", 2}}), "no error");
+    EXPECT_EQ(error(name, {{"use_sliding_window", on}, {"max_window_layers", std::nullopt}}),
+              "no error")
+        << "from layer 28 on";
+    EXPECT_EQ(error(name, {{"use_sliding_window", on}, {"sliding_window", JsonValue()}}),
+              "no error");
+    EXPECT_EQ(
+        error(name, {{"use_sliding_window", on}, {"max_window_layers", 0}, {"layer_types", full}}),
+        "no error");
+    EXPECT_EQ(error(name, {{"layer_types", full}}), "no error");
+    EXPECT_THAT(error(name, {{"use_sliding_window", on}, {"max_window_layers", 1}}),
+                HasSubstr("use_sliding_window: found true: sliding-window attention is not"));
+    EXPECT_THAT(error(name, {{"use_sliding_window", on},
+                             {"max_window_layers", 1},
+                             {"sliding_window", std::nullopt}}),
+                HasSubstr("use_sliding_window: found true"))
+        << "absent: 4096";
+    EXPECT_THAT(error(name, {{"layer_types", mixed}}),
+                HasSubstr("layer_types: only full_attention is supported, found a string "
+                          "\"sliding_attention\""));
+    EXPECT_THAT(error(name, {{"use_sliding_window", JsonValue("yes")}}),
+                HasSubstr("use_sliding_window: expected true or false, found"));
+  }
+  EXPECT_THAT(error_of("deepseek-r1-distill-llama-8b", {{"sliding_window", 4096}}),
+              HasSubstr("sliding_window: found the number 4096: sliding-window attention"));
+  EXPECT_THAT(error_of(kQwen2, {{"use_mrope", true}}), HasSubstr("multimodal RoPE"));
+  EXPECT_THAT(error_of(kQwen2, {{"dual_chunk_attention_config", json_of(R"({"chunk_size": 8})")}}),
+              HasSubstr("dual chunk attention is not supported"));
 }
 
 TEST(ModelConfigTest, RopeRules) {

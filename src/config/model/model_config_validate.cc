@@ -179,7 +179,9 @@ void check_refused(const ModelConfig& config, Problems& problems) {
   if (config.hidden_act != "silu") {
     problems.unsupported("hidden_act", "only silu is supported, found " + config.hidden_act);
   }
-  if (config.attention_bias) problems.unsupported("attention_bias", "only false is supported");
+  if (config.attention_bias && config.is_mla()) {
+    problems.unsupported("attention_bias", "only false is supported");
+  }
   if (config.mlp_bias) problems.unsupported("mlp_bias", "only false is supported");
 }
 

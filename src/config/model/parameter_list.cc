@@ -69,7 +69,17 @@ class Lister {
     add_linear("self_attn.q_proj", queries, hidden, ModelPart::kAttention);
     add_linear("self_attn.k_proj", keys, hidden, ModelPart::kAttention);
     add_linear("self_attn.v_proj", keys, hidden, ModelPart::kAttention);
+    if (c_.has_qkv_bias()) {
+      add_bias("self_attn.q_proj", queries);
+      add_bias("self_attn.k_proj", keys);
+      add_bias("self_attn.v_proj", keys);
+    }
+    if (c_.has_qk_norm()) {
+      add_norm("self_attn.q_norm", c_.head_dim, ModelPart::kAttention);
+      add_norm("self_attn.k_norm", c_.head_dim, ModelPart::kAttention);
+    }
     add_linear("self_attn.o_proj", hidden, queries, ModelPart::kAttention);
+    if (c_.has_o_bias()) add_bias("self_attn.o_proj", hidden);
   }
 
   void list_ffn(const std::string& where, i64 width, ModelPart part) {
@@ -121,6 +131,9 @@ class Lister {
 
   void add_linear(const std::string& name, i64 out, i64 in, ModelPart part) {
     add(prefix_ + name + ".weight", {out, in}, ParameterKind::kMatrix, part);
+  }
+  void add_bias(const std::string& name, i64 out) {
+    add(prefix_ + name + ".bias", {out}, ParameterKind::kBias, ModelPart::kAttention);
   }
   void add_norm(const std::string& name, i64 dim, ModelPart part) {
     add(prefix_ + name + ".weight", {dim}, ParameterKind::kNorm, part);

@@ -17,6 +17,7 @@ enum class ParameterKind {
   kMatrix,      // [out, in], a linear layer; FP8 with `weight_scale_inv` if the config is quantised
   kMatrixBf16,  // [out, in], never FP8: embedding, head, router gate, eh_proj
   kNorm,        // [dim], a norm's weight
+  kBias,        // [out], a linear layer's bias
   kRouterBias,  // [experts], e_score_correction_bias; f32
 };
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <set>
 
+#include "config/model/test_configs.h"
 #include "io/safetensors.h"
 
 namespace fathom {
@@ -73,9 +74,8 @@ TEST(ParameterList, V3HasThePublishedNamesAndShapes) {
 // The list and the checkpoints that transformers itself writes must agree, tensor for tensor.
 TEST(ParameterList, MatchesCheckpointsThatTransformersWrote) {
   int tensors = 0;
-  for (const char* name : {"v3", "v3_masked_groups", "v2", "v2_lite", "moonlight", "llama",
-                           "llama_tied", "fp8", "mtp"}) {
-    const std::string directory = std::string("/tests/golden/") + name;
+  for (const std::string& name : testing::golden_cases()) {
+    const std::string directory = "/tests/golden/" + name;
     const ModelConfig config = config_at(directory);
     const auto checkpoint =
         value_or_throw(io::Checkpoint::open(std::string(FATHOM_SOURCE_DIR) + directory));

@@ -2,9 +2,18 @@
 
 #include "model/attention/key_tiles.h"
 #include "ops/attention/prefill_attention.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/norm/rmsnorm.h"
 
 namespace fathom::model {
 namespace {
+
+/// y = W x + bias; an empty bias adds nothing.
+void linear(const StepContext& step, View<const float, 2> x, const MatRef& w,
+            View<const float, 1> bias, View<float, 2> y) {
+  ops::linear_forward(step.ctx, x, w, y, step.linear_mode());
+  if (!bias.empty()) ops::add_bias_inplace(step.ctx, y, bias);
+}
 
 /// Keys and values of the new tokens, into the caches.
 void gqa_store_rows(const StepContext& step, const GqaWeights& w, i64 layer,
@@ -14,8 +23,11 @@ void gqa_store_rows(const StepContext& step, const GqaWeights& w, i64 layer,
   Workspace::Scope scratch(ctx.workspace());
   const auto kv = scratch.alloc<float>(h.dim(0), 2 * kv_dim);  // [keys | values]
   const auto k = kv.slice(/*axis=*/1, 0, kv_dim);
-  ops::linear_forward(ctx, h, w.k_proj, k, step.linear_mode());
-  ops::linear_forward(ctx, h, w.v_proj, kv.slice(/*axis=*/1, kv_dim, kv_dim), step.linear_mode());
+  linear(step, h, w.k_proj, w.k_proj_bias, k);
+  linear(step, h, w.v_proj, w.v_proj_bias, kv.slice(/*axis=*/1, kv_dim, kv_dim));
+  if (!w.k_norm.empty()) {
+    ops::rmsnorm_heads_inplace(ctx, as_heads(k, kv_heads), w.k_norm, step.config.rms_norm_eps);
+  }
   ops::rope_forward_inplace(ctx, step.rope, step.positions, as_heads(k, kv_heads));
   for (const BatchSequence& sequence : step.sequences) {
     const CacheRows rows = sequence.cache->rows(layer);
@@ -92,7 +104,10 @@ void gqa_forward(const StepContext& step, const GqaWeights& w, i64 layer, View<c
   Workspace::Scope scratch(ctx.workspace());
   const auto q = scratch.alloc<float>(h.dim(0), heads, head_dim);
   const auto attn = scratch.alloc<float>(h.dim(0), heads, head_dim);
-  ops::linear_forward(ctx, h, w.q_proj, q.flatten(), step.linear_mode());
+  linear(step, h, w.q_proj, w.q_proj_bias, q.flatten());
+  if (!w.q_norm.empty()) {
+    ops::rmsnorm_heads_inplace(ctx, q, w.q_norm, step.config.rms_norm_eps);
+  }
   ops::rope_forward_inplace(ctx, step.rope, step.positions, q);
   gqa_store_rows(step, w, layer, h);
   for (const BatchSequence& sequence : step.sequences) {
@@ -100,7 +115,7 @@ void gqa_forward(const StepContext& step, const GqaWeights& w, i64 layer, View<c
                   q.slice(0, sequence.row_begin, sequence.tokens),
                   attn.slice(0, sequence.row_begin, sequence.tokens));
   }
-  ops::linear_forward(ctx, attn.flatten(), w.o_proj, u, step.linear_mode());
+  linear(step, attn.flatten(), w.o_proj, w.o_proj_bias, u);
 }
 
 }  // namespace fathom::model

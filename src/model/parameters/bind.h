@@ -2,7 +2,7 @@
 // Which tensor goes to which field: the one place that says so, for weights and gradients alike.
 // A source answers by tensor name:
 //   matrix(name)          a weight matrix
-//   vector(name)          a norm, or the router's bias
+//   vector(name)          a norm or a bias
 //   embedding(name)       the embedding, which is looked up
 //   tied_head(embedding)  the head of a model whose head is its embedding; the embedding is bound
 #include <fmt/format.h>
@@ -40,11 +40,21 @@ void bind_mla(Source& source, const ModelConfig& config, const std::string& at, 
 }
 
 template <typename Source, typename Gqa>
-void bind_gqa(Source& source, const std::string& at, Gqa& p) {
+void bind_gqa(Source& source, const ModelConfig& config, const std::string& at, Gqa& p) {
   p.q_proj = source.matrix(at + "q_proj.weight");
   p.k_proj = source.matrix(at + "k_proj.weight");
   p.v_proj = source.matrix(at + "v_proj.weight");
+  if (config.has_qkv_bias()) {
+    p.q_proj_bias = source.vector(at + "q_proj.bias");
+    p.k_proj_bias = source.vector(at + "k_proj.bias");
+    p.v_proj_bias = source.vector(at + "v_proj.bias");
+  }
+  if (config.has_qk_norm()) {
+    p.q_norm = source.vector(at + "q_norm.weight");
+    p.k_norm = source.vector(at + "k_norm.weight");
+  }
   p.o_proj = source.matrix(at + "o_proj.weight");
+  if (config.has_o_bias()) p.o_proj_bias = source.vector(at + "o_proj.bias");
 }
 
 template <typename Source, typename Moe>
@@ -71,7 +81,8 @@ void bind_block(Source& source, const ModelConfig& config, i64 layer, Block& p) 
     auto& mla = p.self_attn.template emplace<typename Block::Mla>();
     bind_mla(source, config, at + "self_attn.", mla);
   } else {
-    bind_gqa(source, at + "self_attn.", p.self_attn.template emplace<typename Block::Gqa>());
+    auto& gqa = p.self_attn.template emplace<typename Block::Gqa>();
+    bind_gqa(source, config, at + "self_attn.", gqa);
   }
   p.post_attention_layernorm = source.vector(at + "post_attention_layernorm.weight");
   if (config.is_moe_layer(layer)) {

@@ -22,14 +22,20 @@ struct MlaParameters {
   Matrix o_proj{};              // [hidden, heads*v]                  W^O
 };
 
-/// One multi-head attention layer with grouped keys and values (Llama). Query head i reads
-/// key/value head i * kv_heads / heads.
-template <typename Matrix>
+/// One multi-head attention layer with grouped keys and values (Llama, Qwen). Query head i reads
+/// key/value head i * kv_heads / heads. Vectors that the config does not ask for are empty.
+template <typename Matrix, typename Vector>
 struct GqaParameters {
-  Matrix q_proj{};  // [heads*head_dim, hidden]
-  Matrix k_proj{};  // [kv_heads*head_dim, hidden]
-  Matrix v_proj{};  // [kv_heads*head_dim, hidden]
-  Matrix o_proj{};  // [hidden, heads*head_dim]
+  Matrix q_proj{};       // [heads*head_dim, hidden]
+  Matrix k_proj{};       // [kv_heads*head_dim, hidden]
+  Matrix v_proj{};       // [kv_heads*head_dim, hidden]
+  Vector q_proj_bias{};  // [heads*head_dim]     has_qkv_bias(), as the next two
+  Vector k_proj_bias{};  // [kv_heads*head_dim]
+  Vector v_proj_bias{};  // [kv_heads*head_dim]
+  Vector q_norm{};       // [head_dim]           has_qk_norm(): every head, before RoPE
+  Vector k_norm{};       // [head_dim]
+  Matrix o_proj{};       // [hidden, heads*head_dim]
+  Vector o_proj_bias{};  // [hidden]             has_o_bias()
 };
 
 /// One SwiGLU feed-forward: a dense layer, the shared experts, or one routed expert. (Inference
@@ -56,7 +62,7 @@ struct MoeParameters {
 template <typename Matrix, typename Vector, typename FfnType, typename MoeType>
 struct BlockParameters {
   using Mla = MlaParameters<Matrix, Vector>;
-  using Gqa = GqaParameters<Matrix>;
+  using Gqa = GqaParameters<Matrix, Vector>;
   using Ffn = FfnType;
   using Moe = MoeType;
   Vector input_layernorm{};  // [hidden]

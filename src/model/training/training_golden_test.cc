@@ -96,7 +96,8 @@ class TrainingGolden : public ::testing::TestWithParam<std::string> {
 
 INSTANTIATE_TEST_SUITE_P(Cases, TrainingGolden,
                          ::testing::Values("training_v3", "training_moonlight", "training_v2",
-                                           "training_llama", "training_llama_tied"),
+                                           "training_llama", "training_llama_tied",
+                                           "training_qwen2", "training_qwen3"),
                          [](const auto& c) { return c.param; });
 
 TEST_P(TrainingGolden, LossesAndEveryGradient) {

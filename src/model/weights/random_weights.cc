@@ -121,7 +121,7 @@ void fill(const Piece& piece, u8* out, u64 stream) {
     const int bits = piece.storage.bits;
     fill_constant(out, elements, dtype, bits == 0 ? e4m3_scale() : group_scale(bits));
   } else if (shape.size() == 1) {
-    fill_constant(out, elements, dtype, name.ends_with("e_score_correction_bias") ? 0.0f : 1.0f);
+    fill_constant(out, elements, dtype, name.ends_with("bias") ? 0.0f : 1.0f);
   } else if (dtype == DType::kI32) {
     fill_words(out, size_bytes, stream, [](u64 word) { return word; });
   } else if (dtype == DType::kF8E4M3) {

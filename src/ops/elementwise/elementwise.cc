@@ -37,6 +37,20 @@ void add_inplace(Ctx& ctx, View<float, 2> x, View<const float, 2> y) {
   run(ctx, device::AddInplace{.x = x, .y = y});
 }
 
+void add_bias_inplace(Ctx& ctx, View<float, 2> x, View<const float, 1> bias) {
+  FATHOM_CHECK(bias.dim(0) == x.dim(1), "bias ", bias, " vs x ", x);
+  FATHOM_CHECK(last_axis_contiguous(bias), "bias ", bias, " must be contiguous");
+  // One row that stands for all: its stride is 0.
+  add_inplace(ctx, x, View<const float, 2>(bias.data(), x.dims(), {0, 1}));
+}
+
+void add_bias_backward(Ctx& ctx, View<const float, 2> dx, View<float, 1> dbias) {
+  FATHOM_CHECK(dbias.dim(0) == dx.dim(1), "dbias ", dbias, " vs dx ", dx);
+  FATHOM_CHECK(dx.contiguous() && last_axis_contiguous(dbias), "dx ", dx,
+               " and dbias must be contiguous");
+  run(ctx, device::AddBiasBackward{.dx = dx, .dbias = dbias});
+}
+
 void embedding_forward(Ctx& ctx, const MatRef& table, View<const i32, 1> ids, View<float, 2> out) {
   FATHOM_CHECK(out.dim(0) == ids.dim(0) && out.dim(1) == table.cols, "out ", out, " vs ids ", ids,
                " and table ", table);

@@ -25,6 +25,14 @@ inline constexpr double kSiluMulGradRelTol = 4e-6;
 /// x[i] += y[i], [tokens, dim] f32, rows may be strided: the residual connection.
 void add_inplace(Ctx& ctx, View<float, 2> x, View<const float, 2> y);
 
+/// x[t, i] += bias[i].  x [tokens, dim] f32, rows may be strided; bias [dim] f32.
+void add_bias_inplace(Ctx& ctx, View<float, 2> x, View<const float, 1> bias);
+/// Its gradient: dbias[i] += sum_t dx[t, i].  dx [tokens, dim] f32, contiguous; dbias [dim] f32
+/// ACCUMULATED. A column is summed in the order of t: bitwise the same for any thread count.
+/// Agrees with the exact sum to kBiasGradRelTol of sum_t |dx[t, i]|.
+void add_bias_backward(Ctx& ctx, View<const float, 2> dx, View<float, 1> dbias);
+inline constexpr double kBiasGradRelTol = 1e-5;
+
 /// out[t] = table[ids[t]], dequantised. table f32 | bf16 | fp8_e4m3 with scales; ids [tokens] i32
 /// in [0, rows), out [tokens, cols] f32 overwritten. Throws InternalError naming an id outside.
 void embedding_forward(Ctx& ctx, const MatRef& table, View<const i32, 1> ids, View<float, 2> out);

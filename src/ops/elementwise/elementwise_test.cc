@@ -85,6 +85,58 @@ TEST(Add, EveryIsaAddsExactly) {
   });
 }
 
+TEST(AddBias, EveryRowGainsTheBias) {
+  for_each_isa([](Ctx& ctx) {
+    for (const i64 dim : {1, 4, 15, 16, 17, 100}) {
+      auto x = normal<float>({3, dim + 2});
+      const auto before = x, bias = normal<float>({dim}, 1.0, 1);
+      add_bias_inplace(ctx, x.v<2>().slice(1, 1, dim), bias.v<1>());
+      for (i64 t = 0; t < 3; ++t) {
+        for (i64 i = 0; i < dim + 2; ++i) {
+          const bool inside = i >= 1 && i <= dim;
+          const float want = before[t * (dim + 2) + i] + (inside ? bias[i - 1] : 0.0f);
+          EXPECT_EQ(x[t * (dim + 2) + i], want);
+        }
+      }
+    }
+  });
+}
+
+TEST(AddBias, GradientIsTheSumOfRowsForAnyThreadCount) {
+  for_each_isa([](Ctx& ctx) {
+    for (const i64 rows : {1, 2, 67}) {
+      for (const i64 dim : {1, 15, 16, 17, 331}) {
+        const auto dx = normal<float>({rows, dim});
+        const auto before = normal<float>({dim}, 1.0, 1);
+        auto dbias = before;
+        add_bias_backward(ctx, dx.v<2>(), dbias.v<1>());
+        for (i64 i = 0; i < dim; ++i) {
+          double want = static_cast<double>(before[i]), size = std::abs(want);
+          for (i64 t = 0; t < rows; ++t) {
+            want += static_cast<double>(dx[t * dim + i]);
+            size += std::abs(static_cast<double>(dx[t * dim + i]));
+          }
+          EXPECT_NEAR(static_cast<double>(dbias[i]), want, kBiasGradRelTol * size);
+        }
+        for (const int threads : {1, 2, 7}) {
+          const testing::ScopedThreads scoped(threads);
+          auto again = before;
+          add_bias_backward(ctx, dx.v<2>(), again.v<1>());
+          expect_bitwise_equal(again, dbias);
+        }
+      }
+    }
+  });
+}
+
+TEST(AddBias, NamesWrongShapes) {
+  Ctx ctx = backend::make_context();
+  Tensor<float> x({2, 4}), bias({3});
+  EXPECT_THROW(add_bias_inplace(ctx, x.v<2>(), bias.v<1>()), InternalError);
+  EXPECT_THROW(add_bias_backward(ctx, x.v<2>(), bias.v<1>()), InternalError);
+  EXPECT_THROW(add_bias_backward(ctx, x.v<2>().slice(1, 0, 3), bias.v<1>()), InternalError);
+}
+
 TEST(Embedding, RowsOfEveryStoredType) {
   for_each_isa([](Ctx& ctx) {
     for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF8E4M3}) {

@@ -4,6 +4,7 @@
 #include "ops/checks.h"
 
 namespace fathom::ops {
+
 void rmsnorm_forward(Ctx& ctx, View<const float, 2> x, View<const float, 1> weight, float eps,
                      View<float, 2> y, View<float, 1> rstd) {
   FATHOM_CHECK(x.dims() == y.dims(), "x ", x, " vs y ", y);
@@ -13,6 +14,19 @@ void rmsnorm_forward(Ctx& ctx, View<const float, 2> x, View<const float, 1> weig
                    last_axis_contiguous(rstd),
                "the last axis must be contiguous: x ", x, ", y ", y);
   run(ctx, device::RmsNormForward{.x = x, .weight = weight, .eps = eps, .y = y, .rstd = rstd});
+}
+
+void rmsnorm_heads_inplace(Ctx& ctx, View<float, 3> x, View<const float, 1> weight, float eps) {
+  const i64 tokens = x.dim(0), heads = x.dim(1), dim = x.dim(2);
+  if (tokens == 1 || x.stride(0) == heads * x.stride(1)) {  // all heads lie evenly
+    const View<float, 2> rows(x.data(), {tokens * heads, dim}, {x.stride(1), x.stride(2)});
+    return rmsnorm_forward(ctx, rows, weight, eps, rows);
+  }
+  for (i64 head = 0; head < heads; ++head) {
+    const View<float, 2> rows(x.data() + head * x.stride(1), {tokens, dim},
+                              {x.stride(0), x.stride(2)});
+    rmsnorm_forward(ctx, rows, weight, eps, rows);
+  }
 }
 
 void rmsnorm_backward(Ctx& ctx, View<const float, 2> dy, View<const float, 2> x,

@@ -16,6 +16,13 @@ void rmsnorm_forward(Ctx& ctx, View<const float, 2> x, View<const float, 1> weig
                      View<float, 2> y, View<float, 1> rstd = {});
 inline constexpr double kRmsNormRelTol = 2e-6;
 
+/// Every head of every token by itself, in place:
+///   x[t, h, :] = rmsnorm(x[t, h, :], weight)
+/// Source: Henry et al. 2020 (QK norm), as transformers' Qwen3Attention has it.
+///   x       [tokens, heads, dim]  f32   any strides, last axis contiguous
+///   weight  [dim]                 f32   shared by the heads
+void rmsnorm_heads_inplace(Ctx& ctx, View<float, 3> x, View<const float, 1> weight, float eps);
+
 /// Gradients of rmsnorm_forward. With xhat = x * rstd:
 ///   dx[t, i]   = rstd[t] * (w[i] dy[t, i] - xhat[t, i] * mean_j(w[j] dy[t, j] xhat[t, j]))
 ///   dweight[i] += sum_t dy[t, i] xhat[t, i]

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -60,6 +61,40 @@ TEST(RmsNorm, StridedRowsLeaveTheRestAlone) {
       for (i64 i = 0; i < 20; ++i) {
         const bool inside = i >= 2 && i < 15;
         EXPECT_EQ(x[t * 20 + i], inside ? y[t * 13 + i - 2] : before[t * 20 + i]);
+      }
+    }
+  });
+}
+
+TEST(RmsNormHeads, EveryHeadByItselfWhateverTheStrides) {
+  for_each_isa([](Ctx& ctx) {
+    for (const i64 tokens : {1, 5}) {
+      for (const i64 dim : {1, 13, 128}) {
+        constexpr i64 kHeads = 3;
+        const i64 width = 2 * kHeads * dim;
+        const auto before = normal<float>({tokens, width}, 10.0);
+        const auto weight = normal<float>({dim}, 1.0, 1);
+        auto want = before, strided = before;
+        for (i64 t = 0; t < tokens; ++t) {
+          for (i64 head = 0; head < kHeads; ++head) {
+            const View<float, 2> row(want.data() + t * width + head * dim, {1, dim});
+            rmsnorm_forward(ctx, row, weight.v<1>(), kEps, row);
+          }
+        }
+        const View<float, 3> x(strided.data(), {tokens, kHeads, dim}, {width, dim, 1});
+        rmsnorm_heads_inplace(ctx, x, weight.v<1>(), kEps);
+        expect_bitwise_equal(strided, want, "the other half of each row stays");
+
+        Tensor<float> packed({tokens, kHeads, dim});
+        for (i64 t = 0; t < tokens; ++t) {
+          std::copy_n(before.data() + t * width, kHeads * dim, packed.data() + t * kHeads * dim);
+        }
+        rmsnorm_heads_inplace(ctx, packed.v<3>(), weight.v<1>(), kEps);
+        for (i64 t = 0; t < tokens; ++t) {
+          for (i64 i = 0; i < kHeads * dim; ++i) {
+            EXPECT_EQ(packed[t * kHeads * dim + i], want[t * width + i]);
+          }
+        }
       }
     }
   });

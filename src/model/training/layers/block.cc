@@ -66,8 +66,9 @@ void backward_attention(const TrainStep& step, const TrainingBlockWeights& w,
     const auto& gqa = std::get<TrainingGqaWeights>(w.self_attn);
     const auto& gqa_saved = std::get<GqaSaved>(saved.self_attn);
     const GqaBackward b = alloc_gqa_backward(step, scratch);
-    gqa_backward_input(step, gqa, du, gqa_saved, b, dh);
-    gqa_backward_weight(step, gqa, du, h, gqa_saved, b, std::get<GqaGrads>(grads.self_attn));
+    const auto& into = std::get<GqaGrads>(grads.self_attn);
+    gqa_backward_input(step, gqa, du, gqa_saved, b, dh, into);
+    gqa_backward_weight(step, gqa, du, h, gqa_saved, b, into);
   }
 }
 
