@@ -60,7 +60,7 @@ class Init : public Command {
       bytes.save(out_);
     } else {
       const std::string path = tokenizer_ + "/tokenizer.json";
-      const auto given = value_or_throw(tokenizer::Tokenizer::load(path));
+      const auto given = value_or_throw(tokenizer::Tokenizer::load_model(tokenizer_));
       check_vocab(given.vocab_size(), path, config);
       write_weights(config);
       copy_tokenizer();
@@ -89,7 +89,8 @@ class Init : public Command {
   }
 
   void copy_tokenizer() const {
-    for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"}) {
+    for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+                             "added_tokens.json", "chat_template.jinja"}) {
       const fs::path source = fs::path(tokenizer_) / name;
       if (fs::exists(source)) io::copy_file_atomically(source, fs::path(out_) / name);
     }

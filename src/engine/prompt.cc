@@ -47,8 +47,10 @@ std::vector<i32> stop_token_ids(const TextCodec& codec, const ModelConfig& confi
   for (const std::vector<i64>* list : {&config.eos_token_id, &generation_eos}) {
     for (const i64 id : *list) ids.push_back(static_cast<i32>(id));
   }
-  if (codec.config.eos_token) {
-    if (const auto id = codec.tokenizer.token_to_id(*codec.config.eos_token)) ids.push_back(*id);
+  std::vector<std::string> ends = codec.config.end_tokens;
+  if (codec.config.eos_token) ends.push_back(*codec.config.eos_token);
+  for (const std::string& end : ends) {
+    if (const auto id = codec.tokenizer.token_to_id(end)) ids.push_back(*id);
   }
   std::ranges::sort(ids);
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());

@@ -27,7 +27,7 @@ std::vector<i32> encode_prompt(const TextCodec& codec, std::string_view text,
                                tokenizer::TextKind kind);
 
 /// Ids that end an answer: of config.json, `generation_eos` (generation_config.json) and
-/// tokenizer_config.json's eos_token; sorted, each once.
+/// tokenizer_config.json's eos_token, or those that a GGUF file names; sorted, each once.
 std::vector<i32> stop_token_ids(const TextCodec& codec, const ModelConfig& config,
                                 const std::vector<i64>& generation_eos);
 

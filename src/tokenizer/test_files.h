@@ -35,11 +35,12 @@ inline std::vector<io::JsonValue> read_json_lines(const std::string& name) {
   return values;
 }
 
-/// tokenizer.json with the members of a variant of variants.json in place of its own; the members
-/// of "model" are laid over one by one.
+/// tokenizer.json with the members of a variant of variants.json or wild_variants.json in place of
+/// its own; the members of "model" are laid over one by one.
 inline std::string variant_json(const std::string& variant) {
   io::JsonValue root = read_golden_json("tokenizer.json");
-  const io::JsonValue variants = read_golden_json("variants.json");
+  io::JsonValue variants = read_golden_json("variants.json");
+  if (variants.find(variant) == nullptr) variants = read_golden_json("wild_variants.json");
   for (const auto& [key, value] : variants.find(variant)->as_object()) {
     if (key != "model") {
       root.as_object().set(key, value);

@@ -15,7 +15,7 @@ namespace {
 
 constexpr size_t kMaxTokenBytes = 4096;
 constexpr i64 kNumSpecialTokens = 256 + 2;
-constexpr std::string_view kPattern =
+constexpr std::string_view kKimiPattern =
     R"([\p{Han}]+)"
     R"(|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]*)"
     R"([\p{Ll}\p{Lm}\p{Lo}\p{M}&&[^\p{Han}]]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?)"
@@ -95,22 +95,6 @@ Result<std::vector<std::string>> parse_tokens(std::string_view text, std::string
   return tokens;
 }
 
-/// Every pair of tokens whose concatenation is a token, which is what tiktoken looks for.
-std::vector<Merge> merges_of(const std::vector<std::string>& tokens) {
-  std::unordered_map<std::string_view, i32> ids;
-  for (const std::string& token : tokens) ids.emplace(token, static_cast<i32>(ids.size()));
-  std::vector<Merge> merges;
-  for (const std::string_view token : tokens) {
-    for (size_t cut = 1; cut < token.size(); ++cut) {
-      const auto left = ids.find(token.substr(0, cut));
-      if (left == ids.end()) continue;
-      const auto right = ids.find(token.substr(cut));
-      if (right != ids.end()) merges.push_back({left->second, right->second});
-    }
-  }
-  return merges;
-}
-
 std::vector<AddedToken> special_tokens(i64 first_id, const TokenizerConfig& config) {
   std::vector<AddedToken> tokens;
   for (i64 id = first_id; id < first_id + kNumSpecialTokens; ++id) {
@@ -126,9 +110,26 @@ std::vector<AddedToken> special_tokens(i64 first_id, const TokenizerConfig& conf
   return tokens;
 }
 
-Result<PreTokenizer> make_pre_tokenizer(std::string_view where) {
+}  // namespace
+
+std::vector<Merge> tiktoken_merges(const std::vector<std::string>& tokens) {
+  std::unordered_map<std::string_view, i32> ids;
+  for (const std::string& token : tokens) ids.emplace(token, static_cast<i32>(ids.size()));
+  std::vector<Merge> merges;
+  for (const std::string_view token : tokens) {
+    for (size_t cut = 1; cut < token.size(); ++cut) {
+      const auto left = ids.find(token.substr(0, cut));
+      if (left == ids.end()) continue;
+      const auto right = ids.find(token.substr(cut));
+      if (right != ids.end()) merges.push_back({left->second, right->second});
+    }
+  }
+  return merges;
+}
+
+Result<PreTokenizer> kimi_pre_tokenizer(std::string_view where) {
   io::JsonObject pattern, split, byte_level, sequence;
-  pattern.set("Regex", kPattern);
+  pattern.set("Regex", kKimiPattern);
   split.set("type", "Split");
   split.set("pattern", std::move(pattern));
   split.set("behavior", "Isolated");
@@ -141,8 +142,6 @@ Result<PreTokenizer> make_pre_tokenizer(std::string_view where) {
   return PreTokenizer::from_json(sequence, where);
 }
 
-}  // namespace
-
 Result<TokenizerSpec> parse_tiktoken_model(std::string_view text, const TokenizerConfig& config,
                                            std::string_view where) {
   if (config.tokenizer_class != "TikTokenTokenizer") {
@@ -153,11 +152,11 @@ Result<TokenizerSpec> parse_tiktoken_model(std::string_view text, const Tokenize
   }
   const Result<std::vector<std::string>> tokens = parse_tokens(text, where);
   if (!tokens) return tl::unexpected(tokens.error());
-  Result<PreTokenizer> pre_tokenizer = make_pre_tokenizer(where);
+  Result<PreTokenizer> pre_tokenizer = kimi_pre_tokenizer(where);
   if (!pre_tokenizer) return tl::unexpected(pre_tokenizer.error());
   TokenizerSpec spec;
   for (const std::string& token : *tokens) spec.vocab.push_back(spell_bytes(token));
-  spec.merges = merges_of(*tokens);
+  spec.merges = tiktoken_merges(*tokens);
   spec.rank_is_merged_id = true;
   spec.ignore_merges = true;
   spec.added_tokens = special_tokens(static_cast<i64>(tokens->size()), config);

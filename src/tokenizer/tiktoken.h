@@ -3,7 +3,9 @@
 // tiktoken.model, a line "BASE64 RANK" for each token, and the rest stands in code that ships with
 // the checkpoint. That rest is written out here; the file's format and the splitting pattern are
 // those of their tokenization_moonshot.py.
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "tokenizer/tokenizer_config.h"
@@ -18,5 +20,11 @@ namespace fathom::tokenizer {
 /// a pattern.
 Result<TokenizerSpec> parse_tiktoken_model(std::string_view text, const TokenizerConfig& config,
                                            std::string_view where);
+
+/// Every pair of tokens (raw bytes by id) whose concatenation is a token, which is what tiktoken
+/// looks for: the merges of a spec whose rank_is_merged_id is set.
+std::vector<Merge> tiktoken_merges(const std::vector<std::string>& tokens);
+/// Moonshot's splitting pattern.
+Result<PreTokenizer> kimi_pre_tokenizer(std::string_view where);
 
 }  // namespace fathom::tokenizer

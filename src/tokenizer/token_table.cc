@@ -10,9 +10,6 @@
 namespace fathom::tokenizer {
 namespace {
 
-// Matching an added token walks the text once per byte of it in the worst case.
-constexpr size_t kMaxAddedTokenBytes = 1024;
-
 bool occurs_in_utf8(u32 byte) { return byte < 0xC0 || (byte >= 0xC2 && byte <= 0xF4); }
 
 bool has_one_character(std::string_view text) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 
 #include "io/atomic_file.h"
 #include "io/downloaded.h"
@@ -11,6 +12,7 @@
 #include "io/mapped_file.h"
 #include "tokenizer/added_tokens.h"
 #include "tokenizer/gguf/gguf_tokenizer.h"
+#include "tokenizer/json/declared_tokens.h"
 #include "tokenizer/piece_encoder.h"
 #include "tokenizer/tiktoken.h"
 #include "tokenizer/token_table.h"
@@ -22,24 +24,37 @@ namespace {
 
 /// The added tokens that one kind of text recognises, in the two rounds in which they are matched.
 struct AddedTokenRounds {
-  AddedTokenMatcher first;   // normalized: false
-  AddedTokenMatcher second;  // normalized: true
+  AddedTokenMatcher first;   // normalized: false, in the text as it is
+  AddedTokenMatcher second;  // normalized: true, in what is left, normalised
 };
 
-AddedTokenRounds rounds_of(const std::vector<AddedToken>& tokens) {
+AddedTokenRounds rounds_of(const std::vector<AddedToken>& tokens, const Normalizer& normalizer) {
   std::vector<AddedToken> first, second;
-  for (const AddedToken& token : tokens) (token.normalized ? second : first).push_back(token);
+  std::string storage;
+  for (const AddedToken& token : tokens) {
+    if (!token.normalized) {
+      first.push_back(token);
+      continue;
+    }
+    second.push_back(token);
+    second.back().content = normalizer.apply(token.content, storage);
+  }
   return {AddedTokenMatcher(std::move(first)), AddedTokenMatcher(std::move(second))};
 }
 
-/// Throws Error{kInvalidInput} for the first byte of `segment`, a part of `text`, without a token.
+/// Throws Error{kInvalidInput} for the first byte of `segment` without a token. The segment is a
+/// part of `text` or, if that was changed, of its normalised form.
 void require_tokens(const TokenTable& table, std::string_view text, std::string_view segment) {
   const auto at = std::ranges::find_if(segment, [&](char byte) { return table.is_missing(byte); });
   if (at == segment.end()) return;
+  const std::less_equal<const char*> not_after;
+  const bool is_in_text =
+      not_after(text.data(), &*at) && not_after(&*at, text.data() + text.size() - 1);
   throw Error(ErrorCode::kInvalidInput,
-              fmt::format("byte 0x{:02X} at position {} of the text has no token in this "
-                          "tokenizer's vocabulary, and the tokenizer names no unk_token",
-                          static_cast<u8>(*at), &*at - text.data()));
+              fmt::format("byte 0x{:02X} {}of the text has no token in this tokenizer's "
+                          "vocabulary, and the tokenizer names no unk_token",
+                          static_cast<u8>(*at),
+                          is_in_text ? fmt::format("at position {} ", &*at - text.data()) : ""));
 }
 
 /// How one kind of text becomes ids.
@@ -59,15 +74,22 @@ struct Route {
       pre_tokenizer.split(segment.text,
                           [&](std::string_view piece) { session.encode(piece, ids); });
     };
+    std::string storage;
     added_tokens.first.split(text, [&](TextSegment segment) {
       if (segment.token_id >= 0) return ids.push_back(segment.token_id);
-      added_tokens.second.split(segment.text, encode_rest);
+      added_tokens.second.split(spec.normalizer.apply(segment.text, storage), encode_rest);
     });
   }
 };
 
 std::string_view text_of(const io::MappedFile& file) {
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+}
+
+Result<TokenizerSpec> read_spec(const std::string& path) {
+  const Result<io::MappedFile> file = io::open_downloaded(path);
+  if (!file) return tl::unexpected(file.error());
+  return parse_tokenizer_json(text_of(*file), path);
 }
 
 }  // namespace
@@ -105,15 +127,13 @@ Result<void> Tokenizer::Impl::build(const std::string& where) {
   std::vector<AddedToken> harmless;
   std::copy_if(spec.added_tokens.begin(), spec.added_tokens.end(), std::back_inserter(harmless),
                [&](const AddedToken& token) { return !table.is_control(token.id); });
-  markup = {rounds_of(spec.added_tokens), std::move(*pieces)};
-  plain = {rounds_of(harmless), std::move(*plain_pieces)};
+  markup = {rounds_of(spec.added_tokens, spec.normalizer), std::move(*pieces)};
+  plain = {rounds_of(harmless, spec.normalizer), std::move(*plain_pieces)};
   return {};
 }
 
 Result<Tokenizer> Tokenizer::load(const std::string& path) {
-  const Result<io::MappedFile> file = io::open_downloaded(path);
-  if (!file) return tl::unexpected(file.error());
-  Result<TokenizerSpec> spec = parse_tokenizer_json(text_of(*file), path);
+  Result<TokenizerSpec> spec = read_spec(path);
   if (!spec) return tl::unexpected(spec.error());
   return from_spec(std::move(*spec), path);
 }
@@ -130,13 +150,25 @@ Result<Tokenizer> Tokenizer::load_model(const std::string& path) {
 }
 
 Result<Tokenizer> Tokenizer::load_directory(const std::string& directory) {
-  Result<Tokenizer> tokenizer = load(directory + "/tokenizer.json");
-  if (tokenizer || tokenizer.error().code() != ErrorCode::kNotFound) return tokenizer;
+  const auto config = load_tokenizer_config(directory);
+  const bool has_config = config.has_value();
+  if (!has_config && config.error().code() != ErrorCode::kNotFound) {
+    return tl::unexpected(config.error());
+  }
+  const std::string usual_path = directory + "/tokenizer.json";
+  auto usual = read_spec(usual_path);
+  if (usual) {
+    if (has_config) {
+      auto done = add_declared_tokens(*config, directory + "/tokenizer_config.json", *usual);
+      if (!done) return tl::unexpected(done.error());
+    }
+    return from_spec(std::move(*usual), usual_path);
+  }
   const std::string path = directory + "/tiktoken.model";
   const Result<io::MappedFile> file = io::open_downloaded(path);
-  if (!file) return tokenizer;  // the usual file is the one to name as missing
-  const auto config = load_tokenizer_config(directory);
-  if (!config) return tl::unexpected(config.error());
+  // The usual file is the one to name as missing.
+  if (usual.error().code() != ErrorCode::kNotFound || !file) return tl::unexpected(usual.error());
+  if (!has_config) return tl::unexpected(config.error());
   Result<TokenizerSpec> spec = parse_tiktoken_model(text_of(*file), *config, path);
   if (!spec) return tl::unexpected(spec.error());
   return from_spec(std::move(*spec), path);
@@ -200,7 +232,14 @@ bool Tokenizer::is_special(i32 id) const { return impl_->table.is_special(id); }
 bool Tokenizer::is_control(i32 id) const { return impl_->table.is_control(id); }
 
 void Tokenizer::save(const std::string& path) const {
-  io::write_file_atomically(path, write_tokenizer_json(impl_->spec));
+  const std::string text = write_tokenizer_json(impl_->spec);
+  if (std::ssize(text) > kMaxTokenizerFileBytes) {
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("{}: the tokenizer takes {} bytes, and at most {} can be read back; "
+                            "train one with fewer or shorter tokens",
+                            path, text.size(), kMaxTokenizerFileBytes));
+  }
+  io::write_file_atomically(path, text);
 }
 const TokenizerSpec& Tokenizer::spec() const { return impl_->spec; }
 

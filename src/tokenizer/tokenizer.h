@@ -40,9 +40,10 @@ class Tokenizer {
   /// Reads one tokenizer.json. Errors: see parse_tokenizer_json; kNotFound if there is no such
   /// file.
   static Result<Tokenizer> load(const std::string& path);
-  /// Reads a model: a directory's tokenizer.json, or else a Moonshot checkpoint's tiktoken.model
-  /// with tokenizer_config.json (tiktoken.h); the tokenizer in a GGUF file's metadata; or any other
-  /// file as a tokenizer.json.
+  /// Reads a model: a directory's tokenizer.json with the tokens that its tokenizer_config.json
+  /// adds (json/declared_tokens.h), or else a Moonshot checkpoint's tiktoken.model with
+  /// tokenizer_config.json (tiktoken.h); the tokenizer in a GGUF file's metadata; or any other file
+  /// as a tokenizer.json.
   static Result<Tokenizer> load_model(const std::string& path);
   /// Validates `spec`; `where` opens every error message.
   static Result<Tokenizer> from_spec(TokenizerSpec spec, std::string_view where);
@@ -74,7 +75,8 @@ class Tokenizer {
   bool is_special(i32 id) const;  // added with "special": true
   bool is_control(i32 id) const;  // never produced from TextKind::kPlain
 
-  /// Writes tokenizer.json (temporary name, fsync, rename). Throws Error(kIo).
+  /// Writes tokenizer.json (temporary name, fsync, rename). Throws Error(kIo), and
+  /// kUnsupported if the file would be longer than one that is read.
   void save(const std::string& path) const;
   const TokenizerSpec& spec() const;
 

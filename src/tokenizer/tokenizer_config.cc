@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 #include "io/downloaded.h"
 #include "io/gguf/file.h"
 #include "io/json.h"
 #include "tokenizer/gguf/gguf_tokenizer.h"
+#include "tokenizer/json/config_tokens.h"
 
 namespace fathom::tokenizer {
 namespace {
@@ -73,27 +73,6 @@ class MemberReader {
     return {};
   }
 
-  /// {"163584": {"content": "[BOS]", "special": true, ...}, ...}; of each only id and content.
-  Result<void> read_added_tokens(std::vector<AddedToken>& out) const {
-    const io::JsonValue* const value = find("added_tokens_decoder");
-    if (value == nullptr) return {};
-    if (!value->is_object()) return wrong("added_tokens_decoder", "an object", *value);
-    for (const auto& [key, entry] : value->as_object()) {
-      const io::JsonValue* const content = entry.find("content");
-      AddedToken token;
-      const char* const end = key.data() + key.size();
-      const auto [parsed_to, status] = std::from_chars(key.data(), end, token.id);
-      const bool is_id = status == std::errc{} && parsed_to == end && token.id >= 0;
-      if (!is_id || content == nullptr || !content->is_string()) {
-        return wrong("added_tokens_decoder", "ids with \"content\"", entry);
-      }
-      token.content = content->as_string();
-      out.push_back(std::move(token));
-    }
-    std::sort(out.begin(), out.end(), [](const auto& a, const auto& b) { return a.id < b.id; });
-    return {};
-  }
-
  private:
   const io::JsonValue* find(std::string_view key) const {
     const io::JsonValue* const value = root_.find(key);
@@ -126,10 +105,45 @@ Result<TokenizerConfig> read_config(const io::JsonValue& root, std::string_view 
         reader.read_token("pad_token", config.pad_token),
         reader.read_token("unk_token", config.unk_token),
         reader.read_length(config.model_max_length), reader.read_template(config.chat_template),
-        reader.read_added_tokens(config.added_tokens_decoder)}) {
+        read_added_tokens_decoder(root, where, config), read_special_tokens(root, where, config)}) {
     if (!done) return tl::unexpected(done.error());
   }
   return config;
+}
+
+/// A file of a directory, nullopt if there is none.
+Result<std::optional<io::JsonValue>> read_if_there(const std::string& path) {
+  auto root = io::read_downloaded_json(path);
+  if (root) return std::move(*root);
+  if (root.error().code() == ErrorCode::kNotFound) return std::nullopt;
+  return tl::unexpected(root.error());
+}
+
+/// Lays special_tokens_map.json over the config's `members` and adds added_tokens.json; whether
+/// there is either.
+Result<bool> read_older_files(const std::string& directory, io::JsonValue& members,
+                              TokenizerConfig& config) {
+  const std::string map_path = directory + "/special_tokens_map.json";
+  const auto map = read_if_there(map_path);
+  if (!map) return tl::unexpected(map.error());
+  if (*map) {
+    if (!(*map)->is_object()) {
+      return invalid_input(
+          fmt::format("{}: expected an object, found {}", map_path, io::describe(**map)));
+    }
+    for (const auto& [key, value] : (*map)->as_object()) members.as_object().set(key, value);
+    auto overlaid = read_config(members, map_path);
+    if (!overlaid) return tl::unexpected(overlaid.error());
+    config = std::move(*overlaid);
+  }
+  const std::string tokens_path = directory + "/added_tokens.json";
+  const auto tokens = read_if_there(tokens_path);
+  if (!tokens) return tl::unexpected(tokens.error());
+  if (*tokens) {
+    auto done = read_added_tokens_file(**tokens, tokens_path, config);
+    if (!done) return tl::unexpected(done.error());
+  }
+  return map->has_value() || tokens->has_value();
 }
 
 }  // namespace
@@ -165,9 +179,15 @@ Result<TokenizerConfig> load_tokenizer_config(const std::string& model_path) {
     return gguf_tokenizer_config(file->metadata());
   }
   const std::string path = model_path + "/tokenizer_config.json";
-  const Result<io::JsonValue> root = io::read_downloaded_json(path);
-  if (!root) return tl::unexpected(root.error());
-  return read_config(*root, path);
+  const auto root = io::read_downloaded_json(path);
+  if (!root && root.error().code() != ErrorCode::kNotFound) return tl::unexpected(root.error());
+  io::JsonValue members = root ? *root : io::JsonObject();
+  auto config = read_config(members, path);
+  if (!config || config->has_added_tokens_decoder) return config;
+  const auto has_older = read_older_files(model_path, members, *config);
+  if (!has_older) return tl::unexpected(has_older.error());
+  if (!root && !*has_older) return tl::unexpected(root.error());
+  return config;
 }
 
 }  // namespace fathom::tokenizer

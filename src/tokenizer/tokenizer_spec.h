@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/types.h"
+#include "tokenizer/normalizer.h"
 #include "tokenizer/pre_tokenizer.h"
 
 namespace fathom::tokenizer {
@@ -19,7 +20,7 @@ struct AddedToken {
   bool single_word = false;  // only where no word character touches it
   bool lstrip = false;       // swallows white space before it
   bool rstrip = false;       // swallows white space after it
-  bool normalized = true;    // matched after those with `normalized` false took theirs
+  bool normalized = true;    // matched in normalised text, after those that are not took theirs
   bool special = false;      // dropped by decode(..., kSkipSpecial)
 };
 
@@ -35,6 +36,7 @@ struct TokenizerSpec {
   std::vector<std::string> vocab;
   std::vector<Merge> merges;
   std::vector<AddedToken> added_tokens;  // ascending id; may repeat an entry of vocab
+  Normalizer normalizer;
   PreTokenizer pre_tokenizer = PreTokenizer::deepseek_v3();
   bool ignore_merges = false;  // a piece that is in the vocabulary is that token, unmerged
   /// tiktoken's rule: a merge ranks by the id it makes, so equal pairs of neighbours go leftmost
@@ -49,6 +51,10 @@ struct TokenizerSpec {
 
 /// Largest tokenizer.json that is read.
 inline constexpr i64 kMaxTokenizerFileBytes = i64{256} << 20;
+/// Longest spelling of a token of model.vocab.
+inline constexpr size_t kMaxTokenBytes = size_t{64} << 10;
+/// Longest added token: matching one walks the text once per byte of it in the worst case.
+inline constexpr size_t kMaxAddedTokenBytes = 1024;
 /// Ids are 0..n-1, model and added tokens together; n is at most this.
 inline constexpr i64 kMaxVocabSize = i64{1} << 22;
 

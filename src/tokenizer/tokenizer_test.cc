@@ -40,6 +40,22 @@ TEST(TokenizerGolden, EveryVariantEncodesAsHuggingFace) {
   }
 }
 
+// The normalisers, pre-tokenizers and added tokens of files from elsewhere.
+TEST(TokenizerGolden, EncodesTheWildsShapesAsHuggingFace) {
+  const auto cases = read_json_lines("wild_cases.jsonl");
+  ASSERT_GE(cases.size(), 180u);
+  for (const auto& [variant, unused] : cases[0].find("ids")->as_object()) {
+    const Tokenizer tokenizer = golden_tokenizer(variant);
+    const Tokenizer saved = test_files::tokenizer_of(write_tokenizer_json(tokenizer.spec()));
+    for (const io::JsonValue& golden : cases) {
+      const std::string& text = golden.find("text")->as_string();
+      const Ids want = ids_of(*golden.find("ids")->find(variant));
+      EXPECT_EQ(tokenizer.encode(text), want) << variant << ": \"" << text << '"';
+      EXPECT_EQ(saved.encode(text), want) << variant << ", saved: \"" << text << '"';
+    }
+  }
+}
+
 TEST(TokenizerGolden, DecodesAsHuggingFace) {
   const Tokenizer tokenizer = golden_tokenizer();
   for (const io::JsonValue& golden : read_json_lines("decode.jsonl")) {

@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
+#include "tokenizer/byte_level.h"
 #include "tokenizer/gguf/pre_tokenizers.h"
+#include "tokenizer/tiktoken.h"
 
 namespace fathom::tokenizer {
 namespace {
@@ -18,6 +21,25 @@ std::string key(std::string_view name) { return std::string(kPrefix).append(name
 
 /// `tokenizer.ggml.token_type`: one number a token.
 enum TokenType : i64 { kControl = 3, kUserDefined = 4 };
+
+/// A special token's id, nullopt if the file names none: no key, or all bits set.
+Result<std::optional<i32>> token_id(const Metadata& metadata, std::string_view name, i64 size) {
+  constexpr i64 kNone = 0xFFFFFFFF;
+  if (!metadata.has(key(name))) return std::nullopt;
+  const auto id = metadata.integer(key(name));
+  if (!id) return tl::unexpected(id.error());
+  if (*id == kNone || *id == -1) return std::nullopt;
+  if (*id >= 0 && *id < size) return static_cast<i32>(*id);
+  return invalid_input(fmt::format("{}: {} is {}, expected the id of one of the {} tokens",
+                                   metadata.file_name(), key(name), *id, size));
+}
+
+Result<std::optional<bool>> flag(const Metadata& metadata, std::string_view name) {
+  if (!metadata.has(key(name))) return std::nullopt;
+  const auto value = metadata.boolean(key(name));
+  if (!value) return tl::unexpected(value.error());
+  return *value;
+}
 
 class SpecReader {
  public:
@@ -42,10 +64,15 @@ class SpecReader {
     }
     const auto pre = metadata_.string(key("pre"));
     if (!pre) return tl::unexpected(pre.error());
-    auto named = gguf_pre_tokenizer(*pre, metadata_.file_name());
-    if (!named) return tl::unexpected(named.error());
-    spec_.pre_tokenizer = std::move(named->pre_tokenizer);
-    spec_.ignore_merges = named->ignore_merges;
+    const auto kind = gguf_tokenizer_kind(*pre, metadata_.file_name());
+    if (!kind) return tl::unexpected(kind.error());
+    kind_ = *kind;
+    auto pre_tokenizer = gguf_pre_tokenizer(*pre, metadata_.file_name());
+    if (!pre_tokenizer) return tl::unexpected(pre_tokenizer.error());
+    spec_.pre_tokenizer = std::move(*pre_tokenizer);
+    spec_.ignore_merges = kind_.ignore_merges;
+    spec_.rank_is_merged_id = kind_.is_tiktoken;
+    if (kind_.normalizes) spec_.normalizer = Normalizer({NormalizationForm::kNfc});
     return {};
   }
 
@@ -78,7 +105,24 @@ class SpecReader {
     return {};
   }
 
+  /// The raw bytes of the ordinary tokens, which come before all others in a tiktoken vocabulary.
+  std::vector<std::string> ordinary_tokens() const {
+    const i32 end = spec_.added_tokens.empty() ? static_cast<i32>(spec_.vocab.size())
+                                               : spec_.added_tokens.front().id;
+    std::vector<std::string> tokens;
+    for (i32 id = 0; id < end; ++id) {
+      auto bytes = unspell_bytes(spec_.vocab[static_cast<size_t>(id)]);
+      if (!bytes) break;
+      tokens.push_back(std::move(*bytes));
+    }
+    return tokens;
+  }
+
   Result<void> read_merges() {
+    if (kind_.is_tiktoken) {
+      spec_.merges = tiktoken_merges(ordinary_tokens());
+      return {};
+    }
     const auto merges = metadata_.strings(key("merges"));
     if (!merges) return tl::unexpected(merges.error());
     spec_.merges.reserve(merges->size());
@@ -98,21 +142,19 @@ class SpecReader {
   }
 
   Result<void> read_special_ids() {
-    if (metadata_.has(key("unknown_token_id"))) {
-      const auto unk = metadata_.integer(key("unknown_token_id"));
-      if (!unk) return tl::unexpected(unk.error());
-      spec_.unk_id = static_cast<i32>(std::clamp<i64>(*unk, -1, kMaxVocabSize));
-    }
-    if (!metadata_.has(key("add_bos_token")) || !metadata_.has(key("bos_token_id"))) return {};
-    const auto add = metadata_.boolean(key("add_bos_token"));
-    if (!add) return tl::unexpected(add.error());
-    const auto bos = metadata_.integer(key("bos_token_id"));
+    const auto unk = token_id(metadata_, "unknown_token_id", std::ssize(spec_.vocab));
+    if (!unk) return tl::unexpected(unk.error());
+    spec_.unk_id = *unk;
+    const auto bos = token_id(metadata_, "bos_token_id", std::ssize(spec_.vocab));
     if (!bos) return tl::unexpected(bos.error());
-    if (*add) spec_.prefix_ids = {static_cast<i32>(std::clamp<i64>(*bos, -1, kMaxVocabSize))};
+    const auto adds_bos = flag(metadata_, "add_bos_token");
+    if (!adds_bos) return tl::unexpected(adds_bos.error());
+    if (*bos && adds_bos->value_or(kind_.adds_bos)) spec_.prefix_ids = {**bos};
     return {};
   }
 
   const Metadata& metadata_;
+  GgufTokenizerKind kind_;
   TokenizerSpec spec_;
   std::unordered_map<std::string_view, i32> ids_;  // views spec_.vocab
 };
@@ -127,17 +169,29 @@ Result<TokenizerConfig> gguf_tokenizer_config(const Metadata& metadata) {
   TokenizerConfig config;
   const auto tokens = metadata.strings(key("tokens"));
   if (!tokens) return tl::unexpected(tokens.error());
-  const auto text_of = [&](std::string_view name) -> std::optional<std::string> {
-    const auto id = metadata.integer(key(name));
-    if (!id || *id < 0 || *id >= static_cast<i64>(tokens->size())) return std::nullopt;
-    return std::string((*tokens)[static_cast<size_t>(*id)]);
-  };
   config.tokenizer_class = "PreTrainedTokenizerFast";
-  config.bos_token = text_of("bos_token_id");
-  config.eos_token = text_of("eos_token_id");
-  config.pad_token = text_of("padding_token_id");
-  config.unk_token = text_of("unknown_token_id");
-  if (const auto add = metadata.boolean(key("add_bos_token"))) config.add_bos_token = *add;
+  std::optional<std::string> end_of_turn, end_of_message;
+  for (const auto& [name, text] :
+       {std::pair("bos_token_id", &config.bos_token), std::pair("eos_token_id", &config.eos_token),
+        std::pair("padding_token_id", &config.pad_token),
+        std::pair("unknown_token_id", &config.unk_token), std::pair("eot_token_id", &end_of_turn),
+        std::pair("eom_token_id", &end_of_message)}) {
+    const auto id = token_id(metadata, name, std::ssize(*tokens));
+    if (!id) return tl::unexpected(id.error());
+    if (*id) *text = std::string((*tokens)[static_cast<size_t>(**id)]);
+  }
+  for (std::optional<std::string>* text : {&end_of_turn, &end_of_message}) {
+    if (*text) config.end_tokens.push_back(std::move(**text));
+  }
+  for (const auto& [name, out] : {std::pair("add_bos_token", &config.add_bos_token),
+                                  std::pair("add_eos_token", &config.add_eos_token)}) {
+    const auto given = flag(metadata, name);
+    if (!given) return tl::unexpected(given.error());
+    *out = *given;
+  }
+  const auto pre = metadata.string(key("pre"));
+  const auto kind = pre ? gguf_tokenizer_kind(*pre, metadata.file_name()) : GgufTokenizerKind{};
+  if (kind && kind->adds_bos && !config.add_bos_token) config.add_bos_token = true;
   if (metadata.has("tokenizer.chat_template")) {
     const auto text = metadata.string("tokenizer.chat_template");
     if (!text) return tl::unexpected(text.error());

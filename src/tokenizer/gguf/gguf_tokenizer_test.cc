@@ -1,6 +1,7 @@
 // The golden tokenizer as a GGUF file's metadata, against its tokenizer.json.
 #include "tokenizer/gguf/gguf_tokenizer.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -52,16 +53,17 @@ TEST(GgufPreTokenizer, UnknownNamesAreRefusedAndKnownOnesListed) {
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().code(), ErrorCode::kUnsupported);
   EXPECT_EQ(unknown.error().message(),
-            "m.gguf: tokenizer.ggml.pre is \"other?\", expected one of deepseek-v3, "
-            "deepseek-r1-qwen, gpt-2, llama-bpe, llama3, smollm; another's would give other ids");
+            "m.gguf: tokenizer.ggml.pre is \"other?\", expected one of deepseek-llm, "
+            "deepseek-coder, deepseek-v3, deepseek-r1-qwen, qwen2, qwen35, kimi-k2, gpt-2, "
+            "llama-bpe, llama3, llama-v3, smollm; another's would give other ids");
 }
 
 /// The pieces of `text`, separated by '|'.
 std::string pieces(std::string_view name, std::string_view text) {
   std::string out;
-  value_or_throw(gguf_pre_tokenizer(name, "m.gguf"))
-      .pre_tokenizer.split(
-          text, [&](std::string_view piece) { out.append(out.empty() ? "" : "|").append(piece); });
+  value_or_throw(gguf_pre_tokenizer(name, "m.gguf")).split(text, [&](std::string_view piece) {
+    out.append(out.empty() ? "" : "|").append(piece);
+  });
   return out;
 }
 
@@ -71,12 +73,33 @@ TEST(GgufPreTokenizer, EachNameCutsAsItsModelsDo) {
   EXPECT_EQ(pieces("gpt-2", kText), "It|'s| 1234| We|'|LL|\n\n | x");
   EXPECT_EQ(pieces("llama-bpe", kText), "It|'s| |123|4| We|'LL|\n\n| | x");
   EXPECT_EQ(pieces("deepseek-r1-qwen", kText), "It|'s| |1|2|3|4| We|'LL|\n\n| | x");
-  EXPECT_TRUE(value_or_throw(gguf_pre_tokenizer("llama-bpe", "m")).ignore_merges);
-  EXPECT_FALSE(value_or_throw(gguf_pre_tokenizer("smollm", "m")).ignore_merges);
+  EXPECT_EQ(pieces("qwen2", kText), pieces("deepseek-r1-qwen", kText));
+  EXPECT_EQ(pieces("deepseek-llm", kText), "It|'|s| |1|2|3|4| We|'|LL|\n|\n| | x");
+  EXPECT_EQ(pieces("kimi-k2", kText), "It's| |123|4| We'LL|\n\n| | x");
+  // From tokenizers with the published stages; Kimi's from Python's regex.
+  constexpr std::string_view kScripts = "Ⅷ٣ é中文, a.b(c)\r\n 한국 e\u0301x!";
+  EXPECT_EQ(pieces("qwen2", kScripts), "Ⅷ|٣| é中文|,| a|.b|(c|)\r\n| 한국| e|\u0301x|!");
+  EXPECT_EQ(pieces("qwen35", kScripts), "Ⅷ|٣| é中文|,| a|.b|(c|)\r\n| 한국| e\u0301x|!");
+  EXPECT_EQ(pieces("deepseek-llm", kScripts),
+            "Ⅷ|٣| é|中文|,| a|.|b|(|c|)|\r|\n| |한국| e|\u0301|x|!");
+  EXPECT_EQ(pieces("deepseek-coder", kScripts), pieces("deepseek-llm", kScripts));
+  EXPECT_EQ(pieces("kimi-k2", kScripts), "Ⅷ٣| é|中文|,| a|.b|(c|)\r\n| 한국| e\u0301x|!");
+}
+
+TEST(GgufPreTokenizer, TheNameSaysWhatElseItsModelsDo) {
+  const auto kind = [](std::string_view name) {
+    return value_or_throw(gguf_tokenizer_kind(name, "m"));
+  };
+  for (const std::string_view name : {"llama-bpe", "llama3", "llama-v3"}) {
+    EXPECT_TRUE(kind(name).ignore_merges && kind(name).adds_bos && !kind(name).normalizes) << name;
+  }
+  EXPECT_FALSE(kind("smollm").ignore_merges || kind("smollm").adds_bos);
+  EXPECT_TRUE(kind("qwen2").normalizes && !kind("deepseek-r1-qwen").normalizes);
+  EXPECT_TRUE(kind("kimi-k2").is_tiktoken && !kind("qwen2").is_tiktoken);
 }
 
 /// Metadata with a tokenizer of three tokens, one pair replaced.
-Result<TokenizerSpec> spec_with(std::string_view key, io::gguf::Value value) {
+io::gguf::Metadata metadata_with(std::string_view key, io::gguf::Value value) {
   using io::gguf::ValueType;
   io::gguf::Metadata metadata("m.gguf");
   metadata.add(key, std::move(value));
@@ -89,7 +112,61 @@ Result<TokenizerSpec> spec_with(std::string_view key, io::gguf::Value value) {
   metadata.add(
       "tokenizer.ggml.merges",
       {.type = ValueType::kArray, .element = ValueType::kString, .count = 1, .strings = {"a b"}});
-  return gguf_tokenizer_spec(metadata);
+  return metadata;
+}
+
+Result<TokenizerSpec> spec_with(std::string_view key, io::gguf::Value value) {
+  return gguf_tokenizer_spec(metadata_with(key, std::move(value)));
+}
+Result<TokenizerConfig> config_with(std::string_view key, io::gguf::Value value) {
+  return gguf_tokenizer_config(metadata_with(key, std::move(value)));
+}
+
+TEST(GgufTokenizerSpec, NfcAndBosWhereTheNameSaysSo) {
+  using io::gguf::ValueType;
+  const auto named = [](std::string_view pre) {
+    return io::gguf::Value{.type = ValueType::kString, .text = pre};
+  };
+  EXPECT_FALSE(value_or_throw(spec_with("tokenizer.ggml.pre", named("qwen2"))).normalizer.empty());
+  EXPECT_TRUE(value_or_throw(spec_with("tokenizer.ggml.pre", named("gpt-2"))).normalizer.empty());
+  EXPECT_EQ(value_or_throw(config_with("tokenizer.ggml.pre", named("llama-bpe"))).add_bos_token,
+            true);
+  EXPECT_EQ(value_or_throw(config_with("tokenizer.ggml.pre", named("gpt-2"))).add_bos_token,
+            std::nullopt);
+  // tiktoken's rule: every pair that makes a token merges, whatever the file lists.
+  const TokenizerSpec kimi = value_or_throw(spec_with("tokenizer.ggml.pre", named("kimi-k2")));
+  EXPECT_TRUE(kimi.rank_is_merged_id && kimi.ignore_merges);
+  EXPECT_EQ(kimi.merges.size(), 1u);
+}
+
+TEST(GgufTokenizerConfig, EveryEndOfAnAnswerIsRead) {
+  using io::gguf::ValueType;
+  const io::gguf::Value two{.type = ValueType::kU32, .bits = 2};
+  EXPECT_THAT(value_or_throw(config_with("tokenizer.ggml.eot_token_id", two)).end_tokens,
+              ::testing::ElementsAre("ab"));
+  EXPECT_THAT(value_or_throw(config_with("tokenizer.ggml.eom_token_id", two)).end_tokens,
+              ::testing::ElementsAre("ab"));
+  EXPECT_EQ(value_or_throw(config_with("tokenizer.ggml.eos_token_id", two)).eos_token, "ab");
+}
+
+TEST(GgufTokenizerConfig, WrongTypesAndIdsAreRefusedByName) {
+  using io::gguf::ValueType;
+  const auto error = [](std::string_view name, io::gguf::Value value) {
+    const auto config = config_with("tokenizer.ggml." + std::string(name), std::move(value));
+    return config ? "no error" : config.error().message();
+  };
+  const io::gguf::Value text{.type = ValueType::kString, .text = "yes"};
+  for (const char* name : {"add_bos_token", "add_eos_token"}) {
+    EXPECT_THAT(error(name, text), HasSubstr(std::string("tokenizer.ggml.") + name)) << name;
+  }
+  for (const char* name : {"bos_token_id", "eos_token_id", "eot_token_id", "eom_token_id",
+                           "padding_token_id", "unknown_token_id"}) {
+    EXPECT_THAT(error(name, text), HasSubstr(std::string("tokenizer.ggml.") + name)) << name;
+    EXPECT_EQ(error(name, {.type = ValueType::kU32, .bits = 3}),
+              fmt::format("m.gguf: tokenizer.ggml.{} is 3, expected the id of one of the 3 tokens",
+                          name));
+    EXPECT_EQ(error(name, {.type = ValueType::kU32, .bits = 0xFFFFFFFF}), "no error");
+  }
 }
 
 TEST(GgufTokenizerSpec, WrongMetadataIsNamed) {

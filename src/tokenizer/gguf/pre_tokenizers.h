@@ -8,13 +8,18 @@
 
 namespace fathom::tokenizer {
 
-struct NamedPreTokenizer {
-  PreTokenizer pre_tokenizer;
-  bool ignore_merges = false;
+/// What else such a name says of a tokenizer.
+struct GgufTokenizerKind {
+  bool ignore_merges = false;  // a piece that is in the vocabulary is that token
+  bool adds_bos = false;       // where the file does not say
+  bool normalizes = false;     // to NFC
+  bool is_tiktoken = false;    // merges are ranked by the id they make, whatever the file lists
 };
 
-/// As the models' own tokenizer.json has it. An unknown name is kUnsupported, with the known ones:
-/// another's would give other ids in silence.
-Result<NamedPreTokenizer> gguf_pre_tokenizer(std::string_view name, std::string_view where);
+// As the models' own files have it. An unknown name is kUnsupported, with the known ones: another's
+// would give other ids in silence. `where` opens the message.
+
+Result<GgufTokenizerKind> gguf_tokenizer_kind(std::string_view name, std::string_view where);
+Result<PreTokenizer> gguf_pre_tokenizer(std::string_view name, std::string_view where);
 
 }  // namespace fathom::tokenizer

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "tokenizer/byte_level.h"
 #include "tokenizer/train/bpe_trainer_loop.h"
+#include "tokenizer/unicode/utf8.h"
 
 namespace fathom::tokenizer {
 namespace {
@@ -18,6 +19,12 @@ Result<void> check_reserved(const std::vector<std::string>& reserved) {
   std::unordered_set<std::string_view> seen;
   for (const std::string& text : reserved) {
     if (text.empty()) return invalid_input("tokenizer training: a special token is empty");
+    if (text.size() > kMaxAddedTokenBytes || valid_utf8_prefix_bytes(text) != text.size()) {
+      return invalid_input(
+          fmt::format("tokenizer training: the special token \"{}\" has {} bytes, expected at most "
+                      "{} of valid UTF-8",
+                      printable(text.substr(0, 40)), text.size(), kMaxAddedTokenBytes));
+    }
     if (!seen.insert(text).second) {
       return invalid_input(
           fmt::format("tokenizer training: the special token \"{}\" is given twice", text));

@@ -30,7 +30,7 @@ struct BpeTrainerOptions {
   /// A pair that occurs less often than this is never merged. 0 means the same as 1.
   i64 min_frequency = 0;
   /// Hugging Face's max_token_length: tokens stay shorter than this many bytes (two bytes are
-  /// always allowed). 0: no limit.
+  /// always allowed). 0: up to the 32 KiB that can be read back (kMaxTokenBytes).
   i64 max_token_length = 0;
   /// Texts that take the ids 0, 1, ... before the bytes (bos, eos, pad). Where merges spell out one
   /// of them, the merge yields that id, as in Hugging Face's trainer.

@@ -13,10 +13,20 @@ constexpr u32 kSeparator = 0xFFFFFFFF;  // before, between and after words
 constexpr u32 kCovered = 0xFFFFFFFE;    // a token once began here, now it is inside a longer one
 constexpr i64 kMergesPerProgress = 256;
 
+/// A byte's symbol takes at most two bytes, and a loader refuses longer spellings.
+constexpr i64 kLongestToken = kMaxTokenBytes / 2;
+
+i64 longest_token(const BpeTrainerOptions& options) {
+  if (options.max_token_length == 0) return kLongestToken;
+  return std::min(options.max_token_length - 1, kLongestToken);
+}
+
 }  // namespace
 
 MergeLoop::MergeLoop(std::span<const WordCount> words, const BpeTrainerOptions& options)
-    : options_(options), pairs_(std::max<i64>(1, options.min_frequency)) {
+    : options_(options),
+      longest_(longest_token(options)),
+      pairs_(std::max<i64>(1, options.min_frequency)) {
   add_first_tokens();
   lay_out(words);
   collect_byte_pairs();

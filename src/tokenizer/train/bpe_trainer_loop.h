@@ -61,12 +61,10 @@ class MergeLoop {
   void note_gain(Side side, u32 neighbour, u32 position, i64 weight);
   void settle(u32 a, u32 b, u32 merged);
   void finish();
-  bool may_pair(u32 a, u32 b) const {
-    return options_.max_token_length == 0 ||
-           i64{length_[a]} + length_[b] < options_.max_token_length;
-  }
+  bool may_pair(u32 a, u32 b) const { return i64{length_[a]} + length_[b] <= longest_; }
 
   const BpeTrainerOptions& options_;
+  i64 longest_;  // bytes that a token may have
   BpeTraining result_;
   i64 num_ids_ = 0;                               // distinct texts, as the vocabulary counts them
   std::unordered_map<std::string, u32> by_text_;  // spelling -> id

@@ -136,7 +136,7 @@ std::vector<std::string> TrainReport::warnings() const {
         "the vocabulary has {} tokens, not the {} asked for: {}; give more text or ask for less",
         vocab_size, requested_vocab_size,
         stop == BpeStop::kNoPairs ? "every word of the text has become one token"
-                                  : "no pair is left that occurs often enough to be merged"));
+                                  : "every pair that is left is too rare, or too long, to be merged"));
   }
   if (text.num_replaced_characters > 0) {
     sentences.push_back(fmt::format("{} ill-formed UTF-8 sequences were read as U+FFFD",

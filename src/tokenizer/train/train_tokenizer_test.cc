@@ -97,6 +97,23 @@ TEST(TrainTokenizer, WritesFilesThatLoadToTheSameIds) {
   EXPECT_EQ(config.model_max_length, 131'072);
 }
 
+// A word of 300 KB, whose merges would double up to tokens that no loader takes.
+TEST(TrainTokenizer, WhatALongWordTeachesCanBeReadBack) {
+  const testing::TempDir dir;
+  const std::string word(300'000, 'a');
+  const auto path = dir.write("w.txt", word).string();
+  const TrainedTokenizer trained = train({.paths = {path}, .vocab_size = 320});
+  trained.save((dir / "t").string());
+  const Tokenizer loaded = value_or_throw(Tokenizer::load_model((dir / "t").string()));
+  size_t longest = 0;
+  for (i32 id = 0; id < loaded.vocab_size(); ++id) {
+    longest = std::max(longest, loaded.token_bytes(id).size());
+  }
+  EXPECT_EQ(longest, kMaxTokenBytes / 2);
+  EXPECT_EQ(loaded.encode(word).size(), 10u);  // 9 of 32 KiB, and the rest
+  EXPECT_EQ(loaded.decode(loaded.encode(word)), word);
+}
+
 TEST(TrainTokenizer, ThreadsAndTheOrderOfFilesDoNotMatter) {
   const testing::TempDir dir;
   const std::string text = kGolden + "/text.txt", merges = kGolden + "/merges.json";
@@ -126,7 +143,7 @@ TEST(TrainTokenizer, LittleTextGivesASmallerVocabularyAndSaysSo) {
                                 HasSubstr("every word of the text has become one token"))));
   EXPECT_THAT(train({.paths = {path}, .vocab_size = 277}).report.warnings(), IsEmpty());
   EXPECT_THAT(train({.paths = {path}, .vocab_size = 1000, .min_frequency = 4}).report.warnings(),
-              ElementsAre(HasSubstr("no pair is left that occurs often enough")));
+              ElementsAre(HasSubstr("every pair that is left is too rare, or too long")));
 }
 
 TEST(TrainTokenizer, NoTextAtAllIsAnError) {

@@ -37,7 +37,7 @@ void copy_tokenizer(const fs::path& tokenizer, const fs::path& directory) {
   const fs::path folder = is_folder ? tokenizer : tokenizer.parent_path();
   if (!is_folder) io::copy_file_atomically(tokenizer, directory / "tokenizer.json");
   for (const char* name : {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
-                           "special_tokens_map.json", "tiktoken.model"}) {
+                           "special_tokens_map.json", "added_tokens.json", "tiktoken.model"}) {
     if (!fs::exists(directory / name) && fs::exists(folder / name)) {
       io::copy_file_atomically(folder / name, directory / name);
     }

@@ -1,7 +1,7 @@
-#include "tokenizer/post_processor.h"
+#include "tokenizer/json/post_processor.h"
 
 #include "io/json.h"
-#include "tokenizer/json_reader.h"
+#include "tokenizer/json/json_reader.h"
 #include "tokenizer/tokenizer_spec.h"
 
 namespace fathom::tokenizer {

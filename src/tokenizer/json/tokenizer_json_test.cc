@@ -67,8 +67,13 @@ TEST(TokenizerJson, OtherKindsOfTokenizersAreRefusedByName) {
               HasSubstr("end_of_word_suffix: a string \"</w>\" is not supported"));
   EXPECT_THAT(verdict(with_member("model.ignore_merges", "1")),
               HasSubstr("model: ignore_merges: expected true or false"));
-  EXPECT_THAT(verdict(with_member("normalizer", R"({"type":"NFC"})")),
-              HasSubstr("normalizer: type a string \"NFC\" is not supported"));
+  EXPECT_THAT(verdict(with_member("normalizer", R"({"type":"NFKC"})")),
+              HasSubstr("normalizer: type a string \"NFKC\" is not supported"));
+  EXPECT_THAT(verdict(with_member("normalizer", R"({"type":"Sequence","normalizers":[
+                                                   {"type":"NFC"},{"type":"Lowercase"}]})")),
+              HasSubstr("normalizer: type a string \"Lowercase\" is not supported"));
+  EXPECT_THAT(verdict(with_member("normalizer", "[]")),
+              HasSubstr("normalizer: expected an object"));
   EXPECT_EQ(verdict(with_member("normalizer", "null")), "loaded");
   EXPECT_THAT(verdict(with_member("pre_tokenizer", "null")),
               HasSubstr("pre_tokenizer: there is none"));

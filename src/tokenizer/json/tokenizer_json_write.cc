@@ -140,9 +140,9 @@ std::string write_tokenizer_json(const TokenizerSpec& spec) {
   std::string out = "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n";
   append_added_tokens(spec, out);
   fmt::format_to(std::back_inserter(out),
-                 "  \"normalizer\": {{\"type\": \"Sequence\", \"normalizers\": []}},\n"
-                 "  \"pre_tokenizer\": {},\n  \"post_processor\": {},\n  \"decoder\": {},\n",
-                 io::write_json(spec.pre_tokenizer.json()),
+                 "  \"normalizer\": {},\n  \"pre_tokenizer\": {},\n  \"post_processor\": {},\n  "
+                 "\"decoder\": {},\n",
+                 io::write_json(spec.normalizer.json()), io::write_json(spec.pre_tokenizer.json()),
                  io::write_json(post_processor_json(spec)),
                  io::write_json(byte_level_json(true, true)));
   append_model(spec, out);

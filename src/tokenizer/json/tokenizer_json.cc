@@ -5,14 +5,13 @@
 #include <unordered_map>
 
 #include "io/json.h"
-#include "tokenizer/json_reader.h"
-#include "tokenizer/post_processor.h"
+#include "tokenizer/json/added_token_json.h"
+#include "tokenizer/json/json_reader.h"
+#include "tokenizer/json/post_processor.h"
 #include "tokenizer/tokenizer_spec.h"
 
 namespace fathom::tokenizer {
 namespace {
-
-constexpr size_t kMaxTokenBytes = 64 * 1024;
 
 class SpecReader : JsonReader {
  public:
@@ -174,30 +173,19 @@ class SpecReader : JsonReader {
         return invalid("{}: id: {} is outside 0..{}", place, *id, kMaxVocabSize - 1);
       }
       token.id = static_cast<i32>(*id);
-      Result<std::string> content = io::get_string(entry, "content", full_place);
-      if (!content) return tl::unexpected(content.error());
-      token.content = std::move(*content);
-      token.normalized = true;
-      for (const auto& [key, flag] :
-           {std::pair("single_word", &AddedToken::single_word),
-            std::pair("lstrip", &AddedToken::lstrip), std::pair("rstrip", &AddedToken::rstrip),
-            std::pair("normalized", &AddedToken::normalized),
-            std::pair("special", &AddedToken::special)}) {
-        if (Result<void> done = read_flag(entry, key, place, token.*flag); !done) return done;
-      }
+      if (auto done = read_added_token(entry, full_place, token); !done) return done;
       spec_.added_tokens.push_back(std::move(token));
     }
     return {};
   }
 
   Result<void> read_normalizer() {
-    const io::JsonValue* const normalizer = root_.find("normalizer");
-    if (normalizer == nullptr || normalizer->is_null()) return {};
-    const io::JsonValue* const members = normalizer->find("normalizers");
-    const bool is_nothing = type_of(*normalizer) == "Sequence" && members != nullptr &&
-                            members->is_array() && members->as_array().empty();
-    if (is_nothing) return {};
-    return refuse("normalizer: type {} is not supported", type_text(*normalizer));
+    const io::JsonValue* const value = root_.find("normalizer");
+    if (value == nullptr) return {};
+    Result<Normalizer> normalizer = Normalizer::from_json(*value, where_);
+    if (!normalizer) return tl::unexpected(normalizer.error());
+    spec_.normalizer = std::move(*normalizer);
+    return {};
   }
 
   Result<void> read_pre_tokenizer() {
@@ -245,7 +233,9 @@ class SpecReader : JsonReader {
 }  // namespace
 
 Result<TokenizerSpec> parse_tokenizer_json(std::string_view text, std::string_view where) {
-  const io::JsonLimits limits = {.max_bytes = kMaxTokenizerFileBytes};
+  // A merge is up to three values, an added token eight.
+  const io::JsonLimits limits = {.max_bytes = kMaxTokenizerFileBytes,
+                                 .max_values = 16 * kMaxVocabSize};
   const Result<io::JsonValue> root = io::parse_json(text, std::string(where), limits);
   if (!root) return tl::unexpected(root.error());
   return SpecReader(*root, where).read();
