@@ -143,6 +143,8 @@ class Checker {
     used_.insert(scale->name);
     used_.insert(shape->name);
     check_packed_types(packed, *scale, *shape);
+    const io::StoredTensor* minimum = checkpoint_.find(names.minimum);
+    if (minimum != nullptr) check_minimum(packed, *scale, *minimum, cols);
     check_stored_shape(*shape, rows, cols);
     const PackedForm form = packed_form(packed, *scale, cols);
     const bool rows_fit =
@@ -156,20 +158,37 @@ class Checker {
       return;
     }
     check_companions(parameter, packed,
-                     fmt::format("INT{} in groups of {}", form.bits, form.group_size));
+                     fmt::format("INT{} in groups of {}, scales {}{}", form.bits, form.group_size,
+                                 dtype_name(scale->dtype), minimum != nullptr ? ", minima" : ""));
     result_.parameters.push_back(parameter);
   }
 
   void check_packed_types(const io::StoredTensor& packed, const io::StoredTensor& scale,
                           const io::StoredTensor& shape) {
-    const auto require = [this](const io::StoredTensor& tensor, DType dtype) {
-      if (tensor.dtype == dtype) return;
-      problem(tensor,
-              fmt::format("is {}, expected {}", dtype_name(tensor.dtype), dtype_name(dtype)));
+    const auto require = [this](const io::StoredTensor& tensor, DType dtype, DType other) {
+      if (tensor.dtype == dtype || tensor.dtype == other) return;
+      const std::string expected =
+          dtype == other ? std::string(dtype_name(dtype))
+                         : fmt::format("{} or {}", dtype_name(dtype), dtype_name(other));
+      problem(tensor, fmt::format("is {}, expected {}", dtype_name(tensor.dtype), expected));
     };
-    require(packed, DType::kI32);
-    require(scale, DType::kBF16);
-    if (shape.dtype != DType::kI32) require(shape, DType::kI64);  // writers differ
+    require(packed, DType::kI32, DType::kI32);
+    require(scale, DType::kBF16, DType::kF16);
+    require(shape, DType::kI64, DType::kI32);  // writers differ
+  }
+
+  void check_minimum(const io::StoredTensor& packed, const io::StoredTensor& scale,
+                     const io::StoredTensor& minimum, i64 cols) {
+    used_.insert(minimum.name);
+    if (minimum.dtype != scale.dtype || minimum.shape != scale.shape) {
+      problem(minimum, fmt::format("is {} {}, expected {} {} as its scales",
+                                   dtype_name(minimum.dtype), shape_text(minimum.shape),
+                                   dtype_name(scale.dtype), shape_text(scale.shape)));
+    }
+    const PackedForm form = packed_form(packed, scale, cols);
+    if (form.bits != 4 || form.group_size != 32) {
+      problem(minimum, "is not supported but beside 4 bits in groups of 32 columns");
+    }
   }
 
   void check_stored_shape(const io::StoredTensor& shape, i64 rows, i64 cols) {

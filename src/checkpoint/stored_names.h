@@ -15,13 +15,15 @@ const io::StoredTensor* find_block_scale(const io::Checkpoint& checkpoint,
                                          const std::string& matrix_name);
 
 /// The three tensors that stand for a matrix packed as integers: "X.weight" -> "X.weight_packed",
-/// "X.weight_scale", "X.weight_shape".
+/// "X.weight_scale", "X.weight_shape"; and "X.weight_minimum" of a matrix from a GGUF file whose
+/// groups have minima.
 struct PackedNames {
-  std::string packed, scale, shape;
+  std::string packed, scale, shape, minimum;
   explicit PackedNames(const std::string& matrix_name)
       : packed(matrix_name + "_packed"),
         scale(matrix_name + "_scale"),
-        shape(matrix_name + "_shape") {}
+        shape(matrix_name + "_shape"),
+        minimum(matrix_name + "_minimum") {}
 };
 /// How the integers of a checked matrix [rows, cols] are packed: from the shapes of its tensors.
 struct PackedForm {

@@ -88,6 +88,7 @@ void TensorReader::read_packed_rows(i64 begin, View<float, 2> out) {
   chunk.cols = shape_.cols;
   chunk.bits = form.bits;
   chunk.group_size = form.group_size;
+  chunk.group_dtype = group_scale_->dtype;
   chunk.group_stride = group_scale_->shape[1];
   const u8* words = tensor_.bytes.data() + begin * chunk.row_bytes();
   aligned_.assign(words, words + chunk.size_bytes());

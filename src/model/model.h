@@ -26,8 +26,8 @@ struct SequenceStep {
 
 /// How a checkpoint is opened.
 struct LoadOptions {
-  /// Of a GGUF file: what its matrices are decoded to, F32 or BF16; absent: F32 if all linear
-  /// layers are stored so, else BF16.
+  /// Of a GGUF file: what its matrices are decoded to, F32 or BF16; absent: as
+  /// checkpoint::load_gguf() chooses, packed integers among them.
   std::optional<DType> gguf_dtype = {};
 };
 

@@ -19,6 +19,10 @@ void check_stored_type(const MatRef& w, const char* op) {
       FATHOM_CHECK(w.bits == 4 || w.bits == 8, op, ": weight ", w);
       FATHOM_CHECK(w.group_scale != nullptr && (w.group_size == 32 || w.group_size == 128), op,
                    ": weight ", w, " has no scales for its groups");
+      FATHOM_CHECK(w.group_dtype == DType::kBF16 || w.group_dtype == DType::kF16, op, ": weight ",
+                   w, " has scales in ", dtype_name(w.group_dtype));
+      FATHOM_CHECK(w.group_minimum == nullptr || (w.bits == 4 && w.group_size == 32), op,
+                   ": weight ", w, ": INT4 in groups of 32 alone may have minima");
       return;
     default:
       throw Error(ErrorCode::kUnsupported, std::string(op) + ": weight " + to_string(w) +

@@ -7,7 +7,9 @@
 
 #include "base/parallel.h"
 #include "checkpoint/gguf/model_config.h"
+#include "checkpoint/gguf/packed_blocks.h"
 #include "checkpoint/gguf/parameters.h"
+#include "checkpoint/storage.h"
 #include "checkpoint/tensor_codec.h"
 #include "tensor/bf16.h"
 
@@ -63,6 +65,67 @@ void decode(const GgufParameter& p, DType dtype, u8* out) {
   }
 }
 
+/// gate_proj and up_proj read one prepared input: they are packed both or not at all.
+bool companion_is_alike(const GgufParameter& p, const io::gguf::File& file) {
+  std::string companion = p.source.tensor;
+  for (const auto& [name, other] : {std::pair{"ffn_gate", "ffn_up"}, {"ffn_up", "ffn_gate"}}) {
+    const size_t at = companion.find(name);
+    if (at == companion.npos) continue;
+    const io::gguf::Tensor* tensor =
+        file.find(companion.replace(at, std::string_view(name).size(), other));
+    return tensor == nullptr || tensor->type == p.tensor->type;
+  }
+  return true;
+}
+
+/// Puts one parameter after the other into a GgufCheckpoint.
+class Loader {
+ public:
+  /// `dtype`: of matrices that are not packed. `packs`: those that can be, are.
+  Loader(GgufCheckpoint& loaded, DType dtype, bool packs)
+      : loaded_(loaded), dtype_(dtype), packs_(packs) {}
+
+  void add(const GgufParameter& p) {
+    if (packs_ && is_packable(p) && companion_is_alike(p, loaded_.file)) {
+      pack_parameter(p, loaded_.decoded, tensors_);
+      if (!packed_) packed_ = packed_blocks(p.tensor->type);
+    } else if (auto mapped = in_the_map(p, dtype_)) {
+      tensors_.push_back(std::move(*mapped));
+    } else {
+      add_decoded(p);
+    }
+  }
+
+  void finish() {
+    loaded_.config.torch_dtype = dtype_;
+    loaded_.checkpoint = io::Checkpoint::of_tensors(std::move(tensors_));
+    if (!packed_) return;
+    const Storage storage{.dtype = DType::kI32, .bits = packed_->bits, .group_size = 32};
+    loaded_.config = with_storage(loaded_.config, {.linear = storage}, ops::ScaleFormat::kF32);
+  }
+
+ private:
+  void add_decoded(const GgufParameter& p) {
+    const bool exact = p.parameter.shape.size() == 1 || p.parameter.role == ModelPart::kRouter;
+    const DType to = exact ? DType::kF32 : dtype_;
+    const i64 size = p.parameter.elements() * dtype_bytes(to);
+    loaded_.decoded.emplace_back(Device::kCpu, size, "weights decoded from GGUF");
+    u8* data = loaded_.decoded.back().data();
+    decode(p, to, data);
+    tensors_.push_back({.name = p.parameter.name,
+                        .dtype = to,
+                        .shape = p.parameter.shape,
+                        .bytes = {data, static_cast<size_t>(size)},
+                        .file_name = p.tensor->file_name});
+  }
+
+  GgufCheckpoint& loaded_;
+  DType dtype_;
+  bool packs_;
+  std::optional<PackedBlocks> packed_;  // of the first that was
+  std::vector<io::StoredTensor> tensors_;
+};
+
 }  // namespace
 
 GgufCheckpoint load_gguf(const std::filesystem::path& path, std::optional<DType> wanted,
@@ -74,31 +137,15 @@ GgufCheckpoint load_gguf(const std::filesystem::path& path, std::optional<DType>
   loaded.config = value_or_throw(gguf_model_config(loaded.file));
   const std::vector<GgufParameter> parameters =
       value_or_throw(gguf_parameters(loaded.config, loaded.file));
-  const DType dtype = wanted.value_or(usual_dtype(parameters));
-  loaded.config.torch_dtype = dtype;
   i64 total = 0, done = 0;
   for (const GgufParameter& p : parameters) total += p.parameter.elements();
-  std::vector<io::StoredTensor> tensors;
+  Loader loader(loaded, wanted.value_or(usual_dtype(parameters)), /*packs=*/!wanted);
   for (const GgufParameter& p : parameters) {
-    if (auto mapped = in_the_map(p, dtype)) {
-      tensors.push_back(std::move(*mapped));
-    } else {
-      const bool exact = p.parameter.shape.size() == 1 || p.parameter.role == ModelPart::kRouter;
-      const DType to = exact ? DType::kF32 : dtype;
-      const i64 size = p.parameter.elements() * dtype_bytes(to);
-      loaded.decoded.emplace_back(Device::kCpu, size, "weights decoded from GGUF");
-      u8* data = loaded.decoded.back().data();
-      decode(p, to, data);
-      tensors.push_back({.name = p.parameter.name,
-                         .dtype = to,
-                         .shape = p.parameter.shape,
-                         .bytes = {data, static_cast<size_t>(size)},
-                         .file_name = p.tensor->file_name});
-    }
+    loader.add(p);
     done += p.parameter.elements();
     if (on_progress) on_progress(done, total);
   }
-  loaded.checkpoint = io::Checkpoint::of_tensors(std::move(tensors));
+  loader.finish();
   return loaded;
 }
 

@@ -175,19 +175,27 @@ Result<std::vector<GgufParameter>> gguf_parameters(const ModelConfig& config,
   return finder.result();
 }
 
+i64 stored_row(const GgufParameter& p, i64 row) {
+  switch (p.source.form) {
+    case GgufForm::kRotaryPairs:
+      return rotary_pair_row(row, p.source.head_dim);
+    case GgufForm::kExpert:
+      return p.parameter.expert * p.parameter.shape[0] + row;
+    case GgufForm::kAsStored:
+    case GgufForm::kSplitKvB:
+      break;
+  }
+  return row;
+}
+
 void read_rows(const GgufParameter& p, i64 begin, View<float, 2> out) {
   FATHOM_CHECK(out.contiguous(), "rows of ", p.parameter.name);
   if (p.source.form == GgufForm::kSplitKvB) return read_split_kv_b(p, begin, out);
   const i64 cols = p.tensor->cols();
-  const i64 first =
-      p.source.form == GgufForm::kExpert ? p.parameter.expert * p.parameter.shape[0] : 0;
   FATHOM_CHECK(out.dim(1) == cols, "rows of ", p.parameter.name);
   parallel_for(out.dim(0), 1, [&](i64 from, i64 to) {
     for (i64 i = from; i < to; ++i) {
-      const i64 row = p.source.form == GgufForm::kRotaryPairs
-                          ? rotary_pair_row(begin + i, p.source.head_dim)
-                          : first + begin + i;
-      read_stored_row(*p.tensor, row, out.data() + i * cols);
+      read_stored_row(*p.tensor, stored_row(p, begin + i), out.data() + i * cols);
     }
   });
 }

@@ -25,6 +25,10 @@ struct GgufParameter {
 [[nodiscard]] Result<std::vector<GgufParameter>> gguf_parameters(const ModelConfig& config,
                                                                  const io::gguf::File& file);
 
+/// The row of `parameter.tensor`, whose axes but the last are taken together, that row `row` of the
+/// parameter is. Not of kSplitKvB.
+i64 stored_row(const GgufParameter& parameter, i64 row);
+
 /// out [count, cols] overwritten: rows [begin, begin + count) of the parameter, a vector being one
 /// row. Runs on all threads; any cut into calls gives the same numbers.
 void read_rows(const GgufParameter& parameter, i64 begin, View<float, 2> out);

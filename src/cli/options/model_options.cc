@@ -26,8 +26,9 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
       ->type_name("PATH");
   command
       .add_option("--gguf-to", options.gguf_to,
-                  "Of a .gguf file: what its matrices are decoded to; auto: f32 if all are stored "
-                  "so, else bf16")
+                  "Of a .gguf file: what its matrices are decoded to; auto: Q8_0, Q4_0 and Q4_1 stay "
+                  "integers with their exact numbers, others become f32 if all are stored so, else "
+                  "bf16")
       ->check(CLI::IsMember({"auto", "bf16", "f32"}))
       ->capture_default_str();
   add_run_options(command, options);

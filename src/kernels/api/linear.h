@@ -9,11 +9,15 @@ enum class WeightType : uint8_t { kF32, kBf16, kFp8E4m3, kInt8, kInt4 };
 /// Elements of one activation tile; rows and columns of one weight block.
 inline constexpr int64_t kScaleBlock = 128;
 
-/// Scales of kInt8 and kInt4 weights, packed as api/packed.h says: BF16, one for each `group`
-/// columns of a row.
+enum class ScaleType : uint8_t { kBf16, kF16 };
+
+/// Scales of kInt8 and kInt4 weights, packed as api/packed.h says: one for each `group` columns of
+/// a row. A weight is (code - 2^(bits-1)) * scale, or with minima code * scale + minimum.
 struct GroupScales {
   const uint16_t* data;
-  int64_t stride;  // elements from a row to the next
+  const uint16_t* minima;  // of INT4 in groups of 32 alone; else nullptr
+  ScaleType type;          // of both
+  int64_t stride;          // elements from a row to the next, of both
   int64_t group;
 };
 

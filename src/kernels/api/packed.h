@@ -3,8 +3,10 @@
 //
 // Weights lie as `compressed-tensors` packs them: a row is a run of 32-bit words, each of 32 / bits
 // codes, the first in the lowest bits; a code is the signed number + 2^(bits-1). A group of `group`
-// columns of one row shares a BF16 scale.
+// columns of one row shares a scale (api/linear.h).
 #include <cstdint>
+
+#include "kernels/api/linear.h"
 
 namespace fathom::kernels {
 
@@ -31,19 +33,18 @@ struct QuantizeGroupsArgs {
   int64_t out_stride;  // bytes
 };
 
-/// y[t, o] = sum over groups of x_scale * w_scale * (the sum of the group's products of codes).
+/// y[t, o] = sum over groups of x_scale * w_scale * (the sum of the group's products of codes), and
+/// with minima + x_scale * w_minimum * (the sum of the codes of x).
 struct PackedLinearArgs {
   const uint8_t* x;  // [tokens] rows as QuantizeGroupsArgs makes them
   int64_t x_stride;  // bytes
   const uint8_t* w;  // [out] rows of w_stride bytes
   int64_t w_stride;
-  const uint16_t* scale;  // [out, ceil(in/group)] BF16
-  int64_t scale_stride;
-  float* y;  // [tokens, out]  overwritten
+  GroupScales scales;  // [out, ceil(in/group)]
+  float* y;            // [tokens, out]  overwritten
   int64_t y_stride;
   int64_t tokens;
   int64_t in;
-  int64_t group;
   int bits;
 };
 

@@ -32,6 +32,7 @@ struct PackPanelsArgs {
   int bits;         // kInt8: of the weights
   uint8_t* out;     // [panels] of the table's panel_bytes()
   float* scale;     // [panels, groups, 16], or nullptr of kBf16
+  float* sum;       // kInt8: the same, scale * the sum of a group's codes; or nullptr
 };
 
 /// y[t, o] = sum_i x[t, i] w[o, i]; with scales, sums of a group times both scales are added in
@@ -39,6 +40,7 @@ struct PackPanelsArgs {
 struct PanelLinearArgs {
   const uint8_t* x;      // [ceil(tokens/16)] panels
   const float* x_scale;  // or nullptr: 1
+  const float* x_sum;    // beside weights with minima
   PanelForm form;
   int64_t tokens;
   int64_t in, k_padded;
@@ -74,12 +76,12 @@ inline constexpr int64_t kGatedRows = 128;
 inline constexpr int64_t kGatedBlockRows = 32;
 /// Tokens multiplied with a decoded block before the next ones are, where sums wait in scratch.
 inline constexpr int64_t kPanelTokenBlock = 512;
-/// Scratch of one part: decoded rows, whole or some columns at a time; of packed integers the
-/// offsets or the scales of each row and group; sums.
+/// Scratch of one part: decoded rows, whole or some columns at a time; of packed integers
+/// offsets, scales and minima of each row and group; sums.
 constexpr int64_t panel_scratch_bytes(int64_t k_padded, int64_t tokens) {
   const int64_t waiting = tokens < kPanelTokenBlock ? (tokens + 31) / 32 * 32 : kPanelTokenBlock;
   const int64_t columns = k_padded > 512 ? k_padded : 512;
-  return kPanelRowBlock * (2 * columns + 64 + columns / 32 * 4 + waiting * 4);
+  return kPanelRowBlock * (2 * columns + 64 + columns / 32 * 8 + waiting * 4);
 }
 /// Beside it: hidden numbers of a group.
 constexpr int64_t gated_scratch_bytes(int64_t k_padded, int64_t tokens) {

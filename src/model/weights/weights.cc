@@ -100,7 +100,11 @@ class Binder {
     m.bits = form.bits;
     m.group_size = form.group_size;
     m.group_scale = reinterpret_cast<const u16*>(aligned(scale));
+    m.group_dtype = scale.dtype;
     m.group_stride = scale.shape[1];
+    if (has_tensor(names.minimum)) {
+      m.group_minimum = reinterpret_cast<const u16*>(aligned(find(names.minimum)));
+    }
     return m;
   }
 

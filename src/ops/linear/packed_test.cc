@@ -198,6 +198,7 @@ TEST(PackedLinear, NanReachesItsRowOnly) {
 TEST(PackedLinear, ExtremeScales) {
   for_each_isa([](Ctx& ctx) {
     for (const PackedFormat& format : kPackedFormats) {
+      if (format.scales != DType::kBF16) continue;  // F16 ends at 65504
       for (const float factor : {1e-25f, 1e-12f, 1e12f, 1e25f}) {
         auto x = normal<float>({2, 160}, 1.0, 1);
         for (i64 i = 0; i < x.size(); ++i) x[i] *= factor;
@@ -263,6 +264,7 @@ TEST(PackedLinear, RowSlicesAndTransposedAndDecoding) {
 TEST(QuantizeGroups, ErrorIsBounded) {
   Ctx ctx = backend::make_context();
   for (const PackedFormat& format : kPackedFormats) {
+    if (format.scales != DType::kBF16 || format.has_minima) continue;  // not what it makes
     const auto w = normal<float>({16, 256}, 0.02, 5);
     const auto exact = PackedWeights(w, format).exact();
     double squared = 0.0, norm = 0.0;

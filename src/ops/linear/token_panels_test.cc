@@ -199,6 +199,7 @@ TEST(TokenPanels, ExtremeScales) {
       expect_both_forms_agree(ctx, x, fp8.ref(), Activations::kBf16, what);
       expect_both_forms_agree(ctx, x, bf16.ref(), Activations::kBf16, what);
       for (const auto& format : kPackedFormats) {
+        if (format.scales != DType::kBF16) continue;  // F16 ends at 65504
         const PackedWeights w(numbers, format);
         expect_both_forms_agree(ctx, x, w.ref(), Activations::kInt8, what);
       }

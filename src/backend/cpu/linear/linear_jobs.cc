@@ -36,13 +36,11 @@ kernels::PackedLinearArgs packed_args(const LinearJob& job) {
           .x_stride = job.x.stride,
           .w = static_cast<const u8*>(job.w.data),
           .w_stride = job.w.row_bytes(),
-          .scale = job.w.group_scale,
-          .scale_stride = job.w.group_stride,
+          .scales = group_scales(job.w),
           .y = job.y.data(),
           .y_stride = job.y.stride(0),
           .tokens = job.x.tokens,
           .in = job.x.in,
-          .group = job.w.group_size,
           .bits = job.w.bits};
 }
 
@@ -77,6 +75,7 @@ i64 scratch_bytes_of(Ctx& ctx, const LinearJob& job) {
 kernels::PanelLinearArgs panel_args(const LinearJob& job) {
   return {.x = static_cast<const u8*>(job.x.data),
           .x_scale = job.x.scale,
+          .x_sum = job.x.sum,
           .form = job.x.panel_form,
           .tokens = job.x.tokens,
           .in = job.x.in,

@@ -21,6 +21,7 @@ bool quantises_tiles(const MatRef& w, const LinearMode& mode) {
 bool wants_panels(const Ctx& ctx, const MatRef& w, const LinearMode& mode) {
   if (!mode.prefill || ctx.isa().prefill_linear == nullptr) return false;
   if (mode.activations == Activations::kF32 || w.dtype == DType::kF32) return false;
+  if (w.group_minimum != nullptr && !ctx.isa().prefill_linear->takes_minima) return false;
   return w.bits == 0 || mode.activations == Activations::kInt8;
 }
 
@@ -42,6 +43,9 @@ kernels::PackPanelsArgs alloc_panels(Ctx& ctx, Workspace::Scope& scope, i64 pane
           .data();
   if (args.form != kernels::PanelForm::kBf16) {
     args.scale = scope.alloc<float>(panels, kernels::panel_scales(in, args.group)).data();
+  }
+  if (w.group_minimum != nullptr) {
+    args.sum = scope.alloc<float>(panels, kernels::panel_scales(in, args.group)).data();
   }
   return args;
 }

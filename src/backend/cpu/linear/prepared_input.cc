@@ -163,6 +163,7 @@ std::span<PreparedInput> groups_as_panels(Ctx& ctx, Workspace::Scope& scope, Vie
     result(g) = {.data = args.out + panel * panel_bytes,
                  .form = PreparedInput::Form::kPanels,
                  .scale = args.scale == nullptr ? nullptr : args.scale + panel * panel_scales,
+                 .sum = args.sum == nullptr ? nullptr : args.sum + panel * panel_scales,
                  .tokens = tokens,
                  .in = args.cols,
                  .panel_form = args.form};

@@ -18,6 +18,7 @@ struct PreparedInput {
   Form form = Form::kF32;
   const float* scale = nullptr;  // [tokens, ceil(in/128)] of kFp8 activations, or of panels
   i64 scale_stride = 0;
+  const float* sum = nullptr;  // of panels beside weights with minima
   i64 tokens = 0;
   i64 in = 0;
   kernels::PanelForm panel_form = kernels::PanelForm::kBf16;

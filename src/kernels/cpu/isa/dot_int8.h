@@ -60,15 +60,22 @@ struct DotInt8 {
   }
   static Acc dot(Acc acc, Codes w, Codes x) { return {_mm512_dpbusd_epi32(acc.v, w.v, x.v)}; }
 
-  /// kGroups BF16 scales as f32, each in 16 / kGroups lanes. Only `count` of them are read; the
-  /// rest are 0.
-  template <int kGroups>
+  /// kGroups scales, F16 or BF16, as f32, each in 16 / kGroups lanes. Only `count` of them are
+  /// read; the rest are 0.
+  template <int kGroups, bool kF16>
   static Vec spread_scales(const uint16_t* p, int64_t count) {
     uint64_t bits = 0;
     if (count >= kGroups) {
       __builtin_memcpy(&bits, p, 2 * kGroups);
     } else {
       for (int64_t i = 0; i < count; ++i) bits |= static_cast<uint64_t>(p[i]) << (16 * i);
+    }
+    if constexpr (kF16) {
+      const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+      const __m512i scale_of_lane =
+          _mm512_srli_epi32(lane, kGroups == 4 ? 2 : kGroups == 2 ? 3 : 4);
+      const __m128 scales = _mm_cvtph_ps(_mm_cvtsi64_si128(static_cast<int64_t>(bits)));
+      return {_mm512_permutexvar_ps(scale_of_lane, _mm512_castps128_ps512(scales))};
     }
     if constexpr (kGroups == 1) {
       return {_mm512_castsi512_ps(_mm512_set1_epi32(static_cast<int>(bits << 16)))};

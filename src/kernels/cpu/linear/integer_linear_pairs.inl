@@ -8,11 +8,13 @@
 //   INT8  |w| x (x with the sign of w): 2 * 128 * 127 = 32,512. |-128| is 128 as an unsigned byte,
 //         and codes of activations lie in [-127, 127], so that their sign can be flipped.
 //   INT4  codes of weights as they lie, 0 to 15: 8 products, 8 * 15 * 127 = 15,240. Their offset of
-//         8 is taken back by the sums' start.
+//         8 is taken back by the sums' start; weights whose groups have minima have no offset, and
+//         the start gives the sum of the activations' codes that their minima are multiplied with.
 //
 // Invariant: y[t, o] is 8 sums that add the blocks of K in rising order, whatever the tile.
 #include "kernels/api/packed.h"
 #include "kernels/cpu/linear/integer_activations.inl"
+#include "kernels/cpu/quantize/group_scales.inl"
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
@@ -102,27 +104,29 @@ void quantize_pair_rows_of(const QuantizeGroupsArgs& a, int64_t begin, int64_t e
 }
 
 /// Eight scales of weights, of which `count` are there; the rest are 0.
-inline __m256 load_scales(const uint16_t* p, int64_t count) {
+inline __m256 load_scales(const uint16_t* p, int64_t count, ScaleType type) {
   uint16_t buffer[8] = {};
   if (count < 8) {
     for (int64_t i = 0; i < count; ++i) buffer[i] = p[i];
     p = buffer;
   }
   const __m128i half = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  if (type == ScaleType::kF16) return _mm256_cvtph_ps(half);
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half), 16));
 }
 
 /// One row of weights x T tokens.
-template <int kBits, int kGroup, int T>
+template <int kBits, int kGroup, bool kMinima, int T>
 struct PairTile {
   using B = PairBlock<kBits, kGroup>;
   const PackedLinearArgs& a;
   const uint8_t* x;  // of the first token
   const uint8_t* w;
-  const uint16_t* scale;
+  GroupScales of_row;
   PairRow at;
   __m256 acc[T];
-  alignas(32) float scales[T][B::kChunkGroups];  // of both operands
+  alignas(32) float scales[T][B::kChunkGroups];              // of both operands
+  alignas(32) float minima[T][kMinima ? B::kChunkGroups : 8];  // times -1/8 of x's scales
 
   /// sums[t] += the products of one register of INT8 weights.
   [[gnu::always_inline]] inline void add_int8(const uint8_t* from, int64_t col,
@@ -170,28 +174,39 @@ struct PairTile {
     for (int t = 0; t < T; ++t) {
       __m256i sum = sums[t];
       if constexpr (kBits == 4) {
-        sum = _mm256_add_epi32(load_256(x + t * a.x_stride + at.starts + 32 * b),
-                               add_neighbours(sum));
+        const __m256i start = load_256(x + t * a.x_stride + at.starts + 32 * b);
+        sum = add_neighbours(sum);
+        if constexpr (kMinima) {
+          acc[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(start), of_block(minima[t], in_chunk), acc[t]);
+        } else {
+          sum = _mm256_add_epi32(start, sum);
+        }
       }
-      acc[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), scale_of_block(t, in_chunk), acc[t]);
+      acc[t] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), of_block(scales[t], in_chunk), acc[t]);
     }
   }
 
-  [[gnu::always_inline]] inline __m256 scale_of_block(int t, int in_chunk) const {
-    if constexpr (B::kGroups == 1) return _mm256_set1_ps(scales[t][in_chunk]);
-    return _mm256_set_m128(_mm_set1_ps(scales[t][2 * in_chunk + 1]),
-                           _mm_set1_ps(scales[t][2 * in_chunk]));
+  /// Numbers of groups, in the lanes of a block's sums.
+  [[gnu::always_inline]] static inline __m256 of_block(const float* of_groups, int in_chunk) {
+    if constexpr (B::kGroups == 1) return _mm256_set1_ps(of_groups[in_chunk]);
+    return _mm256_set_m128(_mm_set1_ps(of_groups[2 * in_chunk + 1]),
+                           _mm_set1_ps(of_groups[2 * in_chunk]));
   }
 
-  /// scale and scales of the groups from `group` on, `count` of them or fewer.
+  /// scales and minima of the groups from `group` on, `count` of them or fewer.
   [[gnu::always_inline]] inline void begin_chunk(int64_t group, int64_t count) {
-    const __m256 of_weights = load_scales(scale + group, count);
+    const __m256 of_weights = load_scales(of_row.data + group, count, of_row.type);
+    __m256 w_minima = _mm256_setzero_ps();
+    if constexpr (kMinima) {
+      w_minima = _mm256_mul_ps(load_scales(of_row.minima + group, count, of_row.type),
+                               _mm256_set1_ps(-0.125f));
+    }
 #pragma GCC unroll 4
     for (int t = 0; t < T; ++t) {
-      const uint8_t* of_x = x + t * a.x_stride + at.scales + 4 * group;
-      _mm256_store_ps(
-          scales[t],
-          _mm256_mul_ps(of_weights, _mm256_loadu_ps(reinterpret_cast<const float*>(of_x))));
+      const uint8_t* from = x + t * a.x_stride + at.scales + 4 * group;
+      const __m256 of_x = _mm256_loadu_ps(reinterpret_cast<const float*>(from));
+      _mm256_store_ps(scales[t], _mm256_mul_ps(of_weights, of_x));
+      if constexpr (kMinima) _mm256_store_ps(minima[t], _mm256_mul_ps(w_minima, of_x));
     }
   }
 
@@ -236,36 +251,38 @@ struct PairTile {
   }
 };
 
-template <int kBits, int kGroup, int T>
+template <int kBits, int kGroup, bool kMinima, int T>
 void pair_tile(const PackedLinearArgs& a, int64_t row, int64_t token) {
-  PairTile<kBits, kGroup, T> tile{a,
-                                  a.x + token * a.x_stride,
-                                  a.w + row * a.w_stride,
-                                  a.scale + row * a.scale_stride,
-                                  PairRow(kBits, kGroup, a.in),
-                                  {},
-                                  {}};
+  PairTile<kBits, kGroup, kMinima, T> tile{a,
+                                           a.x + token * a.x_stride,
+                                           a.w + row * a.w_stride,
+                                           scales_from(a.scales, row),
+                                           PairRow(kBits, kGroup, a.in),
+                                           {},
+                                           {},
+                                           {}};
   tile.run(a.y + token * a.y_stride + row);
 }
 
 /// Row after row is one stream of weights; tokens beyond the first tile find them in the
 /// first-level cache.
-template <int kBits, int kGroup>
+template <int kBits, int kGroup, bool kMinima = false>
 void pair_rows_of(const PackedLinearArgs& a, int64_t begin, int64_t end) {
   for (int64_t row = begin; row < end; ++row) {
     int64_t t = 0;
-    for (; t + 4 <= a.tokens; t += 4) pair_tile<kBits, kGroup, 4>(a, row, t);
-    for (; t + 2 <= a.tokens; t += 2) pair_tile<kBits, kGroup, 2>(a, row, t);
-    if (t < a.tokens) pair_tile<kBits, kGroup, 1>(a, row, t);
+    for (; t + 4 <= a.tokens; t += 4) pair_tile<kBits, kGroup, kMinima, 4>(a, row, t);
+    for (; t + 2 <= a.tokens; t += 2) pair_tile<kBits, kGroup, kMinima, 2>(a, row, t);
+    if (t < a.tokens) pair_tile<kBits, kGroup, kMinima, 1>(a, row, t);
   }
 }
 
 void integer_linear_rows(const PackedLinearArgs& a, int64_t begin, int64_t end) {
+  const bool short_groups = a.scales.group == 32;
+  if (a.scales.minima != nullptr) return pair_rows_of<4, 32, true>(a, begin, end);
   if (a.bits == 4) {
-    a.group == 32 ? pair_rows_of<4, 32>(a, begin, end) : pair_rows_of<4, 128>(a, begin, end);
-  } else {
-    a.group == 32 ? pair_rows_of<8, 32>(a, begin, end) : pair_rows_of<8, 128>(a, begin, end);
+    return short_groups ? pair_rows_of<4, 32>(a, begin, end) : pair_rows_of<4, 128>(a, begin, end);
   }
+  short_groups ? pair_rows_of<8, 32>(a, begin, end) : pair_rows_of<8, 128>(a, begin, end);
 }
 
 void quantize_group_rows(const QuantizeGroupsArgs& a, int64_t begin, int64_t end) {

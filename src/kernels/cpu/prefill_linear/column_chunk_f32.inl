@@ -16,7 +16,7 @@ constexpr int kIntegerRows = kTileRows == 6 ? 4 : kTileRows;
 constexpr int64_t kChunk = kTilePanels == 1 ? 256 : 128;
 constexpr int64_t kChunkGroups = kChunk / 32;  // at most
 constexpr int64_t kChunkStride = kChunk * 4 + 64;
-static_assert(kChunkStride + kChunkGroups * 8 <= 2 * 512 + 64 + 512 / 32 * 4);  // of the scratch
+static_assert(kChunkStride + kChunkGroups * 12 <= 2 * 512 + 64 + 512 / 32 * 8);  // of the scratch
 static_assert(kPanelRowBlock % kTileRows <= kFewRows && kPanelRowBlock % kFewRows == 0);
 
 /// What one tile multiplies.
@@ -26,10 +26,12 @@ struct ChunkTile {
   const uint8_t* w;  // decoded rows, kChunkStride apart
   int64_t columns, group;
   const float* x_scale;  // of the chunk's first group; nullptr: 1
+  const float* x_sum;    // the same, beside minima; else nullptr
   int64_t x_scale_panel;
   const float* w_scale;   // FP8: of the chunk's first block. Integers: [groups][kPanelRowBlock].
                           // BF16: nullptr
-  const int32_t* starts;  // INT4: the same; otherwise nullptr
+  const float* w_minimum;  // the same, beside x_sum
+  const int32_t* starts;   // INT4: the same; otherwise nullptr
   float* sums;            // [rows][tokens of P panels]  added to
 };
 
@@ -71,6 +73,12 @@ void bf16_chunk(const ChunkTile& t) {
   for (int i = 0; i < R * V; ++i) acc[i / V][i % V].store(t.sums + i * Vec::kLanes);
 }
 
+/// Vector v of the tile's tokens, of group g in an array that is laid out as x_scale.
+inline Vec of_tokens_of(const float* array, const ChunkTile& t, int64_t g, int v) {
+  return Vec::load(array + v / kPanelVecs * t.x_scale_panel + g * kPanelTokens +
+                   v % kPanelVecs * Vec::kLanes);
+}
+
 /// sums += acc times the scales of group g; of_row(r): its weights'.
 template <int R, int P, typename OfRow>
 [[gnu::always_inline]] inline void add_scaled(const ChunkTile& t, int64_t g,
@@ -79,10 +87,7 @@ template <int R, int P, typename OfRow>
   Vec of_tokens[V];
 #pragma GCC unroll 4
   for (int v = 0; v < V; ++v) {
-    of_tokens[v] = t.x_scale == nullptr
-                       ? Vec::set1(1.0f)
-                       : Vec::load(t.x_scale + v / kPanelVecs * t.x_scale_panel + g * kPanelTokens +
-                                   v % kPanelVecs * Vec::kLanes);
+    of_tokens[v] = t.x_scale == nullptr ? Vec::set1(1.0f) : of_tokens_of(t.x_scale, t, g, v);
   }
 #pragma GCC unroll 8
   for (int r = 0; r < R; ++r) {
@@ -117,6 +122,19 @@ template <int R, int P>
 #pragma GCC unroll 32
   for (int i = 0; i < R * V; ++i) acc[i / V][i % V] = to_f32(sums[i / V][i % V]);
   add_scaled<R, P>(t, g, acc, [&](int r) { return t.w_scale[g * kPanelRowBlock + r]; });
+}
+
+/// sums += the minima of group g times the tokens' sums of codes.
+template <int R, int P>
+void add_minima(const ChunkTile& t, int64_t g) {
+  constexpr int V = kVecs<P>;
+  for (int r = 0; r < R; ++r) {
+    const Vec minimum = Vec::set1(t.w_minimum[g * kPanelRowBlock + r]);
+    for (int v = 0; v < V; ++v) {
+      float* sum = t.sums + (r * V + v) * Vec::kLanes;
+      fma(of_tokens_of(t.x_sum, t, g, v), minimum, Vec::load(sum)).store(sum);
+    }
+  }
 }
 
 template <int R, int P>
@@ -185,6 +203,7 @@ void int4_chunk(const ChunkTile& t) {
       }
     }
     add_integers<R, P>(t, g, acc);
+    if (t.x_sum != nullptr) add_minima<R, P>(t, g);
   }
 }
 

@@ -2,9 +2,53 @@
 // Whole rows of weights decoded for prefill_linear_dot.inl.
 #include "kernels/cpu/isa/dot_bf16.h"
 #include "kernels/cpu/prefill_linear/panels.inl"
+#include "kernels/cpu/quantize/group_scales.inl"
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
+
+/// Of the groups of decoded rows of packed integers, [rows][stride]. The scratch of a block has room
+/// for them, because its codes take half of what BF16 numbers take.
+struct DecodedGroups {
+  int64_t stride;
+  int32_t* starts;  // -128 * the sum of a group's codes: the offset of activations
+  float* scales;
+  float* minima;
+
+  DecodedGroups() = default;
+  DecodedGroups(uint8_t* scratch, int64_t groups)
+      : stride(groups),
+        starts(reinterpret_cast<int32_t*>(scratch)),
+        scales(reinterpret_cast<float*>(starts + kPanelRowBlock * groups)),
+        minima(scales + kPanelRowBlock * groups) {}
+
+  DecodedGroups from(int64_t row) const {
+    DecodedGroups part = *this;
+    part.starts += row * stride;
+    part.scales += row * stride;
+    part.minima += row * stride;
+    return part;
+  }
+  /// Of a row that is not there.
+  void clear_row() const {
+    for (int64_t g = 0; g < stride; ++g) {
+      starts[g] = 0;
+      scales[g] = minima[g] = 0.0f;
+    }
+  }
+};
+
+/// Scales and minima of a row. A minimum counts from code 0, the decoded codes from 2^(bits-1): what
+/// lies between is added to it.
+inline void decode_scales(const GroupScales& from, int64_t row, float middle,
+                          const DecodedGroups& out) {
+  const GroupScales scales = scales_from(from, row);
+  for (int64_t g = 0; g < out.stride; ++g) {
+    out.scales[g] = scale_to_f32(scales.type, scales.data[g]);
+    if (scales.minima == nullptr) continue;
+    out.minima[g] = scale_to_f32(scales.type, scales.minima[g]) + middle * out.scales[g];
+  }
+}
 
 /// A row of weights as BF16, padded with zeros; of E4M3, kE4m3Bf16Scale times their values.
 template <typename Stored>
@@ -57,8 +101,9 @@ void decode_to_int8(const uint8_t* w, int64_t in, int64_t k_padded, int64_t grou
   }
 }
 
-/// A row of weights as bytes or BF16, padded with zeros. starts: of its groups.
-void decode_panel_row(const PanelLinearArgs& a, int64_t row, uint8_t* out, int32_t* starts) {
+/// A row of weights as bytes or BF16, padded with zeros. groups: from this row on.
+void decode_panel_row(const PanelLinearArgs& a, int64_t row, uint8_t* out,
+                      const DecodedGroups& groups) {
   const uint8_t* w = static_cast<const uint8_t*>(a.w) + row * stored_row_bytes(a.w_type, a.in);
   switch (a.w_type) {
     case WeightType::kF32:
@@ -69,9 +114,11 @@ void decode_panel_row(const PanelLinearArgs& a, int64_t row, uint8_t* out, int32
     case WeightType::kFp8E4m3:
       return decode_to_bf16(w, a.in, a.k_padded, reinterpret_cast<uint16_t*>(out));
     case WeightType::kInt8:
-      return decode_to_int8<8>(w, a.in, a.k_padded, a.w_groups.group, out, starts);
+      decode_scales(a.w_groups, row, 128.0f, groups);
+      return decode_to_int8<8>(w, a.in, a.k_padded, a.w_groups.group, out, groups.starts);
     case WeightType::kInt4:
-      return decode_to_int8<4>(w, a.in, a.k_padded, a.w_groups.group, out, starts);
+      decode_scales(a.w_groups, row, 8.0f, groups);
+      return decode_to_int8<4>(w, a.in, a.k_padded, a.w_groups.group, out, groups.starts);
   }
 }
 

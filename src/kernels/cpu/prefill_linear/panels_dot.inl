@@ -94,6 +94,17 @@ inline void store_panel_columns(PanelForm form, const PanelScales& s, Vec (&rows
   }
 }
 
+/// scale * the sum of each token's codes, of `n` columns that were stored from `codes` on.
+inline void store_group_sums(const uint8_t* codes, int64_t n, const PanelScales& s, float* out) {
+  // Bytes without sign are multiplied with 1: 128 is taken back for each.
+  const __m512i ones = _mm512_set1_epi8(1);
+  __m512i sum = _mm512_set1_epi32(static_cast<int>(-128 * n));
+  for (int64_t k = 0; k < n; k += 4) {
+    sum = _mm512_dpbusd_epi32(sum, _mm512_loadu_si512(codes + k * kPanelTokens), ones);
+  }
+  (Vec{_mm512_cvtepi32_ps(sum)} * Vec::load(s.scale)).store(out);
+}
+
 void pack_panel(const PackPanelsArgs& a, int64_t panel) {
   const float* x[16] = {};
   for (int r = 0; r < a.panel_rows[panel]; ++r) {
@@ -113,6 +124,10 @@ void pack_panel(const PackPanelsArgs& a, int64_t panel) {
       Vec rows[16];
       load_transposed_rows(x, a.cols, col, rows);
       store_panel_columns(a.form, s, rows, col, out);
+    }
+    if (a.sum != nullptr && n > 0) {
+      float* sum = a.sum + panel * panel_scales(a.cols, a.group) + g / a.group * kPanelTokens;
+      store_group_sums(out + g * kPanelTokens, a.group, s, sum);
     }
   }
 }

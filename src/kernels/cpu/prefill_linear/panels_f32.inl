@@ -3,6 +3,7 @@
 // of weights. Numbers of a panel are f32; beside INT8 weights 16-bit codes in pairs along
 // K, because the products of two bytes need more than 15 bits; beside INT4 weights bytes + 128,
 // four along K. What multiplies them is prefill_linear_f32.inl.
+#include "kernels/cpu/isa/int16_pairs.h"
 #include "kernels/cpu/prefill_linear/panels.inl"
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
@@ -72,6 +73,20 @@ inline void store_numbers(const Vec (&rows)[Vec::kLanes][kPanelVecs], const Pane
   }
 }
 
+/// scale * the sum of each token's codes, of `n` columns of bytes that were stored from `codes` on.
+inline void store_group_sums(const uint8_t* codes, int64_t n, const PanelScales& s, float* out) {
+  // Bytes without sign are multiplied with 1: 128 is taken back for each.
+  const Pairs one_bytes = Pairs::set1(0x01010101), one_words = Pairs::set1(0x00010001);
+  for (int j = 0; j < kPanelVecs; ++j) {
+    Pairs sum = Pairs::set1(static_cast<int32_t>(-128 * n));
+    for (int64_t k = 0; k < n; k += 4) {
+      const Pairs four = Pairs::load(codes + k * kPanelTokens + j * Vec::kLanes * 4);
+      sum = sum + multiply_words(multiply_bytes(four, one_bytes), one_words);
+    }
+    (to_f32(sum) * Vec::load(s.scale + j * Vec::kLanes)).store(out + j * Vec::kLanes);
+  }
+}
+
 void pack_panel(const PackPanelsArgs& a, int64_t panel) {
   const float* x[16] = {};
   for (int r = 0; r < a.panel_rows[panel]; ++r) {
@@ -97,6 +112,10 @@ void pack_panel(const PackPanelsArgs& a, int64_t panel) {
       } else {
         store_numbers(rows, s, fp8, out, col);
       }
+    }
+    if (a.sum != nullptr && n > 0) {
+      float* sum = a.sum + panel * panel_scales(a.cols, a.group) + g / a.group * kPanelTokens;
+      store_group_sums(out + g * kPanelTokens, a.group, s, sum);
     }
   }
 }

@@ -17,15 +17,13 @@ namespace {
 struct TokenTile {
   const uint8_t* x;
   int64_t x_panel;                // bytes from a panel to the next
-  const float* x_scale;           // nullptr: 1
-  int64_t x_scale_panel;          // floats
-  const uint8_t* w;               // decoded rows
-  int64_t w_stride;               // bytes
-  const float* w_scale;           // FP8: of this row of blocks
-  const uint16_t* w_group_scale;  // integers: of row 0
-  int64_t w_group_stride;
-  const int32_t* starts;  // integers: of row 0
-  int64_t starts_stride;
+  const float* x_scale;   // nullptr: 1
+  const float* x_sum;     // beside minima: x_scale times the sums of the groups' codes
+  int64_t x_scale_panel;  // floats, of both
+  const uint8_t* w;       // decoded rows
+  int64_t w_stride;       // bytes
+  const float* w_scale;   // FP8: of this row of blocks
+  DecodedGroups groups;   // integers: of row 0
   int64_t k, group;
   float* y;
   int64_t y_stride;
@@ -84,21 +82,17 @@ void fp8_tile(const TokenTile& t, int64_t rows, int64_t tokens) {
   store_tile(total, t, rows, tokens);
 }
 
-template <int P>
+template <int P, bool kMinima>
 void int8_tile(const TokenTile& t, int64_t rows, int64_t tokens) {
   constexpr int R = kInt8TileRows;
   Vec total[R][P];
   clear(total);
-  const uint16_t* w_scale[R];  // rows that are not there repeat the last
-  for (int r = 0; r < R; ++r) {
-    w_scale[r] = t.w_group_scale + min(r, rows - 1) * t.w_group_stride;
-  }
   const uint8_t* x = t.x;
   for (int64_t g = 0; g * t.group < t.k; ++g) {
     __m512i acc[R][P];
 #pragma GCC unroll 4
     for (int r = 0; r < R; ++r) {
-      const __m512i start = _mm512_set1_epi32(t.starts[r * t.starts_stride + g]);
+      const __m512i start = _mm512_set1_epi32(t.groups.starts[r * t.groups.stride + g]);
 #pragma GCC unroll 4
       for (int p = 0; p < P; ++p) acc[r][p] = start;
     }
@@ -118,11 +112,17 @@ void int8_tile(const TokenTile& t, int64_t rows, int64_t tokens) {
     }
 #pragma GCC unroll 4
     for (int p = 0; p < P; ++p) {
-      const Vec x_scale = Vec::load(t.x_scale + p * t.x_scale_panel + g * kPanelTokens);
+      const int64_t of_group = p * t.x_scale_panel + g * kPanelTokens;
+      const Vec x_scale = Vec::load(t.x_scale + of_group);
 #pragma GCC unroll 4
       for (int r = 0; r < R; ++r) {
-        const Vec scale = x_scale * Vec::set1(bf16_to_f32(w_scale[r][g]));
+        const int64_t of_row = r * t.groups.stride + g;
+        const Vec scale = x_scale * Vec::set1(t.groups.scales[of_row]);
         total[r][p] = fma(Vec{_mm512_cvtepi32_ps(acc[r][p])}, scale, total[r][p]);
+        if constexpr (kMinima) {
+          total[r][p] =
+              fma(Vec::load(t.x_sum + of_group), Vec::set1(t.groups.minima[of_row]), total[r][p]);
+        }
       }
     }
   }
@@ -140,7 +140,8 @@ void multiply_tile_of(const TokenTile& t, WeightType type, int64_t rows, int64_t
       return fp8_tile<P>(t, rows, tokens);
     case WeightType::kInt8:
     case WeightType::kInt4:
-      return int8_tile<P>(t, rows, tokens);
+      return t.x_sum != nullptr ? int8_tile<P, true>(t, rows, tokens)
+                                : int8_tile<P, false>(t, rows, tokens);
   }
 }
 
@@ -156,10 +157,10 @@ void multiply_block(const PanelLinearArgs& a, TokenTile t, int64_t rows, int64_t
     const int64_t tokens = min(kTokens, a.tokens - token), panel = token / kPanelTokens;
     t.x = first.x + panel * t.x_panel;
     if (first.x_scale != nullptr) t.x_scale = first.x_scale + panel * t.x_scale_panel;
+    if (first.x_sum != nullptr) t.x_sum = first.x_sum + panel * t.x_scale_panel;
     for (int64_t row = 0; row < rows; row += tile_rows) {
       t.w = first.w + row * t.w_stride;
-      t.starts = first.starts + row * t.starts_stride;
-      t.w_group_scale = first.w_group_scale + row * t.w_group_stride;
+      t.groups = first.groups.from(row);
       t.y = first.y + token * t.y_stride + row;
       const int64_t count = min(tile_rows, rows - row);
       next.fetch();
@@ -181,16 +182,16 @@ void panel_linear_rows(const PanelLinearArgs& a, int64_t begin, int64_t end, voi
   const int64_t stride = a.k_padded * (integers ? 1 : 2) + 64;
   const int64_t groups = integers ? (a.in + a.w_groups.group - 1) / a.w_groups.group : 0;
   uint8_t* decoded = static_cast<uint8_t*>(scratch);
-  int32_t* starts = reinterpret_cast<int32_t*>(decoded + kPanelRowBlock * stride);
+  const DecodedGroups of_rows(decoded + kPanelRowBlock * stride, groups);
   for (int64_t row = begin, rows; row < end; row += rows) {
     rows = block_rows(a, row, end, kPanelRowBlock);
     for (int64_t r = 0; r < rows; ++r) {
-      decode_panel_row(a, row + r, decoded + r * stride, starts + r * groups);
+      decode_panel_row(a, row + r, decoded + r * stride, of_rows.from(r));
     }
     // Tiles are whole: what they compute beyond the rows is not stored, but must be numbers.
     for (int64_t r = rows; r % kTileRows != 0; ++r) {
       __builtin_memset(decoded + r * stride, 0, static_cast<Size>(stride));
-      for (int64_t g = 0; g < groups; ++g) starts[r * groups + g] = 0;
+      of_rows.from(r).clear_row();
     }
     TokenTile t{};
     t.x = a.x;
@@ -201,12 +202,10 @@ void panel_linear_rows(const PanelLinearArgs& a, int64_t begin, int64_t end, voi
     t.k = integers ? groups * a.w_groups.group : a.k_padded;
     t.y = a.y + row;
     t.y_stride = a.y_stride;
-    t.starts = starts;
-    t.starts_stride = groups;
+    t.groups = of_rows;
     if (integers) {
       t.group = a.w_groups.group;
-      t.w_group_scale = a.w_groups.data + row * a.w_groups.stride;
-      t.w_group_stride = a.w_groups.stride;
+      t.x_sum = a.x_sum;
       t.x_scale_panel = panel_scales(a.in, t.group);
     } else {
       t.x_scale_panel = panel_scales(a.in, kScaleBlock);

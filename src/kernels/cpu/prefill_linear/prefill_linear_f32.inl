@@ -7,7 +7,7 @@
 // group and one for the total), whatever the tile. So it depends on no other token.
 #include "kernels/cpu/prefill_linear/column_chunk_f32.inl"
 #include "kernels/cpu/prefill_linear/panels_f32.inl"
-#include "kernels/cpu/quantize/integer_rows.inl"
+#include "kernels/cpu/quantize/group_scales.inl"
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
@@ -56,7 +56,8 @@ class RowBlock {
     decoded_ = static_cast<uint8_t*>(scratch);
     scales_ = reinterpret_cast<float*>(decoded_ + kPanelRowBlock * kChunkStride);
     starts_ = reinterpret_cast<int32_t*>(scales_ + kPanelRowBlock * kChunkGroups);
-    sums_ = reinterpret_cast<float*>(starts_ + kPanelRowBlock * kChunkGroups);
+    minima_ = reinterpret_cast<float*>(starts_ + kPanelRowBlock * kChunkGroups);
+    sums_ = minima_ + kPanelRowBlock * kChunkGroups;
   }
 
   /// Tokens [first, first + count), `first` from a panel on. next_rows: of the block after this.
@@ -93,13 +94,19 @@ class RowBlock {
     }
     if (!integers_) return;
     for (int64_t g = 0; g * group_ < columns; ++g) {
-      const uint16_t* of_group = a_.w_groups.data + k / group_ + g;
-      for (int64_t r = 0; r < padded_; ++r) {
-        const int64_t row = row_ + min(r, rows_ - 1);
-        scales_[g * kPanelRowBlock + r] = bf16_to_f32(of_group[row * a_.w_groups.stride]);
-        if (r >= rows_) starts_[g * kPanelRowBlock + r] = 0;
-      }
+      for (int64_t r = 0; r < padded_; ++r) decode_scale(r, g, k / group_ + g);
     }
+  }
+
+  /// Of group g of the chunk, which is `group` of the row; rows that are not there repeat the last.
+  void decode_scale(int64_t r, int64_t g, int64_t group) {
+    const GroupScales of_row = scales_from(a_.w_groups, row_ + min(r, rows_ - 1));
+    const int64_t at = g * kPanelRowBlock + r;
+    scales_[at] = scale_to_f32(of_row.type, of_row.data[group]);
+    if (r >= rows_) starts_[at] = 0;
+    if (of_row.minima == nullptr) return;
+    // A minimum counts from code 0, decoded codes from 8.
+    minima_[at] = scale_to_f32(of_row.type, of_row.minima[group]) + 8.0f * scales_[at];
   }
 
   /// Columns [k, k + columns) of row r of the block; k: a multiple of 128.
@@ -136,6 +143,9 @@ class RowBlock {
     if (a_.x_scale != nullptr) {
       t.x_scale = a_.x_scale + panel * t.x_scale_panel + k / group_ * kPanelTokens;
     }
+    if (a_.x_sum != nullptr) {
+      t.x_sum = a_.x_sum + panel * t.x_scale_panel + k / group_ * kPanelTokens;
+    }
     if (!integers_ && a_.w_scale != nullptr) {
       t.w_scale =
           a_.w_scale + (a_.w_row_offset + row_) / kScaleBlock * a_.w_scale_stride + k / kScaleBlock;
@@ -165,6 +175,7 @@ class RowBlock {
         continue;
       }
       t.w_scale = scales_ + row;
+      t.w_minimum = minima_ + row;
       t.starts = a_.w_type == WeightType::kInt4 ? starts_ + row : nullptr;
       whole ? multiply_integers<kIntegerRows, P>(t) : multiply_integers<kFewRows, P>(t);
     }
@@ -195,6 +206,7 @@ class RowBlock {
   uint8_t* decoded_;  // [padded_] rows of a chunk
   float* scales_;     // [groups][kPanelRowBlock] of packed integers
   int32_t* starts_;   // the same
+  float* minima_;     // the same
   float* sums_;       // [padded_][tokens] of each group of panels
 };
 

@@ -12,6 +12,7 @@ namespace fathom::kernels::cpu::FATHOM_ISA {
 
 extern const PrefillLinearTable kPrefillLinearTable;
 const PrefillLinearTable kPrefillLinearTable = {
+    .takes_minima = !FATHOM_HAS_TILES,
 #if FATHOM_HAS_DOTS
     .panel_bytes = dot_panel_bytes,
 #else

@@ -104,7 +104,7 @@ class AmxRows {
     }
   }
 
-  /// The rows' BF16 scales as f32 [groups][2][kBlockRows].
+  /// The rows' scales as f32 [groups][2][kBlockRows].
   void transpose_scales() {
     for (int64_t i = 0; i < 2; ++i) {
       for (int64_t r = 0; r < weights_[i].rows; r += kTileRows) {
@@ -120,12 +120,17 @@ class AmxRows {
       Vec of_rows[kTileRows];
       for (int64_t i = 0; i < kTileRows; ++i) {  // rows that are not there repeat the last
         const uint16_t* from = w.group_scale + min(row + i, w.rows - 1) * a_.w_groups.stride + g;
-        const __m512i words = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask, from));
-        of_rows[i] = {_mm512_castsi512_ps(_mm512_slli_epi32(words, 16))};
+        of_rows[i] = widened(_mm256_maskz_loadu_epi16(mask, from));
       }
       transpose(of_rows);
       for (int64_t i = 0; i < count; ++i) of_rows[i].store(out + (g + i) * 2 * kBlockRows);
     }
+  }
+
+  /// 16 scales as f32.
+  Vec widened(__m256i scales) const {
+    if (a_.w_groups.type == ScaleType::kF16) return {_mm512_cvtph_ps(scales)};
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(scales), 16))};
   }
 
   /// The strip that is decoded next: columns from k on of a block of rows. Rows that are not there

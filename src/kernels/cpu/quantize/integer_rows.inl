@@ -1,29 +1,22 @@
 #pragma once
-// Rows of weights packed as integers, decoded to f32: exact, a code times a BF16 scale has 16 bits.
+// Rows of weights packed as integers, decoded to f32: exact without minima, a code times a scale
+// has 19 bits or fewer; with them product and sum are rounded one by one, as ggml does it.
 #include "kernels/api/packed.h"
-#include "kernels/cpu/isa/vec_functions.inl"
+#include "kernels/cpu/quantize/group_scales.inl"
 
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
-inline float bf16_to_f32(uint16_t bits) {
-  const uint32_t word = static_cast<uint32_t>(bits) << 16;
-  float value;
-  __builtin_memcpy(&value, &word, sizeof value);
-  return value;
-}
-
 /// One row of [*, cols].
 struct PackedRow {
   const uint8_t* codes;
-  const uint16_t* scale;
-  int64_t group;
+  GroupScales scales;  // from this row on
 };
 
 template <int kBits>
 inline PackedRow packed_row(const void* w, const GroupScales& scales, int64_t cols, int64_t row) {
   return {static_cast<const uint8_t*>(w) + row * packed_weight_stride(kBits, cols),
-          scales.data + row * scales.stride, scales.group};
+          scales_from(scales, row)};
 }
 
 /// Columns [col, col + kLanes), of which `n` are there; col a multiple of kLanes, so that one scale
@@ -38,8 +31,13 @@ inline Vec load_packed_n(const PackedRow& row, int64_t col, int64_t n) {
     p = buffer;
   }
   const Vec codes = kBits == 4 ? Vec::load_nibbles(p) : Vec::load_bytes(p);
+  const int64_t group = col / row.scales.group;
+  const Vec scale = Vec::set1(scale_to_f32(row.scales.type, row.scales.data[group]));
+  if (row.scales.minima != nullptr) {
+    return codes * scale + Vec::set1(scale_to_f32(row.scales.type, row.scales.minima[group]));
+  }
   constexpr float kOffset = 1 << (kBits - 1);
-  return (codes - Vec::set1(kOffset)) * Vec::set1(bf16_to_f32(row.scale[col / row.group]));
+  return (codes - Vec::set1(kOffset)) * scale;
 }
 
 /// out[i] = column i; lanes beyond `cols` in the last vector are not written.
