@@ -13,6 +13,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "io/json.h"
+#include "io/output_path.h"
 
 namespace fathom::cli {
 namespace {
@@ -56,7 +57,7 @@ void TokenizerTrain::add(CLI::App& parent) {
                    "Longest token; 0: 32768, the longest that can be read back")
       ->check(integer_from(0));
   command_->add_option("--max-memory-gib", max_memory_gib_, "Stop with an error beyond this")
-      ->check(integer_from(1))
+      ->check(integer_between(1, 1 << 20))
       ->capture_default_str();
   command_->add_flag("--json", json_, "Print the report as JSON");
   command_->footer(
@@ -67,6 +68,7 @@ void TokenizerTrain::add(CLI::App& parent) {
 bool TokenizerTrain::chosen() const { return command_->parsed(); }
 
 int TokenizerTrain::run() {
+  io::require_output_directory(out_);
   options_.max_memory_bytes = max_memory_gib_ << 30;
   const InterruptGuard interrupt;
   ProgressLine progress;
