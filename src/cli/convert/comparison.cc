@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "cli/options/model_options.h"
+#include "cli/options/text_input.h"
 #include "engine/prompt.h"
 #include "engine/scorer.h"
 #include "model/attention/kv_cache.h"
@@ -68,7 +69,7 @@ LogitCheck compare_logits(Ctx& ctx, const std::string& from, const std::string& 
 
 TextLoss text_loss(Ctx& ctx, const std::string& from, const std::string& to,
                    const std::string& path) {
-  const std::string text = read_text(path);
+  const std::string text = read_prose(path);
   if (text.empty()) throw Error(ErrorCode::kInvalidInput, path + " is empty");
   return {.before = bits_per_byte(ctx, from, text), .after = bits_per_byte(ctx, to, text)};
 }
