@@ -121,6 +121,12 @@ class RequestReader {
     return {};
   }
 
+  Result<void> read_date(const JsonValue& value, const std::string& place) {
+    if (!value.is_string()) return wrong(place, "a string", value);
+    parsed_.request.date_string = value.as_string();
+    return {};
+  }
+
   Result<void> read_template_kwargs(const JsonValue& value, const std::string& place) {
     if (!value.is_object()) return wrong(place, "an object", value);
     return read_members(*this, kTemplateKeys, value.as_object(), place + ".");
@@ -136,6 +142,15 @@ class RequestReader {
     return unsupported(place + ": expected true: a model cannot be held to one call");
   }
 
+  Result<void> read_logprobs(const JsonValue& value, const std::string& place) {
+    if (value.is_bool() && !value.as_bool()) return {};
+    return read_sampling(value, place);
+  }
+  Result<void> read_num_answers(const JsonValue& value, const std::string& place) {
+    if (value.is_integer() && value.as_integer() == 1) return {};
+    return read_sampling(value, place);
+  }
+
   Result<void> read_response_format(const JsonValue& value, const std::string& place) {
     const JsonValue* const type = value.find("type");
     if (type != nullptr && type->is_string() && type->as_string() == "text") return {};
@@ -146,7 +161,7 @@ class RequestReader {
 
   using Key = MemberKey<RequestReader>;
   static const std::array<Key, 38> kKeys;
-  static const std::array<Key, 4> kTemplateKeys;
+  static const std::array<Key, 5> kTemplateKeys;
 
   std::string where_;
   ParsedChatRequest parsed_;
@@ -175,9 +190,10 @@ const std::array<RequestReader::Key, 38> RequestReader::kKeys = {{
     {"service_tier", &RequestReader::pass_over},
     {"safety_identifier", &RequestReader::pass_over},
     {"prompt_cache_key", &RequestReader::pass_over},
-    {"logprobs", &RequestReader::pass_over},
-    {"top_logprobs", &RequestReader::pass_over},
-    {"n", &RequestReader::read_sampling},
+    // What only a generator acts upon.
+    {"logprobs", &RequestReader::read_logprobs},
+    {"top_logprobs", &RequestReader::read_sampling},
+    {"n", &RequestReader::read_num_answers},
     {"seed", &RequestReader::read_sampling},
     {"stop", &RequestReader::read_sampling},
     {"temperature", &RequestReader::read_sampling},
@@ -196,7 +212,8 @@ const std::array<RequestReader::Key, 38> RequestReader::kKeys = {{
     {"repetition_penalty", &RequestReader::read_sampling},
 }};
 
-const std::array<RequestReader::Key, 4> RequestReader::kTemplateKeys = {{
+const std::array<RequestReader::Key, 5> RequestReader::kTemplateKeys = {{
+    {"date_string", &RequestReader::read_date},
     {"thinking", &RequestReader::read_thinking},
     {"enable_thinking", &RequestReader::read_thinking},
     {"add_generation_prompt", &RequestReader::read_generation},

@@ -127,14 +127,17 @@ TEST(ParseChatRequest, ThinkingUnderEachOfItsNames) {
 TEST(ParseChatRequest, EveryKeyIsHonouredHarmlessOrRefused) {
   const auto harmless = value_or_throw(parsed(with(
       R"("model":"x","stream":true,"documents":[],"tool_choice":"auto","temperature":0.5,
-         "max_tokens":9,"response_format":{"type":"text"},"parallel_tool_calls":true,"x":null)")));
+         "max_tokens":9,"n":1,"logprobs":false,"response_format":{"type":"text"},"parallel_tool_calls":true,"x":null)")));
   EXPECT_THAT(harmless.sampling_keys, ElementsAre("temperature", "max_tokens"));
   EXPECT_EQ(error_of(with(R"("documents":[{"text":"d"}])")),
             "m: documents: not a key that has a meaning here");
   EXPECT_EQ(error_of(with(R"("enable_thinkin":true)")),
             "m: enable_thinkin: not a key that has a meaning here (\"enable_thinking\"?)");
-  EXPECT_EQ(error_of(with(R"("chat_template_kwargs":{"date_string":"1 Jan"})")),
-            "m: chat_template_kwargs.date_string: not a key that has a meaning here");
+  EXPECT_EQ(error_of(with(R"("chat_template_kwargs":{"builtin_tools":["x"]})")),
+            "m: chat_template_kwargs.builtin_tools: not a key that has a meaning here");
+  EXPECT_EQ(prompt("deepseek-v3", with(R"("chat_template_kwargs":{"date_string":"1 Jan"})")),
+            "date_string: the chat template deepseek-v3 (of DeepSeek-V3 of December 2024) has no "
+            "date");
   EXPECT_EQ(error_of(with(R"("response_format":{"type":"json_object"})")),
             "m: response_format: only {\"type\": \"text\"} is supported");
   EXPECT_EQ(error_of(with(R"("tool_choice":"required")")),
