@@ -183,7 +183,7 @@ void TrainedTokenizer::save(const std::string& directory) const {
 Result<TrainedTokenizer> train_tokenizer(const TrainOptions& options,
                                          const TrainProgress& progress) {
   if (auto checked = check_options(options); !checked) return pass_on(checked);
-  Result<Corpus> corpus = find_corpus(options.paths, options.extensions);
+  Result<Corpus> corpus = find_corpus(options.paths, options.extensions, options.text_field);
   if (!corpus) return pass_on(corpus);
 
   TrainReport report;
