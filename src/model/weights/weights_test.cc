@@ -7,10 +7,12 @@
 #include <map>
 
 #include "backend/backend.h"
+#include "checkpoint/random_init.h"
 #include "checkpoint/test_support.h"
 #include "model/attention/rope.h"
 #include "model/test_support.h"
 #include "model/tolerances.h"
+#include "model/weights/random_weights.h"
 #include "testing/temp_dir.h"
 
 namespace fathom::model {
@@ -146,6 +148,24 @@ TEST(Weights, Fp8StaysAsStored) {
   i64 owned = 0;
   for (const Buffer& buffer : weights->owned) owned += buffer.size_bytes();
   EXPECT_LT(owned, 4096);  // norms and the bias alone
+}
+
+// However they are made: norms begin at 1, biases at 0.
+TEST_F(WeightsTest, RandomVectorsAreThoseOfANeutralLayer) {
+  const ModelConfig config = value_or_throw(load_model_config(golden_directory("qwen3_tied")));
+  const auto expect_neutral = [](const Weights& weights) {
+    const GqaWeights& w = std::get<GqaWeights>(weights.layers[0].self_attn);
+    for (const auto& bias : {w.q_proj_bias, w.k_proj_bias, w.v_proj_bias, w.o_proj_bias}) {
+      ASSERT_FALSE(bias.empty());
+      for (i64 i = 0; i < bias.dim(0); ++i) EXPECT_EQ(bias(i), 0.0f);
+    }
+    for (const auto& norm : {w.q_norm, w.k_norm}) {
+      for (i64 i = 0; i < norm.dim(0); ++i) EXPECT_EQ(norm(i), 1.0f);
+    }
+  };
+  expect_neutral(*make_random_weights(ctx_, config, {}));
+  checkpoint::write_random_checkpoint(ctx_, config, directory_ / "init", {});
+  expect_neutral(*load_weights(ctx_, directory_ / "init"));
 }
 
 TEST(Rope, PairingAndYarnFollowTheConfig) {
