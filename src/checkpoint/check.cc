@@ -6,12 +6,14 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <limits>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
 #include "base/checked_math.h"
 #include "base/log.h"
+#include "checkpoint/stored_model.h"
 #include "checkpoint/stored_names.h"
 
 namespace fathom::checkpoint {
@@ -33,17 +35,37 @@ bool may_be_fp8(const Parameter& parameter) {
          (parameter.kind == ParameterKind::kMatrixBf16 && parameter.part != ModelPart::kRouter);
 }
 
-bool dtype_allowed(const Parameter& parameter, DType dtype) {
-  if (dtype == DType::kF8E4M3) return may_be_fp8(parameter);
+/// F32, or what F32 holds exactly.
+bool is_widened(DType dtype) {
   return dtype == DType::kF32 || dtype == DType::kBF16 || dtype == DType::kF16;
+}
+
+bool dtype_allowed(const Parameter& parameter, DType dtype) {
+  return dtype == DType::kF8E4M3 ? may_be_fp8(parameter) : is_widened(dtype);
 }
 
 class Checker {
  public:
   Checker(const ModelConfig& config, const io::Checkpoint& checkpoint)
-      : config_(config), checkpoint_(checkpoint) {}
+      : config_(as_stored(config, checkpoint)), checkpoint_(checkpoint) {
+    result_.config = config_;
+    if (config.tie_word_embeddings && !config_.tie_word_embeddings) {
+      result_.notes.push_back(
+          "tie_word_embeddings is true in config.json, but lm_head is stored and is not the "
+          "embedding: the stored head is kept");
+    }
+  }
 
   CheckpointCheck run() {
+    const StoredLayers stored = stored_layers(checkpoint_);
+    if (std::string problem = layer_count_problem(config_, stored); !problem.empty()) {
+      add_problem(fmt::format("{}: {}", checkpoint_.directory().string(), std::move(problem)));
+      num_layers_ = std::min(stored.main, config_.num_hidden_layers);
+    }
+    if (config_.num_hidden_layers < stored.main) {
+      result_.notes.push_back(fmt::format("{} layers are stored, num_hidden_layers takes {}",
+                                          stored.main, config_.num_hidden_layers));
+    }
     for (i64 k = 0; k < config_.num_nextn_predict_layers; ++k) {
       has_module_.push_back(any_tensor_of(config_.num_hidden_layers + k));
     }
@@ -71,6 +93,7 @@ class Checker {
 
   /// A conversion may have dropped the MTP modules and left num_nextn_predict_layers in the config.
   bool wanted(const Parameter& parameter) const {
+    if (parameter.layer >= num_layers_) return false;
     const i64 module = parameter.layer - config_.num_hidden_layers;
     return module < 0 || has_module_[static_cast<size_t>(module)];
   }
@@ -83,7 +106,7 @@ class Checker {
           checkpoint_.find(PackedNames(parameter.name).packed) != nullptr) {
         check_packed(parameter);
       } else if (!parameter.shared_copy) {
-        missing(parameter.name, parameter.shape, "");
+        missing(parameter.name, parameter.shape, where_it_is_missing(parameter));
       }
       return;
     }
@@ -192,8 +215,8 @@ class Checker {
     }
     used_.insert(scale->name);
     check_shape(*scale, expected, "one scale a 128x128 block of " + shape_text(parameter.shape));
-    if (scale->dtype != DType::kF32) {
-      problem(*scale, fmt::format("is {}, expected F32", dtype_name(scale->dtype)));
+    if (!is_widened(scale->dtype)) {
+      problem(*scale, fmt::format("is {}, expected F32, BF16 or F16", dtype_name(scale->dtype)));
     }
   }
 
@@ -221,6 +244,19 @@ class Checker {
                                 shape_text(expected), reason.empty() ? "" : " = " + reason));
   }
 
+  /// What the config or the index say of a tensor that is not there.
+  std::string where_it_is_missing(const Parameter& parameter) const {
+    std::string text;
+    if (const std::string* shard = checkpoint_.shard_without(parameter.name)) {
+      text += fmt::format("; the index lists it in {}, which lacks it", *shard);
+    }
+    if (const i64 module = parameter.layer - config_.num_hidden_layers; module >= 0) {
+      text +=
+          fmt::format("; without MTP module {}, num_nextn_predict_layers is {}", module, module);
+    }
+    return text;
+  }
+
   void missing(const std::string& name, std::span<const i64> shape, const std::string& what) {
     add_problem(fmt::format("{}: tensor `{}` is missing, expected {}{}",
                             checkpoint_.directory().string(), name, shape_text(shape), what));
@@ -235,7 +271,9 @@ class Checker {
     if (result_.problems.size() == kMaxProblems) throw TooManyProblems();
   }
 
-  const ModelConfig& config_;
+  ModelConfig config_;
+  /// Layers from here on are not looked for: their number is the problem.
+  i64 num_layers_ = std::numeric_limits<i64>::max();
   const io::Checkpoint& checkpoint_;
   CheckpointCheck result_;
   std::vector<bool> has_module_;               // any tensor of MTP module k is there
@@ -262,11 +300,26 @@ CheckpointCheck require_checkpoint(const ModelConfig& config, const io::Checkpoi
     if (listed < total) text += fmt::format("\n  ... and {} more", total - listed);
     throw Error(ErrorCode::kInvalidInput, text);
   }
+  for (const std::string& note : check.notes) {
+    log::warn("{}: {}", checkpoint.directory().string(), note);
+  }
   if (!check.unused.empty()) {
     log::warn("{}: {} tensors are not part of this model and are ignored, the first is `{}`",
               checkpoint.directory().string(), check.unused.size(), check.unused.front());
   }
   return check;
+}
+
+void require_mtp(const CheckpointCheck& check, const io::Checkpoint& checkpoint) {
+  const i64 announced = check.config.num_nextn_predict_layers;
+  const i64 stored = stored_layers(checkpoint).mtp;
+  if (stored >= announced) return;
+  throw Error(
+      ErrorCode::kInvalidInput,
+      fmt::format("{}: num_nextn_predict_layers is {} in config.json, but the weights hold {} MTP "
+                  "module{}: training needs them all; set num_nextn_predict_layers to {}",
+                  checkpoint.directory().string(), announced,
+                  stored == 0 ? "no" : fmt::format("{}", stored), stored == 1 ? "" : "s", stored));
 }
 
 }  // namespace fathom::checkpoint

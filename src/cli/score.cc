@@ -18,6 +18,7 @@
 #include "engine/prompt.h"
 #include "engine/scorer.h"
 #include "io/json.h"
+#include "io/output_path.h"
 #include "io/safetensors_writer.h"
 #include "io/temporary_files.h"
 
@@ -64,6 +65,7 @@ class ScoreCommand : public Command {
 
   int run() override {
     std::vector<i32> ids = parse_token_ids(token_ids_);  // wrong flags before slow files
+    if (!dump_.empty()) io::require_output_file(dump_);
     Ctx ctx = backend::make_context();
     const auto model = load_model(ctx, model_);
     const Subject subject = read_subject(std::move(ids));

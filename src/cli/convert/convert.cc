@@ -16,40 +16,21 @@
 #include "cli/command.h"
 #include "cli/convert/comparison.h"
 #include "cli/convert/conversion_parts.h"
+#include "cli/convert/tokenizer_files.h"
 #include "cli/interrupt.h"
 #include "cli/options/model_options.h"
 #include "cli/options/storage_options.h"
 #include "cli/options/validators.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "io/atomic_file.h"
 #include "io/gguf/file.h"
 #include "io/json.h"
+#include "io/output_path.h"
 #include "plan/model_size.h"
 #include "tensor/buffer.h"
-#include "tokenizer/gguf/gguf_tokenizer.h"
-#include "tokenizer/tokenizer.h"
 
 namespace fathom::cli {
 namespace {
-
-/// What a GGUF file holds beside the weights, as the files of a model directory.
-std::vector<std::string> write_tokenizer(const std::filesystem::path& directory,
-                                         const io::gguf::File& file) {
-  const io::gguf::Metadata& metadata = file.metadata();
-  if (!metadata.has("tokenizer.ggml.model")) return {};
-  auto spec = tokenizer::gguf_tokenizer_spec(metadata);
-  if (!spec) {
-    log::warn("{}; the model is converted without a tokenizer", spec.error().message());
-    return {};
-  }
-  value_or_throw(tokenizer::Tokenizer::from_spec(std::move(*spec), metadata.file_name()))
-      .save((directory / "tokenizer.json").string());
-  io::write_file_atomically(
-      directory / "tokenizer_config.json",
-      write_tokenizer_config(value_or_throw(tokenizer::gguf_tokenizer_config(metadata))));
-  return {"tokenizer.json", "tokenizer_config.json"};
-}
 
 class Convert : public Command {
  public:
@@ -66,7 +47,7 @@ class Convert : public Command {
         ->type_name("FILE");
     command->add_flag("--ue8m0", ue8m0_, "With fp8: scales are powers of two, as V3.1 has them");
     command->add_option("--max-shard-gb", max_shard_gb_, "Largest file, in 10^9 bytes")
-        ->check(number_from(0.001))
+        ->check(number_between(0.001, 1e9))
         ->capture_default_str();
     command->add_flag("--no-check", no_check_, "Do not compare logits before and after");
     command->add_flag("--json", json_, "Print the report, with every tensor, as JSON");
@@ -84,6 +65,9 @@ class Convert : public Command {
   }
 
   int run() override {
+    io::require_output_directory(to_);
+    std::optional<std::string> text;  // read before the work that it is to judge
+    if (!text_.empty()) text = comparison_text(from_, text_);
     checkpoint::ConvertOptions options;
     options.storage =
         model_storage(storage_, value_or_throw(checkpoint::load_any_model_config(from_)));
@@ -100,12 +84,12 @@ class Convert : public Command {
         progress.update("converting", done, total);
       };
       report = io::gguf::is_gguf(from_)
-                   ? checkpoint::convert_gguf(ctx, from_, to_, options, write_tokenizer)
+                   ? checkpoint::convert_gguf(ctx, from_, to_, options, write_tokenizer_files)
                    : checkpoint::convert_checkpoint(ctx, from_, to_, options);
     }
     const std::optional<LogitCheck> check = check_logits(ctx, report);
     std::optional<TextLoss> loss;
-    if (!text_.empty()) loss = text_loss(ctx, from_, to_, text_);
+    if (text) loss = text_loss(ctx, from_, to_, *text);
     if (json_) {
       print_json(report, check, loss);
     } else {

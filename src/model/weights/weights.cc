@@ -78,7 +78,7 @@ class Binder {
     }
     if (m.dtype == DType::kF8E4M3) {
       const io::StoredTensor& scale = find(checkpoint::find_block_scale(checkpoint_, name)->name);
-      m.scale = reinterpret_cast<const float*>(aligned(scale));
+      m.scale = as_f32(scale);
       m.scale_stride = scale.shape[1];
     }
     return m;
@@ -120,6 +120,15 @@ class Binder {
     return weights_.owned.back().data();
   }
 
+  /// The map itself if the tensor is F32 there, or a copy.
+  const float* as_f32(const io::StoredTensor& tensor) {
+    if (tensor.dtype == DType::kF32) return reinterpret_cast<const float*>(aligned(tensor));
+    float* copy = reinterpret_cast<float*>(
+        own(tensor.elements() * static_cast<i64>(sizeof(float)), "scales widened to F32"));
+    checkpoint::copy_as_f32(tensor, copy);
+    return copy;
+  }
+
   /// The map itself, or a copy if the file did not align the tensor to its elements.
   const u8* aligned(const io::StoredTensor& tensor) {
     if (tensor.aligned_to(static_cast<size_t>(dtype_bytes(tensor.dtype)))) {
@@ -154,9 +163,10 @@ MtpWeights bind_first_mtp(Binder& bind, const Weights& main) {
 }  // namespace
 
 void bind_weights(Ctx& ctx, Weights& weights) {
-  const ModelConfig& config = weights.config;
   const checkpoint::CheckpointCheck check =
-      checkpoint::require_checkpoint(config, weights.checkpoint);
+      checkpoint::require_checkpoint(weights.config, weights.checkpoint);
+  weights.config = check.config;
+  const ModelConfig& config = weights.config;
   if (config.num_nextn_predict_layers > 1 && check.has_mtp) {
     log::warn("{}: only the first of {} MTP modules is used", weights.directory,
               config.num_nextn_predict_layers);
