@@ -109,13 +109,14 @@ TEST_F(WeightsTest, MtpMayBeAbsentOrShareItsEmbedding) {
   tensors.erase("model.layers.1.shared_head.head.weight");
   write_model(directory_, "mtp", tensors);
   const auto shared = Model::load(ctx_, directory_.path().string());
-  ASSERT_TRUE(shared->has_mtp());
+  ASSERT_EQ(shared->num_mtp(), 1);
   const auto hidden = testing::normal<float>({3, golden.model().config().hidden_size});
   const auto logits_of = [&](const Model& model) {
     KvCache cache(model.config(), ops::CacheDType::kF32, 8, 1);
     Tensor<float> logits = new_logits(model, 3);
-    model.mtp_forward(ctx_, hidden.cv<2>(), std::span(ids).first(3), 0, cache, kExact,
-                      logits.v<2>());
+    model.mtp_forward(
+        ctx_, {.hidden = hidden.cv<2>(), .next_tokens = std::span(ids).first(3), .cache = &cache},
+        kExact, logits.v<2>());
     return logits;
   };
   testing::expect_bitwise_equal(logits_of(*shared), logits_of(golden.model()));
@@ -124,7 +125,7 @@ TEST_F(WeightsTest, MtpMayBeAbsentOrShareItsEmbedding) {
                 [](const auto& item) { return item.first.starts_with("model.layers.1."); });
   const TempDir without;
   write_model(without, "mtp", tensors);
-  EXPECT_FALSE(Model::load(ctx_, without.path().string())->has_mtp());
+  EXPECT_EQ(Model::load(ctx_, without.path().string())->num_mtp(), 0);
 
   const TempDir half;
   tensors["model.layers.1.enorm.weight"] = {DType::kF32, {16}, std::vector<u8>(64)};
