@@ -4,15 +4,14 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <limits>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
-#include "base/checked_math.h"
 #include "base/log.h"
+#include "checkpoint/packed_check.h"
+#include "checkpoint/problem_text.h"
 #include "checkpoint/stored_model.h"
 #include "checkpoint/stored_names.h"
 
@@ -24,20 +23,11 @@ constexpr size_t kMaxListedProblems = 100;
 constexpr size_t kMaxProblems = 10'000;
 struct TooManyProblems {};
 
-std::string shape_text(std::span<const i64> shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
-
 /// Linear layers, and what quantisers may be told to take along: embedding, head and eh_proj. Never
 /// the router.
 bool may_be_fp8(const Parameter& parameter) {
   return parameter.kind == ParameterKind::kMatrix ||
          (parameter.kind == ParameterKind::kMatrixBf16 && parameter.part != ModelPart::kRouter);
-}
-
-/// F32, or what F32 holds exactly.
-bool is_widened(DType dtype) {
-  return dtype == DType::kF32 || dtype == DType::kBF16 || dtype == DType::kF16;
 }
 
 bool dtype_allowed(const Parameter& parameter, DType dtype) {
@@ -127,83 +117,12 @@ class Checker {
 
   /// Integers: words, scales and the shape they stand for.
   void check_packed(const Parameter& parameter) {
-    const PackedNames names(parameter.name);
-    const io::StoredTensor& packed = *checkpoint_.find(names.packed);
-    used_.insert(packed.name);
-    const io::StoredTensor* scale = checkpoint_.find(names.scale);
-    const io::StoredTensor* shape = checkpoint_.find(names.shape);
-    const i64 rows = parameter.shape[0], cols = parameter.shape[1];
-    if (scale == nullptr) {
-      const std::array<i64, 2> expected = {rows, ceil_div(cols, i64{128})};
-      missing(names.scale, expected, fmt::format(", the scales of `{}`", packed.name));
-    }
-    if (shape == nullptr) {
-      missing(names.shape, std::array<i64, 1>{2}, fmt::format(", the shape of `{}`", packed.name));
-    }
-    if (scale == nullptr || shape == nullptr) return;
-    used_.insert(scale->name);
-    used_.insert(shape->name);
-    check_packed_types(packed, *scale, *shape);
-    const io::StoredTensor* minimum = checkpoint_.find(names.minimum);
-    if (minimum != nullptr) check_minimum(packed, *scale, *minimum, cols);
-    check_stored_shape(*shape, rows, cols);
-    const PackedForm form = packed_form(packed, *scale, cols);
-    const bool rows_fit =
-        packed.shape[0] == rows && scale->shape.size() == 2 && scale->shape[0] == rows;
-    if (form.bits == 0 || form.group_size == 0 || !rows_fit) {
-      problem(packed,
-              fmt::format("is {} with scales {}, expected {} packed as 4 or 8 bits in groups of 32 "
-                          "or 128 columns",
-                          shape_text(packed.shape), shape_text(scale->shape),
-                          shape_text(parameter.shape)));
-      return;
-    }
-    check_companions(parameter, packed,
-                     fmt::format("INT{} in groups of {}, scales {}{}", form.bits, form.group_size,
-                                 dtype_name(scale->dtype), minimum != nullptr ? ", minima" : ""));
+    PackedCheck check = packed_check(checkpoint_, parameter);
+    for (const io::StoredTensor* tensor : check.used) used_.insert(tensor->name);
+    for (std::string& text : check.problems) add_problem(std::move(text));
+    if (check.type.empty()) return;
+    check_companions(parameter, *check.used.front(), check.type);
     result_.parameters.push_back(parameter);
-  }
-
-  void check_packed_types(const io::StoredTensor& packed, const io::StoredTensor& scale,
-                          const io::StoredTensor& shape) {
-    const auto require = [this](const io::StoredTensor& tensor, DType dtype, DType other) {
-      if (tensor.dtype == dtype || tensor.dtype == other) return;
-      const std::string expected =
-          dtype == other ? std::string(dtype_name(dtype))
-                         : fmt::format("{} or {}", dtype_name(dtype), dtype_name(other));
-      problem(tensor, fmt::format("is {}, expected {}", dtype_name(tensor.dtype), expected));
-    };
-    require(packed, DType::kI32, DType::kI32);
-    require(scale, DType::kBF16, DType::kF16);
-    require(shape, DType::kI64, DType::kI32);  // writers differ
-  }
-
-  void check_minimum(const io::StoredTensor& packed, const io::StoredTensor& scale,
-                     const io::StoredTensor& minimum, i64 cols) {
-    used_.insert(minimum.name);
-    if (minimum.dtype != scale.dtype || minimum.shape != scale.shape) {
-      problem(minimum, fmt::format("is {} {}, expected {} {} as its scales",
-                                   dtype_name(minimum.dtype), shape_text(minimum.shape),
-                                   dtype_name(scale.dtype), shape_text(scale.shape)));
-    }
-    const PackedForm form = packed_form(packed, scale, cols);
-    if (form.bits != 4 || form.group_size != 32) {
-      problem(minimum, "is not supported but beside 4 bits in groups of 32 columns");
-    }
-  }
-
-  void check_stored_shape(const io::StoredTensor& shape, i64 rows, i64 cols) {
-    const i64 width = shape.dtype == DType::kI32 ? 4 : 8;
-    std::vector<i64> stored;
-    for (size_t at = 0; at + static_cast<size_t>(width) <= shape.bytes.size();
-         at += static_cast<size_t>(width)) {
-      i64 value = 0;
-      std::memcpy(&value, shape.bytes.data() + at, static_cast<size_t>(width));
-      stored.push_back(value);
-    }
-    if (stored == std::vector<i64>{rows, cols}) return;
-    problem(shape, fmt::format("says {}, expected {} from config.json", shape_text(stored),
-                               shape_text(std::array<i64, 2>{rows, cols})));
   }
 
   void check_scale(const Parameter& parameter) {
@@ -259,12 +178,11 @@ class Checker {
   }
 
   void missing(const std::string& name, std::span<const i64> shape, const std::string& what) {
-    add_problem(fmt::format("{}: tensor `{}` is missing, expected {}{}",
-                            checkpoint_.directory().string(), name, shape_text(shape), what));
+    add_problem(missing_tensor(checkpoint_, name, shape, what));
   }
 
   void problem(const io::StoredTensor& tensor, const std::string& text) {
-    add_problem(fmt::format("{}: tensor `{}` {}", tensor.file_name, tensor.name, text));
+    add_problem(tensor_problem(tensor, text));
   }
 
   void add_problem(std::string text) {

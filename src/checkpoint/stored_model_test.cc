@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "checkpoint/check.h"
+#include "checkpoint/tensor_codec.h"
 #include "checkpoint/test_support.h"
 #include "config/model/model_config.h"
 
@@ -132,6 +133,77 @@ TEST_F(StoredModelTest, MissingMtpWeightsNameTheirKey) {
                                          HasSubstr("set num_nextn_predict_layers to 0"))));
   const io::Checkpoint whole = value_or_throw(io::Checkpoint::open(golden_directory("mtp")));
   EXPECT_NO_THROW(require_mtp(check_checkpoint(config, whole), whole));
+}
+
+/// A model of INT4 weights whose tensors can be changed.
+class PackedModelTest : public ConvertTest {
+ protected:
+  void SetUp() override { convert_to(random("source", DType::kBF16), "int4", {.linear = kInt4}); }
+  LooseTensors tensors() const {
+    const auto checkpoint = value_or_throw(io::Checkpoint::open(root_ / "int4"));
+    LooseTensors result;
+    for (const io::StoredTensor* t : checkpoint.tensors()) {
+      result[t->name] = {t->dtype, t->shape, {t->bytes.begin(), t->bytes.end()}};
+    }
+    return result;
+  }
+  /// Opened from a directory of its own, called `name`.
+  io::Checkpoint stored(const LooseTensors& tensors, const std::string& name) {
+    std::filesystem::create_directory(root_ / name);
+    std::vector<io::TensorSpec> specs;
+    for (const auto& [tensor, t] : tensors) specs.push_back({tensor, t.dtype, t.shape});
+    io::SafetensorsWriter writer(root_ / name / "model.safetensors", specs);
+    for (const auto& [tensor, t] : tensors) writer.append(tensor, t.bytes);
+    writer.commit();
+    return value_or_throw(io::Checkpoint::open(root_ / name));
+  }
+  std::vector<std::string> problems(const LooseTensors& tensors, const std::string& name) {
+    return check_checkpoint(testing::ragged_v3(), stored(tensors, name)).problems;
+  }
+  const std::string matrix_ = "model.layers.0.self_attn.q_a_proj.weight";
+};
+
+LooseTensor integers(const std::vector<i32>& numbers) {
+  LooseTensor tensor{DType::kI32, {std::ssize(numbers)}, std::vector<u8>(numbers.size() * 4)};
+  std::memcpy(tensor.bytes.data(), numbers.data(), tensor.bytes.size());
+  return tensor;
+}
+
+TEST_F(PackedModelTest, ZeroPointsAndOrdersThatChangeTheResultAreRefused) {
+  LooseTensors changed = tensors();
+  const i64 cols = testing::ragged_v3().hidden_size;
+  std::vector<i32> order(static_cast<size_t>(cols));
+  for (i64 c = 0; c < cols; ++c) order[static_cast<size_t>(c)] = static_cast<i32>(c / 32);
+  changed[matrix_ + "_g_idx"] = integers(order);
+  changed[matrix_ + "_zero_point"] = integers({static_cast<i32>(0x88888888u), 0});
+  EXPECT_THAT(problems(changed, "neutral"), IsEmpty());
+  changed[matrix_ + "_g_idx"] = integers(std::vector<i32>(static_cast<size_t>(cols), -1));
+  EXPECT_THAT(problems(changed, "unset"), IsEmpty());
+  std::swap(order.front(), order.back());
+  changed[matrix_ + "_g_idx"] = integers(order);
+  changed[matrix_ + "_zero_point"] = integers({static_cast<i32>(0x88888887u)});
+  EXPECT_THAT(problems(changed, "refused"),
+              ElementsAre(HasSubstr("weight_zero_point` holds zero points; only symmetric"),
+                          HasSubstr("weight_g_idx` gives the columns an order of their own")));
+}
+
+TEST_F(PackedModelTest, ScalesInF32AreTheSameNumbers) {
+  LooseTensors wide = tensors();
+  for (auto& [name, tensor] : wide) {
+    if (name.ends_with("_scale")) tensor = widened(tensor);
+  }
+  const io::Checkpoint before = value_or_throw(io::Checkpoint::open(root_ / "int4"));
+  const io::Checkpoint after = stored(wide, "wide");
+  const CheckpointCheck check = check_checkpoint(testing::ragged_v3(), after);
+  EXPECT_THAT(check.problems, IsEmpty());
+  for (const Parameter& parameter : check.parameters) {
+    if (parameter.kind != ParameterKind::kMatrix) continue;
+    const i64 rows = parameter.shape[0], cols = parameter.shape[1];
+    std::vector<float> a(static_cast<size_t>(rows * cols)), b(a.size());
+    TensorReader(ctx_, before, parameter).read_rows(0, {a.data(), {rows, cols}});
+    TensorReader(ctx_, after, parameter).read_rows(0, {b.data(), {rows, cols}});
+    ASSERT_EQ(a, b) << parameter.name;
+  }
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/options/model_options.h"
+#include "cli/options/text_input.h"
 #include "cli/options/validators.h"
 #include "cli/output.h"
 #include "cli/token_ids.h"
@@ -101,7 +102,7 @@ class ScoreCommand : public Command {
       subject.ids = std::move(ids);
       return subject;
     }
-    const std::string text = file_.empty() ? text_ : read_text(file_);
+    const std::string text = file_.empty() ? text_ : read_prose(file_);
     subject.codec = value_or_throw(engine::load_text_codec(model_.directory));
     subject.ids = engine::encode_prompt(
         *subject.codec, text, markup_ ? tokenizer::TextKind::kMarkup : tokenizer::TextKind::kPlain);

@@ -10,6 +10,7 @@
 #include "checkpoint/check.h"
 #include "checkpoint/write.h"
 #include "config/run/run_file.h"
+#include "io/gguf/file.h"
 #include "io/safetensors.h"
 #include "train/checkpoint/checkpoint.h"
 #include "train/optimizer.h"
@@ -54,6 +55,13 @@ ModelConfig config_of_weights(const ModelConfig& config, const std::string& dire
 }  // namespace
 
 Result<RunSetup> load_run_setup(const RunConfig& config) {
+  for (const std::string& path : {config.model.config_path(), config.model.init_from}) {
+    if (!io::gguf::is_gguf(path)) continue;
+    return unsupported(
+        fmt::format("{} is a GGUF file; training begins with a directory, which "
+                    "`fathom convert {} DIRECTORY --to bf16` makes of it",
+                    path, path));
+  }
   auto model = load_model_config(config.model.config_path());
   if (!model) return tl::unexpected(std::move(model.error()));
   const std::string& init_from = config.model.init_from;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "cli/options/model_options.h"
+#include "cli/options/text_input.h"
 #include "engine/prompt.h"
 #include "engine/scorer.h"
 #include "model/attention/kv_cache.h"
@@ -68,7 +69,7 @@ LogitCheck compare_logits(Ctx& ctx, const std::string& from, const std::string& 
 
 std::string comparison_text(const std::string& model, const std::string& path) {
   value_or_throw(engine::load_text_codec(model));
-  std::string text = read_text(path);
+  std::string text = read_prose(path);
   if (text.empty()) throw Error(ErrorCode::kInvalidInput, path + " is empty");
   return text;
 }

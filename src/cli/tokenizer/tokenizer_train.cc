@@ -52,7 +52,9 @@ void TokenizerTrain::add(CLI::App& parent) {
       ->add_option("--min-frequency", options_.min_frequency,
                    "Never merge a pair that occurs less often")
       ->check(integer_from(0));
-  command_->add_option("--max-token-bytes", options_.max_token_length, "Longest token; 0: no limit")
+  command_
+      ->add_option("--max-token-bytes", options_.max_token_length,
+                   "Longest token; 0: 32768, the longest that can be read back")
       ->check(integer_from(0));
   command_->add_option("--max-memory-gib", max_memory_gib_, "Stop with an error beyond this")
       ->check(integer_between(1, 1 << 20))

@@ -1,5 +1,6 @@
 #include "model/weights/weights.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/log.h"
@@ -50,6 +51,7 @@ class Binder {
   MatRef tied_head(const MatRef& embedding) const { return embedding; }
 
   i64 num_f16() const { return num_f16_; }
+  i64 num_decoded() const { return num_decoded_; }
 
  private:
   bool has_tensor(const std::string& name) const { return checkpoint_.find(name) != nullptr; }
@@ -91,6 +93,7 @@ class Binder {
     i64 extents[2] = {0, 0};
     const size_t width = static_cast<size_t>(dtype_bytes(shape.dtype));
     for (size_t i = 0; i < 2; ++i) std::memcpy(&extents[i], shape.bytes.data() + i * width, width);
+    if (scale.dtype == DType::kF32) return decoded_matrix(name, extents[0], extents[1]);
     const checkpoint::PackedForm form = checkpoint::packed_form(packed, scale, extents[1]);
     MatRef m;
     m.data = aligned(packed);
@@ -106,6 +109,19 @@ class Binder {
       m.group_minimum = reinterpret_cast<const u16*>(aligned(find(names.minimum)));
     }
     return m;
+  }
+
+  /// Integers whose scales no kernel takes: their values in F32, exactly.
+  MatRef decoded_matrix(const std::string& name, i64 rows, i64 cols) {
+    float* copy = reinterpret_cast<float*>(
+        own(rows * cols * static_cast<i64>(sizeof(float)), "integers with F32 scales, decoded"));
+    checkpoint::TensorReader reader(ctx_, checkpoint_, {.name = name, .shape = {rows, cols}});
+    const i64 step = checkpoint::chunk_rows(cols);
+    for (i64 begin = 0; begin < rows; begin += step) {
+      reader.read_rows(begin, {copy + begin * cols, {std::min(step, rows - begin), cols}});
+    }
+    ++num_decoded_;
+    return MatRef(View<const float, 2>(copy, {rows, cols}));
   }
 
   const io::StoredTensor& find(const std::string& name) {
@@ -144,6 +160,7 @@ class Binder {
   Weights& weights_;
   float* next_vector_ = nullptr;
   i64 num_f16_ = 0;
+  i64 num_decoded_ = 0;
 };
 
 /// Module `k` from 0, with its copies of embedding and head where the checkpoint has them.
@@ -174,6 +191,10 @@ void bind_weights(Ctx& ctx, Weights& weights) {
   for (i64 k = 0; k < check.num_mtp; ++k) weights.mtp.push_back(bind_mtp_module(bind, weights, k));
   if (bind.num_f16() > 0) {
     log::info("{}: {} F16 matrices were converted to F32", weights.directory, bind.num_f16());
+  }
+  if (bind.num_decoded() > 0) {
+    log::info("{}: {} integer matrices with F32 scales were decoded to F32", weights.directory,
+              bind.num_decoded());
   }
 }
 

@@ -205,6 +205,16 @@ TEST(RecogniseLoosely, ButNotWithOtherWords) {
   }
 }
 
+// What looks like a sum of texts and is none must not be taken apart.
+TEST(RecogniseLoosely, ConditionsAndFiltersStayWhole) {
+  const auto form = [](std::string_view jinja) { return chat_template_loose_form(jinja)->text; };
+  EXPECT_NE(form("{{ 'a' + x if c else y }}"), form("{{ 'a' }}{{ x if c else y }}"));
+  EXPECT_NE(form("{{ ('a' + x) | trim }}"), form("{{ 'a' }}{{ x | trim }}"));
+  EXPECT_EQ(form("{{ 'a' + x | trim + 'b' }}"), form("a{{ x|trim }}b"));
+  EXPECT_EQ(form("{{ 'a' + m['k'] + \"b\\n\" }}"), form("a{{ m.k }}{{ 'b' }}\n\n"));
+  EXPECT_NE(form("{{ m[k] }}"), form("{{ m.k }}"));
+}
+
 TEST(RecogniseLoosely, LlamasDateIsATextToo) {
   // The template is Meta's; only its hash is here, so this is a template of the same two anchors.
   const auto form = chat_template_loose_form(
