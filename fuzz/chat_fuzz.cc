@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "io/json.h"
 #include "tokenizer/chat/json.h"
+#include "tokenizer/chat/loose_form.h"
 #include "tokenizer/chat/normal_form.h"
 #include "tokenizer/chat/parse.h"
 #include "tokenizer/chat/template.h"
@@ -105,6 +106,8 @@ void check_rendering(std::string_view input) {
   if (chat_template == nullptr) return;
   const auto segments = render_chat(*chat_template, request);
   if (!segments) return;
+  // Qwen3's template looks for a thought in an answer, and for results in a user's message.
+  if (chat_template->dialect == ChatDialect::kQwen3) return;
   const auto same = render_chat(*chat_template, harmless(request));
   FATHOM_CHECK(same.has_value(), "harmless words are refused");
   FATHOM_CHECK(tokens_of(*segments) == tokens_of(*same),
@@ -127,6 +130,7 @@ extern "C" int LLVMFuzzerTestOneInput(const fathom::u8* data, size_t size) {
   fathom::tokenizer::check_rendering(input);
   fathom::tokenizer::check_json(input);
   (void)fathom::tokenizer::chat_template_hash(input);
+  (void)fathom::tokenizer::chat_template_loose_form(input);
   (void)fathom::tokenizer::parse_chat_request(input, "input");
   return 0;
 }

@@ -2,7 +2,7 @@
 // of data lines takes more, and where both read a line they read the same.
 #include "base/check.h"
 #include "io/json.h"
-#include "io/json_line.h"
+#include "io/text/json_line.h"
 
 namespace fathom::io {
 namespace {

@@ -147,7 +147,7 @@ def main():
     out = pathlib.Path(sys.argv[1])
     make_types(out)
     make_tokenizer(out)
-    for case in ["llama", "llama_tied", "v2_lite", "v2", "v3", "moonlight"]:
+    for case in ["llama", "llama_tied", "llama_bias", "qwen2", "qwen3", "qwen3_tied", "v2_lite", "v2", "v3", "moonlight"]:
         convert(case, out)
     merge_kv_b(out / "v2_lite.gguf", out / "v2_lite_kv_b.gguf")
 

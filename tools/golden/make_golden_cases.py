@@ -285,6 +285,12 @@ CASES = {
         seed=4,
         mutations={"no rope_scaling": {"rope_scaling": None}},
     ),
+    "llama_bias": Case(
+        "dense Llama with attention_bias: biases on q, k, v and o",
+        _LLAMA | {"attention_bias": True, "num_hidden_layers": 1},
+        seed=11,
+        mutations={"rope_theta 5000": {"rope_theta": 5000.0}},
+    ),
     "qwen2": Case(
         "Qwen2, biases on q, k and v, YaRN past its original length as Qwen2.5 files have it",
         _QWEN2

@@ -9,7 +9,9 @@
 #include <tuple>
 #include <utility>
 
+#include "base/log.h"
 #include "checkpoint/gguf/metadata_reader.h"
+#include "config/model/model_config_fields.h"
 #include "config/model/rope_frequencies.h"
 #include "io/gguf/dequantize.h"
 
@@ -18,7 +20,7 @@ namespace {
 
 using io::gguf::File;
 
-constexpr std::string_view kSupported = "llama and deepseek2";
+constexpr std::string_view kSupported = "llama, qwen2, qwen3 and deepseek2";
 
 bool any_tensor(const File& file, std::string_view name_end) {
   return std::ranges::any_of(file.tensors(), [&](const io::gguf::Tensor& tensor) {
@@ -129,16 +131,25 @@ void read_rope_scaling(MetadataReader& reader, ModelConfig& config) {
     scaling.mscale_all_dim = reader.number_or("rope.scaling.yarn_log_multiplier", 0.0) * 10.0;
     scaling.mscale_all_dim = std::round(scaling.mscale_all_dim * 1e5) / 1e5;  // it was an f32
     scaling.mscale = scaling.mscale_all_dim;
+    if (reader.has("rope.scaling.yarn_attn_factor")) {
+      log::warn("rope.scaling.yarn_attn_factor is not read, as llama.cpp does not");
+    }
+  }
+  const double attn_factor = reader.number_or("rope.scaling.attn_factor", 1.0);
+  if (attn_factor != 1.0 && type == "linear") {
+    reader.unsupported("rope.scaling.attn_factor", "is not 1 beside a linear scaling");
+  } else if (attn_factor != 1.0) {
+    scaling.attention_factor = attn_factor * yarn_mscale(scaling.factor, 1.0);
   }
   config.rope_scaling = scaling;
 }
 
-Result<ModelConfig> read_llama(const File& file, MetadataReader& reader) {
-  ModelConfig config;
-  config.architecture = Architecture::kLlama;
-  config.model_type = "llama";
-  config.rope_interleave = false;
+/// Models with grouped keys and values: `architecture` is not MLA's.
+Result<ModelConfig> read_gqa(const File& file, Architecture architecture, MetadataReader& reader) {
+  ModelConfig config = default_model_config(architecture);
   read_common(file, reader, config);
+  config.attention_bias =
+      architecture != Architecture::kQwen2 && file.find("blk.0.attn_q.bias") != nullptr;
   config.num_key_value_heads = reader.has("attention.head_count_kv")
                                    ? reader.integer_of_all_layers("attention.head_count_kv")
                                    : config.num_attention_heads;
@@ -151,7 +162,10 @@ Result<ModelConfig> read_llama(const File& file, MetadataReader& reader) {
     reader.unsupported("rope.dimension_count", "is not the width of a head");
   }
   if (reader.integer_or("expert_count", 0) != 0) {
-    reader.unsupported("expert_count", "is not 0: Mixtral is not supported");
+    reader.unsupported("expert_count", "is not 0: experts are not supported here (Mixtral)");
+  }
+  if (reader.integer_or("attention.sliding_window", 0) != 0) {
+    reader.unsupported("attention.sliding_window", "is not 0: windows are not supported");
   }
   read_rope_scaling(reader, config);
   if (!reader.ok()) return tl::unexpected(reader.error());
@@ -236,7 +250,11 @@ Result<ModelConfig> gguf_model_config(const File& file) {
   Result<ModelConfig> config =
       unsupported(fmt::format("{}: general.architecture is {}, expected {}", metadata.file_name(),
                               to_string(*metadata.find("general.architecture")), kSupported));
-  if (*architecture == "llama") config = read_llama(file, reader);
+  for (const Architecture gqa :
+       {Architecture::kLlama, Architecture::kQwen2, Architecture::kQwen3}) {
+    // GGUF has transformers' names for these.
+    if (*architecture == default_model_config(gqa).model_type) config = read_gqa(file, gqa, reader);
+  }
   if (*architecture == "deepseek2") config = read_deepseek2(file, reader);
   if (!config) return config;
   config->torch_dtype = DType::kBF16;

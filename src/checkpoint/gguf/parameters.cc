@@ -4,8 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "base/parallel.h"
 #include "io/gguf/dequantize.h"
 
@@ -56,6 +58,25 @@ class Finder {
     found_.push_back(std::move(found));
   }
 
+  /// What the file holds beyond the model. A bias would change its numbers.
+  void check_others() {
+    std::string first;
+    i64 others = 0;
+    for (const io::gguf::Tensor& tensor : file_.tensors()) {
+      if (used_.contains(&tensor) || tensor.name == "rope_freqs.weight") continue;
+      if (tensor.name.ends_with(".bias")) {
+        problems_.push_back(fmt::format("{}: tensor {}: a bias there is not supported",
+                                        tensor.file_name, tensor.name));
+      } else if (others++ == 0) {
+        first = tensor.name;
+      }
+    }
+    if (others > 0) {
+      log::warn("{}: {} tensors are not used, {} the first of them", file_.metadata().file_name(),
+                others, first);
+    }
+  }
+
   Result<std::vector<GgufParameter>> result() {
     if (problems_.empty()) return std::move(found_);
     const size_t shown = std::min(problems_.size(), kMaxListedProblems);
@@ -69,6 +90,7 @@ class Finder {
  private:
   const io::gguf::Tensor* find(const std::string& name, std::span<const i64> shape) {
     const io::gguf::Tensor* tensor = file_.find(name);
+    used_.insert(tensor);
     const std::string expected = fmt::format("[{}]", fmt::join(shape, ", "));
     if (tensor == nullptr) {
       problems_.push_back(fmt::format("{}: there is no tensor {}, expected {}",
@@ -84,6 +106,7 @@ class Finder {
   const io::gguf::File& file_;
   bool split_kv_b_ = false;
   std::vector<GgufParameter> found_;
+  std::unordered_set<const io::gguf::Tensor*> used_;
   std::vector<std::string> problems_;
 };
 
@@ -95,10 +118,19 @@ void read_stored_row(const io::gguf::Tensor& tensor, i64 row, float* out) {
                        {out, static_cast<size_t>(tensor.cols())});
 }
 
-/// The stored row of row `row` of a llama model's q_proj or k_proj.
+/// The stored row of row `row` of a llama model's q_proj or k_proj; of a bias, the element.
 i64 rotary_pair_row(i64 row, i64 head_dim) {
   const i64 head = row / head_dim, in_head = row % head_dim, half = head_dim / 2;
   return head * head_dim + 2 * (in_head % half) + in_head / half;
+}
+
+/// The bias of a llama model's q_proj or k_proj.
+void read_rotary_bias(const GgufParameter& p, View<float, 2> out) {
+  std::vector<float> stored(static_cast<size_t>(out.dim(1)));
+  read_stored_row(*p.tensor, 0, stored.data());
+  for (i64 i = 0; i < out.dim(1); ++i) {
+    out(0, i) = stored[static_cast<size_t>(rotary_pair_row(i, p.source.head_dim))];
+  }
 }
 
 /// Rows of kv_b_proj of one head: [begin, end) of its nope + v rows, into out [end - begin,
@@ -143,6 +175,7 @@ Result<std::vector<GgufParameter>> gguf_parameters(const ModelConfig& config,
   Finder finder(config, file);
   try {
     for_each_parameter(config, [&](const Parameter& parameter) { finder.add(parameter); });
+    finder.check_others();
   } catch (const TooManyProblems&) {  // those that are listed say enough
   }
   return finder.result();
@@ -163,7 +196,11 @@ i64 stored_row(const GgufParameter& p, i64 row) {
 
 void read_rows(const GgufParameter& p, i64 begin, View<float, 2> out) {
   FATHOM_CHECK(out.contiguous(), "rows of ", p.parameter.name);
+  if (out.dim(0) == 0) return;
   if (p.source.form == GgufForm::kSplitKvB) return read_split_kv_b(p, begin, out);
+  if (p.source.form == GgufForm::kRotaryPairs && p.parameter.shape.size() == 1) {
+    return read_rotary_bias(p, out);
+  }
   const i64 cols = p.tensor->cols();
   FATHOM_CHECK(out.dim(1) == cols, "rows of ", p.parameter.name);
   parallel_for(out.dim(0), 1, [&](i64 from, i64 to) {

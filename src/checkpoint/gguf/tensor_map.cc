@@ -20,13 +20,19 @@ constexpr std::array<NamePair, 3> kOutsideLayers = {{
 }};
 
 /// After "model.layers.N." and "blk.N.".
-constexpr std::array<NamePair, 26> kInLayers = {{
+constexpr std::array<NamePair, 32> kInLayers = {{
     {"input_layernorm.weight", "attn_norm.weight"},
     {"post_attention_layernorm.weight", "ffn_norm.weight"},
     {"self_attn.q_proj.weight", "attn_q.weight"},
     {"self_attn.k_proj.weight", "attn_k.weight"},
     {"self_attn.v_proj.weight", "attn_v.weight"},
     {"self_attn.o_proj.weight", "attn_output.weight"},
+    {"self_attn.q_proj.bias", "attn_q.bias"},
+    {"self_attn.k_proj.bias", "attn_k.bias"},
+    {"self_attn.v_proj.bias", "attn_v.bias"},
+    {"self_attn.o_proj.bias", "attn_output.bias"},
+    {"self_attn.q_norm.weight", "attn_q_norm.weight"},
+    {"self_attn.k_norm.weight", "attn_k_norm.weight"},
     {"self_attn.q_a_proj.weight", "attn_q_a.weight"},
     {"self_attn.q_a_layernorm.weight", "attn_q_a_norm.weight"},
     {"self_attn.q_b_proj.weight", "attn_q_b.weight"},
@@ -82,7 +88,8 @@ GgufSource gguf_source(const ModelConfig& config, const Parameter& parameter, bo
             .value_tensor = prefix + "attn_v_b.weight"};
   }
   GgufSource source{.tensor = prefix + std::string(translated(kInLayers, name))};
-  const bool rotary = name == "self_attn.q_proj.weight" || name == "self_attn.k_proj.weight";
+  const bool rotary =
+      name.starts_with("self_attn.q_proj.") || name.starts_with("self_attn.k_proj.");
   if (config.architecture == Architecture::kLlama && rotary) {
     source.form = GgufForm::kRotaryPairs;
     source.head_dim = config.head_dim;

@@ -16,40 +16,19 @@
 #include "cli/command.h"
 #include "cli/convert/comparison.h"
 #include "cli/convert/conversion_parts.h"
+#include "cli/convert/tokenizer_files.h"
 #include "cli/interrupt.h"
 #include "cli/options/model_options.h"
 #include "cli/options/storage_options.h"
 #include "cli/options/validators.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "io/atomic_file.h"
 #include "io/gguf/file.h"
-#include "io/json.h"
 #include "plan/model_size.h"
 #include "tensor/buffer.h"
-#include "tokenizer/gguf/gguf_tokenizer.h"
-#include "tokenizer/tokenizer.h"
 
 namespace fathom::cli {
 namespace {
-
-/// What a GGUF file holds beside the weights, as the files of a model directory.
-std::vector<std::string> write_tokenizer(const std::filesystem::path& directory,
-                                         const io::gguf::File& file) {
-  const io::gguf::Metadata& metadata = file.metadata();
-  if (!metadata.has("tokenizer.ggml.model")) return {};
-  auto spec = tokenizer::gguf_tokenizer_spec(metadata);
-  if (!spec) {
-    log::warn("{}; the model is converted without a tokenizer", spec.error().message());
-    return {};
-  }
-  value_or_throw(tokenizer::Tokenizer::from_spec(std::move(*spec), metadata.file_name()))
-      .save((directory / "tokenizer.json").string());
-  io::write_file_atomically(
-      directory / "tokenizer_config.json",
-      write_tokenizer_config(value_or_throw(tokenizer::gguf_tokenizer_config(metadata))));
-  return {"tokenizer.json", "tokenizer_config.json"};
-}
 
 class Convert : public Command {
  public:
@@ -100,7 +79,7 @@ class Convert : public Command {
         progress.update("converting", done, total);
       };
       report = io::gguf::is_gguf(from_)
-                   ? checkpoint::convert_gguf(ctx, from_, to_, options, write_tokenizer)
+                   ? checkpoint::convert_gguf(ctx, from_, to_, options, write_tokenizer_files)
                    : checkpoint::convert_checkpoint(ctx, from_, to_, options);
     }
     const std::optional<LogitCheck> check = check_logits(ctx, report);

@@ -87,10 +87,13 @@ class Chat : public Command {
     Ctx ctx = backend::make_context();
     const auto model = load_model(ctx, model_);
     const engine::TextCodec codec = value_or_throw(engine::load_text_codec(model_.directory));
-    template_ = value_or_throw(tokenizer::load_chat_template(model_.directory, template_name_));
+    const auto recognised =
+        value_or_throw(tokenizer::load_chat_template(model_.directory, template_name_));
+    template_ = recognised.chat_template;
     value_or_throw(tokenizer::check_chat_tokens(*template_, codec.tokenizer));
     log::debug("chat template {}", template_->name);
     request_ = make_chat_request();
+    request_.texts = recognised.texts;
     engine::GenerateRequest generation = make_request(options_, *command_, *model, codec);
     add_end_of_turn(codec.tokenizer, generation);
     const bool once = given("--message") || given("--messages");
@@ -217,16 +220,32 @@ class Chat : public Command {
     return kExitOk;
   }
 
-  /// Thoughts are kept apart from the answer, so that templates which drop them can.
+  /// Thoughts are kept apart from the answer where the template wants them apart. (Qwen3's finds
+  /// them in the answer.)
   void remember_answer(const std::string& text) {
-    constexpr std::string_view kEndOfThought = "</think>";
+    constexpr std::string_view kBeginOfThought = "<think>", kEndOfThought = "</think>";
     Message message{.role = "assistant", .content = text};
     const size_t end = text.rfind(kEndOfThought);
-    if (template_->dialect == tokenizer::ChatDialect::kDsml && end != std::string::npos) {
-      message.reasoning_content = text.substr(0, end);
+    const bool keeps_apart = template_->dialect == tokenizer::ChatDialect::kDsml ||
+                             template_->dialect == tokenizer::ChatDialect::kKimiThinking;
+    if (keeps_apart && end != std::string::npos) {
+      const size_t begin = text.starts_with(kBeginOfThought) ? kBeginOfThought.size() : 0;
+      message.reasoning_content = text.substr(begin, end - begin);
       message.content = text.substr(end + kEndOfThought.size());
     }
     request_.messages.push_back(std::move(message));
+  }
+
+  /// Unless the template has no form for it, which would make every further message an error.
+  void set_thinking(tokenizer::Thinking thinking) {
+    ChatRequest trial = request_;
+    trial.thinking = thinking;
+    trial.messages = {{.role = "user", .content = ""}};
+    if (const auto rendered = tokenizer::render_chat(*template_, trial); !rendered) {
+      log::error("{}", rendered.error().message());
+      return;
+    }
+    request_.thinking = thinking;
   }
 
   void obey(const ChatCommand& command) {
@@ -239,10 +258,10 @@ class Chat : public Command {
         if (!system_.empty()) request_.messages.push_back({.role = "system", .content = system_});
         break;
       case ChatCommandKind::kThinkOn:
-        request_.thinking = tokenizer::Thinking::kOn;
+        set_thinking(tokenizer::Thinking::kOn);
         break;
       case ChatCommandKind::kThinkOff:
-        request_.thinking = tokenizer::Thinking::kOff;
+        set_thinking(tokenizer::Thinking::kOff);
         break;
       default:
         err::write(kChatCommandHelp);

@@ -11,8 +11,9 @@ namespace fathom::testing {
 /// The golden models; tests/golden/README.md says what each is for.
 inline const std::vector<std::string>& golden_cases() {
   static const std::vector<std::string> kCases = {
-      "v3",    "v3_masked_groups", "v2_lite", "v2",         "moonlight", "llama", "llama_tied",
-      "qwen2", "qwen2_tied",       "qwen3",   "qwen3_tied", "fp8",       "mtp"};
+      "v3",    "v3_masked_groups", "v2_lite",    "v2",    "moonlight",
+      "llama", "llama_tied",       "llama_bias", "qwen2", "qwen2_tied",
+      "qwen3", "qwen3_tied",       "fp8",        "mtp"};
   return kCases;
 }
 

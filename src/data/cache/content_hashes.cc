@@ -10,9 +10,9 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
-#include "data/text/byte_reader.h"
 #include "io/atomic_file.h"
 #include "io/mapped_file.h"
+#include "io/text/byte_reader.h"
 
 namespace fathom::data {
 namespace {
@@ -27,7 +27,7 @@ i64 now_ns() {
 }
 
 std::optional<Hash128> hash_file(const SourceFile& file) {
-  auto bytes = ByteReader::open(file.path, Compression::kNone);
+  auto bytes = io::ByteReader::open(file.path, Compression::kNone);
   if (!bytes) return std::nullopt;
   Hasher hasher;
   std::vector<u8> buffer(size_t{1} << 20);

@@ -215,7 +215,16 @@ void Preparer::check_for_leaks(const Inputs& inputs, Role role) {
 }
 
 void Preparer::add_listing_problems(const Inputs& inputs, SourceStatistics& statistics) const {
-  statistics.ignored_files = inputs.found.ignored_files;
+  const SourceFiles& found = inputs.found;
+  statistics.ignored_files = std::ssize(found.ignored);
+  statistics.passed_over = std::ssize(found.passed_over);
+  constexpr size_t kNamed = 5;  // of each
+  for (size_t i = 0; i < std::min(kNamed, found.ignored.size()); ++i) {
+    statistics.left_out.push_back({found.ignored[i], "not one of the extensions"});
+  }
+  for (size_t i = 0; i < std::min(kNamed, found.passed_over.size()); ++i) {
+    statistics.left_out.push_back({found.passed_over[i].path, found.passed_over[i].reason});
+  }
   for (const std::string& path : inputs.found.unreadable) {
     if (config_.strict) {
       throw Error(ErrorCode::kInvalidInput,

@@ -10,13 +10,17 @@
 
 #include "base/parallel.h"
 #include "data/test_tokenizer.h"
-#include "data/text/test_compress.h"
+#include "testing/compress.h"
 #include "testing/temp_dir.h"
 
 namespace fathom::data {
 namespace {
 
+using testing::gzip;
+using testing::zstd;
+
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -310,6 +314,26 @@ TEST_F(PrepareTest, TokensOfAnEarlierReaderAreMadeAgainUnderTheirKey) {
   tokenized_.clear();
   prepare();
   EXPECT_TRUE(tokenized_.empty());
+}
+
+TEST_F(PrepareTest, AFileOfWhichMostLinesAreBrokenIsAnotherThing) {
+  dir_.write("text/lines.jsonl", "{\"text\": \"fine\"}\n{broken\n{broken\n");
+  EXPECT_THAT(
+      error(),
+      AllOf(HasSubstr("lines.jsonl: 2 of 3 lines hold no text (line 2:2: expected a member's name"),
+            HasSubstr("(data.train.prose)")));
+  EXPECT_THAT(error(), HasSubstr("2 of 3 lines")) << "nothing was kept of it";
+  // It is enough to have seen so many lines.
+  std::string lines;
+  for (int i = 0; i < 5000; ++i) lines += i < 1000 ? "plain words\n" : "{\"text\": \"late\"}\n";
+  dir_.write("text/lines.jsonl", lines);
+  EXPECT_THAT(error(), AllOf(HasSubstr("1000 of 1000 lines hold no text"),
+                             HasSubstr("it looks like plain text")));
+  // Each file is counted for itself.
+  dir_.write("text/lines.jsonl", "{\"text\": \"a\"}\n{broken\n");
+  dir_.write("text/more.jsonl", "{broken\n{\"text\": \"a\"}\n");
+  dir_.write("text/only.jsonl", "{broken\n");
+  EXPECT_EQ(prepare().train[0].dataset.statistics().broken, 3);
 }
 
 TEST_F(PrepareTest, StrictStopsAtTheFirstProblemAlsoFromTheCache) {

@@ -8,6 +8,7 @@
 #include "base/parallel.h"
 #include "data/cache/token_writer.h"
 #include "data/text/document_reader.h"
+#include "io/text/line_census.h"
 
 namespace fathom::data {
 namespace {
@@ -30,6 +31,7 @@ class SourceTokenizer {
   void run(CacheManifest& manifest) {
     for (const SourceFile& file : *job_.files) read_file(file);
     encode_batch();
+    judge_lines();
     statistics_.files = std::ssize(*job_.files);
     if (statistics_.documents == 0) {
       throw Error(
@@ -117,7 +119,29 @@ class SourceTokenizer {
     return parts;
   }
 
+  /// A file of JSON lines most of which are broken is another thing.
+  void count_line(const Pending& pending, const EncodedDocument& document) {
+    if (pending.path != lines_path_) {
+      judge_lines();
+      lines_path_ = pending.path;
+      lines_ = {};
+    }
+    const bool is_broken = document.problem && !document.is_repaired;
+    if (is_broken) {
+      lines_.add_broken(pending.raw.line, *document.problem);
+    } else if (!document.ids.empty()) {
+      ++lines_.lines;
+    }
+    if (lines_.lines % io::kCensusLines == 0) judge_lines();
+  }
+  void judge_lines() const {
+    if (!lines_.is_mostly_broken()) return;
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{} ({})", io::describe_broken_lines(lines_path_, lines_), job_.name));
+  }
+
   void account(const Pending& pending, EncodedDocument& document) {
+    if (pending.raw.is_json) count_line(pending, document);
     if (document.problem) {
       ++(document.is_repaired ? statistics_.repaired : statistics_.broken);
       add_problem(located(pending, std::move(*document.problem)));
@@ -173,6 +197,8 @@ class SourceTokenizer {
   TokenizeProgress progress_;
   std::vector<Pending> batch_;
   std::vector<EncodedDocument> encoded_;
+  std::string lines_path_;  // the file of JSON lines that is being counted
+  io::LineCensus lines_;
   i64 batch_bytes_ = 0;
   i64 num_seen_ = 0;
   i64 finished_file_bytes_ = 0;

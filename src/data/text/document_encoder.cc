@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "data/text/fim.h"
-#include "io/json_line.h"
+#include "io/text/json_line.h"
 #include "tokenizer/unicode/utf8.h"
 
 namespace fathom::data {

@@ -64,7 +64,7 @@ DocumentReader::Step DocumentReader::next(RawDocument& document, Problem& proble
 
 bool DocumentReader::open(Problem& problem) {
   opened_ = true;
-  auto bytes = ByteReader::open(file_.path, file_.compression);
+  auto bytes = io::ByteReader::open(file_.path, file_.compression);
   if (!bytes) {
     at_end_ = gave_any_ = true;
     problem = {file_.path.string(), bytes.error().message()};

@@ -7,9 +7,9 @@
 
 #include "base/types.h"
 #include "config/run/data_config.h"
-#include "data/text/byte_reader.h"
 #include "data/text/source_files.h"
 #include "data/text/statistics.h"
+#include "io/text/byte_reader.h"
 
 namespace fathom::data {
 
@@ -60,7 +60,7 @@ class DocumentReader {
   const SourceFile& file_;
   std::string separator_;
   i64 max_bytes_;
-  std::unique_ptr<ByteReader> bytes_;
+  std::unique_ptr<io::ByteReader> bytes_;
   std::string buffer_;
   size_t begin_ = 0;    // of what is not yet given out
   size_t scanned_ = 0;  // in unread(): no cut begins before it

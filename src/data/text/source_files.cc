@@ -1,49 +1,47 @@
 #include "data/text/source_files.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <iterator>
 #include <string_view>
 #include <unordered_set>
 
-#include "data/text/glob.h"
+#include "base/parallel.h"
+#include "data/text/statistics.h"
+#include "io/text/file_kind.h"
+#include "io/text/json_line.h"
+#include "io/text/text_file.h"
 
 namespace fathom::data {
 namespace {
 
 namespace fs = std::filesystem;
 
-Compression compression_of(std::string_view name) {
-  if (name.ends_with(".gz")) return Compression::kGzip;
-  if (name.ends_with(".zst")) return Compression::kZstd;
-  return Compression::kNone;
-}
-
-/// The name without .gz or .zst.
-std::string_view plain_name(std::string_view name) {
-  switch (compression_of(name)) {
-    case Compression::kGzip:
-      return name.substr(0, name.size() - 3);
-    case Compression::kZstd:
-      return name.substr(0, name.size() - 4);
-    case Compression::kNone:
-      break;
-  }
-  return name;
-}
-
 bool has_extension(const fs::path& path, const std::vector<std::string>& extensions) {
   const std::string name = path.filename().string();
-  return std::ranges::any_of(extensions, [plain = plain_name(name)](const std::string& wanted) {
-    return wanted == "*" || plain.ends_with(wanted);
-  });
+  return std::ranges::any_of(extensions,
+                             [plain = io::without_compression(name)](const std::string& wanted) {
+                               return wanted == "*" || plain.ends_with(wanted);
+                             });
+}
+
+bool is_json_lines_name(std::string_view plain) {
+  return plain.ends_with(".jsonl") || plain.ends_with(".ndjson") || plain.ends_with(".jsonlines");
+}
+
+std::string plain_lower_name(const fs::path& path) {
+  const std::string name = path.filename().string();
+  std::string plain(io::without_compression(name));
+  for (char& c : plain) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return plain;
 }
 
 SourceFormat format_of(const fs::path& path, SourceFormat asked) {
   if (asked != SourceFormat::kAuto) return asked;
-  const std::string name = path.filename().string();
-  return plain_name(name).ends_with(".jsonl") ? SourceFormat::kJsonl : SourceFormat::kText;
+  return is_json_lines_name(plain_lower_name(path)) ? SourceFormat::kJsonl : SourceFormat::kText;
 }
 
 /// What one entry of `paths` names; folders filtered by extension.
@@ -52,13 +50,80 @@ std::vector<fs::path> find_one(const std::string& pattern, const SourceConfig& s
   std::error_code ignored;
   // A file whose own name has a bracket is not a pattern.
   if (fs::is_regular_file(pattern, ignored)) return {pattern};
+  io::SearchNotes notes;
+  std::vector<fs::path> files;
   if (!fs::is_directory(pattern, ignored)) {
-    return is_glob(pattern) ? expand_glob(pattern, result.unreadable) : std::vector<fs::path>{};
+    if (io::is_glob(pattern)) files = io::expand_glob(pattern, notes);
+  } else {
+    for (fs::path& path : io::files_below(pattern, notes)) {
+      if (has_extension(path, source.extensions)) {
+        files.push_back(std::move(path));
+      } else {
+        result.ignored.push_back(path.string());
+      }
+    }
   }
-  std::vector<fs::path> files = files_below(pattern, result.unreadable);
-  result.ignored_files += static_cast<i64>(std::erase_if(
-      files, [&](const fs::path& path) { return !has_extension(path, source.extensions); }));
+  std::ranges::move(notes.passed_over, std::back_inserter(result.passed_over));
+  std::ranges::move(notes.unreadable, std::back_inserter(result.unreadable));
   return files;
+}
+
+Error nothing_found(const std::string& pattern, const SourceConfig& source,
+                    const std::string& where) {
+  std::error_code ignored;
+  if (fs::is_directory(pattern, ignored)) {
+    return {ErrorCode::kNotFound,
+            fmt::format("{}.paths: no file below `{}` has one of the extensions {}", where, pattern,
+                        fmt::join(source.extensions, " "))};
+  }
+  if (const auto looked = io::look_at_text(pattern); !looked) {  // a pipe, a device
+    return {ErrorCode::kInvalidInput,
+            fmt::format("{}.paths: {}: {}", where, pattern, looked.error().message())};
+  }
+  return {ErrorCode::kNotFound, fmt::format("{}.paths: no file matches `{}`", where, pattern)};
+}
+
+/// Why a text of this head is not what it is taken for; empty if it may be.
+std::string json_problem(const SourceFile& file, std::string_view head,
+                         const SourceConfig& source) {
+  const std::string not_lines = io::not_json_lines(head);
+  if (file.format == SourceFormat::kJsonl) return not_lines.empty() ? "" : "is " + not_lines;
+  const bool may_be_data =
+      source.format == SourceFormat::kAuto && plain_lower_name(file.path).ends_with(".json");
+  if (!may_be_data) return {};
+  constexpr std::string_view kAsText = "; format = \"text\" takes it as it stands";
+  if (not_lines.starts_with("one JSON array")) return fmt::format("is {}{}", not_lines, kAsText);
+  if (io::text_of_json_line(head.substr(0, head.find('\n')), source.text_field)) {
+    return fmt::format("holds JSON lines; format = \"jsonl\" reads them{}", kAsText);
+  }
+  return {};
+}
+
+/// Fills in how the file is compressed; why it is refused, or nothing.
+std::string look_at(SourceFile& file, const SourceConfig& source) {
+  const auto looked = io::look_at_text(file.path);
+  if (!looked) return looked.error().message();
+  file.compression = looked->compression;
+  return json_problem(file, looked->head, source);
+}
+
+Result<void> look_at_all(std::vector<SourceFile>& files, const SourceConfig& source,
+                         const std::string& where) {
+  std::vector<std::string> problems(files.size());
+  parallel_for(std::ssize(files), 16, [&](i64 begin, i64 end) {
+    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+      problems[i] = look_at(files[i], source);
+    }
+  });
+  std::string text;
+  size_t count = 0;
+  for (size_t i = 0; i < files.size(); ++i) {
+    if (problems[i].empty() || ++count > kMaxKeptProblems) continue;
+    text += fmt::format("\n  {}: {}", files[i].path.string(), problems[i]);
+  }
+  if (count == 0) return {};
+  if (count > kMaxKeptProblems) text += fmt::format("\n  and {} more", count - kMaxKeptProblems);
+  return invalid_input(fmt::format("{}.paths: cannot be trained on:{}", where, text));
 }
 
 i64 nanoseconds(const timespec& time) { return time.tv_sec * 1'000'000'000 + time.tv_nsec; }
@@ -87,16 +152,7 @@ Result<SourceFiles> find_source_files(const SourceConfig& source, const std::str
   std::unordered_set<std::string> seen;
   for (const std::string& pattern : source.paths) {
     const auto found = find_one(pattern, source, result);
-    if (found.empty()) {
-      std::string extensions;
-      for (const std::string& extension : source.extensions) extensions += " " + extension;
-      std::error_code ignored;
-      return fail(ErrorCode::kNotFound,
-                  fs::is_directory(pattern, ignored)
-                      ? fmt::format("{}.paths: no file below `{}` has one of the extensions{}",
-                                    where, pattern, extensions)
-                      : fmt::format("{}.paths: no file matches `{}`", where, pattern));
-    }
+    if (found.empty()) return tl::unexpected(nothing_found(pattern, source, where));
     for (const fs::path& path : found) {
       SourceFile file;
       file.path = fs::absolute(path).lexically_normal();
@@ -106,9 +162,11 @@ Result<SourceFiles> find_source_files(const SourceConfig& source, const std::str
         continue;
       }
       file.format = format_of(path, source.format);
-      file.compression = compression_of(path.native());
       result.files.push_back(std::move(file));
     }
+  }
+  if (auto looked = look_at_all(result.files, source, where); !looked) {
+    return tl::unexpected(std::move(looked.error()));
   }
   return result;
 }

@@ -7,10 +7,12 @@
 #include "base/error.h"
 #include "base/types.h"
 #include "config/run/data_config.h"
+#include "io/text/byte_reader.h"
+#include "io/text/glob.h"
 
 namespace fathom::data {
 
-enum class Compression { kNone, kGzip, kZstd };
+using io::Compression;
 
 struct SourceFile {
   std::filesystem::path path;                 // absolute
@@ -29,15 +31,17 @@ struct SourceFile {
 bool is_unchanged(const SourceFile& file);
 
 struct SourceFiles {
-  std::vector<SourceFile> files;        // in the order of `paths`, then by name; none twice
-  i64 ignored_files = 0;                // in folders, of other kinds than `extensions`
-  std::vector<std::string> unreadable;  // folders that may not be read, files without a size
+  std::vector<SourceFile> files;            // in the order of `paths`, then by name; none twice
+  std::vector<std::string> ignored;         // files in folders, of other kinds than `extensions`
+  std::vector<io::PassedOver> passed_over;  // links to folders, hidden names, pipes, ...
+  std::vector<std::string> unreadable;      // folders that may not be read, files without a size
 };
 
 /// Paths are relative to the current directory. A file or a glob is taken as named, whatever its
 /// extension; of a folder the files with one of `extensions`, alone or with .gz or .zst behind it.
-/// kNotFound: a path or a pattern that gives nothing; `where` ("data.train.code") opens the
-/// message.
+/// How a file is compressed its first bytes tell. kNotFound: a path or a pattern that gives
+/// nothing; kInvalidInput: files that are no text by their first bytes, or JSON of another form
+/// than the lines they are taken for, all named; `where` ("data.train.code") opens the message.
 [[nodiscard]] Result<SourceFiles> find_source_files(const SourceConfig& source,
                                                     const std::string& where);
 

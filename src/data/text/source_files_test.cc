@@ -2,56 +2,21 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include "data/text/glob.h"
+#include "testing/compress.h"
 #include "testing/temp_dir.h"
 
 namespace fathom::data {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-TEST(Glob, MatchesOneComponent) {
-  const struct {
-    std::string_view pattern, name;
-    bool matches;
-  } kCases[] = {
-      {"a", "a", true},
-      {"a", "b", false},
-      {"", "", true},
-      {"*", "", true},
-      {"*", "abc", true},
-      {"*.txt", "a.txt", true},
-      {"*.txt", "a.txt.gz", false},
-      {"a*b*c", "aXbYbZc", true},
-      {"a*b*c", "aXbYbZ", false},
-      {"?", "x", true},
-      {"?", "", false},
-      {"a?c", "abc", true},
-      {"[abc]", "b", true},
-      {"[abc]", "d", false},
-      {"[a-c]x", "bx", true},
-      {"[!a-c]", "d", true},
-      {"[!a-c]", "b", false},
-      {"[]]", "]", true},
-      {"[a-]", "-", true},
-      {"[", "[", true},
-      {"[ab", "[ab", true},
-      {"*", ".hidden", false},
-      {".*", ".hidden", true},
-      {"a[0-9]*.md", "a7b.md", true},
-      {"**", "x", true},
-      {"*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false},
-  };
-  for (const auto& each : kCases) {
-    EXPECT_EQ(matches_component(each.pattern, each.name), each.matches)
-        << each.pattern << " against " << each.name;
-  }
-}
+using ::testing::StartsWith;
 
 class SourceFilesTest : public ::testing::Test {
  protected:
@@ -63,6 +28,8 @@ class SourceFilesTest : public ::testing::Test {
                              "books/noextension", "books/odd[1].txt"}) {
       dir_.write(name, "text");
     }
+    dir_.write("books/deep/d.jsonl.gz", testing::gzip("{\"text\": \"a\"}\n"));
+    dir_.write("books/deep/er/e.txt.zst", testing::zstd("text"));
   }
 
   std::vector<std::string> names(const SourceFiles& found) const {
@@ -87,7 +54,8 @@ TEST_F(SourceFilesTest, FoldersAreReadWholeByExtension) {
   ASSERT_TRUE(found) << found.error().message();
   EXPECT_THAT(names(*found), ElementsAre("books/a.md", "books/b.txt", "books/deep/d.jsonl.gz",
                                          "books/deep/er/e.txt.zst", "books/odd[1].txt"));
-  EXPECT_EQ(found->ignored_files, 2);
+  EXPECT_THAT(found->ignored,
+              ElementsAre((dir_ / "books/c.py").string(), (dir_ / "books/noextension").string()));
   EXPECT_EQ(found->files[0].format, SourceFormat::kText);
   EXPECT_EQ(found->files[2].format, SourceFormat::kJsonl);
   EXPECT_EQ(found->files[2].compression, Compression::kGzip);
@@ -107,7 +75,7 @@ TEST_F(SourceFilesTest, ExtensionsAndFormatCanBeChosen) {
   found = find({"books"});
   ASSERT_TRUE(found);
   EXPECT_EQ(found->files.size(), 7u);
-  EXPECT_EQ(found->ignored_files, 0);
+  EXPECT_THAT(found->ignored, IsEmpty());
 }
 
 TEST_F(SourceFilesTest, GlobsAndFilesAreTakenAsNamedAndNoneTwice) {
@@ -143,6 +111,84 @@ TEST_F(SourceFilesTest, LinksToFoldersAreNotFollowed) {
   ASSERT_TRUE(found);
   EXPECT_THAT(names(*found), ElementsAre("books/deep/d.jsonl.gz", "books/deep/er/e.txt.zst",
                                          "books/deep/link.md"));
+}
+
+TEST_F(SourceFilesTest, WhatIsPassedOverIsNamedWithItsReason) {
+  fs::create_directory_symlink("..", dir_ / "books/deep/up");  // leads back up
+  fs::create_symlink("nowhere", dir_ / "books/deep/gone.md");
+  fs::create_symlink("loop.md", dir_ / "books/deep/loop.md");
+  fs::create_directory(dir_ / "books/deep/empty");
+  ASSERT_EQ(::mkfifo((dir_ / "books/deep/pipe.txt").c_str(), 0600), 0);
+  const auto found = find({"books"});
+  ASSERT_TRUE(found);
+  std::vector<std::string> passed;
+  for (const auto& [path, reason] : found->passed_over) {
+    passed.push_back(fs::path(path).lexically_relative(dir_.path()).string() + ": " + reason);
+  }
+  EXPECT_THAT(passed, ElementsAre("books/.hidden.txt: hidden: its name begins with a dot",
+                                  "books/deep/gone.md: a link to nothing",
+                                  "books/deep/loop.md: a link to nothing",
+                                  "books/deep/pipe.txt: a pipe, not a file",
+                                  "books/deep/up: a link to a folder, not followed"));
+  const auto globbed = find({"books/deep/*"});
+  ASSERT_TRUE(globbed);
+  EXPECT_EQ(globbed->passed_over.size(), 6u) << "and two folders, without the hidden file";
+  EXPECT_EQ(find({"books/**/*.zst"})->passed_over.size(), 1u) << "the link that is not followed";
+}
+
+TEST_F(SourceFilesTest, FirstBytesSayHowAFileIsCompressed) {
+  dir_.write("packed.txt", testing::gzip("packed"));
+  dir_.write("packed.md", testing::zstd("packed"));
+  dir_.write("unpacked.txt.gz", "was unpacked under its old name");
+  dir_.write("UPPER.JSONL.GZ", testing::gzip("{}"));
+  dir_.write("short.gz", "");
+  const auto found =
+      find({"packed.txt", "packed.md", "unpacked.txt.gz", "UPPER.JSONL.GZ", "short.gz"});
+  ASSERT_TRUE(found) << found.error().message();
+  std::vector<Compression> kinds;
+  for (const SourceFile& file : found->files) kinds.push_back(file.compression);
+  EXPECT_THAT(kinds, ElementsAre(Compression::kGzip, Compression::kZstd, Compression::kNone,
+                                 Compression::kGzip, Compression::kGzip));
+  EXPECT_EQ(found->files[3].format, SourceFormat::kJsonl);
+}
+
+TEST_F(SourceFilesTest, FilesThatAreNoTextStopTheRunAllNamed) {
+  dir_.write("books/x.txt", "PAR1....");
+  dir_.write("books/y.txt", "%PDF-1.7\n");
+  dir_.write("books/z.md", testing::gzip("PAR1...."));
+  const auto found = find({"books"});
+  ASSERT_FALSE(found);
+  EXPECT_THAT(found.error().message(),
+              AllOf(StartsWith("data.train.x.paths: cannot be trained on:"),
+                    HasSubstr("books/x.txt: is Parquet, expected text"),
+                    HasSubstr("books/y.txt: is PDF, expected text"),
+                    HasSubstr("books/z.md: is Parquet inside gzip, expected text")));
+  ASSERT_EQ(::mkfifo((dir_ / "pipe").c_str(), 0600), 0);
+  EXPECT_THAT(find({"pipe"}).error().message(), HasSubstr("pipe: is a pipe, expected a file"));
+  EXPECT_THAT(find({"../../dev/null"}).error().message(), HasSubstr("is a device"));
+}
+
+TEST_F(SourceFilesTest, JsonOfAnotherFormSaysWhatToDo) {
+  const auto problem = [&](std::string_view name, std::string_view text) {
+    dir_.write(name, text);
+    const auto found = find({std::string(name)});
+    return found ? "" : found.error().message();
+  };
+  EXPECT_THAT(problem("a.jsonl", "[\n{\"text\":\"a\"}\n]\n"),
+              HasSubstr("a.jsonl: is one JSON array, expected an object a line; jq -c"));
+  EXPECT_THAT(problem("a.json", "[{\"text\":\"a\"}]"),
+              AllOf(HasSubstr("is one JSON array"), HasSubstr("format = \"text\"")));
+  EXPECT_THAT(problem("b.json", "{\"text\":\"a\"}\n{\"text\":\"b\"}\n"),
+              HasSubstr("holds JSON lines; format = \"jsonl\""));
+  EXPECT_THAT(problem("b.jsonl", "{\n \"text\": \"a\"\n}\n"),
+              HasSubstr("is JSON objects over several lines"));
+  EXPECT_EQ(problem("package.json", "{\n \"name\": \"a\"\n}\n"), "") << "as any text";
+  EXPECT_EQ(problem("c.ndjson", "{\"text\":\"a\"}\n"), "");
+  EXPECT_EQ(problem("list.txt", "[1] a note\n"), "");
+  source_.format = SourceFormat::kText;
+  EXPECT_EQ(problem("a.json", "[{\"text\":\"a\"}]"), "");
+  source_.format = SourceFormat::kJsonl;
+  EXPECT_THAT(problem("a.txt", "\xEF\xBB\xBF \n[1,\n2]"), HasSubstr("is one JSON array"));
 }
 
 TEST_F(SourceFilesTest, PathsThatGiveNothingAreErrors) {

@@ -19,6 +19,7 @@ std::string notes_of(const SourceStatistics& s) {
   append_count(notes, s.split_tokens, "tokens split");
   append_count(notes, s.cut_documents, "cuts of long texts");
   append_count(notes, s.ignored_files, "files of other kinds ignored");
+  append_count(notes, s.passed_over, s.passed_over == 1 ? "path passed over" : "paths passed over");
   append_count(notes, s.empty, "empty");
   append_count(notes, s.repaired, "with invalid UTF-8 or escapes, repaired");
   append_count(notes, s.broken, "BROKEN, skipped");
@@ -41,10 +42,13 @@ std::string format_statistics(std::span<const NamedStatistics> sources) {
                        format_bytes(s.text_bytes), s.bytes_per_token());
     const std::string notes = notes_of(s);
     if (!notes.empty()) out += fmt::format("{:<{}}  {}\n", "", width, notes);
-    for (const Problem& problem : s.problems) {
-      out += fmt::format("{:<{}}    {}: {}\n", "", width, problem.place, problem.text);
+    for (const auto* list : {&s.left_out, &s.problems}) {
+      for (const Problem& problem : *list) {
+        out += fmt::format("{:<{}}    {}: {}\n", "", width, problem.place, problem.text);
+      }
     }
-    const i64 more = s.broken + s.repaired - std::ssize(s.problems);
+    const i64 more = s.broken + s.repaired + s.ignored_files + s.passed_over -
+                     std::ssize(s.problems) - std::ssize(s.left_out);
     if (more > 0) out += fmt::format("{:<{}}    and {} more\n", "", width, more);
   }
   return out;

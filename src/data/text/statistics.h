@@ -21,17 +21,19 @@ inline constexpr size_t kMaxKeptProblems = 20;
 
 struct SourceStatistics {
   i64 files = 0;
-  i64 ignored_files = 0;          // in folders, of other kinds than `extensions`
-  i64 documents = 0;              // tokenised
-  i64 tokens = 0;                 // with BOS, EOS and the marks of fill-in-the-middle
-  i64 text_bytes = 0;             // of the documents' text, decompressed
-  i64 broken = 0;                 // lines and files that could not be read: skipped, each a problem
-  i64 repaired = 0;               // documents kept with defects of UTF-8 or JSON, each a problem
-  i64 empty = 0;                  // lines and files without text: skipped
-  i64 cut_documents = 0;          // begun anew because a text was longer than kMaxDocumentBytes
-  i64 fim_documents = 0;          // rearranged for fill-in-the-middle
-  i64 split_tokens = 0;           // that joined punctuation and line breaks and were split
+  i64 ignored_files = 0;  // in folders, of other kinds than `extensions`
+  i64 passed_over = 0;    // paths met in folders: links to folders, hidden names, pipes, ...
+  i64 documents = 0;      // tokenised
+  i64 tokens = 0;         // with BOS, EOS and the marks of fill-in-the-middle
+  i64 text_bytes = 0;     // of the documents' text, decompressed
+  i64 broken = 0;         // lines and files that could not be read: skipped, each a problem
+  i64 repaired = 0;       // documents kept with defects of UTF-8 or JSON, each a problem
+  i64 empty = 0;          // lines and files without text: skipped
+  i64 cut_documents = 0;  // begun anew because a text was longer than kMaxDocumentBytes
+  i64 fim_documents = 0;  // rearranged for fill-in-the-middle
+  i64 split_tokens = 0;   // that joined punctuation and line breaks and were split
   std::vector<Problem> problems;  // the first kMaxKeptProblems
+  std::vector<Problem> left_out;  // the first few of ignored_files and passed_over
 
   double bytes_per_token() const {
     return tokens == 0 ? 0.0 : static_cast<double>(text_bytes) / static_cast<double>(tokens);

@@ -35,10 +35,19 @@ Result<void> check_chat_tokens(const ChatTemplate& chat_template, const Tokenize
     case ChatDialect::kPlainTurns:
       needed = {kBos, kEos};
       break;
+    case ChatDialect::kLlama3:
+    case ChatDialect::kLlama31:
+      needed = {kBeginOfText, kHeaderBegin, kHeaderEnd, kEndOfTurn};
+      break;
+    case ChatDialect::kKimiFirst:
+    case ChatDialect::kKimi:
+    case ChatDialect::kKimiThinking:
     case ChatDialect::kRoleHeaders:
       needed = {kImSystem, kImUser, kImAssistant, kImMiddle, kImEnd};
       break;
     case ChatDialect::kChatMl:
+    case ChatDialect::kQwen25:
+    case ChatDialect::kQwen3:
       needed = {kImStart, kImEnd};
       break;
     default:

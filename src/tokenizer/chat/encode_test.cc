@@ -133,7 +133,7 @@ class LoadChatTemplate : public ::testing::Test {
   }
   std::string_view loaded(std::string_view name = {}) {
     const auto found = load_chat_template(dir_, name);
-    return found ? (*found)->name : "";
+    return found ? found->chat_template->name : "";
   }
   std::string error() { return load_chat_template(dir_, {}).error().message(); }
 

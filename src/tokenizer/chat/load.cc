@@ -34,7 +34,7 @@ Result<std::string> read_model_type(const std::filesystem::path& path) {
   return io::get_string(*config, "model_type", path.string());
 }
 
-Result<const ChatTemplate*> load_gguf_template(const std::string& path) {
+Result<RecognisedChatTemplate> load_gguf_template(const std::string& path) {
   const auto config = load_tokenizer_config(path);
   if (!config) return tl::unexpected(config.error());
   return recognise_chat_template(config->chat_template, {}, path);
@@ -42,9 +42,13 @@ Result<const ChatTemplate*> load_gguf_template(const std::string& path) {
 
 }  // namespace
 
-Result<const ChatTemplate*> load_chat_template(const std::filesystem::path& model_dir,
-                                               std::string_view name) {
-  if (!name.empty()) return parse_chat_template_name(name);
+Result<RecognisedChatTemplate> load_chat_template(const std::filesystem::path& model_dir,
+                                                  std::string_view name) {
+  if (!name.empty()) {
+    const auto named = parse_chat_template_name(name);
+    if (!named) return tl::unexpected(named.error());
+    return RecognisedChatTemplate{*named, {}};
+  }
   if (io::gguf::is_gguf(model_dir)) return load_gguf_template(model_dir.string());
   const std::filesystem::path jinja_path = model_dir / "chat_template.jinja";
   auto jinja = read_text(jinja_path);

@@ -32,6 +32,12 @@ enum class Thinking {
   kOff,
 };
 
+/// Texts of a checkpoint's own template where they differ from the built-in one's.
+struct TemplateTexts {
+  std::optional<std::string> default_system;  // where a client gives no system text
+  std::optional<std::string> default_date;    // of Llama 3.1: what it calls today
+};
+
 struct ChatRequest {
   std::vector<Message> messages;
   /// JSON text of one tool each: {"type": "function", "function": {"name", "description",
@@ -44,6 +50,9 @@ struct ChatRequest {
   /// Ends the prompt with the last character of the last message, an assistant's, for the model to
   /// go on from there. There is no generation prompt then.
   bool continue_final_message = false;
+  /// What Llama 3.1 and its successors call today, as they write it: "26 Jul 2024".
+  std::optional<std::string> date_string = {};
+  TemplateTexts texts = {};
 };
 
 }  // namespace fathom::tokenizer

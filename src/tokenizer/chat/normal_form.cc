@@ -5,6 +5,16 @@ namespace {
 
 constexpr std::string_view kSpaces = " \t\n\r";
 
+/// Line ends as Jinja reads them: CR LF and CR are LF.
+std::string with_unix_lines(std::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n') continue;
+    out.push_back(text[i] == '\r' ? '\n' : text[i]);
+  }
+  return out;
+}
+
 /// The position behind the tag's last inner character ("-" included) or npos; quotes hide "%}".
 size_t find_tag_end(std::string_view jinja, size_t begin, std::string_view close, bool quotes) {
   char quote = '\0';
@@ -75,6 +85,11 @@ std::string_view trimmed(std::string_view text, const Before& before, bool tag_t
 }  // namespace
 
 std::optional<std::string> chat_template_normal_form(std::string_view jinja) {
+  std::string unix_lines;
+  if (jinja.find('\r') != std::string_view::npos) {
+    unix_lines = with_unix_lines(jinja);
+    jinja = unix_lines;
+  }
   if (jinja.ends_with('\n')) jinja.remove_suffix(1);
   std::string out;
   Before before;
@@ -116,10 +131,12 @@ std::optional<std::string> chat_template_normal_form(std::string_view jinja) {
 std::optional<u64> chat_template_hash(std::string_view jinja) {
   const std::optional<std::string> normal_form = chat_template_normal_form(jinja);
   if (!normal_form) return std::nullopt;
+  return fnv1a(*normal_form);
+}
+
+u64 fnv1a(std::string_view text) {
   u64 hash = 0xcbf29ce484222325;
-  for (const char c : *normal_form) {
-    hash = (hash ^ static_cast<u8>(c)) * 0x100000001b3;
-  }
+  for (const char c : text) hash = (hash ^ static_cast<u8>(c)) * 0x100000001b3;
   return hash;
 }
 

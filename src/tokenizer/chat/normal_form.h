@@ -18,5 +18,7 @@ std::optional<std::string> chat_template_normal_form(std::string_view jinja);
 /// FNV-1a, 64 bits, of the normal form: names a template without carrying its text. No defence
 /// against a crafted collision, and none is needed: who writes a checkpoint chooses its template.
 std::optional<u64> chat_template_hash(std::string_view jinja);
+/// FNV-1a, 64 bits.
+u64 fnv1a(std::string_view text);
 
 }  // namespace fathom::tokenizer

@@ -121,6 +121,12 @@ class RequestReader {
     return {};
   }
 
+  Result<void> read_date(const JsonValue& value, const std::string& place) {
+    if (!value.is_string()) return wrong(place, "a string", value);
+    parsed_.request.date_string = value.as_string();
+    return {};
+  }
+
   Result<void> read_template_kwargs(const JsonValue& value, const std::string& place) {
     if (!value.is_object()) return wrong(place, "an object", value);
     return read_members(*this, kTemplateKeys, value.as_object(), place + ".");
@@ -146,7 +152,7 @@ class RequestReader {
 
   using Key = MemberKey<RequestReader>;
   static const std::array<Key, 38> kKeys;
-  static const std::array<Key, 4> kTemplateKeys;
+  static const std::array<Key, 5> kTemplateKeys;
 
   std::string where_;
   ParsedChatRequest parsed_;
@@ -196,7 +202,8 @@ const std::array<RequestReader::Key, 38> RequestReader::kKeys = {{
     {"repetition_penalty", &RequestReader::read_sampling},
 }};
 
-const std::array<RequestReader::Key, 4> RequestReader::kTemplateKeys = {{
+const std::array<RequestReader::Key, 5> RequestReader::kTemplateKeys = {{
+    {"date_string", &RequestReader::read_date},
     {"thinking", &RequestReader::read_thinking},
     {"enable_thinking", &RequestReader::read_thinking},
     {"add_generation_prompt", &RequestReader::read_generation},

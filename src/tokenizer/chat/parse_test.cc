@@ -133,8 +133,11 @@ TEST(ParseChatRequest, EveryKeyIsHonouredHarmlessOrRefused) {
             "m: documents: not a key that has a meaning here");
   EXPECT_EQ(error_of(with(R"("enable_thinkin":true)")),
             "m: enable_thinkin: not a key that has a meaning here (\"enable_thinking\"?)");
-  EXPECT_EQ(error_of(with(R"("chat_template_kwargs":{"date_string":"1 Jan"})")),
-            "m: chat_template_kwargs.date_string: not a key that has a meaning here");
+  EXPECT_EQ(error_of(with(R"("chat_template_kwargs":{"builtin_tools":["x"]})")),
+            "m: chat_template_kwargs.builtin_tools: not a key that has a meaning here");
+  EXPECT_EQ(prompt("deepseek-v3", with(R"("chat_template_kwargs":{"date_string":"1 Jan"})")),
+            "date_string: the chat template deepseek-v3 (of DeepSeek-V3 of December 2024) has no "
+            "date");
   EXPECT_EQ(error_of(with(R"("response_format":{"type":"json_object"})")),
             "m: response_format: only {\"type\": \"text\"} is supported");
   EXPECT_EQ(error_of(with(R"("tool_choice":"required")")),

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "io/json.h"
+#include "tokenizer/chat/loose_form.h"
 #include "tokenizer/chat/normal_form.h"
 #include "tokenizer/chat/template.h"
 
@@ -30,7 +31,7 @@ std::string replaced(std::string text, std::string_view from, std::string_view t
 
 std::string_view recognised(std::string_view jinja) {
   const auto found = recognise_chat_template(jinja, "deepseek_v3", "tokenizer_config.json");
-  return found ? (*found)->name : "";
+  return found ? found->chat_template->name : "";
 }
 
 TEST(ChatNormalForm, KeepsWhatRenders) {
@@ -117,10 +118,108 @@ TEST(RecogniseChatTemplate, ErrorsNameTheBuiltInOnes) {
   EXPECT_FALSE(recognise_chat_template(std::string(size_t{2} << 20, 'x'), "", "DIR"));
 }
 
+// tools/make_wild_chat_golden.py has a second version of the loose form; its hashes must be ours.
+TEST(RecogniseLoosely, HashesAreThoseOfTheGoldenScript) {
+  const auto golden = value_or_throw(io::read_json(kGolden + "wild.json"));
+  for (const std::string name : {"qwen2.5", "qwen3"}) {
+    const auto form = chat_template_loose_form(read_file(kGolden + "templates/" + name + ".jinja"));
+    ASSERT_TRUE(form);
+    EXPECT_EQ(fnv1a(form->text),
+              std::stoull(golden.find("loose_hashes")->find(name)->as_string(), nullptr, 16))
+        << name;
+  }
+}
+
+RecognisedChatTemplate found_in(const std::string& jinja) {
+  const auto found = recognise_chat_template(jinja, "qwen2", "c.json");
+  return found ? *found : RecognisedChatTemplate{find_chat_template("deepseek-v2"), {}};
+}
+
+TEST(RecogniseLoosely, ADefaultSystemTextIsTakenFromTheCheckpoint) {
+  const std::string qwen = read_file(kGolden + "templates/qwen2.5.jinja");
+  const std::string own = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.";
+  EXPECT_EQ(found_in(qwen).chat_template->name, "qwen2.5");
+  EXPECT_EQ(found_in(qwen).texts.default_system, std::nullopt);
+  const auto changed = found_in(replaced(qwen, own, "I\\'m \"q\".\\nÜ"));
+  EXPECT_EQ(changed.chat_template->name, "qwen2.5");
+  EXPECT_EQ(changed.texts.default_system, "I'm \"q\".\nÜ");
+  ChatRequest request;
+  request.messages = {{"user", "q", {}, {}, {}}};
+  request.texts = changed.texts;
+  EXPECT_TRUE(chat_text(value_or_throw(render_chat(*changed.chat_template, request)))
+                  .starts_with("<|im_start|>system\nI'm \"q\".\nÜ<|im_end|>\n<|im_start|>user"));
+  // Kimi's stands outside tags.
+  const auto kimi = chat_template_loose_form(
+      "{% if x %}<|im_system|>system<|im_middle|>It's me.<|im_end|>{% endif %}");
+  ASSERT_TRUE(kimi);
+  EXPECT_EQ(kimi->default_system, "It's me.");
+}
+
+TEST(RecogniseLoosely, OfTwoThatDifferInThatTextAloneTheRightOne) {
+  const auto chat_ml = [](const std::string& text) {
+    return "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
+           "{{ '<|im_start|>system\n" +
+           text +
+           "<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + message['role'] + '\n' + "
+           "message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}"
+           "{{ '<|im_start|>assistant\n' }}{% endif %}";
+  };
+  for (const std::string_view name : {"smollm2", "qwen2"}) {
+    const auto found =
+        found_in(chat_ml(std::string(find_chat_template(name)->traits.default_system)));
+    EXPECT_EQ(found.chat_template->name, name);
+    EXPECT_EQ(found.texts.default_system, std::nullopt);
+  }
+  EXPECT_EQ(found_in(chat_ml("x")).chat_template->name, "qwen2");
+  EXPECT_EQ(found_in(chat_ml("x")).texts.default_system, "x");
+  EXPECT_EQ(found_in(chat_ml("")).texts.default_system, "");
+}
+
+TEST(RecogniseLoosely, HoweverTheSameIsSpelled) {
+  const std::string qwen = read_file(kGolden + "templates/qwen2.5.jinja");
+  for (const std::string& other :
+       {replaced(qwen, "\n", "\r\n"), replaced(qwen, "messages[0]['role']", "messages[0].role"),
+        replaced(qwen, "message.role", "message[\"role\"]"),
+        replaced(qwen, "{{- '<|im_start|>assistant\\n' }}", "{{- \"<|im_start|>assistant\\n\" }}"),
+        replaced(qwen, "'<|im_end|>' + '\\n'", "'<|im_end|>\\n'"),
+        replaced(qwen, "{{- '\\n<tool_response>\\n' }}\n        {{- message.content }}",
+                 "{{- '\\n<tool_response>\\n' + message.content }}"),
+        replaced(qwen, "    {{- '<|im_start|>assistant\\n' }}\n{%- endif %}",
+                 "    {{- '<|im_start|>' }}assistant\n{% endif %}")}) {
+    EXPECT_EQ(found_in(other).chat_template->name, "qwen2.5") << other;
+  }
+}
+
+TEST(RecogniseLoosely, ButNotWithOtherWords) {
+  const std::string qwen = read_file(kGolden + "templates/qwen2.5.jinja");
+  for (const std::string& other :
+       {replaced(qwen, "# Tools", "## Tools"), replaced(qwen, "not loop.first", "loop.first"),
+        replaced(qwen, "| tojson }}\n            {{- '}", "}}\n            {{- '}"),
+        replaced(qwen, "'<|im_start|>assistant\\n'", "'<|im_start|>assistant'"),
+        replaced(qwen, "+ message.content +", "+ message.content if x else '' +"),
+        replaced(qwen, "<|im_end|>\\n' }}\n    {%- endif", "<|im_end|>' }}\n    {%- endif")}) {
+    const auto found = recognise_chat_template(other, "qwen2", "c.json");
+    ASSERT_FALSE(found) << other;
+    EXPECT_NE(found.error().message().find("it resembles qwen2.5"), std::string::npos)
+        << found.error().message();
+  }
+}
+
+TEST(RecogniseLoosely, LlamasDateIsATextToo) {
+  // The template is Meta's; only its hash is here, so this is a template of the same two anchors.
+  const auto form = chat_template_loose_form(
+      "{% set date_string = \"26 July 2024\" %}{{ \"Today: \" + date_string }}");
+  ASSERT_TRUE(form);
+  EXPECT_EQ(form->default_date, "26 July 2024");
+  EXPECT_EQ(form->default_system, std::nullopt);
+  EXPECT_EQ(form->text.find("July"), std::string::npos);
+}
+
 // V3.2 publishes a Python encoder and no template.
 TEST(RecogniseChatTemplate, WithoutOneByTheModelType) {
-  EXPECT_EQ(value_or_throw(recognise_chat_template(std::nullopt, "deepseek_v32", ""))->name,
-            "deepseek-v3.2");
+  EXPECT_EQ(
+      value_or_throw(recognise_chat_template(std::nullopt, "deepseek_v32", "")).chat_template->name,
+      "deepseek-v3.2");
 }
 
 }  // namespace

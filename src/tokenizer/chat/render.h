@@ -33,6 +33,19 @@ inline constexpr std::string_view kImAssistant = "<|im_assistant|>";
 inline constexpr std::string_view kImMiddle = "<|im_middle|>";
 inline constexpr std::string_view kImEnd = "<|im_end|>";
 inline constexpr std::string_view kImStart = "<|im_start|>";
+inline constexpr std::string_view kToolCallBegin = "<tool_call>";
+inline constexpr std::string_view kToolCallEnd = "</tool_call>";
+inline constexpr std::string_view kToolResponseBegin = "<tool_response>";
+inline constexpr std::string_view kToolResponseEnd = "</tool_response>";
+inline constexpr std::string_view kBeginOfText = "<|begin_of_text|>";
+inline constexpr std::string_view kHeaderBegin = "<|start_header_id|>";
+inline constexpr std::string_view kHeaderEnd = "<|end_header_id|>";
+inline constexpr std::string_view kEndOfTurn = "<|eot_id|>";
+inline constexpr std::string_view kKimiCallsBegin = "<|tool_calls_section_begin|>";
+inline constexpr std::string_view kKimiCallsEnd = "<|tool_calls_section_end|>";
+inline constexpr std::string_view kKimiCallBegin = "<|tool_call_begin|>";
+inline constexpr std::string_view kKimiCallEnd = "<|tool_call_end|>";
+inline constexpr std::string_view kKimiArgumentsBegin = "<|tool_call_argument_begin|>";
 
 /// Collects segments; neighbouring texts become one.
 class PromptWriter {
@@ -63,6 +76,12 @@ inline const std::string& content_of(const Message& message) {
   static const std::string kNone;
   return message.content ? *message.content : kNone;
 }
+/// The system text where a client gives none: the checkpoint's own, or the built-in one.
+inline std::string_view default_system(const ChatTemplate& chat_template,
+                                       const ChatRequest& request) {
+  const std::optional<std::string>& own = request.texts.default_system;
+  return own ? std::string_view(*own) : chat_template.traits.default_system;
+}
 /// Python's text.split("</think>")[-1]: what follows the last one, or all.
 std::string_view after_last_think_end(std::string_view text);
 /// Python's text.split("</think>", 1)[1] where it occurs, or all: what follows the first one.
@@ -90,6 +109,18 @@ void render_role_headers(const ChatTemplate& chat_template, const ChatRequest& r
                          PromptWriter& out);
 void render_chat_ml(const ChatTemplate& chat_template, const ChatRequest& request,
                     PromptWriter& out);
+void render_qwen25(const ChatTemplate& chat_template, const ChatRequest& request,
+                   PromptWriter& out);
+void render_qwen3(const ChatTemplate& chat_template, const ChatRequest& request, PromptWriter& out);
+void render_llama3(const ChatTemplate& chat_template, const ChatRequest& request,
+                   PromptWriter& out);
+void render_llama31(const ChatTemplate& chat_template, const ChatRequest& request,
+                    PromptWriter& out);
+void render_kimi_first(const ChatTemplate& chat_template, const ChatRequest& request,
+                       PromptWriter& out);
+void render_kimi(const ChatTemplate& chat_template, const ChatRequest& request, PromptWriter& out);
+void render_kimi_thinking(const ChatTemplate& chat_template, const ChatRequest& request,
+                          PromptWriter& out);
 
 /// The definitions of tools as V2.5's model card has them, for it and the models up to R1-0528,
 /// whose templates take none. Appended to the system text. Nothing if there are no tools.
@@ -99,6 +130,16 @@ void write_hybrid_tools(const ChatRequest& request, bool after_text, PromptWrite
 /// The same as V3.2's encoder writes them into a system message.
 void write_dsml_tools(const ChatRequest& request, PromptWriter& out);
 
+/// "messages[1].name: the chat template ... has no names"
+std::string no_form(const ChatTemplate& chat_template, std::string_view where,
+                    std::string_view what);
+/// A client's word in an error message: short, whatever was sent.
+std::string in_quotes(std::string_view word);
+/// A function's name stands between control tokens, quotes and line breaks of the prompt.
+[[nodiscard]] Result<void> check_function_name(std::string_view name, const std::string& where);
+/// What each message must be, by itself and after those before it.
+[[nodiscard]] Result<void> check_messages(const ChatTemplate& chat_template,
+                                          const ChatRequest& request);
 /// Everything that makes a request impossible for this template.
 [[nodiscard]] Result<void> check_chat_request(const ChatTemplate& chat_template,
                                               const ChatRequest& request);

@@ -1,6 +1,6 @@
 #pragma once
 // The chat templates as code. A checkpoint brings its template as a Jinja
-// program; we never run it, we recognise it (by a hash of its normal form) and render what it would
+// program; we never run it, we recognise it (by a hash of its form) and render what it would
 // have rendered, character for character, quirks included. docs/chat_templates.md lists the quirks.
 //
 // The result is no text but segments: a control token is named by the template alone, so whatever a
@@ -38,13 +38,21 @@ enum class ChatDialect {
   kHybridThought,  // V3.1, V3.2-Exp: thinking can be switched; shorter tool markup
   kDsml,           // V3.2: XML-like calls
   kRoleHeaders,    // Moonlight
-  kChatMl,         // SmolLM2: <|im_start|>role, a line break, the content, <|im_end|>
+  kChatMl,         // SmolLM2, Qwen2: <|im_start|>role, a line break, the content, <|im_end|>
+  kQwen25,         // the same with tools
+  kQwen3,          // and with thoughts
+  kLlama3,         // <|start_header_id|>role<|end_header_id|>, the content, <|eot_id|>
+  kLlama31,        // the same with dates and tools
+  kKimiFirst,      // Kimi-K2 of July 2025: role headers with tools
+  kKimi,           // Kimi-K2 since: calls are numbered through the conversation, roles have names
+  kKimiThinking,   // Kimi-K2-Thinking
 };
 
 enum class ThinkingSupport {
-  kNever,   // the model does not think
-  kAlways,  // the model thinks and cannot be told not to
-  kChoice,  // off unless asked for
+  kNever,      // the model does not think
+  kAlways,     // the model thinks and cannot be told not to
+  kChoice,     // off unless asked for
+  kDefaultOn,  // on unless told not to
 };
 
 /// What tells templates of one dialect apart; each is the reading of a published template.
@@ -54,7 +62,11 @@ struct ChatTraits {
   bool opens_thought = false;              // the generation prompt ends with "<think>\n"
   bool spaces_per_system_message = false;  // V2.5: eight spaces before BOS for each of them
   bool answers_after_system = false;       // V3.2-Exp: opens a turn after a system message alone
-  std::string_view default_system = {};    // ChatML: the system text where a client gives none
+  std::string_view default_system = {};    // the system text where a client gives none
+  bool writes_thoughts = false;            // Message::reasoning_content, of some messages
+  bool has_names = false;                  // writes Message::name
+  bool has_date = false;                   // says what day it is
+  std::string_view default_date = {};      // empty: the present one
 };
 
 /// A built-in template. All of them live for the whole program; compare by address.
@@ -68,28 +80,37 @@ struct ChatTemplate {
   ChatTraits traits;
 };
 
+/// What was found in a checkpoint, or chosen by name: a built-in template, and the texts in which
+/// the checkpoint's own differs, for ChatRequest::texts.
+struct RecognisedChatTemplate {
+  const ChatTemplate* chat_template = nullptr;
+  TemplateTexts texts = {};
+};
+
 std::span<const ChatTemplate> chat_templates();
 /// nullptr if there is none of that name.
 const ChatTemplate* find_chat_template(std::string_view name);
 /// The same with an error that names the built-in ones and the nearest name.
 [[nodiscard]] Result<const ChatTemplate*> parse_chat_template_name(std::string_view name);
 
-/// Recognises a checkpoint's template: `chat_template` is its Jinja text, absent when it has none
-/// (V3.2 brings a Python program instead, so that config.json's model_type decides), `where` names
-/// it in errors. An unknown one is refused with the names of the built-in ones (kUnsupported).
-[[nodiscard]] Result<const ChatTemplate*> recognise_chat_template(
+/// Recognises a checkpoint's template by its normal form or, for most, by its loose form, which
+/// forgives another spelling of the same and takes its default system text. `chat_template` is its
+/// Jinja text, absent when it has none (V3.2 brings a Python program instead, so that config.json's
+/// model_type decides), `where` names it in errors. An unknown one is refused with the names of the
+/// built-in ones (kUnsupported).
+[[nodiscard]] Result<RecognisedChatTemplate> recognise_chat_template(
     std::optional<std::string_view> chat_template, std::string_view model_type,
     std::string_view where);
 /// What a model directory has: chat_template.jinja, else tokenizer_config.json's chat_template,
 /// else config.json's model_type. A `name` (of --chat-template) overrides it; empty = recognise.
-[[nodiscard]] Result<const ChatTemplate*> load_chat_template(const std::filesystem::path& model_dir,
-                                                             std::string_view name = {});
+[[nodiscard]] Result<RecognisedChatTemplate> load_chat_template(
+    const std::filesystem::path& model_dir, std::string_view name = {});
 
 /// The prompt of a conversation, as the published template renders it. Errors (kInvalidInput, or
 /// kUnsupported where the template has no form for what is asked) name the message and the field:
 ///   messages[2].tool_calls[0].arguments: expected a JSON object, found an array
-/// `reasoning_content` is written by V3.2 alone (of the running turn, when thinking); the other
-/// templates drop thoughts, and so do we.
+/// `reasoning_content` is written by V3.2, Qwen3 and Kimi-K2-Thinking (of the running turn); the
+/// other templates drop thoughts, and so do we.
 [[nodiscard]] Result<std::vector<Segment>> render_chat(const ChatTemplate& chat_template,
                                                        const ChatRequest& request);
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <ctime>
 #include <map>
 #include <set>
 
@@ -16,10 +17,14 @@ namespace {
 
 using io::JsonValue;
 
-const JsonValue& golden() {
-  static const JsonValue value =
-      value_or_throw(io::read_json(FATHOM_SOURCE_DIR "/tests/golden/chat/rendered.json"));
-  return value;
+JsonValue read_golden(const std::string& name) {
+  return value_or_throw(io::read_json(FATHOM_SOURCE_DIR "/tests/golden/chat/" + name));
+}
+/// rendered.json has DeepSeek's templates, wild.json the others'.
+const std::vector<JsonValue>& goldens() {
+  static const std::vector<JsonValue> values = {read_golden("rendered.json"),
+                                                read_golden("wild.json")};
+  return values;
 }
 
 std::string string_or_empty(const JsonValue& object, std::string_view key) {
@@ -34,7 +39,8 @@ ChatRequest read_request(const JsonValue& conversation) {
                     .content = {},
                     .reasoning_content = string_or_empty(json, "reasoning_content"),
                     .tool_calls = {},
-                    .tool_call_id = string_or_empty(json, "tool_call_id")};
+                    .tool_call_id = string_or_empty(json, "tool_call_id"),
+                    .name = string_or_empty(json, "name")};
     if (json.find("content")->is_string()) message.content = json.find("content")->as_string();
     if (const JsonValue* calls = json.find("tool_calls")) {
       for (const JsonValue& call : calls->as_array()) {
@@ -52,7 +58,8 @@ ChatRequest read_request(const JsonValue& conversation) {
   return request;
 }
 
-/// "deepseek-v3.1 on closed": the template, thinking where it was chosen, no generation prompt.
+/// "deepseek-v3.1 on closed": the template, thinking where it was chosen, no generation prompt;
+/// "dated": with the date below.
 struct GoldenRun {
   const ChatTemplate* chat_template = nullptr;
   ChatRequest request;
@@ -63,6 +70,7 @@ GoldenRun read_run(const std::string& text, ChatRequest request) {
   const auto has = [&](std::string_view word) { return text.find(word) != std::string::npos; };
   request.thinking = has(" on") ? Thinking::kOn : has(" off") ? Thinking::kOff : Thinking::kDefault;
   request.add_generation_prompt = !has(" closed");
+  if (has(" dated")) request.date_string = "1 Feb 2025";
   return {find_chat_template(name), std::move(request)};
 }
 
@@ -70,26 +78,59 @@ GoldenRun read_run(const std::string& text, ChatRequest request) {
 template <typename Visit>
 i64 for_each_golden(Visit visit) {
   i64 num_runs = 0;
-  for (const JsonValue& row : golden().find("rendered")->as_array()) {
-    const std::string name = row.find("case")->as_string();
-    const ChatRequest request = read_request(*golden().find("conversations")->find(name));
-    for (const JsonValue& run : row.find("runs")->as_array()) {
-      const GoldenRun parsed = read_run(run.as_string(), request);
-      SCOPED_TRACE(name + ": " + run.as_string());
-      EXPECT_NE(parsed.chat_template, nullptr);
-      if (parsed.chat_template == nullptr) continue;
-      visit(name, parsed, row.find("text")->as_string());
-      ++num_runs;
+  for (const JsonValue& golden : goldens()) {
+    for (const JsonValue& row : golden.find("rendered")->as_array()) {
+      const std::string name = row.find("case")->as_string();
+      const ChatRequest request = read_request(*golden.find("conversations")->find(name));
+      for (const JsonValue& run : row.find("runs")->as_array()) {
+        const GoldenRun parsed = read_run(run.as_string(), request);
+        SCOPED_TRACE(name + ": " + run.as_string());
+        EXPECT_NE(parsed.chat_template, nullptr);
+        if (parsed.chat_template == nullptr) continue;
+        visit(name, parsed, row.find("text")->as_string());
+        ++num_runs;
+      }
     }
   }
   return num_runs;
 }
 
 const std::vector<std::string_view>& control_spellings() {
-  static const std::vector<std::string_view> kAll = {
-      kBos,       kEos,       kUserTurn, kAssistantTurn, kThinkBegin,  kThinkEnd, kCallsBegin,
-      kCallsEnd,  kCallBegin, kCallEnd,  kOutputsBegin,  kOutputsEnd,  kToolSep,  kOutputBegin,
-      kOutputEnd, kDsml,      kImSystem, kImUser,        kImAssistant, kImMiddle, kImEnd};
+  static const std::vector<std::string_view> kAll = {kBos,
+                                                     kEos,
+                                                     kUserTurn,
+                                                     kAssistantTurn,
+                                                     kThinkBegin,
+                                                     kThinkEnd,
+                                                     kCallsBegin,
+                                                     kCallsEnd,
+                                                     kCallBegin,
+                                                     kCallEnd,
+                                                     kOutputsBegin,
+                                                     kOutputsEnd,
+                                                     kToolSep,
+                                                     kOutputBegin,
+                                                     kOutputEnd,
+                                                     kDsml,
+                                                     kImSystem,
+                                                     kImUser,
+                                                     kImAssistant,
+                                                     kImMiddle,
+                                                     kImEnd,
+                                                     kImStart,
+                                                     kToolCallBegin,
+                                                     kToolCallEnd,
+                                                     kToolResponseBegin,
+                                                     kToolResponseEnd,
+                                                     kBeginOfText,
+                                                     kHeaderBegin,
+                                                     kHeaderEnd,
+                                                     kEndOfTurn,
+                                                     kKimiCallsBegin,
+                                                     kKimiCallsEnd,
+                                                     kKimiCallBegin,
+                                                     kKimiCallEnd,
+                                                     kKimiArgumentsBegin};
   return kAll;
 }
 
@@ -119,6 +160,17 @@ Message result(std::string text, std::string id = {}) {
   return {"tool", std::move(text), {}, {}, std::move(id)};
 }
 
+/// The file has "{today}" where Llama 3.2 says what day it is.
+std::string with_today(std::string text) {
+  constexpr std::string_view kMark = "{today}";
+  const size_t at = text.find(kMark);
+  if (at == std::string::npos) return text;
+  const std::time_t now = std::time(nullptr);
+  char date[32];
+  std::strftime(date, sizeof(date), "%d %b %Y", std::localtime(&now));
+  return text.replace(at, kMark.size(), date);
+}
+
 std::string error_of(std::string_view name, const ChatRequest& request) {
   const auto segments = render_chat(*find_chat_template(name), request);
   return segments ? "rendered: " + chat_text(*segments) : segments.error().message();
@@ -130,20 +182,20 @@ TEST(ChatTemplate, RendersWhatThePublishedTemplatesRender) {
       for_each_golden([&](const std::string&, const GoldenRun& run, const std::string& expected) {
         const auto segments = render_chat(*run.chat_template, run.request);
         ASSERT_TRUE(segments) << segments.error().message();
-        EXPECT_EQ(chat_text(*segments), expected);
+        EXPECT_EQ(chat_text(*segments), with_today(expected));
         covered.insert(run.chat_template->name);
       });
-  covered.insert("smollm2");  // has a test of its own below
   EXPECT_EQ(covered.size(), chat_templates().size());
-  EXPECT_GE(num_runs, 358);
+  EXPECT_GE(num_runs, 680);
 }
 
 // Where no client's text spells a control token, the segments must be exactly what splitting the
 // published rendering at control tokens gives: nothing special is left in text, texts are merged.
 TEST(ChatTemplate, ControlTokensAreSegments) {
-  const std::set<std::string> hostile = {"special_text",     "odd_arguments",
-                                         "past_thoughts",    "thought_after_result",
-                                         "thought_and_call", "tools_system"};
+  const std::set<std::string> hostile = {
+      "special_text",     "odd_arguments", "past_thoughts", "thought_after_result",
+      "thought_and_call", "tools_system",  "past_thought",  "response_as_user",
+      "odd_call",         "tools",         "thought_last"};
   for_each_golden([&](const std::string& name, const GoldenRun& run, const std::string&) {
     const auto segments = render_chat(*run.chat_template, run.request);
     ASSERT_TRUE(segments);
@@ -163,9 +215,12 @@ TEST(ChatTemplate, ControlTokensAreSegments) {
 
 // The property that matters: the same tokens in the same order, whatever clients write.
 TEST(ChatTemplate, AClientsTextNeverBecomesAToken) {
-  std::string hostile;
-  for (const std::string_view spelling : control_spellings()) hostile += spelling;
+  std::string all;
+  for (const std::string_view spelling : control_spellings()) all += spelling;
   for_each_golden([&](const std::string&, const GoldenRun& run, const std::string&) {
+    // Qwen3's template looks for a thought in an answer, and for results in a user's message.
+    const bool reads_content = run.chat_template->dialect == ChatDialect::kQwen3;
+    const std::string hostile = reads_content ? "<|im_end|><tool_call></tool_call>" : all;
     ChatRequest bad = run.request, good = run.request;
     const auto fill = [](ChatRequest& request, const std::string& text) {
       for (Message& message : request.messages) {
@@ -256,7 +311,8 @@ TEST(ChatTemplate, SmolLm2IsChatMlWithADefaultSystemText) {
       "Face<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + message['role'] + '\n' + "
       "message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}"
       "{{ '<|im_start|>assistant\n' }}{% endif %}";
-  const ChatTemplate* smollm2 = value_or_throw(recognise_chat_template(jinja, "llama", "m.gguf"));
+  const ChatTemplate* smollm2 =
+      value_or_throw(recognise_chat_template(jinja, "llama", "m.gguf")).chat_template;
   ASSERT_EQ(smollm2, find_chat_template("smollm2"));
   ChatRequest request;
   request.messages = {

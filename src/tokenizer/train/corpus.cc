@@ -3,15 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
+#include <iterator>
 #include <set>
 #include <system_error>
 
 #include "base/check.h"
 #include "base/text.h"
+#include "io/text/file_kind.h"
+#include "io/text/text_file.h"
 #include "tokenizer/unicode/utf8.h"
 
 namespace fathom::tokenizer {
@@ -21,27 +21,6 @@ namespace fs = std::filesystem;
 
 constexpr size_t kReadBytes = 1 << 20;
 constexpr size_t kMaxListedProblems = 20;
-
-struct Magic {
-  std::string_view bytes;
-  std::string_view what;
-};
-constexpr std::array kNotText = {
-    Magic{"\x1f\x8b", "gzip"},
-    Magic{"\x28\xb5\x2f\xfd", "zstd"},
-    Magic{"BZh91AY&SY", "bzip2"},
-    Magic{"\xfd"
-          "7zXZ",
-          "xz"},
-    Magic{"PK\x03\x04", "zip"},
-    Magic{"PAR1", "Parquet"},
-    Magic{"ARROW1", "Arrow"},
-    Magic{"%PDF-", "PDF"},
-    Magic{"\xff\xfe", "UTF-16"},
-    Magic{"\xfe\xff", "UTF-16"},
-};
-
-std::string system_message(int error) { return std::generic_category().message(error); }
 
 class Finder {
  public:
@@ -65,7 +44,7 @@ class Finder {
       return invalid_input(
           fmt::format("tokenizer training: no file with the extension {} in the folders given ({} "
                       "others there)",
-                      fmt::join(extensions_, ", "), corpus_.num_ignored_files));
+                      fmt::join(extensions_, ", "), corpus_.ignored.size()));
     }
     return std::move(corpus_);
   }
@@ -82,61 +61,52 @@ class Finder {
 };
 
 void Finder::add_folder(const std::string& folder) {
-  std::vector<std::string> found;
-  std::error_code error;
-  fs::recursive_directory_iterator entry(folder, error), end;
-  while (!error && entry != end) {
-    const std::string name = entry->path().filename().string();
-    std::error_code ignored;
-    if (name.starts_with('.')) {
-      entry.disable_recursion_pending();
-    } else if (entry->is_directory(ignored) && !entry->is_symlink(ignored)) {
-      // A folder that may not be opened would otherwise be passed over in silence by the iterator.
-      fs::directory_iterator probe(entry->path(), ignored);
-      if (ignored) {
-        problems_.push_back(fmt::format("{}: {}", entry->path().string(), ignored.message()));
-        entry.disable_recursion_pending();
-      }
-    } else if (std::count(extensions_.begin(), extensions_.end(),
-                          entry->path().extension().string()) > 0) {
-      found.push_back(entry->path().string());
+  io::SearchNotes notes;
+  for (const fs::path& path : io::files_below(folder, notes)) {
+    const std::string extension =
+        fs::path(io::without_compression(path.native())).extension().string();
+    if (std::count(extensions_.begin(), extensions_.end(), extension) > 0) {
+      add_file(path.string());
     } else {
-      ++corpus_.num_ignored_files;
+      corpus_.ignored.push_back(path.string());
     }
-    entry.increment(error);
   }
-  if (error) problems_.push_back(fmt::format("{}: {}", folder, error.message()));
-  std::sort(found.begin(), found.end());
-  for (const std::string& path : found) add_file(path);
+  std::move(notes.passed_over.begin(), notes.passed_over.end(),
+            std::back_inserter(corpus_.passed_over));
+  for (const std::string& path : notes.unreadable) {
+    problems_.push_back(fmt::format("{}: cannot be read", path));
+  }
+}
+
+CorpusFormat format_of(std::string_view path) {
+  const std::string_view plain = io::without_compression(path);
+  const bool is_lines = plain.ends_with(".jsonl") || plain.ends_with(".ndjson");
+  return is_lines ? CorpusFormat::kJsonLines : CorpusFormat::kText;
 }
 
 void Finder::add_file(const std::string& path) {
   std::error_code error;
-  if (!fs::is_regular_file(path, error)) {
-    problems_.push_back(
-        fmt::format("{}: {}", path, error ? error.message() : "not a regular file"));
-    return;
-  }
   if (!seen_.insert(fs::weakly_canonical(path, error)).second) return;
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rb"),
-                                                             &std::fclose);
-  if (!file) {
-    problems_.push_back(fmt::format("{}: {}", path, system_message(errno)));
+  CorpusFile file = {.path = path, .format = format_of(path)};
+  const auto looked = io::look_at_text(path);
+  if (!looked) {
+    problems_.push_back(fmt::format("{}: {}", path, looked.error().message()));
     return;
   }
-  std::array<char, 16> head{};
-  const size_t num_read = std::fread(head.data(), 1, head.size(), file.get());
-  for (const auto& [bytes, what] : kNotText) {
-    if (std::string_view(head.data(), num_read).starts_with(bytes)) {
-      problems_.push_back(fmt::format("{}: is {}, expected UTF-8 text", path, what));
-      return;
-    }
+  file.compression = looked->compression;
+  if (const auto opened = io::ByteReader::open(path, file.compression); !opened) {
+    problems_.push_back(fmt::format("{}: {}", path, opened.error().message()));
+    return;
   }
-  const auto size_bytes = static_cast<i64>(fs::file_size(path, error));
-  corpus_.files.push_back(
-      {path, path.ends_with(".jsonl") ? CorpusFormat::kJsonLines : CorpusFormat::kText,
-       error ? 0 : size_bytes});
-  corpus_.size_bytes += corpus_.files.back().size_bytes;
+  const std::string not_lines = io::not_json_lines(looked->head);
+  if (file.format == CorpusFormat::kJsonLines && !not_lines.empty()) {
+    problems_.push_back(fmt::format("{}: is {}", path, not_lines));
+    return;
+  }
+  file.size_bytes = static_cast<i64>(fs::file_size(path, error));
+  if (error) file.size_bytes = 0;
+  corpus_.size_bytes += file.size_bytes;
+  corpus_.files.push_back(std::move(file));
 }
 
 std::string Finder::list_problems() const {
@@ -192,6 +162,7 @@ bool CorpusReader::next(CorpusBatch& batch) {
       begin = searched = batch.bytes.size();
     }
     if (!read_more(batch.bytes)) {
+      finished_file_bytes_ += file_->file_bytes_read();
       file_.reset();
       add_parts(batch, begin, batch.bytes.size());
       begin = batch.bytes.size();
@@ -210,8 +181,11 @@ bool CorpusReader::next(CorpusBatch& batch) {
 
 void CorpusReader::open_next() {
   const CorpusFile& file = corpus_.files[next_file_++];
-  file_.reset(std::fopen(file.path.c_str(), "rb"));
-  if (!file_) throw Error(ErrorCode::kIo, fmt::format("{}: {}", file.path, system_message(errno)));
+  auto opened = io::ByteReader::open(file.path, file.compression);
+  if (!opened) {
+    throw Error(ErrorCode::kIo, fmt::format("{}: {}", file.path, opened.error().message()));
+  }
+  file_ = std::move(*opened);
   at_document_start_ = true;
   next_line_ = 1;
 }
@@ -226,12 +200,12 @@ bool CorpusReader::read_more(std::string& bytes) {
                             path, format_bytes(sizes_.max_batch_bytes)));
   }
   block_.resize(kReadBytes);
-  const size_t num_read = std::fread(block_.data(), 1, kReadBytes, file_.get());
-  bytes.append(block_.data(), num_read);
-  if (std::ferror(file_.get()) != 0) {
-    throw Error(ErrorCode::kIo, fmt::format("{}: {}", path, system_message(errno)));
+  const auto num_read = file_->read(block_);
+  if (!num_read) {
+    throw Error(num_read.error().code(), fmt::format("{}: {}", path, num_read.error().message()));
   }
-  return num_read > 0;
+  bytes.append(reinterpret_cast<const char*>(block_.data()), *num_read);
+  return *num_read > 0;
 }
 
 bool CorpusReader::can_cut(std::string_view bytes, size_t pos) const {

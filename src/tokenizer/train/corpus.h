@@ -1,7 +1,6 @@
 #pragma once
 // The text a tokenizer is trained on: which files there are, and their content in parts that can be
 // pre-tokenised one by one, in bounded memory.
-#include <cstdio>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -9,6 +8,8 @@
 
 #include "base/error.h"
 #include "base/types.h"
+#include "io/text/byte_reader.h"
+#include "io/text/glob.h"
 
 namespace fathom::tokenizer {
 
@@ -20,21 +21,25 @@ enum class CorpusFormat {
 struct CorpusFile {
   std::string path;
   CorpusFormat format = CorpusFormat::kText;
-  i64 size_bytes = 0;
+  i64 size_bytes = 0;  // as stored
+  io::Compression compression = io::Compression::kNone;
 };
 
 struct Corpus {
   std::vector<CorpusFile> files;  // folders in the order given, their files sorted by path
   i64 size_bytes = 0;
-  i64 num_ignored_files = 0;  // in folders, with other extensions
+  std::vector<std::string> ignored;  // files in folders, with other extensions
+  std::vector<io::PassedOver>
+      passed_over;  // in folders: links to folders, hidden names, pipes, ...
 };
 
 /// Finds the files. A path that names a file is taken whatever its extension; of a folder, all
-/// files below it whose extension is in `extensions` (".txt"); hidden ones and folders behind
-/// symbolic links are left out. ".jsonl" means kJsonLines, anything else kText. A file that is
-/// reached twice is taken once. One Error lists every path that does not exist or cannot be read,
-/// and every file that is compressed or otherwise no text by its first bytes; or says that nothing
-/// was found.
+/// files below it whose extension is in `extensions` (".txt"), alone or with .gz or .zst behind it;
+/// hidden ones and folders behind symbolic links are left out and named. ".jsonl" (and ".ndjson")
+/// means kJsonLines, anything else kText; gzip and zstd are known by their first bytes. A file that
+/// is reached twice is taken once. One Error lists every path that does not exist or cannot be
+/// read, and every file that is no text by its first bytes (io/text/file_kind.h); or says that
+/// nothing was found.
 Result<Corpus> find_corpus(const std::vector<std::string>& paths,
                            const std::vector<std::string>& extensions);
 
@@ -82,14 +87,15 @@ class CorpusReader {
   CorpusReader(const Corpus& corpus, CutRule rule, Sizes sizes);
 
   /// Replaces the content of `batch`; false at the end. Throws Error: kIo if a file cannot be read,
-  /// kOutOfMemory if more than max_batch_bytes come without a place to cut.
+  /// kInvalidInput if it is damaged, kOutOfMemory if more than max_batch_bytes come without a place
+  /// to cut.
   bool next(CorpusBatch& batch);
+  /// Of the files as stored, so far.
+  i64 file_bytes_read() const {
+    return finished_file_bytes_ + (file_ == nullptr ? 0 : file_->file_bytes_read());
+  }
 
  private:
-  struct CloseFile {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
-
   void open_next();
   bool read_more(std::string& bytes);
   bool can_cut(std::string_view bytes, size_t pos) const;
@@ -100,11 +106,12 @@ class CorpusReader {
   const CutRule rule_;
   const Sizes sizes_;
   size_t next_file_ = 0;
-  std::unique_ptr<std::FILE, CloseFile> file_;  // files[next_file_ - 1] while it is being read
+  std::unique_ptr<io::ByteReader> file_;  // files[next_file_ - 1] while it is being read
+  i64 finished_file_bytes_ = 0;
   bool at_document_start_ = true;
   i64 next_line_ = 1;
-  std::string rest_;         // of the open file: read, but not yet in a batch
-  std::vector<char> block_;  // what one read brings
+  std::string rest_;       // of the open file: read, but not yet in a batch
+  std::vector<u8> block_;  // what one read brings
 };
 
 }  // namespace fathom::tokenizer

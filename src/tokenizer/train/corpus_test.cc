@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "testing/compress.h"
 #include "testing/temp_dir.h"
 #include "tokenizer/pre_tokenizer.h"
 #include "tokenizer/unicode/utf8.h"
@@ -23,6 +24,26 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 const std::vector<std::string> kExtensions = {".txt", ".md", ".jsonl"};
+
+/// Reads everything; checks that the parts cover the files in order and begin where they may.
+std::vector<std::string> read_all(const Corpus& corpus, CutRule rule, CorpusReader::Sizes sizes,
+                                  int* num_parts = nullptr) {
+  CorpusReader reader(corpus, rule, sizes);
+  CorpusBatch batch;
+  std::vector<std::string> files(corpus.files.size());
+  while (reader.next(batch)) {
+    size_t end = 0;
+    for (const CorpusPart& part : batch.parts) {
+      EXPECT_EQ(part.begin, end) << "a hole in the batch";
+      end = part.end;
+      EXPECT_EQ(part.begins_document, files[part.file].empty());
+      files[part.file] += batch.text(part);
+      if (num_parts != nullptr) ++*num_parts;
+    }
+    EXPECT_EQ(end, batch.bytes.size());
+  }
+  return files;
+}
 
 TEST(FindCorpus, TakesFilesAsGivenAndFoldersByExtension) {
   const testing::TempDir dir;
@@ -43,23 +64,38 @@ TEST(FindCorpus, TakesFilesAsGivenAndFoldersByExtension) {
   EXPECT_EQ(corpus->files[1].format, CorpusFormat::kJsonLines);
   EXPECT_EQ(corpus->files[2].format, CorpusFormat::kText);
   EXPECT_EQ(corpus->size_bytes, 7 + 3 + 1 + 2);
-  EXPECT_EQ(corpus->num_ignored_files, 1);
+  EXPECT_EQ(corpus->ignored.size(), 1u);
 }
 
 TEST(FindCorpus, NamesEveryPathItCannotUse) {
   const testing::TempDir dir;
   const std::string root = dir.path().string();
   dir.write("good.txt", "good");
-  dir.write("packed.jsonl", "\x1f\x8b\x08 packed");
+  dir.write("packed.jsonl", "BZh91AY&SY packed");
+  dir.write("array.jsonl", "[\n{\"text\": \"a\"}\n]");
   dir.write("table.txt", "PAR1....");
   const auto corpus = find_corpus({root + "/good.txt", root + "/absent.txt", root + "/packed.jsonl",
-                                   root + "/table.txt", "/dev/null"},
+                                   root + "/array.jsonl", root + "/table.txt", "/dev/null"},
                                   kExtensions);
   ASSERT_FALSE(corpus);
   EXPECT_THAT(corpus.error().message(),
-              AllOf(HasSubstr("absent.txt: No such file"), HasSubstr("packed.jsonl: is gzip"),
-                    HasSubstr("table.txt: is Parquet"), HasSubstr("/dev/null: not a regular file"),
-                    Not(HasSubstr("good.txt"))));
+              AllOf(HasSubstr("absent.txt: No such file"), HasSubstr("packed.jsonl: is bzip2"),
+                    HasSubstr("array.jsonl: is one JSON array"), HasSubstr("table.txt: is Parquet"),
+                    HasSubstr("/dev/null: is a device"), Not(HasSubstr("good.txt"))));
+}
+
+TEST(FindCorpus, CompressedTextIsReadWhateverItsName) {
+  const testing::TempDir dir;
+  dir.write("a.txt.gz", testing::gzip("in gzip"));
+  dir.write("b.txt", testing::zstd("in zstd"));
+  dir.write("c.jsonl.zst", testing::zstd("{}"));
+  fs::create_directory_symlink(".", dir / "link");
+  const auto corpus = find_corpus({dir.path().string()}, kExtensions);
+  ASSERT_TRUE(corpus) << corpus.error().message();
+  ASSERT_EQ(corpus->files.size(), 3u);
+  EXPECT_EQ(corpus->files[2].format, CorpusFormat::kJsonLines);
+  EXPECT_EQ(corpus->passed_over.at(0).reason, "a link to a folder, not followed");
+  EXPECT_THAT(read_all(*corpus, CutRule::kDeepSeekV3, {}), ElementsAre("in gzip", "in zstd", "{}"));
 }
 
 TEST(FindCorpus, RefusesToTrainOnNothing) {
@@ -115,26 +151,6 @@ TEST(SafeCut, SaysNoWherePiecesMaySpan) {
   EXPECT_FALSE(safe_cut("a\n b", 2)) << "\"\\n \" and more line breaks would be one piece";
   EXPECT_FALSE(safe_cut("a\n\u3000b", 2)) << "so would a wide space";
   EXPECT_FALSE(safe_cut("a\n\xe4\xb8", 2)) << "half a character";
-}
-
-/// Reads everything; checks that the parts cover the files in order and begin where they may.
-std::vector<std::string> read_all(const Corpus& corpus, CutRule rule, CorpusReader::Sizes sizes,
-                                  int* num_parts = nullptr) {
-  CorpusReader reader(corpus, rule, sizes);
-  CorpusBatch batch;
-  std::vector<std::string> files(corpus.files.size());
-  while (reader.next(batch)) {
-    size_t end = 0;
-    for (const CorpusPart& part : batch.parts) {
-      EXPECT_EQ(part.begin, end) << "a hole in the batch";
-      end = part.end;
-      EXPECT_EQ(part.begins_document, files[part.file].empty());
-      files[part.file] += batch.text(part);
-      if (num_parts != nullptr) ++*num_parts;
-    }
-    EXPECT_EQ(end, batch.bytes.size());
-  }
-  return files;
 }
 
 TEST(CorpusReader, CutsLargeFilesAndPacksSmallOnes) {

@@ -3,13 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <tuple>
 
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/text.h"
 #include "io/json.h"
-#include "io/json_line.h"
+#include "io/text/json_line.h"
+#include "io/text/line_census.h"
 #include "tokenizer/train/bpe_trainer.h"
 #include "tokenizer/unicode/utf8.h"
 
@@ -52,7 +54,8 @@ class Worker {
 
   WordCounter words;
   TextStats stats;
-  std::vector<SkippedLine> skipped;  // the first kListedLines that this worker met
+  std::map<u32, io::LineCensus> lines;  // by file
+  std::vector<SkippedLine> skipped;     // the first kListedLines that this worker met
 
  private:
   void count_text(std::string_view bytes) {
@@ -62,12 +65,17 @@ class Worker {
     pre_tokenizer_.split(text, [this](std::string_view piece) { words.add(piece); });
   }
 
-  void count_lines(std::string_view lines, u32 file, i64 line) {
-    for (; !lines.empty(); ++line) {
-      const std::string_view text = lines.substr(0, lines.find('\n'));
-      lines.remove_prefix(std::min(lines.size(), text.size() + 1));
+  void count_lines(std::string_view rest, u32 file, i64 line) {
+    io::LineCensus& lines_of_file = lines[file];
+    for (; !rest.empty(); ++line) {
+      const std::string_view text = rest.substr(0, rest.find('\n'));
+      rest.remove_prefix(std::min(rest.size(), text.size() + 1));
       if (text.find_first_not_of(" \t\r") == std::string_view::npos) continue;
-      if (const std::string reason = count_line(text); !reason.empty()) {
+      const std::string reason = count_line(text);
+      if (reason.empty()) {
+        ++lines_of_file.lines;
+      } else {
+        lines_of_file.add_broken(line, reason);
         ++stats.num_skipped_lines;
         if (skipped.size() < kListedLines) skipped.push_back({file, line, reason});
       }
@@ -101,6 +109,20 @@ void count_batch(const Corpus& corpus, const CorpusBatch& batch, std::vector<Wor
       workers[static_cast<size_t>(worker)].count_part(batch, part, corpus.files[part.file].format);
     }
   });
+}
+
+/// Throws if most lines of a file are broken: of one that is at its end, or of which enough was
+/// seen.
+void check_lines(const Corpus& corpus, const std::vector<Worker>& workers, bool at_end) {
+  std::map<u32, io::LineCensus> sums;
+  for (const Worker& worker : workers) {
+    for (const auto& [file, census] : worker.lines) sums[file].add(census);
+  }
+  for (const auto& [file, census] : sums) {
+    if (!census.is_mostly_broken() || (!at_end && census.lines < io::kCensusLines)) continue;
+    throw Error(ErrorCode::kInvalidInput,
+                io::describe_broken_lines(corpus.files[file].path, census));
+  }
 }
 
 class MemoryLimit {
@@ -171,13 +193,14 @@ TextStats count_words(const Corpus& corpus, const PreTokenizer& pre_tokenizer,
   std::vector<Worker> workers;
   for (int i = 0; i < num_threads(); ++i) workers.emplace_back(pre_tokenizer, options.text_field);
   CorpusBatch batch;
-  i64 done_bytes = 0;
   while (reader.next(batch)) {
     count_batch(corpus, batch, workers);
-    done_bytes += std::ssize(batch.bytes);
+    const i64 done_bytes = reader.file_bytes_read();
     limit.check(workers, words, done_bytes);
+    check_lines(corpus, workers, /*at_end=*/false);
     if (progress) progress(done_bytes);
   }
+  check_lines(corpus, workers, /*at_end=*/true);
   for (Worker& worker : workers) words.add_all(worker.words);
   return sum_stats(corpus, workers);
 }

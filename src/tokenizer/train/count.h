@@ -21,10 +21,9 @@ struct CountOptions {
 
 struct TextStats {
   i64 num_documents = 0;
-  i64 text_bytes = 0;  // of the documents; in .jsonl, after JSON's escapes
-  i64 num_replaced_characters =
-      0;                      // ill-formed UTF-8 and defects of JSON strings: one U+FFFD each
-  i64 num_skipped_lines = 0;  // of .jsonl: not JSON, or without the text field
+  i64 text_bytes = 0;               // of the documents; in .jsonl, after JSON's escapes
+  i64 num_replaced_characters = 0;  // ill-formed UTF-8 and defects of JSON strings: one U+FFFD each
+  i64 num_skipped_lines = 0;        // of .jsonl: not JSON, or without the text field
   std::vector<std::string> skipped_lines;  // the first few, "FILE:LINE: reason"
 };
 

@@ -96,6 +96,25 @@ TEST_F(CountWords, SkippedLinesAreNamed) {
                           HasSubstr(":5:10: `text`: expected a string, found the number 5")));
 }
 
+TEST_F(CountWords, AFileOfWhichMostLinesAreBrokenIsAnotherThing) {
+  const auto error = [&](std::string_view text) -> std::string {
+    WordCounter words;
+    try {
+      count_words(find({write("a.jsonl", text)}), pre_tokenizer_, {}, words);
+    } catch (const Error& refused) {
+      return refused.message();
+    }
+    return "";
+  };
+  EXPECT_THAT(error("id,text\n1,a\n2,b\n"),
+              AllOf(HasSubstr("a.jsonl: 3 of 3 lines hold no text (line 1:1: expected an object"),
+                    HasSubstr("it looks like a table (CSV)")));
+  EXPECT_THAT(
+      error("{\"body\": \"a\"}\n{\"body\": \"b\"}\n\n{\"text\": \"c\"}\n"),
+      HasSubstr("2 of 3 lines hold no text (line 1: no member `text`; the line has `body`)"));
+  EXPECT_EQ(error("{\"text\": \"a\"}\n{\"text\": \"b\"}\nx\ny\n"), "") << "half is not most";
+}
+
 TEST_F(CountWords, AnotherFieldCanBeTheText) {
   WordCounter words;
   count_words(find({write("a.jsonl", "{\"text\": \"no\", \"body\": \"yes\"}")}), pre_tokenizer_,

@@ -129,6 +129,17 @@ std::string_view phase_name(TrainPhase phase) {
   return phase == TrainPhase::kCount ? "reading text" : "learning merges";
 }
 
+namespace {
+
+std::string list_some(const std::vector<std::string>& names) {
+  constexpr size_t kListed = 5;
+  const auto end = names.begin() + static_cast<std::ptrdiff_t>(std::min(names.size(), kListed));
+  return fmt::format("{}{}", fmt::join(names.begin(), end, ", "),
+                     names.size() > kListed ? ", ..." : "");
+}
+
+}  // namespace
+
 std::vector<std::string> TrainReport::warnings() const {
   std::vector<std::string> sentences;
   if (vocab_size < requested_vocab_size && stop != BpeStop::kVocabSize) {
@@ -146,9 +157,16 @@ std::vector<std::string> TrainReport::warnings() const {
     sentences.push_back(fmt::format("{} lines of .jsonl files were skipped: {}",
                                     text.num_skipped_lines, fmt::join(text.skipped_lines, "; ")));
   }
-  if (num_ignored_files > 0) {
+  if (!ignored.empty()) {
+    sentences.push_back(fmt::format("{} files with other extensions were left out: {}",
+                                    ignored.size(), list_some(ignored)));
+  }
+  if (!passed_over.empty()) {
+    std::vector<std::string> names;
+    for (const auto& [path, reason] : passed_over)
+      names.push_back(fmt::format("{} ({})", path, reason));
     sentences.push_back(
-        fmt::format("{} files with other extensions were left out", num_ignored_files));
+        fmt::format("{} paths were passed over: {}", names.size(), list_some(names)));
   }
   return sentences;
 }
@@ -169,7 +187,8 @@ Result<TrainedTokenizer> train_tokenizer(const TrainOptions& options,
 
   TrainReport report;
   report.num_files = std::ssize(corpus->files);
-  report.num_ignored_files = corpus->num_ignored_files;
+  report.ignored = corpus->ignored;
+  report.passed_over = corpus->passed_over;
   report.requested_vocab_size = options.vocab_size;
 
   auto start = Clock::now();

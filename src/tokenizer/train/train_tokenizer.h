@@ -62,7 +62,9 @@ std::string_view phase_name(TrainPhase phase);
 using TrainProgress = std::function<void(TrainPhase phase, i64 done, i64 total)>;
 
 struct TrainReport {
-  i64 num_files = 0, num_ignored_files = 0;
+  i64 num_files = 0;
+  std::vector<std::string> ignored;         // files with other extensions
+  std::vector<io::PassedOver> passed_over;  // see Corpus
   TextStats text;
   i64 num_words = 0, num_distinct_words = 0;  // pre-tokens
   i64 requested_vocab_size = 0, vocab_size = 0, num_merges = 0;

@@ -153,7 +153,8 @@ TEST(TrainTokenizer, NoTextAtAllIsAnError) {
   const auto trained = train_tokenizer({.paths = {empty, other}});
   ASSERT_FALSE(trained);
   EXPECT_THAT(trained.error().message(),
-              AllOf(HasSubstr("no text in 2 files"), HasSubstr("b.jsonl:1: no member `text`; the line has `body`")));
+              AllOf(HasSubstr("no text in 2 files"),
+                    HasSubstr("b.jsonl:1: no member `text`; the line has `body`")));
 }
 
 TEST(TrainTokenizer, OwnSpecialTokens) {

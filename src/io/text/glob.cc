@@ -1,4 +1,4 @@
-#include "data/text/glob.h"
+#include "io/text/glob.h"
 
 #include <algorithm>
 #include <functional>
@@ -6,7 +6,9 @@
 #include <span>
 #include <system_error>
 
-namespace fathom::data {
+#include "io/text/text_file.h"
+
+namespace fathom::io {
 namespace {
 
 namespace fs = std::filesystem;
@@ -36,8 +38,7 @@ std::optional<CharacterClass> match_class(std::string_view pattern, char c) {
 bool is_hidden(const fs::path& name) { return name.native().starts_with('.'); }
 
 /// The entries of a folder by name; an empty list if there is no such folder.
-std::vector<fs::directory_entry> entries_of(const fs::path& folder,
-                                            std::vector<std::string>& unreadable) {
+std::vector<fs::directory_entry> entries_of(const fs::path& folder, SearchNotes& notes) {
   std::vector<fs::directory_entry> entries;
   std::error_code error;
   for (fs::directory_iterator it(folder.empty() ? "." : folder, error), end; !error && it != end;
@@ -46,7 +47,7 @@ std::vector<fs::directory_entry> entries_of(const fs::path& folder,
   }
   if (error && error != std::errc::no_such_file_or_directory &&
       error != std::errc::not_a_directory) {
-    unreadable.push_back(folder.string());
+    notes.unreadable.push_back(folder.string());
   }
   std::ranges::sort(entries, {}, [](const fs::directory_entry& e) { return e.path().native(); });
   return entries;
@@ -57,44 +58,60 @@ bool is_file(const fs::path& path) {
   return fs::is_regular_file(path, ignored);
 }
 
-void collect_below(const fs::path& folder, std::vector<fs::path>& files,
-                   std::vector<std::string>& unreadable) {
-  for (const fs::directory_entry& entry : entries_of(folder, unreadable)) {
-    if (is_hidden(entry.path().filename())) continue;
+/// Why an entry that is no file, or not one to be taken, was passed over.
+std::string reason_of(const fs::directory_entry& entry) {
+  std::error_code ignored;
+  if (is_hidden(entry.path().filename())) return "hidden: its name begins with a dot";
+  if (entry.is_symlink(ignored)) {
+    if (entry.is_directory(ignored)) return "a link to a folder, not followed";
+    if (!fs::exists(entry.path(), ignored)) return "a link to nothing";
+  }
+  const std::string special = special_file(entry.path());
+  return special.empty() ? "not a file" : special + ", not a file";
+}
+
+void collect_below(const fs::path& folder, std::vector<fs::path>& files, SearchNotes& notes) {
+  for (const fs::directory_entry& entry : entries_of(folder, notes)) {
     std::error_code ignored;
-    // A link to a folder is not entered: it may lead back up.
-    if (entry.is_symlink(ignored) ? false : entry.is_directory(ignored)) {
-      collect_below(entry.path(), files, unreadable);
-    } else if (is_file(entry.path())) {
+    const bool is_seen = !is_hidden(entry.path().filename());
+    if (is_seen && !entry.is_symlink(ignored) && entry.is_directory(ignored)) {
+      collect_below(entry.path(), files, notes);
+    } else if (is_seen && is_file(entry.path())) {
       files.push_back(entry.path());
+    } else {  // a link to a folder may lead back up
+      notes.passed_over.push_back({entry.path().string(), reason_of(entry)});
     }
   }
 }
 
 void expand(const fs::path& folder, std::span<const std::string> parts,
-            std::vector<fs::path>& files, std::vector<std::string>& unreadable) {
+            std::vector<fs::path>& files, SearchNotes& notes) {
   const std::string& part = parts[0];
   const bool is_last = parts.size() == 1;
   if (part == "**") {
-    if (is_last) return collect_below(folder, files, unreadable);
-    expand(folder, parts.subspan(1), files, unreadable);
-    for (const fs::directory_entry& entry : entries_of(folder, unreadable)) {
+    if (is_last) return collect_below(folder, files, notes);
+    expand(folder, parts.subspan(1), files, notes);
+    for (const fs::directory_entry& entry : entries_of(folder, notes)) {
       std::error_code ignored;
-      if (!is_hidden(entry.path().filename()) && !entry.is_symlink(ignored) &&
-          entry.is_directory(ignored)) {
-        expand(entry.path(), parts, files, unreadable);
+      if (!entry.is_directory(ignored)) continue;
+      if (is_hidden(entry.path().filename()) || entry.is_symlink(ignored)) {
+        notes.passed_over.push_back({entry.path().string(), reason_of(entry)});
+      } else {
+        expand(entry.path(), parts, files, notes);
       }
     }
   } else if (!is_glob(part)) {
-    if (!is_last) return expand(folder / part, parts.subspan(1), files, unreadable);
+    if (!is_last) return expand(folder / part, parts.subspan(1), files, notes);
     if (is_file(folder / part)) files.push_back(folder / part);
   } else {
-    for (const fs::directory_entry& entry : entries_of(folder, unreadable)) {
+    for (const fs::directory_entry& entry : entries_of(folder, notes)) {
       if (!matches_component(part, entry.path().filename().native())) continue;
       if (!is_last) {
-        expand(entry.path(), parts.subspan(1), files, unreadable);
+        expand(entry.path(), parts.subspan(1), files, notes);
       } else if (is_file(entry.path())) {
         files.push_back(entry.path());
+      } else {
+        notes.passed_over.push_back({entry.path().string(), reason_of(entry)});
       }
     }
   }
@@ -137,24 +154,23 @@ bool matches_component(std::string_view pattern, std::string_view name) {
   return pattern.find_first_not_of('*', p) == std::string_view::npos;
 }
 
-std::vector<fs::path> expand_glob(const std::string& pattern,
-                                  std::vector<std::string>& unreadable) {
+std::vector<fs::path> expand_glob(const std::string& pattern, SearchNotes& notes) {
   const fs::path path(pattern);
   std::vector<std::string> parts;
   for (const fs::path& part : path.relative_path()) {
     if (!part.empty()) parts.push_back(part.native());
   }
   std::vector<fs::path> files;
-  if (!parts.empty()) expand(path.root_path(), parts, files, unreadable);
+  if (!parts.empty()) expand(path.root_path(), parts, files, notes);
   sort_unique(files);
   return files;
 }
 
-std::vector<fs::path> files_below(const fs::path& folder, std::vector<std::string>& unreadable) {
+std::vector<fs::path> files_below(const fs::path& folder, SearchNotes& notes) {
   std::vector<fs::path> files;
-  collect_below(folder, files, unreadable);
+  collect_below(folder, files, notes);
   sort_unique(files);
   return files;
 }
 
-}  // namespace fathom::data
+}  // namespace fathom::io

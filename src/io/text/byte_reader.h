@@ -1,14 +1,22 @@
 #pragma once
 // The bytes of a plain, gzip or zstd file, in order, decompressed, in bounded memory. Files are
 // read, not mapped: a user's text may change or shrink while we look at it.
+#include <filesystem>
 #include <memory>
 #include <span>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/types.h"
-#include "data/text/source_files.h"
 
-namespace fathom::data {
+namespace fathom::io {
+
+enum class Compression { kNone, kGzip, kZstd };
+
+/// By .gz or .zst, in letters of either size.
+Compression compression_of_name(std::string_view name);
+/// The name without .gz or .zst.
+std::string_view without_compression(std::string_view name);
 
 class ByteReader {
  public:
@@ -25,4 +33,4 @@ class ByteReader {
   virtual i64 file_bytes_read() const = 0;
 };
 
-}  // namespace fathom::data
+}  // namespace fathom::io

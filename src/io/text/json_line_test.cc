@@ -1,4 +1,4 @@
-#include "io/json_line.h"
+#include "io/text/json_line.h"
 
 #include <gtest/gtest.h>
 

@@ -1,10 +1,11 @@
-#include "data/text/byte_reader.h"
+#include "io/text/byte_reader.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -13,8 +14,14 @@
 #include <string>
 #include <vector>
 
-namespace fathom::data {
+namespace fathom::io {
 namespace {
+
+bool ends_with_letters(std::string_view name, std::string_view end) {
+  if (name.size() < end.size()) return false;
+  const auto same = [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b - 'A' + 'a' : b); };
+  return std::equal(end.begin(), end.end(), name.end() - std::ssize(end), same);
+}
 
 class FileReader final : public ByteReader {
  public:
@@ -120,6 +127,10 @@ class ZstdReader final : public ByteReader {
   explicit ZstdReader(std::unique_ptr<ByteReader> file)
       : input_(std::move(file)), stream_(ZSTD_createDStream(), &ZSTD_freeDStream) {
     if (stream_ == nullptr) throw std::bad_alloc();
+    // The largest window that zstd writes (--long=31, 2 GiB); its memory is taken when a file has
+    // one.
+    ZSTD_DCtx_setParameter(stream_.get(), ZSTD_d_windowLogMax,
+                           ZSTD_dParam_getBounds(ZSTD_d_windowLogMax).upperBound);
   }
 
   Result<size_t> read(std::span<u8> out) override {
@@ -129,11 +140,9 @@ class ZstdReader final : public ByteReader {
       if (!more) return tl::unexpected(more.error());
       if (!*more && at_frame_end_) return size_t{0};
       ZSTD_inBuffer consumed = {input_.unread().data(), input_.unread().size(), 0};
-      // Frames that follow each other are read as one. The window is capped at 128 MiB by default.
+      // Frames that follow each other are read as one.
       const size_t code = ZSTD_decompressStream(stream_.get(), &produced, &consumed);
-      if (ZSTD_isError(code) != 0) {
-        return invalid_input(fmt::format("damaged zstd data: {}", ZSTD_getErrorName(code)));
-      }
+      if (ZSTD_isError(code) != 0) return invalid_input(reason_of(code));
       input_.take(consumed.pos);
       at_frame_end_ = code == 0;
       if (!*more && produced.pos == 0) return invalid_input("the zstd data ends early");
@@ -143,12 +152,49 @@ class ZstdReader final : public ByteReader {
   i64 file_bytes_read() const override { return input_.file_bytes_read(); }
 
  private:
+  static std::string reason_of(size_t code) {
+    switch (ZSTD_getErrorCode(code)) {
+      case ZSTD_error_memory_allocation:
+        return "no memory for the window that this zstd file was packed with; pack it again "
+               "without "
+               "--long or --ultra";
+      case ZSTD_error_frameParameter_windowTooLarge:
+        return "this zstd file was packed with a window larger than zstd's own limit of 2 GiB";
+      case ZSTD_error_dictionary_wrong:
+        return "this zstd file was packed with a dictionary, which it does not hold; unpack it "
+               "with "
+               "zstd -D DICTIONARY";
+      case ZSTD_error_prefix_unknown:
+        return "is not zstd, or something else follows the zstd data";
+      default:
+        return fmt::format("damaged zstd data: {}", ZSTD_getErrorName(code));
+    }
+  }
+
   Input input_;
   std::unique_ptr<ZSTD_DStream, size_t (*)(ZSTD_DStream*)> stream_;
   bool at_frame_end_ = false;
 };
 
 }  // namespace
+
+Compression compression_of_name(std::string_view name) {
+  if (ends_with_letters(name, ".gz")) return Compression::kGzip;
+  if (ends_with_letters(name, ".zst")) return Compression::kZstd;
+  return Compression::kNone;
+}
+
+std::string_view without_compression(std::string_view name) {
+  switch (compression_of_name(name)) {
+    case Compression::kGzip:
+      return name.substr(0, name.size() - 3);
+    case Compression::kZstd:
+      return name.substr(0, name.size() - 4);
+    case Compression::kNone:
+      break;
+  }
+  return name;
+}
 
 Result<std::unique_ptr<ByteReader>> ByteReader::open(const std::filesystem::path& path,
                                                      Compression compression) {
@@ -169,4 +215,4 @@ Result<std::unique_ptr<ByteReader>> ByteReader::open(const std::filesystem::path
   return file;
 }
 
-}  // namespace fathom::data
+}  // namespace fathom::io
