@@ -74,6 +74,8 @@ def random_blocks(rng, shape, dtype):
 def stored(rng, tensor, dtype):
     """(bytes as the writer wants them, their type, what they stand for)."""
     numbers = np.ascontiguousarray(dequantize(tensor.data, tensor.tensor_type), dtype=np.float32)
+    if dtype in KEPT and ("attn_k_b" in tensor.name or "attn_v_b" in tensor.name):
+        dtype = T.BF16  # a transposed half of kv_b_proj has no integers of its own: fathom decodes it to BF16
     elements, _ = gguf.GGML_QUANT_SIZES[dtype]
     is_matrix = numbers.ndim > 1 and "gate_inp" not in tensor.name
     if not is_matrix or numbers.shape[-1] % elements != 0 or dtype == T.F32:
