@@ -6,17 +6,19 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdlib>
 #include <exception>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "base/control_group.h"
 #include "base/error.h"
 
 namespace fathom {
 namespace {
 
-std::atomic<int> g_num_threads{0};  // 0 = not set: OpenMP's own default
+std::atomic<int> g_num_threads{0};  // 0 = not set: default_threads()
 std::vector<int> g_pinned_cpus;     // of thread i; empty: wherever the system puts it
 
 void stay_on_own_cpu(int thread) {
@@ -29,11 +31,22 @@ void stay_on_own_cpu(int thread) {
   pinned_as = thread;
 }
 
+/// OMP_NUM_THREADS where it is set, else the CPUs, as far as the control group's quota goes.
+int default_threads() {
+  static const int threads = [] {
+    const int cpus = std::max(1, omp_get_max_threads());
+    const char* wish = std::getenv("OMP_NUM_THREADS");
+    const bool wished = wish != nullptr && *wish != '\0';
+    return wished ? cpus : threads_within_quota(cpus, cpu_quota());
+  }();
+  return threads;
+}
+
 }  // namespace
 
 int num_threads() {
   const int set = g_num_threads.load(std::memory_order_relaxed);
-  return set > 0 ? set : std::max(1, omp_get_max_threads());
+  return set > 0 ? set : default_threads();
 }
 
 void set_num_threads(int count) { g_num_threads.store(std::max(1, count)); }

@@ -8,7 +8,7 @@
 
 namespace fathom {
 
-/// Threads that parallel_for uses; at least 1. Set by --threads, else OMP_NUM_THREADS, else cores.
+/// Threads that parallel_for uses: --threads, else OMP_NUM_THREADS, else the CPUs within the quota.
 int num_threads();
 void set_num_threads(int count);
 /// From the next parallel_for on, thread i of a team stays on the i-th CPU that this process may

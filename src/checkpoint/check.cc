@@ -4,14 +4,15 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
+#include <limits>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
 
-#include "base/checked_math.h"
 #include "base/log.h"
+#include "checkpoint/packed_check.h"
+#include "checkpoint/problem_text.h"
+#include "checkpoint/stored_model.h"
 #include "checkpoint/stored_names.h"
 
 namespace fathom::checkpoint {
@@ -22,10 +23,6 @@ constexpr size_t kMaxListedProblems = 100;
 constexpr size_t kMaxProblems = 10'000;
 struct TooManyProblems {};
 
-std::string shape_text(std::span<const i64> shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
-
 /// Linear layers, and what quantisers may be told to take along: embedding, head and eh_proj. Never
 /// the router.
 bool may_be_fp8(const Parameter& parameter) {
@@ -34,16 +31,31 @@ bool may_be_fp8(const Parameter& parameter) {
 }
 
 bool dtype_allowed(const Parameter& parameter, DType dtype) {
-  if (dtype == DType::kF8E4M3) return may_be_fp8(parameter);
-  return dtype == DType::kF32 || dtype == DType::kBF16 || dtype == DType::kF16;
+  return dtype == DType::kF8E4M3 ? may_be_fp8(parameter) : is_widened(dtype);
 }
 
 class Checker {
  public:
   Checker(const ModelConfig& config, const io::Checkpoint& checkpoint)
-      : config_(config), checkpoint_(checkpoint) {}
+      : config_(as_stored(config, checkpoint)), checkpoint_(checkpoint) {
+    result_.config = config_;
+    if (config.tie_word_embeddings && !config_.tie_word_embeddings) {
+      result_.notes.push_back(
+          "tie_word_embeddings is true in config.json, but lm_head is stored and is not the "
+          "embedding: the stored head is kept");
+    }
+  }
 
   CheckpointCheck run() {
+    const StoredLayers stored = stored_layers(checkpoint_);
+    if (std::string problem = layer_count_problem(config_, stored); !problem.empty()) {
+      add_problem(fmt::format("{}: {}", checkpoint_.directory().string(), std::move(problem)));
+      num_layers_ = std::min(stored.main, config_.num_hidden_layers);
+    }
+    if (config_.num_hidden_layers < stored.main) {
+      result_.notes.push_back(fmt::format("{} layers are stored, num_hidden_layers takes {}",
+                                          stored.main, config_.num_hidden_layers));
+    }
     for (i64 k = 0; k < config_.num_nextn_predict_layers; ++k) {
       has_module_.push_back(any_tensor_of(config_.num_hidden_layers + k));
     }
@@ -71,6 +83,7 @@ class Checker {
 
   /// A conversion may have dropped the MTP modules and left num_nextn_predict_layers in the config.
   bool wanted(const Parameter& parameter) const {
+    if (parameter.layer >= num_layers_) return false;
     const i64 module = parameter.layer - config_.num_hidden_layers;
     return module < 0 || has_module_[static_cast<size_t>(module)];
   }
@@ -83,7 +96,7 @@ class Checker {
           checkpoint_.find(PackedNames(parameter.name).packed) != nullptr) {
         check_packed(parameter);
       } else if (!parameter.shared_copy) {
-        missing(parameter.name, parameter.shape, "");
+        missing(parameter.name, parameter.shape, where_it_is_missing(parameter));
       }
       return;
     }
@@ -103,83 +116,12 @@ class Checker {
 
   /// Integers: words, scales and the shape they stand for.
   void check_packed(const Parameter& parameter) {
-    const PackedNames names(parameter.name);
-    const io::StoredTensor& packed = *checkpoint_.find(names.packed);
-    used_.insert(packed.name);
-    const io::StoredTensor* scale = checkpoint_.find(names.scale);
-    const io::StoredTensor* shape = checkpoint_.find(names.shape);
-    const i64 rows = parameter.shape[0], cols = parameter.shape[1];
-    if (scale == nullptr) {
-      const std::array<i64, 2> expected = {rows, ceil_div(cols, i64{128})};
-      missing(names.scale, expected, fmt::format(", the scales of `{}`", packed.name));
-    }
-    if (shape == nullptr) {
-      missing(names.shape, std::array<i64, 1>{2}, fmt::format(", the shape of `{}`", packed.name));
-    }
-    if (scale == nullptr || shape == nullptr) return;
-    used_.insert(scale->name);
-    used_.insert(shape->name);
-    check_packed_types(packed, *scale, *shape);
-    const io::StoredTensor* minimum = checkpoint_.find(names.minimum);
-    if (minimum != nullptr) check_minimum(packed, *scale, *minimum, cols);
-    check_stored_shape(*shape, rows, cols);
-    const PackedForm form = packed_form(packed, *scale, cols);
-    const bool rows_fit =
-        packed.shape[0] == rows && scale->shape.size() == 2 && scale->shape[0] == rows;
-    if (form.bits == 0 || form.group_size == 0 || !rows_fit) {
-      problem(packed,
-              fmt::format("is {} with scales {}, expected {} packed as 4 or 8 bits in groups of 32 "
-                          "or 128 columns",
-                          shape_text(packed.shape), shape_text(scale->shape),
-                          shape_text(parameter.shape)));
-      return;
-    }
-    check_companions(parameter, packed,
-                     fmt::format("INT{} in groups of {}, scales {}{}", form.bits, form.group_size,
-                                 dtype_name(scale->dtype), minimum != nullptr ? ", minima" : ""));
+    PackedCheck check = packed_check(checkpoint_, parameter);
+    for (const io::StoredTensor* tensor : check.used) used_.insert(tensor->name);
+    for (std::string& text : check.problems) add_problem(std::move(text));
+    if (check.type.empty()) return;
+    check_companions(parameter, *check.used.front(), check.type);
     result_.parameters.push_back(parameter);
-  }
-
-  void check_packed_types(const io::StoredTensor& packed, const io::StoredTensor& scale,
-                          const io::StoredTensor& shape) {
-    const auto require = [this](const io::StoredTensor& tensor, DType dtype, DType other) {
-      if (tensor.dtype == dtype || tensor.dtype == other) return;
-      const std::string expected =
-          dtype == other ? std::string(dtype_name(dtype))
-                         : fmt::format("{} or {}", dtype_name(dtype), dtype_name(other));
-      problem(tensor, fmt::format("is {}, expected {}", dtype_name(tensor.dtype), expected));
-    };
-    require(packed, DType::kI32, DType::kI32);
-    require(scale, DType::kBF16, DType::kF16);
-    require(shape, DType::kI64, DType::kI32);  // writers differ
-  }
-
-  void check_minimum(const io::StoredTensor& packed, const io::StoredTensor& scale,
-                     const io::StoredTensor& minimum, i64 cols) {
-    used_.insert(minimum.name);
-    if (minimum.dtype != scale.dtype || minimum.shape != scale.shape) {
-      problem(minimum, fmt::format("is {} {}, expected {} {} as its scales",
-                                   dtype_name(minimum.dtype), shape_text(minimum.shape),
-                                   dtype_name(scale.dtype), shape_text(scale.shape)));
-    }
-    const PackedForm form = packed_form(packed, scale, cols);
-    if (form.bits != 4 || form.group_size != 32) {
-      problem(minimum, "is not supported but beside 4 bits in groups of 32 columns");
-    }
-  }
-
-  void check_stored_shape(const io::StoredTensor& shape, i64 rows, i64 cols) {
-    const i64 width = shape.dtype == DType::kI32 ? 4 : 8;
-    std::vector<i64> stored;
-    for (size_t at = 0; at + static_cast<size_t>(width) <= shape.bytes.size();
-         at += static_cast<size_t>(width)) {
-      i64 value = 0;
-      std::memcpy(&value, shape.bytes.data() + at, static_cast<size_t>(width));
-      stored.push_back(value);
-    }
-    if (stored == std::vector<i64>{rows, cols}) return;
-    problem(shape, fmt::format("says {}, expected {} from config.json", shape_text(stored),
-                               shape_text(std::array<i64, 2>{rows, cols})));
   }
 
   void check_scale(const Parameter& parameter) {
@@ -192,8 +134,8 @@ class Checker {
     }
     used_.insert(scale->name);
     check_shape(*scale, expected, "one scale a 128x128 block of " + shape_text(parameter.shape));
-    if (scale->dtype != DType::kF32) {
-      problem(*scale, fmt::format("is {}, expected F32", dtype_name(scale->dtype)));
+    if (!is_widened(scale->dtype)) {
+      problem(*scale, fmt::format("is {}, expected F32, BF16 or F16", dtype_name(scale->dtype)));
     }
   }
 
@@ -221,13 +163,25 @@ class Checker {
                                 shape_text(expected), reason.empty() ? "" : " = " + reason));
   }
 
+  /// What the config or the index say of a tensor that is not there.
+  std::string where_it_is_missing(const Parameter& parameter) const {
+    std::string text;
+    if (const std::string* shard = checkpoint_.shard_without(parameter.name)) {
+      text += fmt::format("; the index lists it in {}, which lacks it", *shard);
+    }
+    if (const i64 module = parameter.layer - config_.num_hidden_layers; module >= 0) {
+      text +=
+          fmt::format("; without MTP module {}, num_nextn_predict_layers is {}", module, module);
+    }
+    return text;
+  }
+
   void missing(const std::string& name, std::span<const i64> shape, const std::string& what) {
-    add_problem(fmt::format("{}: tensor `{}` is missing, expected {}{}",
-                            checkpoint_.directory().string(), name, shape_text(shape), what));
+    add_problem(missing_tensor(checkpoint_, name, shape, what));
   }
 
   void problem(const io::StoredTensor& tensor, const std::string& text) {
-    add_problem(fmt::format("{}: tensor `{}` {}", tensor.file_name, tensor.name, text));
+    add_problem(tensor_problem(tensor, text));
   }
 
   void add_problem(std::string text) {
@@ -235,7 +189,9 @@ class Checker {
     if (result_.problems.size() == kMaxProblems) throw TooManyProblems();
   }
 
-  const ModelConfig& config_;
+  ModelConfig config_;
+  /// Layers from here on are not looked for: their number is the problem.
+  i64 num_layers_ = std::numeric_limits<i64>::max();
   const io::Checkpoint& checkpoint_;
   CheckpointCheck result_;
   std::vector<bool> has_module_;               // any tensor of MTP module k is there
@@ -262,11 +218,26 @@ CheckpointCheck require_checkpoint(const ModelConfig& config, const io::Checkpoi
     if (listed < total) text += fmt::format("\n  ... and {} more", total - listed);
     throw Error(ErrorCode::kInvalidInput, text);
   }
+  for (const std::string& note : check.notes) {
+    log::warn("{}: {}", checkpoint.directory().string(), note);
+  }
   if (!check.unused.empty()) {
     log::warn("{}: {} tensors are not part of this model and are ignored, the first is `{}`",
               checkpoint.directory().string(), check.unused.size(), check.unused.front());
   }
   return check;
+}
+
+void require_mtp(const CheckpointCheck& check, const io::Checkpoint& checkpoint) {
+  const i64 announced = check.config.num_nextn_predict_layers;
+  const i64 stored = stored_layers(checkpoint).mtp;
+  if (stored >= announced) return;
+  throw Error(
+      ErrorCode::kInvalidInput,
+      fmt::format("{}: num_nextn_predict_layers is {} in config.json, but the weights hold {} MTP "
+                  "module{}: training needs them all; set num_nextn_predict_layers to {}",
+                  checkpoint.directory().string(), announced,
+                  stored == 0 ? "no" : fmt::format("{}", stored), stored == 1 ? "" : "s", stored));
 }
 
 }  // namespace fathom::checkpoint

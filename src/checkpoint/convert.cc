@@ -7,12 +7,20 @@
 #include "checkpoint/convert_tensors.h"
 #include "io/atomic_directory.h"
 #include "io/atomic_file.h"
+#include "io/json.h"
 #include "io/mapped_file.h"
 
 namespace fathom::checkpoint {
 namespace {
 
 namespace fs = std::filesystem;
+
+/// A head that was kept beside tie_word_embeddings is not tied, for every reader.
+std::string untied(const std::string& text, const std::string& where) {
+  io::JsonValue json = value_or_throw(io::parse_json(text, where));
+  json.as_object().set("tie_word_embeddings", false);
+  return io::write_json(json, 2) + "\n";
+}
 
 /// config.json with another way its weights are stored; all other keys stay as they are.
 void write_config(const fs::path& from, const fs::path& to, const ModelConfig& config,
@@ -23,7 +31,10 @@ void write_config(const fs::path& from, const fs::path& to, const ModelConfig& c
     // FP8 tensors were copied, scales and all.
     quantization->scale_fmt = config.quantization_config->scale_fmt;
   }
-  const std::string text = value_or_throw(io::read_text(from, i64{4} << 20));
+  std::string text = value_or_throw(io::read_text(from, i64{4} << 20));
+  const bool says_tied =
+      value_or_throw(parse_model_config(text, from.string())).tie_word_embeddings;
+  if (says_tied && !config.tie_word_embeddings) text = untied(text, from.string());
   io::write_file_atomically(to, value_or_throw(fathom::with_storage(text, stored.torch_dtype,
                                                                     quantization, from.string())));
 }
@@ -57,15 +68,14 @@ ConvertReport convert_checkpoint(Ctx& ctx, const fs::path& from, const fs::path&
   if (fs::exists(target)) {
     throw Error(ErrorCode::kInvalidInput, target.string() + " exists already");
   }
-  const ModelConfig config = value_or_throw(load_model_config(from));
   const io::Checkpoint source = value_or_throw(io::Checkpoint::open(from));
-  const CheckpointCheck check = require_checkpoint(config, source);
+  const CheckpointCheck check = require_checkpoint(value_or_throw(load_model_config(from)), source);
 
   ConvertReport report;
   io::AtomicDirectory written(target, io::IfDirectoryExists::kRefuse);
   convert_tensors(ctx, source, check, written.path(), options, report);
   report.copied_files = copy_companions(from, written.path());
-  write_config(from / "config.json", written.path() / "config.json", config, options);
+  write_config(from / "config.json", written.path() / "config.json", check.config, options);
   written.commit();
   return report;
 }

@@ -1,7 +1,5 @@
 #include "checkpoint/flat_weights.h"
 
-#include <fmt/format.h>
-
 #include "checkpoint/check.h"
 #include "checkpoint/tensor_codec.h"
 #include "checkpoint/write.h"
@@ -28,13 +26,7 @@ void read_model_directory(Ctx& ctx, const ModelConfig& config, const ParameterLa
                layout.size());
   const io::Checkpoint checkpoint = value_or_throw(io::Checkpoint::open(directory));
   const CheckpointCheck check = require_checkpoint(config, checkpoint);
-  std::string missing;  // the check allows MTP modules to be absent; training does not
-  for (const ParameterSlot& slot : layout.slots()) {
-    if (checkpoint.find(slot.parameter.name) == nullptr) missing += "\n  " + slot.parameter.name;
-  }
-  if (!missing.empty()) {
-    throw Error(ErrorCode::kInvalidInput, fmt::format("{}: no tensor{}", directory, missing));
-  }
+  require_mtp(check, checkpoint);
   for (const ParameterSlot& slot : layout.slots()) {
     TensorReader reader(ctx, checkpoint, slot.parameter);
     const RowShape shape = reader.shape();

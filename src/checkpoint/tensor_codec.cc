@@ -88,16 +88,37 @@ void TensorReader::read_packed_rows(i64 begin, View<float, 2> out) {
   chunk.cols = shape_.cols;
   chunk.bits = form.bits;
   chunk.group_size = form.group_size;
-  chunk.group_dtype = group_scale_->dtype;
+  const bool wide = group_scale_->dtype == DType::kF32;
+  chunk.group_dtype = wide ? DType::kBF16 : group_scale_->dtype;
   chunk.group_stride = group_scale_->shape[1];
   const u8* words = tensor_.bytes.data() + begin * chunk.row_bytes();
   aligned_.assign(words, words + chunk.size_bytes());
   aligned_scale_.resize(static_cast<size_t>(chunk.rows * chunk.group_stride));
-  std::memcpy(aligned_scale_.data(), group_scale_->bytes.data() + begin * chunk.group_stride * 2,
-              aligned_scale_.size() * sizeof(u16));
+  if (wide) {  // decoded with scales of 1, and scaled after that
+    std::ranges::fill(aligned_scale_, Bf16(1.0f).bits);
+  } else {
+    std::memcpy(aligned_scale_.data(), group_scale_->bytes.data() + begin * chunk.group_stride * 2,
+                aligned_scale_.size() * sizeof(u16));
+  }
   chunk.data = aligned_.data();
   chunk.group_scale = aligned_scale_.data();
   ops::dequantize(ctx_, chunk, out);
+  if (wide) scale_rows(begin, form.group_size, out);
+}
+
+void TensorReader::scale_rows(i64 begin, i64 group_size, View<float, 2> out) const {
+  const i64 groups = group_scale_->shape[1];
+  const u8* scales = group_scale_->bytes.data();
+  parallel_for(out.dim(0), 1, [&](i64 from, i64 to) {
+    for (i64 r = from; r < to; ++r) {
+      for (i64 c = 0; c < out.dim(1); ++c) {
+        float scale = 0.0f;
+        const i64 at = (begin + r) * groups + c / group_size;
+        std::memcpy(&scale, scales + at * static_cast<i64>(sizeof scale), sizeof scale);
+        out(r, c) *= scale;
+      }
+    }
+  });
 }
 
 void TensorReader::read_rows(i64 begin, View<float, 2> out) {

@@ -6,9 +6,9 @@
 #include "checkpoint/storage.h"
 #include "config/model/model_config.h"
 #include "config/model/parameter_list.h"
+#include "device/ctx.h"
 #include "io/safetensors.h"
 #include "io/safetensors_writer.h"
-#include "device/ctx.h"
 #include "ops/quantize/quantize.h"
 #include "tensor/bf16.h"
 #include "tensor/fp8.h"
@@ -41,6 +41,8 @@ class TensorReader {
 
  private:
   void read_packed_rows(i64 begin, View<float, 2> out);
+  /// Multiplies rows of integers by the F32 scales of their groups.
+  void scale_rows(i64 begin, i64 group_size, View<float, 2> out) const;
 
   Ctx& ctx_;
   const io::StoredTensor& tensor_;

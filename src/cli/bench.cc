@@ -5,6 +5,7 @@
 
 #include "backend/backend.h"
 #include "base/clock.h"
+#include "base/control_group.h"
 #include "base/cpu_features.h"
 #include "base/error.h"
 #include "base/parallel.h"
@@ -61,6 +62,9 @@ std::string_view other_isa(const Ctx& ctx) {
   return cpu_features().avx2 && std::string_view(ctx.isa_name()) != "avx2" ? "avx2" : "scalar";
 }
 
+/// More than any model's context, and sums of a few of them fit.
+constexpr long kMostTokens = 1 << 30;
+
 class Bench : public Command {
  public:
   CLI::App* add(CLI::App& app) override {
@@ -75,7 +79,7 @@ class Bench : public Command {
       command->add_option(name, values, help)
           ->delimiter(',')
           ->allow_extra_args(false)
-          ->check(integer_from(1))
+          ->check(integer_between(1, kMostTokens))
           ->capture_default_str();
     };
     list("--prefill", options_.prefill_tokens, "Prompt lengths; 0 entries: --no-prefill");
@@ -84,13 +88,13 @@ class Bench : public Command {
     command->add_flag("--no-prefill", no_prefill_, "Decode only");
     command->add_flag("--no-batches", no_batches_, "One sequence only");
     command->add_option("--steps", options_.steps, "Decode steps of one timing")
-        ->check(integer_from(1))
+        ->check(integer_between(1, kMostTokens))
         ->capture_default_str();
     command->add_option("--repeats", options_.repeats, "Prefills of one timing")
-        ->check(integer_from(1))
+        ->check(integer_between(1, kMostTokens))
         ->capture_default_str();
     command->add_option("--chunk", options_.chunk_tokens, "Prompt tokens of one pass")
-        ->check(integer_from(1))
+        ->check(integer_between(1, kMostTokens))
         ->capture_default_str();
     add_run_options(*command, model_);
     command->add_flag("--no-verify", no_verify_, "Time without checking first");
@@ -176,12 +180,18 @@ class Bench : public Command {
     return fmt::format("{} in {}", config_, describe(storage_));
   }
 
+  /// Under a CPU quota every speed is the quota's and not the machine's.
+  static std::string quota_text() {
+    const auto quota = cpu_quota();
+    return quota ? fmt::format(" under a quota of {:.2f} CPUs", *quota) : "";
+  }
+
   void print_text(const Ctx& ctx, const model::Model& model, const engine::MachineSpeed& machine,
                   const std::vector<Timing>& timings) const {
     out::print(
-        "{}, {}, {} thread{}: read {:.1f} GB/s, BF16 GEMM {:.0f} Gop/s; in registers f32 {:.0f}, "
+        "{}, {}, {} thread{}{}: read {:.1f} GB/s, BF16 GEMM {:.0f} Gop/s; in registers f32 {:.0f}, "
         "bf16 {:.0f}, int8 {:.0f}\n",
-        cpu_brand(), ctx.isa_name(), num_threads(), num_threads() == 1 ? "" : "s",
+        cpu_brand(), ctx.isa_name(), num_threads(), num_threads() == 1 ? "" : "s", quota_text(),
         machine.read_bytes_per_s / 1e9, machine.bf16_gemm / 1e9, machine.peaks.f32 / 1e9,
         machine.peaks.bf16 / 1e9, machine.peaks.int8 / 1e9);
     out::print("{}: weights {}, loaded in {:.2f} s, first token after {:.2f} s\n", source(),

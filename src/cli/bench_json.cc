@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "base/control_group.h"
 #include "base/cpu_features.h"
 #include "base/parallel.h"
 #include "model/step_profile.h"
@@ -13,6 +14,7 @@ io::JsonObject machine_json(const Ctx& ctx, const engine::MachineSpeed& machine)
   object.set("cpu", cpu_brand());
   object.set("isa", ctx.isa_name());
   object.set("threads", num_threads());
+  if (const auto quota = cpu_quota()) object.set("cpu_quota", *quota);
   object.set("read_bytes_per_s", machine.read_bytes_per_s);
   object.set("bf16_gemm_ops_per_s", machine.bf16_gemm);
   object.set("f32_ops_per_s", machine.peaks.f32);

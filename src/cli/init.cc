@@ -12,6 +12,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "io/atomic_file.h"
+#include "io/output_path.h"
 #include "io/temporary_files.h"
 #include "tokenizer/train/train_tokenizer.h"
 
@@ -37,12 +38,12 @@ class Init : public Command {
         ->check(CLI::IsMember({"f32", "bf16", "fp8"}))
         ->capture_default_str();
     command->add_option("--std", options_.weight_std, "Deviation of every matrix")
-        ->check(number_from(0))
+        ->check(number_between(0, 1e6))
         ->capture_default_str();
     command
         ->add_option("--router-bias-std", options_.router_bias_std,
                      "Deviation of e_score_correction_bias")
-        ->check(number_from(0));
+        ->check(number_between(0, 1e6));
     command->add_option("--seed", options_.seed, "Seed of the weights")->capture_default_str();
     command->footer(
         "Such a model writes nonsense, but has every size and speed of a trained one.\n"
@@ -53,6 +54,7 @@ class Init : public Command {
   int run() override {
     const ModelConfig config = value_or_throw(load_model_config(config_));
     options_.dtype = parse_weight_dtype(dtype_);
+    io::require_output_directory(out_);
     if (tokenizer_.empty()) {
       const tokenizer::TrainedTokenizer bytes = tokenizer::byte_tokenizer();
       check_vocab(bytes.tokenizer.vocab_size(), "the byte tokenizer", config);

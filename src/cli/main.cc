@@ -22,6 +22,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
+#include "cli/options/every_value.h"
 #include "cli/options/validators.h"
 #include "cli/output.h"
 
@@ -160,7 +161,8 @@ int run(int argc, char** argv) {
   GlobalOptions options;
   app.add_flag("--verbose", options.verbose, "Log more to stderr");
   app.add_flag("--quiet", options.quiet, "Log errors only");
-  app.add_option("--threads", options.threads, "CPU threads; default: all cores")
+  app.add_option("--threads", options.threads,
+                 "CPU threads; default: all CPUs, at most the control group's CPU quota rounded up")
       ->check(integer_between(1, 1024));
   app.add_flag("--pin-threads", options.pin_threads,
                "Keep each on a CPU of its own: for a machine that runs nothing else");
@@ -175,6 +177,7 @@ int run(int argc, char** argv) {
     CLI::App* sub = command->add(app);
     sub->final_callback([&chosen, raw = command.get()] { chosen = raw; });
   }
+  check_every_value(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -14,6 +14,7 @@
 #include "cli/output.h"
 #include "io/atomic_file.h"
 #include "io/json.h"
+#include "io/output_path.h"
 #include "io/temporary_files.h"
 #include "report/run/comparison_page.h"
 #include "report/run/loss_gap.h"
@@ -40,6 +41,11 @@ report::RunHistory read_history(const fs::path& path) {
   report::ReadRun run = value_or_throw(report::read_run(path));
   if (run.damaged_lines > 0) {
     log::warn("{} ({} such lines, passed over)", run.first_damage, run.damaged_lines);
+  }
+  if (report::summarise(run.history).step == 0) {
+    throw Error(
+        ErrorCode::kInvalidInput,
+        fmt::format("{}: no step is recorded there, so there is nothing to report", path.string()));
   }
   return std::move(run.history);
 }
@@ -141,6 +147,7 @@ class Report : public Command {
   }
 
   int run() override {
+    if (!out_.empty()) io::require_output_file(out_);
     const std::vector<std::string> labels = labels_of(runs_);
     std::vector<report::ComparedRun> runs;
     for (size_t i = 0; i < runs_.size(); ++i) runs.push_back({labels[i], read_history(runs_[i])});

@@ -12,12 +12,14 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/options/model_options.h"
+#include "cli/options/text_input.h"
 #include "cli/options/validators.h"
 #include "cli/output.h"
 #include "cli/token_ids.h"
 #include "engine/prompt.h"
 #include "engine/scorer.h"
 #include "io/json.h"
+#include "io/output_path.h"
 #include "io/safetensors_writer.h"
 #include "io/temporary_files.h"
 
@@ -64,6 +66,7 @@ class ScoreCommand : public Command {
 
   int run() override {
     std::vector<i32> ids = parse_token_ids(token_ids_);  // wrong flags before slow files
+    if (!dump_.empty()) io::require_output_file(dump_);
     Ctx ctx = backend::make_context();
     const auto model = load_model(ctx, model_);
     const Subject subject = read_subject(std::move(ids));
@@ -99,7 +102,7 @@ class ScoreCommand : public Command {
       subject.ids = std::move(ids);
       return subject;
     }
-    const std::string text = file_.empty() ? text_ : read_text(file_);
+    const std::string text = file_.empty() ? text_ : read_prose(file_);
     subject.codec = value_or_throw(engine::load_text_codec(model_.directory));
     subject.ids = engine::encode_prompt(
         *subject.codec, text, markup_ ? tokenizer::TextKind::kMarkup : tokenizer::TextKind::kPlain);

@@ -17,9 +17,9 @@ std::vector<i32> parse_token_ids(std::string_view text) {
     i32 id = 0;
     const auto parsed = std::from_chars(text.data() + pos, text.data() + end, id);
     if (parsed.ec != std::errc() || parsed.ptr != text.data() + end) {
-      throw Error(
-          ErrorCode::kInvalidInput,
-          fmt::format("token ids: found \"{}\", expected integers", text.substr(pos, end - pos)));
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("token ids: found \"{}\", expected integers below 2^31",
+                              text.substr(pos, end - pos)));
     }
     ids.push_back(id);
     pos = end;

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/clock.h"
+#include "base/control_group.h"
 #include "base/parallel.h"
 #include "tensor/buffer.h"
 
@@ -30,7 +31,9 @@ u64 sum_lines(const u8* data, i64 bytes, i64 ahead) {
 }  // namespace
 
 double read_bandwidth_bytes_per_s(i64 bytes) {
-  constexpr double kMeasureSeconds = 0.05;
+  // Under a quota the threads stand still for most of each period (0.1 s as a rule): long enough to
+  // begin several of them afresh.
+  const double measure_seconds = cpu_quota() ? 0.35 : 0.05;
   constexpr std::array<i64, 3> kAhead = {0, 1024, 4096};  // which is best differs by machine
   const i64 size = std::clamp(bytes, i64{1} << 20, i64{512} << 20) / 4096 * 4096;
   Buffer buffer(Device::kCpu, size, "the bandwidth measurement");
@@ -41,7 +44,7 @@ double read_bandwidth_bytes_per_s(i64 bytes) {
   double best = 0.0;
   std::atomic<u64> sink = 0;  // keeps the sums alive
   const Clock::time_point start = Clock::now();
-  for (size_t pass = 0; pass < 2 * kAhead.size() || seconds_since(start) < kMeasureSeconds;
+  for (size_t pass = 0; pass < 2 * kAhead.size() || seconds_since(start) < measure_seconds;
        ++pass) {
     const i64 ahead = kAhead[pass % kAhead.size()];
     const Clock::time_point pass_start = Clock::now();

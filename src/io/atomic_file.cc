@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "io/directories.h"
 #include "io/mapped_file.h"
+#include "io/output_path.h"
 #include "io/temporary_files.h"
 
 namespace fathom::io {
@@ -75,6 +76,7 @@ void AtomicFile::write_at(i64 offset, std::span<const u8> bytes) const {
 void AtomicFile::reserve(i64 size_bytes) const {
   FATHOM_CHECK(!sealed_, path_.string(), " is already sealed");
   if (size_bytes == 0) return;
+  require_free_space(path_, size_bytes);
   // fallocate and not posix_fallocate: where it is not supported, glibc would write every block.
   if (::fallocate(fd_, 0, 0, size_bytes) == 0) return;
   const int code = errno;

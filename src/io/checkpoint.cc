@@ -28,9 +28,6 @@ bool is_plain_file_name(std::string_view name) {
          name.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
 }
 
-/// Shard name -> the tensors that the index places in it.
-using WeightMap = std::map<std::string, std::vector<std::string>>;
-
 Result<WeightMap> read_index(const fs::path& path) {
   auto index = read_downloaded_json(path);
   if (!index) return tl::unexpected(std::move(index.error()));
@@ -132,23 +129,39 @@ Result<Checkpoint> Checkpoint::open(const fs::path& directory) {
     if (auto present = check_all_present(directory, *shards); !present) {
       return tl::unexpected(std::move(present.error()));
     }
-    checkpoint.files_.reserve(shards->size());
-    for (const auto& [shard, tensors] : *shards) {
-      auto file = SafetensorsFile::open(directory / shard);
-      if (!file) return tl::unexpected(std::move(file.error()));
-      checkpoint.files_.push_back(std::move(*file));
-      for (const std::string& name : tensors) {
-        const StoredTensor* tensor = checkpoint.files_.back().find(name);
-        if (tensor == nullptr) {
-          return invalid_input(fmt::format("{}: tensor `{}` is listed in shard {}, which lacks it",
-                                           kIndexFile, sax::excerpt(name, 200), shard));
-        }
-        checkpoint.tensors_.push_back(tensor);
-      }
+    if (auto opened = checkpoint.open_shards(*shards); !opened) {
+      return tl::unexpected(std::move(opened.error()));
     }
   }
   std::ranges::sort(checkpoint.tensors_, by_name);
   return checkpoint;
+}
+
+Result<void> Checkpoint::open_shards(const WeightMap& shards) {
+  files_.reserve(shards.size());
+  for (const auto& [shard, tensors] : shards) {
+    auto file = SafetensorsFile::open(directory_ / shard);
+    if (!file) return tl::unexpected(std::move(file.error()));
+    files_.push_back(std::move(*file));
+  }
+  auto own_file = files_.begin();
+  for (const auto& [shard, tensors] : shards) {
+    for (const std::string& name : tensors) {
+      const StoredTensor* tensor = own_file->find(name);
+      for (auto other = files_.begin(); tensor == nullptr && other != files_.end(); ++other) {
+        tensor = other->find(name);
+      }
+      if (tensor != nullptr) tensors_.push_back(tensor);
+      if (tensor == nullptr) absent_.emplace(name, shard);
+    }
+    ++own_file;
+  }
+  return {};
+}
+
+const std::string* Checkpoint::shard_without(const std::string& name) const {
+  const auto at = absent_.find(name);
+  return at == absent_.end() ? nullptr : &at->second;
 }
 
 const StoredTensor* Checkpoint::find(std::string_view name) const {

@@ -89,13 +89,16 @@ class SafetensorsFile {
   Metadata metadata_;
 };
 
+/// What an index says: shard name -> the tensors it is to hold.
+using WeightMap = std::map<std::string, std::vector<std::string>>;
+
 /// A model directory's weights: `model.safetensors` if present (as transformers chooses), else the
 /// shards that `model.safetensors.index.json` lists. Only tensors the index lists are visible.
 class Checkpoint {
  public:
   /// Opens and checks every file. Errors: no weights in the directory, a defect of one file, a
-  /// shard that is missing or whose name leaves the directory, a listed tensor absent from its
-  /// shard.
+  /// shard that is missing or whose name leaves the directory. A listed tensor that its shard lacks
+  /// is no error here, as nobody may need it; one that another shard holds is found there.
   [[nodiscard]] static Result<Checkpoint> open(const std::filesystem::path& directory);
 
   /// Tensors whose bytes the caller keeps alive, as if a file had held them; names must be unique.
@@ -104,6 +107,8 @@ class Checkpoint {
   /// Sorted by name.
   std::span<const StoredTensor* const> tensors() const noexcept { return tensors_; }
   const StoredTensor* find(std::string_view name) const;
+  /// The shard that the index lists for a tensor that is in none; nullptr if it lists none.
+  const std::string* shard_without(const std::string& name) const;
   /// Bytes of the visible tensors by element type.
   std::map<DType, i64> bytes_by_dtype() const;
   std::span<const SafetensorsFile> files() const noexcept { return files_; }
@@ -112,10 +117,13 @@ class Checkpoint {
   const std::filesystem::path& directory() const noexcept { return directory_; }
 
  private:
+  Result<void> open_shards(const WeightMap& shards);
+
   std::filesystem::path directory_;
   std::vector<SafetensorsFile> files_;
   std::vector<StoredTensor> in_memory_;  // of_tensors
   std::vector<const StoredTensor*> tensors_;
+  std::map<std::string, std::string> absent_;  // listed tensors that are in no shard, and where
 };
 
 }  // namespace fathom::io

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "io/directories.h"
 #include "io/json.h"
+#include "io/output_path.h"
 #include "io/safetensors_header.h"
 
 namespace fathom::io {
@@ -98,8 +99,6 @@ CheckpointWriter::CheckpointWriter(fs::path directory, std::span<const TensorSpe
                                    i64 max_shard_bytes, Metadata metadata)
     : directory_(std::move(directory)), metadata_(std::move(metadata)) {
   FATHOM_CHECK(max_shard_bytes > 0, "max_shard_bytes ", max_shard_bytes);
-  make_directories(directory_);
-  refuse_if_weights_exist(directory_);
   i64 shard_bytes = 0;
   for (const TensorSpec& spec : tensors) {
     const i64 bytes = spec_bytes(spec);
@@ -113,6 +112,9 @@ CheckpointWriter::CheckpointWriter(fs::path directory, std::span<const TensorSpe
     FATHOM_CHECK(shard_of_.emplace(spec.name, shards_.size() - 1).second, "tensor ", spec.name,
                  " is declared twice");
   }
+  require_free_space(directory_, total_bytes_);
+  make_directories(directory_);
+  refuse_if_weights_exist(directory_);
   if (shards_.empty()) shards_.emplace_back();  // a model without tensors is still a file
   for (size_t i = 0; i < shards_.size(); ++i) {
     shards_[i].file_name = shards_.size() == 1 ? "model.safetensors"

@@ -63,7 +63,7 @@ inline constexpr i64 kDefaultMaxShardBytes = 5'000'000'000;  // as transformers
 class CheckpointWriter {
  public:
   /// Throws Error{kInvalidInput} if the directory holds weights already (two sets of shards would
-  /// mix). Creates the directory.
+  /// mix), Error{kIo} if they do not fit on its file system. Creates the directory.
   CheckpointWriter(std::filesystem::path directory, std::span<const TensorSpec> tensors,
                    i64 max_shard_bytes = kDefaultMaxShardBytes,
                    Metadata metadata = {{"format", "pt"}});

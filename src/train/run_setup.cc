@@ -5,9 +5,13 @@
 #include <algorithm>
 
 #include "base/checked_math.h"
+#include "base/log.h"
 #include "base/text.h"
+#include "checkpoint/check.h"
 #include "checkpoint/write.h"
 #include "config/run/run_file.h"
+#include "io/gguf/file.h"
+#include "io/safetensors.h"
 #include "train/checkpoint/checkpoint.h"
 #include "train/optimizer.h"
 
@@ -35,14 +39,36 @@ void check_model(const RunConfig& config, const ModelConfig& model, Problems& pr
   }
 }
 
+/// The config of the model whose weights training begins with, checked before there is other work:
+/// a head of its own is trained as one, and what is missing is missed now. Weights that are gone
+/// are no error yet: a run that goes on from a checkpoint does not read them.
+ModelConfig config_of_weights(const ModelConfig& config, const std::string& directory) {
+  const auto weights = io::Checkpoint::open(directory);
+  if (!weights) return config;
+  checkpoint::CheckpointCheck check = checkpoint::check_checkpoint(config, *weights);
+  if (!check.problems.empty()) check = checkpoint::require_checkpoint(config, *weights);
+  checkpoint::require_mtp(check, *weights);
+  for (const std::string& note : check.notes) log::warn("{}: {}", directory, note);
+  return check.config;
+}
+
 }  // namespace
 
 Result<RunSetup> load_run_setup(const RunConfig& config) {
+  for (const std::string& path : {config.model.config_path(), config.model.init_from}) {
+    if (!io::gguf::is_gguf(path)) continue;
+    return unsupported(
+        fmt::format("{} is a GGUF file; training begins with a directory, which "
+                    "`fathom convert {} DIRECTORY --to bf16` makes of it",
+                    path, path));
+  }
   auto model = load_model_config(config.model.config_path());
   if (!model) return tl::unexpected(std::move(model.error()));
+  const std::string& init_from = config.model.init_from;
+  if (!init_from.empty()) *model = config_of_weights(*model, init_from);
   ModelConfig stored = checkpoint::with_stored_dtype(*model, stored_dtype(config.model.dtype),
                                                      ops::ScaleFormat::kF32);
-  if (config.model.init_from.empty()) stored.initializer_range = config.model.initializer_std;
+  if (init_from.empty()) stored.initializer_range = config.model.initializer_std;
   RunSetup setup = {config, std::move(stored), RunPlan(config)};
   Problems problems;
   setup.plan.check(problems);

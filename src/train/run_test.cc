@@ -6,11 +6,14 @@
 #include <sys/resource.h>
 
 #include <cmath>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 
 #include "backend/backend.h"
 #include "base/parallel.h"
 #include "io/json.h"
+#include "io/mapped_file.h"
 #include "model/model.h"
 #include "train/test_support.h"
 
@@ -21,6 +24,7 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class RunTest : public ::testing::Test {
  protected:
@@ -266,6 +270,41 @@ TEST_F(RunTest, StepsThatAreNotFiniteAreSkippedAndStopTheRun) {
   for (const auto& entry : fs::directory_iterator(run_.dir() / "burst/checkpoints")) {
     ADD_FAILURE() << "a checkpoint of weights that are not finite: " << entry.path();
   }
+}
+
+/// Gives every number of the heads of a BF16 model the largest finite value.
+void make_heads_largest(const fs::path& path) {
+  std::string bytes = io::read_text(path, i64{1} << 24).value();
+  u64 header_bytes = 0;
+  std::memcpy(&header_bytes, bytes.data(), sizeof(header_bytes));
+  const auto header = io::parse_json(bytes.substr(8, header_bytes), "header").value();
+  for (const auto& [name, tensor] : header.as_object()) {
+    if (!name.ends_with("head.weight")) continue;
+    const io::JsonArray& offsets = tensor.find("data_offsets")->as_array();
+    for (i64 i = offsets[0].as_integer(); i < offsets[1].as_integer(); ++i) {
+      bytes[8 + header_bytes + static_cast<size_t>(i)] = '\x7f';  // 0x7F7F
+    }
+  }
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+// Weights that are finite, and a loss that is not: the step is skipped, and so is its checkpoint.
+TEST_F(RunTest, AStepThatWasSkippedHasNoCheckpoint) {
+  RunConfig config = run_.config("good");
+  config.train.steps = 2;
+  train(config);
+  make_heads_largest(run_.dir() / "good/model/model.safetensors");
+  messages_.clear();
+  config = run_.config("out");
+  config.model.init_from = (run_.dir() / "good/model").string();
+  config.model.config.clear();
+  config.train.max_skipped_steps = 3;
+  config.train.checkpoint_every = 1;
+  EXPECT_THAT(error_of(config), HasSubstr("3 steps in a row"));
+  EXPECT_THAT(messages_, AllOf(HasSubstr("no checkpoint at step 1, which was skipped"),
+                               HasSubstr("no checkpoint at step 2, which was skipped"),
+                               Not(HasSubstr("weights of step"))));
+  EXPECT_TRUE(fs::is_empty(run_.dir() / "out/checkpoints"));
 }
 
 TEST_F(RunTest, ADiskThatIsFullForAWhile) {

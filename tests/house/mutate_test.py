@@ -1,5 +1,6 @@
 """tools/mutate: lists are read, texts found whatever their line breaks, and put behind a switch."""
 import pathlib
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -33,6 +34,12 @@ def apply(list_text, source):
 
 
 class MutateTest(unittest.TestCase):
+    def test_help_is_shown(self):
+        script = pathlib.Path(mutants.__file__).with_name("mutate.py")
+        shown = subprocess.run([sys.executable, script, "--help"], capture_output=True, text=True)
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        self.assertIn("at least 90 % of them", shown.stdout)
+
     def test_a_list_is_read(self):
         late, silent = mutants.parse(LIST, "m")
         self.assertEqual((late.id, late.file, late.now), ("m.late", "src/a.cc", "x < 1"))

@@ -143,7 +143,7 @@ def run_all(tree, wanted, numbers):
 
 
 def main():
-    parser = argparse.ArgumentParser(usage=__doc__)
+    parser = argparse.ArgumentParser(usage=__doc__.replace("%", "%%"))
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--build-only", action="store_true")
     parser.add_argument("--no-build", action="store_true")

@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
+#include <limits>
 #include <unordered_set>
 
 #include "base/check.h"
@@ -168,10 +170,35 @@ void read_split_kv_b(const GgufParameter& p, i64 begin, View<float, 2> out) {
   });
 }
 
+/// A file that holds fewer blocks than its metadata says: not one line a tensor. Empty if it has
+/// them all, or none at all.
+std::string block_count_problem(const ModelConfig& config, const io::gguf::File& file) {
+  i64 stored = 0;
+  for (const io::gguf::Tensor& tensor : file.tensors()) {
+    i64 block = 0;
+    constexpr std::string_view kPrefix = "blk.";
+    if (!tensor.name.starts_with(kPrefix)) continue;
+    const char* digits = tensor.name.data() + kPrefix.size();
+    const auto parsed = std::from_chars(digits, tensor.name.data() + tensor.name.size(), block);
+    if (parsed.ec == std::errc() && block < std::numeric_limits<i64>::max()) {
+      stored = std::max(stored, block + 1);
+    }
+  }
+  const i64 announced = config.num_hidden_layers + config.num_nextn_predict_layers;
+  if (stored == 0 || stored >= announced) return {};
+  return fmt::format(
+      "{}: block_count announces {} blocks, the file holds {}: it is incomplete, or "
+      "block_count is wrong",
+      file.metadata().file_name(), announced, stored);
+}
+
 }  // namespace
 
 Result<std::vector<GgufParameter>> gguf_parameters(const ModelConfig& config,
                                                    const io::gguf::File& file) {
+  if (std::string problem = block_count_problem(config, file); !problem.empty()) {
+    return invalid_input(std::move(problem));
+  }
   Finder finder(config, file);
   try {
     for_each_parameter(config, [&](const Parameter& parameter) { finder.add(parameter); });

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "cli/options/model_options.h"
+#include "cli/options/text_input.h"
 #include "engine/prompt.h"
 #include "engine/scorer.h"
 #include "model/attention/kv_cache.h"
@@ -66,10 +67,15 @@ LogitCheck compare_logits(Ctx& ctx, const std::string& from, const std::string& 
   return check;
 }
 
-TextLoss text_loss(Ctx& ctx, const std::string& from, const std::string& to,
-                   const std::string& path) {
-  const std::string text = read_text(path);
+std::string comparison_text(const std::string& model, const std::string& path) {
+  value_or_throw(engine::load_text_codec(model));
+  std::string text = read_prose(path);
   if (text.empty()) throw Error(ErrorCode::kInvalidInput, path + " is empty");
+  return text;
+}
+
+TextLoss text_loss(Ctx& ctx, const std::string& from, const std::string& to,
+                   const std::string& text) {
   return {.before = bits_per_byte(ctx, from, text), .after = bits_per_byte(ctx, to, text)};
 }
 

@@ -26,8 +26,10 @@ struct TextLoss {
   double after = 0.0;
 };
 
-/// `path`: the file with the text. Throws Error{kInvalidInput} if it is empty.
+/// The text of the file `path`, for a model that must have a tokenizer. Throws if there is none, or
+/// Error{kInvalidInput} if the file is empty.
+std::string comparison_text(const std::string& model, const std::string& path);
 TextLoss text_loss(Ctx& ctx, const std::string& from, const std::string& to,
-                   const std::string& path);
+                   const std::string& text);
 
 }  // namespace fathom::cli

@@ -24,6 +24,8 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "io/gguf/file.h"
+#include "io/json.h"
+#include "io/output_path.h"
 #include "plan/model_size.h"
 #include "tensor/buffer.h"
 
@@ -45,7 +47,7 @@ class Convert : public Command {
         ->type_name("FILE");
     command->add_flag("--ue8m0", ue8m0_, "With fp8: scales are powers of two, as V3.1 has them");
     command->add_option("--max-shard-gb", max_shard_gb_, "Largest file, in 10^9 bytes")
-        ->check(number_from(0.001))
+        ->check(number_between(0.001, 1e9))
         ->capture_default_str();
     command->add_flag("--no-check", no_check_, "Do not compare logits before and after");
     command->add_flag("--json", json_, "Print the report, with every tensor, as JSON");
@@ -63,6 +65,9 @@ class Convert : public Command {
   }
 
   int run() override {
+    io::require_output_directory(to_);
+    std::optional<std::string> text;  // read before the work that it is to judge
+    if (!text_.empty()) text = comparison_text(from_, text_);
     checkpoint::ConvertOptions options;
     options.storage =
         model_storage(storage_, value_or_throw(checkpoint::load_any_model_config(from_)));
@@ -84,7 +89,7 @@ class Convert : public Command {
     }
     const std::optional<LogitCheck> check = check_logits(ctx, report);
     std::optional<TextLoss> loss;
-    if (!text_.empty()) loss = text_loss(ctx, from_, to_, text_);
+    if (text) loss = text_loss(ctx, from_, to_, *text);
     if (json_) {
       print_json(report, check, loss);
     } else {

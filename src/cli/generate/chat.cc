@@ -15,6 +15,7 @@
 #include "cli/interrupt.h"
 #include "cli/options/generate_options.h"
 #include "cli/options/model_options.h"
+#include "cli/options/text_input.h"
 #include "cli/output.h"
 #include "io/json.h"
 #include "tokenizer/chat/parse.h"

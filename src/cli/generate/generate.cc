@@ -8,6 +8,7 @@
 #include "cli/interrupt.h"
 #include "cli/options/generate_options.h"
 #include "cli/options/model_options.h"
+#include "cli/options/text_input.h"
 #include "cli/output.h"
 #include "io/json.h"
 
@@ -41,7 +42,7 @@ class Generate : public Command {
     const auto model = load_model(ctx, model_);
     const engine::TextCodec codec = value_or_throw(engine::load_text_codec(model_.directory));
     const bool from_file = !prompt_file_.empty();
-    const std::string text = from_file ? read_text(prompt_file_) : prompt_;
+    const std::string text = from_file ? read_prose(prompt_file_) : prompt_;
     engine::GenerateRequest request = make_request(options_, *command_, *model, codec);
     request.prompt_ids = engine::encode_prompt(
         codec, text, plain_ ? tokenizer::TextKind::kPlain : tokenizer::TextKind::kMarkup);

@@ -16,6 +16,8 @@
 #include "cli/command.h"
 #include "cli/inspect/inspect_quantization.h"
 #include "cli/output.h"
+#include "config/model/generation_config.h"
+#include "engine/prompt.h"
 #include "io/gguf/file.h"
 #include "io/json.h"
 #include "io/safetensors.h"
@@ -61,26 +63,34 @@ void inspect_files(const fs::path& directory, Inspection& result) {
   result.num_tensors = static_cast<i64>(checkpoint.tensors().size());
   result.num_files = static_cast<i64>(checkpoint.files().size());
   const checkpoint::CheckpointCheck check = checkpoint::check_checkpoint(result.config, checkpoint);
+  result.config = check.config;
+  result.size = plan::model_size(result.config);
   result.problems = check.problems;
+  result.notes.insert(result.notes.end(), check.notes.begin(), check.notes.end());
   if (!check.unused.empty()) {
     result.notes.push_back(
         fmt::format("{} stored tensors that the model has no place for, such as {}",
                     check.unused.size(), check.unused.front()));
   }
   if (result.config.num_nextn_predict_layers > 0 && !check.has_mtp) {
-    result.notes.push_back("the config announces an MTP module, the files have none");
+    result.notes.push_back(
+        "num_nextn_predict_layers announces an MTP module, the files have none: the model runs "
+        "without; to train it, set num_nextn_predict_layers to 0");
   }
 }
 
+/// Reads all that `generate` reads beside the weights, so that both refuse the same.
 void inspect_tokenizer(const std::string& path, Inspection& result) {
-  const i64 ids = value_or_throw(tokenizer::Tokenizer::load_model(path)).vocab_size();
+  const i64 ids = value_or_throw(engine::load_text_codec(path)).tokenizer.vocab_size();
+  value_or_throw(load_generation_config(path));
   const i64 rows = result.config.vocab_size;
   if (ids < rows) {
     result.notes.push_back(fmt::format(
         "{} of {} rows of the vocabulary have no token and are never sampled", rows - ids, rows));
   } else if (ids > rows) {
-    result.problems.push_back(
-        fmt::format("the tokenizer has {} ids, expected at most vocab_size {}", ids, rows));
+    result.notes.push_back(fmt::format(
+        "the tokenizer has {} ids, vocab_size is {}: a prompt with an id from there on is refused",
+        ids, rows));
   }
 }
 
@@ -122,8 +132,8 @@ Inspection inspect(const std::string& path) {
   const fs::path directory(path);
   if (!fs::is_directory(directory)) return result;
   if (holds_weights(directory)) inspect_files(directory, result);
-  if (fs::exists(directory / "tokenizer.json")) {
-    inspect_tokenizer((directory / "tokenizer.json").string(), result);
+  if (fs::exists(directory / "tokenizer.json") || fs::exists(directory / "tiktoken.model")) {
+    inspect_tokenizer(directory.string(), result);
   }
   return result;
 }

@@ -4,12 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 
 #include "base/error.h"
 #include "cli/options/validators.h"
@@ -113,17 +108,6 @@ std::unique_ptr<model::Model> load_model(Ctx& ctx, const ModelOptions& options) 
   if (options.gguf_to == "f32") load.gguf_dtype = DType::kF32;
   if (options.gguf_to == "bf16") load.gguf_dtype = DType::kBF16;
   return model::Model::load(ctx, options.directory, load);
-}
-
-std::string read_text(const std::string& path) {
-  if (path == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
-  std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    throw Error(ErrorCode::kNotFound, fmt::format("{}: {}", path, std::strerror(errno)));
-  }
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  if (file.bad()) throw Error(ErrorCode::kIo, path + ": reading failed");
-  return text;
 }
 
 }  // namespace fathom::cli

@@ -34,7 +34,5 @@ engine::SessionOptions session_options(const ModelOptions& options, const ModelC
                                        i64 wanted_context_tokens);
 
 std::unique_ptr<model::Model> load_model(Ctx& ctx, const ModelOptions& options);
-/// The whole of `path`, or of stdin for "-".
-std::string read_text(const std::string& path);
 
 }  // namespace fathom::cli

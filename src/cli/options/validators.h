@@ -11,5 +11,6 @@ namespace fathom::cli {
 CLI::Validator integer_from(long least);
 CLI::Validator integer_between(long least, long most);
 CLI::Validator number_from(double least);
+CLI::Validator number_between(double least, double most);
 
 }  // namespace fathom::cli

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/options/model_options.h"
+#include "cli/options/text_input.h"
 #include "cli/output.h"
 #include "cli/token_ids.h"
 #include "cli/tokenizer/tokenizer_jsonl.h"

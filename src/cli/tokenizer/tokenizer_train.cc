@@ -13,6 +13,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "io/json.h"
+#include "io/output_path.h"
 
 namespace fathom::cli {
 namespace {
@@ -51,10 +52,12 @@ void TokenizerTrain::add(CLI::App& parent) {
       ->add_option("--min-frequency", options_.min_frequency,
                    "Never merge a pair that occurs less often")
       ->check(integer_from(0));
-  command_->add_option("--max-token-bytes", options_.max_token_length, "Longest token; 0: no limit")
+  command_
+      ->add_option("--max-token-bytes", options_.max_token_length,
+                   "Longest token; 0: 32768, the longest that can be read back")
       ->check(integer_from(0));
   command_->add_option("--max-memory-gib", max_memory_gib_, "Stop with an error beyond this")
-      ->check(integer_from(1))
+      ->check(integer_between(1, 1 << 20))
       ->capture_default_str();
   command_->add_flag("--json", json_, "Print the report as JSON");
   command_->footer(
@@ -65,6 +68,7 @@ void TokenizerTrain::add(CLI::App& parent) {
 bool TokenizerTrain::chosen() const { return command_->parsed(); }
 
 int TokenizerTrain::run() {
+  io::require_output_directory(out_);
   options_.max_memory_bytes = max_memory_gib_ << 30;
   const InterruptGuard interrupt;
   ProgressLine progress;

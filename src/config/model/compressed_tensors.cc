@@ -7,6 +7,7 @@
 #include <array>
 
 #include "config/model/model_config_load.h"
+#include "config/model/quantization_reader.h"
 #include "io/json.h"
 
 namespace fathom {
@@ -30,115 +31,69 @@ std::string_view format_of(const QuantizationConfig& quantization) {
   return quantization.has_integers() ? kMixed : kFloat;
 }
 
-/// Collects what one object says; a wrong or unsupported value becomes a problem.
-class Reader {
- public:
-  Reader(const JsonValue& object, std::string prefix, Problems& problems)
-      : object_(object), prefix_(std::move(prefix)), problems_(problems) {}
-
-  /// Must be there and equal one of `wanted`.
-  i64 integer(const char* key, std::initializer_list<i64> wanted) {
-    const JsonValue* value = object_.find(key);
-    std::string list;
-    for (const i64 one : wanted) {
-      if (value != nullptr && value->is_integer() && value->as_integer() == one) return one;
-      list += fmt::format("{}{}", list.empty() ? "" : " or ", one);
-    }
-    refuse(key, value, list);
-    return *wanted.begin();
-  }
-  /// Must be there and equal one of `wanted`.
-  std::string_view text(const char* key, std::initializer_list<std::string_view> wanted) {
-    const JsonValue* value = object_.find(key);
-    std::string list;
-    for (const std::string_view one : wanted) {
-      if (value != nullptr && value->is_string() && value->as_string() == one) return one;
-      list += fmt::format("{}{}", list.empty() ? "" : " or ", one);
-    }
-    refuse(key, value, list);
-    return *wanted.begin();
-  }
-  void optional_text(const char* key, std::string_view wanted) {
-    const JsonValue* value = object_.find(key);
-    if (value != nullptr && !value->is_null()) text(key, {wanted});
-  }
-  /// Must be there and be written so.
-  void json(const char* key, std::string_view wanted) {
-    const JsonValue* value = object_.find(key);
-    if (value != nullptr && io::write_json(*value) == wanted) return;
-    refuse(key, value, wanted);
-  }
-  void flag(const char* key, bool wanted, bool when_absent) {
-    const JsonValue* value = object_.find(key);
-    const bool absent = value == nullptr || value->is_null();
-    if (absent ? when_absent == wanted : value->is_bool() && value->as_bool() == wanted) return;
-    refuse(key, value, wanted ? "true" : "false");
-  }
-  /// Would change the result if it were ignored.
-  void nothing(const char* key) {
-    const JsonValue* value = object_.find(key);
-    const bool empty = value == nullptr || value->is_null() ||
-                       (value->is_bool() && !value->as_bool()) ||
-                       (value->is_object() && value->as_object().empty());
-    if (!empty) refuse(key, value, "null");
-  }
-  std::vector<std::string> texts(const char* key) {
-    return read_texts(object_, prefix_, key, problems_);
-  }
-
- private:
-  void refuse(const char* key, const JsonValue* value, std::string_view wanted) {
-    problems_.unsupported(prefix_ + key,
-                          fmt::format("only {} is supported, found {}", wanted,
-                                      value == nullptr ? "nothing" : describe(*value)));
-  }
-
-  const JsonValue& object_;
-  std::string prefix_;
-  Problems& problems_;
-};
-
-/// What both kinds of weights have in common.
-void read_symmetric(Reader& args) {
-  args.flag("symmetric", true, /*when_absent=*/true);
-  args.flag("dynamic", false, /*when_absent=*/false);
-  args.nothing("actorder");
+/// Calibration leaves what it did beside what it found; neither changes what weights mean.
+void pass_over_calibration(QuantizationReader& args) {
+  args.harmless({"observer", "observer_kwargs", "zp_dtype"});
+  args.optional_text("scale_dtype", {"", "torch.bfloat16", "bfloat16", "torch.float16", "float16",
+                                     "torch.float32", "float32"});
 }
 
-void read_integers(Reader& args, QuantizationGroup& group) {
+/// What both kinds of weights have in common. An order of columns that is "static" (also written
+/// "weight") was undone before the weights were stored; others need the g_idx of each column.
+void read_symmetric(QuantizationReader& args) {
+  args.flag("symmetric", true, /*when_absent=*/true);
+  args.flag("dynamic", false, /*when_absent=*/false);
+  const JsonValue* order = args.find("actorder");
+  if (order != nullptr && !is_empty(*order)) args.text("actorder", {"none", "static", "weight"});
+  pass_over_calibration(args);
+  args.refuse_unknown_keys();
+}
+
+/// Absent, it follows from a group_size.
+void read_group_strategy(QuantizationReader& args) { args.optional_text("strategy", {"group"}); }
+
+void read_integers(QuantizationReader& args, QuantizationGroup& group) {
   group.num_bits = static_cast<int>(args.integer("num_bits", {4, 8}));
   group.group_size = args.integer("group_size", {32, 128});
-  args.text("strategy", {"group"});
+  read_group_strategy(args);
   args.nothing("block_structure");
   read_symmetric(args);
 }
 
-void read_blocks(Reader& args) {
+void read_block_structure(QuantizationReader& args) {
+  const JsonValue* value = args.find("block_structure");
+  const std::string found = value == nullptr ? "" : io::write_json(*value);
+  if (found != "[128,128]" && found != "\"128x128\"") args.refuse("block_structure", "[128,128]");
+}
+
+void read_blocks(QuantizationReader& args) {
   args.integer("num_bits", {8});
   args.nothing("group_size");
   args.text("strategy", {"block"});
-  args.json("block_structure", "[128,128]");
+  read_block_structure(args);
   read_symmetric(args);
 }
 
 /// The input of FP8 weights: none, or as DeepSeek-V3 has it. How fathom runs is its own option.
-void read_block_activations(const JsonValue& json, const std::string& prefix, Problems& problems) {
-  const JsonValue* input = json.find("input_activations");
-  if (input == nullptr || !input->is_object()) {
-    return Reader(json, prefix, problems).nothing("input_activations");
-  }
-  Reader args(*input, prefix + "input_activations.", problems);
+void read_block_activations(QuantizationReader& group, Problems& problems) {
+  const JsonValue* input = group.find("input_activations");
+  if (input == nullptr || !input->is_object()) return group.nothing("input_activations");
+  QuantizationReader args(*input, group.name_of("input_activations."), problems);
   args.integer("num_bits", {8});
   args.integer("group_size", {128});
   args.text("type", {"float"});
-  args.text("strategy", {"group"});
+  read_group_strategy(args);
   args.flag("symmetric", true, /*when_absent=*/true);
   args.flag("dynamic", true, /*when_absent=*/false);
+  args.nothing("actorder");
+  args.nothing("block_structure");
+  pass_over_calibration(args);
+  args.refuse_unknown_keys();
 }
 
 QuantizationGroup read_group(const JsonValue& json, const std::string& prefix, Problems& problems) {
   QuantizationGroup group;
-  Reader reader(json, prefix, problems);
+  QuantizationReader reader(json, prefix, problems);
   group.targets = reader.texts("targets");
   reader.nothing("output_activations");
   const JsonValue* weights = json.find("weights");
@@ -148,17 +103,28 @@ QuantizationGroup read_group(const JsonValue& json, const std::string& prefix, P
                                              : "expected an object, found " + describe(*weights));
     return group;
   }
-  Reader args(*weights, prefix + "weights.", problems);
+  reader.harmless({"weights"});  // read here
+  QuantizationReader args(*weights, prefix + "weights.", problems);
   group.is_fp8 = args.text("type", {"int", "float"}) == "float";
-  reader.optional_text("format", format_of(group));
+  reader.optional_text("format", {format_of(group)});
   if (group.is_fp8) {
-    read_block_activations(json, prefix, problems);
+    read_block_activations(reader, problems);
     read_blocks(args);
   } else {
     reader.nothing("input_activations");
     read_integers(args, group);
   }
+  reader.refuse_unknown_keys();
   return group;
+}
+
+/// Of weights that are stored whole ("dense") it says how many of them are zero.
+void read_sparsity(QuantizationReader& reader) {
+  const JsonValue* sparsity = reader.find("sparsity_config");
+  if (sparsity == nullptr || is_empty(*sparsity)) return;
+  const JsonValue* format = sparsity->find("format");
+  const bool dense = format != nullptr && format->is_string() && format->as_string() == "dense";
+  if (!dense) reader.refuse("sparsity_config", "null or the format dense");
 }
 
 JsonValue weights_json(const QuantizationGroup& group) {
@@ -199,11 +165,16 @@ bool QuantizationConfig::has_integers() const {
 
 void read_compressed_tensors(const JsonValue& json, const std::string& prefix,
                              QuantizationConfig& quantization, Problems& problems) {
-  Reader reader(json, prefix, problems);
+  QuantizationReader reader(json, prefix, problems);
   reader.text("format", {kPacked, kFloat, kMixed});
   reader.nothing("kv_cache_scheme");
-  reader.nothing("sparsity_config");
+  reader.nothing("transform_config");
+  read_sparsity(reader);
+  reader.optional_text("quantization_status", {"compressed", "frozen"});
+  reader.harmless(
+      {"quant_method", "config_groups", "global_compression_ratio", "version", "run_compressed"});
   quantization.ignore = reader.texts("ignore");
+  reader.refuse_unknown_keys();
   const JsonValue* groups = json.find("config_groups");
   if (groups == nullptr || !groups->is_object() || groups->as_object().empty()) {
     problems.invalid(prefix + "config_groups",

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "testing/temp_dir.h"
 
 namespace fathom {
@@ -33,7 +35,6 @@ TEST(GenerationConfigTest, EveryNumberIsReadFromItsOwnKey) {
   EXPECT_EQ(config->min_p, 0.4);
   EXPECT_EQ(config->repetition_penalty, 1.5);
   EXPECT_EQ(config->max_new_tokens, 6);
-  EXPECT_EQ(config->bos_token_id, 7);
   EXPECT_EQ(config->eos_token_id, (std::vector<i64>{8}));
 }
 
@@ -50,6 +51,33 @@ TEST(GenerationConfigTest, ListsEveryProblem) {
   EXPECT_THAT(config.error().message(), HasSubstr("generation_config.json: 5 problems"));
   EXPECT_THAT(config.error().message(),
               HasSubstr("top_p: expected a number from 0 to 1, found the number 2"));
+}
+
+TEST(GenerationConfigTest, SpellingsOfOffAreRead) {
+  const auto read = [](const char* text) { return value_or_throw(parse_generation_config(text)); };
+  EXPECT_EQ(read(R"({"top_k": -1})").top_k, 0);
+  EXPECT_EQ(read(R"({"top_k": 0})").top_k, 0);
+  EXPECT_EQ(read(R"({"top_k": 50.0})").top_k, 50);
+  EXPECT_EQ(read(R"({"top_k": null, "top_p": null, "temperature": null})").top_k, std::nullopt);
+  EXPECT_EQ(read(R"({"temperature": 0})").temperature, 0.0);
+  EXPECT_GT(read(R"({"top_p": 0})").top_p, 0.0);
+  EXPECT_LT(read(R"({"top_p": 0})").top_p, 1e-300);
+  EXPECT_EQ(read(R"({"bos_token_id": -1})").do_sample, std::nullopt) << "a key that nobody reads";
+  EXPECT_FALSE(parse_generation_config(R"({"top_k": -2})"));
+}
+
+TEST(GenerationConfigTest, WhatIsNotTakenNeedNotBeSound) {
+  const char* text = R"({"top_k": -7, "top_p": "x", "min_p": 9, "temperature": -1})";
+  EXPECT_FALSE(parse_generation_config(text));
+  constexpr std::array<std::string_view, 4> kAll = {"top_k", "top_p", "min_p", "temperature"};
+  EXPECT_TRUE(parse_generation_config(text, "g", kAll));
+  const auto some = parse_generation_config(text, "g", std::span(kAll).first(3));
+  ASSERT_FALSE(some);
+  EXPECT_THAT(some.error().message(), HasSubstr("g: temperature: expected a number from 0 to 100"));
+  const auto greedy = parse_generation_config(
+      R"({"do_sample": false, "top_k": -7, "top_p": "x", "min_p": 9, "temperature": -1})");
+  EXPECT_TRUE(greedy) << "nothing is drawn";
+  EXPECT_TRUE(parse_generation_config(R"({"temperature": 0, "top_p": 7})"));
 }
 
 TEST(GenerationConfigTest, AnAbsentFileIsNoWish) {

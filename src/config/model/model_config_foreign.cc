@@ -121,6 +121,7 @@ constexpr std::array kForeignKeys = {
     ForeignKey{"dual_chunk_attention_config", Harmless::kNull, "dual chunk attention"},
     ForeignKey{"swiglu_limit", Harmless::kNullOrZero, "a clipped SwiGLU"},
     ForeignKey{"hc_mult", Harmless::kNullOrOne, "hyper-connections (V4)"},
+    ForeignKey{"quantization", Harmless::kNull, "MLX's quantisation"},
     ForeignKey{"text_config", Harmless::kNull, "a multimodal model"},
     ForeignKey{"vision_config", Harmless::kNull, "a multimodal model"},
 };

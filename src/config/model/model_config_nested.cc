@@ -1,4 +1,4 @@
-// The parts of a config.json that are no plain field: rope_scaling, quantization_config, dtype.
+// The parts of a config.json that are no plain field: rope_scaling and dtype.
 #include <fmt/format.h>
 
 #include <array>
@@ -138,18 +138,6 @@ const JsonValue& of_full_attention(const JsonValue& rope) {
   return nested != nullptr && nested->is_object() ? *nested : rope;
 }
 
-/// A string of quantization_config; absent or null leaves the default.
-void read_string(const JsonValue& object, const std::string& prefix, const char* key,
-                 std::string& out, Problems& problems) {
-  const JsonValue* value = object.find(key);
-  if (value == nullptr || value->is_null()) return;
-  if (!value->is_string()) {
-    problems.invalid(prefix + key, "expected a string, found " + describe(*value));
-    return;
-  }
-  out = value->as_string();
-}
-
 }  // namespace
 
 std::vector<std::string> read_texts(const JsonValue& object, const std::string& prefix,
@@ -211,39 +199,6 @@ void read_dtype(const JsonValue& json, ModelConfig& config, Problems& problems) 
   }
   problems.invalid(
       key, "expected bfloat16, float16, float32 or float8_e4m3fn, found " + describe(*value));
-}
-
-void read_quantization(const JsonValue& json, ModelConfig& config, Problems& problems) {
-  const JsonValue* value = json.find("quantization_config");
-  if (value == nullptr || value->is_null()) return;
-  const std::string prefix = "quantization_config.";
-  if (!value->is_object()) {
-    problems.invalid("quantization_config", "expected an object, found " + describe(*value));
-    return;
-  }
-  QuantizationConfig& quantization = config.quantization_config.emplace();
-  quantization.quant_method.clear();
-  quantization.weight_block_size.clear();
-  read_string(*value, prefix, "quant_method", quantization.quant_method, problems);
-  if (quantization.is_compressed_tensors()) {
-    return read_compressed_tensors(*value, prefix, quantization, problems);
-  }
-  read_string(*value, prefix, "fmt", quantization.fmt, problems);
-  read_string(*value, prefix, "activation_scheme", quantization.activation_scheme, problems);
-  read_string(*value, prefix, "scale_fmt", quantization.scale_fmt, problems);
-  quantization.ignore = read_texts(*value, prefix, "modules_to_not_convert", problems);
-  const JsonValue* block = value->find("weight_block_size");
-  if (block == nullptr || block->is_null()) return;
-  const bool pair = block->is_array() && block->as_array().size() == 2 &&
-                    whole_number(block->as_array()[0]) && whole_number(block->as_array()[1]);
-  if (!pair) {
-    problems.invalid(prefix + "weight_block_size",
-                     "expected two integers, found " + describe(*block));
-    return;
-  }
-  for (const JsonValue& extent : block->as_array()) {
-    quantization.weight_block_size.push_back(*whole_number(extent));
-  }
 }
 
 }  // namespace fathom

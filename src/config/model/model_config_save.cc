@@ -131,6 +131,7 @@ Result<std::string> with_storage(std::string_view config_text, DType torch_dtype
   JsonObject& object = json->as_object();
   object.set(object.find("dtype") != nullptr ? "dtype" : "torch_dtype", dtype_text(torch_dtype));
   object.erase("quantization_config");
+  object.erase("compression_config");  // another name of it
   if (quantization) object.set("quantization_config", quantization_json(*quantization));
   return text_of(std::move(object));
 }

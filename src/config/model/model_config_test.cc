@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "config/model/model_config_fields.h"
+#include "config/model/test_edits.h"
 #include "io/json.h"
 
 namespace fathom {
@@ -13,39 +14,6 @@ using io::JsonValue;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-std::string preset_path(const std::string& name) {
-  return std::string(FATHOM_SOURCE_DIR) + "/configs/models/" + name + ".json";
-}
-
-ModelConfig preset(const std::string& name) {
-  return value_or_throw(load_model_config(preset_path(name)));
-}
-
-/// A preset with some top-level keys replaced; a null std::optional removes the key.
-std::string edited(const std::string& name,
-                   const std::vector<std::pair<std::string, std::optional<JsonValue>>>& edits) {
-  JsonValue json = value_or_throw(io::read_json(preset_path(name)));
-  for (const auto& [key, value] : edits) {
-    if (value) {
-      json.as_object().set(key, *value);
-    } else {
-      json.as_object().erase(key);
-    }
-  }
-  return io::write_json(json);
-}
-
-std::string error_of(const std::string& text) {
-  const auto config = parse_model_config(text);
-  return config ? "no error" : config.error().message();
-}
-std::string error_of(const std::string& name,
-                     const std::vector<std::pair<std::string, std::optional<JsonValue>>>& edits) {
-  return error_of(edited(name, edits));
-}
-
-JsonValue json_of(const char* text) { return value_or_throw(io::parse_json(text, "test")); }
 
 TEST(ModelConfigTest, ReadsDeepseekV3) {
   const ModelConfig c = preset("deepseek-v3");
@@ -110,61 +78,6 @@ TEST(ModelConfigTest, MoeLayersStartAfterTheDenseOnes) {
   EXPECT_FALSE(preset("deepseek-r1-distill-llama-8b").is_moe_layer(5));
 }
 
-// Reference values: deepseek-v3.md §13.
-TEST(ModelConfigTest, SoftmaxScale) {
-  EXPECT_FLOAT_EQ(preset("deepseek-v3").softmax_scale(), 0.1352337789f);
-  EXPECT_FLOAT_EQ(preset("deepseek-v2-lite").softmax_scale(), 0.0721687836f * 1.5896261652f);
-  EXPECT_FLOAT_EQ(preset("moonlight-16b-a3b").softmax_scale(), 0.0721687836f) << "no YaRN";
-  EXPECT_FLOAT_EQ(preset("deepseek-r1-distill-llama-8b").softmax_scale(), 0.08838834764f);
-}
-
-TEST(ModelConfigTest, ReadsTheSpellingOfTransformers5) {
-  const std::string text =
-      edited("deepseek-v2-lite",
-             {{"rope_scaling", std::nullopt},
-              {"rope_theta", std::nullopt},
-              {"torch_dtype", std::nullopt},
-              {"dtype", "float32"},
-              {"head_dim", 64},
-              {"n_group", JsonValue()},
-              {"rope_parameters",
-               json_of(R"({"rope_type": "yarn", "type": "yarn", "rope_theta": 12345, "factor": 40,
-                    "beta_fast": 32, "beta_slow": 1, "mscale": 0.707, "mscale_all_dim": 0.707,
-                    "original_max_position_embeddings": 4096})")}});
-  const auto c = parse_model_config(text);
-  ASSERT_TRUE(c) << c.error().message();
-  EXPECT_EQ(c->rope_theta, 12345);
-  EXPECT_EQ(c->rope_scaling->mscale_all_dim, 0.707);
-  EXPECT_EQ(c->torch_dtype, DType::kF32);
-  EXPECT_EQ(c->n_group, 1);
-
-  const auto plain = parse_model_config(
-      edited("moonlight-16b-a3b",
-             {{"rope_theta", std::nullopt},
-              {"rope_parameters", json_of(R"({"rope_type": "default", "rope_theta": 777.0})")}}));
-  ASSERT_TRUE(plain) << plain.error().message();
-  EXPECT_FALSE(plain->rope_scaling);
-  EXPECT_EQ(plain->rope_theta, 777.0);
-}
-
-TEST(ModelConfigTest, OtherNamesAndForms) {
-  const auto c =
-      parse_model_config(edited("deepseek-v3", {{"n_routed_experts", std::nullopt},
-                                                {"num_local_experts", 256},
-                                                {"architectures", std::nullopt},
-                                                {"eos_token_id", json_of("[1, 5]")},
-                                                {"bos_token_id", JsonValue()},
-                                                {"num_key_value_heads", JsonValue()},
-                                                {"torch_dtype", "torch.float16"},
-                                                {"some_new_key", json_of("{\"x\": [1]}")}}));
-  ASSERT_TRUE(c) << c.error().message();
-  EXPECT_EQ(c->n_routed_experts, 256);
-  EXPECT_EQ(c->eos_token_id, (std::vector<i64>{1, 5}));
-  EXPECT_EQ(c->bos_token_id, -1);
-  EXPECT_EQ(c->num_key_value_heads, 128);
-  EXPECT_EQ(c->torch_dtype, DType::kF16);
-}
-
 TEST(ModelConfigTest, UnknownArchitecturesNameTheSupportedOnes) {
   EXPECT_EQ(error_of("deepseek-v3", {{"model_type", "deepseek_v33"}}),
             "config.json: model_type: found a string \"deepseek_v33\"; supported are deepseek_v3, "
@@ -200,84 +113,6 @@ TEST(ModelConfigTest, ModelsThatAreOthersAreToldWhatIsNotSupported) {
   EXPECT_THAT(
       error_of("deepseek-v3", {{"model_type", "x"}, {"text_config", json_of("{\"a\": 1}")}}),
       AllOf(HasSubstr("model_type: found"), HasSubstr("a multimodal model")));
-}
-
-// As the config classes of transformers 5.24 read them.
-TEST(ModelConfigTest, SpellingsOfRope) {
-  const auto read = [](const char* key, const char* rope) {
-    const auto config = parse_model_config(
-        edited("deepseek-v3",
-               {{"rope_scaling", std::nullopt}, {"rope_theta", 7000}, {key, json_of(rope)}}));
-    EXPECT_TRUE(config) << rope << ": " << config.error().message();
-    return config.value_or(ModelConfig{});
-  };
-  for (const char* plain : {R"({"rope_theta": 500.0})", R"({"rope_theta": 500, "rope_type": null})",
-                            R"({"rope_theta": 500, "type": "default", "factor": 1})",
-                            R"({"rope_theta": 500, "rope_type": null, "type": "default"})",
-                            R"({"full_attention": {"rope_type": "default", "rope_theta": 500}})"}) {
-    const ModelConfig config = read("rope_parameters", plain);
-    EXPECT_FALSE(config.rope_scaling) << plain;
-    EXPECT_EQ(config.rope_theta, 500) << plain;
-  }
-  EXPECT_EQ(read("rope_parameters", "{}").rope_theta, 7000);
-  EXPECT_EQ(read("rope_parameters", "{\"type\": \"default\"}").rope_theta, 7000);
-  const ModelConfig own = read("rope_scaling", R"({"type": "yarn", "factor": 40.0})");
-  EXPECT_EQ(own.rope_scaling->original_max_position_embeddings, 163840) << "the model's length";
-  const ModelConfig ratio = read("rope_scaling", R"({"type": "yarn", "factor": null,
-                          "original_max_position_embeddings": 4096.0, "mscale": null})");
-  EXPECT_EQ(ratio.rope_scaling->factor, 40) << "163840 / 4096";
-  const auto outside = parse_model_config(
-      edited("deepseek-v3", {{"rope_scaling", json_of(R"({"type": "yarn", "factor": 40})")},
-                             {"original_max_position_embeddings", 2048}}));
-  EXPECT_EQ(value_or_throw(outside).rope_scaling->original_max_position_embeddings, 2048);
-}
-
-TEST(ModelConfigTest, SpellingsOfNumbers) {
-  const auto config = parse_model_config(edited("deepseek-v3", {{"max_position_embeddings", 4096.0},
-                                                                {"hidden_size", json_of("7.168e3")},
-                                                                {"rope_theta", 10000},
-                                                                {"eos_token_id", json_of("[1.0]")},
-                                                                {"norm_topk_prob", 1},
-                                                                {"tie_word_embeddings", 0},
-                                                                {"dtype", JsonValue()},
-                                                                {"torch_dtype", "half"},
-                                                                {"architectures", json_of("[]")}}));
-  ASSERT_TRUE(config) << config.error().message();
-  EXPECT_EQ(config->max_position_embeddings, 4096);
-  EXPECT_EQ(config->hidden_size, 7168);
-  EXPECT_EQ(config->eos_token_id, std::vector<i64>{1});
-  EXPECT_TRUE(config->norm_topk_prob);
-  EXPECT_FALSE(config->tie_word_embeddings);
-  EXPECT_EQ(config->torch_dtype, DType::kF16);
-  EXPECT_THAT(error_of("deepseek-v3", {{"max_position_embeddings", 4096.5}}),
-              HasSubstr("max_position_embeddings: expected an integer, found the number 4096.5"));
-  EXPECT_THAT(error_of("deepseek-v3", {{"hidden_size", json_of("18446744073709551616")}}),
-              HasSubstr("hidden_size: expected an integer, found"));
-  EXPECT_THAT(error_of("deepseek-v3", {{"norm_topk_prob", 2}}),
-              HasSubstr("norm_topk_prob: expected true or false, found the number 2"));
-}
-
-// DeepSeek's configuration_deepseek.py and transformers' class agree on these.
-TEST(ModelConfigTest, AbsentKeysOfV3MeanWhatItsConfigClassSays) {
-  const auto c =
-      parse_model_config(edited("deepseek-v3", {{"n_group", std::nullopt},
-                                                {"topk_group", std::nullopt},
-                                                {"n_shared_experts", std::nullopt},
-                                                {"num_experts_per_tok", std::nullopt},
-                                                {"routed_scaling_factor", std::nullopt}}));
-  ASSERT_TRUE(c) << c.error().message();
-  EXPECT_EQ(c->n_group, 8);
-  EXPECT_EQ(c->topk_group, 4);
-  EXPECT_EQ(c->n_shared_experts, 1);
-  EXPECT_EQ(c->num_experts_per_tok, 8);
-  EXPECT_EQ(c->routed_scaling_factor, 2.5f);
-  const auto none = parse_model_config(edited("deepseek-v3", {{"n_shared_experts", JsonValue()}}));
-  EXPECT_EQ(value_or_throw(none).n_shared_experts, 0) << "null says none";
-  EXPECT_EQ(
-      value_or_throw(parse_model_config(edited("deepseek-v2", {{"n_routed_experts", std::nullopt},
-                                                               {"num_experts", 160}})))
-          .n_routed_experts,
-      160);
 }
 
 TEST(ModelConfigTest, ListsEveryProblemAtOnce) {
@@ -472,78 +307,6 @@ TEST(ModelConfigTest, RopeRules) {
               HasSubstr("rope_scaling.rope_type: missing beside a factor; expected default, yarn"));
   EXPECT_THAT(rope("[]"), HasSubstr("rope_scaling: expected an object or null"));
   EXPECT_THAT(error_of("deepseek-v3", {{"rope_theta", 1}}), HasSubstr("rope_theta: expected"));
-}
-
-TEST(ModelConfigTest, QuantizationRules) {
-  const auto fp8 = [](const char* quantization) {
-    return error_of("deepseek-v3", {{"quantization_config", json_of(quantization)}});
-  };
-  EXPECT_EQ(fp8(R"({"quant_method": "fp8", "weight_block_size": [128, 128]})"), "no error");
-  EXPECT_EQ(fp8("null"), "no error");
-  EXPECT_THAT(fp8(R"({"quant_method": "gptq", "bits": 4})"),
-              HasSubstr("quantization_config.quant_method: only fp8 or compressed-tensors is "
-                        "supported, found gptq"));
-  EXPECT_THAT(fp8(R"({"bits": 4})"),
-              HasSubstr("only fp8 or compressed-tensors is supported, found nothing"));
-  EXPECT_THAT(fp8(R"({"quant_method": "fp8"})"),
-              HasSubstr("weight_block_size: only [128, 128] is supported, found []"));
-  EXPECT_THAT(fp8(R"({"quant_method": "fp8", "weight_block_size": [64, 128], "fmt": "e5m2",
-                      "activation_scheme": "static", "scale_fmt": "float"})"),
-              HasSubstr("config.json: 4 problems"));
-}
-
-constexpr const char* kMixed = R"({
-  "quant_method": "compressed-tensors", "format": "mixed-precision", "ignore": ["lm_head"],
-  "config_groups": {
-    "group_0": {"format": "float-quantized", "targets": ["re:.*self_attn.*"],
-      "weights": {"num_bits": 8, "type": "float", "strategy": "block", "symmetric": true,
-                  "dynamic": false, "block_structure": [128, 128], "group_size": null},
-      "input_activations": {"num_bits": 8, "type": "float", "strategy": "group", "group_size": 128,
-                            "dynamic": true, "symmetric": true}},
-    "group_1": {"format": "pack-quantized", "targets": ["Linear"], "input_activations": null,
-      "weights": {"num_bits": 4, "type": "int", "strategy": "group", "group_size": 32,
-                  "symmetric": true, "dynamic": false}}}})";
-
-TEST(ModelConfigTest, MixedCompressedTensorsIsReadAndSaved) {
-  const auto read = [](const std::string& quantization) {
-    return value_or_throw(parse_model_config(
-        edited("deepseek-v3", {{"quantization_config", json_of(quantization.c_str())}})));
-  };
-  const ModelConfig config = read(kMixed);
-  const QuantizationConfig& quantization = *config.quantization_config;
-  EXPECT_TRUE(quantization.has_fp8());
-  EXPECT_TRUE(quantization.has_integers());
-  ASSERT_EQ(quantization.groups.size(), 2u);
-  EXPECT_TRUE(quantization.groups[0].is_fp8);
-  EXPECT_EQ(quantization.groups[1].num_bits, 4);
-  EXPECT_EQ(quantization.groups[1].group_size, 32);
-  const std::string saved = to_json(config);
-  EXPECT_THAT(saved, HasSubstr("\"format\": \"mixed-precision\""));
-  EXPECT_EQ(to_json(value_or_throw(parse_model_config(saved))), saved);
-}
-
-TEST(ModelConfigTest, MixedCompressedTensorsOfOtherKindsIsRefused) {
-  const auto error_with = [](const std::string& from, const std::string& to) {
-    std::string text = kMixed;
-    const size_t at = text.find(from);
-    EXPECT_NE(at, text.npos) << from;
-    text.replace(at, from.size(), to);
-    return error_of("deepseek-v3", {{"quantization_config", json_of(text.c_str())}});
-  };
-  EXPECT_EQ(error_with("lm_head", "lm_head"), "no error");
-  EXPECT_THAT(error_with("mixed-precision", "nvfp4-pack-quantized"),
-              HasSubstr("quantization_config.format: only pack-quantized or float-quantized or "
-                        "mixed-precision is supported"));
-  EXPECT_THAT(error_with("[128, 128]", "[64, 128]"),
-              HasSubstr("group_0.weights.block_structure: only [128,128] is supported"));
-  EXPECT_THAT(error_with("\"block\"", "\"channel\""),
-              HasSubstr("group_0.weights.strategy: only block is supported"));
-  EXPECT_THAT(error_with("\"group\", \"group_size\": 128", "\"token\", \"group_size\": 128"),
-              HasSubstr("group_0.input_activations.strategy: only group is supported"));
-  EXPECT_THAT(error_with("\"pack-quantized\"", "\"float-quantized\""),
-              HasSubstr("group_1.format: only pack-quantized is supported"));
-  EXPECT_THAT(error_with("\"type\": \"int\"", "\"type\": \"string\""),
-              HasSubstr("group_1.weights.type: only int or float is supported"));
 }
 
 TEST(ModelConfigTest, ForeignKeysThatChangeTheResultAreRefused) {

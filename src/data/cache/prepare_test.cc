@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/parallel.h"
+#include "data/cache/source_tokenizer.h"
 #include "data/test_tokenizer.h"
 #include "testing/compress.h"
 #include "testing/temp_dir.h"
@@ -223,6 +224,27 @@ TEST_F(PrepareTest, WhatKilledProcessesLeftIsRemoved) {
   for (const fs::path& path : left) std::ofstream(path) << "half";
   prepare();
   for (const fs::path& path : left) EXPECT_FALSE(fs::exists(path)) << path;
+}
+
+TEST_F(PrepareTest, AFileThatChangesWhileItIsReadIsRefused) {
+  SourceConfig source;
+  source.paths = {(dir_ / "text/1.txt").string()};
+  std::vector<SourceFile> files = value_or_throw(find_source_files(source, "x")).files;
+  const DocumentEncoder encoder(tokenizer_, {});
+  const TokenizeJob job = {.name = "x", .files = &files};
+  fs::create_directory(dir_ / "tokens");
+  for (i64 SourceFile::*mark : {&SourceFile::size_bytes, &SourceFile::modified_ns,
+                                &SourceFile::changed_ns, &SourceFile::inode}) {
+    files[0].*mark += 1;  // as it was when it was hashed
+    try {
+      tokenize_source(job, encoder, tokenizer_.vocab_size(), {}, dir_ / "tokens");
+      ADD_FAILURE() << "taken for what it was";
+    } catch (const Error& refused) {
+      EXPECT_THAT(refused.message(), HasSubstr("1.txt: changed while it was read"));
+    }
+    files[0].*mark -= 1;
+  }
+  tokenize_source(job, encoder, tokenizer_.vocab_size(), {}, dir_ / "tokens");
 }
 
 TEST_F(PrepareTest, TheResultDoesNotDependOnThreads) {

@@ -12,7 +12,6 @@
 #include "base/parallel.h"
 #include "data/text/statistics.h"
 #include "io/text/file_kind.h"
-#include "io/text/json_line.h"
 #include "io/text/text_file.h"
 
 namespace fathom::data {
@@ -68,35 +67,54 @@ std::vector<fs::path> find_one(const std::string& pattern, const SourceConfig& s
   return files;
 }
 
+std::string list_left_out(const SourceFiles& found) {
+  constexpr size_t kListed = 5;
+  std::vector<std::string> texts;
+  for (const std::string& path : found.ignored) texts.push_back(path);
+  for (const auto& [path, reason] : found.passed_over) texts.push_back(path + ": " + reason);
+  std::string list;
+  for (size_t i = 0; i < std::min(kListed, texts.size()); ++i) list += "\n  not " + texts[i];
+  if (texts.size() > kListed) list += fmt::format("\n  and {} more", texts.size() - kListed);
+  return list;
+}
+
+/// Why an entry of `paths` gave nothing.
 Error nothing_found(const std::string& pattern, const SourceConfig& source,
-                    const std::string& where) {
-  std::error_code ignored;
-  if (fs::is_directory(pattern, ignored)) {
+                    const SourceFiles& found, const std::string& where) {
+  std::error_code error;
+  if (fs::is_directory(pattern, error)) {
     return {ErrorCode::kNotFound,
-            fmt::format("{}.paths: no file below `{}` has one of the extensions {}", where, pattern,
-                        fmt::join(source.extensions, " "))};
+            fmt::format("{}.paths: no file below `{}` has one of the extensions {}{}", where,
+                        pattern, fmt::join(source.extensions, " "), list_left_out(found))};
   }
-  if (const auto looked = io::look_at_text(pattern); !looked) {  // a pipe, a device
+  if (fs::exists(pattern, error)) {  // a pipe, a device
+    const auto looked = io::look_at_text(pattern);
     return {ErrorCode::kInvalidInput,
-            fmt::format("{}.paths: {}: {}", where, pattern, looked.error().message())};
+            fmt::format("{}.paths: {}: {}", where, pattern,
+                        looked ? "not a file" : looked.error().message())};
   }
-  return {ErrorCode::kNotFound, fmt::format("{}.paths: no file matches `{}`", where, pattern)};
+  std::error_code ignored;
+  if (fs::is_symlink(fs::symlink_status(pattern, ignored))) {
+    return {ErrorCode::kNotFound, fmt::format("{}.paths: {}: a link to nothing", where, pattern)};
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    return {ErrorCode::kIo, fmt::format("{}.paths: {}: {}", where, pattern, error.message())};
+  }
+  return {ErrorCode::kNotFound,
+          fmt::format("{}.paths: no file matches `{}`{}", where, pattern, list_left_out(found))};
 }
 
 /// Why a text of this head is not what it is taken for; empty if it may be.
 std::string json_problem(const SourceFile& file, std::string_view head,
                          const SourceConfig& source) {
-  const std::string not_lines = io::not_json_lines(head);
-  if (file.format == SourceFormat::kJsonl) return not_lines.empty() ? "" : "is " + not_lines;
-  const bool may_be_data =
-      source.format == SourceFormat::kAuto && plain_lower_name(file.path).ends_with(".json");
-  if (!may_be_data) return {};
-  constexpr std::string_view kAsText = "; format = \"text\" takes it as it stands";
-  if (not_lines.starts_with("one JSON array")) return fmt::format("is {}{}", not_lines, kAsText);
-  if (io::text_of_json_line(head.substr(0, head.find('\n')), source.text_field)) {
-    return fmt::format("holds JSON lines; format = \"jsonl\" reads them{}", kAsText);
+  if (file.format == SourceFormat::kJsonl) {
+    const std::string not_lines = io::not_json_lines(head);
+    return not_lines.empty() ? "" : "is " + not_lines;
   }
-  return {};
+  if (source.format != SourceFormat::kAuto) return {};
+  const std::string data = io::json_in_text(plain_lower_name(file.path), head, source.text_field);
+  if (data.empty()) return {};
+  return data + "; format = \"jsonl\" reads lines, format = \"text\" takes the file as it stands";
 }
 
 /// Fills in how the file is compressed; why it is refused, or nothing.
@@ -152,7 +170,7 @@ Result<SourceFiles> find_source_files(const SourceConfig& source, const std::str
   std::unordered_set<std::string> seen;
   for (const std::string& pattern : source.paths) {
     const auto found = find_one(pattern, source, result);
-    if (found.empty()) return tl::unexpected(nothing_found(pattern, source, where));
+    if (found.empty()) return tl::unexpected(nothing_found(pattern, source, result, where));
     for (const fs::path& path : found) {
       SourceFile file;
       file.path = fs::absolute(path).lexically_normal();

@@ -179,12 +179,16 @@ TEST_F(SourceFilesTest, JsonOfAnotherFormSaysWhatToDo) {
   EXPECT_THAT(problem("a.json", "[{\"text\":\"a\"}]"),
               AllOf(HasSubstr("is one JSON array"), HasSubstr("format = \"text\"")));
   EXPECT_THAT(problem("b.json", "{\"text\":\"a\"}\n{\"text\":\"b\"}\n"),
-              HasSubstr("holds JSON lines; format = \"jsonl\""));
+              HasSubstr("holds JSON lines with a member `text`; format = \"jsonl\""));
   EXPECT_THAT(problem("b.jsonl", "{\n \"text\": \"a\"\n}\n"),
               HasSubstr("is JSON objects over several lines"));
   EXPECT_EQ(problem("package.json", "{\n \"name\": \"a\"\n}\n"), "") << "as any text";
   EXPECT_EQ(problem("c.ndjson", "{\"text\":\"a\"}\n"), "");
   EXPECT_EQ(problem("list.txt", "[1] a note\n"), "");
+  EXPECT_THAT(problem("b.txt", "{\"text\":\"a\"}\n{\"text\":\"b\"}\n"),
+              HasSubstr("b.txt: holds JSON lines"));
+  EXPECT_EQ(problem("c.txt", "{\"text\":\"a\"}\nis what a line of JSON looks like\n"), "");
+  EXPECT_EQ(problem("d.txt", "{\"id\":\"a\"}\n{\"id\":\"b\"}\n"), "");
   source_.format = SourceFormat::kText;
   EXPECT_EQ(problem("a.json", "[{\"text\":\"a\"}]"), "");
   source_.format = SourceFormat::kJsonl;
@@ -196,10 +200,13 @@ TEST_F(SourceFilesTest, PathsThatGiveNothingAreErrors) {
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code(), ErrorCode::kNotFound);
   EXPECT_THAT(missing.error().message(), HasSubstr("data.train.x.paths: no file matches"));
+  fs::create_symlink("nowhere", dir_ / "gone.txt");
+  EXPECT_THAT(find({"gone.txt"}).error().message(), HasSubstr("gone.txt: a link to nothing"));
   source_.extensions = {".rst"};
   const auto empty = find({"books"});
   ASSERT_FALSE(empty);
-  EXPECT_THAT(empty.error().message(), HasSubstr("has one of the extensions .rst"));
+  EXPECT_THAT(empty.error().message(), AllOf(HasSubstr("has one of the extensions .rst"),
+                                             HasSubstr("books/a.md"), HasSubstr("and 3 more")));
 }
 
 TEST_F(SourceFilesTest, UnreadableFoldersAreNamed) {

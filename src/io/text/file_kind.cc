@@ -1,7 +1,10 @@
 #include "io/text/file_kind.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
-#include <array>
+
+#include "io/text/json_line.h"
 
 namespace fathom::io {
 namespace {
@@ -165,6 +168,22 @@ std::string not_json_lines(std::string_view head) {
            "lines of them";
   }
   return {};
+}
+
+std::string json_in_text(std::string_view name, std::string_view head,
+                         std::string_view text_field) {
+  const std::string not_lines = not_json_lines(head);
+  if (name.ends_with(".json") && not_lines.starts_with("one JSON array")) return "is " + not_lines;
+  const std::string_view text = skip_space(head);
+  const size_t first_end = text.find('\n');
+  if (!text_of_json_line(text.substr(0, first_end), text_field)) return {};
+  const std::string_view rest = skip_space(text.substr(std::min(first_end, text.size())));
+  const size_t second_end = rest.find('\n');
+  // A second line that the head cuts short says nothing.
+  const bool is_whole = second_end != std::string_view::npos || head.size() < kHeadBytes;
+  if (!rest.empty() && is_whole && !text_of_json_line(rest.substr(0, second_end), text_field))
+    return {};
+  return fmt::format("holds JSON lines with a member `{}`", text_field);
 }
 
 std::string_view looks_like(std::string_view head) {

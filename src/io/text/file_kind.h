@@ -26,6 +26,11 @@ const FileKind* kind_of(std::string_view head);
 /// holds no JSON lines ("one JSON array"), and what to do. Empty if it may hold them.
 std::string not_json_lines(std::string_view head);
 
+/// Why a file that would be read as plain text is data in JSON: a .json file that is one array, or
+/// lines that are objects with a string `text_field`. Empty if it is none. `name` without .gz or
+/// .zst.
+std::string json_in_text(std::string_view name, std::string_view head, std::string_view text_field);
+
 /// What text looks like that was taken for JSON lines: "a table (CSV)", "plain text".
 std::string_view looks_like(std::string_view head);
 

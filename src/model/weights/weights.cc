@@ -1,5 +1,6 @@
 #include "model/weights/weights.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "base/log.h"
@@ -50,6 +51,7 @@ class Binder {
   MatRef tied_head(const MatRef& embedding) const { return embedding; }
 
   i64 num_f16() const { return num_f16_; }
+  i64 num_decoded() const { return num_decoded_; }
 
  private:
   bool has_tensor(const std::string& name) const { return checkpoint_.find(name) != nullptr; }
@@ -78,7 +80,7 @@ class Binder {
     }
     if (m.dtype == DType::kF8E4M3) {
       const io::StoredTensor& scale = find(checkpoint::find_block_scale(checkpoint_, name)->name);
-      m.scale = reinterpret_cast<const float*>(aligned(scale));
+      m.scale = as_f32(scale);
       m.scale_stride = scale.shape[1];
     }
     return m;
@@ -91,6 +93,7 @@ class Binder {
     i64 extents[2] = {0, 0};
     const size_t width = static_cast<size_t>(dtype_bytes(shape.dtype));
     for (size_t i = 0; i < 2; ++i) std::memcpy(&extents[i], shape.bytes.data() + i * width, width);
+    if (scale.dtype == DType::kF32) return decoded_matrix(name, extents[0], extents[1]);
     const checkpoint::PackedForm form = checkpoint::packed_form(packed, scale, extents[1]);
     MatRef m;
     m.data = aligned(packed);
@@ -108,6 +111,19 @@ class Binder {
     return m;
   }
 
+  /// Integers whose scales no kernel takes: their values in F32, exactly.
+  MatRef decoded_matrix(const std::string& name, i64 rows, i64 cols) {
+    float* copy = reinterpret_cast<float*>(
+        own(rows * cols * static_cast<i64>(sizeof(float)), "integers with F32 scales, decoded"));
+    checkpoint::TensorReader reader(ctx_, checkpoint_, {.name = name, .shape = {rows, cols}});
+    const i64 step = checkpoint::chunk_rows(cols);
+    for (i64 begin = 0; begin < rows; begin += step) {
+      reader.read_rows(begin, {copy + begin * cols, {std::min(step, rows - begin), cols}});
+    }
+    ++num_decoded_;
+    return MatRef(View<const float, 2>(copy, {rows, cols}));
+  }
+
   const io::StoredTensor& find(const std::string& name) {
     const io::StoredTensor* tensor = checkpoint_.find(name);
     FATHOM_CHECK(tensor != nullptr, "tensor ", name, " was not checked");
@@ -118,6 +134,15 @@ class Binder {
   u8* own(i64 size_bytes, const char* what) {
     weights_.owned.emplace_back(Device::kCpu, size_bytes, what);
     return weights_.owned.back().data();
+  }
+
+  /// The map itself if the tensor is F32 there, or a copy.
+  const float* as_f32(const io::StoredTensor& tensor) {
+    if (tensor.dtype == DType::kF32) return reinterpret_cast<const float*>(aligned(tensor));
+    float* copy = reinterpret_cast<float*>(
+        own(tensor.elements() * static_cast<i64>(sizeof(float)), "scales widened to F32"));
+    checkpoint::copy_as_f32(tensor, copy);
+    return copy;
   }
 
   /// The map itself, or a copy if the file did not align the tensor to its elements.
@@ -135,6 +160,7 @@ class Binder {
   Weights& weights_;
   float* next_vector_ = nullptr;
   i64 num_f16_ = 0;
+  i64 num_decoded_ = 0;
 };
 
 /// The module of depth 1, with its copies of embedding and head where the checkpoint has them.
@@ -154,9 +180,10 @@ MtpWeights bind_first_mtp(Binder& bind, const Weights& main) {
 }  // namespace
 
 void bind_weights(Ctx& ctx, Weights& weights) {
-  const ModelConfig& config = weights.config;
   const checkpoint::CheckpointCheck check =
-      checkpoint::require_checkpoint(config, weights.checkpoint);
+      checkpoint::require_checkpoint(weights.config, weights.checkpoint);
+  weights.config = check.config;
+  const ModelConfig& config = weights.config;
   if (config.num_nextn_predict_layers > 1 && check.has_mtp) {
     log::warn("{}: only the first of {} MTP modules is used", weights.directory,
               config.num_nextn_predict_layers);
@@ -168,6 +195,10 @@ void bind_weights(Ctx& ctx, Weights& weights) {
   if (check.has_mtp) weights.mtp = bind_first_mtp(bind, weights);
   if (bind.num_f16() > 0) {
     log::info("{}: {} F16 matrices were converted to F32", weights.directory, bind.num_f16());
+  }
+  if (bind.num_decoded() > 0) {
+    log::info("{}: {} integer matrices with F32 scales were decoded to F32", weights.directory,
+              bind.num_decoded());
   }
 }
 

@@ -142,6 +142,15 @@ class RequestReader {
     return unsupported(place + ": expected true: a model cannot be held to one call");
   }
 
+  Result<void> read_logprobs(const JsonValue& value, const std::string& place) {
+    if (value.is_bool() && !value.as_bool()) return {};
+    return read_sampling(value, place);
+  }
+  Result<void> read_num_answers(const JsonValue& value, const std::string& place) {
+    if (value.is_integer() && value.as_integer() == 1) return {};
+    return read_sampling(value, place);
+  }
+
   Result<void> read_response_format(const JsonValue& value, const std::string& place) {
     const JsonValue* const type = value.find("type");
     if (type != nullptr && type->is_string() && type->as_string() == "text") return {};
@@ -181,9 +190,10 @@ const std::array<RequestReader::Key, 38> RequestReader::kKeys = {{
     {"service_tier", &RequestReader::pass_over},
     {"safety_identifier", &RequestReader::pass_over},
     {"prompt_cache_key", &RequestReader::pass_over},
-    {"logprobs", &RequestReader::pass_over},
-    {"top_logprobs", &RequestReader::pass_over},
-    {"n", &RequestReader::read_sampling},
+    // What only a generator acts upon.
+    {"logprobs", &RequestReader::read_logprobs},
+    {"top_logprobs", &RequestReader::read_sampling},
+    {"n", &RequestReader::read_num_answers},
     {"seed", &RequestReader::read_sampling},
     {"stop", &RequestReader::read_sampling},
     {"temperature", &RequestReader::read_sampling},

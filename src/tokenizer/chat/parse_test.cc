@@ -127,7 +127,7 @@ TEST(ParseChatRequest, ThinkingUnderEachOfItsNames) {
 TEST(ParseChatRequest, EveryKeyIsHonouredHarmlessOrRefused) {
   const auto harmless = value_or_throw(parsed(with(
       R"("model":"x","stream":true,"documents":[],"tool_choice":"auto","temperature":0.5,
-         "max_tokens":9,"response_format":{"type":"text"},"parallel_tool_calls":true,"x":null)")));
+         "max_tokens":9,"n":1,"logprobs":false,"response_format":{"type":"text"},"parallel_tool_calls":true,"x":null)")));
   EXPECT_THAT(harmless.sampling_keys, ElementsAre("temperature", "max_tokens"));
   EXPECT_EQ(error_of(with(R"("documents":[{"text":"d"}])")),
             "m: documents: not a key that has a meaning here");

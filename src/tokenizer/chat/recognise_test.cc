@@ -121,7 +121,7 @@ TEST(RecogniseChatTemplate, ErrorsNameTheBuiltInOnes) {
 // tools/make_wild_chat_golden.py has a second version of the loose form; its hashes must be ours.
 TEST(RecogniseLoosely, HashesAreThoseOfTheGoldenScript) {
   const auto golden = value_or_throw(io::read_json(kGolden + "wild.json"));
-  for (const std::string name : {"qwen2.5", "qwen3"}) {
+  for (const std::string name : {"qwen2.5", "qwen3", "deepseek-r1", "deepseek-v3.1"}) {
     const auto form = chat_template_loose_form(read_file(kGolden + "templates/" + name + ".jinja"));
     ASSERT_TRUE(form);
     EXPECT_EQ(fnv1a(form->text),
@@ -190,6 +190,14 @@ TEST(RecogniseLoosely, HoweverTheSameIsSpelled) {
   }
 }
 
+TEST(RecogniseLoosely, DeepSeeksToo) {
+  for (const std::string name : {"deepseek-r1", "deepseek-v3.1"}) {
+    const std::string jinja = read_file(kGolden + "templates/" + name + ".jinja");
+    EXPECT_EQ(recognised(replaced(jinja, "message['role']", "message.role")), name);
+    EXPECT_EQ(recognised(replaced(jinja, "'content'", "\"content\"")), name);
+  }
+}
+
 TEST(RecogniseLoosely, ButNotWithOtherWords) {
   const std::string qwen = read_file(kGolden + "templates/qwen2.5.jinja");
   for (const std::string& other :
@@ -203,6 +211,16 @@ TEST(RecogniseLoosely, ButNotWithOtherWords) {
     EXPECT_NE(found.error().message().find("it resembles qwen2.5"), std::string::npos)
         << found.error().message();
   }
+}
+
+// What looks like a sum of texts and is none must not be taken apart.
+TEST(RecogniseLoosely, ConditionsAndFiltersStayWhole) {
+  const auto form = [](std::string_view jinja) { return chat_template_loose_form(jinja)->text; };
+  EXPECT_NE(form("{{ 'a' + x if c else y }}"), form("{{ 'a' }}{{ x if c else y }}"));
+  EXPECT_NE(form("{{ ('a' + x) | trim }}"), form("{{ 'a' }}{{ x | trim }}"));
+  EXPECT_EQ(form("{{ 'a' + x | trim + 'b' }}"), form("a{{ x|trim }}b"));
+  EXPECT_EQ(form("{{ 'a' + m['k'] + \"b\\n\" }}"), form("a{{ m.k }}{{ 'b' }}\n\n"));
+  EXPECT_NE(form("{{ m[k] }}"), form("{{ m.k }}"));
 }
 
 TEST(RecogniseLoosely, LlamasDateIsATextToo) {

@@ -61,14 +61,11 @@ class TokenAdder {
     return {};
   }
 
-  /// The flags of a token that both files have. A special token stays special, and where it is
-  /// matched (`normalized`) was settled when it first became one.
+  /// The flags of a token that both files have: the config's, but a special token stays special.
   static void overlay(AddedToken& known, const AddedToken& token) {
-    if (!known.special) known.normalized = known.normalized && token.normalized;
-    known.special = known.special || token.special;
-    known.lstrip = token.lstrip;
-    known.rstrip = token.rstrip;
-    known.single_word = token.single_word;
+    const bool special = known.special || token.special;
+    known = token;
+    known.special = special;
   }
 
   void append(AddedToken token) {

@@ -62,8 +62,10 @@ TEST_F(DeclaredTokens, TheConfigsFlagsWinButASpecialTokenStaysOne) {
   const Tokenizer stripping = with(R"({"added_tokens_decoder":{"0":{"content":")" + bos +
                                    R"(","special":true,"lstrip":true}}})");
   EXPECT_EQ(stripping.encode("x " + bos + " y"), (Ids{90, 0, 536}));
-  EXPECT_TRUE(with(R"({"added_tokens_decoder":{"0":{"content":")" + bos + R"(","special":false}}})")
-                  .is_special(0));
+  const Tokenizer flipped =
+      with(R"({"added_tokens_decoder":{"0":{"content":")" + bos + R"(","special":false}}})");
+  EXPECT_TRUE(flipped.is_special(0));
+  EXPECT_TRUE(flipped.spec().added_tokens[0].normalized);
   EXPECT_TRUE(with(R"({"eos_token":"<think>"})").is_special(1200));
   EXPECT_FALSE(with("{}").is_special(1200));
 }

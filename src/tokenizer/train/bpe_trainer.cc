@@ -61,6 +61,11 @@ Result<void> check_trainer_options(const BpeTrainerOptions& options) {
                     "numbers >= 0",
                     options.min_frequency, options.max_token_length));
   }
+  if (options.max_token_length > kMaxTrainedTokenBytes) {
+    return invalid_input(
+        fmt::format("tokenizer training: max_token_length is {}, expected at most {}",
+                    options.max_token_length, kMaxTrainedTokenBytes));
+  }
   return check_reserved(options.reserved);
 }
 

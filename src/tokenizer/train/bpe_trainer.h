@@ -24,13 +24,16 @@ struct WordCount {
   i64 count = 0;
 };
 
+/// The longest token that can be read back: a byte's symbol takes up to two bytes in the file.
+inline constexpr i64 kMaxTrainedTokenBytes = kMaxTokenBytes / 2;
+
 struct BpeTrainerOptions {
   /// Ids in the result: reserved + 256 bytes + merges. Training stops there or when pairs run out.
   i64 vocab_size = 0;
   /// A pair that occurs less often than this is never merged. 0 means the same as 1.
   i64 min_frequency = 0;
   /// Hugging Face's max_token_length: tokens stay shorter than this many bytes (two bytes are
-  /// always allowed). 0: up to the 32 KiB that can be read back (kMaxTokenBytes).
+  /// always allowed). 0: no limit but kMaxTrainedTokenBytes, which no number may exceed.
   i64 max_token_length = 0;
   /// Texts that take the ids 0, 1, ... before the bytes (bos, eos, pad). Where merges spell out one
   /// of them, the merge yields that id, as in Hugging Face's trainer.
@@ -61,7 +64,8 @@ using BpeProgress = std::function<void(i64 done, i64 total)>;
 i64 bpe_trainer_memory_bytes(i64 num_words, i64 num_bytes);
 
 /// kInvalidInput: a vocab_size below reserved + 256 or above kMaxVocabSize, a reserved text that is
-/// empty, repeated, or the symbol of a single byte, negative numbers.
+/// empty, too long, repeated, or the symbol of a single byte, numbers below 0 or above what is
+/// possible.
 Result<void> check_trainer_options(const BpeTrainerOptions& options);
 
 /// Learns the merges. Errors: those of check_trainer_options; 4 GiB of distinct words or more.

@@ -13,12 +13,9 @@ constexpr u32 kSeparator = 0xFFFFFFFF;  // before, between and after words
 constexpr u32 kCovered = 0xFFFFFFFE;    // a token once began here, now it is inside a longer one
 constexpr i64 kMergesPerProgress = 256;
 
-/// A byte's symbol takes at most two bytes, and a loader refuses longer spellings.
-constexpr i64 kLongestToken = kMaxTokenBytes / 2;
-
 i64 longest_token(const BpeTrainerOptions& options) {
-  if (options.max_token_length == 0) return kLongestToken;
-  return std::min(options.max_token_length - 1, kLongestToken);
+  if (options.max_token_length == 0) return kMaxTrainedTokenBytes;
+  return options.max_token_length - 1;
 }
 
 }  // namespace

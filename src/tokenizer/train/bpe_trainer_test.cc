@@ -236,6 +236,8 @@ TEST(BpeTrainer, RefusesImpossibleOptions) {
               HasSubstr("vocab_size is 257, expected 258 (2 special tokens and 256 bytes) to"));
   EXPECT_THAT(message({.vocab_size = kMaxVocabSize + 1}), HasSubstr("vocab_size is 4194305"));
   EXPECT_THAT(message({.vocab_size = 300, .min_frequency = -1}), HasSubstr("min_frequency is -1"));
+  EXPECT_THAT(message({.vocab_size = 300, .max_token_length = 32'769}),
+              HasSubstr("max_token_length is 32769, expected at most 32768"));
   EXPECT_THAT(message({.vocab_size = 300, .reserved = {""}}), HasSubstr("is empty"));
   EXPECT_THAT(message({.vocab_size = 300, .reserved = {std::string(1025, 'x')}}),
               HasSubstr("has 1025 bytes, expected at most 1024"));

@@ -24,7 +24,8 @@ constexpr size_t kMaxListedProblems = 20;
 
 class Finder {
  public:
-  explicit Finder(const std::vector<std::string>& extensions) : extensions_(extensions) {}
+  Finder(const std::vector<std::string>& extensions, const std::string& text_field)
+      : extensions_(extensions), text_field_(text_field) {}
 
   void add_path(const std::string& path) {
     std::error_code error;
@@ -55,6 +56,7 @@ class Finder {
   std::string list_problems() const;
 
   const std::vector<std::string>& extensions_;
+  const std::string& text_field_;
   Corpus corpus_;
   std::set<fs::path> seen_;
   std::vector<std::string> problems_;
@@ -103,6 +105,14 @@ void Finder::add_file(const std::string& path) {
     problems_.push_back(fmt::format("{}: is {}", path, not_lines));
     return;
   }
+  const std::string data =
+      file.format == CorpusFormat::kJsonLines
+          ? ""
+          : io::json_in_text(io::without_compression(path), looked->head, text_field_);
+  if (!data.empty()) {
+    problems_.push_back(fmt::format("{}: {}; lines are read of a file named .jsonl", path, data));
+    return;
+  }
   file.size_bytes = static_cast<i64>(fs::file_size(path, error));
   if (error) file.size_bytes = 0;
   corpus_.size_bytes += file.size_bytes;
@@ -129,9 +139,10 @@ bool is_wide_space(char32_t c) {
 }  // namespace
 
 Result<Corpus> find_corpus(const std::vector<std::string>& paths,
-                           const std::vector<std::string>& extensions) {
+                           const std::vector<std::string>& extensions,
+                           const std::string& text_field) {
   if (paths.empty()) return invalid_input("tokenizer training: no file or folder given");
-  Finder finder(extensions);
+  Finder finder(extensions, text_field);
   for (const std::string& path : paths) finder.add_path(path);
   return finder.take();
 }

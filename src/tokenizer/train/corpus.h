@@ -41,7 +41,8 @@ struct Corpus {
 /// read, and every file that is no text by its first bytes (io/text/file_kind.h); or says that
 /// nothing was found.
 Result<Corpus> find_corpus(const std::vector<std::string>& paths,
-                           const std::vector<std::string>& extensions);
+                           const std::vector<std::string>& extensions,
+                           const std::string& text_field = "text");
 
 /// Where a text may be cut so that its parts, pre-tokenised apart, give the pieces of the whole.
 enum class CutRule {

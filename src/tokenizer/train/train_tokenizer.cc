@@ -146,8 +146,9 @@ std::vector<std::string> TrainReport::warnings() const {
     sentences.push_back(fmt::format(
         "the vocabulary has {} tokens, not the {} asked for: {}; give more text or ask for less",
         vocab_size, requested_vocab_size,
-        stop == BpeStop::kNoPairs ? "every word of the text has become one token"
-                                  : "every pair that is left is too rare, or too long, to be merged"));
+        stop == BpeStop::kNoPairs
+            ? "every word of the text has become one token"
+            : "every pair that is left is too rare, or too long, to be merged"));
   }
   if (text.num_replaced_characters > 0) {
     sentences.push_back(fmt::format("{} ill-formed UTF-8 sequences were read as U+FFFD",
@@ -182,7 +183,7 @@ void TrainedTokenizer::save(const std::string& directory) const {
 Result<TrainedTokenizer> train_tokenizer(const TrainOptions& options,
                                          const TrainProgress& progress) {
   if (auto checked = check_options(options); !checked) return pass_on(checked);
-  Result<Corpus> corpus = find_corpus(options.paths, options.extensions);
+  Result<Corpus> corpus = find_corpus(options.paths, options.extensions, options.text_field);
   if (!corpus) return pass_on(corpus);
 
   TrainReport report;
