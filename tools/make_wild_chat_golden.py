@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Renders conversations with the chat templates of Qwen, Llama and Kimi, for tests/golden/chat/wild.json.
 
-The templates are not ours; give them as files in one directory, NAME.jinja for every name in TEMPLATES:
+The templates are not ours; give them as files in one directory, NAME.jinja for every name in TEMPLATES and
+LOOSELY_TOO:
 
     tools/make_wild_chat_golden.py --templates DIR [--out tests/golden/chat/wild.json]
 
@@ -27,6 +28,7 @@ CHATML = ["chatml", "smollm2", "qwen2"]
 QWEN25, QWEN3, LLAMA3, LLAMA31 = ["qwen2.5"], ["qwen3", "qwen3-later"], ["llama-3"], ["llama-3.1", "llama-3.2"]
 KIMI = ["kimi-k2-0711", "kimi-k2", "kimi-k2-thinking"]
 TEMPLATES = CHATML + QWEN25 + QWEN3 + LLAMA3 + ["llama-3-always"] + LLAMA31 + KIMI
+LOOSELY_TOO = ["deepseek-r1", "deepseek-r1-distill", "deepseek-v3.1"]  # make_chat_golden.py renders these
 SAME = {"qwen3-later": "qwen3", "llama-3-always": "llama-3"}  # files that render as another does
 BOS = {name: "<|begin_of_text|>" for name in LLAMA3 + LLAMA31 + ["llama-3-always"]}
 TAKES_OBJECTS = QWEN25 + LLAMA31 + ["kimi-k2-0711"]  # arguments go through tojson there
@@ -190,6 +192,9 @@ def main():
             if run not in runs:
                 runs.append(run)
             conversations[case] = {"messages": messages, **({"tools": [json.dumps(t) for t in tools]} if tools else {})}
+    for name in LOOSELY_TOO:
+        hashes[name] = loose_hash((args.templates / f"{name}.jinja").read_text(encoding="utf-8"))
+        print(f"{name:26} {hashes[name]}", file=sys.stderr)
     golden = {"made_by": "tools/make_wild_chat_golden.py", "transformers": transformers.__version__,
               "jinja2": jinja2.__version__, "loose_hashes": hashes, "date": DATE, "conversations": conversations, "rendered": []}
     head = json.dumps(golden, ensure_ascii=False)

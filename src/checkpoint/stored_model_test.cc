@@ -127,7 +127,7 @@ TEST_F(StoredModelTest, MissingMtpWeightsNameTheirKey) {
   const io::Checkpoint without = stored("mtp", tensors);
   const CheckpointCheck check = check_checkpoint(config, without);
   EXPECT_THAT(check.problems, IsEmpty()) << "the model runs without";
-  EXPECT_FALSE(check.has_mtp);
+  EXPECT_EQ(check.num_mtp, 0);
   EXPECT_THAT([&] { require_mtp(check, without); },
               ThrowsMessage<Error>(AllOf(HasSubstr("the weights hold no MTP modules: training"),
                                          HasSubstr("set num_nextn_predict_layers to 0"))));

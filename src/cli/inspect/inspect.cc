@@ -72,7 +72,11 @@ void inspect_files(const fs::path& directory, Inspection& result) {
         fmt::format("{} stored tensors that the model has no place for, such as {}",
                     check.unused.size(), check.unused.front()));
   }
-  if (result.config.num_nextn_predict_layers > 0 && !check.has_mtp) {
+  if (check.num_mtp > 0 && check.num_mtp < result.config.num_nextn_predict_layers) {
+    result.notes.push_back(fmt::format("{} of {} MTP modules are stored", check.num_mtp,
+                                       result.config.num_nextn_predict_layers));
+  }
+  if (result.config.num_nextn_predict_layers > 0 && check.num_mtp == 0) {
     result.notes.push_back(
         "num_nextn_predict_layers announces an MTP module, the files have none: the model runs "
         "without; to train it, set num_nextn_predict_layers to 0");

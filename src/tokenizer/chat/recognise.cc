@@ -49,6 +49,9 @@ constexpr std::array kKnownLoosely = {
     KnownTemplate{0x2abc623731d5751e, "kimi-k2-0711"},
     KnownTemplate{0xeb49eed8bc6b479b, "kimi-k2"},
     KnownTemplate{0xffeaf638881f1c35, "kimi-k2-thinking"},
+    KnownTemplate{0xa7b02f527f480ede, "deepseek-r1"},
+    KnownTemplate{0x1a0c0cbe8cf493bb, "deepseek-r1-distill"},
+    KnownTemplate{0x86309e937b3388cb, "deepseek-v3.1"},
 };
 
 RecognisedChatTemplate built_in(std::string_view name) {

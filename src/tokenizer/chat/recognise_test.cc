@@ -121,7 +121,7 @@ TEST(RecogniseChatTemplate, ErrorsNameTheBuiltInOnes) {
 // tools/make_wild_chat_golden.py has a second version of the loose form; its hashes must be ours.
 TEST(RecogniseLoosely, HashesAreThoseOfTheGoldenScript) {
   const auto golden = value_or_throw(io::read_json(kGolden + "wild.json"));
-  for (const std::string name : {"qwen2.5", "qwen3"}) {
+  for (const std::string name : {"qwen2.5", "qwen3", "deepseek-r1", "deepseek-v3.1"}) {
     const auto form = chat_template_loose_form(read_file(kGolden + "templates/" + name + ".jinja"));
     ASSERT_TRUE(form);
     EXPECT_EQ(fnv1a(form->text),
@@ -187,6 +187,14 @@ TEST(RecogniseLoosely, HoweverTheSameIsSpelled) {
         replaced(qwen, "    {{- '<|im_start|>assistant\\n' }}\n{%- endif %}",
                  "    {{- '<|im_start|>' }}assistant\n{% endif %}")}) {
     EXPECT_EQ(found_in(other).chat_template->name, "qwen2.5") << other;
+  }
+}
+
+TEST(RecogniseLoosely, DeepSeeksToo) {
+  for (const std::string name : {"deepseek-r1", "deepseek-v3.1"}) {
+    const std::string jinja = read_file(kGolden + "templates/" + name + ".jinja");
+    EXPECT_EQ(recognised(replaced(jinja, "message['role']", "message.role")), name);
+    EXPECT_EQ(recognised(replaced(jinja, "'content'", "\"content\"")), name);
   }
 }
 

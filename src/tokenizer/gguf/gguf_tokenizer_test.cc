@@ -7,6 +7,7 @@
 
 #include "io/gguf/file.h"
 #include "testing/golden_directory.h"
+#include "tokenizer/byte_level.h"
 #include "tokenizer/gguf/pre_tokenizers.h"
 #include "tokenizer/tokenizer.h"
 
@@ -137,6 +138,39 @@ TEST(GgufTokenizerSpec, NfcAndBosWhereTheNameSaysSo) {
   const TokenizerSpec kimi = value_or_throw(spec_with("tokenizer.ggml.pre", named("kimi-k2")));
   EXPECT_TRUE(kimi.rank_is_merged_id && kimi.ignore_merges);
   EXPECT_EQ(kimi.merges.size(), 1u);
+}
+
+// Kimi's ids are tiktoken's, whose merges rank by what they make. The file's own list has one way
+// to each token only, in any order.
+TEST(GgufTokenizerSpec, KimisMergesAreTiktokens) {
+  using io::gguf::ValueType;
+  std::vector<std::string> spelled;
+  for (int byte = 0; byte < 256; ++byte) {
+    spelled.push_back(spell_bytes(std::string(1, static_cast<char>(byte))));
+  }
+  for (const char* token : {"bc", "ab", "abc", "cab", "[EOS]"}) spelled.emplace_back(token);
+  std::vector<u8> types(spelled.size(), 1);
+  types.back() = 3;  // control
+  io::gguf::Metadata metadata("m.gguf");
+  const auto add = [&](std::string_view key, io::gguf::Value value) {
+    ASSERT_TRUE(metadata.add(key, std::move(value)));
+  };
+  add("tokenizer.ggml.model", {.type = ValueType::kString, .text = "gpt2"});
+  add("tokenizer.ggml.pre", {.type = ValueType::kString, .text = "kimi-k2"});
+  add("tokenizer.ggml.tokens", {.type = ValueType::kArray,
+                                .element = ValueType::kString,
+                                .count = std::ssize(spelled),
+                                .strings = {spelled.begin(), spelled.end()}});
+  add("tokenizer.ggml.token_type", {.type = ValueType::kArray,
+                                    .element = ValueType::kU8,
+                                    .count = std::ssize(spelled),
+                                    .elements = types});
+  const Tokenizer kimi =
+      value_or_throw(Tokenizer::from_spec(value_or_throw(gguf_tokenizer_spec(metadata)), "m"));
+  EXPECT_EQ(kimi.encode("abc"), std::vector<i32>{258});          // a whole piece
+  EXPECT_EQ(kimi.encode("abcc"), (std::vector<i32>{258, 'c'}));  // bc (256) before ab (257)
+  EXPECT_EQ(kimi.encode("xab[EOS]"), (std::vector<i32>{'x', 257, 260}));
+  EXPECT_EQ(kimi.encode("x[EOS]", {.text = TextKind::kPlain}).size(), 6u);
 }
 
 TEST(GgufTokenizerConfig, EveryEndOfAnAnswerIsRead) {
