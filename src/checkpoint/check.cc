@@ -57,9 +57,10 @@ class Checker {
                                           stored.main, config_.num_hidden_layers));
     }
     for (i64 k = 0; k < config_.num_nextn_predict_layers; ++k) {
-      has_module_.push_back(any_tensor_of(config_.num_hidden_layers + k));
+      // A module continues the one before it: behind a gap none can be used.
+      has_module_.push_back(k == result_.num_mtp && any_tensor_of(config_.num_hidden_layers + k));
+      if (has_module_.back()) ++result_.num_mtp;
     }
-    result_.has_mtp = !has_module_.empty() && has_module_.front();
     try {
       for_each_parameter(config_, [this](const Parameter& parameter) { check(parameter); });
     } catch (const TooManyProblems&) {
@@ -194,7 +195,7 @@ class Checker {
   i64 num_layers_ = std::numeric_limits<i64>::max();
   const io::Checkpoint& checkpoint_;
   CheckpointCheck result_;
-  std::vector<bool> has_module_;               // any tensor of MTP module k is there
+  std::vector<bool> has_module_;               // MTP module k and those before it are there
   std::unordered_set<std::string_view> used_;  // views names inside checkpoint_
   std::unordered_map<std::string, std::pair<const io::StoredTensor*, std::string>> companions_;
 };

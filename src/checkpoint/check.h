@@ -13,7 +13,7 @@ namespace fathom::checkpoint {
 struct CheckpointCheck {
   ModelConfig config;                 // as_stored(): of the model to run
   std::vector<Parameter> parameters;  // present ones, in the order of the forward pass
-  bool has_mtp = false;               // the tensors of the first MTP module are there
+  i64 num_mtp = 0;                    // MTP modules whose tensors are there, from the first on
   std::vector<std::string> unused;    // names that the model has no place for
   std::vector<std::string> notes;     // what was decided where config and tensors differ
   std::vector<std::string>

@@ -28,7 +28,7 @@ void fill_random_rows(const ModelConfig& config, const Parameter& parameter,
                       const RandomInitOptions& options, i64 begin, View<float, 2> rows);
 
 /// Writes a checkpoint directory (config.json, model*.safetensors) of random weights: matrices from
-/// N(0, weight_std^2), norms 1, the router's bias N(0, router_bias_std^2). MTP's embedding and head
+/// N(0, weight_std^2), norms 1, biases 0, the router's bias N(0, router_bias_std^2). MTP's embedding and head
 /// are copies of the main model's. Tensor by tensor, so that a model larger than memory can be
 /// made. The numbers depend on seed and tensor name alone, not on threads. Throws
 /// Error{kInvalidInput} if the config is invalid or the directory holds a model already.

@@ -81,8 +81,12 @@ void decode(Ctx& ctx, const Model& model, const RunOptions& options, ops::CacheD
       const float* row = logits.v<2>().row(static_cast<i64>(s));
       next[s] = argmax({row, static_cast<size_t>(vocab)});
       if (!mtp) continue;
-      model.mtp_forward(ctx, hidden.v<2>().slice(0, static_cast<i64>(s), 1), {&next[s], 1}, i,
-                        caches[s], options, draft.v<2>());
+      model.mtp_forward(ctx,
+                        {.hidden = hidden.v<2>().slice(0, static_cast<i64>(s), 1),
+                         .next_tokens = {&next[s], 1},
+                         .positions_begin = i,
+                         .cache = &caches[s]},
+                        options, draft.v<2>());
     }
   }
   EXPECT_EQ(num_allocations - before, 0);
@@ -106,7 +110,7 @@ TEST_F(Allocation, SteadyDecodingAllocatesNothing) {
         for (const auto dtype : {ops::CacheDType::kBf16, ops::CacheDType::kFp8}) {
           Ctx ctx = backend::make_context();
           decode(ctx, golden.model(), {.activations = activations, .mla_form = form}, dtype,
-                 golden.model().has_mtp());
+                 golden.model().num_mtp() > 0);
         }
       }
     }

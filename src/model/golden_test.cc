@@ -94,7 +94,7 @@ TEST(GoldenMtp, LogitsOfTheTokenAfterNext) {
   const auto ids = golden.ids("input_ids");
   const Tensor<float> want = golden.floats("mtp_logits");
   const i64 rows = want.dim(0);
-  ASSERT_TRUE(model.has_mtp());
+  ASSERT_EQ(model.num_mtp(), 1);
   for_each_isa([&](Ctx& ctx) {
     for (const i64 chunk : {rows, i64{1}, i64{5}}) {
       KvCache cache(model.config(), ops::CacheDType::kF32, std::ssize(ids), /*mtp_layers=*/1);
@@ -106,8 +106,12 @@ TEST(GoldenMtp, LogitsOfTheTokenAfterNext) {
       for (i64 begin = 0; begin < rows; begin += chunk) {
         const i64 count = std::min(chunk, rows - begin);
         const std::span next(ids.data() + begin + 1, static_cast<size_t>(count));
-        model.mtp_forward(ctx, hidden.v<2>().slice(0, begin, count), next, begin, cache, kExact,
-                          got.v<2>().slice(0, begin, count));
+        model.mtp_forward(ctx,
+                          {.hidden = hidden.v<2>().slice(0, begin, count),
+                           .next_tokens = next,
+                           .positions_begin = begin,
+                           .cache = &cache},
+                          kExact, got.v<2>().slice(0, begin, count));
       }
       const double error = worst_row_error(got, want);
       report(fmt::format("{}_chunk{}", ctx.isa_name(), chunk), error);

@@ -138,7 +138,7 @@ const ModelConfig& Model::config() const { return weights_->config; }
 const std::string& Model::directory() const { return weights_->directory; }
 i64 Model::weight_bytes() const { return weights_->stored_bytes; }
 ReadBytes Model::read_bytes() const { return model::read_bytes(*weights_); }
-bool Model::has_mtp() const { return weights_->mtp.has_value(); }
+i64 Model::num_mtp() const { return std::ssize(weights_->mtp); }
 
 i64 Model::logits_rows(std::span<const SequenceStep> steps) {
   i64 rows = 0;
@@ -214,46 +214,64 @@ void Model::forward(Ctx& ctx, std::span<const SequenceStep> steps, const RunOpti
   }
 }
 
-void Model::mtp_forward(Ctx& ctx, View<const float, 2> hidden, std::span<const i32> next_tokens,
-                        i64 positions_begin, KvCache& cache, const RunOptions& options,
-                        View<float, 2> logits) const {
-  const Weights& w = *weights_;
-  if (!w.mtp) {
-    throw Error(ErrorCode::kUnsupported, w.directory + ": this checkpoint has no MTP module");
+namespace {
+
+/// Shapes and rows, and that the checkpoint has such a module.
+void check_mtp_step(const Weights& w, const MtpStep& step, View<float, 2> logits,
+                    View<float, 2> hidden) {
+  if (step.depth > std::ssize(w.mtp)) {
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("{}: an MTP module of depth {} was asked for, this checkpoint has {}",
+                            w.directory, step.depth, w.mtp.size()));
   }
-  KvCache::Impl& rows = cache.impl();
-  const i64 tokens = static_cast<i64>(next_tokens.size()), width = w.config.hidden_size;
+  const KvCache::Impl& rows = step.cache->impl();
+  const i64 tokens = std::ssize(step.next_tokens), width = w.config.hidden_size;
   check_cache(w.config, rows);
-  FATHOM_CHECK(tokens > 0 && hidden.dim(0) == tokens && hidden.dim(1) == width, "hidden ", hidden,
-               " for ", tokens, " tokens");
-  FATHOM_CHECK(rows.mtp_layers >= 1, "the cache has no rows for MTP");
-  FATHOM_CHECK(positions_begin >= 0 && positions_begin <= rows.mtp_length_tokens, "MTP row ",
-               positions_begin, " after ", rows.mtp_length_tokens);
+  FATHOM_CHECK(tokens > 0 && step.hidden.dim(0) == tokens && step.hidden.dim(1) == width, "hidden ",
+               step.hidden, " for ", tokens, " tokens");
+  FATHOM_CHECK(step.depth >= 1 && step.depth <= std::ssize(rows.mtp_length_tokens), "depth ",
+               step.depth, " of a cache with rows for ", rows.mtp_length_tokens.size());
+  const i64 held = rows.mtp_length_tokens[static_cast<size_t>(step.depth - 1)];
+  FATHOM_CHECK(step.positions_begin >= 0 && step.positions_begin <= held, "MTP row ",
+               step.positions_begin, " after ", held);
   FATHOM_CHECK(logits.empty() || (logits.dim(0) <= tokens && logits.dim(1) == w.config.vocab_size),
                "logits ", logits, " for ", tokens, " tokens");
-  check_room(rows, positions_begin, tokens);
-  check_token_ids(w.config, next_tokens);
+  FATHOM_CHECK(hidden.empty() ||
+                   (hidden.dims() == step.hidden.dims() && hidden.data() != step.hidden.data()),
+               "hidden ", hidden, " for ", tokens, " tokens");
+  check_room(rows, step.positions_begin, tokens);
+  check_token_ids(w.config, step.next_tokens);
+}
 
+}  // namespace
+
+void Model::mtp_forward(Ctx& ctx, const MtpStep& mtp, const RunOptions& options,
+                        View<float, 2> logits, View<float, 2> hidden) const {
+  const Weights& w = *weights_;
+  check_mtp_step(w, mtp, logits, hidden);
+  const MtpWeights& module = w.mtp[static_cast<size_t>(mtp.depth - 1)];
+  KvCache::Impl& rows = mtp.cache->impl();
+  const i64 tokens = std::ssize(mtp.next_tokens);
   Workspace::Scope scratch(ctx.workspace());
   const auto positions = scratch.alloc<i64>(tokens);
-  for (i64 t = 0; t < tokens; ++t) positions(t) = positions_begin + t;
+  for (i64 t = 0; t < tokens; ++t) positions(t) = mtp.positions_begin + t;
   const BatchSequence sequence{
-      .row_begin = 0, .tokens = tokens, .position_begin = positions_begin, .cache = &rows};
+      .row_begin = 0, .tokens = tokens, .position_begin = mtp.positions_begin, .cache = &rows};
   const StepContext step{.ctx = ctx,
                          .config = w.config,
                          .rope = w.rope,
                          .options = options,
                          .positions = positions,
                          .sequences = {&sequence, 1}};
-  const auto out = scratch.alloc<float>(tokens, width);
-  const View<const i32, 1> ids(next_tokens.data(), {tokens});
-  mtp_block_forward(step, *w.mtp, rows.num_layers, hidden, ids, out);
+  const auto out = hidden.empty() ? scratch.alloc<float>(tokens, w.config.hidden_size) : hidden;
+  const View<const i32, 1> ids(mtp.next_tokens.data(), {tokens});
+  mtp_block_forward(step, module, rows.num_layers + mtp.depth - 1, mtp.hidden, ids, out);
   if (!logits.empty() && logits.dim(0) > 0) {
     const i64 wanted = logits.dim(0);
-    ops::linear_forward(ctx, out.slice(0, tokens - wanted, wanted), w.mtp->shared_head_head, logits,
+    ops::linear_forward(ctx, out.slice(0, tokens - wanted, wanted), module.shared_head_head, logits,
                         options.activations);
   }
-  rows.mtp_length_tokens = positions_begin + tokens;
+  rows.set_mtp_length(mtp.depth, mtp.positions_begin, tokens);
 }
 
 }  // namespace fathom::model

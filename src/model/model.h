@@ -24,6 +24,17 @@ struct SequenceStep {
   bool all_logits = false;  // logits of every new token, else of the last one only
 };
 
+/// A step of one MTP module over one sequence, with the cache's own rows of that module.
+struct MtpStep {
+  View<const float, 2> hidden;       // [tokens, hidden]  h^{k-1}: of Model::forward, of depth k - 1
+  std::span<const i32> next_tokens;  // [tokens]          t_{i+k}
+  /// i of the first row. It may lie before rows that are there already: those, and what deeper
+  /// modules made of them, are forgotten.
+  i64 positions_begin = 0;
+  KvCache* cache = nullptr;
+  i64 depth = 1;  // k, from 1 to num_mtp()
+};
+
 /// How a checkpoint is opened.
 struct LoadOptions {
   /// Of a GGUF file: what its matrices are decoded to, F32 or BF16; absent: as
@@ -48,7 +59,8 @@ class Model {
   /// Bytes of the weights as stored.
   i64 weight_bytes() const;
   ReadBytes read_bytes() const;
-  bool has_mtp() const;
+  /// MTP modules that the config announces and the checkpoint holds.
+  i64 num_mtp() const;
 
   /// Rows of `logits` that a step writes: all new tokens or one a sequence.
   static i64 logits_rows(std::span<const SequenceStep> steps);
@@ -67,18 +79,13 @@ class Model {
   void forward(Ctx& ctx, std::span<const SequenceStep> steps, const RunOptions& options,
                View<float, 2> logits, View<float, 2> hidden = {}) const;
 
-  /// The MTP module of depth 1: from hidden h_i (after the final norm) and token t_{i+1} the logits
-  /// of t_{i+2}. Uses the cache's own MTP rows; `positions_begin` is i of the first row. Source:
-  /// DeepSeek-V3 §2.2, eqs (21)-(23); weights eat [embedding ; hidden].
-  ///   hidden       [tokens, hidden] f32
-  ///   next_tokens  [tokens]         i32
-  ///   logits       [rows, vocab]    f32  overwritten; of the last rows <= tokens; empty: none,
-  ///   only
-  ///                                      the MTP rows are filled
-  /// positions_begin may lie before rows that are there already: those are forgotten.
-  void mtp_forward(Ctx& ctx, View<const float, 2> hidden, std::span<const i32> next_tokens,
-                   i64 positions_begin, KvCache& cache, const RunOptions& options,
-                   View<float, 2> logits) const;
+  /// The MTP module of depth k: from hidden h^{k-1}_i and token t_{i+k} the logits of t_{i+k+1}.
+  /// Source: DeepSeek-V3 §2.2, eqs (21)-(23); weights eat [embedding ; hidden].
+  ///   logits  [rows, vocab]     f32  overwritten; of the last rows <= tokens; empty: none, only
+  ///                                  the MTP rows are filled
+  ///   hidden  [tokens, hidden]  f32  overwritten if not empty: h^k, the input of depth k + 1
+  void mtp_forward(Ctx& ctx, const MtpStep& step, const RunOptions& options, View<float, 2> logits,
+                   View<float, 2> hidden = {}) const;
 
  private:
   Model();

@@ -13,6 +13,7 @@ namespace {
 
 using ops::CacheDType;
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::ThrowsMessage;
 
@@ -70,15 +71,16 @@ TEST_F(ModelTest, OurOwnMistakesAreInternalErrors) {
 }
 
 TEST_F(ModelTest, MtpIsRefusedWhereThereIsNone) {
-  EXPECT_FALSE(golden_.model().has_mtp());
+  EXPECT_EQ(golden_.model().num_mtp(), 0);
   Tensor<float> hidden({1, golden_.model().config().hidden_size}),
       logits = new_logits(golden_.model(), 1);
   const i32 next = 1;
   EXPECT_THAT(([&] {
-                golden_.model().mtp_forward(ctx_, hidden.v<2>(), {&next, 1}, 0, cache_, kExact,
-                                            logits.v<2>());
+                golden_.model().mtp_forward(
+                    ctx_, {.hidden = hidden.v<2>(), .next_tokens = {&next, 1}, .cache = &cache_},
+                    kExact, logits.v<2>());
               }),
-              ThrowsMessage<Error>(HasSubstr("no MTP module")));
+              ThrowsMessage<Error>(HasSubstr("this checkpoint has 0")));
 }
 
 TEST(KvCacheTest, CapacityIsWhatTheModelTakes) {
@@ -108,17 +110,18 @@ TEST(KvCacheTest, BytesPerTokenOfV3) {
   EXPECT_EQ(KvCache::bytes_per_token(config, CacheDType::kFp8), 656 * 61);
 }
 
-TEST(KvCacheTest, TruncateForgetsTheMtpRowOfTheLastToken) {
+TEST(KvCacheTest, TruncateForgetsMtpRowsThatHaveSeenWhatIsGone) {
   const Golden golden("mtp");
-  KvCache cache(golden.model().config(), CacheDType::kF32, 8, 1);
+  KvCache cache(golden.model().config(), CacheDType::kF32, 8, /*mtp_layers=*/2);
   cache.impl().length_tokens = 6;
-  cache.impl().mtp_length_tokens = 5;
+  cache.impl().mtp_length_tokens = {5, 4};
   cache.truncate(6);
-  EXPECT_EQ(cache.impl().mtp_length_tokens, 5);
-  cache.truncate(4);  // row 3 depends on token 4, which is gone
-  EXPECT_EQ(cache.impl().mtp_length_tokens, 3);
+  EXPECT_THAT(cache.impl().mtp_length_tokens, ElementsAre(5, 4));
+  cache.truncate(4);  // rows 3 of the first and 2 of the second depend on token 4, which is gone
+  EXPECT_THAT(cache.impl().mtp_length_tokens, ElementsAre(3, 2));
+  cache.truncate(1);
+  EXPECT_THAT(cache.impl().mtp_length_tokens, ElementsAre(0, 0));
   cache.truncate(0);
-  EXPECT_EQ(cache.impl().mtp_length_tokens, 0);
   EXPECT_THROW(cache.truncate(1), InternalError);
 }
 

@@ -251,8 +251,12 @@ TEST(Mtp, RunningItChangesNothingOfTheMainModel) {
     const SequenceStep step{.token_ids = std::span(ids).subspan(t, 1), .cache = &cache};
     model.forward(ctx, {&step, 1}, kExact, logits.v<2>(), hidden.v<2>());
     const i32 next = argmax({logits.data(), static_cast<size_t>(logits.size())});
-    model.mtp_forward(ctx, hidden.v<2>(), {&next, 1}, static_cast<i64>(t), cache, kExact,
-                      draft.v<2>());
+    model.mtp_forward(ctx,
+                      {.hidden = hidden.v<2>(),
+                       .next_tokens = {&next, 1},
+                       .positions_begin = static_cast<i64>(t),
+                       .cache = &cache},
+                      kExact, draft.v<2>());
     std::copy_n(logits.data(), logits.size(), got.v<2>().row(static_cast<i64>(t)));
   }
   expect_bitwise_equal(got, want);
@@ -267,8 +271,9 @@ TEST(Mtp, FewerLogitRowsAreTheLastOnes) {
   const std::span next(ids.data(), 6);
   KvCache cache(model.config(), CacheDType::kF32, 8, 1);
   Tensor<float> all = new_logits(model, 6), last = new_logits(model, 2), want = last;
-  model.mtp_forward(ctx, hidden.cv<2>(), next, 0, cache, kExact, all.v<2>());
-  model.mtp_forward(ctx, hidden.cv<2>(), next, 0, cache, kExact, last.v<2>());
+  const MtpStep step{.hidden = hidden.cv<2>(), .next_tokens = next, .cache = &cache};
+  model.mtp_forward(ctx, step, kExact, all.v<2>());
+  model.mtp_forward(ctx, step, kExact, last.v<2>());
   std::copy_n(all.v<2>().row(4), want.size(), want.data());
   expect_bitwise_equal(last, want);
 }

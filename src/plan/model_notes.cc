@@ -119,9 +119,9 @@ std::vector<std::string> model_notes(const ModelConfig& config) {
     notes.push_back(
         config.num_nextn_predict_layers == 1
             ? "1 MTP module for speculative decoding; the model works without it"
-            : fmt::format("{} MTP modules; only the first serves speculative decoding; the model "
-                          "works without them",
-                          config.num_nextn_predict_layers));
+            : fmt::format(
+                  "{} MTP modules, which draft as many tokens; the model works without them",
+                  config.num_nextn_predict_layers));
   }
   note_storage(config, notes);
   return notes;

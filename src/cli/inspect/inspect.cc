@@ -72,7 +72,11 @@ void inspect_files(const fs::path& directory, Inspection& result) {
         fmt::format("{} stored tensors that the model has no place for, such as {}",
                     check.unused.size(), check.unused.front()));
   }
-  if (result.config.num_nextn_predict_layers > 0 && !check.has_mtp) {
+  if (check.num_mtp > 0 && check.num_mtp < result.config.num_nextn_predict_layers) {
+    result.notes.push_back(fmt::format("{} of {} MTP modules are stored", check.num_mtp,
+                                       result.config.num_nextn_predict_layers));
+  }
+  if (result.config.num_nextn_predict_layers > 0 && check.num_mtp == 0) {
     result.notes.push_back(
         "num_nextn_predict_layers announces an MTP module, the files have none: the model runs "
         "without; to train it, set num_nextn_predict_layers to 0");
@@ -134,6 +138,8 @@ Inspection inspect(const std::string& path) {
   if (holds_weights(directory)) inspect_files(directory, result);
   if (fs::exists(directory / "tokenizer.json") || fs::exists(directory / "tiktoken.model")) {
     inspect_tokenizer(directory.string(), result);
+  } else if (result.has_weights) {
+    result.notes.push_back("no tokenizer: only token ids can be given to it");
   }
   return result;
 }

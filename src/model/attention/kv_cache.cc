@@ -48,7 +48,7 @@ KvCache::KvCache(const ModelConfig& config, ops::CacheDType dtype, i64 capacity_
   Impl& impl = *impl_;
   impl.layout = cache_row_layout(config, dtype);
   impl.num_layers = config.num_hidden_layers;
-  impl.mtp_layers = mtp_layers;
+  impl.mtp_length_tokens.assign(static_cast<size_t>(mtp_layers), 0);
   impl.capacity_tokens = capacity_tokens;
   const i64 layers = impl.num_layers + mtp_layers;
   impl.layer_bytes = layer_bytes(capacity_tokens, impl.layout.row_bytes(), layers);
@@ -69,8 +69,11 @@ void KvCache::truncate(i64 length) {
                impl.length_tokens, " tokens");
   if (length == impl.length_tokens) return;
   impl.length_tokens = length;
-  // Row i of an MTP module depends on token i + 1, so the row of the last token left is stale too.
-  impl.mtp_length_tokens = std::min(impl.mtp_length_tokens, std::max<i64>(length - 1, 0));
+  // Row i of the module of depth k depends on token i + k: its last k rows are stale too.
+  for (i64 k = 1; k <= impl.num_mtp(); ++k) {
+    i64& rows = impl.mtp_length_tokens[static_cast<size_t>(k - 1)];
+    rows = std::min(rows, std::max<i64>(length - k, 0));
+  }
 }
 
 i64 KvCache::bytes_per_token(const ModelConfig& config, ops::CacheDType dtype) {

@@ -23,8 +23,8 @@ class KvCache {
   i64 capacity_tokens() const;
   /// Tokens held, of the main model.
   i64 length() const;
-  /// Forgets the tokens from `length` on, and the MTP row of token length - 1, which has seen the
-  /// next.
+  /// Forgets the tokens from `length` on, and the MTP rows that have seen one of them: of depth k
+  /// the rows from length - k on.
   void truncate(i64 length);
   /// Of all main layers.
   static i64 bytes_per_token(const ModelConfig& config, ops::CacheDType dtype);

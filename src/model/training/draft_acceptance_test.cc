@@ -42,7 +42,10 @@ TEST(DraftAcceptance, IsWhatSpeculativeDecodingWouldAccept) {
     Tensor<float> hidden({seq_len, config.hidden_size});
     const SequenceStep step{.token_ids = tokens, .cache = &cache, .all_logits = true};
     model->forward(ctx, {&step, 1}, kExact, main.v<2>(), hidden.v<2>());
-    model->mtp_forward(ctx, hidden.cv<2>().slice(0, 0, seq_len - 1), tokens.subspan(1), 0, cache,
+    model->mtp_forward(ctx,
+                       {.hidden = hidden.cv<2>().slice(0, 0, seq_len - 1),
+                        .next_tokens = tokens.subspan(1),
+                        .cache = &cache},
                        kExact, module.v<2>());
     const auto named = [&](const Tensor<float>& logits, i64 row) {
       return argmax(

@@ -79,7 +79,8 @@ TEST(TrainingModel, RecomputedIsSavedBitForBit) {
   ModelConfig no_q_lora = small_v3();
   no_q_lora.q_lora_rank = 0;
   const ModelConfig llama = value_or_throw(load_model_config(golden_directory("llama")));
-  for (const ModelConfig& config : {small_v3(), no_q_lora, llama}) {
+  const ModelConfig qwen = value_or_throw(load_model_config(golden_directory("qwen3_tied")));
+  for (const ModelConfig& config : {small_v3(), no_q_lora, llama, qwen}) {
     const BatchData data(config, 2, 16);
     std::vector<float> first;
     for (int bits = 0; bits < 8; ++bits) {

@@ -19,6 +19,7 @@ TEST(TrainingModel, MemoryIsWhatIsAllocated) {
   const Ctx ctx = backend::make_context();
   for (const ModelConfig& config :
        {small_v3(), value_or_throw(load_model_config(golden_directory("llama"))),
+        value_or_throw(load_model_config(golden_directory("qwen3_tied"))),
         value_or_throw(load_model_config(golden_directory("v2")))}) {
     for (int bits = 0; bits < 8; ++bits) {
       for (const TrainPrecision mode :
@@ -46,7 +47,8 @@ TEST(TrainingModel, ScratchIsBoundedFromSizesAlone) {
   ModelConfig dense = small_v3();
   dense.intermediate_size = 1024;
   const ModelConfig llama = value_or_throw(load_model_config(golden_directory("llama")));
-  for (const ModelConfig& config : {tokens_decide, vocab_decides, dense, llama}) {
+  const ModelConfig qwen = value_or_throw(load_model_config(golden_directory("qwen3_tied")));
+  for (const ModelConfig& config : {tokens_decide, vocab_decides, dense, llama, qwen}) {
     for (const TrainPrecision mode :
          {TrainPrecision::kF32, TrainPrecision::kBf16, TrainPrecision::kFp8}) {
       TrainingRecipe recipe;

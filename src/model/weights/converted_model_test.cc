@@ -34,7 +34,7 @@ TEST_F(ConvertedModelTest, ARandomCheckpointLoadsAndRepeats) {
     const std::string name(dtype_name(dtype));
     const fs::path directory = random(name, dtype);
     const auto model = Model::load(ctx_, directory.string());
-    EXPECT_TRUE(model->has_mtp());
+    EXPECT_EQ(model->num_mtp(), 1);
     EXPECT_EQ(model->config().quantization_config.has_value(), dtype == DType::kF8E4M3);
     expect_bitwise_equal(logits_of(random(name + "_again", dtype)), logits_of(directory));
     EXPECT_GT(relative_error(logits_of(random(name + "_other", dtype, 4)), logits_of(directory)),

@@ -163,9 +163,9 @@ class Binder {
   i64 num_decoded_ = 0;
 };
 
-/// The module of depth 1, with its copies of embedding and head where the checkpoint has them.
-MtpWeights bind_first_mtp(Binder& bind, const Weights& main) {
-  const i64 layer = main.config.num_hidden_layers;
+/// Module `k` from 0, with its copies of embedding and head where the checkpoint has them.
+MtpWeights bind_mtp_module(Binder& bind, const Weights& main, i64 k) {
+  const i64 layer = main.config.num_hidden_layers + k;
   const auto own_or = [&](const std::string& name, const MatRef& shared) {
     const std::string full_name = layer_prefix(layer) + name;
     return bind.has(full_name) ? bind.matrix(full_name) : shared;
@@ -184,15 +184,11 @@ void bind_weights(Ctx& ctx, Weights& weights) {
       checkpoint::require_checkpoint(weights.config, weights.checkpoint);
   weights.config = check.config;
   const ModelConfig& config = weights.config;
-  if (config.num_nextn_predict_layers > 1 && check.has_mtp) {
-    log::warn("{}: only the first of {} MTP modules is used", weights.directory,
-              config.num_nextn_predict_layers);
-  }
   weights.rope = make_rope_table(config);
 
   Binder bind(ctx, weights.checkpoint, check.parameters, weights);
   bind_main_model(bind, config, weights);
-  if (check.has_mtp) weights.mtp = bind_first_mtp(bind, weights);
+  for (i64 k = 0; k < check.num_mtp; ++k) weights.mtp.push_back(bind_mtp_module(bind, weights, k));
   if (bind.num_f16() > 0) {
     log::info("{}: {} F16 matrices were converted to F32", weights.directory, bind.num_f16());
   }

@@ -30,7 +30,7 @@ struct Weights {
   std::vector<BlockWeights> layers;  // [num_hidden_layers]
   View<const float, 1> norm;         // [hidden]  the final norm
   MatRef lm_head;                    // [vocab, hidden]; embed_tokens if tie_word_embeddings
-  std::optional<MtpWeights> mtp;     // if config and checkpoint have one
+  std::vector<MtpWeights> mtp;       // those that config and checkpoint have, by depth
 };
 
 /// Reads a directory's config.json, maps its weights and checks every tensor; or does so with a

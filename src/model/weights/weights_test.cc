@@ -7,10 +7,12 @@
 #include <map>
 
 #include "backend/backend.h"
+#include "checkpoint/random_init.h"
 #include "checkpoint/test_support.h"
 #include "model/attention/rope.h"
 #include "model/test_support.h"
 #include "model/tolerances.h"
+#include "model/weights/random_weights.h"
 #include "testing/temp_dir.h"
 
 namespace fathom::model {
@@ -99,6 +101,27 @@ TEST_F(WeightsTest, F32AndF16AndUnalignedTensorsMeanTheSame) {
   EXPECT_LE(relative_error(run(ctx_, *Model::load(ctx_, wide.path().string()), ids), want), 1e-5);
 }
 
+TEST_F(WeightsTest, BlockScalesInBf16MeanTheSame) {
+  LooseTensors tensors = tensors_of("fp8");
+  std::map<std::string, LooseTensor> narrow;
+  for (auto& [name, scale] : tensors) {
+    if (!name.ends_with("_scale_inv")) continue;
+    LooseTensor& bf16 = narrow[name] = {DType::kBF16, scale.shape, {}};
+    for (size_t i = 0; i < scale.bytes.size(); i += 4) {
+      scale.bytes[i] = scale.bytes[i + 1] = 0;  // now BF16 holds it
+      bf16.bytes.insert(bf16.bytes.end(), {scale.bytes[i + 2], scale.bytes[i + 3]});
+    }
+  }
+  const auto ids = Golden("fp8").ids("input_ids");
+  write_model(directory_, "fp8", tensors);
+  const Tensor<float> want = run(ctx_, *Model::load(ctx_, directory_.path().string()), ids);
+  for (const auto& [name, scale] : narrow) tensors[name] = scale;
+  const TempDir other;
+  write_model(other, "fp8", tensors);
+  const Tensor<float> found = run(ctx_, *Model::load(ctx_, other.path().string()), ids);
+  EXPECT_EQ(std::memcmp(want.data(), found.data(), static_cast<size_t>(want.size()) * 4), 0);
+}
+
 TEST_F(WeightsTest, MtpMayBeAbsentOrShareItsEmbedding) {
   const Golden golden("mtp");
   const auto ids = golden.ids("input_ids");
@@ -107,13 +130,14 @@ TEST_F(WeightsTest, MtpMayBeAbsentOrShareItsEmbedding) {
   tensors.erase("model.layers.1.shared_head.head.weight");
   write_model(directory_, "mtp", tensors);
   const auto shared = Model::load(ctx_, directory_.path().string());
-  ASSERT_TRUE(shared->has_mtp());
+  ASSERT_EQ(shared->num_mtp(), 1);
   const auto hidden = testing::normal<float>({3, golden.model().config().hidden_size});
   const auto logits_of = [&](const Model& model) {
     KvCache cache(model.config(), ops::CacheDType::kF32, 8, 1);
     Tensor<float> logits = new_logits(model, 3);
-    model.mtp_forward(ctx_, hidden.cv<2>(), std::span(ids).first(3), 0, cache, kExact,
-                      logits.v<2>());
+    model.mtp_forward(
+        ctx_, {.hidden = hidden.cv<2>(), .next_tokens = std::span(ids).first(3), .cache = &cache},
+        kExact, logits.v<2>());
     return logits;
   };
   testing::expect_bitwise_equal(logits_of(*shared), logits_of(golden.model()));
@@ -122,7 +146,7 @@ TEST_F(WeightsTest, MtpMayBeAbsentOrShareItsEmbedding) {
                 [](const auto& item) { return item.first.starts_with("model.layers.1."); });
   const TempDir without;
   write_model(without, "mtp", tensors);
-  EXPECT_FALSE(Model::load(ctx_, without.path().string())->has_mtp());
+  EXPECT_EQ(Model::load(ctx_, without.path().string())->num_mtp(), 0);
 
   const TempDir half;
   tensors["model.layers.1.enorm.weight"] = {DType::kF32, {16}, std::vector<u8>(64)};
@@ -146,6 +170,24 @@ TEST(Weights, Fp8StaysAsStored) {
   i64 owned = 0;
   for (const Buffer& buffer : weights->owned) owned += buffer.size_bytes();
   EXPECT_LT(owned, 4096);  // norms and the bias alone
+}
+
+// However they are made: norms begin at 1, biases at 0.
+TEST_F(WeightsTest, RandomVectorsAreThoseOfANeutralLayer) {
+  const ModelConfig config = value_or_throw(load_model_config(golden_directory("qwen3_tied")));
+  const auto expect_neutral = [](const Weights& weights) {
+    const GqaWeights& w = std::get<GqaWeights>(weights.layers[0].self_attn);
+    for (const auto& bias : {w.q_proj_bias, w.k_proj_bias, w.v_proj_bias, w.o_proj_bias}) {
+      ASSERT_FALSE(bias.empty());
+      for (i64 i = 0; i < bias.dim(0); ++i) EXPECT_EQ(bias(i), 0.0f);
+    }
+    for (const auto& norm : {w.q_norm, w.k_norm}) {
+      for (i64 i = 0; i < norm.dim(0); ++i) EXPECT_EQ(norm(i), 1.0f);
+    }
+  };
+  expect_neutral(*make_random_weights(ctx_, config, {}));
+  checkpoint::write_random_checkpoint(ctx_, config, directory_ / "init", {});
+  expect_neutral(*load_weights(ctx_, directory_ / "init"));
 }
 
 TEST(Rope, PairingAndYarnFollowTheConfig) {
