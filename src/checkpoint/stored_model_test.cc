@@ -200,8 +200,12 @@ TEST_F(PackedModelTest, ScalesInF32AreTheSameNumbers) {
     if (parameter.kind != ParameterKind::kMatrix) continue;
     const i64 rows = parameter.shape[0], cols = parameter.shape[1];
     std::vector<float> a(static_cast<size_t>(rows * cols)), b(a.size());
-    TensorReader(ctx_, before, parameter).read_rows(0, {a.data(), {rows, cols}});
-    TensorReader(ctx_, after, parameter).read_rows(0, {b.data(), {rows, cols}});
+    for (i64 begin = 0; begin < rows; begin += 128) {
+      const i64 count = std::min<i64>(128, rows - begin);
+      const std::array<i64, 2> dims = {count, cols};
+      TensorReader(ctx_, before, parameter).read_rows(begin, {a.data() + begin * cols, dims});
+      TensorReader(ctx_, after, parameter).read_rows(begin, {b.data() + begin * cols, dims});
+    }
     ASSERT_EQ(a, b) << parameter.name;
   }
 }

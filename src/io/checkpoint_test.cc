@@ -184,7 +184,7 @@ TEST(CheckpointTest, ATensorListedInTheWrongShardIsFoundInItsOwn) {
   dir.write(kIndexName, index);
   const auto checkpoint = Checkpoint::open(dir.path());
   ASSERT_TRUE(checkpoint) << checkpoint.error().message();
-  EXPECT_EQ(checkpoint->tensors().size(), kSpecs.size());
+  ASSERT_EQ(checkpoint->tensors().size(), kSpecs.size());
   EXPECT_EQ(checkpoint->find("a.weight")->file_name, "model-00001-of-00003.safetensors");
 }
 

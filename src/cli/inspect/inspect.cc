@@ -138,6 +138,8 @@ Inspection inspect(const std::string& path) {
   if (holds_weights(directory)) inspect_files(directory, result);
   if (fs::exists(directory / "tokenizer.json") || fs::exists(directory / "tiktoken.model")) {
     inspect_tokenizer(directory.string(), result);
+  } else if (result.has_weights) {
+    result.notes.push_back("no tokenizer: only token ids can be given to it");
   }
   return result;
 }

@@ -101,6 +101,27 @@ TEST_F(WeightsTest, F32AndF16AndUnalignedTensorsMeanTheSame) {
   EXPECT_LE(relative_error(run(ctx_, *Model::load(ctx_, wide.path().string()), ids), want), 1e-5);
 }
 
+TEST_F(WeightsTest, BlockScalesInBf16MeanTheSame) {
+  LooseTensors tensors = tensors_of("fp8");
+  std::map<std::string, LooseTensor> narrow;
+  for (auto& [name, scale] : tensors) {
+    if (!name.ends_with("_scale_inv")) continue;
+    LooseTensor& bf16 = narrow[name] = {DType::kBF16, scale.shape, {}};
+    for (size_t i = 0; i < scale.bytes.size(); i += 4) {
+      scale.bytes[i] = scale.bytes[i + 1] = 0;  // now BF16 holds it
+      bf16.bytes.insert(bf16.bytes.end(), {scale.bytes[i + 2], scale.bytes[i + 3]});
+    }
+  }
+  const auto ids = Golden("fp8").ids("input_ids");
+  write_model(directory_, "fp8", tensors);
+  const Tensor<float> want = run(ctx_, *Model::load(ctx_, directory_.path().string()), ids);
+  for (const auto& [name, scale] : narrow) tensors[name] = scale;
+  const TempDir other;
+  write_model(other, "fp8", tensors);
+  const Tensor<float> found = run(ctx_, *Model::load(ctx_, other.path().string()), ids);
+  EXPECT_EQ(std::memcmp(want.data(), found.data(), static_cast<size_t>(want.size()) * 4), 0);
+}
+
 TEST_F(WeightsTest, MtpMayBeAbsentOrShareItsEmbedding) {
   const Golden golden("mtp");
   const auto ids = golden.ids("input_ids");
