@@ -100,6 +100,8 @@ Result<TokenizerConfig> read_config(const io::JsonValue& root, std::string_view 
        {reader.read_class(config.tokenizer_class),
         reader.read_flag("add_bos_token", config.add_bos_token),
         reader.read_flag("add_eos_token", config.add_eos_token),
+        reader.read_flag("add_prefix_space", config.add_prefix_space),
+        reader.read_flag("split_special_tokens", config.split_special_tokens),
         reader.read_token("bos_token", config.bos_token),
         reader.read_token("eos_token", config.eos_token),
         reader.read_token("pad_token", config.pad_token),

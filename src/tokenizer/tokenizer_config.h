@@ -16,6 +16,7 @@ struct TokenizerConfig {
   std::string tokenizer_class;        // empty if absent
   std::optional<bool> add_bos_token;  // absent: the post-processor of tokenizer.json decides
   std::optional<bool> add_eos_token;
+  std::optional<bool> add_prefix_space, split_special_tokens;
   std::optional<std::string> bos_token;  // from a string or an AddedToken object
   std::optional<std::string> eos_token;
   std::optional<std::string> pad_token;

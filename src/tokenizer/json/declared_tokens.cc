@@ -8,6 +8,8 @@
 #include <unordered_set>
 #include <utility>
 
+#include "io/json.h"
+
 namespace fathom::tokenizer {
 namespace {
 
@@ -94,10 +96,42 @@ class TokenAdder {
   i32 next_id_ = 0;
 };
 
+bool adds_prefix_space(const io::JsonValue& pre_tokenizer) {
+  if (const io::JsonValue* members = pre_tokenizer.find("pretokenizers")) {
+    return std::ranges::any_of(members->as_array(), adds_prefix_space);
+  }
+  const io::JsonValue* const flag = pre_tokenizer.find("add_prefix_space");
+  return flag != nullptr && flag->is_bool() && flag->as_bool();
+}
+
+/// Classes whose constructor lays the flag over tokenizer.json's; all others pass over it.
+bool obeys_prefix_space(std::string_view tokenizer_class) {
+  return tokenizer_class.starts_with("GPT2Tokenizer") ||
+         tokenizer_class.starts_with("Qwen2Tokenizer");
+}
+
+Result<void> check_flags(const TokenizerConfig& config, const std::string& where,
+                         const TokenizerSpec& spec) {
+  if (config.split_special_tokens == true) {
+    return unsupported(where +
+                       ": split_special_tokens: true is not supported; special tokens in a text "
+                       "would be cut like other words");
+  }
+  if (config.add_prefix_space == true && obeys_prefix_space(config.tokenizer_class) &&
+      !adds_prefix_space(spec.pre_tokenizer.json())) {
+    return unsupported(fmt::format(
+        "{}: add_prefix_space is true, but not in tokenizer.json, which is not supported for "
+        "tokenizer_class \"{}\"",
+        where, config.tokenizer_class));
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<void> add_declared_tokens(const TokenizerConfig& config, const std::string& where,
                                  TokenizerSpec& spec) {
+  if (auto good = check_flags(config, where, spec); !good) return good;
   return TokenAdder(config, where, spec).add_all();
 }
 

@@ -94,6 +94,25 @@ TEST_F(DeclaredTokens, IdsThatDisagreeAreRefused) {
                 "\"content\", found the number 5");
 }
 
+// transformers 5.24 gives other ids with these; with add_prefix_space only in these classes.
+TEST_F(DeclaredTokens, FlagsThatWouldChangeIdsAreRefused) {
+  EXPECT_EQ(error(R"({"split_special_tokens":true})"),
+            config_path() +
+                ": split_special_tokens: true is not supported; special tokens in a text would be "
+                "cut like other words");
+  EXPECT_EQ(error(R"({"add_prefix_space":true,"tokenizer_class":"GPT2TokenizerFast"})"),
+            config_path() +
+                ": add_prefix_space is true, but not in tokenizer.json, which is not supported for "
+                "tokenizer_class \"GPT2TokenizerFast\"");
+  EXPECT_EQ(error(R"({"add_prefix_space":true,"tokenizer_class":"PreTrainedTokenizerFast"})"),
+            "loaded");
+  EXPECT_EQ(error(R"({"add_prefix_space":false,"tokenizer_class":"Qwen2Tokenizer",
+                      "split_special_tokens":false})"),
+            "loaded");
+  dir_.write("tokenizer.json", test_files::variant_json("gpt2"));
+  EXPECT_EQ(error(R"({"add_prefix_space":true,"tokenizer_class":"GPT2Tokenizer"})"), "loaded");
+}
+
 TEST_F(DeclaredTokens, TransformersOlderFilesCountWhereTheConfigHasNoDecoder) {
   dir_.write("added_tokens.json", R"({"<|b|>": 1207, "<|a|>": 1206})");
   dir_.write("special_tokens_map.json", R"({"eos_token": {"content": "<|a|>", "lstrip": false}})");
