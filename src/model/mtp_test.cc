@@ -99,14 +99,18 @@ TEST_F(MtpDepths, LossesArePyTorchsWhateverTheChunks) {
       for (i64 s = 0; s < sequences(); ++s) {
         Tensor<float> hidden;
         KvCache cache = run_main(ctx, s, hidden);
-        for (i64 depth = 1; depth <= kDepths; ++depth) {
-          Tensor<float> logits = new_logits(model(), seq_len());
-          for (i64 begin = 0; begin < seq_len(); begin += chunk) {
-            const i64 count = std::min(chunk, seq_len() - begin);
+        // Chunk by chunk through both modules, as drafting does: neither reads the other's rows.
+        Tensor<float> logits[kDepths] = {new_logits(model(), seq_len()),
+                                         new_logits(model(), seq_len())};
+        for (i64 begin = 0; begin < seq_len(); begin += chunk) {
+          const i64 count = std::min(chunk, seq_len() - begin);
+          for (i64 depth = 1; depth <= kDepths; ++depth) {
             run_rows(ctx, cache, depth, s, begin, count, hidden,
-                     logits.v<2>().slice(0, begin, count));
+                     logits[depth - 1].v<2>().slice(0, begin, count));
           }
-          got[depth - 1] += nll(logits, targets(depth, s));
+        }
+        for (i64 depth = 1; depth <= kDepths; ++depth) {
+          got[depth - 1] += nll(logits[depth - 1], targets(depth, s));
         }
       }
       for (size_t k = 0; k < kDepths; ++k) {
