@@ -155,9 +155,13 @@ class Chat : public Command {
   }
 
   std::vector<i32> encode(const tokenizer::Tokenizer& tokenizer) const {
-    const auto segments = value_or_throw(tokenizer::render_chat(*template_, request_));
-    if (show_prompt_) err::print("{}\n", tokenizer::chat_text(segments));
-    return tokenizer::encode_chat(tokenizer, segments);
+    const auto segments = tokenizer::render_chat(*template_, request_);
+    if (!segments) {
+      const std::string where = messages_file_.empty() ? "" : messages_file_ + ": ";
+      throw Error(segments.error().code(), where + segments.error().message());
+    }
+    if (show_prompt_) err::print("{}\n", tokenizer::chat_text(*segments));
+    return tokenizer::encode_chat(tokenizer, *segments);
   }
 
   static void print(std::string_view text) {

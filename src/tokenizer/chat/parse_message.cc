@@ -76,6 +76,7 @@ Result<ToolCall> parse_tool_call(const JsonValue& value, const std::string& plac
 class MessageReader {
  public:
   Result<Message> read(const JsonValue& value, const std::string& where) {
+    if (!value.is_object()) return wrong(where, "an object", value);
     if (auto role = io::get_string(value, "role", where); !role) {
       return tl::unexpected(role.error());
     }
@@ -91,7 +92,11 @@ class MessageReader {
   }
 
   Result<void> read_content(const JsonValue& value, const std::string& place) {
-    if (!value.is_array()) return read_text(value, place, message_.content.emplace());
+    if (value.is_string()) {
+      message_.content = value.as_string();
+      return {};
+    }
+    if (!value.is_array()) return wrong(place, "a string or a list of text parts", value);
     std::string& content = message_.content.emplace();
     const io::JsonArray& parts = value.as_array();
     for (size_t i = 0; i < parts.size(); ++i) {

@@ -46,8 +46,10 @@ TEST(ParseChatRequest, ContentIsTextOrTextParts) {
             "m: messages[0].content[0]: expected an object with \"type\", found a string \"a\"");
   EXPECT_EQ(error_of(R"([{"role":"user","content":[{"type":"text"}]}])"),
             "m: messages[0].content[0]: text: missing, expected a string");
-  EXPECT_EQ(error_of(R"([{"role":"user","content":7}])"),
-            "m: messages[0].content: expected a string, found the number 7");
+  EXPECT_EQ(
+      error_of(R"([{"role":"user","content":7}])"),
+      "m: messages[0].content: expected a string or a list of text parts, found the number 7");
+  EXPECT_EQ(error_of("[5]"), "m: messages[0]: expected an object, found the number 5");
 }
 
 TEST(ParseChatRequest, AMessageToContinueEndsThePrompt) {

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/text.h"
 #include "tokenizer/json/added_token_json.h"
 
 namespace fathom::tokenizer {
@@ -95,7 +96,11 @@ Result<void> read_added_tokens_decoder(const io::JsonValue& root, std::string_vi
     const char* const end = key.data() + key.size();
     const auto [parsed_to, status] = std::from_chars(key.data(), end, token.id);
     const bool is_id = status == std::errc{} && parsed_to == end && token.id >= 0;
-    if (!is_id || !entry.is_object()) return wrong(where, kKey, "ids with \"content\"", entry);
+    if (!is_id) {
+      return invalid_input(fmt::format("{}: {}: expected ids as keys, found \"{}\"", where, kKey,
+                                       printable(std::string_view(key).substr(0, 40))));
+    }
+    if (!entry.is_object()) return wrong(where, kKey, "objects with \"content\"", entry);
     auto done = read_token_object(entry, fmt::format("{}: {}: {}", where, kKey, key), token);
     if (!done) return done;
     config.added_tokens_decoder.push_back(std::move(token));

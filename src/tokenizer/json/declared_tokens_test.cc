@@ -85,9 +85,8 @@ TEST_F(DeclaredTokens, IdsThatDisagreeAreRefused) {
   EXPECT_EQ(error(R"({"added_tokens_decoder":{"1206":{"content":"<|new|>","lstrip":1}}})"),
             config_path() +
                 ": added_tokens_decoder: 1206: lstrip: expected true or false, found the number 1");
-  EXPECT_EQ(
-      error(R"({"added_tokens_decoder":{"x":{"content":"<|new|>"}}})"),
-      config_path() + ": added_tokens_decoder: expected ids with \"content\", found an object");
+  EXPECT_EQ(error(R"({"added_tokens_decoder":{"x":{"content":"<|new|>"}}})"),
+            config_path() + ": added_tokens_decoder: expected ids as keys, found \"x\"");
   EXPECT_EQ(error(R"({"extra_special_tokens":[5]})"),
             config_path() +
                 ": extra_special_tokens: expected a string or an object with "
