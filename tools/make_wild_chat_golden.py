@@ -35,6 +35,8 @@ TAKES_OBJECTS = QWEN25 + LLAMA31 + ["kimi-k2-0711"]  # arguments go through tojs
 DATE = "1 Feb 2025"
 
 PLAIN = {**PLAIN_CASES, "trimmed": [system(" \u00a0s\x1c\n"), user("\u3000q \u2028"), answer("\x85a\u200b\n"), user("r")],
+         "open_answer": [system("S"), user("q"), answer("```python\n")],
+         "open_spaces": [user("q"), answer("b"), user("r"), answer("  c d")],
          "past_thought": [user("a"), answer("<think>\nhm\n</think>\n\nb"), user("c")],
          "thought_last": [user("a"), answer("<think>\n\nhm\n\n</think>\n\nb\n")],
          "reasoning": [user("a"), answer("\n\nb", thoughts="\nhm\n"), user("c"), answer("d", thoughts="so")],
@@ -71,6 +73,9 @@ def cases_for(name):
         for case in ("user", "turns", "past_thought", "thought_last"):
             for thinking in (True, False):
                 yield case, PLAIN[case], [], {"enable_thinking": thinking}, True
+    if name not in KIMI[1:]:
+        for case in ("open_answer", "open_spaces", "ends_with_answer"):
+            yield case, PLAIN[case], [], {"continue_final_message": True}, False
     if name in LLAMA31:
         yield "user", PLAIN["user"], [], {"date_string": DATE}, True
     if name not in CHATML + LLAMA3 + ["llama-3-always"]:
@@ -181,13 +186,14 @@ def main():
         hashes[name] = loose_hash(template)
         print(f"{name:26} {hashes[name]}", file=sys.stderr)
         for case, messages, tools, kwargs, add in cases_for(name):
-            if name == "llama-3-always" and not add:
+            if name == "llama-3-always" and not add and not kwargs:
                 continue  # it opens the model's turn whatever it is told
             text = render(template, name, messages, tools, kwargs, add)
             if name == "llama-3.2":
                 text = text.replace(today, "{today}", 1) if "date_string" not in kwargs else text
             run = SAME.get(name, name) + {None: "", False: " off", True: " on"}[kwargs.get("enable_thinking")]
-            run += (" dated" if "date_string" in kwargs else "") + ("" if add else " closed")
+            run += " continued" if "continue_final_message" in kwargs else ""
+            run += (" dated" if "date_string" in kwargs else "") + ("" if add or "continue_final_message" in kwargs else " closed")
             runs = rendered.setdefault((case, text), [])
             if run not in runs:
                 runs.append(run)

@@ -203,7 +203,12 @@ class Checker {
 }  // namespace
 
 CheckpointCheck check_checkpoint(const ModelConfig& config, const io::Checkpoint& checkpoint) {
-  return Checker(config, checkpoint).run();
+  CheckpointCheck check = Checker(config, checkpoint).run();
+  if (check.problems.empty()) return check;
+  if (const std::string other = other_names_problem(checkpoint); !other.empty()) {
+    check.problems = {fmt::format("{}: {}", checkpoint.directory().string(), other)};
+  }
+  return check;
 }
 
 CheckpointCheck require_checkpoint(const ModelConfig& config, const io::Checkpoint& checkpoint) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <limits>
 #include <optional>
@@ -69,6 +70,40 @@ std::string layer_count_problem(const ModelConfig& config, const StoredLayers& s
                             count_of(layers, "layer"))
               : std::string(" or get the missing layers");
   return text;
+}
+
+std::string other_names_problem(const io::Checkpoint& checkpoint) {
+  struct Ending {
+    std::string_view text, what;
+  };
+  constexpr std::array kEndings = {
+      Ending{".qweight", "integers of GPTQ or AWQ"},
+      Ending{".absmax", "bitsandbytes' NF4 or INT8"},
+      Ending{".weight_scale_2", "NVIDIA ModelOpt's NVFP4"},
+      Ending{".scales", "MLX's integers"},
+      Ending{"_blocks", "MXFP4 blocks"},
+      Ending{".lora_A.weight", "an adapter (LoRA), to be merged into its model first"},
+      Ending{".attn.wq_a.weight", "weights named as DeepSeek's inference code names them"},
+      Ending{".attention.wq.weight", "weights named as Meta's code names them"},
+  };
+  constexpr std::string_view kEmbedding = "model.embed_tokens.weight";
+  std::string_view other_embedding;
+  for (const io::StoredTensor* tensor : checkpoint.tensors()) {
+    const std::string_view name = tensor->name;
+    if (name == kEmbedding) other_embedding = name;
+    for (const Ending& ending : kEndings) {
+      if (!name.ends_with(ending.text)) continue;
+      return fmt::format("the tensor `{}` is one of {}, which are not read", name, ending.what);
+    }
+    const bool layer = name.find("layers.") != name.npos;
+    if (other_embedding.empty() && !layer && name.ends_with("embed_tokens.weight")) {
+      other_embedding = name;
+    }
+  }
+  if (other_embedding.empty() || other_embedding == kEmbedding) return {};
+  return fmt::format(
+      "the embedding is called `{}`, expected `{}`: all names have another beginning",
+      other_embedding, kEmbedding);
 }
 
 ModelConfig as_stored(ModelConfig config, const io::Checkpoint& checkpoint) {

@@ -26,4 +26,8 @@ std::string layer_count_problem(const ModelConfig& config, const StoredLayers& s
 /// has it.
 ModelConfig as_stored(ModelConfig config, const io::Checkpoint& checkpoint);
 
+/// What the names of the tensors say where nearly all that a model needs would be missing: weights
+/// of another quantiser, an adapter, names of another program. Empty if they are the usual ones.
+std::string other_names_problem(const io::Checkpoint& checkpoint);
+
 }  // namespace fathom::checkpoint

@@ -117,6 +117,29 @@ TEST_F(StoredModelTest, AConfigOfFewerOrMoreLayersIsToldWhichKeyToChange) {
   EXPECT_THAT(cut.notes, ElementsAre(HasSubstr("layers are stored, num_hidden_layers takes")));
 }
 
+TEST_F(StoredModelTest, NamesOfOtherProgramsAreOneProblem) {
+  const ModelConfig config = golden_config("llama");
+  const LooseTensor one = {DType::kF32, {1}, std::vector<u8>(4)};
+  const auto with = [&](const std::string& name) {
+    LooseTensors tensors = tensors_of("llama");
+    tensors[name] = one;
+    EXPECT_THAT(problems(config, stored("llama", tensors)), IsEmpty()) << "nobody needs it";
+    tensors.erase("model.layers.0.mlp.up_proj.weight");
+    return problems(config, stored("llama", tensors));
+  };
+  EXPECT_THAT(with("model.layers.0.mlp.up_proj.qweight"), ElementsAre(HasSubstr("GPTQ or AWQ")));
+  EXPECT_THAT(with("model.layers.0.mlp.up_proj.weight.absmax"), ElementsAre(HasSubstr("NF4")));
+  EXPECT_THAT(with("base.layers.0.mlp.up_proj.lora_A.weight"), ElementsAre(HasSubstr("(LoRA)")));
+  EXPECT_THAT(with("vision.embed_tokens.weight"), ElementsAre(HasSubstr("up_proj.weight` is miss")))
+      << "beside the usual names";
+  LooseTensors renamed;
+  for (auto& [name, tensor] : tensors_of("llama")) renamed["_orig_mod." + name] = tensor;
+  EXPECT_THAT(
+      problems(config, stored("llama", renamed)),
+      ElementsAre(HasSubstr("the embedding is called `_orig_mod.model.embed_tokens.weight`, "
+                            "expected `model.embed_tokens.weight`")));
+}
+
 TEST_F(StoredModelTest, MissingMtpWeightsNameTheirKey) {
   LooseTensors tensors = tensors_of("mtp");
   const ModelConfig config = golden_config("mtp");

@@ -90,6 +90,12 @@ tl::unexpected<Error> no_weights(const fs::path& directory) {
                             "download it too",
                             directory.string(), shard, kIndexFile));
   }
+  if (is_there(directory / "adapter_config.json")) {
+    return fail(ErrorCode::kNotFound,
+                fmt::format("{}: an adapter (adapter_config.json), not a model: merge it into its "
+                            "model first",
+                            directory.string()));
+  }
   const bool pickled = is_there(directory / "pytorch_model.bin") ||
                        is_there(directory / "pytorch_model.bin.index.json");
   return fail(ErrorCode::kNotFound,

@@ -104,6 +104,9 @@ TEST_F(DownloadedTest, UnfinishedFilesAreFoundBesideMissingOnes) {
 
 TEST_F(DownloadedTest, MissingWeightsSayWhatToDo) {
   EXPECT_THAT(weights_error(), HasSubstr("found neither"));
+  const fs::path adapter = put("adapter_config.json", "{}");
+  EXPECT_THAT(weights_error(), HasSubstr("an adapter (adapter_config.json), not a model"));
+  fs::remove(adapter);
   put("model-00001-of-00002.safetensors", "x");
   EXPECT_THAT(weights_error(), AllOf(HasSubstr("there is model-00001-of-00002.safetensors, but not "
                                                "model.safetensors.index.json"),

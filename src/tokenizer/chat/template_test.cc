@@ -59,7 +59,7 @@ ChatRequest read_request(const JsonValue& conversation) {
 }
 
 /// "deepseek-v3.1 on closed": the template, thinking where it was chosen, no generation prompt;
-/// "dated": with the date below.
+/// "dated": with the date below; "continued": the last message is to be gone on with.
 struct GoldenRun {
   const ChatTemplate* chat_template = nullptr;
   ChatRequest request;
@@ -69,7 +69,8 @@ GoldenRun read_run(const std::string& text, ChatRequest request) {
   const std::string name = text.substr(0, text.find(' '));
   const auto has = [&](std::string_view word) { return text.find(word) != std::string::npos; };
   request.thinking = has(" on") ? Thinking::kOn : has(" off") ? Thinking::kOff : Thinking::kDefault;
-  request.add_generation_prompt = !has(" closed");
+  request.continue_final_message = has(" continued");
+  request.add_generation_prompt = !has(" closed") && !request.continue_final_message;
   if (has(" dated")) request.date_string = "1 Feb 2025";
   return {find_chat_template(name), std::move(request)};
 }
@@ -186,7 +187,7 @@ TEST(ChatTemplate, RendersWhatThePublishedTemplatesRender) {
         covered.insert(run.chat_template->name);
       });
   EXPECT_EQ(covered.size(), chat_templates().size());
-  EXPECT_GE(num_runs, 680);
+  EXPECT_GE(num_runs, 700);
 }
 
 // Where no client's text spells a control token, the segments must be exactly what splitting the
