@@ -142,7 +142,7 @@ bool is_harmless(const JsonValue& value, Harmless harmless) {
 }
 
 /// Every layer must attend to all earlier tokens.
-void check_layer_types(const JsonValue& types, Problems& problems) {
+void check_layer_types(const JsonValue& types, i64 num_hidden_layers, Problems& problems) {
   if (!types.is_array()) {
     problems.invalid("layer_types", "expected an array, found " + describe(types));
     return;
@@ -152,6 +152,11 @@ void check_layer_types(const JsonValue& types, Problems& problems) {
     problems.unsupported("layer_types",
                          "only full_attention is supported, found " + describe(type));
     return;
+  }
+  const i64 count = std::ssize(types.as_array());
+  if (count < num_hidden_layers) {  // more: the config was cut to its first layers
+    problems.invalid("layer_types", fmt::format("expected num_hidden_layers {} entries, found {}",
+                                                num_hidden_layers, count));
   }
 }
 
@@ -228,7 +233,7 @@ void check_sliding_window(const JsonValue& json, const ModelConfig& config, Prob
   const bool is_qwen =
       config.architecture == Architecture::kQwen2 || config.architecture == Architecture::kQwen3;
   if (types != nullptr && !types->is_null()) {
-    check_layer_types(*types, problems);
+    check_layer_types(*types, config.num_hidden_layers, problems);
     if (is_qwen) return;
   }
   const JsonValue* window = json.find("sliding_window");

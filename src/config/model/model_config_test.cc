@@ -262,6 +262,9 @@ TEST(ModelConfigTest, SlidingWindowsOfQwen) {
         error(name, {{"use_sliding_window", on}, {"max_window_layers", 0}, {"layer_types", full}}),
         "no error");
     EXPECT_EQ(error(name, {{"layer_types", full}}), "no error");
+    EXPECT_EQ(error(name, {{"layer_types", full}, {"num_hidden_layers", 1}}), "no error");
+    EXPECT_THAT(error(name, {{"layer_types", full}, {"num_hidden_layers", 3}}),
+                HasSubstr("layer_types: expected num_hidden_layers 3 entries, found 2"));
     EXPECT_THAT(error(name, {{"use_sliding_window", on}, {"max_window_layers", 1}}),
                 HasSubstr("use_sliding_window: found true: sliding-window attention is not"));
     EXPECT_THAT(error(name, {{"use_sliding_window", on},
