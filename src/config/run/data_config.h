@@ -12,8 +12,8 @@
 
 namespace fathom {
 
-/// How a source's files are read. kAuto goes by the name: .jsonl (also .jsonl.gz, .jsonl.zst) is
-/// JSON lines, everything else text.
+/// How a source's files are read. kAuto goes by the name: .jsonl and .ndjson (also with .gz or
+/// .zst) are JSON lines, everything else text.
 enum class SourceFormat { kAuto, kText, kJsonl };
 inline constexpr std::array<std::pair<SourceFormat, std::string_view>, 3> kSourceFormatNames = {{
     {SourceFormat::kAuto, "auto"},
