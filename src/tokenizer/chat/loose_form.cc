@@ -11,6 +11,8 @@ namespace {
 // Marks in place of texts. A template cannot forge one to any use: it would name itself wrongly.
 constexpr std::string_view kSystemMark = "\1system\1";
 constexpr std::string_view kDateMark = "\1date\1";
+/// Of a text that is taken out. Without it a hostile template would be searched in quadratic time.
+constexpr size_t kMaxTextBytes = 16 * 1024;
 
 bool is_word(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
@@ -212,18 +214,22 @@ std::optional<std::string> find_between(std::string_view form, std::string_view 
                                         std::string_view end) {
   for (size_t at = 0; (at = form.find(begin, at)) != std::string_view::npos;) {
     at += begin.size();
-    const size_t to = form.find(end, at);
-    if (to == std::string_view::npos) return std::nullopt;
-    const std::string_view text = form.substr(at, to - at);
+    const std::string_view near = form.substr(at, kMaxTextBytes + end.size());
+    const size_t to = near.find(end);
+    if (to == std::string_view::npos) continue;
+    const std::string_view text = near.substr(0, to);
     if (!ends_quoted_text(text)) return std::string(text);
   }
   return std::nullopt;
 }
 
 void replace_all(std::string& form, std::string_view from, std::string_view to) {
-  for (size_t at = 0; (at = form.find(from, at)) != std::string::npos; at += to.size()) {
-    form.replace(at, from.size(), to);
+  std::string out;
+  size_t done = 0;
+  for (size_t at = 0; (at = form.find(from, done)) != std::string::npos; done = at + from.size()) {
+    out.append(form, done, at - done).append(to);
   }
+  form = out.append(form, done);
 }
 
 /// Puts `mark` in place of the text between `begin` and `end`, and of quoted texts that are it.

@@ -233,6 +233,15 @@ TEST(RecogniseLoosely, LlamasDateIsATextToo) {
   EXPECT_EQ(form->text.find("July"), std::string::npos);
 }
 
+TEST(RecogniseLoosely, AHostileTemplateTakesNoTime) {
+  for (const std::string part : {"<|im_start|>system\n", "{% set date_string='' %}",
+                                 "<|im_system|>system<|im_middle|><|im_end|>", "{{m['k']+'a'}}"}) {
+    std::string jinja;
+    while (jinja.size() < (size_t{1} << 20) - 64) jinja += part;
+    EXPECT_TRUE(chat_template_loose_form(jinja)) << part;
+  }
+}
+
 // V3.2 publishes a Python encoder and no template.
 TEST(RecogniseChatTemplate, WithoutOneByTheModelType) {
   EXPECT_EQ(
