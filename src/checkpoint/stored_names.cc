@@ -12,7 +12,7 @@ PackedForm packed_form(const io::StoredTensor& packed, const io::StoredTensor& s
     if (form.bits != 0) return {};  // up to four columns fit one word either way
     form.bits = bits;
   }
-  for (const i64 group : {i64{32}, i64{128}}) {
+  for (const i64 group : {i64{128}, i64{32}}) {  // up to 32 columns are one group either way
     if (scale.shape[1] == ceil_div(cols, group)) form.group_size = group;
   }
   return form;

@@ -3,7 +3,7 @@
 `gguf` package writes them, and the f32 numbers its reference dequantises them to; and CASE.gguf of golden models,
 converted by llama.cpp's own convert_hf_to_gguf.py. Made with llama.cpp as the source archive of llama-cpp-python
 0.3.36 carries it, its own gguf-py, numpy 2.4.6, safetensors 0.8.0, torch 2.13.0. v2_lite_kv_b.gguf is v2_lite in the form of files older
-than the split of kv_b_proj.
+than the split of kv_b_proj, qwen3_mixed.gguf is qwen3 with matrices of several types.
 
     python3 tools/golden/make_gguf_golden.py OUT_DIRECTORY LLAMA_CPP_DIRECTORY
 """
@@ -90,6 +90,24 @@ def merge_kv_b(source, target):
     finish(writer)
 
 
+def mix_types(source, target):
+    """The same model with matrices of several types: gate_proj and up_proj of two that cannot run together."""
+    wanted = {"ffn_gate": T.Q8_0, "ffn_up": T.Q4_0, "attn_q": T.Q4_1, "attn_k": T.Q4_0, "attn_v": T.Q8_0,
+              "token_embd": T.Q8_0}
+    reader = gguf.GGUFReader(source)
+    writer = gguf.GGUFWriter(target, reader.fields["general.architecture"].contents())
+    for name, field in reader.fields.items():
+        if not name.startswith("GGUF.") and name != "general.architecture":
+            writer.add_key_value(name, field.contents(), field.types[0],
+                                 sub_type=field.types[-1] if len(field.types) > 1 else None)
+    for tensor in reader.tensors:
+        dtype = next((t for part, t in wanted.items() if f"{part}.weight" in tensor.name), None)
+        numbers = dequantize(tensor.data, tensor.tensor_type)
+        raw = tensor.data if dtype is None else gguf.quants.quantize(numbers, dtype)
+        writer.add_tensor(tensor.name, raw, raw_dtype=tensor.tensor_type if dtype is None else dtype)
+    finish(writer)
+
+
 def finish(writer):
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -150,6 +168,7 @@ def main():
     for case in ["llama", "llama_tied", "llama_bias", "qwen2", "qwen3", "qwen3_tied", "v2_lite", "v2", "v3", "moonlight"]:
         convert(case, out)
     merge_kv_b(out / "v2_lite.gguf", out / "v2_lite_kv_b.gguf")
+    mix_types(out / "qwen3.gguf", out / "qwen3_mixed.gguf")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@
 #include <cstring>
 
 #include "backend/backend.h"
+#include "checkpoint/check.h"
+#include "checkpoint/gguf/load.h"
 #include "checkpoint/stored_names.h"
 #include "io/gguf/file.h"
 #include "ops/quantize/quantize.h"
@@ -99,6 +101,20 @@ TEST_P(PackedBlocksTest, RoutersVectorsAndSplitProjectionsAreNotPacked) {
   EXPECT_FALSE(is_packable(p));
   p.parameter.kind = ParameterKind::kNorm;
   EXPECT_FALSE(is_packable(p));
+}
+
+// gate_proj is Q8_0 and up_proj Q4_0: one prepared input cannot serve both, so they are decoded.
+TEST(PackedBlocks, OfTwoThatRunTogetherBothOrNone) {
+  const GgufCheckpoint loaded = load_gguf(testing::golden_directory("gguf") / "qwen3_mixed.gguf");
+  const auto is_packed = [&](const std::string& name) {
+    const PackedNames names("model.layers.1." + name + ".weight");
+    return loaded.checkpoint.find(names.packed) != nullptr;
+  };
+  EXPECT_TRUE(is_packed("self_attn.q_proj"));
+  EXPECT_TRUE(is_packed("self_attn.k_proj"));
+  EXPECT_FALSE(is_packed("mlp.gate_proj"));
+  EXPECT_FALSE(is_packed("mlp.up_proj"));
+  EXPECT_TRUE(check_checkpoint(loaded.config, loaded.checkpoint).problems.empty());
 }
 
 TEST(PackedBlocks, OtherTypesAreNotPacked) {
