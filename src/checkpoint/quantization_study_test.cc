@@ -7,7 +7,7 @@
 
 #include "backend/backend.h"
 #include "base/checked_math.h"
-#include "checkpoint/convert.h"
+#include "checkpoint/convert/convert.h"
 #include "checkpoint/random_init.h"
 #include "checkpoint/tensor_codec.h"
 #include "config/model/test_configs.h"

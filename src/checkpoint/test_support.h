@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "backend/backend.h"
-#include "checkpoint/convert.h"
+#include "checkpoint/convert/convert.h"
 #include "checkpoint/random_init.h"
 #include "checkpoint/stored_names.h"
 #include "config/model/test_configs.h"

@@ -11,9 +11,9 @@
 #include "cli/options/validators.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "io/atomic_file.h"
-#include "io/output_path.h"
-#include "io/temporary_files.h"
+#include "io/files/atomic_file.h"
+#include "io/files/output_path.h"
+#include "io/files/temporary_files.h"
 #include "tokenizer/train/train_tokenizer.h"
 
 namespace fathom::cli {

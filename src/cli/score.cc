@@ -19,9 +19,9 @@
 #include "engine/prompt.h"
 #include "engine/scorer.h"
 #include "io/json.h"
-#include "io/output_path.h"
+#include "io/files/output_path.h"
 #include "io/safetensors_writer.h"
-#include "io/temporary_files.h"
+#include "io/files/temporary_files.h"
 
 namespace fathom::cli {
 namespace {

@@ -7,7 +7,7 @@
 #include <csignal>
 
 #include "base/check.h"
-#include "io/atomic_file.h"
+#include "io/files/atomic_file.h"
 #include "io/safetensors.h"
 #include "io/safetensors_writer.h"
 #include "testing/temp_dir.h"

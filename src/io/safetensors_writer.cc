@@ -7,9 +7,9 @@
 #include "base/check.h"
 #include "base/checked_math.h"
 #include "base/error.h"
-#include "io/directories.h"
+#include "io/files/directories.h"
 #include "io/json.h"
-#include "io/output_path.h"
+#include "io/files/output_path.h"
 #include "io/safetensors_header.h"
 
 namespace fathom::io {

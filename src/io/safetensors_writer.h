@@ -12,7 +12,7 @@
 
 #include "base/dtype.h"
 #include "base/types.h"
-#include "io/atomic_file.h"
+#include "io/files/atomic_file.h"
 #include "io/safetensors.h"
 
 namespace fathom::io {

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <functional>
 
-#include "io/atomic_file.h"
+#include "io/files/atomic_file.h"
 #include "io/downloaded.h"
 #include "io/gguf/file.h"
 #include "io/mapped_file.h"

@@ -10,7 +10,7 @@
 #include "base/text.h"
 #include "checkpoint/flat_weights.h"
 #include "data/cache/prepare.h"
-#include "io/atomic_file.h"
+#include "io/files/atomic_file.h"
 #include "ops/gemm/gemm_peak.h"
 #include "report/run/run_reporter.h"
 #include "train/resume.h"

@@ -2,10 +2,10 @@
 
 #include "checkpoint/gguf/model_config.h"
 #include "checkpoint/gguf/parameters.h"
-#include "checkpoint/recode.h"
+#include "checkpoint/convert/recode.h"
 #include "checkpoint/tensor_codec.h"
-#include "io/atomic_directory.h"
-#include "io/atomic_file.h"
+#include "io/files/atomic_directory.h"
+#include "io/files/atomic_file.h"
 
 namespace fathom::checkpoint {
 namespace {

@@ -2,7 +2,7 @@
 #include <filesystem>
 #include <functional>
 
-#include "checkpoint/convert.h"
+#include "checkpoint/convert/convert.h"
 #include "device/ctx.h"
 #include "io/gguf/file.h"
 

@@ -2,7 +2,7 @@
 // A conversion's report, part by part.
 #include <vector>
 
-#include "checkpoint/convert.h"
+#include "checkpoint/convert/convert.h"
 #include "io/json.h"
 
 namespace fathom::cli {

@@ -1,4 +1,4 @@
-#include "checkpoint/convert.h"
+#include "checkpoint/convert/convert.h"
 
 #include <fmt/format.h>
 
@@ -25,7 +25,7 @@
 #include "cli/progress.h"
 #include "io/gguf/file.h"
 #include "io/json.h"
-#include "io/output_path.h"
+#include "io/files/output_path.h"
 #include "plan/model_size.h"
 #include "tensor/buffer.h"
 

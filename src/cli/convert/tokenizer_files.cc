@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "io/atomic_file.h"
+#include "io/files/atomic_file.h"
 #include "io/json.h"
 #include "tokenizer/gguf/gguf_tokenizer.h"
 #include "tokenizer/tokenizer.h"

@@ -18,7 +18,7 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "io/atomic_file.h"
+#include "io/files/atomic_file.h"
 #include "tensor/fp8.h"
 #include "train/checkpoint/run_directory.h"
 

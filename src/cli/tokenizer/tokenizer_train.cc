@@ -13,7 +13,7 @@
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "io/json.h"
-#include "io/output_path.h"
+#include "io/files/output_path.h"
 
 namespace fathom::cli {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "base/log.h"
 #include "data/cache/cache_manifest.h"
-#include "io/temporary_files.h"
+#include "io/files/temporary_files.h"
 
 namespace fathom::data {
 namespace {

@@ -6,7 +6,7 @@
 #include <charconv>
 #include <utility>
 
-#include "io/atomic_file.h"
+#include "io/files/atomic_file.h"
 #include "io/json.h"
 
 namespace fathom::data {

@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
-#include "io/atomic_file.h"
+#include "io/files/atomic_file.h"
 #include "io/mapped_file.h"
 #include "io/text/byte_reader.h"
 

@@ -11,7 +11,7 @@
 #include "data/cache/content_hashes.h"
 #include "data/cache/source_tokenizer.h"
 #include "data/text/source_files.h"
-#include "io/directories.h"
+#include "io/files/directories.h"
 #include "tokenizer/tokenizer_spec.h"
 
 namespace fathom::data {

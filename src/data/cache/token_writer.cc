@@ -3,7 +3,7 @@
 #include <bit>
 
 #include "base/check.h"
-#include "io/atomic_file.h"
+#include "io/files/atomic_file.h"
 
 namespace fathom::data {
 

@@ -5,7 +5,7 @@
 #include <array>
 
 #include "base/text.h"
-#include "tokenizer/chat/render.h"
+#include "tokenizer/chat/render/render.h"
 
 namespace fathom::tokenizer {
 namespace {

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "io/json.h"
-#include "tokenizer/chat/render.h"
+#include "tokenizer/chat/render/render.h"
 
 namespace fathom::tokenizer {
 namespace {

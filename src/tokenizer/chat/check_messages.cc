@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "io/json.h"
-#include "tokenizer/chat/render.h"
+#include "tokenizer/chat/render/render.h"
 
 namespace fathom::tokenizer {
 namespace {

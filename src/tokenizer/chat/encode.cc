@@ -2,7 +2,7 @@
 
 #include <array>
 
-#include "tokenizer/chat/render.h"
+#include "tokenizer/chat/render/render.h"
 #include "tokenizer/tokenizer.h"
 
 namespace fathom::tokenizer {

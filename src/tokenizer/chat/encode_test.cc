@@ -7,7 +7,7 @@
 
 #include "io/json.h"
 #include "tokenizer/byte_level.h"
-#include "tokenizer/chat/render.h"
+#include "tokenizer/chat/render/render.h"
 #include "tokenizer/tokenizer.h"
 
 namespace fathom::tokenizer {

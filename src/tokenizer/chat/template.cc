@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "tokenizer/chat/python_text.h"
-#include "tokenizer/chat/render.h"
+#include "tokenizer/chat/render/render.h"
 
 namespace fathom::tokenizer {
 namespace {

@@ -10,7 +10,7 @@
 #include <set>
 
 #include "io/json.h"
-#include "tokenizer/chat/render.h"
+#include "tokenizer/chat/render/render.h"
 
 namespace fathom::tokenizer {
 namespace {

@@ -3,7 +3,7 @@
 // words. What a client wrote stays plain text; only the cards' own example holds control tokens.
 #include "io/json.h"
 #include "tokenizer/chat/json.h"
-#include "tokenizer/chat/render.h"
+#include "tokenizer/chat/render/render.h"
 
 namespace fathom::tokenizer {
 namespace {

@@ -9,10 +9,10 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "io/atomic_file.h"
-#include "io/directories.h"
+#include "io/files/atomic_file.h"
+#include "io/files/directories.h"
 #include "io/json.h"
-#include "io/temporary_files.h"
+#include "io/files/temporary_files.h"
 
 namespace fathom::tokenizer {
 namespace {

@@ -7,8 +7,8 @@
 
 #include "checkpoint/flat_weights.h"
 #include "data/cache/hash.h"
-#include "io/atomic_directory.h"
-#include "io/atomic_file.h"
+#include "io/files/atomic_directory.h"
+#include "io/files/atomic_file.h"
 #include "io/json.h"
 #include "io/mapped_file.h"
 #include "io/safetensors_writer.h"

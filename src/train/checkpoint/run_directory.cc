@@ -7,8 +7,8 @@
 #include <system_error>
 
 #include "base/error.h"
-#include "io/directories.h"
-#include "io/temporary_files.h"
+#include "io/files/directories.h"
+#include "io/files/temporary_files.h"
 
 namespace fathom::train {
 namespace {

@@ -1,4 +1,4 @@
-#include "io/output_path.h"
+#include "io/files/output_path.h"
 
 #include <fmt/format.h>
 #include <sys/statvfs.h>

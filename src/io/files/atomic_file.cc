@@ -1,4 +1,4 @@
-#include "io/atomic_file.h"
+#include "io/files/atomic_file.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -12,10 +12,10 @@
 
 #include "base/check.h"
 #include "base/error.h"
-#include "io/directories.h"
+#include "io/files/directories.h"
 #include "io/mapped_file.h"
-#include "io/output_path.h"
-#include "io/temporary_files.h"
+#include "io/files/output_path.h"
+#include "io/files/temporary_files.h"
 
 namespace fathom::io {
 

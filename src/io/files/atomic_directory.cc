@@ -1,4 +1,4 @@
-#include "io/atomic_directory.h"
+#include "io/files/atomic_directory.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -13,7 +13,7 @@
 
 #include "base/check.h"
 #include "base/error.h"
-#include "io/directories.h"
+#include "io/files/directories.h"
 
 namespace fathom::io {
 namespace {

@@ -1,7 +1,7 @@
 // V2.5 to R1-0528: three generations of one format. They differ in when a turn's flags are reset,
 // which changes what a second round of tool calls looks like; each function below follows its
 // published template step by step, in the template's order.
-#include "tokenizer/chat/render.h"
+#include "tokenizer/chat/render/render.h"
 
 namespace fathom::tokenizer {
 namespace {

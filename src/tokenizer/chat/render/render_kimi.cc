@@ -2,7 +2,7 @@
 #include <deque>
 
 #include "tokenizer/chat/json.h"
-#include "tokenizer/chat/render.h"
+#include "tokenizer/chat/render/render.h"
 
 namespace fathom::tokenizer {
 namespace {

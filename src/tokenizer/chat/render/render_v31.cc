@@ -1,6 +1,6 @@
 // V3.1 and V3.2-Exp: one model with and without thinking. The assistant's turn always carries a
 // mark of which: "</think>" (no thought, or one that was dropped) or "<think>".
-#include "tokenizer/chat/render.h"
+#include "tokenizer/chat/render/render.h"
 
 namespace fathom::tokenizer {
 namespace {

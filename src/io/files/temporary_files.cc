@@ -1,4 +1,4 @@
-#include "io/temporary_files.h"
+#include "io/files/temporary_files.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

@@ -1,12 +1,12 @@
-#include "checkpoint/convert.h"
+#include "checkpoint/convert/convert.h"
 
 #include <algorithm>
 #include <array>
 
 #include "checkpoint/check.h"
-#include "checkpoint/convert_tensors.h"
-#include "io/atomic_directory.h"
-#include "io/atomic_file.h"
+#include "checkpoint/convert/convert_tensors.h"
+#include "io/files/atomic_directory.h"
+#include "io/files/atomic_file.h"
 #include "io/json.h"
 #include "io/mapped_file.h"
 

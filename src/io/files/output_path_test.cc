@@ -1,4 +1,4 @@
-#include "io/output_path.h"
+#include "io/files/output_path.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 // V3.2, which has no Jinja template but a Python encoder (encoding/encoding_dsv32.py of its
 // repository): tool calls as XML-like DSML, thoughts kept within the running turn.
 #include "tokenizer/chat/json.h"
-#include "tokenizer/chat/render.h"
+#include "tokenizer/chat/render/render.h"
 
 namespace fathom::tokenizer {
 namespace {

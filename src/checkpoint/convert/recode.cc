@@ -1,4 +1,4 @@
-#include "checkpoint/recode.h"
+#include "checkpoint/convert/recode.h"
 
 #include <algorithm>
 #include <cmath>

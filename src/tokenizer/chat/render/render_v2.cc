@@ -1,5 +1,5 @@
 // V2's plain words.
-#include "tokenizer/chat/render.h"
+#include "tokenizer/chat/render/render.h"
 
 namespace fathom::tokenizer {
 

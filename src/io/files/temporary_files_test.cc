@@ -1,4 +1,4 @@
-#include "io/temporary_files.h"
+#include "io/files/temporary_files.h"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -11,7 +11,7 @@
 #include <filesystem>
 #include <string>
 
-#include "io/atomic_file.h"
+#include "io/files/atomic_file.h"
 #include "testing/temp_dir.h"
 
 namespace fathom::io {

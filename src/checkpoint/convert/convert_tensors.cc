@@ -1,9 +1,9 @@
-#include "checkpoint/convert_tensors.h"
+#include "checkpoint/convert/convert_tensors.h"
 
 #include <algorithm>
 #include <set>
 
-#include "checkpoint/recode.h"
+#include "checkpoint/convert/recode.h"
 #include "checkpoint/stored_names.h"
 #include "checkpoint/tensor_codec.h"
 

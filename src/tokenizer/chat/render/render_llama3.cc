@@ -8,7 +8,7 @@
 #include "io/json.h"
 #include "tokenizer/chat/json.h"
 #include "tokenizer/chat/python_text.h"
-#include "tokenizer/chat/render.h"
+#include "tokenizer/chat/render/render.h"
 
 namespace fathom::tokenizer {
 namespace {

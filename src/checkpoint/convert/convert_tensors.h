@@ -3,7 +3,7 @@
 #include <filesystem>
 
 #include "checkpoint/check.h"
-#include "checkpoint/convert.h"
+#include "checkpoint/convert/convert.h"
 #include "device/ctx.h"
 #include "io/safetensors.h"
 

@@ -3,7 +3,7 @@
 // <|im_end|> and a line break.
 #include "tokenizer/chat/json.h"
 #include "tokenizer/chat/python_text.h"
-#include "tokenizer/chat/render.h"
+#include "tokenizer/chat/render/render.h"
 
 namespace fathom::tokenizer {
 namespace {

@@ -1,4 +1,4 @@
-#include "io/atomic_directory.h"
+#include "io/files/atomic_directory.h"
 
 #include <gtest/gtest.h>
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "base/function_ref.h"
-#include "checkpoint/convert.h"
+#include "checkpoint/convert/convert.h"
 #include "checkpoint/tensor_codec.h"
 #include "config/model/parameter_list.h"
 #include "tensor/view.h"

@@ -1,4 +1,4 @@
-#include "io/directories.h"
+#include "io/files/directories.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>

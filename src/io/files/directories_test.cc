@@ -1,10 +1,10 @@
-#include "io/directories.h"
+#include "io/files/directories.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/error.h"
-#include "io/atomic_file.h"
+#include "io/files/atomic_file.h"
 #include "testing/temp_dir.h"
 
 namespace fathom::io {

@@ -1,5 +1,5 @@
 // Writing checkpoints: random ones, and conversions between F32, BF16 and FP8.
-#include "checkpoint/convert.h"
+#include "checkpoint/convert/convert.h"
 
 #include <gmock/gmock.h>
 
