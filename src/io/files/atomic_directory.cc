@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -38,11 +39,18 @@ void exchange(const fs::path& from, const fs::path& to) {
   if (code) refuse(to, "replace", code.message());
 }
 
-/// A descriptor that holds an exclusive lock, or none where the file system has no locks; -1 with
-/// errno, EWOULDBLOCK where another process holds it.
+/// A descriptor of the directory of that name that holds an exclusive lock, or none where the file
+/// system has no locks; -1 with errno, EWOULDBLOCK where another process holds it or has put
+/// another one there.
 int open_and_lock(const fs::path& directory) {
   const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0 || ::flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return fd;
+  if (fd < 0) return -1;
+  const bool is_held = ::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  struct stat ours = {}, named = {};
+  if (!is_held && ::fstat(fd, &ours) == 0 && ::stat(directory.c_str(), &named) == 0 &&
+      ours.st_ino == named.st_ino) {
+    return fd;
+  }
   ::close(fd);
   errno = EWOULDBLOCK;
   return -1;
@@ -54,18 +62,22 @@ AtomicDirectory::AtomicDirectory(fs::path final_path, IfDirectoryExists if_exist
     : final_(std::move(final_path)), if_exists_(if_exists) {
   FATHOM_CHECK(final_.has_filename(), final_.string(), " has no name");
   temporary_ = final_.parent_path() / fmt::format(".{}.tmp", final_.filename().string());
+  constexpr const char* kTaken = "another process is writing it";
   std::error_code code;
-  if (const int left = open_and_lock(temporary_); left >= 0) {
-    ::close(left);
-  } else if (errno == EWOULDBLOCK) {
-    refuse(final_, "write", "another process is writing it");
-  }
-  fs::remove_all(temporary_, code);
+  const int left = open_and_lock(temporary_);
+  if (left < 0 && errno == EWOULDBLOCK) refuse(final_, "write", kTaken);
+  if (left >= 0 || errno != ENOENT) fs::remove_all(temporary_, code);
+  if (left >= 0) ::close(left);
   if (code) refuse(temporary_, "remove", code.message());
   make_directories(final_.parent_path());
-  fs::create_directory(temporary_, code);
-  if (code) refuse(temporary_, "create", code.message());
+  // Whoever makes it has it, also where two begin at once.
+  if (::mkdir(temporary_.c_str(), 0777) != 0) {
+    if (errno == EEXIST) refuse(final_, "write", kTaken);
+    refuse(temporary_, "create", std::strerror(errno));
+  }
   lock_ = open_and_lock(temporary_);
+  if (lock_ < 0)
+    refuse(final_, "write", kTaken);  // taken for a dead process's before it was locked
 }
 
 AtomicDirectory::~AtomicDirectory() {

@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
+#include <vector>
 
 #include "base/error.h"
 #include "testing/temp_dir.h"
@@ -84,6 +87,34 @@ TEST(AtomicDirectory, ASecondWriterOfTheNameIsRefusedAndTheFirstGoesOn) {
   first.commit();
   EXPECT_EQ(names_in(dir / "made"), std::vector<std::string>{"a"});
   AtomicDirectory(dir / "made").commit();
+}
+
+TEST(AtomicDirectory, OfManyThatBeginAtOnceOneWrites) {
+  testing::TempDir dir;
+  for (int round = 0; round < 50; ++round) {
+    std::atomic<int> waiting = 8, made = 0;
+    std::vector<std::thread> threads;
+    for (int i = 0; i < 8; ++i) {
+      threads.emplace_back([&] {
+        --waiting;
+        while (waiting > 0) {
+        }
+        try {
+          AtomicDirectory directory(dir / "made");
+          write(directory.path() / "a", "1");
+          ++made;
+          while (waiting > -7) {  // until all the others are refused
+          }
+          directory.commit();
+        } catch (const Error&) {
+          --waiting;
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    ASSERT_EQ(made, 1);
+    ASSERT_EQ(names_in(dir / "made"), std::vector<std::string>{"a"});
+  }
 }
 
 TEST(AtomicDirectory, NamesWhatItCannotMake) {
