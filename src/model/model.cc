@@ -123,7 +123,7 @@ Model::~Model() = default;
 
 std::unique_ptr<Model> Model::load(Ctx& ctx, const std::string& path, const LoadOptions& options) {
   std::unique_ptr<Model> model(new Model());  // the constructor is private
-  model->weights_ = load_weights(ctx, path, options.gguf_dtype);
+  model->weights_ = load_weights(ctx, path, options.gguf_dtype, options.on_progress);
   return model;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 // The public face of the model: load a checkpoint directory, run steps over a batch of sequences.
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -40,6 +41,8 @@ struct LoadOptions {
   /// Of a GGUF file: what its matrices are decoded to, F32 or BF16; absent: as
   /// checkpoint::load_gguf() chooses, packed integers among them.
   std::optional<DType> gguf_dtype = {};
+  /// Called while such a file is decoded: (elements done, in all).
+  std::function<void(i64, i64)> on_progress = {};
 };
 
 class Model {

@@ -24,9 +24,9 @@ struct GgufCheckpoint {
 /// Opens the file, and decodes its matrices to `dtype` (F32 | BF16): those that are stored so, in
 /// Hugging Face's order, stay in the mapped file. `dtype` absent: matrices of Q8_0, Q4_0 and Q4_1
 /// become packed integers with exactly their numbers (checkpoint/gguf/packed_blocks.h), and others
-/// F32 if all linear layers are stored so, else BF16. Norms and the router become F32. `on_progress` is called with (elements decoded, in
-/// all). Throws Error of the file, of its metadata or of its tensors, all problems listed;
-/// Error{kOutOfMemory}.
+/// F32 if all linear layers are stored so, else BF16. Norms and the router become F32.
+/// `on_progress` is called with (elements decoded, in all). Throws Error of the file, of its
+/// metadata or of its tensors, all problems listed; Error{kOutOfMemory}.
 GgufCheckpoint load_gguf(const std::filesystem::path& path, std::optional<DType> dtype = {},
                          const std::function<void(i64, i64)>& on_progress = {});
 

@@ -4,10 +4,12 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 
 #include "base/error.h"
 #include "cli/options/validators.h"
+#include "cli/progress.h"
 #include "io/downloaded.h"
 #include "io/gguf/file.h"
 
@@ -107,6 +109,12 @@ std::unique_ptr<model::Model> load_model(Ctx& ctx, const ModelOptions& options) 
   model::LoadOptions load;
   if (options.gguf_to == "f32") load.gguf_dtype = DType::kF32;
   if (options.gguf_to == "bf16") load.gguf_dtype = DType::kBF16;
+  ProgressLine progress;
+  const auto started = std::chrono::steady_clock::now();
+  load.on_progress = [&](i64 done, i64 total) {  // a small file is there before anybody wonders
+    if (std::chrono::steady_clock::now() - started < std::chrono::seconds(1)) return;
+    progress.update("decoding weights", done, total);
+  };
   return model::Model::load(ctx, options.directory, load);
 }
 

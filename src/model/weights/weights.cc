@@ -199,11 +199,12 @@ void bind_weights(Ctx& ctx, Weights& weights) {
 }
 
 std::unique_ptr<Weights> load_weights(Ctx& ctx, const std::string& path,
-                                      std::optional<DType> gguf_dtype) {
+                                      std::optional<DType> gguf_dtype,
+                                      const std::function<void(i64, i64)>& on_progress) {
   auto weights = std::make_unique<Weights>();
   weights->directory = path;
   if (io::gguf::is_gguf(path)) {
-    checkpoint::GgufCheckpoint loaded = checkpoint::load_gguf(path, gguf_dtype);
+    checkpoint::GgufCheckpoint loaded = checkpoint::load_gguf(path, gguf_dtype, on_progress);
     weights->config = std::move(loaded.config);
     weights->gguf = std::move(loaded.file);
     weights->owned = std::move(loaded.decoded);

@@ -1,5 +1,6 @@
 #pragma once
 // All weights of a model, as views of the mapped checkpoint.
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -34,11 +35,12 @@ struct Weights {
 };
 
 /// Reads a directory's config.json, maps its weights and checks every tensor; or does so with a
-/// GGUF file, whose matrices are decoded to `gguf_dtype` (checkpoint::load_gguf). Throws Error with
-/// all problems of the config, or all of the weights. The context says where weights are uploaded
-/// to.
+/// GGUF file, whose matrices are decoded to `gguf_dtype` while `on_progress` is told of it
+/// (checkpoint::load_gguf). Throws Error with all problems of the config, or all of the weights.
+/// The context says where weights are uploaded to.
 std::unique_ptr<Weights> load_weights(Ctx& ctx, const std::string& path,
-                                      std::optional<DType> gguf_dtype = {});
+                                      std::optional<DType> gguf_dtype = {},
+                                      const std::function<void(i64, i64)>& on_progress = {});
 
 /// Random weights in memory, as RandomWeights says.
 std::unique_ptr<Weights> make_random_weights(Ctx& ctx, const ModelConfig& config,
