@@ -23,15 +23,8 @@ constexpr size_t kMaxListedProblems = 100;
 constexpr size_t kMaxProblems = 10'000;
 struct TooManyProblems {};
 
-/// Linear layers, and what quantisers may be told to take along: embedding, head and eh_proj. Never
-/// the router.
-bool may_be_fp8(const Parameter& parameter) {
-  return parameter.kind == ParameterKind::kMatrix ||
-         (parameter.kind == ParameterKind::kMatrixBf16 && parameter.part != ModelPart::kRouter);
-}
-
 bool dtype_allowed(const Parameter& parameter, DType dtype) {
-  return dtype == DType::kF8E4M3 ? may_be_fp8(parameter) : is_widened(dtype);
+  return dtype == DType::kF8E4M3 ? may_be_quantised(parameter) : is_widened(dtype);
 }
 
 class Checker {
@@ -93,7 +86,7 @@ class Checker {
     if (!wanted(parameter)) return;
     const io::StoredTensor* tensor = checkpoint_.find(parameter.name);
     if (tensor == nullptr) {
-      if (may_be_fp8(parameter) &&
+      if (may_be_quantised(parameter) &&
           checkpoint_.find(PackedNames(parameter.name).packed) != nullptr) {
         check_packed(parameter);
       } else if (!parameter.shared_copy) {
@@ -105,7 +98,7 @@ class Checker {
     check_shape(*tensor, parameter.shape, shape_reason(config_, parameter.name));
     if (!dtype_allowed(parameter, tensor->dtype)) {
       problem(*tensor, fmt::format("is {}, expected {}", dtype_name(tensor->dtype),
-                                   may_be_fp8(parameter) ? "F32, BF16, F16 or F8_E4M3"
+                                   may_be_quantised(parameter) ? "F32, BF16, F16 or F8_E4M3"
                                                          : "F32, BF16 or F16"));
     } else if (tensor->dtype == DType::kF8E4M3) {
       check_scale(parameter);

@@ -42,6 +42,11 @@ bool ModelStorage::any_is(DType dtype) const {
 bool ModelStorage::is_compressed_tensors() const { return any_is(DType::kI32); }
 bool ModelStorage::has_fp8() const { return any_is(DType::kF8E4M3); }
 
+bool may_be_quantised(const Parameter& parameter) {
+  return parameter.kind == ParameterKind::kMatrix ||
+         (parameter.kind == ParameterKind::kMatrixBf16 && parameter.role != ModelPart::kRouter);
+}
+
 DType stored_dtype(ParameterKind kind, DType target) {
   FATHOM_CHECK(target == DType::kF32 || target == DType::kBF16 || target == DType::kF8E4M3,
                "checkpoints are not written as ", dtype_name(target));

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/checked_math.h"
 #include "base/parallel.h"
+#include "checkpoint/storage.h"
 #include "checkpoint/stored_names.h"
 
 namespace fathom::checkpoint {
@@ -58,10 +59,7 @@ std::optional<PackedBlocks> packed_blocks(io::gguf::Type type) {
 }
 
 bool is_packable(const GgufParameter& p) {
-  const bool is_product = p.parameter.kind == ParameterKind::kMatrix ||
-                          (p.parameter.kind == ParameterKind::kMatrixBf16 &&
-                           p.parameter.role != ModelPart::kRouter);
-  return is_product && p.source.form != GgufForm::kSplitKvB &&
+  return may_be_quantised(p.parameter) && p.source.form != GgufForm::kSplitKvB &&
          packed_blocks(p.tensor->type).has_value();
 }
 

@@ -9,6 +9,7 @@
 #include "backend/backend.h"
 #include "checkpoint/check.h"
 #include "checkpoint/gguf/load.h"
+#include "checkpoint/storage.h"
 #include "checkpoint/stored_names.h"
 #include "io/gguf/file.h"
 #include "ops/quantize/quantize.h"
@@ -99,6 +100,8 @@ TEST_P(PackedBlocksTest, RoutersVectorsAndSplitProjectionsAreNotPacked) {
   EXPECT_TRUE(is_packable(p)) << "an embedding";
   p.parameter.role = ModelPart::kRouter;
   EXPECT_FALSE(is_packable(p));
+  p.parameter.part = ModelPart::kMtp;
+  EXPECT_FALSE(may_be_quantised(p.parameter)) << "the router of an MTP module";
   p.parameter.kind = ParameterKind::kNorm;
   EXPECT_FALSE(is_packable(p));
 }

@@ -38,15 +38,13 @@ struct DecodedGroups {
   }
 };
 
-/// Scales and minima of a row. A minimum counts from code 0, the decoded codes from 2^(bits-1): what
-/// lies between is added to it.
+/// Scales and minima of a row whose decoded codes count from `middle`, 2^(bits-1).
 inline void decode_scales(const GroupScales& from, int64_t row, float middle,
                           const DecodedGroups& out) {
   const GroupScales scales = scales_from(from, row);
   for (int64_t g = 0; g < out.stride; ++g) {
     out.scales[g] = scale_to_f32(scales.type, scales.data[g]);
-    if (scales.minima == nullptr) continue;
-    out.minima[g] = scale_to_f32(scales.type, scales.minima[g]) + middle * out.scales[g];
+    if (scales.minima != nullptr) out.minima[g] = minimum_at_middle(scales, g, middle);
   }
 }
 

@@ -104,9 +104,7 @@ class RowBlock {
     const int64_t at = g * kPanelRowBlock + r;
     scales_[at] = scale_to_f32(of_row.type, of_row.data[group]);
     if (r >= rows_) starts_[at] = 0;
-    if (of_row.minima == nullptr) return;
-    // A minimum counts from code 0, decoded codes from 8.
-    minima_[at] = scale_to_f32(of_row.type, of_row.minima[group]) + 8.0f * scales_[at];
+    if (of_row.minima != nullptr) minima_[at] = minimum_at_middle(of_row, group, 8.0f);
   }
 
   /// Columns [k, k + columns) of row r of the block; k: a multiple of 128.

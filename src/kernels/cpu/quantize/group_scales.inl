@@ -35,6 +35,12 @@ inline float scale_to_f32(ScaleType type, uint16_t bits) {
   return type == ScaleType::kF16 ? f16_to_f32(bits) : bf16_to_f32(bits);
 }
 
+/// The minimum of `group` beside codes that count from `middle`, where as stored they count from 0.
+inline float minimum_at_middle(const GroupScales& scales, int64_t group, float middle) {
+  const float scale = scale_to_f32(scales.type, scales.data[group]);
+  return scale_to_f32(scales.type, scales.minima[group]) + middle * scale;
+}
+
 /// Those of the rows from `row` on.
 inline GroupScales scales_from(GroupScales scales, int64_t row) {
   scales.data += row * scales.stride;
