@@ -1,0 +1,141 @@
+// One step: a decode pass, then layers of the prefill chunk under way.
+#include <algorithm>
+
+#include "base/check.h"
+#include "engine/schedule/scheduler.h"
+
+namespace fathom::engine {
+
+i64 Scheduler::collect_decoding() {
+  decoding_.clear();
+  i64 pairs = 0;
+  for (const RequestId id : running_) {
+    const Slot& each = slot(id);
+    if (each.phase != Phase::kDecode || each.blocked) continue;
+    decoding_.push_back(id);
+    pairs += each.total();
+  }
+  return pairs;
+}
+
+void Scheduler::collect_pending(double now_s) {
+  pending_.clear();
+  for (const RequestId id : running_) {
+    const Slot& each = slot(id);
+    if (each.phase != Phase::kPrefill || each.blocked) continue;
+    pending_.push_back({.id = id,
+                        .position = each.computed,
+                        .remaining = each.total() - each.computed,
+                        .waited_s = now_s - each.progress_s});
+  }
+}
+
+double Scheduler::layer_s() const {
+  const ChunkSize size = chunk_size(chunk_);
+  return cost_.layer.seconds(size.tokens, size.pairs);
+}
+
+double Scheduler::chunk_patience_s() const {
+  i64 furthest = 0;
+  for (const PendingPrefill& each : pending_) furthest = std::max(furthest, each.position);
+  const i64 tokens = limits_.chunk_tokens;
+  const double alone_s = static_cast<double>(limits_.num_layers) *
+                         cost_.layer.seconds(tokens, tokens * (furthest + tokens));
+  const double chunk_s = decoding_.empty() ? alone_s : alone_s / (1 - limits_.decode_share);
+  // Whoever is left out now is asked again after this chunk and served by the end of the next.
+  return limits_.prefill_patience_s - 2.5 * chunk_s;
+}
+
+void Scheduler::form_chunk(double now_s) {
+  collect_pending(now_s);
+  const double patience_s = chunk_patience_s();
+  const double room_s = budget_.target_s(decode_s_) - decode_s_;
+  for (i64 tokens = limits_.chunk_tokens;;) {
+    pack_chunk(pending_, tokens, patience_s, chunk_);
+    if (decoding_.empty() || tokens <= limits_.min_chunk_tokens || layer_s() <= room_s) return;
+    tokens = std::max(tokens / 2, limits_.min_chunk_tokens);
+  }
+}
+
+const StepPlan& Scheduler::plan_step(double now_s) {
+  last_step_s_ = now_s;
+  const i64 pairs = collect_decoding();
+  const auto rows = static_cast<i64>(decoding_.size());
+  decode_s_ = rows == 0 ? 0 : cost_.decode.seconds(rows, pairs);
+  if (layers_done_ == 0) form_chunk(now_s);
+
+  plan_ = {.decoding = decoding_, .chunk = chunk_, .first_layer = layers_done_};
+  const i64 left = chunk_.empty() ? 0 : limits_.num_layers - layers_done_;
+  plan_.layers = left;
+  if (rows == 0) {
+    budget_.reset();
+    return plan_;
+  }
+  plan_.target_s = budget_.target_s(decode_s_);
+  if (left > 0) {
+    StepBudget after = budget_;
+    after.decoded(decode_s_);
+    const double one_s = layer_s();
+    const double slice_s = after.slice_s(decode_s_, decode_s_, one_s);
+    plan_.layers = std::min(left, static_cast<i64>(slice_s / one_s));
+  }
+  return plan_;
+}
+
+void Scheduler::after_decode(i64 rows, i64 pairs, double seconds) {
+  decode_s_ = cost_.decode.seconds(rows, pairs);
+  decode_elapsed_s_ = seconds;
+  cost_.decode.observe(rows, pairs, seconds);
+  budget_.decoded(decode_s_);
+  slice_s_ = chunk_.empty() ? 0 : budget_.slice_s(decode_s_, seconds, layer_s());
+}
+
+bool Scheduler::run_another_layer(double elapsed_s, i64 layers_run) const {
+  if (chunk_.empty() || layers_done_ + layers_run >= limits_.num_layers) return false;
+  if (decoding_.empty()) return true;
+  if (layers_run == 0) return slice_s_ > 0;
+  // What this slice's layers took says more of the next one than any estimate.
+  const double used_s = elapsed_s - decode_elapsed_s_;
+  return used_s + used_s / static_cast<double>(layers_run) <= slice_s_;
+}
+
+void Scheduler::prompt_computed(const ChunkItem& item, double now_s) {
+  Slot& each = slot(item.id);
+  each.computed += item.tokens;
+  each.work += item.tokens;
+  each.prepaid = std::max<i64>(each.prepaid - item.tokens, 0);
+  each.progress_s = now_s;
+  if (item.last) each.phase = Phase::kDecode;
+}
+
+std::span<const ChunkItem> Scheduler::after_layers(i64 layers, double seconds, double now_s) {
+  completed_.clear();
+  if (layers == 0 || chunk_.empty()) return completed_;
+  FATHOM_CHECK(layers_done_ + layers <= limits_.num_layers, layers, " layers after ", layers_done_);
+  const ChunkSize size = chunk_size(chunk_);
+  cost_.layer.observe(size.tokens, size.pairs, seconds / static_cast<double>(layers));
+  if (!decoding_.empty()) budget_.spend(seconds);
+  layers_done_ += layers;
+  if (layers_done_ < limits_.num_layers) return completed_;
+  layers_done_ = 0;
+  std::swap(chunk_, completed_);
+  for (const ChunkItem& item : completed_) prompt_computed(item, now_s);
+  return completed_;
+}
+
+void Scheduler::leave_chunk(RequestId id) {
+  std::erase_if(chunk_, [id](const ChunkItem& item) { return item.id == id; });
+  if (chunk_.empty()) layers_done_ = 0;
+  plan_.chunk = chunk_;
+}
+
+void Scheduler::decoded(RequestId id, i64 tokens) {
+  Slot& each = slot(id);
+  FATHOM_CHECK(each.phase == Phase::kDecode && tokens >= 0, tokens, " tokens");
+  each.generated += tokens;
+  each.work += tokens;
+  each.computed += tokens;
+  queue_.charge(each.request.tenant, tokens);
+}
+
+}  // namespace fathom::engine
