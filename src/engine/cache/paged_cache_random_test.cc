@@ -205,9 +205,9 @@ class World {
     std::optional<Text> oldest;
     u64 age = ~u64{0};
     for (const auto& [text, page] : pages_) {
-      const bool has_child = std::any_of(pages_.begin(), pages_.end(), [&](const auto& other) {
-        return text.is_parent_of(other.first);
-      });
+      const bool has_child = std::any_of(
+          pages_.begin(), pages_.end(),
+          [&parent = text](const auto& other) { return parent.is_parent_of(other.first); });
       const bool excluded = above_share && count_of(text.space.owner) <= kPages / 2;
       if (has_child || excluded || cache_.references(page.id) != 1 || page.last_use >= age) {
         continue;
