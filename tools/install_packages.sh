@@ -22,6 +22,7 @@ libpcre2-dev||Unicode patterns of the tokenizer
 zlib1g-dev||training text in .gz
 libzstd-dev||training text in .zst
 libxxhash-dev||knows tokenised text again by its content
+libssl-dev||names cached pages by keyed hashes of their text
 libgtest-dev||unit tests
 libgmock-dev||unit tests
 libbenchmark-dev||benchmarks

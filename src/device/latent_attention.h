@@ -1,6 +1,6 @@
 #pragma once
 #include "device/op.h"
-#include "device/quantize.h"
+#include "device/paged_rows.h"
 #include "tensor/view.h"
 
 namespace fathom::device {
@@ -18,8 +18,8 @@ struct LatentAttentionForward {
   View<const float, 3> q_latent, q_rope;
   View<const i64, 1> positions;
   CacheRowLayout layout;
-  const u8* cache;
-  i64 keys;
+  View<u8* const* const, 1> pages;
+  i64 offset_bytes;
   float scale;
   View<float, 3> out;
 };

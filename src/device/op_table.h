@@ -11,6 +11,7 @@
 #include "device/norm.h"
 #include "device/op.h"
 #include "device/optimizer.h"
+#include "device/paged_rows.h"
 #include "device/peaks.h"
 #include "device/prefill_attention.h"
 #include "device/quantization_error.h"

@@ -1,5 +1,6 @@
 #pragma once
 // How cached rows lie in memory: in pages, so that sequences can share those of a common prefix.
+#include "device/op.h"
 #include "device/quantize.h"
 
 namespace fathom::device {
@@ -28,6 +29,19 @@ struct PagedRows {
   u8* row(i64 r) const {
     return pages[r / kPageTokens] + offset_bytes + r % kPageTokens * layout.row_bytes();
   }
+};
+
+struct CacheStoreRows {
+  static constexpr const char* kName = "cache_store_rows";
+  View<const float, 2> x;
+  PagedRows rows;
+  i64 first_row;
+};
+struct CacheLoadRows {
+  static constexpr const char* kName = "cache_load_rows";
+  PagedRows rows;
+  i64 first_row;
+  View<float, 2> out;
 };
 
 }  // namespace fathom::device

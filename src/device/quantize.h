@@ -43,19 +43,4 @@ struct CacheRowLayout {
   i64 quantised_cols() const { return dtype == CacheDType::kFp8 ? fp8_cols : 0; }
 };
 
-struct CacheStoreRows {
-  static constexpr const char* kName = "cache_store_rows";
-  View<const float, 2> x;
-  CacheRowLayout layout;
-  u8* cache;
-  i64 first_row;
-};
-struct CacheLoadRows {
-  static constexpr const char* kName = "cache_load_rows";
-  CacheRowLayout layout;
-  const u8* cache;
-  i64 first_row;
-  View<float, 2> out;
-};
-
 }  // namespace fathom::device

@@ -77,7 +77,8 @@ class EngineTest : public ::testing::Test {
     const auto count = static_cast<i64>(ids.size());
     model::KvCache cache(model_->config(), ops::CacheDType::kF32, count);
     std::vector<float> logits(static_cast<size_t>(count * kVocabSize));
-    const model::SequenceStep step{.token_ids = ids, .cache = &cache, .all_logits = true};
+    const model::SequenceStep step{
+        .token_ids = ids, .cache = &cache, .logits = model::LogitRows::kAll};
     model_->forward(*ctx_, {&step, 1}, options().run, {logits.data(), {count, kVocabSize}});
     return logits;
   }

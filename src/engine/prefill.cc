@@ -16,7 +16,7 @@ i64 prefill(Ctx& ctx, const model::Model& model, model::KvCache& cache, std::spa
     const model::SequenceStep step{
         .token_ids = ids.subspan(static_cast<size_t>(begin), static_cast<size_t>(count)),
         .cache = &cache,
-        .all_logits = options.all_logits};
+        .logits = options.all_logits ? model::LogitRows::kAll : model::LogitRows::kLast};
     const View<float, 2> rows = logits.slice(0, 0, options.all_logits ? count : 1);
     model.forward(ctx, {&step, 1}, options.run, rows);
     if (on_chunk) on_chunk(begin, rows);

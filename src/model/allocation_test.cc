@@ -65,10 +65,11 @@ void decode(Ctx& ctx, const Model& model, const RunOptions& options, ops::CacheD
   caches.reserve(2);
   for (int i = 0; i < 2; ++i) caches.emplace_back(model.config(), dtype, 64, mtp ? 1 : 0);
   std::vector<i32> next = {1, 2};
-  Tensor<float> logits = new_logits(model, 2), draft = new_logits(model, 1);
+  Tensor<float> logits = new_logits(model, 2), draft = new_logits(model, 2);
   Tensor<float> hidden({2, model.config().hidden_size});
   const std::vector<SequenceStep> steps = {{.token_ids = {&next[0], 1}, .cache = &caches[0]},
                                            {.token_ids = {&next[1], 1}, .cache = &caches[1]}};
+  std::vector<MtpStep> drafts(2);
   const i64 vocab = model.config().vocab_size;
   i64 before = 0, workspace_before = 0;
   for (i64 i = 0; i < 23; ++i) {
@@ -80,14 +81,9 @@ void decode(Ctx& ctx, const Model& model, const RunOptions& options, ops::CacheD
     for (size_t s = 0; s < 2; ++s) {
       const float* row = logits.v<2>().row(static_cast<i64>(s));
       next[s] = argmax({row, static_cast<size_t>(vocab)});
-      if (!mtp) continue;
-      model.mtp_forward(ctx,
-                        {.hidden = hidden.v<2>().slice(0, static_cast<i64>(s), 1),
-                         .next_tokens = {&next[s], 1},
-                         .positions_begin = i,
-                         .cache = &caches[s]},
-                        options, draft.v<2>());
+      drafts[s] = {.next_tokens = {&next[s], 1}, .positions_begin = i, .cache = &caches[s]};
     }
+    if (mtp) model.mtp_forward(ctx, drafts, options, hidden.v<2>(), draft.v<2>());
   }
   EXPECT_EQ(num_allocations - before, 0);
   EXPECT_EQ(ctx.workspace().capacity_bytes(), workspace_before);

@@ -100,18 +100,15 @@ TEST(GoldenMtp, LogitsOfTheTokenAfterNext) {
       KvCache cache(model.config(), ops::CacheDType::kF32, std::ssize(ids), /*mtp_layers=*/1);
       Tensor<float> logits = new_logits(model, std::ssize(ids));
       Tensor<float> hidden({std::ssize(ids), model.config().hidden_size});
-      const SequenceStep step{.token_ids = ids, .cache = &cache, .all_logits = true};
+      const SequenceStep step{.token_ids = ids, .cache = &cache, .logits = LogitRows::kAll};
       model.forward(ctx, {&step, 1}, kExact, logits.v<2>(), hidden.v<2>());
       Tensor<float> got = new_logits(model, rows);
       for (i64 begin = 0; begin < rows; begin += chunk) {
         const i64 count = std::min(chunk, rows - begin);
         const std::span next(ids.data() + begin + 1, static_cast<size_t>(count));
-        model.mtp_forward(ctx,
-                          {.hidden = hidden.v<2>().slice(0, begin, count),
-                           .next_tokens = next,
-                           .positions_begin = begin,
-                           .cache = &cache},
-                          kExact, got.v<2>().slice(0, begin, count));
+        const MtpStep draft{.next_tokens = next, .positions_begin = begin, .cache = &cache};
+        model.mtp_forward(ctx, {&draft, 1}, kExact, hidden.v<2>().slice(0, begin, count),
+                          got.v<2>().slice(0, begin, count));
       }
       const double error = worst_row_error(got, want);
       report(fmt::format("{}_chunk{}", ctx.isa_name(), chunk), error);

@@ -76,9 +76,8 @@ TEST_F(ModelTest, MtpIsRefusedWhereThereIsNone) {
       logits = new_logits(golden_.model(), 1);
   const i32 next = 1;
   EXPECT_THAT(([&] {
-                golden_.model().mtp_forward(
-                    ctx_, {.hidden = hidden.v<2>(), .next_tokens = {&next, 1}, .cache = &cache_},
-                    kExact, logits.v<2>());
+                const MtpStep step{.next_tokens = {&next, 1}, .cache = &cache_};
+                golden_.model().mtp_forward(ctx_, {&step, 1}, kExact, hidden.v<2>(), logits.v<2>());
               }),
               ThrowsMessage<Error>(HasSubstr("this checkpoint has 0")));
 }

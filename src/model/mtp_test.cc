@@ -48,7 +48,7 @@ class MtpDepths : public ::testing::Test {
     hidden = Tensor<float>({seq_len(), model().config().hidden_size});
     const SequenceStep step{.token_ids = tokens(sequence).first(static_cast<size_t>(seq_len())),
                             .cache = &cache,
-                            .all_logits = true};
+                            .logits = LogitRows::kAll};
     model().forward(ctx, {&step, 1}, kExact, logits.v<2>(), hidden.v<2>());
     return cache;
   }
@@ -58,14 +58,12 @@ class MtpDepths : public ::testing::Test {
                 Tensor<float>& hidden, View<float, 2> logits) const {
     Tensor<float> out({count, model().config().hidden_size});
     const auto rows = hidden.v<2>().slice(0, begin, count);
-    model().mtp_forward(ctx,
-                        {.hidden = rows,
-                         .next_tokens = tokens(sequence).subspan(static_cast<size_t>(begin + depth),
-                                                                 static_cast<size_t>(count)),
-                         .positions_begin = begin,
-                         .cache = &cache,
-                         .depth = depth},
-                        kExact, logits, out.v<2>());
+    const MtpStep step{.next_tokens = tokens(sequence).subspan(static_cast<size_t>(begin + depth),
+                                                               static_cast<size_t>(count)),
+                       .positions_begin = begin,
+                       .cache = &cache,
+                       .depth = depth};
+    model().mtp_forward(ctx, {&step, 1}, kExact, rows, logits, out.v<2>());
     std::copy_n(out.data(), out.size(), rows.data());
   }
 

@@ -80,15 +80,16 @@ TEST_P(PropertyTest, PrefillAndDecodeShareAStep) {
       caches.emplace_back(model().config(), CacheDType::kBf16, 2 * kPrefillTokens);
     }
     for (size_t i = 0; i < parts.size(); ++i) {
-      steps.push_back({.token_ids = parts[i], .cache = &caches[i], .all_logits = i == 2});
+      steps.push_back({.token_ids = parts[i],
+                       .cache = &caches[i],
+                       .logits = i == 2 ? LogitRows::kAll : LogitRows::kLast});
     }
     Tensor<float> batched = new_logits(model(), Model::logits_rows(steps));
     model().forward(ctx, steps, RunOptions{}, batched.v<2>());
     i64 row = 0;
     for (size_t i = 0; i < parts.size(); ++i) {
       KvCache cache(model().config(), CacheDType::kBf16, 2 * kPrefillTokens);
-      const SequenceStep step{
-          .token_ids = parts[i], .cache = &cache, .all_logits = steps[i].all_logits};
+      const SequenceStep step{.token_ids = parts[i], .cache = &cache, .logits = steps[i].logits};
       Tensor<float> alone = new_logits(model(), Model::logits_rows({&step, 1}));
       model().forward(ctx, {&step, 1}, RunOptions{}, alone.v<2>());
       Tensor<float> got(alone.dims());
@@ -144,7 +145,9 @@ TEST_P(PropertyTest, ABatchIsItsSequencesAlone) {
         if (!before[i].empty()) run(ctx, model(), before[i], caches.back(), options);
       }
       for (size_t i = 0; i < parts.size(); ++i) {
-        steps.push_back({.token_ids = parts[i], .cache = &caches[i], .all_logits = i == 1});
+        steps.push_back({.token_ids = parts[i],
+                         .cache = &caches[i],
+                         .logits = i == 1 ? LogitRows::kAll : LogitRows::kLast});
       }
       ASSERT_EQ(Model::logits_rows(steps), 1 + 4 + 1);
       Tensor<float> batched = new_logits(model(), 6);
@@ -154,8 +157,7 @@ TEST_P(PropertyTest, ABatchIsItsSequencesAlone) {
         EXPECT_EQ(caches[i].length(), std::ssize(before[i]) + std::ssize(parts[i]));
         KvCache cache(model().config(), CacheDType::kBf16, 16);
         if (!before[i].empty()) run(ctx, model(), before[i], cache, options);
-        const SequenceStep step{
-            .token_ids = parts[i], .cache = &cache, .all_logits = steps[i].all_logits};
+        const SequenceStep step{.token_ids = parts[i], .cache = &cache, .logits = steps[i].logits};
         Tensor<float> alone = new_logits(model(), Model::logits_rows({&step, 1}));
         model().forward(ctx, {&step, 1}, options, alone.v<2>());
         Tensor<float> got(alone.dims());
@@ -251,18 +253,15 @@ TEST(Mtp, RunningItChangesNothingOfTheMainModel) {
     const SequenceStep step{.token_ids = std::span(ids).subspan(t, 1), .cache = &cache};
     model.forward(ctx, {&step, 1}, kExact, logits.v<2>(), hidden.v<2>());
     const i32 next = argmax({logits.data(), static_cast<size_t>(logits.size())});
-    model.mtp_forward(ctx,
-                      {.hidden = hidden.v<2>(),
-                       .next_tokens = {&next, 1},
-                       .positions_begin = static_cast<i64>(t),
-                       .cache = &cache},
-                      kExact, draft.v<2>());
+    const MtpStep drafts{
+        .next_tokens = {&next, 1}, .positions_begin = static_cast<i64>(t), .cache = &cache};
+    model.mtp_forward(ctx, {&drafts, 1}, kExact, hidden.v<2>(), draft.v<2>());
     std::copy_n(logits.data(), logits.size(), got.v<2>().row(static_cast<i64>(t)));
   }
   expect_bitwise_equal(got, want);
 }
 
-TEST(Mtp, FewerLogitRowsAreTheLastOnes) {
+TEST(Mtp, OneLogitRowIsTheLast) {
   const Golden golden("mtp");
   const Model& model = golden.model();
   const auto ids = golden.ids("input_ids");
@@ -270,11 +269,12 @@ TEST(Mtp, FewerLogitRowsAreTheLastOnes) {
   const auto hidden = testing::normal<float>({6, model.config().hidden_size});
   const std::span next(ids.data(), 6);
   KvCache cache(model.config(), CacheDType::kF32, 8, 1);
-  Tensor<float> all = new_logits(model, 6), last = new_logits(model, 2), want = last;
-  const MtpStep step{.hidden = hidden.cv<2>(), .next_tokens = next, .cache = &cache};
-  model.mtp_forward(ctx, step, kExact, all.v<2>());
-  model.mtp_forward(ctx, step, kExact, last.v<2>());
-  std::copy_n(all.v<2>().row(4), want.size(), want.data());
+  Tensor<float> all = new_logits(model, 6), last = new_logits(model, 1), want = last;
+  MtpStep step{.next_tokens = next, .cache = &cache};
+  model.mtp_forward(ctx, {&step, 1}, kExact, hidden.cv<2>(), all.v<2>());
+  step.logits = LogitRows::kLast;
+  model.mtp_forward(ctx, {&step, 1}, kExact, hidden.cv<2>(), last.v<2>());
+  std::copy_n(all.v<2>().row(5), want.size(), want.data());
   expect_bitwise_equal(last, want);
 }
 

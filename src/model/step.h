@@ -14,7 +14,8 @@ struct BatchSequence {
   i64 row_begin = 0;
   i64 tokens = 0;
   i64 position_begin = 0;  // rows that its cache holds before this step
-  KvCache::Impl* cache = nullptr;
+  MlaForm mla_form = MlaForm::kExpanded;
+  const KvCache::Impl* cache = nullptr;
 };
 
 struct StepContext {
@@ -24,18 +25,25 @@ struct StepContext {
   const RunOptions& options;
   View<const i64, 1> positions;  // [tokens] absolute, in the order of the packed rows
   std::span<const BatchSequence> sequences;
-  bool prefill = false;  // every sequence has kPrefillTokens new tokens or more
+  bool prefill = false;  // Linears have the tokens of all sequences in the lanes
 
   ops::LinearMode linear_mode() const { return {options.activations, prefill}; }
+  /// Of the products with kv_b_proj in absorbed form, and of the attention between them: FP8
+  /// recipes have none, so they see their input unrounded.
+  ops::Activations absorbed_activations() const {
+    const bool rounds = options.activations == ops::Activations::kBf16 ||
+                        options.activations == ops::Activations::kInt8;
+    return rounds ? options.activations : ops::Activations::kF32;
+  }
   /// Attention with queries in the lanes and BF16 operands, where there are kernels for it.
   bool prefill_attention() const {
     return prefill && options.activations != ops::Activations::kF32;
   }
 };
 
-/// A sequence with so many new tokens is prefilled: its Linears run with tokens in the lanes. The
-/// number of a sequence's own tokens decides, never the other rows of the batch (Model::forward
-/// sees to that).
+/// With StepForm::kAuto a sequence with so many new tokens is prefilled: its Linears run with
+/// tokens in the lanes. The number of a sequence's own tokens decides, never the other rows of the
+/// batch (Model::forward sees to that).
 inline constexpr i64 kPrefillTokens = 32;
 
 /// Keys are read from the cache in tiles of this many positions, counted from position 0 whatever

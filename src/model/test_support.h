@@ -91,7 +91,7 @@ inline Tensor<float> run(Ctx& ctx, const Model& model, std::span<const i32> ids,
     const SequenceStep step{
         .token_ids = ids.subspan(static_cast<size_t>(begin), static_cast<size_t>(count)),
         .cache = &cache,
-        .all_logits = true};
+        .logits = LogitRows::kAll};
     model.forward(ctx, {&step, 1}, options, logits.v<2>().slice(0, begin, count));
   }
   return logits;

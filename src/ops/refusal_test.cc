@@ -44,7 +44,7 @@ TEST(Refusal, NamesTheOpAlsoWhereTheDeviceIsAskedFirst) {
             "prefill_attention_begin on device cuda: there is no CUDA kernel for it yet");
   EXPECT_FALSE(has_latent_attention(ctx, {.cols = 576}, 512));
   EXPECT_EQ(refusal_of([&] {
-              latent_attention_forward(ctx, {}, {}, {}, {.cols = 576}, nullptr, 1, 1.0f, {});
+              latent_attention_forward(ctx, {}, {}, {}, {.layout = {.cols = 576}}, 1.0f, {});
             }),
             "latent_attention_forward on device cuda: there is no CUDA kernel for it yet");
 }

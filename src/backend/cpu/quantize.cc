@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "backend/cpu/table.h"
 #include "backend/cpu/threads.h"
 #include "backend/cpu/weight_type.h"
@@ -37,34 +39,51 @@ void dequantize(Ctx& ctx, const device::Dequantize& op) {
            [&](i64 begin, i64 end) { ctx.isa().quantize->decode_rows(args, begin, end); });
 }
 
-kernels::CacheRowsArgs cache_args(const device::CacheRowLayout& layout, u8* first_row) {
+kernels::CacheRowsArgs cache_args(const device::CacheRowLayout& layout) {
   return {.x = nullptr,
           .out = nullptr,
           .row_stride = 0,
-          .cache = first_row,
+          .cache = nullptr,
           .row_bytes = layout.row_bytes(),
           .cols = layout.cols,
           .fp8_cols = layout.quantised_cols(),
           .f32 = layout.dtype == device::CacheDType::kF32};
 }
 
+/// fn(row in memory, begin, end) for the parts of rows [begin, end), counted from `first_row`, that
+/// lie in one page each.
+template <typename Fn>
+void for_page_parts(const device::PagedRows& rows, i64 first_row, i64 begin, i64 end, Fn&& fn) {
+  while (begin < end) {
+    const i64 row = first_row + begin;
+    const i64 part_end = std::min(end, begin + device::kPageTokens - row % device::kPageTokens);
+    fn(rows.row(row), begin, part_end);
+    begin = part_end;
+  }
+}
+
 void cache_store_rows(Ctx& ctx, const device::CacheStoreRows& op) {
-  kernels::CacheRowsArgs args =
-      cache_args(op.layout, op.cache + op.first_row * op.layout.row_bytes());
-  args.x = op.x.data();
-  args.row_stride = op.x.stride(0);
-  for_rows(op.x.dim(0), 2 * op.layout.cols,
-           [&](i64 begin, i64 end) { ctx.isa().quantize->cache_store_rows(args, begin, end); });
+  for_rows(op.x.dim(0), 2 * op.rows.layout.cols, [&](i64 begin, i64 end) {
+    for_page_parts(op.rows, op.first_row, begin, end, [&](u8* page_row, i64 from, i64 to) {
+      kernels::CacheRowsArgs args = cache_args(op.rows.layout);
+      args.cache = page_row;
+      args.x = op.x.data() + from * op.x.stride(0);
+      args.row_stride = op.x.stride(0);
+      ctx.isa().quantize->cache_store_rows(args, 0, to - from);
+    });
+  });
 }
 
 void cache_load_rows(Ctx& ctx, const device::CacheLoadRows& op) {
-  // The kernel's struct serves both ways; loading never writes through `cache`.
-  u8* cache = const_cast<u8*>(op.cache);
-  kernels::CacheRowsArgs args = cache_args(op.layout, cache + op.first_row * op.layout.row_bytes());
-  args.out = op.out.data();
-  args.row_stride = op.out.stride(0);
-  for_rows(op.out.dim(0), op.layout.cols,
-           [&](i64 begin, i64 end) { ctx.isa().quantize->cache_load_rows(args, begin, end); });
+  for_rows(op.out.dim(0), op.rows.layout.cols, [&](i64 begin, i64 end) {
+    for_page_parts(op.rows, op.first_row, begin, end, [&](u8* page_row, i64 from, i64 to) {
+      kernels::CacheRowsArgs args = cache_args(op.rows.layout);
+      args.cache = page_row;
+      args.out = op.out.data() + from * op.out.stride(0);
+      args.row_stride = op.out.stride(0);
+      ctx.isa().quantize->cache_load_rows(args, 0, to - from);
+    });
+  });
 }
 
 }  // namespace

@@ -22,7 +22,8 @@ std::vector<float> logits_of(Ctx& ctx, const std::string& path, std::span<const 
   const auto count = static_cast<i64>(ids.size());
   model::KvCache cache(model->config(), ops::CacheDType::kF32, count);
   std::vector<float> logits(static_cast<size_t>(count * model->config().vocab_size));
-  const model::SequenceStep step{.token_ids = ids, .cache = &cache, .all_logits = true};
+  const model::SequenceStep step{
+      .token_ids = ids, .cache = &cache, .logits = model::LogitRows::kAll};
   model->forward(ctx, {&step, 1}, {.activations = ops::Activations::kF32},
                  {logits.data(), {count, model->config().vocab_size}});
   return logits;

@@ -30,30 +30,29 @@ void gqa_store_rows(const StepContext& step, const GqaWeights& w, i64 layer,
   }
   ops::rope_forward_inplace(ctx, step.rope, step.positions, as_heads(k, kv_heads));
   for (const BatchSequence& sequence : step.sequences) {
-    const CacheRows rows = sequence.cache->rows(layer);
-    ops::cache_store_rows(ctx, kv.slice(0, sequence.row_begin, sequence.tokens), rows.layout,
-                          rows.data, sequence.position_begin);
+    ops::cache_store_rows(ctx, kv.slice(0, sequence.row_begin, sequence.tokens),
+                          sequence.cache->rows(layer), sequence.position_begin);
   }
 }
 
 /// fn(k, v [keys, kv heads, head_dim], key_begin, first_query) for every tile of a sequence.
 template <typename Fn>
-void for_gqa_tiles(const StepContext& step, const BatchSequence& sequence, CacheRows cache,
+void for_gqa_tiles(const StepContext& step, const BatchSequence& sequence, ops::PagedRows cache,
                    Fn&& fn) {
   const i64 kv_heads = step.config.num_key_value_heads, kv_dim = kv_heads * step.config.head_dim;
   Workspace::Scope scratch(step.ctx.workspace());
   const auto kv = scratch.alloc<float>(kKeyTileTokens, 2 * kv_dim);
   for_key_tiles(sequence, [&](i64 key_begin, i64 keys, i64 first_query) {
     const auto rows = kv.slice(0, 0, keys);
-    ops::cache_load_rows(step.ctx, cache.layout, cache.data, key_begin, rows);
+    ops::cache_load_rows(step.ctx, cache, key_begin, rows);
     fn(as_heads(rows.slice(/*axis=*/1, 0, kv_dim), kv_heads),
        as_heads(rows.slice(/*axis=*/1, kv_dim, kv_dim), kv_heads), key_begin, first_query);
   });
 }
 
 /// The attention of a prefill, in BF16 dot products.
-void gqa_attention_prefill(const StepContext& step, const BatchSequence& sequence, CacheRows cache,
-                           View<const float, 3> q, View<float, 3> out) {
+void gqa_attention_prefill(const StepContext& step, const BatchSequence& sequence,
+                           ops::PagedRows cache, View<const float, 3> q, View<float, 3> out) {
   Workspace::Scope scratch(step.ctx.workspace());
   const auto attention =
       ops::prefill_attention_begin(step.ctx, scratch, q, /*q_rope=*/{}, sequence.position_begin,
@@ -66,7 +65,7 @@ void gqa_attention_prefill(const StepContext& step, const BatchSequence& sequenc
 
 ///   q    [tokens, heads, head_dim]  rotated
 ///   out  [tokens, heads, head_dim]  overwritten
-void gqa_attention(const StepContext& step, const BatchSequence& sequence, CacheRows cache,
+void gqa_attention(const StepContext& step, const BatchSequence& sequence, ops::PagedRows cache,
                    View<const float, 3> q, View<float, 3> out) {
   Ctx& ctx = step.ctx;
   if (step.prefill_attention() && ops::has_prefill_attention(ctx, q.dim(2), /*rope_dim=*/0)) {

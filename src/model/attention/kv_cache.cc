@@ -11,19 +11,35 @@
 namespace fathom::model {
 namespace {
 
-constexpr i64 kLayerAlignment = 64;  // bytes
-
-/// Bytes of one layer; refuses numbers that cannot be counted (the config came from outside).
-i64 layer_bytes(i64 capacity_tokens, i64 row_bytes, i64 layers) {
-  const auto bytes = checked_mul(capacity_tokens, row_bytes);
-  const auto padded = bytes ? checked_add(*bytes, kLayerAlignment) : std::nullopt;
-  if (!padded || !checked_mul(*padded, layers)) {
+/// Bytes of `pages` pages; refuses numbers that cannot be counted (the config came from outside).
+i64 pages_bytes(i64 pages, const device::PageShape& shape, i64 capacity_tokens) {
+  const auto layer = checked_mul(device::kPageTokens, shape.row_bytes);
+  const auto page = layer ? checked_mul(*layer, shape.layers) : std::nullopt;
+  const auto bytes = page ? checked_mul(*page, pages) : std::nullopt;
+  if (!bytes) {
     throw Error(ErrorCode::kOutOfMemory,
                 fmt::format("the KV cache of {} tokens in {} layers needs more bytes than can be "
                             "counted",
-                            capacity_tokens, layers));
+                            capacity_tokens, shape.layers));
   }
-  return round_up(*bytes, kLayerAlignment);
+  return *bytes;
+}
+
+std::unique_ptr<KvCache::Impl> empty_cache(const ModelConfig& config, ops::CacheDType dtype,
+                                           i64 capacity_tokens, i64 mtp_layers) {
+  FATHOM_CHECK(mtp_layers >= 0, "mtp_layers ", mtp_layers);
+  if (capacity_tokens < 1 || capacity_tokens > config.max_position_embeddings) {
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("a context of {} tokens was asked for; this model takes 1 to {} "
+                            "(max_position_embeddings)",
+                            capacity_tokens, config.max_position_embeddings));
+  }
+  auto impl = std::make_unique<KvCache::Impl>();
+  impl->layout = cache_row_layout(config, dtype);
+  impl->num_layers = config.num_hidden_layers;
+  impl->mtp_length_tokens.assign(static_cast<size_t>(mtp_layers), 0);
+  impl->max_tokens = capacity_tokens;
+  return impl;
 }
 
 }  // namespace
@@ -35,32 +51,33 @@ ops::CacheRowLayout cache_row_layout(const ModelConfig& config, ops::CacheDType 
   return {.dtype = dtype, .cols = cols, .fp8_cols = fp8 ? quantised : 0};
 }
 
+KvCache::KvCache(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
 KvCache::KvCache(const ModelConfig& config, ops::CacheDType dtype, i64 capacity_tokens,
                  i64 mtp_layers)
-    : impl_(std::make_unique<Impl>()) {
-  FATHOM_CHECK(mtp_layers >= 0, "mtp_layers ", mtp_layers);
-  if (capacity_tokens < 1 || capacity_tokens > config.max_position_embeddings) {
-    throw Error(ErrorCode::kInvalidInput,
-                fmt::format("a context of {} tokens was asked for; this model takes 1 to {} "
-                            "(max_position_embeddings)",
-                            capacity_tokens, config.max_position_embeddings));
-  }
-  Impl& impl = *impl_;
-  impl.layout = cache_row_layout(config, dtype);
-  impl.num_layers = config.num_hidden_layers;
-  impl.mtp_length_tokens.assign(static_cast<size_t>(mtp_layers), 0);
-  impl.capacity_tokens = capacity_tokens;
-  const i64 layers = impl.num_layers + mtp_layers;
-  impl.layer_bytes = layer_bytes(capacity_tokens, impl.layout.row_bytes(), layers);
+    : impl_(empty_cache(config, dtype, capacity_tokens, mtp_layers)) {
+  const device::PageShape shape = page_shape(config, dtype, mtp_layers);
+  const i64 pages = ceil_div(capacity_tokens, device::kPageTokens);
+  const i64 bytes = pages_bytes(pages, shape, capacity_tokens);
   const std::string what = fmt::format("the KV cache of {} tokens", capacity_tokens);
-  impl.buffer = Buffer(Device::kCpu, layers * impl.layer_bytes, what.c_str());
+  impl_->buffer = Buffer(Device::kCpu, bytes, what.c_str());
+  for (i64 page = 0; page < pages; ++page) {
+    impl_->pages.push_back(impl_->buffer.data() + page * shape.page_bytes());
+  }
+}
+
+KvCache KvCache::of_lent_pages(const ModelConfig& config, ops::CacheDType dtype,
+                               i64 capacity_tokens, i64 mtp_layers) {
+  auto impl = empty_cache(config, dtype, capacity_tokens, mtp_layers);
+  impl->pages.reserve(static_cast<size_t>(ceil_div(capacity_tokens, device::kPageTokens)));
+  return KvCache(std::move(impl));
 }
 
 KvCache::~KvCache() = default;
 KvCache::KvCache(KvCache&&) noexcept = default;
 KvCache& KvCache::operator=(KvCache&&) noexcept = default;
 
-i64 KvCache::capacity_tokens() const { return impl_->capacity_tokens; }
+i64 KvCache::capacity_tokens() const { return impl_->capacity_tokens(); }
 i64 KvCache::length() const { return impl_->length_tokens; }
 
 void KvCache::truncate(i64 length) {
@@ -76,8 +93,36 @@ void KvCache::truncate(i64 length) {
   }
 }
 
+void KvCache::lend_page(u8* page) {
+  FATHOM_CHECK(impl_->buffer.size_bytes() == 0, "a page lent to a cache with its own");
+  FATHOM_CHECK(impl_->pages.size() < impl_->pages.capacity(), "a page beyond the ",
+               impl_->max_tokens, " tokens of a cache");
+  impl_->pages.push_back(page);
+}
+
+void KvCache::return_pages() {
+  truncate(0);
+  impl_->pages.clear();
+}
+
+void KvCache::adopt(i64 length) {
+  FATHOM_CHECK(length >= impl_->length_tokens && length <= capacity_tokens(), "adopts ", length,
+               " tokens after ", impl_->length_tokens, " of ", capacity_tokens());
+  impl_->length_tokens = length;
+  // The last k rows of the module of depth k may have seen other tokens than will come here.
+  for (i64 k = 1; k <= impl_->num_mtp(); ++k) {
+    impl_->mtp_length_tokens[static_cast<size_t>(k - 1)] = length;
+  }
+}
+
 i64 KvCache::bytes_per_token(const ModelConfig& config, ops::CacheDType dtype) {
   return cache_row_layout(config, dtype).row_bytes() * config.num_hidden_layers;
+}
+
+device::PageShape KvCache::page_shape(const ModelConfig& config, ops::CacheDType dtype,
+                                      i64 mtp_layers) {
+  return {.layers = config.num_hidden_layers + mtp_layers,
+          .row_bytes = cache_row_layout(config, dtype).row_bytes()};
 }
 
 }  // namespace fathom::model

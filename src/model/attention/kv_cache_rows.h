@@ -1,7 +1,6 @@
 #pragma once
-// What stands behind KvCache. One Buffer holds all layers, the MTP modules' after the
-// main ones; the system commits its pages as rows are written, so a long capacity costs nothing at
-// first.
+// What stands behind KvCache. A page holds the rows of all layers, the MTP modules' after the main
+// ones.
 #include <algorithm>
 #include <vector>
 
@@ -10,32 +9,33 @@
 
 namespace fathom::model {
 
-/// Cached rows of one layer of one sequence: [capacity, cols] encoded as `layout` says.
+/// Rows of one layer of one sequence, encoded as `layout` says.
 ///   MLA    [kv_lora_rank + rope]: the latent after kv_a_layernorm, then the rotated shared key.
 ///          kFp8 quantises the latent and keeps the rope part in BF16.
 ///   Llama  [kv_heads * head_dim | kv_heads * head_dim]: rotated keys, then values; kFp8 quantises
 ///          all of it.
-struct CacheRows {
-  ops::CacheRowLayout layout;
-  u8* data = nullptr;
-};
-
 struct KvCache::Impl {
   ops::CacheRowLayout layout;
-  i64 num_layers = 0;  // main layers
-  i64 capacity_tokens = 0;
-  i64 layer_bytes = 0;                 // from one layer's first row to the next's
+  i64 num_layers = 0;                  // main layers
+  i64 max_tokens = 0;                  // pages may hold at most so many
   i64 length_tokens = 0;               // rows that count, of each main layer
   std::vector<i64> mtp_length_tokens;  // rows that count, of the MTP module of depth 1, 2, ...
-  Buffer buffer;
+  std::vector<u8*> pages;
+  Buffer buffer;  // the cache's own pages; empty if they are lent
 
   i64 num_mtp() const { return static_cast<i64>(mtp_length_tokens.size()); }
+  i64 capacity_tokens() const {
+    return std::min(max_tokens, static_cast<i64>(pages.size()) * device::kPageTokens);
+  }
 
-  /// `layer` in [0, num_layers + num_mtp()).
-  CacheRows rows(i64 layer) {
+  /// Of the layer's rows within a page; `layer` in [0, num_layers + num_mtp()).
+  i64 layer_offset_bytes(i64 layer) const {
     FATHOM_CHECK(layer >= 0 && layer < num_layers + num_mtp(), "layer ", layer, " of a cache of ",
                  num_layers, " + ", num_mtp());
-    return {layout, buffer.data() + layer * layer_bytes};
+    return layer * device::kPageTokens * layout.row_bytes();
+  }
+  ops::PagedRows rows(i64 layer) const {
+    return {.layout = layout, .pages = pages.data(), .offset_bytes = layer_offset_bytes(layer)};
   }
 
   /// The module of `depth` has written rows [begin, begin + tokens); deeper ones ate what stood

@@ -13,7 +13,7 @@ namespace {
 /// One sequence's part of the attention: its queries and where its answer goes.
 struct MlaSequence {
   const BatchSequence& sequence;
-  CacheRows cache;
+  ops::PagedRows cache;
   View<const i64, 1> positions;  // [tokens]
   View<const float, 3> q;        // [tokens, heads, nope+rope]; rope part rotated
   View<float, 3> out;            // [tokens, heads, v]  overwritten
@@ -42,9 +42,8 @@ void mla_store_latents(const StepContext& step, const MlaWeights& w, i64 layer,
   ops::rope_forward_inplace(ctx, step.rope, step.positions,
                             as_heads(kv_a.slice(/*axis=*/1, d.rank, d.rope), 1));
   for (const BatchSequence& sequence : step.sequences) {
-    const CacheRows rows = sequence.cache->rows(layer);
-    ops::cache_store_rows(ctx, kv_a.slice(0, sequence.row_begin, sequence.tokens), rows.layout,
-                          rows.data, sequence.position_begin);
+    ops::cache_store_rows(ctx, kv_a.slice(0, sequence.row_begin, sequence.tokens),
+                          sequence.cache->rows(layer), sequence.position_begin);
   }
 }
 
@@ -89,7 +88,7 @@ void for_expanded_tiles(const StepContext& step, const MlaWeights& w, const MlaS
   for_key_tiles(s.sequence, [&](i64 key_begin, i64 keys, i64 first_query) {
     const auto rows = latents.slice(0, 0, keys);
     const auto kv = kv_tile.slice(0, 0, keys);
-    ops::cache_load_rows(step.ctx, s.cache.layout, s.cache.data, key_begin, rows);
+    ops::cache_load_rows(step.ctx, s.cache, key_begin, rows);
     ops::linear_forward(step.ctx, rows.slice(/*axis=*/1, 0, d.rank), w.kv_b_proj, kv.flatten(),
                         step.linear_mode());
     fn(ExpandedTile{.k = kv.slice(/*axis=*/2, 0, d.nope),
@@ -162,7 +161,7 @@ void attend_to_latents(const StepContext& step, const MlaSequence& s, View<const
   ops::attention_begin(ctx, state);
   for_key_tiles(s.sequence, [&](i64 key_begin, i64 keys, i64 first_query) {
     const auto rows = latents.slice(0, 0, keys);
-    ops::cache_load_rows(ctx, s.cache.layout, s.cache.data, key_begin, rows);
+    ops::cache_load_rows(ctx, s.cache, key_begin, rows);
     const auto latent = as_heads(rows.slice(/*axis=*/1, 0, d.rank), 1);
     const i64 queries = tokens - first_query;
     const ops::AttentionTile tile{
@@ -179,31 +178,78 @@ void attend_to_latents(const StepContext& step, const MlaSequence& s, View<const
   ops::attention_end(ctx, state, context);
 }
 
-/// The same as multi-query attention over the latents themselves: W^UK moves to the query, W^UV
-/// behind the sum. V2 §2.1.2.
-void mla_attention_absorbed(const StepContext& step, const MlaWeights& w, const MlaSequence& s) {
+/// The pages of each query's sequence, [tokens of `sequences`].
+View<u8* const* const, 1> pages_of_queries(std::span<const BatchSequence> sequences, i64 tokens,
+                                           Workspace::Scope& scratch) {
+  const auto pages = scratch.alloc<u8* const*>(tokens);
+  i64 row = 0;
+  for (const BatchSequence& sequence : sequences) {
+    for (i64 t = 0; t < sequence.tokens; ++t) pages(row++) = sequence.cache->pages.data();
+  }
+  return pages;
+}
+
+/// What all queries of absorbed sequences gather from the latents.
+///   q         [tokens, heads, nope+rope]  of the sequences' rows
+///   q_latent  [tokens, heads, rank]
+///   context   [tokens, heads, rank]       overwritten
+void attend_absorbed(const StepContext& step, std::span<const BatchSequence> sequences, i64 layer,
+                     View<const float, 3> q, View<const float, 3> q_latent,
+                     View<float, 3> context) {
   Ctx& ctx = step.ctx;
   const MlaDims d(step.config);
-  const i64 tokens = s.q.dim(0);
-  using enum ops::Activations;
-  const bool rounds = step.options.activations == kBf16 || step.options.activations == kInt8;
-  const auto activations = rounds ? step.options.activations : kF32;
+  const i64 first = sequences.front().row_begin, tokens = q.dim(0);
+  const auto& cache = *sequences.front().cache;
+  if (step.absorbed_activations() != ops::Activations::kF32 &&
+      ops::has_latent_attention(ctx, cache.layout, d.rank)) {
+    Workspace::Scope scratch(ctx.workspace());
+    const ops::LatentRows rows{.layout = cache.layout,
+                               .pages = pages_of_queries(sequences, tokens, scratch),
+                               .offset_bytes = cache.layer_offset_bytes(layer)};
+    return ops::latent_attention_forward(ctx, q_latent, q.slice(/*axis=*/2, d.nope, d.rope),
+                                         step.positions.slice(0, first, tokens), rows,
+                                         step.config.softmax_scale(), context);
+  }
+  for (const BatchSequence& sequence : sequences) {
+    const i64 row = sequence.row_begin - first;
+    const MlaSequence s{.sequence = sequence,
+                        .cache = sequence.cache->rows(layer),
+                        .positions = step.positions.slice(0, sequence.row_begin, sequence.tokens),
+                        .q = q.slice(0, row, sequence.tokens),
+                        .out = {}};
+    attend_to_latents(step, s, q_latent.slice(0, row, sequence.tokens),
+                      context.slice(0, row, sequence.tokens));
+  }
+}
+
+/// The same as multi-query attention over the latents themselves: W^UK moves to the query, W^UV
+/// behind the sum. V2 §2.1.2. All sequences at once: kv_b_proj is read once.
+///   q    [tokens, heads, nope+rope]  of the sequences' rows
+///   out  [tokens, heads, v]          overwritten
+void mla_attention_absorbed(const StepContext& step, const MlaWeights& w,
+                            std::span<const BatchSequence> sequences, i64 layer,
+                            View<const float, 3> q, View<float, 3> out) {
+  Ctx& ctx = step.ctx;
+  const MlaDims d(step.config);
+  const i64 tokens = q.dim(0);
+  const ops::Activations activations = step.absorbed_activations();
   Workspace::Scope scratch(ctx.workspace());
   const auto q_latent = scratch.alloc<float>(tokens, d.heads, d.rank);  // W^UK^T q^C
   const auto context = scratch.alloc<float>(tokens, d.heads, d.rank);   // sum_s p_s c^KV_s
   const ops::HeadBands w_uk = {.first = 0, .count = d.nope, .step = d.nope + d.v};
   const ops::HeadBands w_uv = {.first = d.nope, .count = d.v, .step = d.nope + d.v};
-  ops::linear_transposed_heads_forward(ctx, s.q.slice(/*axis=*/2, 0, d.nope), w.kv_b_proj, w_uk,
+  ops::linear_transposed_heads_forward(ctx, q.slice(/*axis=*/2, 0, d.nope), w.kv_b_proj, w_uk,
                                        q_latent, activations);
-  const auto q_rope = s.q.slice(/*axis=*/2, d.nope, d.rope);
-  if (activations != kF32 && ops::has_latent_attention(ctx, s.cache.layout, d.rank)) {
-    ops::latent_attention_forward(ctx, q_latent, q_rope, s.positions, s.cache.layout, s.cache.data,
-                                  s.sequence.position_begin + tokens, step.config.softmax_scale(),
-                                  context);
-  } else {
-    attend_to_latents(step, s, q_latent, context);
-  }
-  ops::linear_heads_forward(ctx, context, w.kv_b_proj, w_uv, s.out, activations);
+  attend_absorbed(step, sequences, layer, q, q_latent, context);
+  ops::linear_heads_forward(ctx, context, w.kv_b_proj, w_uv, out, activations);
+}
+
+/// How many sequences from `begin` on share their form; expanded ones stand alone.
+size_t alike(std::span<const BatchSequence> sequences, size_t begin) {
+  size_t end = begin + 1;
+  if (sequences[begin].mla_form == MlaForm::kExpanded) return end;
+  while (end < sequences.size() && sequences[end].mla_form != MlaForm::kExpanded) ++end;
+  return end;
 }
 
 }  // namespace
@@ -228,21 +274,21 @@ void mla_forward(const StepContext& step, const MlaWeights& w, i64 layer, View<c
   const auto q = scratch.alloc<float>(h.dim(0), d.heads, d.nope + d.rope);
   const auto attn = scratch.alloc<float>(h.dim(0), d.heads, d.v);  // o_t,i of eq. (10)
   mla_queries_and_latents(step, w, layer, h, q);
-  for (const BatchSequence& sequence : step.sequences) {
-    const i64 begin = sequence.row_begin, tokens = sequence.tokens;
-    const MlaSequence s{.sequence = sequence,
-                        .cache = sequence.cache->rows(layer),
-                        .positions = step.positions.slice(0, begin, tokens),
-                        .q = q.slice(0, begin, tokens),
-                        .out = attn.slice(0, begin, tokens)};
-    MlaForm form = step.options.mla_form;
-    if (form == MlaForm::kAuto) {
-      form = cheaper_mla_form(step.config, tokens, sequence.position_begin + tokens);
-    }
-    if (form == MlaForm::kExpanded) {
-      mla_attention_expanded(step, w, s);
+  for (size_t begin = 0, end = 0; begin < step.sequences.size(); begin = end) {
+    end = alike(step.sequences, begin);
+    const BatchSequence &first = step.sequences[begin], &last = step.sequences[end - 1];
+    const i64 row = first.row_begin, tokens = last.row_begin + last.tokens - row;
+    const auto queries = q.slice(0, row, tokens), out = attn.slice(0, row, tokens);
+    if (first.mla_form == MlaForm::kExpanded) {
+      mla_attention_expanded(step, w,
+                             {.sequence = first,
+                              .cache = first.cache->rows(layer),
+                              .positions = step.positions.slice(0, row, tokens),
+                              .q = queries,
+                              .out = out});
     } else {
-      mla_attention_absorbed(step, w, s);
+      mla_attention_absorbed(step, w, step.sequences.subspan(begin, end - begin), layer, queries,
+                             out);
     }
   }
   ops::linear_forward(step.ctx, attn.flatten(), w.o_proj, u, step.linear_mode());  // eq. (11)

@@ -40,13 +40,11 @@ TEST(DraftAcceptance, IsWhatSpeculativeDecodingWouldAccept) {
     KvCache cache(config, ops::CacheDType::kF32, seq_len, /*mtp_layers=*/1);
     Tensor<float> main = new_logits(*model, seq_len), module = new_logits(*model, seq_len - 1);
     Tensor<float> hidden({seq_len, config.hidden_size});
-    const SequenceStep step{.token_ids = tokens, .cache = &cache, .all_logits = true};
+    const SequenceStep step{.token_ids = tokens, .cache = &cache, .logits = LogitRows::kAll};
     model->forward(ctx, {&step, 1}, kExact, main.v<2>(), hidden.v<2>());
-    model->mtp_forward(ctx,
-                       {.hidden = hidden.cv<2>().slice(0, 0, seq_len - 1),
-                        .next_tokens = tokens.subspan(1),
-                        .cache = &cache},
-                       kExact, module.v<2>());
+    const MtpStep draft{.next_tokens = tokens.subspan(1), .cache = &cache};
+    model->mtp_forward(ctx, {&draft, 1}, kExact, hidden.cv<2>().slice(0, 0, seq_len - 1),
+                       module.v<2>());
     const auto named = [&](const Tensor<float>& logits, i64 row) {
       return argmax(
           {logits.data() + row * config.vocab_size, static_cast<size_t>(config.vocab_size)});

@@ -135,9 +135,8 @@ TEST_F(WeightsTest, MtpMayBeAbsentOrShareItsEmbedding) {
   const auto logits_of = [&](const Model& model) {
     KvCache cache(model.config(), ops::CacheDType::kF32, 8, 1);
     Tensor<float> logits = new_logits(model, 3);
-    model.mtp_forward(
-        ctx_, {.hidden = hidden.cv<2>(), .next_tokens = std::span(ids).first(3), .cache = &cache},
-        kExact, logits.v<2>());
+    const MtpStep step{.next_tokens = std::span(ids).first(3), .cache = &cache};
+    model.mtp_forward(ctx_, {&step, 1}, kExact, hidden.cv<2>(), logits.v<2>());
     return logits;
   };
   testing::expect_bitwise_equal(logits_of(*shared), logits_of(golden.model()));

@@ -11,6 +11,7 @@
 #include "testing/bf16.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
+#include "testing/paged_cache.h"
 #include "testing/tensor.h"
 
 namespace fathom::ops {
@@ -20,6 +21,7 @@ using testing::expect_bitwise_equal;
 using testing::expect_close;
 using testing::for_each_isa;
 using testing::normal;
+using testing::PagedCache;
 using testing::ScopedThreads;
 using testing::Tensor;
 using testing::to_bf16;
@@ -35,22 +37,29 @@ struct Inputs {
         q_rope(to_bf16(normal<float>({c.tokens, c.heads, c.rope}, 0.4, 2))),
         rows(to_bf16(normal<float>({c.keys, c.rank + c.rope}, 1.0, 3))),
         layout{.dtype = CacheDType::kBf16, .cols = c.rank + c.rope, .fp8_cols = 0},
-        cache(static_cast<size_t>(c.keys * layout.row_bytes())) {
+        cache(layout, c.keys) {
     Ctx ctx = backend::make_context();
-    cache_store_rows(ctx, rows.v<2>(), layout, cache.data(), 0);
+    cache_store_rows(ctx, rows.v<2>(), cache.rows(), 0);
     // The last query sees every key, the ones before each one less: a causal append.
     for (i64 t = 0; t < c.tokens; ++t) positions.push_back(c.keys - c.tokens + t);
   }
   Tensor<float> run(Ctx& ctx, const Case& c) const {
     Tensor<float> out({c.tokens, c.heads, c.rank});
+    const std::vector<u8* const*> pages(static_cast<size_t>(c.tokens), cache.pages());
     latent_attention_forward(ctx, q_latent.v<3>(), q_rope.v<3>(), {positions.data(), {c.tokens}},
-                             layout, cache.data(), c.keys, 0.11f, out.v<3>());
+                             latent_rows(pages), 0.11f, out.v<3>());
     return out;
+  }
+  /// The layer's rows of queries with these pages.
+  LatentRows latent_rows(std::span<u8* const* const> pages) const {
+    return {.layout = layout,
+            .pages = {pages.data(), {std::ssize(pages)}},
+            .offset_bytes = PagedCache::kOffsetBytes};
   }
 
   Tensor<float> q_latent, q_rope, rows;
   CacheRowLayout layout;
-  std::vector<u8> cache;
+  PagedCache cache;
   std::vector<i64> positions;
 };
 
@@ -94,12 +103,47 @@ TEST(LatentAttention, AQueryIsAloneWhateverTheThreads) {
     }
     for (i64 t = 0; t < c.tokens; ++t) {
       Tensor<float> out({1, c.heads, c.rank}), row({1, c.heads, c.rank});
-      latent_attention_forward(
-          ctx, in.q_latent.v<3>().slice(0, t, 1), in.q_rope.v<3>().slice(0, t, 1),
-          {&in.positions[static_cast<size_t>(t)], {1}}, in.layout, in.cache.data(),
-          in.positions[static_cast<size_t>(t)] + 1, 0.11f, out.v<3>());
+      u8* const* const pages = in.cache.pages();
+      latent_attention_forward(ctx, in.q_latent.v<3>().slice(0, t, 1),
+                               in.q_rope.v<3>().slice(0, t, 1),
+                               {&in.positions[static_cast<size_t>(t)], {1}},
+                               in.latent_rows({&pages, 1}), 0.11f, out.v<3>());
       std::copy_n(want.data() + t * row.size(), row.size(), row.data());
       expect_bitwise_equal(out, row, "alone");
+    }
+  });
+}
+
+// Sequences of different lengths in one batch: each query gets what it gets alone.
+TEST(LatentAttention, SequencesOfABatchKeepToTheirOwnPages) {
+  for_each_isa([](Ctx& ctx) {
+    const std::vector<Case> cases = {
+        {1, 17, 64, 16, 400}, {3, 17, 64, 16, 128}, {2, 17, 64, 16, 9001}, {1, 17, 64, 16, 1}};
+    std::vector<std::unique_ptr<Inputs>> inputs;
+    std::vector<i64> positions;
+    std::vector<u8* const*> pages;
+    for (const Case& c : cases) {
+      inputs.push_back(std::make_unique<Inputs>(c));
+      const auto& own = inputs.back()->positions;
+      positions.insert(positions.end(), own.begin(), own.end());
+      pages.insert(pages.end(), static_cast<size_t>(c.tokens), inputs.back()->cache.pages());
+    }
+    if (!has_latent_attention(ctx, inputs[0]->layout, 64)) return;
+    const i64 tokens = std::ssize(positions);
+    Tensor<float> q_latent({tokens, 17, 64}), q_rope({tokens, 17, 16}), out({tokens, 17, 64});
+    i64 row = 0;
+    for (size_t i = 0; i < cases.size(); row += cases[i++].tokens) {
+      std::copy_n(inputs[i]->q_latent.data(), inputs[i]->q_latent.size(), &q_latent[row * 17 * 64]);
+      std::copy_n(inputs[i]->q_rope.data(), inputs[i]->q_rope.size(), &q_rope[row * 17 * 16]);
+    }
+    latent_attention_forward(ctx, q_latent.v<3>(), q_rope.v<3>(), {positions.data(), {tokens}},
+                             inputs[0]->latent_rows(pages), 0.11f, out.v<3>());
+    row = 0;
+    for (size_t i = 0; i < cases.size(); row += cases[i++].tokens) {
+      const auto alone = inputs[i]->run(ctx, cases[i]);
+      Tensor<float> got(alone.dims());
+      std::copy_n(&out[row * 17 * 64], got.size(), got.data());
+      expect_bitwise_equal(got, alone, "sequence " + std::to_string(i));
     }
   });
 }
@@ -111,7 +155,7 @@ TEST(LatentAttention, NanReachesWhoSeesIt) {
     if (!has_latent_attention(ctx, in.layout, c.rank)) return;
     // The last row: only the last query sees it.
     in.rows[199 * 80 + 3] = std::numeric_limits<float>::quiet_NaN();
-    cache_store_rows(ctx, in.rows.v<2>(), in.layout, in.cache.data(), 0);
+    cache_store_rows(ctx, in.rows.v<2>(), in.cache.rows(), 0);
     const auto out = in.run(ctx, c);
     for (i64 i = 0; i < out.size(); ++i) EXPECT_EQ(std::isnan(out[i]), i >= out.size() / 2) << i;
   });

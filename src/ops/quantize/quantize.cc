@@ -26,33 +26,27 @@ void dequantize(Ctx& ctx, const MatRef& w, View<float, 2> out) {
 
 namespace {
 
-void check_layout(const CacheRowLayout& layout) {
+void check_rows(const PagedRows& rows, View<const float, 2> numbers, i64 first_row) {
+  const CacheRowLayout& layout = rows.layout;
   const i64 quantised = layout.quantised_cols();
   FATHOM_CHECK(layout.cols >= 0 && quantised >= 0 && quantised <= layout.cols, "cache row of ",
                layout.cols, " numbers, ", layout.fp8_cols, " of them in FP8");
+  FATHOM_CHECK(numbers.dim(1) == layout.cols && last_axis_contiguous(numbers), "rows ", numbers,
+               " must be contiguous, with the ", layout.cols, " numbers of a cache's");
+  FATHOM_CHECK(first_row >= 0 && (rows.pages != nullptr || numbers.dim(0) == 0), "first row ",
+               first_row);
 }
 
 }  // namespace
 
-void cache_store_rows(Ctx& ctx, View<const float, 2> x, const CacheRowLayout& layout, u8* cache,
-                      i64 first_row) {
-  FATHOM_CHECK(x.dim(1) == layout.cols, "x ", x, " vs cache rows of ", layout.cols, " numbers");
-  FATHOM_CHECK(last_axis_contiguous(x) && first_row >= 0, "rows of x ", x,
-               " must be contiguous; first row ", first_row);
-  check_layout(layout);
-  run(ctx,
-      device::CacheStoreRows{.x = x, .layout = layout, .cache = cache, .first_row = first_row});
+void cache_store_rows(Ctx& ctx, View<const float, 2> x, const PagedRows& rows, i64 first_row) {
+  check_rows(rows, x, first_row);
+  run(ctx, device::CacheStoreRows{.x = x, .rows = rows, .first_row = first_row});
 }
 
-void cache_load_rows(Ctx& ctx, const CacheRowLayout& layout, const u8* cache, i64 first_row,
-                     View<float, 2> out) {
-  FATHOM_CHECK(out.dim(1) == layout.cols, "out ", out, " vs cache rows of ", layout.cols,
-               " numbers");
-  FATHOM_CHECK(last_axis_contiguous(out) && first_row >= 0, "rows of out ", out,
-               " must be contiguous; first row ", first_row);
-  check_layout(layout);
-  run(ctx,
-      device::CacheLoadRows{.layout = layout, .cache = cache, .first_row = first_row, .out = out});
+void cache_load_rows(Ctx& ctx, const PagedRows& rows, i64 first_row, View<float, 2> out) {
+  check_rows(rows, out, first_row);
+  run(ctx, device::CacheLoadRows{.rows = rows, .first_row = first_row, .out = out});
 }
 
 }  // namespace fathom::ops

@@ -11,13 +11,17 @@
 #include "kernels/ref/quantize.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
+#include "testing/paged_cache.h"
 #include "testing/tensor.h"
 
 namespace fathom::ops {
 namespace {
 
+using testing::expect_bitwise_equal;
 using testing::for_each_isa;
 using testing::normal;
+using testing::PagedCache;
+using testing::ScopedThreads;
 using testing::Tensor;
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
@@ -142,13 +146,14 @@ TEST(CacheRows, StoreThenLoadRoundsAsTheLayoutSays) {
         const auto x = normal<float>({3, cols}, 3.0);
         // One row before and one after must stay as they are; the rows need no alignment.
         std::vector<u8> cache(static_cast<size_t>(5 * layout.row_bytes() + 1), 0xa5);
-        cache_store_rows(ctx, x.v<2>(), layout, cache.data() + 1, 1);
+        u8* const page = cache.data() + 1;
+        cache_store_rows(ctx, x.v<2>(), {.layout = layout, .pages = &page}, 1);
         for (i64 i = 0; i < layout.row_bytes(); ++i) {
           ASSERT_EQ(cache[static_cast<size_t>(1 + i)], 0xa5);
           ASSERT_EQ(cache[static_cast<size_t>(1 + 4 * layout.row_bytes() + i)], 0xa5);
         }
         Tensor<float> out({3, cols});
-        cache_load_rows(ctx, layout, cache.data() + 1, 1, out.v<2>());
+        cache_load_rows(ctx, {.layout = layout, .pages = &page}, 1, out.v<2>());
         for (i64 i = 0; i < x.size(); ++i) {
           const i64 col = i % cols, begin = col / 128 * 128;
           float want = dtype == CacheDType::kF32 ? x[i] : static_cast<float>(Bf16(x[i]));
@@ -167,6 +172,28 @@ TEST(CacheRows, StoreThenLoadRoundsAsTheLayoutSays) {
   });
 }
 
+// Rows that begin in one page and end in another, for any number of threads.
+TEST(CacheRows, CrossPages) {
+  for_each_isa([](Ctx& ctx) {
+    const CacheRowLayout layout = layout_of(CacheDType::kF32, 70, 0);
+    const i64 before = device::kPageTokens - 3, rows = 2 * device::kPageTokens + 5;
+    const auto x = normal<float>({rows, 70});
+    for (const int threads : {1, 3}) {
+      const ScopedThreads scoped(threads);
+      const PagedCache cache(layout, before + rows);
+      cache_store_rows(ctx, x.v<2>(), cache.rows(), before);
+      for (const i64 row : {i64{0}, i64{2}, i64{3}, device::kPageTokens + 3, rows - 1}) {
+        float stored = 0.0f;
+        std::memcpy(&stored, cache.rows().row(before + row), sizeof stored);
+        EXPECT_EQ(stored, x[row * 70]) << "row " << row;
+      }
+      Tensor<float> out({rows, 70});
+      cache_load_rows(ctx, cache.rows(), before, out.v<2>());
+      expect_bitwise_equal(out, x);
+    }
+  });
+}
+
 // Halfway between two BF16 numbers, and one bit beside: to even, for even and odd neighbours.
 TEST(CacheRows, Bf16RoundsTiesToEven) {
   for_each_isa([](Ctx& ctx) {
@@ -180,7 +207,8 @@ TEST(CacheRows, Bf16RoundsTiesToEven) {
     const i64 cols = std::ssize(values);
     const CacheRowLayout layout = layout_of(CacheDType::kBf16, cols, 0);
     std::vector<u8> cache(static_cast<size_t>(layout.row_bytes()));
-    cache_store_rows(ctx, {values.data(), {1, cols}}, layout, cache.data(), 0);
+    u8* const page = cache.data();
+    cache_store_rows(ctx, {values.data(), {1, cols}}, {.layout = layout, .pages = &page}, 0);
     for (i64 i = 0; i < cols; ++i) {
       u16 stored = 0;
       std::memcpy(&stored, cache.data() + 2 * i, 2);
@@ -197,9 +225,9 @@ TEST(CacheRows, NanAndInfinitySurviveBf16) {
     x[3] = kNan;
     x[18] = -kInf;
     x[4] = std::bit_cast<float>(0x7f800001u);  // a signalling NaN whose payload rounds away
-    std::vector<u8> cache(static_cast<size_t>(layout.row_bytes()));
-    cache_store_rows(ctx, x.v<2>(), layout, cache.data(), 0);
-    cache_load_rows(ctx, layout, cache.data(), 0, out.v<2>());
+    const PagedCache cache(layout, 1);
+    cache_store_rows(ctx, x.v<2>(), cache.rows(), 0);
+    cache_load_rows(ctx, cache.rows(), 0, out.v<2>());
     EXPECT_TRUE(std::isnan(out[3]));
     EXPECT_TRUE(std::isnan(out[4]));
     EXPECT_EQ(out[18], -kInf);

@@ -106,21 +106,21 @@ void attend_chunk(const LatentAttentionArgs& a, const uint16_t* rows, int64_t ke
   multiply_pv(a, rows, keys, s.weights, partial.latents);
 }
 
-/// Chunks [begin, end) of those at hand, each for every block that sees any of its keys.
-void latent_attention_chunks(const LatentAttentionArgs& a, int64_t begin, int64_t end,
-                             void* scratch) {
+/// Items [begin, end): a query with all its blocks, and the keys that it sees of one chunk.
+void latent_attention_items(const LatentAttentionArgs& a, int64_t begin, int64_t end,
+                            void* scratch) {
   const int64_t width = a.rank + a.rope;
-  for (int64_t chunk = begin; chunk < end; ++chunk) {
-    const int64_t first = (a.first_chunk + chunk) * kLatentChunkKeys;
-    for (int64_t unit = 0; unit < a.tokens * a.blocks; ++unit) {
-      const int64_t visible = a.positions[unit / a.blocks] + 1 - first;
-      const int64_t keys = min(min(kLatentChunkKeys, a.keys - first), visible);
-      if (keys <= 0) continue;
+  for (int64_t item = begin; item < end; ++item) {
+    const int64_t chunk = a.items[item] / a.tokens, token = a.items[item] % a.tokens;
+    const int64_t page = a.first_chunk + chunk;
+    const int64_t keys = min(kLatentChunkKeys, a.positions[token] + 1 - page * kLatentChunkKeys);
+    const auto* rows = reinterpret_cast<const uint16_t*>(a.pages[token][page] + a.page_offset);
+    for (int64_t block = 0; block < a.blocks; ++block) {
+      const int64_t unit = token * a.blocks + block;
       const uint16_t* queries = a.panels + unit * width * kLatentHeads;
       float* partial =
           a.partials + (chunk * a.tokens * a.blocks + unit) * latent_partial_floats(a.rank);
-      attend_chunk(a, a.cache + first * width, keys, queries, ChunkScratch(scratch),
-                   ChunkPartial<float>(partial));
+      attend_chunk(a, rows, keys, queries, ChunkScratch(scratch), ChunkPartial<float>(partial));
     }
   }
 }

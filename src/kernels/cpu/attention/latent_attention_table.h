@@ -8,8 +8,8 @@ namespace fathom::kernels::cpu {
 
 struct LatentAttentionTable {
   void (*pack_latent_queries)(const LatentAttentionArgs&, int64_t begin, int64_t end);  // blocks
-  void (*latent_attention_chunks)(const LatentAttentionArgs&, int64_t begin, int64_t end,
-                                  void* scratch);
+  void (*latent_attention_items)(const LatentAttentionArgs&, int64_t begin, int64_t end,
+                                 void* scratch);
   void (*latent_attention_fold)(const LatentAttentionArgs&, int64_t begin, int64_t end);  // rows
 };
 

@@ -1,0 +1,83 @@
+#pragma once
+// The paged cache that the engine's sequences share: rows in pages, found again by their text.
+//
+//   Hit hit = cache.lookup(space, prompt, {.limit_tokens = prompt_size - 1});
+//   hit.pages are the sequence's own references; of hit.partial it copies rows into a page of its
+//   own page = cache.allocate() ...            the sequence fills pages cache.insert(space, ids,
+//   pages, exact_tokens)   as pages fill, and when the sequence ends cache.release(page) for each
+//   the cache keeps what was inserted until room is needed
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/types.h"
+#include "engine/cache/page_pool.h"
+#include "engine/cache/prefix_index.h"
+
+namespace fathom::engine {
+
+struct PagedCacheOptions {
+  i64 num_pages = 0;
+  double max_share = 0.5;  // of the pages, that an owner keeps while others need some
+};
+
+struct LookupOptions {
+  i64 limit_tokens = 0;  // no more of the text than this; a prompt's last token must be computed
+  RowKind rows = RowKind::kAny;
+};
+
+/// The longest prefix that is cached. Every page has a reference for the caller.
+struct CacheHit {
+  std::vector<PageId> pages;  // full ones, shared: never written to
+  PageId partial = kNoPage;   // what comes next begins as this page does, and the caller copies
+  i64 partial_tokens = 0;     // these first rows into a page of its own, then releases it
+  i64 exact_tokens = 0;       // so many of the first rows are exact; with kExact all are
+
+  i64 tokens() const { return std::ssize(pages) * device::kPageTokens + partial_tokens; }
+};
+
+/// Every call is for the engine's one thread.
+class PagedCache {
+ public:
+  PagedCache(const device::PageShape& shape, const PagedCacheOptions& options,
+             const ChainSecret& secret);
+
+  /// A page with one reference, for a sequence's new rows. Evicts where none is free; kNoPage if
+  /// all are in use.
+  PageId allocate();
+  void retain(PageId page);
+  void release(PageId page);
+  u8* data(PageId page) { return pool_.data(page); }
+  /// As PagePool::copy_rows.
+  void copy_rows(PageId to, PageId from, i64 rows) { pool_.copy_rows(to, from, rows); }
+
+  /// Counts as a use of what it finds.
+  CacheHit lookup(const Namespace& space, std::span<const i32> ids, const LookupOptions& options);
+  /// Publishes a sequence's pages: page p holds the rows of ids [128 p, 128 (p + 1)), the last one
+  /// perhaps fewer, and of all ids the first `exact_tokens` have exact rows (glossary). Pages that
+  /// are there already stay the ones that are found, unless the new ones have more exact rows. Full
+  /// pages must not be written to any more, the last one only behind these ids.
+  void insert(const Namespace& space, std::span<const i32> ids, std::span<const PageId> pages,
+              i64 exact_tokens);
+
+  /// Drops an owner's pages, whatever their salt; sequences keep the ones they hold.
+  i64 flush(std::string_view owner) { return index_.flush(owner); }
+
+  std::map<std::string, CacheStats> stats() const { return index_.stats(); }
+  /// Holders of a page, the cache among them.
+  i64 references(PageId page) const { return pool_.references(page); }
+  /// Pages that allocate() gives out without evicting.
+  i64 num_free() const { return pool_.num_free(); }
+  i64 num_pages() const { return pool_.num_pages(); }
+  const device::PageShape& shape() const { return pool_.shape(); }
+
+ private:
+  bool evict();
+
+  PagePool pool_;
+  PrefixIndex index_;
+};
+
+}  // namespace fathom::engine
