@@ -1,6 +1,7 @@
 #include "engine/schedule/cost_curve.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numbers>
 
@@ -17,6 +18,7 @@ constexpr double kMostOfOne = std::numbers::ln2;
 
 CostCurve::CostCurve(std::vector<CostPoint> points, double seconds_per_pair)
     : points_(std::move(points)), seconds_per_pair_(seconds_per_pair) {
+  knots_.fill(1);
   FATHOM_CHECK(!points_.empty() && seconds_per_pair_ >= 0, "seconds per pair ", seconds_per_pair_);
   i64 previous = 0;
   for (const CostPoint& point : points_) {
@@ -43,36 +45,35 @@ double CostCurve::base(i64 rows) const {
 }
 
 CostCurve::Place CostCurve::place(i64 rows) {
-  const double exponent = std::log2(static_cast<double>(std::max<i64>(rows, 1)));
-  const int knot = std::min(static_cast<int>(exponent), kKnots - 2);
-  return {knot, std::min(exponent - knot, 1.0)};
+  const u64 n = static_cast<u64>(std::clamp<i64>(rows, 1, i64{1} << (kKnots - 1)));
+  const size_t knot = std::min<size_t>(static_cast<size_t>(std::bit_width(n)) - 1, kKnots - 2);
+  const double at_knot = static_cast<double>(u64{1} << knot);
+  return {knot, (static_cast<double>(n) - at_knot) / at_knot};
 }
 
 CostCurve::Parts CostCurve::parts(i64 rows, i64 pairs) const {
   const auto [knot, above] = place(rows);
-  const auto i = static_cast<size_t>(knot);
-  return {base(rows) * std::exp(knots_[i] * (1 - above) + knots_[i + 1] * above),
-          seconds_per_pair_ * static_cast<double>(pairs) * std::exp(pair_)};
+  return {base(rows) * (knots_[knot] * (1 - above) + knots_[knot + 1] * above),
+          seconds_per_pair_ * static_cast<double>(pairs) * pair_};
 }
 
 double CostCurve::seconds(i64 rows, i64 pairs) const {
   const auto [of_base, of_pairs] = parts(rows, pairs);
-  return std::exp(common_) * (of_base + of_pairs);
+  return common_ * (of_base + of_pairs);
 }
 
 void CostCurve::observe(i64 rows, i64 pairs, double seconds) {
   if (!(seconds > 0) || !std::isfinite(seconds) || rows <= 0) return;
   const auto [of_base, of_pairs] = parts(rows, pairs);
-  const double estimate = std::exp(common_) * (of_base + of_pairs);
+  const double estimate = common_ * (of_base + of_pairs);
   const double error = std::clamp(std::log(seconds / estimate), -kMostOfOne, kMostOfOne);
   // Each correction moves by its share of the estimate: whose part is small is not to blame.
   const double share = of_base / (of_base + of_pairs);
   const auto [knot, above] = place(rows);
-  const auto i = static_cast<size_t>(knot);
-  common_ += kCommonRate * error;
-  knots_[i] += kPartRate * error * share * (1 - above);
-  knots_[i + 1] += kPartRate * error * share * above;
-  pair_ += kPartRate * error * (1 - share);
+  common_ *= std::exp(kCommonRate * error);
+  knots_[knot] *= std::exp(kPartRate * error * share * (1 - above));
+  knots_[knot + 1] *= std::exp(kPartRate * error * share * above);
+  pair_ *= std::exp(kPartRate * error * (1 - share));
 }
 
 }  // namespace fathom::engine

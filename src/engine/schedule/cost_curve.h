@@ -38,7 +38,7 @@ class CostCurve {
   static constexpr int kKnots = 21;  // rows of 1 to 2^20
   /// Where `rows` lies between two knots.
   struct Place {
-    int knot;
+    size_t knot;
     double above;  // 0 at `knot`, towards 1 at the next
   };
   /// The two terms of the sum above, with their corrections but without the common one.
@@ -53,10 +53,9 @@ class CostCurve {
 
   std::vector<CostPoint> points_;
   double seconds_per_pair_;
-  // Logarithms of the corrections.
-  double common_ = 0;
-  double pair_ = 0;
-  std::array<double, kKnots> knots_{};
+  double common_ = 1;
+  double pair_ = 1;
+  std::array<double, kKnots> knots_;
 };
 
 /// What the scheduler and the choice of the draft length know of the machine and the model.
