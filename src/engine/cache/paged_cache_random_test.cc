@@ -350,7 +350,7 @@ class World {
   }
 
   std::mt19937_64 random_;
-  PagedCache cache_{kTestShape, {.num_pages = kPages}, random_secret()};
+  PagedCache cache_{kTestShape, {.num_pages = kPages}};
   std::map<Text, Page> pages_;
   std::vector<Sequence> sequences_;
   u64 uses_ = 0;
