@@ -65,6 +65,7 @@ struct Expired {
 struct SchedulerCounters {
   u64 accepted = 0;
   u64 refused = 0;
+  u64 forked = 0;
   u64 preemptions = 0;
   u64 finished = 0;
   std::array<u64, kPhases> cancelled{};  // by Phase
