@@ -26,7 +26,7 @@ class ContentHashes : public ::testing::Test {
              .modified_ns = now_ns() - 3600 * kSecondNs,
              .changed_ns = now_ns() - 1800 * kSecondNs,
              .inode = 77};
-    HashNote::save(note_, {file_}, {Hash128{1, 2}}, Hash128{3, 4});
+    HashNote::save(note_, {file_}, {io::Hash128{1, 2}}, io::Hash128{3, 4});
   }
 
   testing::TempDir dir_;
@@ -36,9 +36,10 @@ class ContentHashes : public ::testing::Test {
 
 TEST_F(ContentHashes, AnUntouchedFileIsNotRead) {
   const HashNote note = HashNote::load(note_);
-  EXPECT_EQ(note.key(), (Hash128{3, 4}));
-  EXPECT_EQ(note.find(file_), (Hash128{1, 2}));
-  EXPECT_EQ(hash_files({file_}, note).front(), (Hash128{1, 2})) << "as noted, though it is not so";
+  EXPECT_EQ(note.key(), (io::Hash128{3, 4}));
+  EXPECT_EQ(note.find(file_), (io::Hash128{1, 2}));
+  EXPECT_EQ(hash_files({file_}, note).front(), (io::Hash128{1, 2}))
+      << "as noted, though it is not so";
 }
 
 TEST_F(ContentHashes, AnotherTimeSizeInodeOrNameIsRead) {
@@ -55,9 +56,9 @@ TEST_F(ContentHashes, AnotherTimeSizeInodeOrNameIsRead) {
     EXPECT_FALSE(note.find(changed).has_value());
     const auto hash = hash_files({changed}, note).front();
     ASSERT_TRUE(hash.has_value());
-    EXPECT_NE(*hash, (Hash128{1, 2}));
+    EXPECT_NE(*hash, (io::Hash128{1, 2}));
   }
-  EXPECT_EQ(note.find_old(later), (Hash128{1, 2})) << "whatever the time";
+  EXPECT_EQ(note.find_old(later), (io::Hash128{1, 2})) << "whatever the time";
 }
 
 // A file that changed within two seconds before the note may change again without another time.
@@ -67,7 +68,7 @@ TEST_F(ContentHashes, ATimeTooNearTheNotesIsNotTrusted) {
     for (i64 SourceFile::*time : {&SourceFile::modified_ns, &SourceFile::changed_ns}) {
       SourceFile file = file_;
       file.*time = now_ns() - age_s * kSecondNs;
-      HashNote::save(note_, {file}, {Hash128{1, 2}}, Hash128{3, 4});
+      HashNote::save(note_, {file}, {io::Hash128{1, 2}}, io::Hash128{3, 4});
       EXPECT_EQ(HashNote::load(note_).find(file).has_value(), trusted) << age_s << " s";
     }
   }

@@ -104,8 +104,8 @@ void DataLoader::next_batch(DataPosition& position, i64 global_sequences, i64 ra
   position.next_sample += global_sequences;
 }
 
-Hash128 DataLoader::fingerprint() const {
-  Hasher hasher;
+io::Hash128 DataLoader::fingerprint() const {
+  io::Hasher hasher;
   for (const Source& source : sources_) hasher.add(source.dataset.key());
   for (const double share : training_shares(sources_)) {
     hasher.add(static_cast<i64>(std::bit_cast<u64>(share)));

@@ -61,7 +61,7 @@ class DataLoader {
   /// Sequences of one epoch of the source.
   i64 epoch_sequences(int source) const;
   /// Changes if any sample could: for a resumed run to see that its data are the same.
-  Hash128 fingerprint() const;
+  io::Hash128 fingerprint() const;
 
  private:
   struct Epoch {

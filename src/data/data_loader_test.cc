@@ -191,7 +191,7 @@ TEST_F(DataLoaderTest, SourcesComeInTheirShares) {
 
 TEST_F(DataLoaderTest, SeedsShuffleAndFingerprintsTell) {
   DataLoader one = make_loader();
-  const Hash128 fingerprint = one.fingerprint();
+  const io::Hash128 fingerprint = one.fingerprint();
   EXPECT_EQ(fingerprint, make_loader().fingerprint());
   SequenceBatch batch, other;
   one.read({0, 50}, batch);

@@ -1,56 +1,17 @@
 #include "io/mapped_file.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
+#include "io/input_file.h"
+
 namespace fathom::io {
 namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-tl::unexpected<Error> refused(const std::filesystem::path& path, const char* action, int code) {
-  return fail(code == ENOENT || code == ENOTDIR ? ErrorCode::kNotFound : ErrorCode::kIo,
-              fmt::format("{}: cannot {}: {}", path.string(), action, std::strerror(code)));
-}
-
-/// An open regular file and its size.
-struct OpenFile {
-  Descriptor descriptor;
-  i64 size_bytes = 0;
-};
-
-Result<OpenFile> open_regular(const std::filesystem::path& path) {
-  // O_NONBLOCK: opening a pipe must not wait for its writer; it is refused below.
-  OpenFile file{Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)), 0};
-  if (file.descriptor.fd() < 0) return refused(path, "open", errno);
-  struct stat status = {};
-  if (::fstat(file.descriptor.fd(), &status) != 0) return refused(path, "stat", errno);
-  if (!S_ISREG(status.st_mode)) {
-    return invalid_input(fmt::format("{}: expected a regular file, found {}", path.string(),
-                                     S_ISDIR(status.st_mode) ? "a directory" : "a special file"));
-  }
-  file.size_bytes = status.st_size;
-  return file;
-}
 
 int advice_of(AccessHint hint) {
   switch (hint) {
@@ -71,14 +32,17 @@ int advice_of(AccessHint hint) {
 }  // namespace
 
 Result<MappedFile> MappedFile::open(const std::filesystem::path& path) {
-  auto file = open_regular(path);
-  if (!file) return tl::unexpected(std::move(file.error()));
+  const auto file = InputFile::open(path);
+  if (!file) return tl::unexpected(file.error());
   MappedFile mapped;
   mapped.path_ = path;
-  if (file->size_bytes > 0) {  // an empty map is an error to mmap, an empty file is not one to us
-    const auto size = static_cast<size_t>(file->size_bytes);
-    void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file->descriptor.fd(), 0);
-    if (address == MAP_FAILED) return refused(path, "map", errno);
+  if (file->size_bytes() > 0) {  // an empty map is an error to mmap, an empty file is not one to us
+    const auto size = static_cast<size_t>(file->size_bytes());
+    void* address = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file->descriptor(), 0);
+    if (address == MAP_FAILED) {
+      return fail(ErrorCode::kIo,
+                  fmt::format("{}: cannot map: {}", path.string(), std::strerror(errno)));
+    }
     mapped.bytes_ = {static_cast<const u8*>(address), size};
   }
   return mapped;
@@ -101,22 +65,16 @@ void MappedFile::advise(AccessHint hint, i64 offset, i64 size_bytes) const noexc
 }
 
 Result<std::string> read_text(const std::filesystem::path& path, i64 max_bytes) {
-  auto file = open_regular(path);
-  if (!file) return tl::unexpected(std::move(file.error()));
-  if (file->size_bytes > max_bytes) {
+  const auto file = InputFile::open(path);
+  if (!file) return tl::unexpected(file.error());
+  if (file->size_bytes() > max_bytes) {
     return invalid_input(fmt::format("{}: {} bytes, expected at most {}", path.string(),
-                                     file->size_bytes, max_bytes));
+                                     file->size_bytes(), max_bytes));
   }
-  std::string text(static_cast<size_t>(file->size_bytes), '\0');
-  size_t length = 0;
-  while (length < text.size()) {
-    const ssize_t got = ::read(file->descriptor.fd(), text.data() + length, text.size() - length);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return refused(path, "read", errno);
-    if (got == 0) break;
-    length += static_cast<size_t>(got);
-  }
-  text.resize(length);
+  std::string text(static_cast<size_t>(file->size_bytes()), '\0');
+  const auto length = file->read_at(0, {reinterpret_cast<u8*>(text.data()), text.size()});
+  if (!length) return tl::unexpected(length.error());
+  text.resize(static_cast<size_t>(*length));
   return text;
 }
 

@@ -66,7 +66,7 @@ void remove_stale_files(const fs::path& cache) {
   for (fs::directory_iterator it(cache, ignored), end; !ignored && it != end;
        it.increment(ignored)) {
     const std::string name = it->path().filename().string();
-    const bool is_key = name.size() == 2 * sizeof(Hash128) &&
+    const bool is_key = name.size() == 2 * sizeof(io::Hash128) &&
                         name.find_first_not_of("0123456789abcdef") == std::string::npos;
     if (is_key) io::remove_stale_temporaries(it->path());
   }

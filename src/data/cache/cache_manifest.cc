@@ -95,9 +95,9 @@ const JsonArray& array(const JsonValue& value, std::string_view key) {
   return found.as_array();
 }
 
-Hash128 hash(const JsonValue& value, std::string_view key) {
+io::Hash128 hash(const JsonValue& value, std::string_view key) {
   const std::string& digits = text(value, key);
-  Hash128 result;
+  io::Hash128 result;
   const char* middle = digits.data() + 16;
   const auto read = [](const char* begin, u64& out) {
     const auto [end, code] = std::from_chars(begin, begin + 16, out, 16);
@@ -135,8 +135,8 @@ CacheManifest read_members(const JsonValue& value) {
   return manifest;
 }
 
-Hash128 checksum_of(const JsonObject& object) {
-  Hasher hasher;
+io::Hash128 checksum_of(const JsonObject& object) {
+  io::Hasher hasher;
   hasher.add(io::write_json(object));
   return hasher.digest();
 }
@@ -165,7 +165,7 @@ Result<CacheManifest> read_manifest(const std::filesystem::path& folder) {
   if (!value) return tl::unexpected(value.error());
   try {
     if (!value->is_object()) throw Damaged{"not an object"};
-    const Hash128 checksum = hash(*value, "checksum");
+    const io::Hash128 checksum = hash(*value, "checksum");
     value->as_object().erase("checksum");
     if (checksum_of(value->as_object()) != checksum) throw Damaged{"checksum"};
     return read_members(*value);

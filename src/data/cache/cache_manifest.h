@@ -6,8 +6,8 @@
 
 #include "base/error.h"
 #include "base/types.h"
-#include "data/cache/hash.h"
 #include "data/text/statistics.h"
+#include "io/content_hash.h"
 
 namespace fathom::data {
 
@@ -22,15 +22,15 @@ inline constexpr i64 kTextReader = 2;
 
 struct ShardInfo {
   i64 tokens = 0;
-  Hash128 checksum;  // of the file's bytes
+  io::Hash128 checksum;  // of the file's bytes
 };
 
 struct CacheManifest {
-  Hash128 key;          // of everything that the tokens depend on
+  io::Hash128 key;      // of everything that the tokens depend on
   i64 token_bytes = 4;  // of one stored id: 2 or 4
   i64 vocab_size = 0;   // every id is below
   i64 text_reader = kTextReader;
-  Hash128 index_checksum;
+  io::Hash128 index_checksum;
   std::vector<ShardInfo> shards;
   SourceStatistics statistics;  // documents and tokens are the files' own
 };

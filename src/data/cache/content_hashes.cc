@@ -26,10 +26,10 @@ i64 now_ns() {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
 }
 
-std::optional<Hash128> hash_file(const SourceFile& file) {
+std::optional<io::Hash128> hash_file(const SourceFile& file) {
   auto bytes = io::ByteReader::open(file.path, Compression::kNone);
   if (!bytes) return std::nullopt;
-  Hasher hasher;
+  io::Hasher hasher;
   std::vector<u8> buffer(size_t{1} << 20);
   while (true) {
     const auto count = (*bytes)->read(buffer);
@@ -58,7 +58,7 @@ class LineParser {
     return value;
   }
   i64 integer() { return number<i64>(word(), 10); }
-  Hash128 hash() {
+  io::Hash128 hash() {
     const std::string_view digits = word();
     if (digits.size() != 32) {
       good_ = false;
@@ -110,7 +110,7 @@ HashNote HashNote::load(const std::filesystem::path& path) {
 }
 
 void HashNote::save(const std::filesystem::path& path, const std::vector<SourceFile>& files,
-                    const std::vector<std::optional<Hash128>>& hashes, const Hash128& key) {
+                    const std::vector<std::optional<io::Hash128>>& hashes, const io::Hash128& key) {
   std::string text = fmt::format("{} {} {}\n", kFirstWord, to_string(key), now_ns());
   for (size_t i = 0; i < files.size(); ++i) {
     const std::string& name = files[i].path.native();
@@ -125,13 +125,13 @@ void HashNote::save(const std::filesystem::path& path, const std::vector<SourceF
   }
 }
 
-std::optional<Hash128> HashNote::find_old(const SourceFile& file) const {
+std::optional<io::Hash128> HashNote::find_old(const SourceFile& file) const {
   const auto found = entries_.find(file.path.native());
   if (found == entries_.end()) return std::nullopt;
   return found->second.hash;
 }
 
-std::optional<Hash128> HashNote::find(const SourceFile& file) const {
+std::optional<io::Hash128> HashNote::find(const SourceFile& file) const {
   const auto found = entries_.find(file.path.native());
   if (found == entries_.end()) return std::nullopt;
   const Entry& entry = found->second;
@@ -143,9 +143,9 @@ std::optional<Hash128> HashNote::find(const SourceFile& file) const {
   return entry.hash;
 }
 
-std::vector<std::optional<Hash128>> hash_files(const std::vector<SourceFile>& files,
-                                               const HashNote& note) {
-  std::vector<std::optional<Hash128>> hashes(files.size());
+std::vector<std::optional<io::Hash128>> hash_files(const std::vector<SourceFile>& files,
+                                                   const HashNote& note) {
+  std::vector<std::optional<io::Hash128>> hashes(files.size());
   parallel_for(std::ssize(files), 1, [&](i64 begin, i64 end) {
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
       hashes[i] = note.find(files[i]);

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/types.h"
-#include "data/cache/hash.h"
 #include "data/text/source_files.h"
+#include "io/content_hash.h"
 
 namespace fathom::data {
 
@@ -19,15 +19,15 @@ class HashNote {
   static HashNote load(const std::filesystem::path& path);
   /// Replaces the note. Errors are ignored: the next start is slower, nothing else.
   static void save(const std::filesystem::path& path, const std::vector<SourceFile>& files,
-                   const std::vector<std::optional<Hash128>>& hashes, const Hash128& key);
+                   const std::vector<std::optional<io::Hash128>>& hashes, const io::Hash128& key);
 
   /// The key when the note was written.
-  const std::optional<Hash128>& key() const { return key_; }
+  const std::optional<io::Hash128>& key() const { return key_; }
   /// The hash if size, times and inode are those of the note, and the file was not changed so
   /// shortly before the note was written that a further change could have left the same times.
-  std::optional<Hash128> find(const SourceFile& file) const;
+  std::optional<io::Hash128> find(const SourceFile& file) const;
   /// The hash whatever the time.
-  std::optional<Hash128> find_old(const SourceFile& file) const;
+  std::optional<io::Hash128> find_old(const SourceFile& file) const;
 
  private:
   struct Entry {
@@ -35,15 +35,15 @@ class HashNote {
     i64 modified_ns = 0;
     i64 changed_ns = 0;
     i64 inode = 0;
-    Hash128 hash;
+    io::Hash128 hash;
   };
-  std::optional<Hash128> key_;
+  std::optional<io::Hash128> key_;
   i64 written_ns_ = 0;
   std::unordered_map<std::string, Entry> entries_;
 };
 
 /// The hash of each file's bytes as stored; nullopt for a file that cannot be read. In parallel.
-std::vector<std::optional<Hash128>> hash_files(const std::vector<SourceFile>& files,
-                                               const HashNote& note);
+std::vector<std::optional<io::Hash128>> hash_files(const std::vector<SourceFile>& files,
+                                                   const HashNote& note);
 
 }  // namespace fathom::data

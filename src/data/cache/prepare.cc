@@ -27,7 +27,7 @@ class Preparer {
         tokenizer_(tokenizer),
         progress_(progress),
         markers_(value_or_throw(find_marker_ids(config, tokenizer))) {
-    Hasher hasher;
+    io::Hasher hasher;
     hasher.add(tokenizer::write_tokenizer_json(tokenizer.spec()));
     tokenizer_hash_ = hasher.digest();
     io::make_directories(config.cache_dir);
@@ -43,14 +43,14 @@ class Preparer {
     const SourceConfig* source = nullptr;
     EncodeConfig encode;
     SourceFiles found;
-    std::vector<std::optional<Hash128>> hashes;
-    Hash128 options;  // everything but the content
-    Hash128 key;
+    std::vector<std::optional<io::Hash128>> hashes;
+    io::Hash128 options;  // everything but the content
+    io::Hash128 key;
   };
   Inputs find_inputs(const SourceConfig& source, const std::string& name, Role role);
-  Hash128 hash_options(const Inputs& inputs) const;
-  static Hash128 slot_of(const Inputs& inputs);
-  static Hash128 key_of(const Inputs& inputs);
+  io::Hash128 hash_options(const Inputs& inputs) const;
+  static io::Hash128 slot_of(const Inputs& inputs);
+  static io::Hash128 key_of(const Inputs& inputs);
   static void log_changes(const Inputs& inputs, const HashNote& note);
   static bool is_outdated(const Inputs& inputs, const TokenDataset& kept);
   TokenDataset open_or_tokenize(const Inputs& inputs);
@@ -62,12 +62,12 @@ class Preparer {
   const tokenizer::Tokenizer& tokenizer_;
   const ProgressCallback& progress_;
   MarkerIds markers_;
-  Hash128 tokenizer_hash_;
-  std::map<Hash128, std::string> train_files_;
+  io::Hash128 tokenizer_hash_;
+  std::map<io::Hash128, std::string> train_files_;
 };
 
-Hash128 Preparer::hash_options(const Inputs& inputs) const {
-  Hasher hasher;
+io::Hash128 Preparer::hash_options(const Inputs& inputs) const {
+  io::Hasher hasher;
   hasher.add(kCacheFormat);
   hasher.add(tokenizer_hash_);
   const MarkerIds& markers = inputs.encode.markers;
@@ -96,8 +96,8 @@ Preparer::Inputs Preparer::find_inputs(const SourceConfig& source, const std::st
   return inputs;
 }
 
-Hash128 Preparer::slot_of(const Inputs& inputs) {
-  Hasher hasher;
+io::Hash128 Preparer::slot_of(const Inputs& inputs) {
+  io::Hasher hasher;
   hasher.add(inputs.options);
   hasher.add(static_cast<i64>(inputs.source->format));
   for (const std::string& path : inputs.source->paths) hasher.add(fs::absolute(path).native());
@@ -105,15 +105,15 @@ Hash128 Preparer::slot_of(const Inputs& inputs) {
   return hasher.digest();
 }
 
-Hash128 Preparer::key_of(const Inputs& inputs) {
-  Hasher hasher;
+io::Hash128 Preparer::key_of(const Inputs& inputs) {
+  io::Hasher hasher;
   hasher.add(inputs.options);
   for (size_t i = 0; i < inputs.found.files.size(); ++i) {
     const SourceFile& file = inputs.found.files[i];
     hasher.add(static_cast<i64>(file.format));
     hasher.add(static_cast<i64>(file.compression));
     hasher.add(static_cast<i64>(inputs.hashes[i].has_value()));
-    hasher.add(inputs.hashes[i].value_or(Hash128{}));
+    hasher.add(inputs.hashes[i].value_or(io::Hash128{}));
   }
   return hasher.digest();
 }

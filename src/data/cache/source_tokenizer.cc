@@ -207,7 +207,7 @@ class SourceTokenizer {
 }  // namespace
 
 void tokenize_source(const TokenizeJob& job, const DocumentEncoder& encoder, i64 vocab_size,
-                     const Hash128& key, const std::filesystem::path& folder) {
+                     const io::Hash128& key, const std::filesystem::path& folder) {
   CacheManifest manifest;
   manifest.key = key;
   SourceTokenizer(job, encoder, vocab_size, folder).run(manifest);

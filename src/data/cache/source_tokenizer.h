@@ -27,6 +27,6 @@ struct TokenizeJob {
 /// Error{kInvalidInput} at the first problem if `strict`, or if there is no text at all;
 /// Error{kIo}.
 void tokenize_source(const TokenizeJob& job, const DocumentEncoder& encoder, i64 vocab_size,
-                     const Hash128& key, const std::filesystem::path& folder);
+                     const io::Hash128& key, const std::filesystem::path& folder);
 
 }  // namespace fathom::data

@@ -12,8 +12,8 @@
 namespace fathom::data {
 namespace {
 
-Hash128 checksum_of(std::span<const u8> bytes) {
-  Hasher hasher;
+io::Hash128 checksum_of(std::span<const u8> bytes) {
+  io::Hasher hasher;
   hasher.update(bytes);
   return hasher.digest();
 }
@@ -37,7 +37,7 @@ u32 widen(const u8* from, std::span<i32> out) {
 
 }  // namespace
 
-Result<TokenDataset> TokenDataset::open(const std::filesystem::path& folder, const Hash128& key,
+Result<TokenDataset> TokenDataset::open(const std::filesystem::path& folder, const io::Hash128& key,
                                         Verify verify) {
   auto manifest = read_manifest(folder);
   if (!manifest) return tl::unexpected(manifest.error());

@@ -19,12 +19,12 @@ class TokenDataset {
   /// kNotFound: nothing there; kInvalidInput: damaged, or of another key, with what is wrong.
   /// kChecksums reads every byte once, a thread a shard; the index is checked always.
   [[nodiscard]] static Result<TokenDataset> open(const std::filesystem::path& folder,
-                                                 const Hash128& key, Verify verify);
+                                                 const io::Hash128& key, Verify verify);
 
   i64 num_documents() const { return std::ssize(ends_); }
   i64 num_tokens() const { return ends_.empty() ? 0 : static_cast<i64>(ends_.back()); }
   i64 vocab_size() const { return manifest_.vocab_size; }
-  const Hash128& key() const { return manifest_.key; }
+  const io::Hash128& key() const { return manifest_.key; }
   i64 text_reader() const { return manifest_.text_reader; }
   const SourceStatistics& statistics() const { return manifest_.statistics; }
   SourceStatistics& statistics() { return manifest_.statistics; }

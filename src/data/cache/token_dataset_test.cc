@@ -14,7 +14,7 @@ namespace {
 using ::testing::HasSubstr;
 using Verify = TokenDataset::Verify;
 
-constexpr Hash128 kKey = {1, 2};
+constexpr io::Hash128 kKey = {1, 2};
 
 using Documents = std::vector<std::vector<i32>>;
 

@@ -20,7 +20,7 @@ class TokenWriter::File {
     buffer_.insert(buffer_.end(), bytes, bytes + sizeof(T));
     if (buffer_.size() >= kBufferBytes) flush();
   }
-  Hash128 commit() {
+  io::Hash128 commit() {
     flush();
     file_.commit();
     return hasher_.digest();
@@ -36,7 +36,7 @@ class TokenWriter::File {
   }
 
   io::AtomicFile file_;
-  Hasher hasher_;
+  io::Hasher hasher_;
   std::vector<u8> buffer_;
 };
 

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -39,23 +38,6 @@ void exchange(const fs::path& from, const fs::path& to) {
   if (code) refuse(to, "replace", code.message());
 }
 
-/// A descriptor of the directory of that name that holds an exclusive lock, or none where the file
-/// system has no locks; -1 with errno, EWOULDBLOCK where another process holds it or has put
-/// another one there.
-int open_and_lock(const fs::path& directory) {
-  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return -1;
-  const bool is_held = ::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-  struct stat ours = {}, named = {};
-  if (!is_held && ::fstat(fd, &ours) == 0 && ::stat(directory.c_str(), &named) == 0 &&
-      ours.st_ino == named.st_ino) {
-    return fd;
-  }
-  ::close(fd);
-  errno = EWOULDBLOCK;
-  return -1;
-}
-
 }  // namespace
 
 AtomicDirectory::AtomicDirectory(fs::path final_path, IfDirectoryExists if_exists)
@@ -64,7 +46,7 @@ AtomicDirectory::AtomicDirectory(fs::path final_path, IfDirectoryExists if_exist
   temporary_ = final_.parent_path() / fmt::format(".{}.tmp", final_.filename().string());
   constexpr const char* kTaken = "another process is writing it";
   std::error_code code;
-  const int left = open_and_lock(temporary_);
+  const int left = lock_directory(temporary_);
   if (left < 0 && errno == EWOULDBLOCK) refuse(final_, "write", kTaken);
   if (left >= 0 || errno != ENOENT) fs::remove_all(temporary_, code);
   if (left >= 0) ::close(left);
@@ -75,7 +57,7 @@ AtomicDirectory::AtomicDirectory(fs::path final_path, IfDirectoryExists if_exist
     if (errno == EEXIST) refuse(final_, "write", kTaken);
     refuse(temporary_, "create", std::strerror(errno));
   }
-  lock_ = open_and_lock(temporary_);
+  lock_ = lock_directory(temporary_);
   if (lock_ < 0)
     refuse(final_, "write", kTaken);  // taken for a dead process's before it was locked
 }

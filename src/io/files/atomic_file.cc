@@ -13,13 +13,13 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "io/files/directories.h"
-#include "io/mapped_file.h"
 #include "io/files/output_path.h"
 #include "io/files/temporary_files.h"
+#include "io/mapped_file.h"
 
 namespace fathom::io {
 
-AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
+AtomicFile::AtomicFile(std::filesystem::path path, mode_t mode) : path_(std::move(path)) {
   // The rename would replace a device or a pipe by a file.
   std::error_code ignored;
   const auto status = std::filesystem::status(path_, ignored);
@@ -29,7 +29,7 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
   }
   do {
     temporary_ = temporary_name(path_);
-    fd_ = create_temporary(temporary_);
+    fd_ = create_temporary(temporary_, mode);
   } while (fd_ < 0 && errno == EEXIST);
   if (fd_ < 0) refuse("create", errno);
 }

@@ -1,5 +1,7 @@
 #pragma once
 // A file that is whole or absent.
+#include <sys/types.h>
+
 #include <filesystem>
 #include <span>
 #include <string>
@@ -17,7 +19,8 @@ namespace fathom::io {
 /// Not copyable; movable.
 class AtomicFile {
  public:
-  explicit AtomicFile(std::filesystem::path path);
+  /// `mode` as for open(2): less what the umask takes away.
+  explicit AtomicFile(std::filesystem::path path, mode_t mode = 0666);
   ~AtomicFile();
   AtomicFile(AtomicFile&& other) noexcept;
   AtomicFile& operator=(AtomicFile&&) = delete;

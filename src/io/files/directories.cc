@@ -2,6 +2,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -38,6 +40,20 @@ void flush_directory(const fs::path& path) {
   const int code = ::fsync(fd) == 0 ? 0 : errno;
   ::close(fd);
   if (code != 0 && code != EINVAL) refuse(code);
+}
+
+int lock_directory(const fs::path& directory) {
+  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return -1;
+  const bool is_held = ::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  struct stat ours = {}, named = {};
+  if (!is_held && ::fstat(fd, &ours) == 0 && ::stat(directory.c_str(), &named) == 0 &&
+      ours.st_ino == named.st_ino) {
+    return fd;
+  }
+  ::close(fd);
+  errno = EWOULDBLOCK;
+  return -1;
 }
 
 }  // namespace fathom::io

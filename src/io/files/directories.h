@@ -12,4 +12,9 @@ void make_directories(const std::filesystem::path& path);
 /// directories are fine. Throws Error{kIo} otherwise.
 void flush_directory(const std::filesystem::path& path);
 
+/// A descriptor of the directory of that name that holds an exclusive lock, or none where the file
+/// system has no locks; -1 with errno, EWOULDBLOCK where another process holds it or has put
+/// another one there. Closing it unlocks.
+int lock_directory(const std::filesystem::path& directory);
+
 }  // namespace fathom::io

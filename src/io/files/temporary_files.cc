@@ -91,8 +91,8 @@ std::string temporary_name(const fs::path& path) {
   return fmt::format("{}{}{}-{}", path.string(), kMark, ::getpid(), next++);
 }
 
-int create_temporary(const fs::path& name) {
-  const int fd = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+int create_temporary(const fs::path& name, mode_t mode) {
+  const int fd = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
   if (fd < 0) return -1;
   // Whoever cleans up may have come in between; then the name is as good as taken.
   struct stat status = {};

@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "checkpoint/flat_weights.h"
-#include "data/cache/hash.h"
+#include "io/content_hash.h"
 #include "io/files/atomic_directory.h"
 #include "io/files/atomic_file.h"
 #include "io/json.h"
@@ -85,9 +85,9 @@ void write_arrays(const checkpoint::ParameterLayout& layout, std::span<const Sta
 FileRecord record_of(const fs::path& path) {
   const auto file = value_or_throw(io::MappedFile::open(path));
   file.advise(io::AccessHint::kSequential);
-  data::Hasher hasher;
+  io::Hasher hasher;
   hasher.update(file.bytes());
-  return {std::ssize(file.bytes()), data::to_string(hasher.digest())};
+  return {std::ssize(file.bytes()), io::to_string(hasher.digest())};
 }
 
 /// What is wrong with one file; empty if nothing.

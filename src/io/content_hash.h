@@ -9,7 +9,7 @@
 
 #include "base/types.h"
 
-namespace fathom::data {
+namespace fathom::io {
 
 struct Hash128 {
   u64 high = 0;
@@ -40,4 +40,4 @@ class Hasher {
   std::unique_ptr<State> state_;
 };
 
-}  // namespace fathom::data
+}  // namespace fathom::io

@@ -1,4 +1,4 @@
-#include "data/cache/hash.h"
+#include "io/content_hash.h"
 
 #include <fmt/format.h>
 #include <xxhash.h>
@@ -7,7 +7,7 @@
 
 #include "base/check.h"
 
-namespace fathom::data {
+namespace fathom::io {
 
 struct Hasher::State {
   State() : xxh(XXH3_createState()) {
@@ -51,4 +51,4 @@ Hash128 Hasher::digest() const {
   return {hash.high64, hash.low64};
 }
 
-}  // namespace fathom::data
+}  // namespace fathom::io
