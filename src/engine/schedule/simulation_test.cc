@@ -151,7 +151,7 @@ TEST(Simulation, ALongPromptProgressesThroughAFloodOfShortOnes) {
     Machine machine = slowed({}, slower);
     Simulator sim(limits(), machine);
     const size_t prompt = sim.add(request(0.1, 1, 8000, 1));
-    for (int i = 0; i < 1500; ++i) sim.add(request(0.2 * slower * i, 2 + i % 7u, 400, 1));
+    for (u32 i = 0; i < 1500; ++i) sim.add(request(0.2 * slower * i, 2 + i % 7, 400, 1));
     sim.run(300 * slower);
     EXPECT_EQ(sim.of(prompt).end, End::kFinished) << slower;
     EXPECT_LE(sim.of(prompt).longest_stall_s, 30) << slower;
@@ -190,7 +190,7 @@ TEST(Simulation, CancellationInEveryPhaseFreesAtOnceAndTouchesNobodyElse) {
     Simulator sim(one, {});
     const size_t running = sim.add(request(0, 1, 500, 300));
     for (int i = 0; i < waiting; ++i) {
-      Scripted queued = request(0.05 * i, 1 + i % 3u, 500, 300);
+      Scripted queued = request(0.05 * i, 1 + static_cast<TenantId>(i % 3), 500, 300);
       queued.cancel_s = queued.at_s + 0.03;
       sim.add(queued);
     }
@@ -203,7 +203,7 @@ TEST(Simulation, CancellationInEveryPhaseFreesAtOnceAndTouchesNobodyElse) {
   // In prefill and while decoding, at all times of a request's life. run() checks the accounts.
   Simulator sim(limits(), {});
   for (int i = 0; i < 200; ++i) {
-    Scripted each = request(i, 1 + i % 3u, 1000, 100);
+    Scripted each = request(i, 1 + static_cast<TenantId>(i % 3), 1000, 100);
     each.cancel_s = i + 0.05 * (i % 100);
     sim.add(each);
   }
