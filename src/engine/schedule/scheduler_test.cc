@@ -172,6 +172,34 @@ TEST_F(SchedulerTest, LayersThatTakeLongerThanExpectedAreFewer) {
   EXPECT_EQ(layers, 2);
 }
 
+TEST_F(SchedulerTest, DraftsArePartOfDecoding) {
+  const RequestId stream = start(10);
+  run_chunk();
+  scheduler_.decoded(stream, 1);
+  start(5000);
+  scheduler_.plan_step(0);
+  scheduler_.after_decode(1, 11, 0.011);
+  scheduler_.after_drafts(1, 0.001);
+  scheduler_.after_drafts(1, 0.001);
+  // 13 ms earn 39: six layers of 6.12 ms.
+  i64 layers = 0;
+  while (scheduler_.run_another_layer(0.013 + 0.00612 * static_cast<double>(layers), layers)) {
+    ++layers;
+  }
+  EXPECT_EQ(layers, 6);
+}
+
+TEST_F(SchedulerTest, IfAllThatWereToDecodeLeftTheChunkHasTheStep) {
+  const RequestId stream = start(10);
+  run_chunk();
+  scheduler_.decoded(stream, 1);
+  start(5000);
+  scheduler_.plan_step(0);
+  scheduler_.preempt(stream, 0);  // no page for its next token
+  EXPECT_TRUE(scheduler_.run_another_layer(0, 0));
+  EXPECT_TRUE(scheduler_.run_another_layer(9, 9));
+}
+
 TEST_F(SchedulerTest, AHiccupInTheDecodePassLeavesNoTimeForLayers) {
   const RequestId stream = start(10);
   run_chunk();
