@@ -49,3 +49,5 @@ BENCHMARK(step)->Arg(1)->Arg(16)->Arg(64)->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace fathom::engine
+
+BENCHMARK_MAIN();
