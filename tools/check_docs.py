@@ -5,6 +5,7 @@ Usage: check_docs.py ROOT [--fathom BINARY] [--build BUILD_DIR]
 
 Checked in every tracked *.md:
   - links to files and to headings of files resolve;
+  - no merge has left its marks;
   - a path in `code` that begins with a folder of the repository exists;
   - with --fathom: every `fathom COMMAND` exists, and so does every --flag written after it;
   - with --build: every test named as `Suite.Name` or `cli.name` is one that ctest knows.
@@ -135,6 +136,8 @@ def known_test(name, names):
 def check_file(path, root, binary, names):
     for number, line, fenced in sections(path.read_text(encoding="utf-8")):
         spans = [] if fenced else re.findall(r"`([^`]+)`", line)
+        if re.match(r"(<<<<<<<|>>>>>>>) ", line):
+            yield f"{number}: the mark of an unresolved merge"
         if not fenced:
             yield from check_links(path, number, line)
             yield from check_paths(root, number, spans)

@@ -1,62 +1,14 @@
-// Steady-state decoding and training allocate nothing. This file replaces the whole test binary's
-// operator new by one that counts; not under a sanitizer, which brings its own.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define FATHOM_TEST_SANITIZED
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define FATHOM_TEST_SANITIZED
-#endif
-#endif
-
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
+// Steady-state decoding and training allocate nothing.
 #include "backend/backend.h"
 #include "model/test_support.h"
 #include "model/training/training_test_support.h"
-
-namespace {
-
-std::atomic<fathom::i64> num_allocations = 0;
-
-#ifndef FATHOM_TEST_SANITIZED
-void* counted(std::size_t size_bytes, std::size_t alignment) {
-  ++num_allocations;
-  const std::size_t rounded = (size_bytes + alignment - 1) / alignment * alignment;
-  void* memory = std::aligned_alloc(alignment, rounded == 0 ? alignment : rounded);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-
-#endif
-
-}  // namespace
-
-#ifndef FATHOM_TEST_SANITIZED
-// Where GCC inlines one operator of a pair and not the other, it takes them for mismatched.
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
-void* operator new(std::size_t size) { return counted(size, alignof(std::max_align_t)); }
-void* operator new(std::size_t size, std::align_val_t alignment) {
-  return counted(size, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-#endif
+#include "testing/count_allocations.h"
 
 namespace fathom::model {
 namespace {
 
-class Allocation : public ::testing::Test {
- protected:
-  void SetUp() override {
-#ifdef FATHOM_TEST_SANITIZED
-    GTEST_SKIP() << "the sanitizer's operator new does not count";
-#endif
-  }
-};
+using testing::num_allocations;
+using Allocation = testing::CountsAllocations;
 
 /// 20 steps of two sequences after 3 steps of warming up; `mtp`: drafts with the MTP module too.
 void decode(Ctx& ctx, const Model& model, const RunOptions& options, ops::CacheDType dtype,
@@ -87,13 +39,6 @@ void decode(Ctx& ctx, const Model& model, const RunOptions& options, ops::CacheD
   }
   EXPECT_EQ(num_allocations - before, 0);
   EXPECT_EQ(ctx.workspace().capacity_bytes(), workspace_before);
-}
-
-TEST_F(Allocation, TheCounterCounts) {
-  const i64 before = num_allocations;
-  const std::vector<int> one(1000);
-  EXPECT_EQ(num_allocations - before, 1);
-  EXPECT_EQ(one.size(), 1000u);
 }
 
 TEST_F(Allocation, SteadyDecodingAllocatesNothing) {

@@ -42,6 +42,10 @@ class CheckDocs(unittest.TestCase):
         self.assertEqual(errors("# T\n[x](docs/none.md)\n"),
                          ["README.md:2: link to docs/none.md, which does not exist"])
 
+    def test_marks_of_a_merge_are_found(self):
+        self.assertEqual(errors("# T\n<<<<<<< HEAD\na\n=======\nb\n>>>>>>> main\n"),
+                         [f"README.md:{n}: the mark of an unresolved merge" for n in (2, 6)])
+
     def test_a_dead_anchor_is_found(self):
         self.assertEqual(errors("# T\n[x](docs/tour.md#third)\n"),
                          ["README.md:2: link to docs/tour.md#third: tour.md has no such heading"])

@@ -13,11 +13,14 @@ namespace {
 constexpr double kCommonRate = 0.15;
 constexpr double kPartRate = 0.1;
 constexpr double kMostOfOne = std::numbers::ln2;
+constexpr int kGuessLasts = 6;  // the mean over so many moves about as fast as kCommonRate
 
 }  // namespace
 
-CostCurve::CostCurve(std::vector<CostPoint> points, double seconds_per_pair)
-    : points_(std::move(points)), seconds_per_pair_(seconds_per_pair) {
+CostCurve::CostCurve(std::vector<CostPoint> points, double seconds_per_pair, Points are)
+    : points_(std::move(points)),
+      seconds_per_pair_(seconds_per_pair),
+      guess_(are == Points::kGuessed ? kGuessLasts : 0) {
   knots_.fill(1);
   FATHOM_CHECK(!points_.empty() && seconds_per_pair_ >= 0, "seconds per pair ", seconds_per_pair_);
   i64 previous = 0;
@@ -66,6 +69,10 @@ void CostCurve::observe(i64 rows, i64 pairs, double seconds) {
   if (!(seconds > 0) || !std::isfinite(seconds) || rows <= 0) return;
   const auto [of_base, of_pairs] = parts(rows, pairs);
   const double estimate = common_ * (of_base + of_pairs);
+  if (guess_ > 0) {
+    common_ *= std::exp(std::log(seconds / estimate) / (1 + kGuessLasts - guess_--));
+    return;
+  }
   const double error = std::clamp(std::log(seconds / estimate), -kMostOfOne, kMostOfOne);
   // Each correction moves by its share of the estimate: whose part is small is not to blame.
   const double share = of_base / (of_base + of_pairs);

@@ -23,11 +23,14 @@ struct CostPoint {
 ///        two, and between them knot() is interpolated
 /// A common factor follows fast what slows everything (another busy program); the others follow
 /// slowly where the measurement at the start was wrong. One observation counts as a factor of at
-/// most two, and so moves an estimate by less than a fifth however wild it was.
+/// most two, and so moves an estimate by less than a fifth however wild it was. If the points were
+/// only guessed, the first observations set the common factor to their mean.
 class CostCurve {
  public:
+  enum class Points { kMeasured, kGuessed };
+
   /// `points`: at least one, rows ascending from >= 1, seconds > 0. `seconds_per_pair` >= 0.
-  CostCurve(std::vector<CostPoint> points, double seconds_per_pair);
+  CostCurve(std::vector<CostPoint> points, double seconds_per_pair, Points are = Points::kMeasured);
 
   double seconds(i64 rows, i64 pairs) const;
 
@@ -53,6 +56,7 @@ class CostCurve {
 
   std::vector<CostPoint> points_;
   double seconds_per_pair_;
+  int guess_ = 0;  // observations after which the points count as measured
   double common_ = 1;
   double pair_ = 1;
   std::array<double, kKnots> knots_;

@@ -69,6 +69,18 @@ TEST(CostCurve, OneWildObservationMovesLittle) {
   EXPECT_GT(c.seconds(8, 1000), curve().seconds(8, 1000) / 1.2);
 }
 
+TEST(CostCurve, AGuessGivesWayToTheFirstObservations) {
+  CostCurve c({{1, 0.001}, {512, 0.01}}, 1e-9, CostCurve::Points::kGuessed);
+  c.observe(1, 0, 0.1);
+  EXPECT_NEAR(c.seconds(1, 0), 0.1, 1e-9);
+  EXPECT_NEAR(c.seconds(512, 0), 1, 1e-9);
+  c.observe(1, 0, 0.025);
+  EXPECT_NEAR(c.seconds(1, 0), 0.05, 1e-9) << "the mean of the two, as factors";
+  for (int i = 0; i < 10; ++i) c.observe(1, 0, 0.05);
+  c.observe(1, 0, 1e6);
+  EXPECT_LT(c.seconds(1, 0), 0.06) << "then it is as good as measured";
+}
+
 TEST(CostCurve, PassesOverTimesThatCannotBe) {
   CostCurve c = curve();
   for (const double seconds : {0.0, -1.0, std::nan(""), std::numeric_limits<double>::infinity()}) {

@@ -27,8 +27,10 @@ void move(double& mean, int& observations, bool kept, double rate) {
 
 }  // namespace
 
-DraftLength::DraftLength(int max_drafts) : max_drafts_(max_drafts), acceptance_(kFirstGuess) {
+DraftLength::DraftLength(int max_drafts, i64 max_sequences)
+    : max_drafts_(max_drafts), acceptance_(kFirstGuess) {
   FATHOM_CHECK(max_drafts >= 0 && max_drafts <= kMaxDrafts, "drafts ", max_drafts);
+  candidates_.reserve(static_cast<size_t>(max_drafts * max_sequences));
 }
 
 DraftHistory DraftLength::begin() const {

@@ -51,8 +51,9 @@ struct DraftCounters {
 /// them off.
 class DraftLength {
  public:
-  /// `max_drafts` of a sequence: 0 to kMaxDrafts.
-  explicit DraftLength(int max_drafts);
+  /// `max_drafts` of a sequence: 0 to kMaxDrafts. Batches of up to `max_sequences` allocate
+  /// nothing.
+  explicit DraftLength(int max_drafts, i64 max_sequences = 64);
 
   /// One sequence of a pass. `limit`: drafts that could still be kept before its end.
   struct Sequence {
@@ -65,7 +66,6 @@ class DraftLength {
   DraftHistory begin() const;
 
   /// Sets `drafts` of every sequence of a pass whose attention visits `pairs` without any draft.
-  /// Allocates nothing once it saw its largest batch.
   void choose(std::span<Sequence> batch, i64 pairs, const CostModel& cost);
 
   /// Of `drafts` verified tokens of the sequence the first `accepted` were kept; `emitted` tokens

@@ -5,8 +5,37 @@
 namespace fathom::engine {
 namespace {
 
-ChunkItem item(const PendingPrefill& request, i64 tokens) {
-  return {request.id, request.position, tokens, tokens == request.remaining};
+constexpr i64 kOldestPart = 8;
+constexpr i64 kAgedPart = 2;
+
+/// Sets what each gets before the shortest; returns the sum.
+i64 promise(std::span<PendingPrefill> pending, i64 max_tokens, double patience_s) {
+  const auto is_aged = [patience_s](const PendingPrefill& each) {
+    return each.waited_s >= patience_s;
+  };
+  const i64 for_aged = std::max<i64>(max_tokens / kAgedPart, 1);
+  const i64 aged = std::count_if(pending.begin(), pending.end(), is_aged);
+  const i64 share = std::max<i64>(for_aged / std::max<i64>(aged, 1), 1);
+  i64 left = for_aged, sum = 0;
+  for (PendingPrefill& each : pending) {
+    each.promised = is_aged(each) ? std::min({share, each.remaining, left}) : 0;
+    left -= each.promised;
+    if (&each == &pending.front()) {
+      each.promised = std::max(each.promised, std::min(max_tokens / kOldestPart, each.remaining));
+    }
+    sum += each.promised;
+  }
+  return sum;
+}
+
+/// Shortest first. Insertion sort: stable, without memory of its own, and they are a few dozen.
+void sort_by_remaining(std::span<PendingPrefill> pending) {
+  const auto shorter = [](const PendingPrefill& a, const PendingPrefill& b) {
+    return a.remaining < b.remaining;
+  };
+  for (auto next = pending.begin(); next != pending.end(); ++next) {
+    std::rotate(std::upper_bound(pending.begin(), next, *next, shorter), next, std::next(next));
+  }
 }
 
 }  // namespace
@@ -14,31 +43,14 @@ ChunkItem item(const PendingPrefill& request, i64 tokens) {
 void pack_chunk(std::span<PendingPrefill> pending, i64 max_tokens, double patience_s,
                 std::vector<ChunkItem>& items) {
   items.clear();
-  // Insertion sort: stable, without memory of its own, and there are at most a few dozen.
-  const auto before = [patience_s](const PendingPrefill& a, const PendingPrefill& b) {
-    const bool a_aged = a.waited_s >= patience_s, b_aged = b.waited_s >= patience_s;
-    if (a_aged != b_aged) return a_aged;
-    return a_aged ? a.waited_s > b.waited_s : a.remaining < b.remaining;
-  };
-  for (auto next = pending.begin(); next != pending.end(); ++next) {
-    std::rotate(std::upper_bound(pending.begin(), next, *next, before), next, std::next(next));
-  }
-  i64 aged = 0;
-  for (const PendingPrefill& request : pending) aged += request.waited_s >= patience_s ? 1 : 0;
-  const i64 share = aged == 0 ? max_tokens : std::max<i64>(max_tokens / aged, 1);
-
-  i64 left = max_tokens;
-  for (const PendingPrefill& request : pending) {
-    if (left == 0) return;
-    const i64 tokens = std::min({request.remaining, left, share});
-    items.push_back(item(request, tokens));
-    left -= tokens;
-  }
-  // What the shares left over, to the first that can use it.
-  for (size_t i = 0; i < items.size() && left > 0; ++i) {
-    const i64 more = std::min(pending[i].remaining - items[i].tokens, left);
-    items[i] = item(pending[i], items[i].tokens + more);
+  i64 left = max_tokens - promise(pending, max_tokens, patience_s);
+  sort_by_remaining(pending);
+  for (const PendingPrefill& each : pending) {
+    const i64 more = std::min(each.remaining - each.promised, left);
+    const i64 tokens = each.promised + more;
     left -= more;
+    if (tokens == 0) continue;
+    items.push_back({each.id, each.position, tokens, tokens == each.remaining});
   }
 }
 

@@ -13,6 +13,7 @@ struct PendingPrefill {
   i64 position = 0;     // tokens of it that are in the cache
   i64 remaining = 0;    // tokens of it that are not, >= 1
   double waited_s = 0;  // since its last progress
+  i64 promised = 0;     // scratch
 };
 
 /// Tokens [begin, begin + tokens) of one request.
@@ -23,10 +24,12 @@ struct ChunkItem {
   bool last = false;  // of its prompt: logits of the last token are wanted
 };
 
-/// Fills `items` with at most `max_tokens` tokens of `pending`, one item a request.
-/// Shortest remaining first, in the order given on equality. Requests that have waited `patience_s`
-/// go before: each gets an equal share of the chunk, so that all of them make progress.
-/// `pending` is sorted in place. Allocates nothing once `items` is as large as it gets.
+/// Fills `items` with at most `max_tokens` tokens of `pending`, which is in the order in which they
+/// started; one item a request. Shortest remaining first, in that order on equality, but
+///   an eighth of the chunk is the oldest's, or a flood of short prompts would hold it up for good;
+///   half of it goes in equal shares to those who have waited `patience_s`, so that all progress.
+/// What they do not need is others'. `pending` is sorted in place. Allocates nothing once `items`
+/// is as large as it gets.
 void pack_chunk(std::span<PendingPrefill> pending, i64 max_tokens, double patience_s,
                 std::vector<ChunkItem>& items);
 

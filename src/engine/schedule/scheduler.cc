@@ -107,6 +107,7 @@ RequestId Scheduler::fork(RequestId parent, double now_s) {
   Slot& from = slot(parent);
   FATHOM_CHECK(from.phase == Phase::kDecode && from.rows > 1, "rows left ", from.rows);
   --from.rows;
+  ++counters_.forked;
   Request request = from.request;
   request.sequences = 1;
   const i64 computed = request.prompt_tokens;

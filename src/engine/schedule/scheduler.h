@@ -65,6 +65,7 @@ struct Expired {
 struct SchedulerCounters {
   u64 accepted = 0;
   u64 refused = 0;
+  u64 forked = 0;
   u64 preemptions = 0;
   u64 finished = 0;
   std::array<u64, kPhases> cancelled{};  // by Phase
@@ -93,6 +94,8 @@ class Scheduler {
   const StepPlan& plan_step(double now_s);
   /// The decode pass took `seconds` for `rows` tokens that saw `pairs` keys in all.
   void after_decode(i64 rows, i64 pairs, double seconds);
+  /// A pass of the draft module for `rows` sequences took `seconds`: part of decoding.
+  void after_drafts(i64 rows, double seconds);
   /// `tokens` were added to the text of a sequence.
   void decoded(RequestId id, i64 tokens);
   /// Whether another layer of the chunk fits: `elapsed_s` after the start of the step, of which
@@ -168,6 +171,7 @@ class Scheduler {
   void form_chunk(double now_s);
   double chunk_patience_s() const;
   double layer_s() const;
+  void grant_slice();
   void leave_chunk(RequestId id);
   void prompt_computed(const ChunkItem& item, double now_s);
 
@@ -186,8 +190,9 @@ class Scheduler {
   std::vector<ChunkItem> chunk_;
   std::vector<ChunkItem> completed_;
   i64 layers_done_ = 0;          // of the chunk under way
-  double decode_s_ = 0;          // estimate for the decode pass of this step
-  double decode_elapsed_s_ = 0;  // what it took
+  bool did_decode_ = false;      // in this step
+  double decode_s_ = 0;          // estimate for the decode pass of this step and its drafts
+  double decode_elapsed_s_ = 0;  // what they took
   double slice_s_ = 0;           // that the layers of this step may take
 
   std::vector<Expired> expired_;

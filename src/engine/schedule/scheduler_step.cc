@@ -59,6 +59,7 @@ void Scheduler::form_chunk(double now_s) {
 
 const StepPlan& Scheduler::plan_step(double now_s) {
   last_step_s_ = now_s;
+  did_decode_ = false;
   const i64 pairs = collect_decoding();
   const auto rows = static_cast<i64>(decoding_.size());
   decode_s_ = rows == 0 ? 0 : cost_.decode.seconds(rows, pairs);
@@ -83,16 +84,30 @@ const StepPlan& Scheduler::plan_step(double now_s) {
 }
 
 void Scheduler::after_decode(i64 rows, i64 pairs, double seconds) {
+  did_decode_ = true;
+  cost_.decode.observe(rows, pairs, seconds);
   decode_s_ = cost_.decode.seconds(rows, pairs);
   decode_elapsed_s_ = seconds;
-  cost_.decode.observe(rows, pairs, seconds);
   budget_.decoded(decode_s_);
-  slice_s_ = chunk_.empty() ? 0 : budget_.slice_s(decode_s_, seconds, layer_s());
+  grant_slice();
+}
+
+void Scheduler::after_drafts(i64 rows, double seconds) {
+  cost_.draft.observe(rows, 0, seconds);
+  const double estimate_s = cost_.draft.seconds(rows, 0);
+  decode_s_ += estimate_s;
+  decode_elapsed_s_ += seconds;
+  budget_.decoded(estimate_s);
+  grant_slice();
+}
+
+void Scheduler::grant_slice() {
+  slice_s_ = chunk_.empty() ? 0 : budget_.slice_s(decode_s_, decode_elapsed_s_, layer_s());
 }
 
 bool Scheduler::run_another_layer(double elapsed_s, i64 layers_run) const {
   if (chunk_.empty() || layers_done_ + layers_run >= limits_.num_layers) return false;
-  if (decoding_.empty()) return true;
+  if (!did_decode_) return true;
   if (layers_run == 0) return slice_s_ > 0;
   // What this slice's layers took says more of the next one than any estimate.
   const double used_s = elapsed_s - decode_elapsed_s_;
@@ -114,7 +129,7 @@ std::span<const ChunkItem> Scheduler::after_layers(i64 layers, double seconds, d
   FATHOM_CHECK(layers_done_ + layers <= limits_.num_layers, layers, " layers after ", layers_done_);
   const ChunkSize size = chunk_size(chunk_);
   cost_.layer.observe(size.tokens, size.pairs, seconds / static_cast<double>(layers));
-  if (!decoding_.empty()) budget_.spend(seconds);
+  if (did_decode_) budget_.spend(seconds);
   layers_done_ += layers;
   if (layers_done_ < limits_.num_layers) return completed_;
   layers_done_ = 0;

@@ -110,7 +110,7 @@ class Simulator {
                            [](i64 sum, const auto& held) { return sum + held.second; });
   }
   bool grow(u32 slot, i64 tokens) {
-    const i64 more = std::max<i64>(pages_for(tokens) - held_[slot], 0);
+    const i64 more = std::max<i64>(pages_for(tokens - shared_[slot]) - held_[slot], 0);
     if (used_pages() + more > num_pages_) return false;
     held_[slot] += more;
     return true;
@@ -120,6 +120,7 @@ class Simulator {
     s.end = how;
     s.end_s = now_s_;
     held_.erase(s.admission.id.slot);
+    shared_.erase(s.admission.id.slot);
     by_slot_.erase(s.admission.id.slot);
   }
   void cancel(Scripted& s, End how) {
@@ -171,6 +172,7 @@ class Simulator {
     while (const auto turn = scheduler_.next_to_start(now_s_)) {
       const i64 total = scheduler_.total_tokens(turn->id);
       if (used_pages() + pages_for(turn->tokens_to_hold) > num_pages_) break;
+      shared_.erase(turn->id.slot);
       ASSERT_TRUE(grow(turn->id.slot, turn->reserve ? turn->tokens_to_hold : total));
       Scripted& s = script(turn->id);
       scheduler_.start(turn->id, s.start_s < 0 ? s.cached_tokens : 0, now_s_);
@@ -196,6 +198,7 @@ class Simulator {
       script(*victim).last_token_s = -1;
       script(*victim).progress_s = -1;
       held_.erase(victim->slot);
+      shared_.erase(victim->slot);
       scheduler_.preempt(*victim, now_s_);
     }
   }
@@ -263,9 +266,25 @@ class Simulator {
     }
     for (const ChunkItem& item : scheduler_.after_layers(layers, now_s_ - slice_began_s, now_s_)) {
       progress(script(item.id));
-      if (item.last) emit(item.id);
+      if (!item.last) continue;
+      fork(item.id);
+      emit(item.id);
     }
     return layers;
+  }
+  /// The further continuations of its prompt.
+  void fork(RequestId id) {
+    const size_t parent = by_slot_.at(id.slot);
+    for (; scripts_[parent].request.sequences > 1; --scripts_[parent].request.sequences) {
+      const RequestId child = scheduler_.fork(id, now_s_);
+      by_slot_[child.slot] = scripts_.size();
+      scripts_.push_back(scripts_[parent]);
+      scripts_.back().request.sequences = 1;
+      scripts_.back().admission.id = child;
+      shared_[child.slot] = scripts_[parent].request.prompt_tokens / 64 * 64;
+      held_[child.slot] = 0;
+      emit(child);
+    }
   }
   std::span<const ChunkItem> chunk_under_way() const { return scheduler_.chunk(); }
   bool next_event_before(double at_s) const {
@@ -324,7 +343,7 @@ class Simulator {
     ASSERT_TRUE(held_.empty());
     ASSERT_FALSE(scheduler_.has_work());
     const SchedulerCounters& c = scheduler_.counters();
-    ASSERT_EQ(c.accepted, c.finished + c.cancelled[0] + c.cancelled[1] + c.cancelled[2]);
+    ASSERT_EQ(c.accepted + c.forked, c.finished + c.cancelled[0] + c.cancelled[1] + c.cancelled[2]);
   }
 
   SchedulerLimits limits_;
@@ -332,7 +351,8 @@ class Simulator {
   Scheduler scheduler_;
   std::vector<Scripted> scripts_;
   std::map<u32, size_t> by_slot_;
-  std::map<u32, i64> held_;  // pages by slot
+  std::map<u32, i64> held_;    // pages by slot
+  std::map<u32, i64> shared_;  // tokens by slot that lie in pages of the first continuation
   i64 num_pages_ = std::numeric_limits<i64>::max() / 2;
   double now_s_ = 0;
   double target_s_ = 0;
