@@ -11,8 +11,8 @@
 namespace fathom::engine {
 namespace {
 
-// The first byte of every message: a namespace can never read like a page.
-constexpr u8 kOfNamespace = 'n', kOfPage = 'p';
+// The first byte of every message: none of one kind can read like one of another.
+constexpr u8 kOfNamespace = 'n', kOfPage = 'p', kOfOwner = 'o', kOfContext = 'c';
 
 }  // namespace
 
@@ -57,12 +57,21 @@ struct ChainHasher::State {
     return key;
   }
 
+  ChainKey of(u8 kind, std::string_view text);
+
   EVP_MAC* mac;
   EVP_MAC_CTX* context;
 };
 
 ChainHasher::ChainHasher(const ChainSecret& secret) : state_(std::make_unique<State>(secret)) {}
 ChainHasher::~ChainHasher() = default;
+
+ChainKey ChainHasher::State::of(u8 kind, std::string_view text) {
+  begin();
+  add(&kind, 1);
+  add(text.data(), text.size());
+  return end();
+}
 
 ChainKey ChainHasher::root(const Namespace& space) {
   state_->begin();
@@ -80,6 +89,12 @@ ChainKey ChainHasher::next(const ChainKey& parent, std::span<const i32> ids) {
   state_->add(parent.bytes.data(), parent.bytes.size());
   state_->add(ids.data(), ids.size_bytes());
   return state_->end();
+}
+
+ChainKey ChainHasher::owner(std::string_view name) { return state_->of(kOfOwner, name); }
+
+ChainSecret ChainHasher::derive(std::string_view context) {
+  return state_->of(kOfContext, context).bytes;
 }
 
 }  // namespace fathom::engine

@@ -40,6 +40,10 @@ class ChainHasher {
   /// What stands before a namespace's first page.
   ChainKey root(const Namespace& space);
   ChainKey next(const ChainKey& parent, std::span<const i32> ids);
+  /// What an owner is called where its name must not stand.
+  ChainKey owner(std::string_view name);
+  /// Another secret, for keys that must differ from those of other contexts.
+  ChainSecret derive(std::string_view context);
 
  private:
   struct State;

@@ -10,8 +10,10 @@ namespace fathom::engine {
 using device::kPageTokens;
 
 PagedCache::PagedCache(const device::PageShape& shape, const PagedCacheOptions& options,
-                       const ChainSecret& secret)
-    : pool_(shape, options.num_pages), index_(pool_, secret, options.max_share) {}
+                       DiskTier* tier)
+    : pool_(shape, options.num_pages),
+      index_(pool_, tier == nullptr ? random_secret() : tier->secret(), options.max_share),
+      tier_(tier) {}
 
 PageId PagedCache::allocate() {
   if (pool_.num_free() == 0) evict();
@@ -31,9 +33,15 @@ void PagedCache::release(PageId page) {
 bool PagedCache::evict() {
   PrefixIndex::Node* const victim = index_.victim();
   if (victim == nullptr) return false;
-  ++index_.stats(*victim->owner).evictions;
+  if (tier_ != nullptr) spill(*victim);  // what was written may have left the disk since
+  ++victim->owner->stats.evictions;
   index_.drop(*victim);
   return true;
+}
+
+i64 PagedCache::flush(std::string_view owner) {
+  if (tier_ != nullptr) tier_->flush(owner);
+  return index_.flush(owner);
 }
 
 CacheHit PagedCache::lookup(const Namespace& space, std::span<const i32> ids,
@@ -41,37 +49,61 @@ CacheHit PagedCache::lookup(const Namespace& space, std::span<const i32> ids,
   const i64 limit = std::clamp<i64>(options.limit_tokens, 0, std::ssize(ids));
   PrefixIndex::Position at = index_.root(space);
   CacheHit hit;
-  i64 done = 0;
-  const auto take = [&](const PrefixIndex::Node& node, i64 tokens) {
-    retain(node.page);
-    if (hit.exact_tokens == done) hit.exact_tokens += std::min(tokens, node.exact_tokens);
-    done += tokens;
-  };
-  while (done + kPageTokens <= limit) {
-    const auto page_ids = ids.subspan(static_cast<size_t>(done), kPageTokens);
-    PrefixIndex::Node* const node = index_.find(at, page_ids, options.rows);
-    if (node == nullptr) break;
-    take(*node, kPageTokens);
-    hit.pages.push_back(node->page);
-    at = PrefixIndex::behind(*node);
+  i64 reads_left = options.max_disk_pages;
+  for (i64 done = 0; hit.partial == kNoPage && done < limit;) {
+    const auto text = ids.subspan(static_cast<size_t>(done),
+                                  static_cast<size_t>(std::min(limit - done, kPageTokens)));
+    const PrefixIndex::Match match = longest(at, text, options.rows, &reads_left);
+    if (match.node == nullptr) break;
+    retain(match.node->page);
+    if (hit.exact_tokens == done) {
+      hit.exact_tokens += std::min(match.tokens, match.node->exact_tokens);
+    }
+    done += match.tokens;
+    at = PrefixIndex::behind(*match.node);
+    if (match.tokens == kPageTokens) {
+      hit.pages.push_back(match.node->page);
+    } else {
+      hit.partial = match.node->page;
+      hit.partial_tokens = match.tokens;
+    }
   }
-  const auto rest = ids.subspan(static_cast<size_t>(done),
-                                static_cast<size_t>(std::min(limit - done, kPageTokens)));
-  const PrefixIndex::Match match = index_.longest(at, rest, options.rows);
-  if (match.node != nullptr) {
-    take(*match.node, match.tokens);
-    hit.partial = match.node->page;
-    hit.partial_tokens = match.tokens;
-  }
-  PrefixIndex::Node* const last = match.node != nullptr ? match.node : at.node;
-  if (last != nullptr) index_.use(*last);
+  hit.more_on_disk = reads_left < 0;
+  if (at.node != nullptr) index_.use(*at.node);
 
-  CacheStats& stats = index_.stats(*at.owner);
+  CacheStats& stats = at.owner->stats;
   ++stats.queries;
   stats.queried_tokens += limit;
   stats.hits += hit.tokens() > 0 ? 1 : 0;
   stats.hit_tokens += hit.tokens();
   return hit;
+}
+
+PrefixIndex::Match PagedCache::longest(const PrefixIndex::Position& at, std::span<const i32> text,
+                                       RowKind rows, i64* reads_left) {
+  const PrefixIndex::Match held = index_.longest(at, text, rows);
+  if (tier_ == nullptr || held.tokens == std::ssize(text)) return held;
+  const DiskTier::Match stored = tier_->longest(at.key, text, rows);
+  if (stored.tokens <= held.tokens || --*reads_left < 0) return held;
+  read(at, stored.key);
+  return index_.longest(at, text, rows);  // what was held may have made room
+}
+
+void PagedCache::read(const PrefixIndex::Position& at, const ChainKey& key) {
+  const PageId page = allocate();
+  if (page == kNoPage) return;
+  if (const PageEntry* entry = tier_->load(key, at.space, data(page))) {
+    index_.add(at, entry->token_ids(), page, entry->exact_tokens).is_offered = true;
+  }
+  release(page);
+}
+
+bool PagedCache::spill(PrefixIndex::Node& node) {
+  node.is_offered = true;
+  if (tier_->has(node)) return true;
+  // Children leave memory first, and are of no use on disk without their parents.
+  if (node.parent != nullptr && !spill(*node.parent)) return false;
+  return tier_->offer(node, node.owner->name, data(node.page));
 }
 
 void PagedCache::insert(const Namespace& space, std::span<const i32> ids,
@@ -85,9 +117,11 @@ void PagedCache::insert(const Namespace& space, std::span<const i32> ids,
   for (i64 done = 0; done < tokens; done += kPageTokens) {
     const i64 count = std::min(tokens - done, kPageTokens);
     const auto page_ids = ids.subspan(static_cast<size_t>(done), static_cast<size_t>(count));
-    at =
-        PrefixIndex::behind(index_.add(at, page_ids, pages[static_cast<size_t>(done / kPageTokens)],
-                                       std::clamp<i64>(exact_tokens - done, 0, count)));
+    PrefixIndex::Node& node =
+        index_.add(at, page_ids, pages[static_cast<size_t>(done / kPageTokens)],
+                   std::clamp<i64>(exact_tokens - done, 0, count));
+    if (tier_ != nullptr && !node.is_offered) spill(node);
+    at = PrefixIndex::behind(node);
   }
   if (at.node != nullptr) index_.use(*at.node);
 }

@@ -6,6 +6,7 @@
 //   own page = cache.allocate() ...            the sequence fills pages cache.insert(space, ids,
 //   pages, exact_tokens)   as pages fill, and when the sequence ends cache.release(page) for each
 //   the cache keeps what was inserted until room is needed
+#include <limits>
 #include <map>
 #include <span>
 #include <string>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "engine/cache/disk_tier.h"
 #include "engine/cache/page_pool.h"
 #include "engine/cache/prefix_index.h"
 
@@ -26,6 +28,9 @@ struct PagedCacheOptions {
 struct LookupOptions {
   i64 limit_tokens = 0;  // no more of the text than this; a prompt's last token must be computed
   RowKind rows = RowKind::kAny;
+  // A page of V3 takes some milliseconds to read, in which nobody decodes. Where there are more,
+  // the next lookup goes on.
+  i64 max_disk_pages = std::numeric_limits<i64>::max();
 };
 
 /// The longest prefix that is cached. Every page has a reference for the caller.
@@ -33,16 +38,19 @@ struct CacheHit {
   std::vector<PageId> pages;  // full ones, shared: never written to
   PageId partial = kNoPage;   // what comes next begins as this page does, and the caller copies
   i64 partial_tokens = 0;     // these first rows into a page of its own, then releases it
+  bool more_on_disk = false;  // max_disk_pages has cut it short
   i64 exact_tokens = 0;       // so many of the first rows are exact; with kExact all are
 
   i64 tokens() const { return std::ssize(pages) * device::kPageTokens + partial_tokens; }
 };
 
-/// Every call is for the engine's one thread.
+/// Every call is for the engine's one thread. With a disk tier, pages are written there when they
+/// are inserted and, if they are not there, when they are evicted; what is no longer in memory is
+/// read back.
 class PagedCache {
  public:
   PagedCache(const device::PageShape& shape, const PagedCacheOptions& options,
-             const ChainSecret& secret);
+             DiskTier* tier = nullptr);
 
   /// A page with one reference, for a sequence's new rows. Evicts where none is free; kNoPage if
   /// all are in use.
@@ -63,21 +71,30 @@ class PagedCache {
               i64 exact_tokens);
 
   /// Drops an owner's pages, whatever their salt; sequences keep the ones they hold.
-  i64 flush(std::string_view owner) { return index_.flush(owner); }
+  i64 flush(std::string_view owner);
 
   std::map<std::string, CacheStats> stats() const { return index_.stats(); }
   /// Holders of a page, the cache among them.
   i64 references(PageId page) const { return pool_.references(page); }
   /// Pages that allocate() gives out without evicting.
   i64 num_free() const { return pool_.num_free(); }
+  /// Pages that are free or that only the cache holds: what allocate() can give out, but for pages
+  /// behind which somebody holds others.
+  i64 num_available() const { return pool_.num_free() + index_.num_unheld(); }
   i64 num_pages() const { return pool_.num_pages(); }
   const device::PageShape& shape() const { return pool_.shape(); }
 
  private:
   bool evict();
+  PrefixIndex::Match longest(const PrefixIndex::Position& at, std::span<const i32> text,
+                             RowKind rows, i64* reads_left);
+  void read(const PrefixIndex::Position& at, const ChainKey& key);
+  /// Writes a page, and before it the ones that it follows, to disk. False if there is no room.
+  bool spill(PrefixIndex::Node& node);
 
   PagePool pool_;
   PrefixIndex index_;
+  DiskTier* tier_;  // null: off
 };
 
 }  // namespace fathom::engine

@@ -339,6 +339,10 @@ class World {
     for (PageId page = 0; page < kPages; ++page) {
       ASSERT_EQ(cache_.references(page), references[page]) << "page " << page;
     }
+    const i64 unheld = std::count_if(pages_.begin(), pages_.end(), [&](const auto& page) {
+      return references[page.second.id] == 1;
+    });
+    ASSERT_EQ(cache_.num_available(), cache_.num_free() + unheld);
     i64 pages = 0, tokens = 0, expected_tokens = 0;
     for (const auto& [owner, stats] : cache_.stats()) {
       pages += stats.pages;
@@ -350,7 +354,7 @@ class World {
   }
 
   std::mt19937_64 random_;
-  PagedCache cache_{kTestShape, {.num_pages = kPages}, random_secret()};
+  PagedCache cache_{kTestShape, {.num_pages = kPages}};
   std::map<Text, Page> pages_;
   std::vector<Sequence> sequences_;
   u64 uses_ = 0;

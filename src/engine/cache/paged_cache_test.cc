@@ -62,7 +62,7 @@ class PagedCacheTest : public ::testing::Test {
     return look(space, ids, rows).tokens();
   }
 
-  PagedCache cache_{kTestShape, {.num_pages = 8}, random_secret()};
+  PagedCache cache_{kTestShape, {.num_pages = 8}};
 };
 
 TEST_F(PagedCacheTest, EveryPrefixLengthHits) {

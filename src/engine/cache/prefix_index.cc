@@ -11,16 +11,13 @@ namespace {
 /// Of a tree node in a set, four of which a page may need.
 constexpr i64 kSetNodeBytes = 64;
 
+/// The orders have const pointers, so that nothing that orders them can change; all of them are
+/// nodes of ours.
+PrefixIndex::Node* node_of(const PageEntry* entry) {
+  return static_cast<PrefixIndex::Node*>(const_cast<PageEntry*>(entry));
+}
+
 }  // namespace
-
-struct PrefixIndex::Owner {
-  Owner(std::string owner_name, std::pmr::memory_resource* memory)
-      : name(std::move(owner_name)), idle(memory) {}
-
-  std::string name;
-  CacheStats stats;
-  IdleLeaves idle;
-};
 
 bool PrefixIndex::FewerPages::operator()(const Owner* a, const Owner* b) const {
   if (a->stats.pages != b->stats.pages) return a->stats.pages < b->stats.pages;
@@ -52,16 +49,15 @@ PrefixIndex::Position PrefixIndex::root(const Namespace& space) {
   auto found = owners_.find(space.owner);
   if (found == owners_.end()) {
     const std::string name(space.owner);
-    found = owners_.try_emplace(name, name, &memory_).first;
+    found = owners_.try_emplace(name, Owner{name, {}, IdleLeaves(&memory_)}).first;
     by_pages_.insert(&found->second);
   }
-  return {&found->second, nullptr, hasher_.root(space)};
+  const ChainKey key = hasher_.root(space);
+  return {&found->second, nullptr, key, key};
 }
 
 PrefixIndex::Node* PrefixIndex::find(const Position& at, std::span<const i32> ids, RowKind rows) {
-  // The set has const pointers, so that it cannot change what orders it; all of them are nodes of
-  // ours.
-  auto* node = static_cast<Node*>(const_cast<PageEntry*>(order_.find(at.key, ids)));
+  Node* const node = node_of(order_.find(at.key, ids));
   const bool serves =
       node != nullptr && (rows == RowKind::kAny || node->exact_tokens == node->tokens);
   return serves ? node : nullptr;
@@ -70,7 +66,7 @@ PrefixIndex::Node* PrefixIndex::find(const Position& at, std::span<const i32> id
 PrefixIndex::Match PrefixIndex::longest(const Position& at, std::span<const i32> text,
                                         RowKind rows) {
   const SiblingOrder::Match match = order_.longest(at.key, text, rows);
-  return {static_cast<Node*>(const_cast<PageEntry*>(match.page)), match.tokens};
+  return {node_of(match.page), match.tokens};
 }
 
 PrefixIndex::Node& PrefixIndex::add(const Position& at, std::span<const i32> ids, PageId page,
@@ -79,10 +75,9 @@ PrefixIndex::Node& PrefixIndex::add(const Position& at, std::span<const i32> ids
     if (same->exact_tokens < exact_tokens) improve(*same, page, exact_tokens);
     return *same;
   }
-  const i64 tokens = std::ssize(ids);
-  const Match any = longest(at, ids, RowKind::kAny);
-  const Match exact = longest(at, ids.first(static_cast<size_t>(exact_tokens)), RowKind::kExact);
-  if (any.tokens == tokens && exact.tokens == exact_tokens) return *any.node;
+  if (const PageEntry* longer = order_.covering(at.key, ids, exact_tokens)) {
+    return *node_of(longer);
+  }
   return add_new(at, ids, page, exact_tokens);
 }
 
@@ -93,6 +88,7 @@ PrefixIndex::Node& PrefixIndex::add_new(const Position& at, std::span<const i32>
   Node& node = *free_nodes_.back();
   free_nodes_.pop_back();
   node.parent = at.node;
+  node.space = at.space;
   node.PageEntry::parent = at.key;
   node.key = hasher_.next(at.key, ids);
   node.tokens = std::ssize(ids);
@@ -109,14 +105,15 @@ PrefixIndex::Node& PrefixIndex::add_new(const Position& at, std::span<const i32>
   }
   update_idle(node);
   while (const PageEntry* useless = order_.covered_by(node)) {
-    drop(*static_cast<Node*>(const_cast<PageEntry*>(useless)));
+    drop(*node_of(useless));
   }
   return node;
 }
 
 void PrefixIndex::improve(Node& node, PageId page, i64 exact_tokens) {
-  if (page != node.page) take_from_shorter(page, {node.owner, node.parent, {}}, node.tokens);
+  if (page != node.page) take_from_shorter(page, {node.owner, node.parent, {}, {}}, node.tokens);
   order_.erase(node);
+  node.is_offered = false;
   node.exact_tokens = exact_tokens;
   order_.insert(node);
   if (node.page != page) {
@@ -168,6 +165,7 @@ void PrefixIndex::drop(Node& node) {
   FATHOM_CHECK(node.page != kNoPage && node.children == 0, "page ", node.page, " leaves with ",
                node.children, " pages behind it");
   if (node.is_idle) set_idle(node, false);
+  set_unheld(node, false);
   order_.erase(node);
   count(*node.owner, -1, -node.tokens);
   if (node.parent != nullptr) {
@@ -190,8 +188,6 @@ i64 PrefixIndex::flush(std::string_view owner) {
   return std::ssize(pages);
 }
 
-CacheStats& PrefixIndex::stats(Owner& owner) const { return owner.stats; }
-
 std::map<std::string, CacheStats> PrefixIndex::stats() const {
   std::map<std::string, CacheStats> result;
   for (const auto& [name, owner] : owners_) result[name] = owner.stats;
@@ -206,8 +202,14 @@ void PrefixIndex::count(Owner& owner, i64 pages, i64 tokens) {
 }
 
 void PrefixIndex::update_idle(Node& node) {
-  const bool is_idle = node.children == 0 && pool_.references(node.page) == 1;
+  set_unheld(node, pool_.references(node.page) == 1);
+  const bool is_idle = node.is_unheld && node.children == 0;
   if (is_idle != node.is_idle) set_idle(node, is_idle);
+}
+
+void PrefixIndex::set_unheld(Node& node, bool is_unheld) {
+  num_unheld_ += (is_unheld ? 1 : 0) - (node.is_unheld ? 1 : 0);
+  node.is_unheld = is_unheld;
 }
 
 void PrefixIndex::set_idle(Node& node, bool is_idle) {

@@ -36,14 +36,26 @@ class PrefixIndex {
     Owner* owner = nullptr;
     Node* parent = nullptr;  // null: the first page of a text
     i64 children = 0;
-    u64 last_use = 0;  // a parent's is later than its children's
-    bool is_idle = false;
+    u64 last_use = 0;         // a parent's is later than its children's
+    bool is_unheld = false;   // but by the index
+    bool is_idle = false;     // an unheld leaf
+    bool is_offered = false;  // for the disk tier's use
+  };
+  struct EarlierUse {
+    bool operator()(const Node* a, const Node* b) const { return a->last_use < b->last_use; }
+  };
+  using IdleLeaves = std::pmr::set<Node*, EarlierUse>;
+  struct Owner {
+    std::string name;
+    CacheStats stats;
+    IdleLeaves idle;
   };
   /// How far along a text: behind `node`, or before the first page.
   struct Position {
     Owner* owner = nullptr;
     Node* node = nullptr;
-    ChainKey key;
+    ChainKey space;  // the root of the namespace
+    ChainKey key;    // of the node, or the root
   };
   struct Match {
     Node* node = nullptr;
@@ -58,7 +70,7 @@ class PrefixIndex {
   PrefixIndex& operator=(const PrefixIndex&) = delete;
 
   Position root(const Namespace& space);
-  static Position behind(Node& node) { return {node.owner, &node, node.key}; }
+  static Position behind(Node& node) { return {node.owner, &node, node.space, node.key}; }
   /// The page with just these ids, all rows of that kind; null if there is none.
   Node* find(const Position& at, std::span<const i32> ids, RowKind rows);
   /// The page that serves most tokens of the text.
@@ -80,19 +92,15 @@ class PrefixIndex {
   /// Drops all pages of an owner, those in use too: who holds them keeps them. Returns how many.
   i64 flush(std::string_view owner);
 
-  CacheStats& stats(Owner& owner) const;
+  /// Pages that nobody else holds.
+  i64 num_unheld() const { return num_unheld_; }
   /// By owner, of all that were ever seen.
   std::map<std::string, CacheStats> stats() const;
 
  private:
-  struct EarlierUse {
-    bool operator()(const Node* a, const Node* b) const { return a->last_use < b->last_use; }
-  };
   struct FewerPages {
     bool operator()(const Owner* a, const Owner* b) const;
   };
-  using IdleLeaves = std::pmr::set<Node*, EarlierUse>;
-
   Node* at_page(PageId page) const { return node_of_page_[static_cast<size_t>(page)]; }
   Node& add_new(const Position& at, std::span<const i32> ids, PageId page, i64 exact_tokens);
   void improve(Node& node, PageId page, i64 exact_tokens);
@@ -101,12 +109,14 @@ class PrefixIndex {
   void give_page(Node& node, PageId page);
   void count(Owner& owner, i64 pages, i64 tokens);
   void update_idle(Node& node);
+  void set_unheld(Node& node, bool is_unheld);
   void set_idle(Node& node, bool is_idle);
 
   PagePool& pool_;
   ChainHasher hasher_;
   i64 share_pages_;
   u64 uses_ = 0;
+  i64 num_unheld_ = 0;
 
   // Below the containers, whose nodes it recycles: a steady state asks the system for nothing.
   std::pmr::monotonic_buffer_resource arena_;

@@ -85,6 +85,14 @@ SiblingOrder::Match SiblingOrder::longest(const ChainKey& parent, std::span<cons
   return best;
 }
 
+const PageEntry* SiblingOrder::covering(const ChainKey& parent, std::span<const i32> ids,
+                                        i64 exact_tokens) const {
+  const Match any = longest(parent, ids, RowKind::kAny);
+  const Match exact =
+      longest(parent, ids.first(static_cast<size_t>(exact_tokens)), RowKind::kExact);
+  return any.tokens == std::ssize(ids) && exact.tokens == exact_tokens ? any.page : nullptr;
+}
+
 const PageEntry* SiblingOrder::covered_by(const PageEntry& entry) const {
   // The last entry that is not behind the first `tokens` ids is a prefix of them, or shows how long
   // the next candidate can be.

@@ -13,7 +13,8 @@ namespace fathom::engine {
 
 /// What a page holds, wherever its rows are: in memory or in a file.
 struct PageEntry {
-  ChainKey parent;  // of the page before, or the namespace's root
+  ChainKey space;   // the root of its namespace
+  ChainKey parent;  // of the page before, or the root
   ChainKey key;
   i64 tokens = 0;        // kPageTokens, or fewer: then nothing follows
   i64 exact_tokens = 0;  // its first rows that are exact (docs/glossary.md)
@@ -45,6 +46,10 @@ class SiblingOrder {
   const PageEntry* find(const ChainKey& parent, std::span<const i32> ids) const;
   /// The entry whose rows of that kind serve most tokens of the text; none if that is 0.
   Match longest(const ChainKey& parent, std::span<const i32> text, RowKind rows) const;
+  /// An entry that begins with these ids, if no exact rows are missing either: entries that begin
+  /// with the first `exact_tokens` have them exact. Null if a page of them would be of use.
+  const PageEntry* covering(const ChainKey& parent, std::span<const i32> ids,
+                            i64 exact_tokens) const;
   /// An entry that adds nothing to this one: all its ids, and its exact ones, are the first ones
   /// of `entry`. Null if there is none.
   const PageEntry* covered_by(const PageEntry& entry) const;
