@@ -14,6 +14,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Some 200 microseconds' worth.
+constexpr i64 kReportsACall = 64;
+
 /// The directory's, made at its first use. A secret of a wrong size is replaced: then the keys of
 /// the files that are there are wrong, and they go.
 ChainSecret directory_secret(const fs::path& directory) {
@@ -125,6 +128,12 @@ void DiskTier::flush(std::string_view owner) {
   if (!stats_.is_scanned) flushed_.insert(key);
 }
 
+void DiskTier::wait_idle() {
+  worker_.wait_idle();
+  while (!stats_.is_scanned) take_reports();
+  worker_.wait_idle();  // what was found to be too much
+}
+
 DiskStats DiskTier::stats() {
   take_reports();
   stats_.files = catalogue_.num_files();
@@ -134,10 +143,9 @@ DiskStats DiskTier::stats() {
 }
 
 void DiskTier::take_reports() {
-  // Asked before: what was reported until then is in what follows.
-  const bool is_scanned = worker_.is_scanned();
-  for (const DiskWorker::Report& report : worker_.take_reports()) take_report(report);
-  if (!is_scanned || stats_.is_scanned) return;
+  // A few a call, since each call is part of a step.
+  for (const auto& report : worker_.take_reports(kReportsACall)) take_report(report);
+  if (stats_.is_scanned || !worker_.is_scanned()) return;
   stats_.is_scanned = true;
   flushed_.clear();
   make_room(0, nullptr);  // the cap may be a smaller one than it was

@@ -67,7 +67,7 @@ class DiskTier {
 
   DiskStats stats();
   /// Until all is written, removed and looked at.
-  void wait_idle() { worker_.wait_idle(); }
+  void wait_idle();
 
  private:
   void take_reports();

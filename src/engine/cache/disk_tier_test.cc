@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <optional>
 #include <random>
 #include <string>
@@ -35,8 +36,6 @@ class DiskTierTest : public ::testing::Test {
     disk_.reset();
     disk_.emplace(options, num_pages);
     disk_->tier.wait_idle();
-    disk_->tier.stats();      // what is too much is found and
-    disk_->tier.wait_idle();  // removed
   }
   void open() { open(options()); }
   std::vector<fs::path> files() const {
@@ -235,8 +234,6 @@ TEST_F(DiskTierTest, FlushRemovesFilesThatAreNotKnownYet) {
   disk_.emplace(options());
   disk_->cache.flush("alice");
   disk_->run(kAlice, counting(128));  // comes after it
-  disk_->tier.wait_idle();
-  disk_->tier.stats();
   disk_->tier.wait_idle();
   EXPECT_EQ(files().size(), 2u);
   open();

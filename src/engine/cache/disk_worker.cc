@@ -67,14 +67,19 @@ void DiskWorker::remove(std::string name) {
   changed_.notify_all();
 }
 
-std::vector<DiskWorker::Report> DiskWorker::take_reports() {
+std::vector<DiskWorker::Report> DiskWorker::take_reports(i64 max_reports) {
   const Lock lock(mutex_);
-  return std::exchange(reports_, {});
+  std::vector<Report> taken;
+  for (; !reports_.empty() && max_reports > 0; --max_reports) {
+    taken.push_back(std::move(reports_.front()));
+    reports_.pop_front();
+  }
+  return taken;
 }
 
 bool DiskWorker::is_scanned() {
   const Lock lock(mutex_);
-  return is_scanned_;
+  return is_scanned_ && reports_.empty();
 }
 
 void DiskWorker::wait_idle() {

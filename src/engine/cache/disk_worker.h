@@ -44,9 +44,9 @@ class DiskWorker {
   u64 write(const StoredPage& page, const u8* data);
   void remove(std::string name);
 
-  /// What was done since the last call, in order.
-  std::vector<Report> take_reports();
-  /// Whether every file of the directory has been looked at and reported.
+  /// The oldest reports that have not been taken, at most `max_reports`, in order.
+  std::vector<Report> take_reports(i64 max_reports);
+  /// Whether every file of the directory has been looked at, and no report is left.
   bool is_scanned();
   /// Until everything is done, the look at the directory too.
   void wait_idle();
@@ -79,7 +79,7 @@ class DiskWorker {
   std::condition_variable_any changed_;
   std::deque<Job> jobs_ FATHOM_GUARDED_BY(mutex_);
   std::vector<std::vector<u8>> free_rows_ FATHOM_GUARDED_BY(mutex_);  // used again
-  std::vector<Report> reports_ FATHOM_GUARDED_BY(mutex_);
+  std::deque<Report> reports_ FATHOM_GUARDED_BY(mutex_);
   i64 queued_bytes_ FATHOM_GUARDED_BY(mutex_) = 0;
   bool is_busy_ FATHOM_GUARDED_BY(mutex_) = false;
   bool is_scanned_ FATHOM_GUARDED_BY(mutex_) = false;

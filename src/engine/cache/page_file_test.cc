@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -84,29 +85,33 @@ TEST_F(PageFileTest, ThereAndBack) {
 TEST_F(PageFileTest, EveryFlippedBitIsSeen) {
   const StoredPage page = page_of(counting(3), 3);
   const fs::path path = write(page);
-  const std::string name = path.filename().string(), sound = dir_.read(name);
-  for (size_t i = 0; i < sound.size(); ++i) {
-    std::string damaged = sound;
-    damaged[i] = static_cast<char>(damaged[i] ^ (1 << i % 8));
-    dir_.write(name, damaged);
+  const i64 size = page_file_bytes(format_, 3);
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  const auto flip = [&file](i64 offset) {
+    file.seekg(offset);
+    const int byte = file.get();
+    file.seekp(offset);
+    file.put(static_cast<char>(byte ^ (1 << offset % 8))).flush();
+  };
+  for (i64 i = 0; i < size; ++i) {
+    flip(i);
     ASSERT_EQ(read(path, page), PageFileState::kDamaged) << "byte " << i;
-    const bool is_row = i >= sound.size() - 3 * 3 * 5;
+    const bool is_row = i >= size - format_.rows_bytes(3);
     ASSERT_EQ(read_page_header(path, format_).state,
               is_row ? PageFileState::kSound : PageFileState::kDamaged)
         << "byte " << i;
+    flip(i);
   }
+  EXPECT_EQ(read(path, page), PageFileState::kSound);
 }
 
 TEST_F(PageFileTest, AnyOtherLengthIsDamage) {
   const StoredPage page = page_of(counting(3), 3);
   const fs::path path = write(page);
-  const std::string name = path.filename().string(), sound = dir_.read(name);
-  for (size_t length = 0; length <= sound.size() + 2; ++length) {
-    std::string other = sound;
-    other.resize(length);
-    dir_.write(name, other);
-    const PageFileState expected =
-        length == sound.size() ? PageFileState::kSound : PageFileState::kDamaged;
+  const i64 size = page_file_bytes(format_, 3);
+  for (i64 length = size + 2; length >= 0; --length) {
+    fs::resize_file(path, static_cast<size_t>(length));
+    const PageFileState expected = length == size ? PageFileState::kSound : PageFileState::kDamaged;
     ASSERT_EQ(read(path, page), expected) << length;
     ASSERT_EQ(read_page_header(path, format_).state, expected) << length;
   }

@@ -78,6 +78,9 @@ class PagedCache {
   i64 references(PageId page) const { return pool_.references(page); }
   /// Pages that allocate() gives out without evicting.
   i64 num_free() const { return pool_.num_free(); }
+  /// Pages that are free or that only the cache holds: what allocate() can give out, but for pages
+  /// behind which somebody holds others.
+  i64 num_available() const { return pool_.num_free() + index_.num_unheld(); }
   i64 num_pages() const { return pool_.num_pages(); }
   const device::PageShape& shape() const { return pool_.shape(); }
 

@@ -339,6 +339,10 @@ class World {
     for (PageId page = 0; page < kPages; ++page) {
       ASSERT_EQ(cache_.references(page), references[page]) << "page " << page;
     }
+    const i64 unheld = std::count_if(pages_.begin(), pages_.end(), [&](const auto& page) {
+      return references[page.second.id] == 1;
+    });
+    ASSERT_EQ(cache_.num_available(), cache_.num_free() + unheld);
     i64 pages = 0, tokens = 0, expected_tokens = 0;
     for (const auto& [owner, stats] : cache_.stats()) {
       pages += stats.pages;

@@ -165,6 +165,7 @@ void PrefixIndex::drop(Node& node) {
   FATHOM_CHECK(node.page != kNoPage && node.children == 0, "page ", node.page, " leaves with ",
                node.children, " pages behind it");
   if (node.is_idle) set_idle(node, false);
+  set_unheld(node, false);
   order_.erase(node);
   count(*node.owner, -1, -node.tokens);
   if (node.parent != nullptr) {
@@ -201,8 +202,14 @@ void PrefixIndex::count(Owner& owner, i64 pages, i64 tokens) {
 }
 
 void PrefixIndex::update_idle(Node& node) {
-  const bool is_idle = node.children == 0 && pool_.references(node.page) == 1;
+  set_unheld(node, pool_.references(node.page) == 1);
+  const bool is_idle = node.is_unheld && node.children == 0;
   if (is_idle != node.is_idle) set_idle(node, is_idle);
+}
+
+void PrefixIndex::set_unheld(Node& node, bool is_unheld) {
+  num_unheld_ += (is_unheld ? 1 : 0) - (node.is_unheld ? 1 : 0);
+  node.is_unheld = is_unheld;
 }
 
 void PrefixIndex::set_idle(Node& node, bool is_idle) {

@@ -37,7 +37,8 @@ class PrefixIndex {
     Node* parent = nullptr;  // null: the first page of a text
     i64 children = 0;
     u64 last_use = 0;         // a parent's is later than its children's
-    bool is_idle = false;     // a leaf that the index alone holds
+    bool is_unheld = false;   // but by the index
+    bool is_idle = false;     // an unheld leaf
     bool is_offered = false;  // for the disk tier's use
   };
   struct EarlierUse {
@@ -91,6 +92,8 @@ class PrefixIndex {
   /// Drops all pages of an owner, those in use too: who holds them keeps them. Returns how many.
   i64 flush(std::string_view owner);
 
+  /// Pages that nobody else holds.
+  i64 num_unheld() const { return num_unheld_; }
   /// By owner, of all that were ever seen.
   std::map<std::string, CacheStats> stats() const;
 
@@ -106,12 +109,14 @@ class PrefixIndex {
   void give_page(Node& node, PageId page);
   void count(Owner& owner, i64 pages, i64 tokens);
   void update_idle(Node& node);
+  void set_unheld(Node& node, bool is_unheld);
   void set_idle(Node& node, bool is_idle);
 
   PagePool& pool_;
   ChainHasher hasher_;
   i64 share_pages_;
   u64 uses_ = 0;
+  i64 num_unheld_ = 0;
 
   // Below the containers, whose nodes it recycles: a steady state asks the system for nothing.
   std::pmr::monotonic_buffer_resource arena_;

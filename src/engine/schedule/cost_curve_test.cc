@@ -58,6 +58,7 @@ TEST(CostCurve, LearnsWhatAttentionCostsApartFromTheRest) {
   }
   EXPECT_NEAR(c.seconds(8, 0), 0.024, 0.003);
   EXPECT_NEAR(c.seconds(8, 1'000'000), 0.524, 0.05);
+  EXPECT_LT(c.seconds(64, 0), 0.2) << "and other sizes are not blamed";
 }
 
 TEST(CostCurve, OneWildObservationMovesLittle) {

@@ -215,6 +215,17 @@ TEST(DraftLength, NoOtherLengthsAreBetter) {
   }
 }
 
+TEST(DraftLength, LessThanFivePercentIsNoReason) {
+  DraftLength policy(1);
+  DraftHistory history = policy.begin();
+  for (const auto& [acceptance, drafts] : {std::pair{0.5, 0}, {0.53, 1}}) {
+    history.acceptance[0] = acceptance;
+    DraftLength::Sequence one[] = {{.history = &history, .limit = 9}};
+    policy.choose(one, 0, machine(0.4, 0.05));  // 1.45 times the time
+    EXPECT_EQ(one[0].drafts, drafts) << acceptance;
+  }
+}
+
 TEST(DraftLength, NoDraftBeyondTheEnd) {
   DraftLength policy(3);
   DraftHistory history = policy.begin();

@@ -59,14 +59,12 @@ void FairQueue::push(RequestId id, const Request& request, i64 rows, i64 prompt_
   ++tenant.waiting.requests;
   tenant.waiting.prompt_tokens += prompt_tokens;
   prompt_tokens_ += prompt_tokens;
-  const bool preempted = place == Place::kHead;
-  waiting_.insert(preempted ? waiting_.begin() : waiting_.end(),
+  waiting_.insert(place == Place::kHead ? waiting_.begin() : waiting_.end(),
                   Waiting{.id = id,
                           .tenant = index,
                           .rows = rows,
                           .prompt_tokens = prompt_tokens,
                           .priority = request.priority,
-                          .preempted = preempted,
                           .blocked = false,
                           .since_s = now_s});
 }
@@ -108,8 +106,7 @@ bool FairQueue::goes_before(const Waiting& a, const Waiting& b, int most_urgent,
   const auto key = [&](const Waiting& entry) {
     const Tenant& tenant = tenants_[entry.tenant];
     const bool patient = now_s - entry.since_s < max_priority_wait_s_;
-    return std::tuple(patient ? entry.priority : most_urgent, tenant.served, !entry.preempted,
-                      tenant.last_turn);
+    return std::tuple(patient ? entry.priority : most_urgent, tenant.served, tenant.last_turn);
   };
   return key(a) < key(b);
 }

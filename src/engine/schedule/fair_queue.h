@@ -81,7 +81,6 @@ class FairQueue {
     i64 rows;
     i64 prompt_tokens;
     int priority;
-    bool preempted;
     bool blocked;
     double since_s;
   };

@@ -357,6 +357,35 @@ TEST_F(SchedulerTest, ACancelledPromptIsChargedForWhatWasComputed) {
   EXPECT_EQ(scheduler_.next_to_start(0)->id, of_one);
 }
 
+TEST_F(SchedulerTest, APreemptedPromptIsPaidOnce) {
+  const RequestId again = submit(1000, {.tenant = 1}), other = submit(1200, {.tenant = 2});
+  const RequestId of_one = submit(10, {.tenant = 1}), of_two = submit(10, {.tenant = 2});
+  for (const RequestId id : {again, other}) scheduler_.start(id, 0, 0);
+  scheduler_.preempt(again, 0);
+  scheduler_.start(again, 0, 0);
+  EXPECT_EQ(scheduler_.next_to_start(0)->id, of_one);
+  scheduler_.start(of_one, 0, 0);
+  EXPECT_EQ(scheduler_.next_to_start(0)->id, of_two);
+}
+
+TEST_F(SchedulerTest, WorkThatAPreemptionLostProtectsNobody) {
+  const RequestId again = start(400);
+  run_chunk();
+  scheduler_.preempt(again, 0);
+  scheduler_.start(again, 399, 0);
+  start(20);
+  run_chunk();
+  EXPECT_EQ(scheduler_.victim(), again) << "one token to do again, not 401";
+}
+
+TEST_F(SchedulerTest, ABlockedPromptIsNotReadFurther) {
+  const RequestId blocked = start(100), other = start(200);
+  scheduler_.set_blocked(blocked, true, 0);
+  const StepPlan& plan = scheduler_.plan_step(0);
+  ASSERT_EQ(plan.chunk.size(), 1u);
+  EXPECT_EQ(plan.chunk[0].id, other);
+}
+
 TEST_F(SchedulerTest, OurOwnMistakesAreNamed) {
   EXPECT_THROW(scheduler_.submit({.prompt_tokens = 0, .max_new_tokens = 1}, 0), InternalError);
   const RequestId id = submit(10);

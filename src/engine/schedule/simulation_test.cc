@@ -56,6 +56,25 @@ TEST(Simulation, WeightsOneAndThreeGetOneAndThreePartsOfTheWork) {
   EXPECT_NEAR(static_cast<double>(work[2]) / static_cast<double>(work[1]), 3, 0.4);
 }
 
+TEST(Simulation, DecodedTokensAreWorkToo) {
+  SchedulerLimits few = limits();
+  few.max_running = 4;
+  Simulator sim(few, {});
+  for (int i = 0; i < 120; ++i) {
+    sim.add(request(0, 1, 100, 500));
+    sim.add(request(0, 2, 100, 20));
+  }
+  sim.run(120);
+  double work[3] = {};
+  for (const Scripted& s : sim.all()) {
+    if (s.start_s >= 0) {
+      work[s.request.tenant] += static_cast<double>(s.request.prompt_tokens + s.generated);
+    }
+  }
+  EXPECT_GT(work[1], 4000);
+  EXPECT_NEAR(work[2] / work[1], 1, 0.2);
+}
+
 TEST(Simulation, TheQueueIsBoundedAndWhoIsInItCompletes) {
   SchedulerLimits small = limits();
   small.max_running = 2;
@@ -86,10 +105,13 @@ struct Beside {
   double wrong = 1;   // factor of the measurement at the start
   bool busy = false;  // another program doubles all times for ten seconds
   double slower = 1;  // a larger model
+  double decode = 1;  // decode passes are slower still
 };
 
 void expect_short_gaps_beside_a_32k_prompt(const Beside& how) {
   Machine machine = slowed({}, how.slower);
+  machine.decode_s *= how.decode;
+  machine.decode_row_s *= how.decode;
   if (how.busy) {
     machine.slowdown = [](double now_s) { return now_s > 8 && now_s < 18 ? 2.0 : 1.0; };
   }
@@ -103,11 +125,18 @@ void expect_short_gaps_beside_a_32k_prompt(const Beside& how) {
     EXPECT_GT(sim.of(stream).generated, 500);
   }
   EXPECT_EQ(sim.of(prompt).end, End::kFinished) << "the prompt gets on as well";
-  EXPECT_GE(sim.decode_only_s(), 0.25 * sim.decode_steps_s());
+  // The last slice would be paid back after it.
+  EXPECT_GE(sim.decode_only_s(), 0.25 * (sim.decode_steps_s() - 0.3 * how.slower));
 }
 
 TEST(Simulation, NoStreamsGapIsAboveThreeTargetsBesideA32KPrompt) {
   expect_short_gaps_beside_a_32k_prompt({});
+}
+
+TEST(Simulation, ShortDecodePassesKeepAQuarterOfTheTimeToo) {
+  // 100 ms beside passes of 6 ms would be a sixteenth.
+  expect_short_gaps_beside_a_32k_prompt({.decode = 0.2});
+  expect_short_gaps_beside_a_32k_prompt({.slower = 4, .decode = 0.05});
 }
 
 TEST(Simulation, NorIfTheMeasurementAtTheStartWasWrongByThree) {

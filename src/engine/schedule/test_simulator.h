@@ -97,8 +97,9 @@ class Simulator {
   Scheduler& scheduler() { return scheduler_; }
   double now_s() const { return now_s_; }
   i64 steps() const { return steps_; }
-  double decode_only_s() const { return decode_only_s_; }    // of all steps with decoding sequences
-  double decode_steps_s() const { return decode_steps_s_; }  // the whole of these steps
+  /// Of the steps that decode while a prompt is read: their decode passes, and the whole of them.
+  double decode_only_s() const { return decode_only_s_; }
+  double decode_steps_s() const { return decode_steps_s_; }
 
  private:
   using End = Scripted::End;
@@ -215,11 +216,11 @@ class Simulator {
     check_plan(plan);
     ++steps_;
     const double began_s = now_s_;
-    const bool decodes = !plan.decoding.empty();
+    const bool decodes = !plan.decoding.empty(), beside_a_prompt = !plan.chunk.empty();
     const i64 pairs = decodes ? decode(plan) : 0;
     const i64 rows = static_cast<i64>(plan.decoding.size());
     const i64 layers = run_layers(began_s, decodes);
-    if (decodes) {
+    if (decodes && beside_a_prompt) {
       decode_only_s_ += machine_.decode(rows, pairs, began_s);
       decode_steps_s_ += now_s_ - began_s;
     }
