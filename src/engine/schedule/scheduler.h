@@ -4,14 +4,16 @@
 // Pure policy: no threads, no clock (the caller says what time it is, in seconds from any start),
 // no pages, no model. One step of the engine that calls it:
 //
-//   for (...: expired(now)) end it and cancel(id)         slow readers, the wall clock
+//   for each of expired(now): end it and cancel(id)       slow readers, the wall clock
 //   while (turn = next_to_start(now))                     whose turn it is
-//     if its pages fit: start(turn->id, cached tokens, now), else break
-//   plan = plan_step(now)                                 if pages run out: preempt(victim()),
-//   again one pass over plan.decoding; after_decode(...); decoded(...) and finish(...) for each
+//     if its pages fit: start(turn->id, cached, now), else break
+//   plan = plan_step(now)
+//   pages for plan.decoding, else preempt(victim())       the victim may be one of them
+//   one pass over plan.decoding, after_decode(...)
+//   decoded(...) and finish(...) for each
+//   drafts for the next pass, after_drafts(...)
 //   while (run_another_layer(...)) the next layer of plan.chunk
 //   completed = after_layers(...)                         those now have their first logits
-#include <array>
 #include <optional>
 #include <span>
 #include <utility>
@@ -21,55 +23,10 @@
 #include "engine/schedule/fair_queue.h"
 #include "engine/schedule/limits.h"
 #include "engine/schedule/prefill_chunk.h"
+#include "engine/schedule/scheduler_types.h"
 #include "engine/schedule/step_budget.h"
 
 namespace fathom::engine {
-
-enum class AdmissionOutcome {
-  kAccepted,
-  kQueueFull,    // requests or prompt tokens of all tenants, or requests of this one
-  kWaitTooLong,  // the estimated wait is above max_queue_s
-};
-struct Admission {
-  AdmissionOutcome outcome = AdmissionOutcome::kAccepted;
-  RequestId id{};            // if accepted
-  double retry_after_s = 0;  // otherwise, >= 1
-};
-
-/// A request whose turn it is. It may start when pages for `tokens_to_hold` tokens are free; with
-/// `reserve` these pages become its own at once, so that it never needs others: it was preempted
-/// as often as a request may be.
-struct Turn {
-  RequestId id;
-  i64 tokens_to_hold = 0;
-  bool reserve = false;
-};
-
-struct StepPlan {
-  /// Sequences to decode in one pass, in the order in which they started.
-  std::span<const RequestId> decoding;
-  /// The prefill chunk under way; empty: none. It stays the same, less requests that leave, until
-  /// all its layers have run.
-  std::span<const ChunkItem> chunk;
-  i64 first_layer = 0;  // of the chunk, to run next
-  i64 layers = 0;       // how many are expected to fit; run_another_layer() decides
-  double target_s = 0;  // of this step; 0: nobody decodes, so none
-};
-
-enum class ExpiredReason { kSlowReader, kWallClock };
-struct Expired {
-  RequestId id;
-  ExpiredReason reason;
-};
-
-struct SchedulerCounters {
-  u64 accepted = 0;
-  u64 refused = 0;
-  u64 forked = 0;
-  u64 preemptions = 0;
-  u64 finished = 0;
-  std::array<u64, kPhases> cancelled{};  // by Phase
-};
 
 class Scheduler {
  public:
