@@ -24,7 +24,7 @@ CostModel cost_prior(const model::Model& model) {
   const auto curve = [&](double share) {
     return CostCurve({{.rows = 1, .seconds = share * pass_s},
                       {.rows = 512, .seconds = share * (pass_s + 512 * row_s)}},
-                     share * pass_s * 1e-6);
+                     share * pass_s * 1e-6, CostCurve::Points::kGuessed);
   };
   return {.decode = curve(1.0), .layer = curve(1.0 / layers), .draft = curve(1.0 / layers)};
 }
