@@ -1,0 +1,96 @@
+#include "engine/run/emission.h"
+
+#include <algorithm>
+
+#include "engine/sampling/log_probs.h"
+
+namespace fathom::engine {
+namespace {
+
+/// The id, and in `event` what the request wants to know of it.
+i32 sample(Ctx& ctx, Sequence& sequence, View<float, 1> logits, Event& event) {
+  const GenerateRequest& request = sequence.request();
+  if (request.top_log_probs >= 0) {
+    sequence.raw_logits.assign(logits.data(), logits.data() + logits.dim(0));
+  }
+  TokenRules rules;
+  std::span<const u32> mask;
+  if (sequence.mask) {
+    mask = sequence.mask->allowed();
+    rules.mask = &mask;
+  }
+  if (sequence.generated() < request.min_tokens) rules.banned = request.stop_token_ids;
+  event.id = sequence.sampler.sample(logits, rules);
+  if (request.top_log_probs >= 0) {
+    const View<const float, 1> raw(sequence.raw_logits.data(), {logits.dim(0)});
+    fill_log_probs(ctx, raw, event.id, request.top_log_probs, event);
+  }
+  return event.id;
+}
+
+/// False if it was the last one.
+bool take(Sequence& sequence, Event& event) {
+  const GenerateRequest& request = sequence.request();
+  if (std::ranges::find(request.stop_token_ids, event.id) != request.stop_token_ids.end()) {
+    sequence.finish_reason = FinishReason::kStop;
+    return false;
+  }
+  sequence.ids.push_back(event.id);
+  if (sequence.mask) sequence.mask->accept(event.id);
+  event.kind = Event::Kind::kToken;
+  event.choice = sequence.choice;
+  sequence.job->stream->write(event, sequence.text.push(event.id));
+  if (sequence.text.stopped() || (sequence.mask && sequence.mask->complete())) {
+    sequence.finish_reason = FinishReason::kStop;
+  } else if (sequence.generated() >= sequence.max_new_tokens) {
+    sequence.finish_reason = FinishReason::kLength;
+  }
+  return !sequence.finish_reason;
+}
+
+}  // namespace
+
+bool emit_token(Ctx& ctx, Sequence& sequence, View<float, 1> logits) {
+  Event event;
+  try {
+    sample(ctx, sequence, logits, event);
+  } catch (const Error& error) {
+    sequence.finish_reason = FinishReason::kError;
+    sequence.error = error.message();
+    return false;
+  }
+  return take(sequence, event);
+}
+
+void emit_run(Ctx& ctx, Sequence& sequence, DecodePass& pass, i64 first_row) {
+  const i64 drafts = std::ssize(sequence.step_ids) - 1;
+  const i64 held = sequence.cache.length() - drafts - 1, before = std::ssize(sequence.ids);
+  sequence.drafted = drafts;
+  sequence.accepted = 0;
+  while (emit_token(ctx, sequence, pass.logits(first_row + sequence.accepted))) {
+    if (sequence.accepted == drafts) break;
+    const i32 draft = sequence.step_ids[static_cast<size_t>(sequence.accepted + 1)];
+    if (sequence.ids.back() != draft) break;
+    ++sequence.accepted;
+  }
+  sequence.emitted = std::ssize(sequence.ids) - before;
+  sequence.cache.truncate(std::min(held + sequence.accepted + 1, std::ssize(sequence.ids)));
+  if (!sequence.finish_reason) sequence.step_ids.assign({sequence.ids.back()});
+}
+
+void cut_refused_drafts(Sequence& sequence) {
+  if (!sequence.mask) return;
+  i64 taken = 0;
+  for (size_t i = 1; i < sequence.step_ids.size(); ++i) {
+    const i32 id = sequence.step_ids[i];
+    if (!allows(sequence.mask->allowed(), id)) {
+      sequence.step_ids.resize(i);
+      break;
+    }
+    sequence.mask->accept(id);
+    ++taken;
+  }
+  sequence.mask->roll_back(taken);
+}
+
+}  // namespace fathom::engine
