@@ -112,9 +112,9 @@ class Bench : public Command {
     if (no_batches_) options_.batches.clear();
     Ctx ctx = backend::make_context();
     const auto model = make_model(ctx);
-    const auto session = session_options(model_, model->config(), /*wanted_context_tokens=*/1);
-    options_.run = session.run;
-    options_.cache_dtype = session.cache_dtype;
+    const auto engine = engine_options(model_, model->config(), /*wanted_context_tokens=*/1);
+    options_.run = engine.run;
+    options_.cache_dtype = engine.cache_dtype;
     first_token(ctx, *model);
     if (!no_verify_) require_right(verify(ctx, *model));
     engine::MachineSpeed machine = engine::measure_machine(ctx);

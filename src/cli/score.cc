@@ -18,10 +18,10 @@
 #include "cli/token_ids.h"
 #include "engine/prompt.h"
 #include "engine/scorer.h"
-#include "io/json.h"
 #include "io/files/output_path.h"
-#include "io/safetensors_writer.h"
 #include "io/files/temporary_files.h"
+#include "io/json.h"
+#include "io/safetensors_writer.h"
 
 namespace fathom::cli {
 namespace {
@@ -71,15 +71,14 @@ class ScoreCommand : public Command {
     const auto model = load_model(ctx, model_);
     const Subject subject = read_subject(std::move(ids));
     engine::ScoreOptions options;
-    options.session =
-        session_options(model_, model->config(), static_cast<i64>(subject.ids.size()));
+    options.engine = engine_options(model_, model->config(), static_cast<i64>(subject.ids.size()));
     options.stride_tokens = stride_;
     const engine::Score score = dump_.empty()
                                     ? engine::score_tokens(ctx, *model, subject.ids, options)
                                     : score_and_dump(ctx, *model, subject.ids, options);
     if (score.windows > 1) {
       log::info("{} tokens in {} windows of {}", subject.ids.size(), score.windows,
-                options.session.context_tokens);
+                options.engine.context_tokens);
     }
     if (!std::isfinite(score.total_log_prob)) {
       throw Error(ErrorCode::kInvalidInput,

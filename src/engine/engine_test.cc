@@ -1,4 +1,4 @@
-// Sessions, scoring and prompts on a small random model with real files.
+// Requests one by one, scoring and prompts on a small random model with real files.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,9 +8,11 @@
 
 #include "backend/backend.h"
 #include "checkpoint/random_init.h"
+#include "engine/client.h"
+#include "engine/make_engine.h"
 #include "engine/prompt.h"
 #include "engine/scorer.h"
-#include "engine/session.h"
+#include "model/attention/kv_cache.h"
 #include "ops/elementwise/elementwise.h"
 #include "testing/temp_dir.h"
 #include "tokenizer/train/train_tokenizer.h"
@@ -57,13 +59,13 @@ class EngineTest : public ::testing::Test {
   }
 
   static std::string path() { return (directory_->path() / "model").string(); }
-  static SessionOptions options(i64 context_tokens = 64) {
+  static EngineOptions options(i64 context_tokens = 64) {
     return {.context_tokens = context_tokens,
             .cache_dtype = ops::CacheDType::kF32,
             .run = {.activations = ops::Activations::kF32}};
   }
-  static Session session(i64 context_tokens = 64) {
-    return {*ctx_, *model_, codec_->tokenizer, options(context_tokens)};
+  static std::unique_ptr<Engine> new_engine(i64 context_tokens = 64) {
+    return make_engine(*ctx_, *model_, &codec_->tokenizer, options(context_tokens));
   }
   static GenerateRequest greedy(const std::string& prompt, i64 max_tokens) {
     GenerateRequest request;
@@ -77,8 +79,10 @@ class EngineTest : public ::testing::Test {
     const auto count = static_cast<i64>(ids.size());
     model::KvCache cache(model_->config(), ops::CacheDType::kF32, count);
     std::vector<float> logits(static_cast<size_t>(count * kVocabSize));
-    const model::SequenceStep step{
-        .token_ids = ids, .cache = &cache, .logits = model::LogitRows::kAll};
+    const model::SequenceStep step{.token_ids = ids,
+                                   .cache = &cache,
+                                   .logits = model::LogitRows::kAll,
+                                   .form = model::StepForm::kPrefill};
     model_->forward(*ctx_, {&step, 1}, options().run, {logits.data(), {count, kVocabSize}});
     return logits;
   }
@@ -94,9 +98,9 @@ std::unique_ptr<model::Model> EngineTest::model_;
 std::unique_ptr<TextCodec> EngineTest::codec_;
 
 TEST_F(EngineTest, GreedyTextIsTheArgmaxOfTheLogitsAmongIdsWithATokenOnly) {
-  Session one = session();
+  const auto one = new_engine();
   const GenerateRequest request = greedy("abc", 12);
-  const GenerateResult result = one.generate(request, {});
+  const GenerateResult result = generate(*one, request, {});
   ASSERT_EQ(result.token_ids.size(), 12u);
   EXPECT_THAT(result.token_ids, Each(Lt(276)));
   std::vector<i32> ids = request.prompt_ids;
@@ -107,83 +111,84 @@ TEST_F(EngineTest, GreedyTextIsTheArgmaxOfTheLogitsAmongIdsWithATokenOnly) {
     ids.push_back(id);
   }
   EXPECT_EQ(result.finish_reason, FinishReason::kLength);
-  EXPECT_EQ(result.decode_steps, 11) << "the last token needs no step of its own";
+  EXPECT_EQ(one->counters().steps, 12u) << "the last token needs no step of its own";
 }
 
 TEST_F(EngineTest, AReusedPrefixChangesNothing) {
-  Session fresh = session(), used = session();
-  used.generate(greedy("hello there", 8), {});
-  const GenerateResult again = used.generate(greedy("hello world", 8), {});
-  EXPECT_EQ(again.reused_tokens, 7) << "BOS and \"hello \"";
-  EXPECT_EQ(again.token_ids, fresh.generate(greedy("hello world", 8), {}).token_ids);
-  const GenerateResult same = used.generate(greedy("hello world", 8), {});
-  EXPECT_EQ(same.reused_tokens, 11) << "all but the last, whose logits are needed";
+  const auto fresh = new_engine(), used = new_engine();
+  generate(*used, greedy("hello there", 8), {});
+  const GenerateResult again = generate(*used, greedy("hello world", 8), {});
+  EXPECT_EQ(again.stats.cached_tokens, 7) << "BOS and \"hello \"";
+  EXPECT_EQ(again.token_ids, generate(*fresh, greedy("hello world", 8), {}).token_ids);
+  const GenerateResult same = generate(*used, greedy("hello world", 8), {});
+  EXPECT_EQ(same.stats.cached_tokens, 11) << "all but the last, whose logits are needed";
   EXPECT_EQ(same.token_ids, again.token_ids);
 }
 
 TEST_F(EngineTest, PrefillChunksChangeNothing) {
-  SessionOptions chunked = options();
-  chunked.prefill_chunk_tokens = 3;
-  Session by_three(*ctx_, *model_, codec_->tokenizer, chunked), at_once = session();
+  EngineOptions chunked = options();
+  chunked.limits.chunk_tokens = chunked.limits.min_chunk_tokens = 3;
+  const auto by_three = make_engine(*ctx_, *model_, &codec_->tokenizer, chunked);
+  const auto at_once = new_engine();
   const GenerateRequest request = greedy("a prompt of some length", 8);
-  EXPECT_EQ(by_three.generate(request, {}).token_ids, at_once.generate(request, {}).token_ids);
+  EXPECT_EQ(generate(*by_three, request, {}).token_ids, generate(*at_once, request, {}).token_ids);
 }
 
 TEST_F(EngineTest, StreamedPiecesAreTheText) {
-  Session one = session();
+  const auto one = new_engine();
   GenerateRequest request = greedy("xyz", 40);
   request.sampling = {.temperature = 1.5, .seed = 9};
   std::string streamed;
   const GenerateResult result =
-      one.generate(request, [&](std::string_view piece) { streamed += piece; });
+      generate(*one, request, [&](std::string_view piece) { streamed += piece; });
   EXPECT_EQ(streamed, result.text);
   EXPECT_EQ(result.text,
             codec_->tokenizer.decode(result.token_ids, tokenizer::SpecialTokens::kSkip));
-  Session other = session();
-  EXPECT_EQ(other.generate(request, {}).token_ids, result.token_ids) << "a seed repeats";
+  const auto other = new_engine();
+  EXPECT_EQ(generate(*other, request, {}).token_ids, result.token_ids) << "a seed repeats";
 }
 
 TEST_F(EngineTest, StopTokensAndStopTextsEndTheAnswerAndAreNoPartOfIt) {
-  Session one = session();
-  const std::vector<i32> ids = one.generate(greedy("abc", 12), {}).token_ids;
+  const auto one = new_engine();
+  const std::vector<i32> ids = generate(*one, greedy("abc", 12), {}).token_ids;
   GenerateRequest request = greedy("abc", 12);
   request.stop_token_ids = {ids[5]};
   const auto first = std::find(ids.begin(), ids.end(), ids[5]) - ids.begin();
-  const GenerateResult by_id = one.generate(request, {});
+  const GenerateResult by_id = generate(*one, request, {});
   EXPECT_EQ(by_id.finish_reason, FinishReason::kStop);
   EXPECT_EQ(static_cast<i64>(by_id.token_ids.size()), first);
 
   GenerateRequest sampled = greedy("abc", 60);
   sampled.sampling = {.temperature = 2.0, .seed = 3};
-  const std::string text = one.generate(sampled, {}).text;
+  const std::string text = generate(*one, sampled, {}).text;
   ASSERT_GT(text.size(), 8u);
   const std::string stop = text.substr(4, 2);
   sampled.stop = {stop};
-  const GenerateResult by_text = one.generate(sampled, {});
+  const GenerateResult by_text = generate(*one, sampled, {});
   EXPECT_EQ(by_text.finish_reason, FinishReason::kStop);
   EXPECT_EQ(by_text.text, text.substr(0, text.find(stop)));
 }
 
 TEST_F(EngineTest, AFullContextEndsTheAnswer) {
-  Session one = session(/*context_tokens=*/10);
-  const GenerateResult result = one.generate(greedy("abc", 100), {});  // 4 tokens with BOS
+  const auto one = new_engine(/*context_tokens=*/10);
+  const GenerateResult result = generate(*one, greedy("abc", 100), {});  // 4 tokens with BOS
   EXPECT_EQ(result.finish_reason, FinishReason::kLength);
   EXPECT_EQ(result.token_ids.size(), 7u) << "six more fit the cache, their successor is free";
 }
 
-TEST_F(EngineTest, AnInterruptEndsTheAnswerAndTheSessionGoesOn) {
-  Session one = session();
+TEST_F(EngineTest, AnInterruptEndsTheAnswerAndTheEngineGoesOn) {
+  const auto one = new_engine();
   std::atomic<bool> interrupted = false;
-  const GenerateResult cut = one.generate(
-      greedy("abc", 30), [&](std::string_view) { interrupted = true; }, &interrupted);
+  const GenerateResult cut = generate(
+      *one, greedy("abc", 30), [&](std::string_view) { interrupted = true; }, &interrupted);
   EXPECT_EQ(cut.finish_reason, FinishReason::kInterrupted);
   EXPECT_LT(cut.token_ids.size(), 30u);
-  const GenerateResult before = one.generate(greedy("abc", 30), {}, &interrupted);
+  const GenerateResult before = generate(*one, greedy("abc", 30), {}, &interrupted);
   EXPECT_EQ(before.finish_reason, FinishReason::kInterrupted);
   interrupted = false;
-  Session fresh = session();
-  EXPECT_EQ(one.generate(greedy("abc", 30), {}, &interrupted).token_ids,
-            fresh.generate(greedy("abc", 30), {}).token_ids);
+  const auto fresh = new_engine();
+  EXPECT_EQ(generate(*one, greedy("abc", 30), {}, &interrupted).token_ids,
+            generate(*fresh, greedy("abc", 30), {}).token_ids);
 }
 
 std::string message_of(const std::function<void()>& call) {
@@ -196,11 +201,11 @@ std::string message_of(const std::function<void()>& call) {
 }
 
 TEST_F(EngineTest, WrongRequestsAreRefusedWithTheNumbers) {
-  Session one = session(/*context_tokens=*/4);
-  EXPECT_THAT(message_of([&] { one.generate({}, {}); }), HasSubstr("the prompt holds no tokens"));
-  EXPECT_THAT(message_of([&] { one.generate(greedy("too long", 1), {}); }),
+  const auto one = new_engine(/*context_tokens=*/4);
+  EXPECT_THAT(message_of([&] { generate(*one, {}); }), HasSubstr("the prompt holds no tokens"));
+  EXPECT_THAT(message_of([&] { generate(*one, greedy("too long", 1), {}); }),
               HasSubstr("the prompt has 9 tokens, the context holds 4"));
-  EXPECT_THAT(message_of([&] { session(/*context_tokens=*/4096); }),
+  EXPECT_THAT(message_of([&] { new_engine(/*context_tokens=*/4096); }),
               HasSubstr("4096 tokens was asked for; this model takes 1 to 128"));
 }
 
@@ -208,7 +213,7 @@ TEST_F(EngineTest, ScoresAreLogSoftmaxOfTheLogits) {
   const std::vector<i32> ids = {0, 70, 80, 90, 100, 70};
   std::vector<float> dumped;
   const Score score =
-      score_tokens(*ctx_, *model_, ids, {.session = options()}, [&](View<const float, 2> logits) {
+      score_tokens(*ctx_, *model_, ids, {.engine = options()}, [&](View<const float, 2> logits) {
         dumped.insert(dumped.end(), logits.data(), logits.data() + logits.size());
       });
   const std::vector<float> logits = logits_of(ids);
@@ -229,19 +234,19 @@ TEST_F(EngineTest, ScoresAreLogSoftmaxOfTheLogits) {
 TEST_F(EngineTest, WindowsScoreEachTokenOnceWithTheHistoryTheyHave) {
   std::vector<i32> ids(23);
   std::iota(ids.begin(), ids.end(), 40);
-  const Score windows = score_tokens(
-      *ctx_, *model_, ids, {.session = options(/*context_tokens=*/8), .stride_tokens = 3});
+  const Score windows = score_tokens(*ctx_, *model_, ids,
+                                     {.engine = options(/*context_tokens=*/8), .stride_tokens = 3});
   EXPECT_EQ(windows.windows, 6);  // 0-8, 3-11, ..., 15-23
   for (size_t i = 1; i < ids.size(); ++i) {
     // The first window whose last row reaches token i: begins at the multiple of 3 that holds it.
     const size_t begin = i <= 8 ? 0 : (i - 8 + 2) / 3 * 3;
     const std::vector<i32> history(ids.begin() + static_cast<i64>(begin),
                                    ids.begin() + static_cast<i64>(i) + 1);
-    const Score alone = score_tokens(*ctx_, *model_, history, {.session = options()});
+    const Score alone = score_tokens(*ctx_, *model_, history, {.engine = options()});
     EXPECT_NEAR(windows.log_probs[i], alone.log_probs.back(), 1e-5) << i;
   }
   EXPECT_THAT(message_of([&] {
-                score_tokens(*ctx_, *model_, ids, {.session = options(8), .stride_tokens = 8});
+                score_tokens(*ctx_, *model_, ids, {.engine = options(8), .stride_tokens = 8});
               }),
               HasSubstr("stride is 8, expected 1 to 7"));
 }

@@ -4,13 +4,13 @@
 #include <span>
 #include <vector>
 
-#include "engine/session.h"
+#include "engine/make_engine.h"
 #include "model/model.h"
 
 namespace fathom::engine {
 
 struct ScoreOptions {
-  SessionOptions session;  // context_tokens: the longest history a token sees
+  EngineOptions engine;  // context_tokens: the longest history a token sees
   /// Texts longer than the context are scored in windows that begin every `stride_tokens`; a token
   /// is scored once, in the first window that reaches it. 0: half the context.
   i64 stride_tokens = 0;

@@ -34,7 +34,7 @@ double bits_per_byte(Ctx& ctx, const std::string& path, const std::string& text)
   const engine::TextCodec codec = value_or_throw(engine::load_text_codec(path));
   const std::vector<i32> ids = engine::encode_prompt(codec, text, tokenizer::TextKind::kPlain);
   engine::ScoreOptions options;
-  options.session = session_options({}, model->config(), static_cast<i64>(ids.size()));
+  options.engine = engine_options({}, model->config(), static_cast<i64>(ids.size()));
   const engine::Score score = engine::score_tokens(ctx, *model, ids, options);
   return -score.total_log_prob / std::numbers::ln2 / static_cast<double>(text.size());
 }

@@ -105,10 +105,11 @@ class Chat : public Command {
     if (once) generation.prompt_ids = encode(codec.tokenizer);
     const i64 wanted =
         once ? std::ssize(generation.prompt_ids) + generation.max_tokens : kConversationTokens;
-    engine::Session session(ctx, *model, codec.tokenizer,
-                            session_options(model_, model->config(), wanted));
-    if (once) return answer_once(session, generation, *model);
-    return converse(session, codec, generation, *model);
+    const auto engine = engine::make_engine(ctx, *model, &codec.tokenizer,
+                                            engine_options(model_, model->config(), wanted));
+    if (once) return answer_once(*engine, generation, *model);
+    generation.cache_use = engine::CacheUse::kAny;  // no answer is computed twice
+    return converse(*engine, codec, generation, *model);
   }
 
  private:
@@ -169,16 +170,16 @@ class Chat : public Command {
     out::flush();
   }
 
-  int answer_once(engine::Session& session, const engine::GenerateRequest& generation,
+  int answer_once(engine::Engine& engine, const engine::GenerateRequest& generation,
                   const model::Model& model) {
     const InterruptGuard interrupt;
-    const auto result = session.generate(
-        generation, json_ ? engine::OnText() : engine::OnText(print), interrupt.flag());
+    const auto result = engine::generate(
+        engine, generation, json_ ? engine::OnText() : engine::OnText(print), interrupt.flag());
     if (json_) {
       io::JsonObject object;
       object.set("content", result.text);
       object.set("finish_reason", engine::finish_reason_name(result.finish_reason));
-      object.set("prompt_tokens", result.prompt_tokens);
+      object.set("prompt_tokens", result.stats.prompt_tokens);
       object.set("completion_tokens", static_cast<i64>(result.token_ids.size()));
       object.set("chat_template", template_->name);
       print(io::write_json(object));
@@ -188,7 +189,7 @@ class Chat : public Command {
     return interrupt.interrupted() ? kExitInterrupted : kExitOk;
   }
 
-  int converse(engine::Session& session, const engine::TextCodec& codec,
+  int converse(engine::Engine& engine, const engine::TextCodec& codec,
                engine::GenerateRequest& generation, const model::Model& model) {
     const bool terminal = isatty(STDIN_FILENO) != 0;
     if (terminal) err::write(kChatCommandHelp);
@@ -204,7 +205,7 @@ class Chat : public Command {
       try {
         generation.prompt_ids = encode(codec.tokenizer);
         const InterruptGuard interrupt;
-        const auto result = session.generate(generation, print, interrupt.flag());
+        const auto result = engine::generate(engine, generation, print, interrupt.flag());
         print("\n");
         remember_answer(result.text);
         report_speed(result, model);

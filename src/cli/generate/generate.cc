@@ -48,12 +48,12 @@ class Generate : public Command {
         codec, text, plain_ ? tokenizer::TextKind::kPlain : tokenizer::TextKind::kMarkup);
 
     const auto wanted = static_cast<i64>(request.prompt_ids.size()) + request.max_tokens;
-    engine::Session session(ctx, *model, codec.tokenizer,
-                            session_options(model_, model->config(), wanted));
+    const auto engine = engine::make_engine(ctx, *model, &codec.tokenizer,
+                                            engine_options(model_, model->config(), wanted));
     if (echo_ && !json_) print(text);
     const InterruptGuard interrupt;
-    const auto result = session.generate(request, json_ ? engine::OnText() : engine::OnText(print),
-                                         interrupt.flag());
+    const auto result = engine::generate(
+        *engine, request, json_ ? engine::OnText() : engine::OnText(print), interrupt.flag());
     if (json_) {
       print(io::write_json(to_json(result, request)));
     }
@@ -74,10 +74,10 @@ class Generate : public Command {
     object.set("text", result.text);
     object.set("token_ids", io::JsonArray(result.token_ids.begin(), result.token_ids.end()));
     object.set("finish_reason", engine::finish_reason_name(result.finish_reason));
-    object.set("prompt_tokens", result.prompt_tokens);
+    object.set("prompt_tokens", result.stats.prompt_tokens);
     object.set("completion_tokens", static_cast<i64>(result.token_ids.size()));
     object.set("seed", static_cast<i64>(request.sampling.seed));
-    object.set("first_token_s", result.first_token_s);
+    object.set("first_token_s", result.stats.first_token_s);
     object.set("decode_s", result.decode_s);
     return object;
   }

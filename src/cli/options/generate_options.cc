@@ -132,12 +132,14 @@ std::string bandwidth_share(double tokens_per_s, const ModelConfig& config) {
 }  // namespace
 
 void report_speed(const engine::GenerateResult& result, const model::Model& model) {
-  std::string line = fmt::format("{} prompt tokens", result.prompt_tokens);
-  if (result.reused_tokens > 0) line += fmt::format(" ({} reused)", result.reused_tokens);
-  line += fmt::format(", first token after {:.3f} s, {} tokens generated", result.first_token_s,
-                      result.token_ids.size());
-  if (result.decode_steps > 0 && result.decode_s > 0) {
-    const double rate = static_cast<double>(result.decode_steps) / result.decode_s;
+  std::string line = fmt::format("{} prompt tokens", result.stats.prompt_tokens);
+  const i64 reused = result.stats.cached_tokens;
+  if (reused > 0) line += fmt::format(" ({} reused)", reused);
+  line += fmt::format(", first token after {:.3f} s, {} tokens generated",
+                      result.stats.first_token_s, result.token_ids.size());
+  const i64 decoded = std::ssize(result.token_ids) - 1;
+  if (decoded > 0 && result.decode_s > 0) {
+    const double rate = static_cast<double>(decoded) / result.decode_s;
     line += fmt::format(" at {:.1f} tokens/s{}", rate, bandwidth_share(rate, model.config()));
   }
   line += fmt::format(", finish reason {}", engine::finish_reason_name(result.finish_reason));

@@ -3,8 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "engine/client.h"
 #include "engine/prompt.h"
-#include "engine/session.h"
+#include "model/model.h"
 
 namespace CLI {
 class App;

@@ -22,10 +22,11 @@ void add_model_options(CLI::App& command, ModelOptions& options) {
       ->required()
       ->type_name("PATH");
   command
-      .add_option("--gguf-to", options.gguf_to,
-                  "Of a .gguf file: what its matrices are decoded to; auto: Q8_0, Q4_0 and Q4_1 stay "
-                  "integers with their exact numbers, others become f32 if all are stored so, else "
-                  "bf16")
+      .add_option(
+          "--gguf-to", options.gguf_to,
+          "Of a .gguf file: what its matrices are decoded to; auto: Q8_0, Q4_0 and Q4_1 stay "
+          "integers with their exact numbers, others become f32 if all are stored so, else "
+          "bf16")
       ->check(CLI::IsMember({"auto", "bf16", "f32"}))
       ->capture_default_str();
   add_run_options(command, options);
@@ -58,9 +59,9 @@ void add_run_options(CLI::App& command, ModelOptions& options) {
       ->capture_default_str();
 }
 
-engine::SessionOptions session_options(const ModelOptions& options, const ModelConfig& config,
-                                       i64 wanted_context_tokens) {
-  engine::SessionOptions result;
+engine::EngineOptions engine_options(const ModelOptions& options, const ModelConfig& config,
+                                     i64 wanted_context_tokens) {
+  engine::EngineOptions result;
   const auto& quantization = config.quantization_config;
   const bool integers = quantization && quantization->has_integers();
   const std::string stored = config.torch_dtype == DType::kF32 ? "f32" : integers ? "int8" : "bf16";

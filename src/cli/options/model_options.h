@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/session.h"
+#include "engine/make_engine.h"
 #include "model/model.h"
 
 namespace CLI {
@@ -30,8 +30,8 @@ void add_run_options(CLI::App& command, ModelOptions& options);
 
 /// The numeric settings; "auto" is f32 throughout for a checkpoint stored in F32, int8 activations
 /// for one of packed integers, else BF16.
-engine::SessionOptions session_options(const ModelOptions& options, const ModelConfig& config,
-                                       i64 wanted_context_tokens);
+engine::EngineOptions engine_options(const ModelOptions& options, const ModelConfig& config,
+                                     i64 wanted_context_tokens);
 
 std::unique_ptr<model::Model> load_model(Ctx& ctx, const ModelOptions& options);
 

@@ -58,6 +58,8 @@ class Scheduler {
   /// Whether another layer of the chunk fits: `elapsed_s` after the start of the step, of which
   /// `layers_run` layers are part.
   bool run_another_layer(double elapsed_s, i64 layers_run) const;
+  /// Layers of the chunk under way that are still to run.
+  i64 layers_left() const { return limits_.num_layers - layers_done_; }
   /// `layers` of the chunk ran in `seconds`. The items of the chunk if that was its last layer
   /// (those with `last` decode from now on), else none; valid until the next plan_step().
   std::span<const ChunkItem> after_layers(i64 layers, double seconds, double now_s);

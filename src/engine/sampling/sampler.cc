@@ -1,4 +1,4 @@
-#include "engine/sampler.h"
+#include "engine/sampling/sampler.h"
 
 #include <fmt/format.h>
 
@@ -9,6 +9,8 @@
 #include <utility>
 
 #include "base/check.h"
+#include "engine/sampling/argmax.h"
+#include "engine/sampling/token_mask.h"
 
 namespace fathom::engine {
 namespace {
@@ -38,18 +40,21 @@ Result<void> validate(const SamplingParams& p) {
   require(std::abs(p.presence_penalty) <= 2, "presence_penalty", p.presence_penalty, "in [-2, 2]");
   require(std::abs(p.frequency_penalty) <= 2, "frequency_penalty", p.frequency_penalty,
           "in [-2, 2]");
+  for (const auto& [id, bias] : p.logit_bias) {
+    require(std::abs(bias) <= 100, "a logit_bias", bias, "in [-100, 100]");
+  }
   if (!problems.empty()) return invalid_input(problems);
   return {};
 }
 
-Sampler::Sampler(const SamplingParams& params, std::vector<bool> allowed)
+Sampler::Sampler(const SamplingParams& params, i64 vocab_size, i64 num_ids, u64 stream)
     : params_(params),
-      rng_(params.seed, kSamplingStream),
-      allowed_(std::move(allowed)),
-      seen_(allowed_.size()),
-      generated_count_(allowed_.size()) {
-  seen_ids_.reserve(allowed_.size());
-  candidates_.reserve(allowed_.size());
+      rng_(params.seed, kSamplingStream + (stream << 32)),
+      num_ids_(std::min(num_ids, vocab_size)),
+      seen_(static_cast<size_t>(vocab_size)),
+      generated_count_(static_cast<size_t>(vocab_size)) {
+  seen_ids_.reserve(static_cast<size_t>(vocab_size));
+  if (params.temperature > 0) candidates_.reserve(static_cast<size_t>(vocab_size));
 }
 
 void Sampler::observe_prompt(std::span<const i32> ids) {
@@ -61,7 +66,12 @@ void Sampler::observe_prompt(std::span<const i32> ids) {
   }
 }
 
-void Sampler::penalise(View<float, 1> logits) const {
+void Sampler::bias_and_penalise(View<float, 1> logits) const {
+  for (const auto& [id, bias] : params_.logit_bias) {
+    if (id >= 0 && id < num_ids_) logits(id) += static_cast<float>(bias);
+  }
+  const bool repetition = params_.repetition_penalty != 1.0;
+  if (!repetition && params_.presence_penalty == 0.0 && params_.frequency_penalty == 0.0) return;
   for (const i32 id : seen_ids_) {
     double logit = static_cast<double>(logits(id));
     logit = logit > 0 ? logit / params_.repetition_penalty : logit * params_.repetition_penalty;
@@ -71,11 +81,25 @@ void Sampler::penalise(View<float, 1> logits) const {
   }
 }
 
-i32 Sampler::sample(View<float, 1> logits) {
-  FATHOM_CHECK(logits.dim(0) == static_cast<i64>(allowed_.size()), "logits ", logits, " vs ",
-               allowed_.size(), " ids");
-  penalise(logits);
-  const i32 id = draw(logits);
+/// What may not come gets -inf, which nothing below takes.
+void Sampler::forbid(View<float, 1> logits, const TokenRules& rules) const {
+  constexpr float kNever = -std::numeric_limits<float>::infinity();
+  for (const i32 id : rules.banned) {
+    if (id >= 0 && id < num_ids_) logits(id) = kNever;
+  }
+  if (rules.mask == nullptr) return;
+  for (i64 id = 0; id < num_ids_; ++id) {
+    if (!allows(*rules.mask, static_cast<i32>(id))) logits(id) = kNever;
+  }
+}
+
+i32 Sampler::sample(View<float, 1> logits, const TokenRules& rules) {
+  FATHOM_CHECK(logits.dim(0) == std::ssize(seen_), "logits ", logits, " vs ", seen_.size(), " ids");
+  bias_and_penalise(logits);
+  forbid(logits, rules);
+  const View<const float, 1> usable(logits.data(), {num_ids_});
+  const i32 best = largest(usable);
+  const i32 id = params_.temperature == 0.0 ? best : draw(usable, best);
   const i32 as_prompt[] = {id};
   observe_prompt(as_prompt);
   ++generated_count_[static_cast<size_t>(id)];
@@ -83,30 +107,25 @@ i32 Sampler::sample(View<float, 1> logits) {
   return id;
 }
 
-i32 Sampler::draw(View<float, 1> logits) {
-  float largest = -std::numeric_limits<float>::infinity();
-  i32 best = -1;
-  for (i64 id = 0; id < logits.dim(0); ++id) {
-    if (allowed_[static_cast<size_t>(id)] && logits(id) > largest) {  // a NaN never wins
-      largest = logits(id);
-      best = static_cast<i32>(id);
-    }
-  }
-  if (best < 0 || !std::isfinite(largest)) {
+i32 Sampler::largest(View<const float, 1> logits) const {
+  const i32 best = argmax({logits.data(), static_cast<size_t>(logits.dim(0))});
+  if (best < 0) {
     throw Error(ErrorCode::kInvalidInput,
-                fmt::format("step {}: no logit is a finite number; the weights hold NaN, "
-                            "infinity or numbers too large",
+                fmt::format("step {}: no logit that may be chosen is a finite number; the weights "
+                            "hold NaN, infinity or numbers too large, or nothing is allowed",
                             step_));
   }
-  if (params_.temperature == 0.0) return best;
+  return best;
+}
 
+i32 Sampler::draw(View<const float, 1> logits, i32 best) {
+  const double largest = static_cast<double>(logits(best));
   const double floor =
       params_.min_p > 0 ? std::log(params_.min_p) : -std::numeric_limits<double>::infinity();
   candidates_.clear();
   for (i64 id = 0; id < logits.dim(0); ++id) {
-    if (!allowed_[static_cast<size_t>(id)]) continue;
     // Divided, not multiplied by 1/temperature: the largest stays 0 at any temperature, however
-    // small, and the others at worst become -inf.
+    // small, and the others at worst become -inf, which no draw reaches.
     const double scaled = (static_cast<double>(logits(id)) - largest) / params_.temperature;
     if (scaled >= floor) candidates_.push_back({static_cast<float>(scaled), static_cast<i32>(id)});
   }
@@ -117,11 +136,14 @@ i32 Sampler::draw(View<float, 1> logits) {
   if (params_.top_p < 1.0) total = keep_top_p(total);
 
   double remaining = rng_.uniform(step_) * total;
+  i32 last_possible = best;
   for (const Candidate& c : candidates_) {
-    remaining -= std::exp(static_cast<double>(c.logit));
+    const double weight = std::exp(static_cast<double>(c.logit));
+    remaining -= weight;
     if (remaining < 0) return c.id;
+    if (weight > 0) last_possible = c.id;
   }
-  return candidates_.back().id;  // rounding: u was within an ulp of 1
+  return last_possible;  // rounding: u was within an ulp of 1
 }
 
 void Sampler::keep_top_k() {

@@ -1,4 +1,4 @@
-#include "engine/sampler.h"
+#include "engine/sampling/sampler.h"
 
 #include <gtest/gtest.h>
 
@@ -13,8 +13,6 @@ namespace {
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
-std::vector<bool> all(size_t count) { return std::vector<bool>(count, true); }
-
 i32 sample_once(Sampler& sampler, std::vector<float> logits) {
   return sampler.sample({logits.data(), {static_cast<i64>(logits.size())}});
 }
@@ -25,24 +23,22 @@ std::map<i32, double> frequencies(SamplingParams params, const std::vector<float
   std::map<i32, double> result;
   for (int i = 0; i < draws; ++i) {
     params.seed = static_cast<u64>(i);
-    Sampler sampler(params, all(logits.size()));
+    Sampler sampler(params, std::ssize(logits), std::ssize(logits));
     result[sample_once(sampler, logits)] += 1.0 / draws;
   }
   return result;
 }
 
 TEST(Sampler, TemperatureZeroTakesTheLargestAndTheLowestOfEquals) {
-  Sampler sampler({.temperature = 0.0}, all(4));
+  Sampler sampler({.temperature = 0.0}, 4, 4);
   EXPECT_EQ(sample_once(sampler, {1.0f, 3.0f, 3.0f, 2.0f}), 1);
 }
 
 TEST(Sampler, UnusedRowsAreNeverSampled) {
-  std::vector<bool> allowed = all(3);
-  allowed[2] = false;
-  Sampler greedy({.temperature = 0.0}, allowed);
+  Sampler greedy({.temperature = 0.0}, 3, 2);
   EXPECT_EQ(sample_once(greedy, {1.0f, 2.0f, 100.0f}), 1);
   for (u64 seed = 0; seed < 500; ++seed) {
-    Sampler sampler({.temperature = 100.0, .seed = seed}, allowed);
+    Sampler sampler({.temperature = 100.0, .seed = seed}, 3, 2);
     EXPECT_NE(sample_once(sampler, {1.0f, 2.0f, 100.0f}), 2);
   }
 }
@@ -82,21 +78,21 @@ TEST(Sampler, TopPReachesFarIntoAFlatDistribution) {
 }
 
 TEST(Sampler, PenaltiesFollowTheirDefinitions) {
-  Sampler repetition({.temperature = 0.0, .repetition_penalty = 2.0}, all(3));
+  Sampler repetition({.temperature = 0.0, .repetition_penalty = 2.0}, 3, 3);
   const std::array<i32, 2> prompt = {0, 1};
   repetition.observe_prompt(prompt);
   EXPECT_EQ(sample_once(repetition, {3.0f, -1.0f, 1.6f}), 2);  // 1.5, -2, 1.6
 
-  Sampler below({.temperature = 0.0, .repetition_penalty = 2.0}, all(3));
+  Sampler below({.temperature = 0.0, .repetition_penalty = 2.0}, 3, 3);
   below.observe_prompt(prompt);
   EXPECT_EQ(sample_once(below, {-9.0f, -1.0f, -1.5f}), 2);  // -18, -2, -1.5
 
-  Sampler presence({.temperature = 0.0, .presence_penalty = 1.0}, all(2));
+  Sampler presence({.temperature = 0.0, .presence_penalty = 1.0}, 2, 2);
   presence.observe_prompt(prompt);  // the prompt does not count
   EXPECT_EQ(sample_once(presence, {2.0f, 1.5f}), 0);
   EXPECT_EQ(sample_once(presence, {2.0f, 1.5f}), 1);  // 1.0 vs 1.5
 
-  Sampler frequency({.temperature = 0.0, .frequency_penalty = 0.4}, all(2));
+  Sampler frequency({.temperature = 0.0, .frequency_penalty = 0.4}, 2, 2);
   EXPECT_EQ(sample_once(frequency, {2.0f, 1.0f}), 0);
   EXPECT_EQ(sample_once(frequency, {2.0f, 1.0f}), 0);  // 1.6
   EXPECT_EQ(sample_once(frequency, {2.0f, 1.0f}), 0);  // 1.2
@@ -107,7 +103,7 @@ TEST(Sampler, ASeedRepeatsAndStepsDiffer) {
   const std::vector<float> flat(64, 0.0f);
   std::vector<i32> first, second;
   for (std::vector<i32>* out : {&first, &second}) {
-    Sampler sampler({.seed = 42}, all(64));
+    Sampler sampler({.seed = 42}, 64, 64);
     for (int i = 0; i < 32; ++i) out->push_back(sample_once(sampler, flat));
   }
   EXPECT_EQ(first, second);
@@ -115,14 +111,14 @@ TEST(Sampler, ASeedRepeatsAndStepsDiffer) {
 }
 
 TEST(Sampler, NanLogitsAreSkippedAndAllNanIsAnError) {
-  Sampler sampler({.temperature = 1.0}, all(3));
+  Sampler sampler({.temperature = 1.0}, 3, 3);
   EXPECT_EQ(sample_once(sampler, {kNan, 1.0f, kNan}), 1);
   EXPECT_THROW(sample_once(sampler, {kNan, kNan, kNan}), Error);
 }
 
 TEST(Sampler, ADenormalTemperatureIsGreedy) {
   for (const double min_p : {0.0, 0.1}) {
-    Sampler sampler({.temperature = 1e-310, .min_p = min_p}, all(4));
+    Sampler sampler({.temperature = 1e-310, .min_p = min_p}, 4, 4);
     EXPECT_EQ(sample_once(sampler, {1.0f, 3.0f, 2.0f, -1.0f}), 1);
   }
 }

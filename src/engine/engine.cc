@@ -1,0 +1,273 @@
+#include "engine/engine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/checked_math.h"
+#include "engine/run/engine_impl.h"
+
+namespace fathom::engine {
+namespace {
+
+constexpr i64 kReservedEvents = 64;
+
+/// What a pass costs before one was timed: reading the weights that it touches, at a rate that any
+/// machine reaches. Times measured while running correct it.
+CostModel cost_prior(const model::Model& model) {
+  constexpr double kBytesPerSecond = 2e10, kProductsPerSecond = 2e11;
+  const double bytes = static_cast<double>(model.weight_bytes());
+  const double layers = static_cast<double>(model.config().num_hidden_layers);
+  const double pass_s = std::max(bytes / kBytesPerSecond, 1e-6);
+  const double row_s = bytes / kProductsPerSecond;
+  const auto curve = [&](double share) {
+    return CostCurve({{.rows = 1, .seconds = share * pass_s},
+                      {.rows = 512, .seconds = share * (pass_s + 512 * row_s)}},
+                     share * pass_s * 1e-6, CostCurve::Points::kGuessed);
+  };
+  return {.decode = curve(1.0), .layer = curve(1.0 / layers), .draft = curve(1.0 / layers)};
+}
+
+SchedulerLimits limits_for(const model::Model& model, SchedulerLimits limits) {
+  limits.num_layers = model.config().num_hidden_layers;
+  return limits;
+}
+
+i64 mtp_layers(const model::Model& model, const EngineOptions& options) {
+  return options.draft_tokens > 0 ? model.num_mtp() : 0;
+}
+
+device::PageShape page_shape(const model::Model& model, const EngineOptions& options) {
+  return model::KvCache::page_shape(model.config(), options.cache_dtype,
+                                    mtp_layers(model, options));
+}
+
+std::unique_ptr<DiskTier> make_tier(const EngineOptions& options, const device::PageShape& shape) {
+  if (options.disk.directory.empty()) return nullptr;
+  DiskTierOptions disk = options.disk;
+  disk.content += fmt::format(" cache dtype {}", static_cast<int>(options.cache_dtype));
+  return std::make_unique<DiskTier>(disk, shape);
+}
+
+i64 num_pages(const EngineOptions& options) {
+  const i64 tokens = std::max(options.cache_tokens, options.context_tokens);
+  // One page more: a sequence of a whole context has drafts behind it.
+  return ceil_div(tokens, device::kPageTokens) + 1;
+}
+
+}  // namespace
+
+Engine::Impl::Impl(Ctx& ctx, const model::Model& model, const tokenizer::Tokenizer* tokenizer,
+                   const EngineOptions& options)
+    : ctx_(ctx),
+      model_(model),
+      tokenizer_(tokenizer),
+      num_ids_(tokenizer != nullptr ? tokenizer->vocab_size() : model.config().vocab_size),
+      options_(options),
+      scheduler_(limits_for(model, options.limits), cost_prior(model)),
+      tier_(make_tier(options, page_shape(model, options))),
+      cache_(page_shape(model, options),
+             {.num_pages = engine::num_pages(options), .max_share = options.max_cache_share},
+             tier_.get()),
+      pages_(cache_, mtp_layers(model, options)),
+      decode_(ctx, model, options.run, mtp_layers(model, options) > 0),
+      prefill_(ctx, model, options.run, mtp_layers(model, options) > 0),
+      draft_length_(static_cast<int>(options.draft_tokens), options.limits.max_running),
+      row_(static_cast<size_t>(model.config().vocab_size)) {
+  FATHOM_CHECK(options.draft_tokens >= 0 && options.draft_tokens <= kMaxDrafts, "drafts of ",
+               options.draft_tokens, " tokens");
+  const i64 limit = model.config().max_position_embeddings;
+  if (options.context_tokens < 1 || options.context_tokens > limit) {
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("a context of {} tokens was asked for; this model takes 1 to {} "
+                            "(max_position_embeddings)",
+                            options.context_tokens, limit));
+  }
+  if (mtp_layers(model, options) > 0) {
+    drafter_.emplace(ctx, model, options.run, num_ids_);
+  }
+  const auto running = static_cast<size_t>(options.limits.max_running);
+  entries_.resize(running + static_cast<size_t>(options.limits.max_waiting));
+  batch_.reserve(running);
+  wishes_.reserve(running);
+  items_.reserve(running);
+  completed_.reserve(running);
+}
+
+Engine::Impl::~Impl() {
+  for (Entry& entry : entries_) {
+    if (entry.job) finish(entry, FinishReason::kInterrupted);
+  }
+}
+
+i64 Engine::Impl::max_new_tokens(const GenerateRequest& request) const {
+  // A token after a full context is still known: the last row's logits are there.
+  const i64 room = std::max<i64>(options_.context_tokens - std::ssize(request.prompt_ids) + 1, 1);
+  return std::min(request.max_tokens, room);
+}
+
+i64 Engine::Impl::pages_for(i64 tokens) const { return ceil_div(tokens, device::kPageTokens); }
+
+Result<void> Engine::Impl::check(const GenerateRequest& request) const {
+  if (const auto sampling = validate(request.sampling); !sampling) return sampling;
+  const i64 prompt = std::ssize(request.prompt_ids), vocab = model_.config().vocab_size;
+  if (prompt == 0) return invalid_input("the prompt holds no tokens, expected at least one");
+  if (prompt > options_.context_tokens) {
+    return invalid_input(fmt::format("the prompt has {} tokens, the context holds {} (--context)",
+                                     prompt, options_.context_tokens));
+  }
+  for (const i32 id : request.prompt_ids) {
+    if (id < 0 || id >= vocab) {
+      return invalid_input(fmt::format("token id {} is outside the vocabulary of {}", id, vocab));
+    }
+  }
+  for (const auto& [id, bias] : request.sampling.logit_bias) {
+    if (id < 0 || id >= vocab) {
+      return invalid_input(
+          fmt::format("logit_bias: token id {} is outside the vocabulary of {}", id, vocab));
+    }
+  }
+  const auto in_range = [](const char* name, i64 value, i64 low, i64 high) -> Result<void> {
+    if (value >= low && value <= high) return {};
+    return invalid_input(fmt::format("{} is {}, expected {} to {}", name, value, low, high));
+  };
+  constexpr i64 kAny = i64{1} << 40;
+  for (const Result<void>& result :
+       {in_range("max_tokens", request.max_tokens, 0, kAny),
+        in_range("min_tokens", request.min_tokens, 0, kAny),
+        in_range("num_choices", request.num_choices, 1, options_.limits.max_running),
+        in_range("top_log_probs", request.top_log_probs, -1, kMaxTopLogProbs),
+        in_range("prompt_log_probs_from", request.prompt_log_probs_from, -1, prompt),
+        in_range("scored_next_id", request.scored_next_id, -1, vocab - 1)}) {
+    if (!result) return result;
+  }
+  if (!(request.weight > 0)) {
+    return invalid_input(fmt::format("weight is {}, expected > 0", request.weight));
+  }
+  const i64 needed = pages_for(prompt + max_new_tokens(request));
+  if (needed > cache_.num_pages()) {
+    return invalid_input(
+        fmt::format("the prompt and {} new tokens need {} pages of {} tokens, the cache has {}",
+                    max_new_tokens(request), needed, device::kPageTokens, cache_.num_pages()));
+  }
+  return {};
+}
+
+Engine::Impl::Entry& Engine::Impl::add_entry(RequestId id, std::shared_ptr<Job> job) {
+  if (id.slot >= entries_.size()) entries_.resize(id.slot + 1);
+  Entry& entry = entries_[id.slot];
+  entry = {.id = id, .job = std::move(job), .sequence = nullptr, .published_tokens = 0};
+  return entry;
+}
+
+Engine::Impl::Entry* Engine::Impl::find(RequestId id) {
+  if (id.slot >= entries_.size()) return nullptr;
+  Entry& entry = entries_[id.slot];
+  return entry.job && entry.id == id ? &entry : nullptr;
+}
+
+std::unique_ptr<Sequence> Engine::Impl::make_sequence(const std::shared_ptr<Job>& job,
+                                                      i32 choice) const {
+  const GenerateRequest& request = job->request;
+  const i64 prompt = std::ssize(request.prompt_ids);
+  const i64 most = prompt + max_new_tokens(request) + options_.draft_tokens;
+  const i64 capacity = std::min(most, model_.config().max_position_embeddings);
+  auto sequence = std::make_unique<Sequence>(
+      job, choice,
+      model::KvCache::of_lent_pages(model_.config(), options_.cache_dtype, capacity,
+                                    drafter_ ? drafter_->depths() : 0),
+      Sampler(request.sampling, model_.config().vocab_size, num_ids_, static_cast<u64>(choice)),
+      TextStream(tokenizer_, request.stop));
+  sequence->ids.reserve(static_cast<size_t>(most));
+  sequence->ids = request.prompt_ids;
+  sequence->pages.reserve(static_cast<size_t>(pages_for(most)));
+  sequence->step_ids.reserve(static_cast<size_t>(options_.draft_tokens + 1));
+  sequence->sampler.observe_prompt(request.prompt_ids);
+  if (request.make_mask) sequence->mask = request.make_mask();
+  sequence->drafts = draft_length_.begin();
+  return sequence;
+}
+
+Result<Submission> Engine::Impl::submit(GenerateRequest request) {
+  if (const auto checked = check(request); !checked) return tl::unexpected(checked.error());
+  auto job = std::make_shared<Job>();
+  job->request = std::move(request);
+  job->stream = std::make_shared<Stream>();
+  const GenerateRequest& asked = job->request;
+  job->stats.prompt_tokens = std::ssize(asked.prompt_ids);
+  job->stream->open(asked.num_choices, kReservedEvents * asked.num_choices);
+  {
+    const std::lock_guard lock(mutex_);
+    job->submitted_s = now_s();
+    const auto tenant = tenants_.try_emplace(asked.tenant, tenants_.size()).first->second;
+    const Admission admission =
+        scheduler_.submit({.tenant = tenant,
+                           .terms = {.weight = asked.weight, .max_parallel = asked.max_parallel},
+                           .prompt_tokens = job->stats.prompt_tokens,
+                           .max_new_tokens = std::max<i64>(max_new_tokens(asked), 1),
+                           .sequences = asked.num_choices,
+                           .priority = asked.priority},
+                          job->submitted_s);
+    if (admission.outcome != AdmissionOutcome::kAccepted) {
+      return Submission{.stream = nullptr, .retry_after_s = admission.retry_after_s};
+    }
+    add_entry(admission.id, job);
+  }
+  work_.notify_all();
+  return Submission{.stream = job->stream};
+}
+
+void Engine::Impl::wait(double timeout_s) {
+  std::unique_lock lock(mutex_);
+  if (scheduler_.has_work()) timeout_s = std::min(timeout_s, 0.001);  // readers, limits
+  work_.wait_for(lock, std::chrono::duration<double>(timeout_s));
+}
+
+EngineCounters Engine::Impl::counters() const {
+  const std::lock_guard lock(mutex_);
+  EngineCounters counters = counters_;
+  counters.drafts = draft_length_.counters();
+  counters.preemptions = scheduler_.counters().preemptions;
+  return counters;
+}
+
+i64 Engine::Impl::num_free_pages() const {
+  const std::lock_guard lock(mutex_);
+  return cache_.num_free();
+}
+
+i64 Engine::Impl::num_cached_pages() const {
+  const std::lock_guard lock(mutex_);
+  i64 pages = 0;
+  for (const auto& [owner, stats] : cache_.stats()) pages += stats.pages;
+  return pages;
+}
+
+double Engine::Impl::stalled_s() const {
+  const std::lock_guard lock(mutex_);
+  return scheduler_.has_work() ? now_s() - scheduler_.last_step_s() : 0.0;
+}
+
+Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Engine::~Engine() = default;
+Result<Submission> Engine::submit(GenerateRequest request) {
+  return impl_->submit(std::move(request));
+}
+bool Engine::step() { return impl_->step(); }
+void Engine::wait(double timeout_s) { impl_->wait(timeout_s); }
+i64 Engine::context_tokens() const { return impl_->context_tokens(); }
+bool Engine::drafts() const { return impl_->drafts(); }
+EngineCounters Engine::counters() const { return impl_->counters(); }
+i64 Engine::num_pages() const { return impl_->num_pages(); }
+i64 Engine::num_free_pages() const { return impl_->num_free_pages(); }
+i64 Engine::num_cached_pages() const { return impl_->num_cached_pages(); }
+double Engine::stalled_s() const { return impl_->stalled_s(); }
+
+std::unique_ptr<Engine> make_engine(Ctx& ctx, const model::Model& model,
+                                    const tokenizer::Tokenizer* tokenizer,
+                                    const EngineOptions& options) {
+  return std::make_unique<Engine>(std::make_unique<Engine::Impl>(ctx, model, tokenizer, options));
+}
+
+}  // namespace fathom::engine

@@ -1,0 +1,33 @@
+#pragma once
+// An engine over a model: the one header of the engine that names model types.
+#include <memory>
+
+#include "engine/cache/disk_tier.h"
+#include "engine/engine.h"
+#include "engine/schedule/limits.h"
+#include "model/model.h"
+#include "ops/quantize/quantize.h"
+#include "tokenizer/tokenizer.h"
+
+namespace fathom::engine {
+
+struct EngineOptions {
+  i64 context_tokens = 4096;  // of a sequence, prompt included
+  i64 cache_tokens = 0;       // rows of all pages together; 0: for one sequence of that context
+  ops::CacheDType cache_dtype = ops::CacheDType::kBf16;
+  model::RunOptions run;
+  SchedulerLimits limits;        // num_layers is the model's
+  i64 draft_tokens = 3;          // at most, where the model has MTP modules; 0: no drafts
+  bool adaptive_drafts = true;   // fewer, or none, where they bring nothing; else always as many
+  double max_cache_share = 0.5;  // of the pages, that a tenant keeps while others need some
+  DiskTierOptions disk;          // of an empty directory: none. `content` names the weights
+};
+
+/// Without a tokenizer there are ids, but no texts. `ctx`, the model and the tokenizer must outlive
+/// it; `ctx` is used by step() alone. Throws Error
+/// when the context exceeds the model's or the pages do not fit in memory.
+std::unique_ptr<Engine> make_engine(Ctx& ctx, const model::Model& model,
+                                    const tokenizer::Tokenizer* tokenizer,
+                                    const EngineOptions& options);
+
+}  // namespace fathom::engine

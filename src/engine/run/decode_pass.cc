@@ -1,0 +1,32 @@
+#include "engine/run/decode_pass.h"
+
+namespace fathom::engine {
+
+void DecodePass::run(std::span<Sequence* const> sequences) {
+  rows_ = pairs_ = 0;
+  steps_.clear();
+  first_rows_.clear();
+  for (Sequence* sequence : sequences) {
+    const i64 tokens = std::ssize(sequence->step_ids), held = sequence->cache.length();
+    steps_.push_back({.token_ids = sequence->step_ids,
+                      .cache = &sequence->cache,
+                      .logits = model::LogitRows::kAll,
+                      .form = model::StepForm::kDecode});
+    first_rows_.push_back(rows_);
+    rows_ += tokens;
+    pairs_ += tokens * held + tokens * (tokens + 1) / 2;
+  }
+  if (rows_ == 0) return;
+  const auto needed = static_cast<size_t>(rows_);
+  if (logits_.size() < needed * static_cast<size_t>(vocab())) {
+    logits_.resize(needed * static_cast<size_t>(vocab()));
+  }
+  if (wants_hidden_ && hidden_.size() < needed * static_cast<size_t>(width())) {
+    hidden_.resize(needed * static_cast<size_t>(width()));
+  }
+  model_.forward(
+      ctx_, steps_, options_, {logits_.data(), {rows_, vocab()}},
+      wants_hidden_ ? View<float, 2>(hidden_.data(), {rows_, width()}) : View<float, 2>());
+}
+
+}  // namespace fathom::engine

@@ -1,0 +1,124 @@
+#pragma once
+// What stands behind Engine. `mutex_` guards everything but what passes over the model work on;
+// the engine's thread gives it up for those.
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "engine/cache/disk_tier.h"
+#include "engine/cache/paged_cache.h"
+#include "engine/engine.h"
+#include "engine/make_engine.h"
+#include "engine/run/decode_pass.h"
+#include "engine/run/drafter.h"
+#include "engine/run/prefill_pass.h"
+#include "engine/run/sequence_pages.h"
+#include "engine/schedule/scheduler.h"
+
+namespace fathom::engine {
+
+struct Engine::Impl {
+ public:
+  Impl(Ctx& ctx, const model::Model& model, const tokenizer::Tokenizer* tokenizer,
+       const EngineOptions& options);
+  ~Impl();
+
+  Result<Submission> submit(GenerateRequest request);
+  bool step();
+  void wait(double timeout_s);
+  i64 context_tokens() const { return options_.context_tokens; }
+  bool drafts() const { return drafter_.has_value(); }
+  EngineCounters counters() const;
+  i64 num_pages() const { return cache_.num_pages(); }
+  i64 num_free_pages() const;
+  i64 num_cached_pages() const;
+  double stalled_s() const;
+
+ private:
+  /// A request from its submission on; each further choice gets its own.
+  struct Entry {
+    RequestId id;
+    std::shared_ptr<Job> job;            // null: a free entry
+    std::unique_ptr<Sequence> sequence;  // once it has started
+    i64 published_tokens = 0;            // that the cache knows of
+  };
+
+  // Admission (engine.cc).
+  Result<void> check(const GenerateRequest& request) const;
+  i64 max_new_tokens(const GenerateRequest& request) const;
+  i64 pages_for(i64 tokens) const;
+  Entry& add_entry(RequestId id, std::shared_ptr<Job> job);
+  Entry* find(RequestId id);
+  std::unique_ptr<Sequence> make_sequence(const std::shared_ptr<Job>& job, i32 choice) const;
+
+  // One step (engine_step.cc).
+  double now_s() const { return seconds_since(epoch_); }
+  void end_unwanted(double now_s);
+  void start_waiting(double now_s);
+  bool start(Entry& entry, const Turn& turn, double now_s);
+  void make_batch(std::span<const RequestId> decoding);
+  bool grow(Sequence& sequence, i64 tokens);
+  void preempt(RequestId id);
+  void begin_chunk(const StepPlan& plan);
+  void run_decode(std::unique_lock<std::mutex>& lock);
+  void run_drafts(std::unique_lock<std::mutex>& lock);
+  void run_layers(std::unique_lock<std::mutex>& lock, const StepPlan& plan,
+                  Clock::time_point step_begin, bool decodes);
+  void chunk_completed(std::unique_lock<std::mutex>& lock, std::span<const ChunkItem> completed);
+  void replay(Sequence& sequence, i64 begin, i64 end);
+
+  // What a pass gave (engine_results.cc).
+  void emit_run(Entry& entry, i64 first_row);
+  void emit_prompt(Entry& entry, const PrefillItem& item, size_t index);
+  void first_tokens(Entry& entry, View<float, 1> logits);
+  void first_token(Entry& entry, View<float, 1> logits);
+  bool drafts_for(const Sequence& sequence) const {
+    return drafter_.has_value() && sequence.request().draft;
+  }
+  void wish_for_drafts();
+  i64 draft_limit(const Sequence& sequence) const;
+  void fork(Entry& parent, i32 choice, View<const float, 1> logits);
+  std::optional<i32> sample(Sequence& sequence, View<float, 1> logits, Event& event);
+  bool take_token(Sequence& sequence, i32 id, Event& event);
+  void cut_refused_drafts(Sequence& sequence);
+  void publish(Entry& entry, i64 tokens);
+  void finish(Entry& entry, FinishReason reason);
+  void fail(Entry& entry, const std::string& message);
+
+  Ctx& ctx_;
+  const model::Model& model_;
+  const tokenizer::Tokenizer* tokenizer_;
+  i64 num_ids_;  // below it every id has a token
+  EngineOptions options_;
+  Clock::time_point epoch_ = Clock::now();
+
+  mutable std::mutex mutex_;
+  std::condition_variable work_;
+  Scheduler scheduler_;
+  std::unique_ptr<DiskTier> tier_;  // null: off
+  PagedCache cache_;
+  SequencePages pages_;
+  DecodePass decode_;
+  PrefillPass prefill_;
+  std::optional<Drafter> drafter_;
+  DraftLength draft_length_;
+  std::vector<Entry> entries_;  // by RequestId::slot
+  std::map<std::string, TenantId> tenants_;
+  EngineCounters counters_{};
+
+  // Of the step under way; kept, so that it allocates nothing.
+  std::vector<Sequence*> batch_;
+  std::vector<DraftWish> wishes_;
+  std::vector<DraftLength::Sequence> lengths_;
+  std::vector<Sequence*> drafting_;  // of lengths_
+  std::vector<PrefillItem> items_;
+  std::vector<ChunkItem> completed_;
+  std::vector<Sequence*> completed_sequences_;  // of completed_
+  std::vector<float> row_;                      // [vocab] a copy of logits
+};
+
+}  // namespace fathom::engine

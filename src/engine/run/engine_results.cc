@@ -1,0 +1,258 @@
+// What a pass over the model gave: tokens, log-probabilities, ends.
+#include <algorithm>
+
+#include "engine/run/engine_impl.h"
+#include "engine/sampling/log_probs.h"
+
+namespace fathom::engine {
+
+/// The next token of raw `logits`, which become scratch; `event` gets what the request wants to
+/// know of it. Nothing if sampling failed: the request has ended then.
+std::optional<i32> Engine::Impl::sample(Sequence& sequence, View<float, 1> logits, Event& event) {
+  const GenerateRequest& request = sequence.request();
+  View<const float, 1> raw = logits;
+  if (request.top_log_probs >= 0) {
+    std::copy_n(logits.data(), logits.dim(0), row_.begin());
+    raw = {row_.data(), {logits.dim(0)}};
+  }
+  TokenRules rules;
+  std::span<const u32> mask;
+  if (sequence.mask) {
+    mask = sequence.mask->allowed();
+    rules.mask = &mask;
+  }
+  if (sequence.generated() < request.min_tokens) rules.banned = request.stop_token_ids;
+  try {
+    event.id = sequence.sampler.sample(logits, rules);
+  } catch (const Error& error) {
+    fail(*find(sequence.id), error.message());
+    return std::nullopt;
+  }
+  if (request.top_log_probs >= 0) {
+    fill_log_probs(ctx_, raw, event.id, request.top_log_probs, event);
+  }
+  return event.id;
+}
+
+/// One token more. False if it was the last one: the sequence has its finish_reason then.
+bool Engine::Impl::take_token(Sequence& sequence, i32 id, Event& event) {
+  const GenerateRequest& request = sequence.request();
+  if (std::ranges::find(request.stop_token_ids, id) != request.stop_token_ids.end()) {
+    sequence.finish_reason = FinishReason::kStop;
+    return false;
+  }
+  sequence.ids.push_back(id);
+  ++sequence.job->stats.generated_tokens;
+  ++counters_.generated_tokens;
+  if (sequence.mask) sequence.mask->accept(id);
+  event.kind = Event::Kind::kToken;
+  event.choice = sequence.choice;
+  sequence.job->stream->write(event, sequence.text.push(id));
+  if (sequence.text.stopped() || (sequence.mask && sequence.mask->complete())) {
+    sequence.finish_reason = FinishReason::kStop;
+  } else if (sequence.generated() >= max_new_tokens(request)) {
+    sequence.finish_reason = FinishReason::kLength;
+  }
+  return !sequence.finish_reason;
+}
+
+/// The target's tokens along a verified run of drafts, one at a time, until one differs from its
+/// draft or ends the sequence: just the tokens that decoding without drafts gives.
+void Engine::Impl::emit_run(Entry& entry, i64 first_row) {
+  Sequence& sequence = *entry.sequence;
+  const i64 drafts = std::ssize(sequence.step_ids) - 1;
+  const i64 held = sequence.cache.length() - drafts - 1, before = std::ssize(sequence.ids);
+  i64 accepted = 0;
+  bool running = true;
+  for (i64 j = 0; running; ++j) {
+    Event event;
+    const auto id = sample(sequence, decode_.logits(first_row + j), event);
+    if (!id) return;
+    running = take_token(sequence, *id, event);
+    if (!running || j == drafts || *id != sequence.step_ids[static_cast<size_t>(j + 1)]) break;
+    ++accepted;
+  }
+  if (drafts_for(sequence)) {
+    draft_length_.observe(sequence.drafts, static_cast<int>(drafts), static_cast<int>(accepted),
+                          std::ssize(sequence.ids) - before);
+    entry.job->stats.draft_tokens += drafts;
+    entry.job->stats.accepted_tokens += accepted;
+  }
+  scheduler_.decoded(entry.id, std::ssize(sequence.ids) - before);
+  sequence.cache.truncate(std::min(held + accepted + 1, std::ssize(sequence.ids)));
+  if (drafts_for(sequence)) {
+    drafter_->decoded(sequence, decode_.hidden().slice(0, first_row, accepted + 1));
+  }
+  if (sequence.finish_reason) return finish(entry, *sequence.finish_reason);
+  sequence.step_ids.assign({sequence.ids.back()});
+  // Whole pages may be shared as soon as they are full.
+  const i64 whole = sequence.cache.length() / device::kPageTokens * device::kPageTokens;
+  if (whole > entry.published_tokens) publish(entry, whole);
+}
+
+/// Drafts that could be kept: the last token needs none.
+i64 Engine::Impl::draft_limit(const Sequence& sequence) const {
+  const i64 last = max_new_tokens(sequence.request()) - sequence.generated() - 1;
+  const i64 room = model_.config().max_position_embeddings - std::ssize(sequence.ids);
+  return std::max<i64>(std::min({options_.draft_tokens, last, room}), 0);
+}
+
+/// How many drafts each sequence of the batch gets for the next step.
+void Engine::Impl::wish_for_drafts() {
+  wishes_.clear();
+  lengths_.clear();
+  drafting_.clear();
+  i64 pairs = 0;
+  for (Sequence* sequence : batch_) {
+    pairs += std::ssize(sequence->ids);
+    if (!drafts_for(*sequence)) continue;
+    lengths_.push_back({.history = &sequence->drafts, .limit = draft_limit(*sequence)});
+    drafting_.push_back(sequence);
+  }
+  if (lengths_.empty()) return;
+  if (options_.adaptive_drafts) {
+    draft_length_.choose(lengths_, pairs, scheduler_.cost());
+  } else {
+    for (DraftLength::Sequence& each : lengths_) each.drafts = static_cast<int>(each.limit);
+  }
+  for (size_t i = 0; i < lengths_.size(); ++i) {
+    const i64 tokens = lengths_[i].drafts;
+    if (tokens == 0 || !pages_.grow(*drafting_[i], std::ssize(drafting_[i]->ids) + tokens))
+      continue;
+    wishes_.push_back({.sequence = drafting_[i], .tokens = tokens});
+  }
+}
+
+/// Drafts that the sequence's mask refuses would be verified for nothing.
+void Engine::Impl::cut_refused_drafts(Sequence& sequence) {
+  if (!sequence.mask) return;
+  i64 taken = 0;
+  for (size_t i = 1; i < sequence.step_ids.size(); ++i) {
+    const i32 id = sequence.step_ids[i];
+    if (!allows(sequence.mask->allowed(), id)) {
+      sequence.step_ids.resize(i);
+      break;
+    }
+    sequence.mask->accept(id);
+    ++taken;
+  }
+  sequence.mask->roll_back(taken);
+}
+
+/// A chunk of a prompt is computed.
+void Engine::Impl::emit_prompt(Entry& entry, const PrefillItem& item, size_t index) {
+  Sequence& sequence = *entry.sequence;
+  const GenerateRequest& request = sequence.request();
+  const i64 first_row = prefill_.first_logits_row(index), end = item.begin + item.tokens;
+  if (item.logits == model::LogitRows::kAll) {
+    const i64 from = std::max(item.begin, std::max<i64>(request.prompt_log_probs_from - 1, 0));
+    const View<float, 2> rows = prefill_.logits(first_row + from - item.begin, end - from);
+    if (request.on_prompt_logits) request.on_prompt_logits(rows.data(), rows.dim(0));
+    const i64 prompt = sequence.prompt_tokens();
+    const i64 targets_end = std::min(end + 1, request.scored_next_id >= 0 ? prompt + 1 : prompt);
+    for (i64 at = std::max<i64>(from + 1, request.prompt_log_probs_from); at < targets_end; ++at) {
+      Event event{
+          .kind = Event::Kind::kPromptToken,
+          .choice = sequence.choice,
+          .id = at < prompt ? request.prompt_ids[static_cast<size_t>(at)] : request.scored_next_id};
+      const View<const float, 1> row(rows.row(at - 1 - from), {rows.dim(1)});
+      fill_log_probs(ctx_, row, event.id, std::max<i64>(request.top_log_probs, 0), event);
+      entry.job->stream->write(event, {});
+    }
+  }
+  if (end < sequence.prompt_tokens()) return;
+  publish(entry, end);
+  if (sequence.generated() > 0) return;  // preempted before: goes on where it was
+  if (max_new_tokens(request) == 0) return finish(entry, FinishReason::kLength);
+  const i64 last = item.logits == model::LogitRows::kAll ? first_row + item.tokens - 1 : first_row;
+  first_tokens(entry,
+               View<float, 1>(prefill_.logits(last, 1).data(), {model_.config().vocab_size}));
+}
+
+/// The first token of every choice, from the logits of the prompt's last token.
+void Engine::Impl::first_tokens(Entry& entry, View<float, 1> logits) {
+  const i64 choices = entry.sequence->request().num_choices;
+  std::vector<float> copy;
+  if (choices > 1) copy.assign(logits.data(), logits.data() + logits.dim(0));
+  const RequestId id = entry.id;
+  entry.job->forked = true;
+  for (i64 choice = 1; choice < choices; ++choice) {
+    fork(*find(id), static_cast<i32>(choice), {copy.data(), {std::ssize(copy)}});
+  }
+  first_token(*find(id), logits);
+}
+
+void Engine::Impl::first_token(Entry& entry, View<float, 1> logits) {
+  Sequence& sequence = *entry.sequence;
+  Event event;
+  const auto id = sample(sequence, logits, event);
+  if (!id) return;
+  const bool running = take_token(sequence, *id, event);
+  if (entry.job->stats.first_token_s == 0.0) {
+    entry.job->stats.first_token_s = now_s() - entry.job->submitted_s;
+    entry.job->stream->set_stats(entry.job->stats);
+  }
+  scheduler_.decoded(entry.id, sequence.generated());
+  if (!running) return finish(entry, *sequence.finish_reason);
+  sequence.step_ids.assign({sequence.ids.back()});
+}
+
+void Engine::Impl::fork(Entry& parent, i32 choice, View<const float, 1> logits) {
+  const std::shared_ptr<Job> job = parent.job;
+  const RequestId parent_id = parent.id;
+  const RequestId id = scheduler_.fork(parent_id, now_s());
+  Entry& entry = add_entry(id, job);
+  entry.sequence = make_sequence(job, choice);
+  entry.sequence->id = id;
+  const Sequence& from = *find(parent_id)->sequence;
+  const bool shares = pages_.fork(from, *entry.sequence, from.prompt_tokens());
+  if (shares) entry.sequence->waiting = from.waiting;
+  std::vector<float> own(logits.data(), logits.data() + logits.dim(0));
+  first_token(entry, {own.data(), {std::ssize(own)}});
+  // No page for its rows: it computes them again when there is room.
+  if (!shares && find(id) != nullptr) preempt(id);
+}
+
+void Engine::Impl::publish(Entry& entry, i64 tokens) {
+  pages_.publish(*entry.sequence, tokens);
+  entry.published_tokens = tokens;
+}
+
+void Engine::Impl::fail(Entry& entry, const std::string& message) {
+  entry.job->stream->set_error(message);
+  finish(entry, FinishReason::kError);
+}
+
+void Engine::Impl::finish(Entry& entry, FinishReason reason) {
+  const std::shared_ptr<Job> job = entry.job;
+  const RequestId id = entry.id;
+  Event event{.kind = Event::Kind::kFinish, .reason = reason};
+  if (entry.sequence) {
+    Sequence& sequence = *entry.sequence;
+    event.choice = sequence.choice;
+    prefill_.remove(sequence);
+    publish(entry, std::min(sequence.cache.length(), std::ssize(sequence.ids)));
+    job->stats.total_s = now_s() - job->submitted_s;
+    job->stream->set_stats(job->stats);
+    job->stream->write(event, sequence.text.finish());
+    pages_.release(sequence);
+  } else {
+    job->stream->write(event, {});
+  }
+  // Choices that were to come end with a request that never got so far.
+  for (i64 choice = 1; !job->forked && choice < job->request.num_choices; ++choice) {
+    event.choice = static_cast<i32>(choice);
+    job->stream->write(event, {});
+  }
+  job->stream->notify();
+  if (reason == FinishReason::kInterrupted) {
+    scheduler_.cancel(id);
+  } else {
+    scheduler_.finish(id);
+  }
+  std::erase_if(wishes_,
+                [&](const DraftWish& wish) { return wish.sequence == entry.sequence.get(); });
+  entry = {};
+}
+
+}  // namespace fathom::engine

@@ -1,0 +1,303 @@
+// One step of the engine.
+#include <algorithm>
+
+#include "engine/run/engine_impl.h"
+
+namespace fathom::engine {
+namespace {
+
+/// Of one stream, unread: its request is not scheduled until its client reads.
+constexpr i64 kMaxUnreadBytes = i64{1} << 20;
+/// Without decoding sequences a step could run a whole chunk, but must come back to look for
+/// cancellations and new requests.
+constexpr double kLookAroundS = 0.1;
+/// Generated tokens of a preempted sequence that are decoded again in one pass.
+constexpr i64 kReplayTokens = 64;
+
+}  // namespace
+
+bool Engine::Impl::step() {
+  const Clock::time_point begin = Clock::now();
+  std::unique_lock lock(mutex_);
+  const double now = now_s();
+  end_unwanted(now);
+  start_waiting(now);
+  const StepPlan& plan = scheduler_.plan_step(now);
+  make_batch(plan.decoding);
+  const bool has_chunk = !plan.chunk.empty(), decodes = !batch_.empty();
+  if (!decodes && !has_chunk) return false;
+  if (decodes) run_decode(lock);
+  if (has_chunk) run_layers(lock, plan, begin, decodes);
+  for (const Entry& entry : entries_) {
+    if (entry.job) entry.job->stream->notify();
+  }
+  ++counters_.steps;
+  counters_.step_s += seconds_since(begin);
+  return true;
+}
+
+void Engine::Impl::end_unwanted(double now) {
+  for (Entry& entry : entries_) {
+    if (!entry.job) continue;
+    if (entry.job->stream->cancelled()) {
+      finish(entry, FinishReason::kInterrupted);
+      continue;
+    }
+    scheduler_.set_blocked(entry.id, entry.job->stream->unread_bytes() > kMaxUnreadBytes, now);
+  }
+  for (const Expired& expired : scheduler_.expired(now)) {
+    Entry* const entry = find(expired.id);
+    if (entry == nullptr) continue;
+    finish(*entry, expired.reason == ExpiredReason::kWallClock ? FinishReason::kLength
+                                                               : FinishReason::kInterrupted);
+  }
+}
+
+void Engine::Impl::start_waiting(double now) {
+  while (const auto turn = scheduler_.next_to_start(now)) {
+    Entry* const entry = find(turn->id);
+    FATHOM_CHECK(entry != nullptr, "the scheduler's request ", turn->id.slot, " is unknown");
+    if (!start(*entry, *turn, now)) return;
+  }
+}
+
+/// False if its pages do not fit now.
+bool Engine::Impl::start(Entry& entry, const Turn& turn, double now) {
+  if (!entry.sequence) {
+    entry.sequence = make_sequence(entry.job, /*choice=*/0);
+    entry.sequence->id = entry.id;
+  }
+  Sequence& sequence = *entry.sequence;
+  const GenerateRequest& request = sequence.request();
+  const i64 prompt = sequence.prompt_tokens();
+  // A prompt's last row is computed for its logits. Rows of generated tokens are decoded again:
+  // what a prompt left under the same text differs in the last bits.
+  i64 limit = sequence.generated() > 0 ? prompt : prompt - 1;
+  if (request.prompt_log_probs_from >= 0) {
+    limit = std::min(limit, std::max<i64>(request.prompt_log_probs_from - 1, 0));
+  }
+  const i64 cached = pages_.adopt(sequence, limit);
+  const i64 hold = std::min(turn.tokens_to_hold, prompt + max_new_tokens(request));
+  if (!pages_.grow(sequence, hold)) {
+    pages_.release(sequence);
+    return false;
+  }
+  if (drafts_for(sequence)) drafter_->begin(sequence, cached);
+  scheduler_.start(entry.id, cached, now);
+  entry.published_tokens = 0;
+  if (sequence.generated() == 0) {
+    entry.job->stats.cached_tokens = cached;
+    entry.job->stats.queue_s = now - entry.job->submitted_s;
+  }
+  return true;
+}
+
+/// Makes room for `tokens` rows, at the cost of others if need be. False: not now.
+bool Engine::Impl::grow(Sequence& sequence, i64 tokens) {
+  while (!pages_.grow(sequence, tokens)) {
+    const auto victim = scheduler_.victim();
+    if (!victim) return false;
+    preempt(*victim);
+    if (*victim == sequence.id) return false;
+  }
+  return true;
+}
+
+void Engine::Impl::preempt(RequestId id) {
+  Entry* const entry = find(id);
+  FATHOM_CHECK(entry != nullptr && entry->sequence, "preempts ", id.slot);
+  Sequence& sequence = *entry->sequence;
+  publish(*entry, sequence.cache.length());
+  prefill_.remove(sequence);
+  pages_.release(sequence);
+  sequence.step_ids.clear();
+  std::erase_if(wishes_, [&](const DraftWish& wish) { return wish.sequence == &sequence; });
+  scheduler_.preempt(id, now_s());
+  ++entry->job->stats.preemptions;
+}
+
+void Engine::Impl::make_batch(std::span<const RequestId> decoding) {
+  for (const RequestId id : decoding) {
+    Entry* const entry = find(id);
+    if (entry == nullptr || scheduler_.phase(id) != Phase::kDecode) continue;  // preempted
+    Sequence& sequence = *entry->sequence;
+    FATHOM_CHECK(sequence.ready_to_decode(), sequence.cache.length(), " rows of ",
+                 sequence.ids.size(), " tokens");
+    if (sequence.step_ids.empty()) sequence.step_ids.push_back(sequence.ids.back());
+    grow(sequence, sequence.cache.length() + std::ssize(sequence.step_ids));
+  }
+  batch_.clear();
+  for (const RequestId id : decoding) {
+    Entry* const entry = find(id);
+    if (entry == nullptr || scheduler_.phase(id) != Phase::kDecode) continue;
+    Sequence& sequence = *entry->sequence;
+    const i64 room = sequence.cache.capacity_tokens() - sequence.cache.length();
+    if (room > 0 && room < std::ssize(sequence.step_ids)) {
+      sequence.step_ids.resize(static_cast<size_t>(room));
+    }
+    if (room > 0) batch_.push_back(&sequence);
+  }
+}
+
+/// A new chunk's rows of prompts; its rows of tokens generated before a preemption follow when it
+/// is complete.
+void Engine::Impl::begin_chunk(const StepPlan& plan) {
+  items_.clear();
+  for (const ChunkItem& chunk : plan.chunk) {
+    Entry* const entry = find(chunk.id);
+    if (entry == nullptr || scheduler_.phase(chunk.id) != Phase::kPrefill) continue;
+    Sequence& sequence = *entry->sequence;
+    const GenerateRequest& request = sequence.request();
+    const i64 prompt = sequence.prompt_tokens();
+    const i64 end = std::min(chunk.begin + chunk.tokens, prompt);
+    if (end <= chunk.begin) continue;
+    model::LogitRows logits = model::LogitRows::kNone;
+    if (sequence.generated() == 0 && request.prompt_log_probs_from >= 0 &&
+        end >= request.prompt_log_probs_from) {
+      logits = model::LogitRows::kAll;
+    } else if (sequence.generated() == 0 && end == prompt) {
+      logits = model::LogitRows::kLast;
+    }
+    items_.push_back({.sequence = &sequence,
+                      .begin = chunk.begin,
+                      .tokens = end - chunk.begin,
+                      .logits = logits});
+  }
+  prefill_.start(items_);
+}
+
+void Engine::Impl::run_decode(std::unique_lock<std::mutex>& lock) {
+  lock.unlock();
+  const Clock::time_point begin = Clock::now();
+  std::optional<std::string> error;
+  try {
+    decode_.run(batch_);
+  } catch (const Error& failed) {
+    error = failed.message();
+  }
+  const double seconds = seconds_since(begin);
+  lock.lock();
+  counters_.model_s += seconds;
+  scheduler_.after_decode(decode_.rows(), decode_.pairs(), seconds);
+  for (size_t i = 0; i < batch_.size(); ++i) {
+    Entry& entry = *find(batch_[i]->id);
+    if (error) {
+      fail(entry, *error);
+    } else {
+      emit_run(entry, decode_.first_row(i));
+    }
+    if (!entry.job) batch_[i] = nullptr;  // it has ended
+  }
+  std::erase(batch_, nullptr);
+  if (!drafter_) return;
+  wish_for_drafts();
+  if (!wishes_.empty()) run_drafts(lock);
+}
+
+void Engine::Impl::run_drafts(std::unique_lock<std::mutex>& lock) {
+  lock.unlock();
+  const Clock::time_point begin = Clock::now();
+  try {
+    drafter_->draft(wishes_);
+  } catch (const Error&) {
+    // Without drafts everything goes on as it would.
+    for (const DraftWish& wish : wishes_) wish.sequence->step_ids.resize(1);
+  }
+  const double seconds = seconds_since(begin);
+  lock.lock();
+  counters_.model_s += seconds;
+  scheduler_.after_drafts(std::ssize(wishes_), seconds);
+  for (const DraftWish& wish : wishes_) cut_refused_drafts(*wish.sequence);
+  wishes_.clear();
+}
+
+void Engine::Impl::run_layers(std::unique_lock<std::mutex>& lock, const StepPlan& plan,
+                              Clock::time_point step_begin, bool decodes) {
+  const Clock::time_point begin = Clock::now();
+  if (!scheduler_.run_another_layer(seconds_since(step_begin), 0)) return;
+  if (plan.first_layer == 0) begin_chunk(plan);
+  i64 layers = 0;
+  if (!prefill_.active()) {  // all of the chunk is to be decoded again
+    layers = scheduler_.layers_left();
+  }
+  std::optional<std::string> error;
+  while (prefill_.active() && scheduler_.run_another_layer(seconds_since(step_begin), layers) &&
+         (decodes || layers == 0 || seconds_since(begin) < kLookAroundS)) {
+    lock.unlock();
+    try {
+      prefill_.run_layer();
+    } catch (const Error& failed) {
+      error = failed.message();
+    }
+    lock.lock();
+    ++layers;
+    if (error) break;
+  }
+  const double seconds = seconds_since(begin);
+  counters_.model_s += seconds;
+  if (error) {
+    items_.assign(prefill_.items().begin(), prefill_.items().end());
+    for (const PrefillItem& item : items_) fail(*find(item.sequence->id), *error);
+    return;
+  }
+  const auto completed =
+      scheduler_.after_layers(layers, prefill_.active() ? seconds : 0.0, now_s());
+  if (!completed.empty()) chunk_completed(lock, completed);
+}
+
+void Engine::Impl::chunk_completed(std::unique_lock<std::mutex>& lock,
+                                   std::span<const ChunkItem> completed) {
+  completed_.assign(completed.begin(), completed.end());
+  completed_sequences_.clear();
+  for (const ChunkItem& chunk : completed_) {
+    completed_sequences_.push_back(find(chunk.id)->sequence.get());
+  }
+  lock.unlock();
+  const Clock::time_point begin = Clock::now();
+  if (prefill_.active()) {
+    prefill_.finish();
+    for (size_t i = 0; i < prefill_.finished().size(); ++i) {
+      const PrefillItem& item = prefill_.finished()[i];
+      if (drafts_for(*item.sequence)) {
+        drafter_->prefilled(*item.sequence, item.begin, prefill_.hidden(i));
+      }
+    }
+  }
+  for (size_t i = 0; i < completed_.size(); ++i) {
+    const ChunkItem& chunk = completed_[i];
+    Sequence& sequence = *completed_sequences_[i];
+    replay(sequence, std::max(chunk.begin, sequence.prompt_tokens()),
+           std::min(chunk.begin + chunk.tokens, std::ssize(sequence.ids) - 1));
+  }
+  lock.lock();
+  counters_.model_s += seconds_since(begin);
+  for (size_t i = 0; i < prefill_.finished().size(); ++i) {
+    const PrefillItem item = prefill_.finished()[i];
+    Sequence& sequence = *item.sequence;
+    if (sequence.exact_tokens == item.begin) sequence.exact_tokens += item.tokens;
+    counters_.prompt_tokens += static_cast<u64>(item.tokens);
+    emit_prompt(*find(sequence.id), item, i);
+  }
+  prefill_.forget_finished();
+}
+
+/// Rows [begin, end) of generated tokens as decoding made them: a preempted sequence goes on with
+/// the same bits.
+void Engine::Impl::replay(Sequence& sequence, i64 begin, i64 end) {
+  for (; begin < end; begin += kReplayTokens) {
+    const i64 count = std::min(kReplayTokens, end - begin);
+    const model::SequenceStep step{
+        .token_ids = std::span<const i32>(sequence.ids)
+                         .subspan(static_cast<size_t>(begin), static_cast<size_t>(count)),
+        .cache = &sequence.cache,
+        .logits = model::LogitRows::kNone,
+        .form = model::StepForm::kDecode};
+    const i64 width = model_.config().hidden_size;
+    Workspace::Scope scratch(ctx_.workspace());
+    const auto hidden = scratch.alloc<float>(count, width);
+    model_.forward(ctx_, {&step, 1}, options_.run, {}, hidden);
+    if (drafts_for(sequence)) drafter_->prefilled(sequence, begin, hidden);
+  }
+}
+
+}  // namespace fathom::engine

@@ -1,0 +1,67 @@
+#pragma once
+// A choice of a request while it runs.
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "engine/cache/page_pool.h"
+#include "engine/request.h"
+#include "engine/run/text_stream.h"
+#include "engine/sampling/sampler.h"
+#include "engine/sampling/token_mask.h"
+#include "engine/schedule/draft_length.h"
+#include "engine/schedule/request.h"
+#include "engine/stream.h"
+#include "model/attention/kv_cache.h"
+
+namespace fathom::engine {
+
+/// What the choices of a request share.
+struct Job {
+  GenerateRequest request;
+  std::shared_ptr<Stream> stream;
+  RequestStats stats;
+  double submitted_s = 0.0;
+  bool forked = false;  // all choices have sequences of their own
+};
+
+/// States of the MTP module of one depth k that its rows wait for, h^{k-1} of positions [begin,
+/// begin + count). Rows wait for the token k places on, and are computed several at a time.
+struct WaitingStates {
+  i64 begin = 0;
+  i64 count = 0;
+  std::vector<float> states;  // [capacity, hidden]
+};
+
+struct Sequence {
+  Sequence(std::shared_ptr<Job> job_in, i32 choice_in, model::KvCache cache_in, Sampler sampler_in,
+           TextStream text_in)
+      : job(std::move(job_in)),
+        choice(choice_in),
+        cache(std::move(cache_in)),
+        sampler(std::move(sampler_in)),
+        text(std::move(text_in)) {}
+
+  const GenerateRequest& request() const { return job->request; }
+  i64 prompt_tokens() const { return std::ssize(job->request.prompt_ids); }
+  i64 generated() const { return std::ssize(ids) - prompt_tokens(); }
+  /// The rows that decoding has are those of all tokens but the last.
+  bool ready_to_decode() const { return cache.length() == std::ssize(ids) - 1; }
+
+  RequestId id;
+  std::shared_ptr<Job> job;
+  i32 choice;
+  std::vector<i32> ids;       // the prompt, then what was generated, stop tokens left out
+  model::KvCache cache;       // its rows lie in `pages`
+  std::vector<PageId> pages;  // one reference each
+  i64 exact_tokens = 0;       // of the rows, those that are exact (glossary)
+  Sampler sampler;
+  TextStream text;
+  std::unique_ptr<TokenMask> mask;
+  std::vector<i32> step_ids;           // of a decode step: the last token, then drafts
+  std::vector<WaitingStates> waiting;  // by MTP depth - 1
+  DraftHistory drafts;
+  std::optional<FinishReason> finish_reason;
+};
+
+}  // namespace fathom::engine

@@ -1,0 +1,36 @@
+#pragma once
+// Which pages a sequence holds, and what it finds in and leaves to the cache.
+#include "engine/cache/paged_cache.h"
+#include "engine/run/sequence.h"
+
+namespace fathom::engine {
+
+class SequencePages {
+ public:
+  /// The last `mtp_layers` layers of a page are MTP modules'.
+  SequencePages(PagedCache& cache, i64 mtp_layers) : cache_(cache), mtp_layers_(mtp_layers) {}
+
+  /// Takes the pages of the longest prefix of the sequence's tokens that is cached, `limit_tokens`
+  /// at most. Returns how many tokens it has; the sequence must hold no pages.
+  i64 adopt(Sequence& sequence, i64 limit_tokens);
+  /// Pages for `tokens` tokens. False if there are none left; those that it got it keeps.
+  bool grow(Sequence& sequence, i64 tokens);
+  /// Leaves what is computed to requests that begin alike: whole pages, at the end of a prompt or
+  /// of a sequence the last one too.
+  void publish(const Sequence& sequence, i64 tokens);
+  /// Gives all pages back.
+  void release(Sequence& sequence);
+  /// `to`, which holds no pages, gets the first `tokens` tokens of `from`: whole pages are shared,
+  /// the last one is copied. False if there is no page for the copy; `to` holds none then.
+  bool fork(const Sequence& from, Sequence& to, i64 tokens);
+
+ private:
+  PageId new_page();
+  void take(Sequence& sequence, PageId page);
+  bool take_copy(Sequence& sequence, PageId from, i64 rows);
+
+  PagedCache& cache_;
+  i64 mtp_layers_;
+};
+
+}  // namespace fathom::engine

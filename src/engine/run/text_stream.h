@@ -1,0 +1,37 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/stop_text.h"
+#include "tokenizer/stream_decoder.h"
+
+namespace fathom::engine {
+
+/// Turns token ids into certain text: whole characters first, then the stop texts.
+class TextStream {
+ public:
+  /// Without a tokenizer there is no text.
+  TextStream(const tokenizer::Tokenizer* tokenizer, std::vector<std::string> stops)
+      : filter_(std::move(stops)) {
+    if (tokenizer != nullptr) decoder_.emplace(*tokenizer, tokenizer::SpecialTokens::kSkip);
+  }
+
+  /// The text that is certain now; it ends before a stop text.
+  std::string push(i32 id) { return decoder_ ? filter_.push(decoder_->push(id)) : std::string(); }
+  /// What was held back.
+  std::string finish() {
+    if (!decoder_) return {};
+    std::string text = filter_.push(decoder_->finish());
+    return text + filter_.finish();
+  }
+  /// A stop text is complete.
+  bool stopped() const { return filter_.stopped(); }
+
+ private:
+  std::optional<tokenizer::StreamDecoder> decoder_;
+  StopTextFilter filter_;
+};
+
+}  // namespace fathom::engine

@@ -1,0 +1,128 @@
+#pragma once
+// For the engine's tests: small random models with a tokenizer, and requests of every kind.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "backend/backend.h"
+#include "base/rng.h"
+#include "checkpoint/random_init.h"
+#include "config/model/model_config.h"
+#include "engine/client.h"
+#include "engine/make_engine.h"
+#include "engine/prompt.h"
+#include "engine/sampling/token_mask.h"
+#include "testing/temp_dir.h"
+#include "tokenizer/train/train_tokenizer.h"
+
+namespace fathom::engine {
+
+inline constexpr i64 kVocabSize = 320;  // the byte tokenizer has 276 ids: 44 rows have no token
+
+/// V3's shape, very small, with `mtp` modules.
+inline ModelConfig tiny_v3(i64 mtp) {
+  ModelConfig config = value_or_throw(
+      load_model_config(std::string(FATHOM_SOURCE_DIR) + "/configs/models/nano.json"));
+  config.vocab_size = kVocabSize;
+  config.num_hidden_layers = 2;
+  config.hidden_size = 64;
+  config.intermediate_size = 96;
+  config.moe_intermediate_size = 32;
+  config.num_nextn_predict_layers = mtp;
+  config.max_position_embeddings = 1024;
+  return config;
+}
+
+/// A model, its tokenizer and a context; what engines need to outlive.
+struct TestModel {
+  explicit TestModel(const ModelConfig& config, double weight_std = 0.2)
+      : path((directory.path() / "model").string()) {
+    checkpoint::write_random_checkpoint(
+        ctx, config, path, {.dtype = DType::kBF16, .weight_std = weight_std, .seed = 5});
+    tokenizer::byte_tokenizer().save(path);
+    model = model::Model::load(ctx, path);
+    codec = std::make_unique<TextCodec>(value_or_throw(load_text_codec(path)));
+  }
+
+  std::unique_ptr<Engine> engine(const EngineOptions& options) {
+    return make_engine(ctx, *model, &codec->tokenizer, options);
+  }
+
+  testing::TempDir directory;
+  std::string path;
+  Ctx ctx = backend::make_context();
+  std::unique_ptr<model::Model> model;
+  std::unique_ptr<TextCodec> codec;
+};
+
+/// Allows about three quarters of the ids, which ones depends on all tokens before; ends after
+/// `length` tokens. What a grammar is to the engine.
+class HashMask : public TokenMask {
+ public:
+  HashMask(u64 seed, i64 length) : length_(length), states_{seed}, words_((kVocabSize + 31) / 32) {}
+
+  std::span<const u32> allowed() override {
+    for (size_t word = 0; word < words_.size(); ++word) {
+      const auto random = Philox(states_.back(), 1).at(word);
+      words_[word] = random[0] | random[1];
+    }
+    return words_;
+  }
+  void accept(i32 id) override {
+    states_.push_back(Philox(states_.back(), 2).at(static_cast<u64>(id))[0]);
+  }
+  void roll_back(i64 count) override {
+    states_.resize(states_.size() - static_cast<size_t>(count));
+  }
+  bool complete() const override { return std::ssize(states_) > length_; }
+
+ private:
+  i64 length_;
+  std::vector<u64> states_;  // before each token
+  std::vector<u32> words_;
+};
+
+/// What came out of one choice.
+struct Answer {
+  std::vector<i32> ids;
+  std::vector<double> log_probs;
+  std::string text;
+  std::optional<FinishReason> reason;
+  bool operator==(const Answer&) const = default;
+};
+
+/// Reads what a stream has; by choice.
+inline void collect(Stream& stream, std::vector<Answer>& answers) {
+  Events news;
+  while (stream.try_read(news)) {
+    size_t at = 0;
+    for (const Event& event : news.events) {
+      Answer& answer = answers[static_cast<size_t>(event.choice)];
+      EXPECT_FALSE(answer.reason) << "an event after the end";
+      const auto length = static_cast<size_t>(event.text_bytes);
+      answer.text += news.text.substr(at, length);
+      at += length;
+      if (event.kind == Event::Kind::kToken) {
+        answer.ids.push_back(event.id);
+        answer.log_probs.push_back(event.log_prob);
+      } else if (event.kind == Event::Kind::kFinish) {
+        answer.reason = event.reason;
+      }
+    }
+  }
+}
+
+/// The answers of a request that nothing disturbs.
+inline std::vector<Answer> run_alone(Engine& engine, const GenerateRequest& request) {
+  const Submission submission = value_or_throw(engine.submit(request));
+  std::vector<Answer> answers(static_cast<size_t>(request.num_choices));
+  while (!submission.stream->done()) {
+    engine.step();
+    collect(*submission.stream, answers);
+  }
+  return answers;
+}
+
+}  // namespace fathom::engine
