@@ -44,7 +44,7 @@ class Writer {
   Writer& pair(std::string_view key, ValueType type) {
     return string(key).number<u32>(static_cast<u32>(type));
   }
-  Writer& tensor(std::string_view name, std::vector<u64> extents, u32 type, u64 offset) {
+  Writer& tensor(std::string_view name, const std::vector<u64>& extents, u32 type, u64 offset) {
     string(name).number<u32>(static_cast<u32>(extents.size()));
     for (u64 extent : extents) number<u64>(extent);
     return number<u32>(type).number<u64>(offset);
@@ -198,8 +198,10 @@ TEST(GgufFile, HostileTensors) {
             "m.gguf: tensor t is [2, 48] Q8_0, expected rows of whole blocks of 32");
   EXPECT_EQ(one({8}, 0, 8, 64),
             "m.gguf: tensor t begins at byte 8 of the data, expected a multiple of 32");
-  EXPECT_THAT(one({8}, 0, 32, 63), HasSubstr("the file has 63; is it truncated? Then download it again"));
-  EXPECT_THAT(one({8}, 0, ~u64{31}, 64), HasSubstr("the file has 64; is it truncated? Then download it again"));
+  EXPECT_THAT(one({8}, 0, 32, 63),
+              HasSubstr("the file has 63; is it truncated? Then download it again"));
+  EXPECT_THAT(one({8}, 0, ~u64{31}, 64),
+              HasSubstr("the file has 64; is it truncated? Then download it again"));
 }
 
 TEST(GgufFile, TensorsMayNotOverlapOrShareAName) {
