@@ -2,6 +2,7 @@
 // For the engine's tests: small random models with a tokenizer, and requests of every kind.
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -38,9 +39,14 @@ inline ModelConfig tiny_v3(i64 mtp) {
 /// A model, its tokenizer and a context; what engines need to outlive.
 struct TestModel {
   explicit TestModel(const ModelConfig& config, double weight_std = 0.2)
+      : TestModel([&](Ctx& context, const std::string& where) {
+          checkpoint::write_random_checkpoint(
+              context, config, where, {.dtype = DType::kBF16, .weight_std = weight_std, .seed = 5});
+        }) {}
+  /// `write` makes the weights in a directory.
+  explicit TestModel(const std::function<void(Ctx&, const std::string&)>& write)
       : path((directory.path() / "model").string()) {
-    checkpoint::write_random_checkpoint(
-        ctx, config, path, {.dtype = DType::kBF16, .weight_std = weight_std, .seed = 5});
+    write(ctx, path);
     tokenizer::byte_tokenizer().save(path);
     model = model::Model::load(ctx, path);
     codec = std::make_unique<TextCodec>(value_or_throw(load_text_codec(path)));
@@ -83,6 +89,11 @@ class HashMask : public TokenMask {
   std::vector<u64> states_;  // before each token
   std::vector<u32> words_;
 };
+
+/// The ids of a text, each of one byte.
+inline std::vector<i32> ids_of(const TestModel& model, std::string_view text) {
+  return model.codec->tokenizer.encode(text);
+}
 
 /// What came out of one choice.
 struct Answer {

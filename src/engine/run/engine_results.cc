@@ -17,11 +17,15 @@ std::optional<i32> Engine::Impl::sample(Sequence& sequence, View<float, 1> logit
   }
   TokenRules rules;
   std::span<const u32> mask;
-  if (sequence.mask) {
-    mask = sequence.mask->allowed();
+  if (TokenMask* const active = sequence.active_mask()) {
+    mask = active->allowed();
     rules.mask = &mask;
   }
-  if (sequence.generated() < request.min_tokens) rules.banned = request.stop_token_ids;
+  rules.only = sequence.thought.forced_id();
+  const bool ends_unmasked = sequence.mask && sequence.thought.open();
+  if (sequence.generated() < request.min_tokens || ends_unmasked) {
+    rules.banned = request.stop_token_ids;
+  }
   try {
     event.id = sequence.sampler.sample(logits, rules);
   } catch (const Error& error) {
@@ -44,11 +48,16 @@ bool Engine::Impl::take_token(Sequence& sequence, i32 id, Event& event) {
   sequence.ids.push_back(id);
   ++sequence.job->stats.generated_tokens;
   ++counters_.generated_tokens;
-  if (sequence.mask) sequence.mask->accept(id);
+  if (TokenMask* const mask = sequence.active_mask()) mask->accept(id);
+  const bool thinks = sequence.thought.open();
+  sequence.job->stats.thinking_tokens += thinks ? 1 : 0;
+  sequence.thought.accept(id);
   event.kind = Event::Kind::kToken;
   event.choice = sequence.choice;
-  sequence.job->stream->write(event, sequence.text.push(id));
-  if (sequence.text.stopped() || (sequence.mask && sequence.mask->complete())) {
+  sequence.job->stream->write(event,
+                              thinks ? sequence.text.push_unwatched(id) : sequence.text.push(id));
+  const TokenMask* const next_mask = sequence.active_mask();
+  if (sequence.text.stopped() || (next_mask != nullptr && next_mask->complete())) {
     sequence.finish_reason = FinishReason::kStop;
   } else if (sequence.generated() >= max_new_tokens(request)) {
     sequence.finish_reason = FinishReason::kLength;
@@ -123,20 +132,24 @@ void Engine::Impl::wish_for_drafts() {
   }
 }
 
-/// Drafts that the sequence's mask refuses would be verified for nothing.
+/// Drafts that the sequence's rules refuse would be verified for nothing.
 void Engine::Impl::cut_refused_drafts(Sequence& sequence) {
-  if (!sequence.mask) return;
+  Thought thought = sequence.thought;
+  TokenMask* const mask = sequence.mask.get();
   i64 taken = 0;
-  for (size_t i = 1; i < sequence.step_ids.size(); ++i) {
-    const i32 id = sequence.step_ids[i];
-    if (!allows(sequence.mask->allowed(), id)) {
-      sequence.step_ids.resize(i);
-      break;
+  size_t kept = 1;
+  for (; kept < sequence.step_ids.size(); ++kept) {
+    const i32 id = sequence.step_ids[kept];
+    if (id != thought.forced_id().value_or(id)) break;
+    if (mask != nullptr && !thought.open()) {
+      if (mask->complete() || !allows(mask->allowed(), id)) break;
+      mask->accept(id);
+      ++taken;
     }
-    sequence.mask->accept(id);
-    ++taken;
+    thought.accept(id);
   }
-  sequence.mask->roll_back(taken);
+  if (taken > 0) mask->roll_back(taken);
+  sequence.step_ids.resize(kept);
 }
 
 /// A chunk of a prompt is computed.
@@ -184,6 +197,8 @@ void Engine::Impl::first_tokens(Entry& entry, View<float, 1> logits) {
 
 void Engine::Impl::first_token(Entry& entry, View<float, 1> logits) {
   Sequence& sequence = *entry.sequence;
+  const TokenMask* const mask = sequence.active_mask();
+  if (mask != nullptr && mask->complete()) return finish(entry, FinishReason::kStop);
   Event event;
   const auto id = sample(sequence, logits, event);
   if (!id) return;

@@ -20,6 +20,8 @@ class TextStream {
 
   /// The text that is certain now; it ends before a stop text.
   std::string push(i32 id) { return decoder_ ? filter_.push(decoder_->push(id)) : std::string(); }
+  /// The same, of a token in whose text no stop text begins: of a thought, before what is watched.
+  std::string push_unwatched(i32 id) { return decoder_ ? decoder_->push(id) : std::string(); }
   /// What was held back.
   std::string finish() {
     if (!decoder_) return {};
