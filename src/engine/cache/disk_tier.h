@@ -20,8 +20,10 @@ namespace fathom::engine {
 
 struct DiskTierOptions {
   std::filesystem::path directory;
-  i64 max_bytes = 0;    // of all page files that are known; the least recently used ones go
-  std::string content;  // names the weights and how a row is encoded; other pages are of no use
+  i64 max_bytes = 0;  // of all page files that are known; the least recently used ones go
+  // Names all that a row's bits depend on beside its text: the weights, how a row is encoded, and,
+  // since exact rows are equal rows, what computes them (this version, the instruction set).
+  std::string content;
   i64 queue_bytes = i64{256} << 20;  // of rows that wait to be written
 };
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "engine/cache/test_cache.h"
 #include "testing/temp_dir.h"
 
@@ -28,6 +29,9 @@ constexpr Namespace kAlice = {"alice", ""}, kBob = {"bob", ""};
 
 class DiskTierTest : public ::testing::Test {
  protected:
+  void SetUp() override { log::set_level(log::Level::kError); }
+  void TearDown() override { log::set_level(log::Level::kInfo); }
+
   DiskTierOptions options(const std::string& content = "weights A") const {
     return {.directory = dir_ / "pages", .max_bytes = i64{1} << 30, .content = content};
   }

@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <cstring>
 #include <exception>
 #include <system_error>
 #include <utility>
@@ -45,11 +44,11 @@ u64 DiskWorker::write(const StoredPage& page, const u8* data) {
       free_rows_.pop_back();
     }
   }
-  job.rows.resize(static_cast<size_t>(format_.rows_bytes(page.tokens)));
-  const i64 bytes = page.tokens * format_.shape.row_bytes;
+  job.rows.clear();
+  job.rows.reserve(static_cast<size_t>(format_.rows_bytes(page.tokens)));
   for (i64 layer = 0; layer < format_.shape.layers; ++layer) {
-    std::memcpy(job.rows.data() + layer * bytes, data + layer * format_.shape.layer_bytes(),
-                static_cast<size_t>(bytes));
+    const u8* rows = data + layer * format_.shape.layer_bytes();
+    job.rows.insert(job.rows.end(), rows, rows + page.tokens * format_.shape.row_bytes);
   }
   {
     const Lock lock(mutex_);

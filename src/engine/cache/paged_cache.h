@@ -1,11 +1,12 @@
 #pragma once
 // The paged cache that the engine's sequences share: rows in pages, found again by their text.
 //
-//   Hit hit = cache.lookup(space, prompt, {.limit_tokens = prompt_size - 1});
-//   hit.pages are the sequence's own references; of hit.partial it copies rows into a page of its
-//   own page = cache.allocate() ...            the sequence fills pages cache.insert(space, ids,
-//   pages, exact_tokens)   as pages fill, and when the sequence ends cache.release(page) for each
-//   the cache keeps what was inserted until room is needed
+// A sequence's way through it:
+// - lookup() of its prompt, all but the last token, which must be computed. It keeps hit.pages, and
+//   copies rows of hit.partial, which it releases, into a page of its own.
+// - allocate() for every page that it fills.
+// - insert() as pages fill and when it ends, so that others find them.
+// - release() of all its pages. What was inserted stays until room is needed.
 #include <limits>
 #include <map>
 #include <span>
@@ -38,8 +39,8 @@ struct CacheHit {
   std::vector<PageId> pages;  // full ones, shared: never written to
   PageId partial = kNoPage;   // what comes next begins as this page does, and the caller copies
   i64 partial_tokens = 0;     // these first rows into a page of its own, then releases it
+  i64 exact_tokens = 0;       // so many of all these rows, the first ones, are exact
   bool more_on_disk = false;  // max_disk_pages has cut it short
-  i64 exact_tokens = 0;       // so many of the first rows are exact; with kExact all are
 
   i64 tokens() const { return std::ssize(pages) * device::kPageTokens + partial_tokens; }
 };

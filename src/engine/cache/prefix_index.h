@@ -39,12 +39,13 @@ class PrefixIndex {
     u64 last_use = 0;         // a parent's is later than its children's
     bool is_unheld = false;   // but by the index
     bool is_idle = false;     // an unheld leaf
-    bool is_offered = false;  // for the disk tier's use
+    bool is_offered = false;  // to the disk tier, if there is one
   };
   struct EarlierUse {
     bool operator()(const Node* a, const Node* b) const { return a->last_use < b->last_use; }
   };
   using IdleLeaves = std::pmr::set<Node*, EarlierUse>;
+  /// Who has a share.
   struct Owner {
     std::string name;
     CacheStats stats;
