@@ -37,8 +37,9 @@ struct GenerateRequest {
   /// Receives raw logits [rows, vocab] of consecutive prompt tokens, from index
   /// prompt_log_probs_from on, on the engine's thread.
   std::function<void(const float* logits, i64 rows)> on_prompt_logits;
-  /// Set: the answer begins inside a thought. Until the token behind that, make_mask forbids nothing
-  /// and `stop` is not looked for; with a mask no stop_token_ids end the answer there either.
+  /// Set: the answer begins inside a thought. Until the token behind that, make_mask forbids
+  /// nothing and `stop` is not looked for; with a mask no stop_token_ids end the answer there
+  /// either.
   std::optional<ThinkingParams> thinking;
   /// Made once a choice; empty: everything may come.
   std::function<std::unique_ptr<TokenMask>()> make_mask;
