@@ -50,7 +50,10 @@ function(fathom_module name)
     get_filename_component(bench_name ${bench} NAME_WE)
     if(TARGET benchmark::benchmark)
       add_executable(${bench_name} ${bench})
-      target_link_libraries(${bench_name} PRIVATE fathom_${name} fathom_testing benchmark::benchmark)
+      target_link_libraries(${bench_name} PRIVATE fathom_${name} fathom_testing ${ARG_TEST_LIBS}
+        GTest::gtest benchmark::benchmark)
+      target_compile_definitions(${bench_name} PRIVATE
+        FATHOM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     endif()
   endforeach()
 endfunction()

@@ -73,8 +73,7 @@ Engine::Impl::Impl(Ctx& ctx, const model::Model& model, const tokenizer::Tokeniz
       pages_(cache_, mtp_layers(model, options)),
       decode_(ctx, model, options.run, mtp_layers(model, options) > 0),
       prefill_(ctx, model, options.run, mtp_layers(model, options) > 0),
-      draft_length_(static_cast<int>(options.draft_tokens), options.limits.max_running),
-      row_(static_cast<size_t>(model.config().vocab_size)) {
+      draft_length_(static_cast<int>(options.draft_tokens), options.limits.max_running) {
   FATHOM_CHECK(options.draft_tokens >= 0 && options.draft_tokens <= kMaxDrafts, "drafts of ",
                options.draft_tokens, " tokens");
   const i64 limit = model.config().max_position_embeddings;
@@ -199,6 +198,7 @@ std::unique_ptr<Sequence> Engine::Impl::make_sequence(const std::shared_ptr<Job>
   sequence->ids = request.prompt_ids;
   sequence->pages.reserve(static_cast<size_t>(pages_for(most)));
   sequence->step_ids.reserve(static_cast<size_t>(options_.draft_tokens + 1));
+  sequence->max_new_tokens = max_new_tokens(request);
   sequence->sampler.observe_prompt(request.prompt_ids);
   if (request.make_mask) sequence->mask = request.make_mask();
   sequence->drafts = draft_length_.begin();
@@ -232,6 +232,13 @@ Result<Submission> Engine::Impl::submit(GenerateRequest request) {
   }
   work_.notify_all();
   return Submission{.stream = job->stream};
+}
+
+void Engine::Impl::fail_all(const std::string& message) {
+  const std::lock_guard lock(mutex_);
+  for (Entry& entry : entries_) {
+    if (entry.job) fail(entry, message);
+  }
 }
 
 void Engine::Impl::wait(double timeout_s) {
@@ -271,6 +278,7 @@ Result<Submission> Engine::submit(GenerateRequest request) {
   return impl_->submit(std::move(request));
 }
 bool Engine::step() { return impl_->step(); }
+void Engine::fail_all(const std::string& message) { impl_->fail_all(message); }
 void Engine::wait(double timeout_s) { impl_->wait(timeout_s); }
 i64 Engine::context_tokens() const { return impl_->context_tokens(); }
 bool Engine::drafts() const { return impl_->drafts(); }

@@ -44,6 +44,9 @@ class Engine {
   /// One step: a pass over all decoding sequences, then layers of a chunk of prompts. False if
   /// there was nothing to do.
   bool step();
+  /// Ends everything that waits or runs as FinishReason::kError: after a step that threw, which is a
+  /// fault of ours.
+  void fail_all(const std::string& message);
   /// Until there may be something to do, or `timeout_s` is over.
   void wait(double timeout_s);
 

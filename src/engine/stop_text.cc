@@ -9,7 +9,7 @@ StopTextFilter::StopTextFilter(std::vector<std::string> stops) : stops_(std::mov
   std::erase(stops_, "");  // an empty text would stop everything
 }
 
-std::string StopTextFilter::push(std::string_view piece) {
+std::string_view StopTextFilter::push(std::string_view piece) {
   if (stopped_) return {};
   held_ += piece;
   // The stop text that is complete first wins, the longer one among those that end together: the
@@ -26,7 +26,9 @@ std::string StopTextFilter::push(std::string_view piece) {
   }
   if (first_end != std::string::npos) {
     stopped_ = true;
-    return std::exchange(held_, {}).substr(0, begin);
+    certain_.assign(held_, 0, begin);
+    held_.clear();
+    return certain_;
   }
   // The longest suffix that begins some stop text waits for the next piece.
   size_t keep = 0;
@@ -38,9 +40,9 @@ std::string StopTextFilter::push(std::string_view piece) {
       }
     }
   }
-  std::string certain = held_.substr(0, held_.size() - keep);
+  certain_.assign(held_, 0, held_.size() - keep);
   held_.erase(0, held_.size() - keep);
-  return certain;
+  return certain_;
 }
 
 std::string StopTextFilter::finish() { return stopped_ ? std::string() : std::exchange(held_, {}); }

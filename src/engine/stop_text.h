@@ -12,16 +12,16 @@ class StopTextFilter {
  public:
   explicit StopTextFilter(std::vector<std::string> stops);
 
-  /// The part of the stream that is now certain. After a match: the text before it, and
-  /// stopped() is true; further pieces are ignored.
-  std::string push(std::string_view piece);
+  /// The part of the stream that is now certain, until the next call. After a match: the text
+  /// before it, and stopped() is true; further pieces are ignored.
+  std::string_view push(std::string_view piece);
   /// The end of the stream: what was held back.
   std::string finish();
   bool stopped() const { return stopped_; }
 
  private:
   std::vector<std::string> stops_;
-  std::string held_;
+  std::string held_, certain_;
   bool stopped_ = false;
 };
 

@@ -67,7 +67,10 @@ struct TestModel {
 /// `length` tokens. What a grammar is to the engine.
 class HashMask : public TokenMask {
  public:
-  HashMask(u64 seed, i64 length) : length_(length), states_{seed}, words_((kVocabSize + 31) / 32) {}
+  HashMask(u64 seed, i64 length) : length_(length), words_((kVocabSize + 31) / 32) {
+    states_.reserve(4096);
+    states_.push_back(seed);
+  }
 
   std::span<const u32> allowed() override {
     for (size_t word = 0; word < words_.size(); ++word) {
@@ -104,25 +107,28 @@ struct Answer {
   bool operator==(const Answer&) const = default;
 };
 
-/// Reads what a stream has; by choice.
-inline void collect(Stream& stream, std::vector<Answer>& answers) {
-  Events news;
-  while (stream.try_read(news)) {
-    size_t at = 0;
-    for (const Event& event : news.events) {
-      Answer& answer = answers[static_cast<size_t>(event.choice)];
-      EXPECT_FALSE(answer.reason) << "an event after the end";
-      const auto length = static_cast<size_t>(event.text_bytes);
-      answer.text += news.text.substr(at, length);
-      at += length;
-      if (event.kind == Event::Kind::kToken) {
-        answer.ids.push_back(event.id);
-        answer.log_probs.push_back(event.log_prob);
-      } else if (event.kind == Event::Kind::kFinish) {
-        answer.reason = event.reason;
-      }
+/// Sorts news by choice.
+inline void take(const Events& news, std::vector<Answer>& answers) {
+  size_t at = 0;
+  for (const Event& event : news.events) {
+    Answer& answer = answers[static_cast<size_t>(event.choice)];
+    EXPECT_FALSE(answer.reason) << "an event after the end";
+    const auto length = static_cast<size_t>(event.text_bytes);
+    answer.text += news.text.substr(at, length);
+    at += length;
+    if (event.kind == Event::Kind::kToken) {
+      answer.ids.push_back(event.id);
+      answer.log_probs.push_back(event.log_prob);
+    } else if (event.kind == Event::Kind::kFinish) {
+      answer.reason = event.reason;
     }
   }
+}
+
+/// Reads what a stream has.
+inline void collect(Stream& stream, std::vector<Answer>& answers) {
+  Events news;
+  while (stream.try_read(news)) take(news, answers);
 }
 
 /// The answers of a request that nothing disturbs.

@@ -4,8 +4,8 @@
 
 namespace fathom::tokenizer {
 
-std::string StreamDecoder::push(i32 id) {
-  if (special_ == SpecialTokens::kSkip && tokenizer_->is_special(id)) return "";
+std::string_view StreamDecoder::push(i32 id) {
+  if (special_ == SpecialTokens::kSkip && tokenizer_->is_special(id)) return {};
   pending_ += tokenizer_->token_bytes(id);
   // All but an unfinished character at the end can go out.
   size_t done = 0;
@@ -17,17 +17,15 @@ std::string StreamDecoder::push(i32 id) {
     if (defect.truncated) break;
     done += defect.num_bytes;
   }
-  std::string storage;
-  std::string text(valid_utf8(std::string_view(pending_).substr(0, done), storage));
+  text_.assign(valid_utf8(std::string_view(pending_).substr(0, done), repaired_));
   pending_.erase(0, done);
-  return text;
+  return text_;
 }
 
-std::string StreamDecoder::finish() {
-  std::string storage;
-  std::string text(valid_utf8(pending_, storage));
+std::string_view StreamDecoder::finish() {
+  text_.assign(valid_utf8(pending_, repaired_));
   pending_.clear();
-  return text;
+  return text_;
 }
 
 }  // namespace fathom::tokenizer

@@ -2,6 +2,7 @@
 // Decoding token by token for streaming: a token may end in the middle of a UTF-8 character, and
 // half a character must never reach a terminal or an SSE client.
 #include <string>
+#include <string_view>
 
 #include "base/types.h"
 #include "tokenizer/tokenizer.h"
@@ -16,16 +17,16 @@ class StreamDecoder {
   explicit StreamDecoder(const Tokenizer& tokenizer, SpecialTokens special = SpecialTokens::kKeep)
       : tokenizer_(&tokenizer), special_(special) {}
 
-  /// The text that became complete with `id`; may be empty.
-  std::string push(i32 id);
+  /// The text that became complete with `id`, until the next call; may be empty.
+  std::string_view push(i32 id);
   /// What is still held back, an unfinished character, as one U+FFFD. Ready for a new sequence
   /// after.
-  std::string finish();
+  std::string_view finish();
 
  private:
   const Tokenizer* tokenizer_;
   SpecialTokens special_;
-  std::string pending_;
+  std::string pending_, text_, repaired_;  // kept, so that a token costs no allocation
 };
 
 }  // namespace fathom::tokenizer

@@ -219,7 +219,7 @@ TEST(StreamDecoder, PushesWholeCharactersThatAddUpToDecode) {
       StreamDecoder decoder(tokenizer, special);
       std::string streamed;
       for (const i32 id : ids) {
-        const std::string part = decoder.push(id);
+        const std::string part(decoder.push(id));
         ASSERT_EQ(valid_utf8_prefix_bytes(part), part.size());
         streamed += part;
       }

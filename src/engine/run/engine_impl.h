@@ -29,6 +29,7 @@ struct Engine::Impl {
 
   Result<Submission> submit(GenerateRequest request);
   bool step();
+  void fail_all(const std::string& message);
   void wait(double timeout_s);
   i64 context_tokens() const { return options_.context_tokens; }
   bool drafts() const { return drafter_.has_value(); }
@@ -65,6 +66,7 @@ struct Engine::Impl {
   void preempt(RequestId id);
   void begin_chunk(const StepPlan& plan);
   void run_decode(std::unique_lock<std::mutex>& lock);
+  void emit_runs();
   void run_drafts(std::unique_lock<std::mutex>& lock);
   void run_layers(std::unique_lock<std::mutex>& lock, const StepPlan& plan,
                   Clock::time_point step_begin, bool decodes);
@@ -72,7 +74,7 @@ struct Engine::Impl {
   void replay(Sequence& sequence, i64 begin, i64 end);
 
   // What a pass gave (engine_results.cc).
-  void emit_run(Entry& entry, i64 first_row);
+  void settle_run(Entry& entry, i64 first_row);
   void emit_prompt(Entry& entry, const PrefillItem& item, size_t index);
   void first_tokens(Entry& entry, View<float, 1> logits);
   void first_token(Entry& entry, View<float, 1> logits);
@@ -82,9 +84,6 @@ struct Engine::Impl {
   void wish_for_drafts();
   i64 draft_limit(const Sequence& sequence) const;
   void fork(Entry& parent, i32 choice, View<const float, 1> logits);
-  std::optional<i32> sample(Sequence& sequence, View<float, 1> logits, Event& event);
-  bool take_token(Sequence& sequence, i32 id, Event& event);
-  void cut_refused_drafts(Sequence& sequence);
   void publish(Entry& entry, i64 tokens);
   void finish(Entry& entry, FinishReason reason);
   void fail(Entry& entry, const std::string& message);
@@ -118,7 +117,6 @@ struct Engine::Impl {
   std::vector<PrefillItem> items_;
   std::vector<ChunkItem> completed_;
   std::vector<Sequence*> completed_sequences_;  // of completed_
-  std::vector<float> row_;                      // [vocab] a copy of logits
 };
 
 }  // namespace fathom::engine

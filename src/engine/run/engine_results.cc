@@ -1,99 +1,27 @@
 // What a pass over the model gave: tokens, log-probabilities, ends.
 #include <algorithm>
 
+#include "engine/run/emission.h"
 #include "engine/run/engine_impl.h"
 #include "engine/sampling/log_probs.h"
 
 namespace fathom::engine {
 
-/// The next token of raw `logits`, which become scratch; `event` gets what the request wants to
-/// know of it. Nothing if sampling failed: the request has ended then.
-std::optional<i32> Engine::Impl::sample(Sequence& sequence, View<float, 1> logits, Event& event) {
-  const GenerateRequest& request = sequence.request();
-  View<const float, 1> raw = logits;
-  if (request.top_log_probs >= 0) {
-    std::copy_n(logits.data(), logits.dim(0), row_.begin());
-    raw = {row_.data(), {logits.dim(0)}};
-  }
-  TokenRules rules;
-  std::span<const u32> mask;
-  if (TokenMask* const active = sequence.active_mask()) {
-    mask = active->allowed();
-    rules.mask = &mask;
-  }
-  rules.only = sequence.thought.forced_id();
-  const bool ends_unmasked = sequence.mask && sequence.thought.open();
-  if (sequence.generated() < request.min_tokens || ends_unmasked) {
-    rules.banned = request.stop_token_ids;
-  }
-  try {
-    event.id = sequence.sampler.sample(logits, rules);
-  } catch (const Error& error) {
-    fail(*find(sequence.id), error.message());
-    return std::nullopt;
-  }
-  if (request.top_log_probs >= 0) {
-    fill_log_probs(ctx_, raw, event.id, request.top_log_probs, event);
-  }
-  return event.id;
-}
-
-/// One token more. False if it was the last one: the sequence has its finish_reason then.
-bool Engine::Impl::take_token(Sequence& sequence, i32 id, Event& event) {
-  const GenerateRequest& request = sequence.request();
-  if (std::ranges::find(request.stop_token_ids, id) != request.stop_token_ids.end()) {
-    sequence.finish_reason = FinishReason::kStop;
-    return false;
-  }
-  sequence.ids.push_back(id);
-  ++sequence.job->stats.generated_tokens;
-  ++counters_.generated_tokens;
-  if (TokenMask* const mask = sequence.active_mask()) mask->accept(id);
-  const bool thinks = sequence.thought.open();
-  sequence.job->stats.thinking_tokens += thinks ? 1 : 0;
-  sequence.thought.accept(id);
-  event.kind = Event::Kind::kToken;
-  event.choice = sequence.choice;
-  sequence.job->stream->write(event,
-                              thinks ? sequence.text.push_unwatched(id) : sequence.text.push(id));
-  const TokenMask* const next_mask = sequence.active_mask();
-  if (sequence.text.stopped() || (next_mask != nullptr && next_mask->complete())) {
-    sequence.finish_reason = FinishReason::kStop;
-  } else if (sequence.generated() >= max_new_tokens(request)) {
-    sequence.finish_reason = FinishReason::kLength;
-  }
-  return !sequence.finish_reason;
-}
-
-/// The target's tokens along a verified run of drafts, one at a time, until one differs from its
-/// draft or ends the sequence: just the tokens that decoding without drafts gives.
-void Engine::Impl::emit_run(Entry& entry, i64 first_row) {
+/// After emit_run(): accounts, and what the sequence leaves to others.
+void Engine::Impl::settle_run(Entry& entry, i64 first_row) {
   Sequence& sequence = *entry.sequence;
-  const i64 drafts = std::ssize(sequence.step_ids) - 1;
-  const i64 held = sequence.cache.length() - drafts - 1, before = std::ssize(sequence.ids);
-  i64 accepted = 0;
-  bool running = true;
-  for (i64 j = 0; running; ++j) {
-    Event event;
-    const auto id = sample(sequence, decode_.logits(first_row + j), event);
-    if (!id) return;
-    running = take_token(sequence, *id, event);
-    if (!running || j == drafts || *id != sequence.step_ids[static_cast<size_t>(j + 1)]) break;
-    ++accepted;
-  }
+  RequestStats& stats = entry.job->stats;
+  stats.generated_tokens += sequence.emitted;
+  counters_.generated_tokens += static_cast<u64>(sequence.emitted);
   if (drafts_for(sequence)) {
-    draft_length_.observe(sequence.drafts, static_cast<int>(drafts), static_cast<int>(accepted),
-                          std::ssize(sequence.ids) - before);
-    entry.job->stats.draft_tokens += drafts;
-    entry.job->stats.accepted_tokens += accepted;
+    draft_length_.observe(sequence.drafts, static_cast<int>(sequence.drafted),
+                          static_cast<int>(sequence.accepted), sequence.emitted);
+    stats.draft_tokens += sequence.drafted;
+    stats.accepted_tokens += sequence.accepted;
+    drafter_->decoded(sequence, decode_.hidden().slice(0, first_row, sequence.accepted + 1));
   }
-  scheduler_.decoded(entry.id, std::ssize(sequence.ids) - before);
-  sequence.cache.truncate(std::min(held + accepted + 1, std::ssize(sequence.ids)));
-  if (drafts_for(sequence)) {
-    drafter_->decoded(sequence, decode_.hidden().slice(0, first_row, accepted + 1));
-  }
+  scheduler_.decoded(entry.id, sequence.emitted);
   if (sequence.finish_reason) return finish(entry, *sequence.finish_reason);
-  sequence.step_ids.assign({sequence.ids.back()});
   // Whole pages may be shared as soon as they are full.
   const i64 whole = sequence.cache.length() / device::kPageTokens * device::kPageTokens;
   if (whole > entry.published_tokens) publish(entry, whole);
@@ -130,26 +58,6 @@ void Engine::Impl::wish_for_drafts() {
       continue;
     wishes_.push_back({.sequence = drafting_[i], .tokens = tokens});
   }
-}
-
-/// Drafts that the sequence's rules refuse would be verified for nothing.
-void Engine::Impl::cut_refused_drafts(Sequence& sequence) {
-  Thought thought = sequence.thought;
-  TokenMask* const mask = sequence.mask.get();
-  i64 taken = 0;
-  size_t kept = 1;
-  for (; kept < sequence.step_ids.size(); ++kept) {
-    const i32 id = sequence.step_ids[kept];
-    if (id != thought.forced_id().value_or(id)) break;
-    if (mask != nullptr && !thought.open()) {
-      if (mask->complete() || !allows(mask->allowed(), id)) break;
-      mask->accept(id);
-      ++taken;
-    }
-    thought.accept(id);
-  }
-  if (taken > 0) mask->roll_back(taken);
-  sequence.step_ids.resize(kept);
 }
 
 /// A chunk of a prompt is computed.
@@ -199,13 +107,13 @@ void Engine::Impl::first_token(Entry& entry, View<float, 1> logits) {
   Sequence& sequence = *entry.sequence;
   const TokenMask* const mask = sequence.active_mask();
   if (mask != nullptr && mask->complete()) return finish(entry, FinishReason::kStop);
-  Event event;
-  const auto id = sample(sequence, logits, event);
-  if (!id) return;
-  const bool running = take_token(sequence, *id, event);
-  if (entry.job->stats.first_token_s == 0.0) {
-    entry.job->stats.first_token_s = now_s() - entry.job->submitted_s;
-    entry.job->stream->set_stats(entry.job->stats);
+  const bool running = emit_token(ctx_, sequence, logits);
+  RequestStats& stats = entry.job->stats;
+  stats.generated_tokens += sequence.generated();
+  counters_.generated_tokens += static_cast<u64>(sequence.generated());
+  if (stats.first_token_s == 0.0) {
+    stats.first_token_s = now_s() - entry.job->submitted_s;
+    entry.job->stream->set_stats(stats);
   }
   scheduler_.decoded(entry.id, sequence.generated());
   if (!running) return finish(entry, *sequence.finish_reason);
@@ -247,8 +155,10 @@ void Engine::Impl::finish(Entry& entry, FinishReason reason) {
     event.choice = sequence.choice;
     prefill_.remove(sequence);
     publish(entry, std::min(sequence.cache.length(), std::ssize(sequence.ids)));
+    job->stats.thinking_tokens += sequence.thought.tokens();
     job->stats.total_s = now_s() - job->submitted_s;
     job->stream->set_stats(job->stats);
+    if (!sequence.error.empty()) job->stream->set_error(sequence.error);
     job->stream->write(event, sequence.text.finish());
     pages_.release(sequence);
   } else {

@@ -1,6 +1,8 @@
 // One step of the engine.
 #include <algorithm>
 
+#include "base/parallel.h"
+#include "engine/run/emission.h"
 #include "engine/run/engine_impl.h"
 
 namespace fathom::engine {
@@ -179,12 +181,13 @@ void Engine::Impl::run_decode(std::unique_lock<std::mutex>& lock) {
   lock.lock();
   counters_.model_s += seconds;
   scheduler_.after_decode(decode_.rows(), decode_.pairs(), seconds);
+  if (!error) emit_runs();
   for (size_t i = 0; i < batch_.size(); ++i) {
     Entry& entry = *find(batch_[i]->id);
     if (error) {
       fail(entry, *error);
     } else {
-      emit_run(entry, decode_.first_row(i));
+      settle_run(entry, decode_.first_row(i));
     }
     if (!entry.job) batch_[i] = nullptr;  // it has ended
   }
@@ -192,6 +195,20 @@ void Engine::Impl::run_decode(std::unique_lock<std::mutex>& lock) {
   if (!drafter_) return;
   wish_for_drafts();
   if (!wishes_.empty()) run_drafts(lock);
+}
+
+/// Sampling looks at every logit: with many sequences, or a large vocabulary, work for all cores.
+void Engine::Impl::emit_runs() {
+  constexpr i64 kLogitsOfAThread = 131072;
+  const i64 sequences = std::ssize(batch_);
+  const i64 logits = decode_.rows() * model_.config().vocab_size;
+  const i64 threads =
+      std::clamp<i64>(logits / kLogitsOfAThread, 1, std::min<i64>(sequences, available_threads()));
+  const auto contexts = ctx_.thread_contexts(threads);
+  parallel_for_each(sequences, threads, [&](i64 thread, i64 unit) {
+    const auto i = static_cast<size_t>(unit);
+    emit_run(*contexts[static_cast<size_t>(thread)], *batch_[i], decode_, decode_.first_row(i));
+  });
 }
 
 void Engine::Impl::run_drafts(std::unique_lock<std::mutex>& lock) {

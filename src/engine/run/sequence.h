@@ -58,7 +58,8 @@ struct Sequence {
   std::vector<i32> ids;       // the prompt, then what was generated, stop tokens left out
   model::KvCache cache;       // its rows lie in `pages`
   std::vector<PageId> pages;  // one reference each
-  i64 exact_tokens = 0;       // of the rows, those that are exact (glossary)
+  i64 max_new_tokens = 0;
+  i64 exact_tokens = 0;  // of the rows, those that are exact (glossary)
   Sampler sampler;
   TextStream text;
   Thought thought;
@@ -66,7 +67,11 @@ struct Sequence {
   std::vector<i32> step_ids;           // of a decode step: the last token, then drafts
   std::vector<WaitingStates> waiting;  // by MTP depth - 1
   DraftHistory drafts;
+  std::vector<float> raw_logits;  // [vocab] what log-probabilities are taken from, where asked for
   std::optional<FinishReason> finish_reason;
+  std::string error;  // of kError
+  // What came of the last pass: drafts that it verified, those it kept, tokens.
+  i64 drafted = 0, accepted = 0, emitted = 0;
 };
 
 }  // namespace fathom::engine

@@ -1,6 +1,7 @@
 #pragma once
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,14 +19,18 @@ class TextStream {
     if (tokenizer != nullptr) decoder_.emplace(*tokenizer, tokenizer::SpecialTokens::kSkip);
   }
 
-  /// The text that is certain now; it ends before a stop text.
-  std::string push(i32 id) { return decoder_ ? filter_.push(decoder_->push(id)) : std::string(); }
+  /// The text that is certain now, until the next call; it ends before a stop text.
+  std::string_view push(i32 id) {
+    return decoder_ ? filter_.push(decoder_->push(id)) : std::string_view();
+  }
   /// The same, of a token in whose text no stop text begins: of a thought, before what is watched.
-  std::string push_unwatched(i32 id) { return decoder_ ? decoder_->push(id) : std::string(); }
+  std::string_view push_unwatched(i32 id) {
+    return decoder_ ? decoder_->push(id) : std::string_view();
+  }
   /// What was held back.
   std::string finish() {
     if (!decoder_) return {};
-    std::string text = filter_.push(decoder_->finish());
+    std::string text(filter_.push(decoder_->finish()));
     return text + filter_.finish();
   }
   /// A stop text is complete.

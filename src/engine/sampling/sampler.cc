@@ -138,16 +138,15 @@ i32 Sampler::draw(View<const float, 1> logits, i32 best) {
   FATHOM_CHECK(!candidates_.empty(), "step ", step_, ": the best token itself was dropped");
   keep_top_k();
   double total = 0.0;
-  for (const Candidate& c : candidates_) total += std::exp(static_cast<double>(c.logit));
+  for (Candidate& c : candidates_) total += c.weight = std::exp(static_cast<double>(c.logit));
   if (params_.top_p < 1.0) total = keep_top_p(total);
 
   double remaining = rng_.uniform(step_) * total;
   i32 last_possible = best;
   for (const Candidate& c : candidates_) {
-    const double weight = std::exp(static_cast<double>(c.logit));
-    remaining -= weight;
+    remaining -= c.weight;
     if (remaining < 0) return c.id;
-    if (weight > 0) last_possible = c.id;
+    if (c.weight > 0) last_possible = c.id;
   }
   return last_possible;  // rounding: u was within an ulp of 1
 }
@@ -169,7 +168,7 @@ double Sampler::keep_top_p(double total) {
     std::partial_sort(candidates_.begin() + static_cast<i64>(sorted),
                       candidates_.begin() + static_cast<i64>(end), candidates_.end(), kFalling);
     for (; sorted < end; ++sorted) {
-      mass += std::exp(static_cast<double>(candidates_[sorted].logit));
+      mass += candidates_[sorted].weight;
       if (mass >= params_.top_p * total) {
         candidates_.resize(sorted + 1);
         return mass;

@@ -36,8 +36,9 @@ class Sampler {
 
  private:
   struct Candidate {
-    float logit;
+    float logit;  // over the temperature, less the largest
     i32 id;
+    double weight;  // exp(logit)
   };
 
   void bias_and_penalise(View<float, 1> logits) const;

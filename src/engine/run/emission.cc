@@ -1,0 +1,108 @@
+#include "engine/run/emission.h"
+
+#include <algorithm>
+
+#include "engine/sampling/log_probs.h"
+
+namespace fathom::engine {
+namespace {
+
+/// The id, and in `event` what the request wants to know of it.
+i32 sample(Ctx& ctx, Sequence& sequence, View<float, 1> logits, Event& event) {
+  const GenerateRequest& request = sequence.request();
+  if (request.top_log_probs >= 0) {
+    sequence.raw_logits.assign(logits.data(), logits.data() + logits.dim(0));
+  }
+  TokenRules rules;
+  std::span<const u32> mask;
+  if (TokenMask* const active = sequence.active_mask()) {
+    mask = active->allowed();
+    rules.mask = &mask;
+  }
+  rules.only = sequence.thought.forced_id();
+  const bool ends_unmasked = sequence.mask && sequence.thought.open();
+  if (sequence.generated() < request.min_tokens || ends_unmasked) {
+    rules.banned = request.stop_token_ids;
+  }
+  event.id = sequence.sampler.sample(logits, rules);
+  if (request.top_log_probs >= 0) {
+    const View<const float, 1> raw(sequence.raw_logits.data(), {logits.dim(0)});
+    fill_log_probs(ctx, raw, event.id, request.top_log_probs, event);
+  }
+  return event.id;
+}
+
+/// False if it was the last one.
+bool take(Sequence& sequence, Event& event) {
+  const GenerateRequest& request = sequence.request();
+  if (std::ranges::find(request.stop_token_ids, event.id) != request.stop_token_ids.end()) {
+    sequence.finish_reason = FinishReason::kStop;
+    return false;
+  }
+  sequence.ids.push_back(event.id);
+  if (TokenMask* const mask = sequence.active_mask()) mask->accept(event.id);
+  const bool thinks = sequence.thought.open();
+  sequence.thought.accept(event.id);
+  event.kind = Event::Kind::kToken;
+  event.choice = sequence.choice;
+  sequence.job->stream->write(
+      event, thinks ? sequence.text.push_unwatched(event.id) : sequence.text.push(event.id));
+  const TokenMask* const next_mask = sequence.active_mask();
+  if (sequence.text.stopped() || (next_mask != nullptr && next_mask->complete())) {
+    sequence.finish_reason = FinishReason::kStop;
+  } else if (sequence.generated() >= sequence.max_new_tokens) {
+    sequence.finish_reason = FinishReason::kLength;
+  }
+  return !sequence.finish_reason;
+}
+
+}  // namespace
+
+bool emit_token(Ctx& ctx, Sequence& sequence, View<float, 1> logits) {
+  Event event;
+  try {
+    sample(ctx, sequence, logits, event);
+  } catch (const Error& error) {
+    sequence.finish_reason = FinishReason::kError;
+    sequence.error = error.message();
+    return false;
+  }
+  return take(sequence, event);
+}
+
+void emit_run(Ctx& ctx, Sequence& sequence, DecodePass& pass, i64 first_row) {
+  const i64 drafts = std::ssize(sequence.step_ids) - 1;
+  const i64 held = sequence.cache.length() - drafts - 1, before = std::ssize(sequence.ids);
+  sequence.drafted = drafts;
+  sequence.accepted = 0;
+  while (emit_token(ctx, sequence, pass.logits(first_row + sequence.accepted))) {
+    if (sequence.accepted == drafts) break;
+    const i32 draft = sequence.step_ids[static_cast<size_t>(sequence.accepted + 1)];
+    if (sequence.ids.back() != draft) break;
+    ++sequence.accepted;
+  }
+  sequence.emitted = std::ssize(sequence.ids) - before;
+  sequence.cache.truncate(std::min(held + sequence.accepted + 1, std::ssize(sequence.ids)));
+  if (!sequence.finish_reason) sequence.step_ids.assign({sequence.ids.back()});
+}
+
+void cut_refused_drafts(Sequence& sequence) {
+  Thought thought = sequence.thought;
+  TokenMask* const mask = sequence.mask.get();
+  i64 taken = 0;
+  size_t kept = 1;
+  for (; kept < sequence.step_ids.size(); ++kept) {
+    const i32 id = sequence.step_ids[kept];
+    if (id != thought.forced_id().value_or(id)) break;
+    if (mask != nullptr && !thought.open()) {
+      if (mask->complete() || !allows(mask->allowed(), id)) break;
+      mask->accept(id);
+      ++taken;
+    }
+    thought.accept(id);
+  }
+  if (taken > 0) mask->roll_back(taken);
+  sequence.step_ids.resize(kept);
+}
+
+}  // namespace fathom::engine
