@@ -16,9 +16,10 @@ inline bool ends_with_any(std::string_view name, std::initializer_list<std::stri
 /// A random model whose next token is mostly a function of the last one: `context_share` scales
 /// what its blocks add to the embedding, and its MTP modules see the embedding of their token
 /// alone. 0: every draft is right at temperature 0; the larger, the more often one is not.
-/// Its text is printable ASCII.
+/// Without `drafts_right` they are those of random weights. Its text is printable ASCII.
 inline void write_predictable_checkpoint(Ctx& ctx, const ModelConfig& config,
-                                         const std::string& path, float context_share) {
+                                         const std::string& path, float context_share,
+                                         bool drafts_right = true) {
   const testing::TempDir directory;
   const std::string random = (directory.path() / "random").string();
   checkpoint::write_random_checkpoint(ctx, config, random,
@@ -34,7 +35,7 @@ inline void write_predictable_checkpoint(Ctx& ctx, const ModelConfig& config,
     } else if (name == "model.embed_tokens.weight") {
       // As large as what enorm makes of it, so that a block weighs the same in both.
       for (i64 i = 0; i < slot.parameter.elements(); ++i) values[i] *= 5.0f;
-    } else if (name.ends_with("eh_proj.weight")) {
+    } else if (drafts_right && name.ends_with("eh_proj.weight")) {
       const i64 hidden = config.hidden_size;
       for (i64 row = 0; row < hidden; ++row) {
         for (i64 col = 0; col < 2 * hidden; ++col) values[row * 2 * hidden + col] = row == col;
