@@ -19,7 +19,7 @@ bool emit_token(Ctx& ctx, Sequence& sequence, View<float, 1> logits);
 /// the sequence's step_ids in the pass. The cache keeps the rows of the tokens that came.
 void emit_run(Ctx& ctx, Sequence& sequence, DecodePass& pass, i64 first_row);
 
-/// Drafts that the sequence's mask refuses would be verified for nothing.
+/// Drafts that the sequence's mask or its thought's budget refuse would be verified for nothing.
 void cut_refused_drafts(Sequence& sequence);
 
 }  // namespace fathom::engine
