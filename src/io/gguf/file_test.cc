@@ -179,9 +179,8 @@ TEST(GgufFile, HostileValues) {
 }
 
 TEST(GgufFile, HostileTensors) {
-  const auto one = [](std::vector<u64> extents, u32 type, u64 offset, size_t data_bytes) {
-    return error_of(
-        Writer().header(1, 0).tensor("t", std::move(extents), type, offset).data(data_bytes));
+  const auto one = [](const std::vector<u64>& extents, u32 type, u64 offset, size_t data_bytes) {
+    return error_of(Writer().header(1, 0).tensor("t", extents, type, offset).data(data_bytes));
   };
   EXPECT_EQ(one({8}, 0, 0, 32), "no error");
   EXPECT_EQ(one({}, 0, 0, 32), "m.gguf: tensor t has 0 axes, expected 1 to 4");
