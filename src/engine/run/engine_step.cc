@@ -207,7 +207,8 @@ void Engine::Impl::emit_runs() {
   const auto contexts = ctx_.thread_contexts(threads);
   parallel_for_each(sequences, threads, [&](i64 thread, i64 unit) {
     const auto i = static_cast<size_t>(unit);
-    emit_run(*contexts[static_cast<size_t>(thread)], *batch_[i], decode_, decode_.first_row(i));
+    emit_run(*contexts[static_cast<size_t>(thread)], *batch_[i], decode_, decode_.first_row(i),
+             options_.forced_acceptance);
   });
 }
 
