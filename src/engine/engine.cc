@@ -141,6 +141,22 @@ Result<void> Engine::Impl::check(const GenerateRequest& request) const {
         in_range("scored_next_id", request.scored_next_id, -1, vocab - 1)}) {
     if (!result) return result;
   }
+  if (request.thinking) {
+    const ThinkingParams& thinking = *request.thinking;
+    if (const auto id = in_range("thinking.end_id", thinking.end_id, 0, num_ids_ - 1); !id) {
+      return id;
+    }
+    if (thinking.max_tokens < 0) {
+      return invalid_input(
+          fmt::format("thinking.max_tokens is {}, expected >= 0", thinking.max_tokens));
+    }
+    if (std::ranges::count(request.stop_token_ids, thinking.end_id) > 0) {
+      return invalid_input(fmt::format(
+          "thinking.end_id is {}, which is also one of stop_token_ids: nothing would follow the "
+          "thought",
+          thinking.end_id));
+    }
+  }
   if (!(request.weight > 0)) {
     return invalid_input(fmt::format("weight is {}, expected > 0", request.weight));
   }

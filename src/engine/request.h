@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/sampling/sampling_params.h"
+#include "engine/sampling/thought.h"
 
 namespace fathom::engine {
 
@@ -36,6 +37,10 @@ struct GenerateRequest {
   /// Receives raw logits [rows, vocab] of consecutive prompt tokens, from index
   /// prompt_log_probs_from on, on the engine's thread.
   std::function<void(const float* logits, i64 rows)> on_prompt_logits;
+  /// Set: the answer begins inside a thought. Until the token behind that, make_mask forbids
+  /// nothing and `stop` is not looked for; with a mask no stop_token_ids end the answer there
+  /// either.
+  std::optional<ThinkingParams> thinking;
   /// Made once a choice; empty: everything may come.
   std::function<std::unique_ptr<TokenMask>()> make_mask;
   bool draft = true;  // by the checkpoint's MTP modules; changes no token
@@ -81,6 +86,7 @@ struct RequestStats {
   i64 prompt_tokens = 0;
   i64 cached_tokens = 0;     // of the prompt, found in the cache
   i64 generated_tokens = 0;  // of all choices, stop tokens not counted
+  i64 thinking_tokens = 0;   // of those, thoughts and the tokens that ended them
   i64 draft_tokens = 0;      // proposed
   i64 accepted_tokens = 0;   // of those, kept
   i64 preemptions = 0;

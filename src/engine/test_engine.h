@@ -2,7 +2,9 @@
 // For the engine's tests: small random models with a tokenizer, and requests of every kind.
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,9 +40,14 @@ inline ModelConfig tiny_v3(i64 mtp) {
 /// A model, its tokenizer and a context; what engines need to outlive.
 struct TestModel {
   explicit TestModel(const ModelConfig& config, double weight_std = 0.2)
+      : TestModel([&](Ctx& context, const std::string& where) {
+          checkpoint::write_random_checkpoint(
+              context, config, where, {.dtype = DType::kBF16, .weight_std = weight_std, .seed = 5});
+        }) {}
+  /// `write` makes the weights in a directory.
+  explicit TestModel(const std::function<void(Ctx&, const std::string&)>& write)
       : path((directory.path() / "model").string()) {
-    checkpoint::write_random_checkpoint(
-        ctx, config, path, {.dtype = DType::kBF16, .weight_std = weight_std, .seed = 5});
+    write(ctx, path);
     tokenizer::byte_tokenizer().save(path);
     model = model::Model::load(ctx, path);
     codec = std::make_unique<TextCodec>(value_or_throw(load_text_codec(path)));
@@ -87,6 +94,35 @@ class HashMask : public TokenMask {
   std::vector<u32> words_;
 };
 
+/// The first tokens are given; everything may come behind them.
+class BeginsWith : public TokenMask {
+ public:
+  explicit BeginsWith(std::span<const i32> ids) : ids_(ids), words_((kVocabSize + 31) / 32) {}
+
+  std::span<const u32> allowed() override {
+    const bool given = taken_ < ids_.size();
+    words_.assign(words_.size(), given ? 0 : ~u32{0});
+    if (given) words_[static_cast<size_t>(ids_[taken_]) / 32] |= 1u << (ids_[taken_] % 32);
+    return words_;
+  }
+  void accept(i32 id) override {
+    EXPECT_TRUE(allows(allowed(), id)) << id << " at " << taken_;
+    ++taken_;
+  }
+  void roll_back(i64 count) override { taken_ -= static_cast<size_t>(count); }
+  bool complete() const override { return false; }
+
+ private:
+  std::span<const i32> ids_;
+  size_t taken_ = 0;
+  std::vector<u32> words_;
+};
+
+/// The ids of a text, each of one byte.
+inline std::vector<i32> ids_of(const TestModel& model, std::string_view text) {
+  return model.codec->tokenizer.encode(text);
+}
+
 /// What came out of one choice.
 struct Answer {
   std::vector<i32> ids;
@@ -129,6 +165,36 @@ inline std::vector<Answer> run_alone(Engine& engine, const GenerateRequest& requ
     collect(*submission.stream, answers);
   }
   return answers;
+}
+
+/// What a request got, and what it took.
+struct Outcome {
+  std::vector<Answer> answers;
+  RequestStats stats;
+};
+
+/// Submits all at once and steps until all have ended.
+inline std::vector<Outcome> run_together(Engine& engine,
+                                         std::span<const GenerateRequest> requests) {
+  std::vector<std::shared_ptr<Stream>> streams;
+  std::vector<Outcome> outcomes(requests.size());
+  for (size_t i = 0; i < requests.size(); ++i) {
+    streams.push_back(value_or_throw(engine.submit(requests[i])).stream);
+    EXPECT_NE(streams.back(), nullptr) << "refused";
+    outcomes[i].answers.resize(static_cast<size_t>(requests[i].num_choices));
+  }
+  while (engine.step()) {
+    for (size_t i = 0; i < streams.size(); ++i) collect(*streams[i], outcomes[i].answers);
+  }
+  for (size_t i = 0; i < streams.size(); ++i) {
+    collect(*streams[i], outcomes[i].answers);
+    EXPECT_TRUE(streams[i]->done()) << "request " << i;
+    outcomes[i].stats = streams[i]->stats();
+  }
+  return outcomes;
+}
+inline Outcome run_one(Engine& engine, const GenerateRequest& request) {
+  return run_together(engine, {&request, 1}).front();
 }
 
 }  // namespace fathom::engine

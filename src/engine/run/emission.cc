@@ -16,11 +16,15 @@ i32 sample(Ctx& ctx, Sequence& sequence, View<float, 1> logits, Event& event) {
   }
   TokenRules rules;
   std::span<const u32> mask;
-  if (sequence.mask) {
-    mask = sequence.mask->allowed();
+  if (TokenMask* const active = sequence.active_mask()) {
+    mask = active->allowed();
     rules.mask = &mask;
   }
-  if (sequence.generated() < request.min_tokens) rules.banned = request.stop_token_ids;
+  rules.only = sequence.thought.forced_id();
+  const bool ends_unmasked = sequence.mask && sequence.thought.open();
+  if (sequence.generated() < request.min_tokens || ends_unmasked) {
+    rules.banned = request.stop_token_ids;
+  }
   event.id = sequence.sampler.sample(logits, rules);
   if (request.top_log_probs >= 0) {
     const View<const float, 1> raw(sequence.raw_logits.data(), {logits.dim(0)});
@@ -37,11 +41,15 @@ bool take(Sequence& sequence, Event& event) {
     return false;
   }
   sequence.ids.push_back(event.id);
-  if (sequence.mask) sequence.mask->accept(event.id);
+  if (TokenMask* const mask = sequence.active_mask()) mask->accept(event.id);
+  const bool thinks = sequence.thought.open();
+  sequence.thought.accept(event.id);
   event.kind = Event::Kind::kToken;
   event.choice = sequence.choice;
-  sequence.job->stream->write(event, sequence.text.push(event.id));
-  if (sequence.text.stopped() || (sequence.mask && sequence.mask->complete())) {
+  sequence.job->stream->write(
+      event, thinks ? sequence.text.push_unwatched(event.id) : sequence.text.push(event.id));
+  const TokenMask* const next_mask = sequence.active_mask();
+  if (sequence.text.stopped() || (next_mask != nullptr && next_mask->complete())) {
     sequence.finish_reason = FinishReason::kStop;
   } else if (sequence.generated() >= sequence.max_new_tokens) {
     sequence.finish_reason = FinishReason::kLength;
@@ -96,18 +104,22 @@ void emit_run(Ctx& ctx, Sequence& sequence, DecodePass& pass, i64 first_row,
 }
 
 void cut_refused_drafts(Sequence& sequence) {
-  if (!sequence.mask) return;
+  Thought thought = sequence.thought;
+  TokenMask* const mask = sequence.mask.get();
   i64 taken = 0;
-  for (size_t i = 1; i < sequence.step_ids.size(); ++i) {
-    const i32 id = sequence.step_ids[i];
-    if (!allows(sequence.mask->allowed(), id)) {
-      sequence.step_ids.resize(i);
-      break;
+  size_t kept = 1;
+  for (; kept < sequence.step_ids.size(); ++kept) {
+    const i32 id = sequence.step_ids[kept];
+    if (id != thought.forced_id().value_or(id)) break;
+    if (mask != nullptr && !thought.open()) {
+      if (mask->complete() || !allows(mask->allowed(), id)) break;
+      mask->accept(id);
+      ++taken;
     }
-    sequence.mask->accept(id);
-    ++taken;
+    thought.accept(id);
   }
-  sequence.mask->roll_back(taken);
+  if (taken > 0) mask->roll_back(taken);
+  sequence.step_ids.resize(kept);
 }
 
 }  // namespace fathom::engine

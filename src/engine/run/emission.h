@@ -21,7 +21,7 @@ bool emit_token(Ctx& ctx, Sequence& sequence, View<float, 1> logits);
 void emit_run(Ctx& ctx, Sequence& sequence, DecodePass& pass, i64 first_row,
               std::span<const double> forced = {});
 
-/// Drafts that the sequence's mask refuses would be verified for nothing.
+/// Drafts that the sequence's mask or its thought's budget refuse would be verified for nothing.
 void cut_refused_drafts(Sequence& sequence);
 
 }  // namespace fathom::engine

@@ -105,6 +105,8 @@ void Engine::Impl::first_tokens(Entry& entry, View<float, 1> logits) {
 
 void Engine::Impl::first_token(Entry& entry, View<float, 1> logits) {
   Sequence& sequence = *entry.sequence;
+  const TokenMask* const mask = sequence.active_mask();
+  if (mask != nullptr && mask->complete()) return finish(entry, FinishReason::kStop);
   const bool running = emit_token(ctx_, sequence, logits);
   RequestStats& stats = entry.job->stats;
   stats.generated_tokens += sequence.generated();
@@ -153,6 +155,7 @@ void Engine::Impl::finish(Entry& entry, FinishReason reason) {
     event.choice = sequence.choice;
     prefill_.remove(sequence);
     publish(entry, std::min(sequence.cache.length(), std::ssize(sequence.ids)));
+    job->stats.thinking_tokens += sequence.thought.tokens();
     job->stats.total_s = now_s() - job->submitted_s;
     job->stream->set_stats(job->stats);
     if (!sequence.error.empty()) job->stream->set_error(sequence.error);

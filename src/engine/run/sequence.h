@@ -8,6 +8,7 @@
 #include "engine/request.h"
 #include "engine/run/text_stream.h"
 #include "engine/sampling/sampler.h"
+#include "engine/sampling/thought.h"
 #include "engine/sampling/token_mask.h"
 #include "engine/schedule/draft_length.h"
 #include "engine/schedule/request.h"
@@ -40,13 +41,16 @@ struct Sequence {
         choice(choice_in),
         cache(std::move(cache_in)),
         sampler(std::move(sampler_in)),
-        text(std::move(text_in)) {}
+        text(std::move(text_in)),
+        thought(job->request.thinking) {}
 
   const GenerateRequest& request() const { return job->request; }
   i64 prompt_tokens() const { return std::ssize(job->request.prompt_ids); }
   i64 generated() const { return std::ssize(ids) - prompt_tokens(); }
   /// The rows that decoding has are those of all tokens but the last.
   bool ready_to_decode() const { return cache.length() == std::ssize(ids) - 1; }
+  /// The mask that the next token is under; null: none.
+  TokenMask* active_mask() const { return thought.open() ? nullptr : mask.get(); }
 
   RequestId id;
   std::shared_ptr<Job> job;
@@ -58,7 +62,8 @@ struct Sequence {
   i64 exact_tokens = 0;  // of the rows, those that are exact (glossary)
   Sampler sampler;
   TextStream text;
-  std::unique_ptr<TokenMask> mask;
+  Thought thought;
+  std::unique_ptr<TokenMask> mask;     // of what follows the thought
   std::vector<i32> step_ids;           // of a decode step: the last token, then drafts
   std::vector<WaitingStates> waiting;  // by MTP depth - 1
   DraftHistory drafts;

@@ -23,6 +23,10 @@ class TextStream {
   std::string_view push(i32 id) {
     return decoder_ ? filter_.push(decoder_->push(id)) : std::string_view();
   }
+  /// The same, of a token in whose text no stop text begins: of a thought, before what is watched.
+  std::string_view push_unwatched(i32 id) {
+    return decoder_ ? decoder_->push(id) : std::string_view();
+  }
   /// What was held back.
   std::string finish() {
     if (!decoder_) return {};

@@ -87,6 +87,12 @@ void Sampler::forbid(View<float, 1> logits, const TokenRules& rules) const {
   for (const i32 id : rules.banned) {
     if (id >= 0 && id < num_ids_) logits(id) = kNever;
   }
+  if (rules.only) {
+    for (i64 id = 0; id < num_ids_; ++id) {
+      if (id != *rules.only) logits(id) = kNever;
+    }
+    return;
+  }
   if (rules.mask == nullptr) return;
   for (i64 id = 0; id < num_ids_; ++id) {
     if (!allows(*rules.mask, static_cast<i32>(id))) logits(id) = kNever;

@@ -1,5 +1,6 @@
 #pragma once
 // From logits to the next token.
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -11,6 +12,7 @@ namespace fathom::engine {
 
 /// What a token's place allows beside SamplingParams.
 struct TokenRules {
+  std::optional<i32> only;  // nothing else, whatever `mask` says
   /// As TokenMask::allowed(); null: everything.
   const std::span<const u32>* mask = nullptr;
   std::span<const i32> banned;  // never here: end tokens before min_tokens

@@ -116,6 +116,16 @@ TEST(Sampler, NanLogitsAreSkippedAndAllNanIsAnError) {
   EXPECT_THROW(sample_once(sampler, {kNan, kNan, kNan}), Error);
 }
 
+TEST(Sampler, TheOnlyTokenThatMayComeComesWhateverTheRest) {
+  const std::array<u32, 1> words = {1u};
+  const std::span<const u32> mask = words;  // of token 0
+  for (const double temperature : {0.0, 1.0}) {
+    Sampler sampler({.temperature = temperature, .logit_bias = {{2, -100.0}}}, 4, 4);
+    std::vector<float> logits = {9.0f, 8.0f, -50.0f, kNan};
+    EXPECT_EQ(sampler.sample({logits.data(), {4}}, {.only = 2, .mask = &mask}), 2);
+  }
+}
+
 TEST(Sampler, ADenormalTemperatureIsGreedy) {
   for (const double min_p : {0.0, 0.1}) {
     Sampler sampler({.temperature = 1e-310, .min_p = min_p}, 4, 4);
