@@ -252,6 +252,7 @@ EngineCounters Engine::Impl::counters() const {
   EngineCounters counters = counters_;
   counters.drafts = draft_length_.counters();
   counters.preemptions = scheduler_.counters().preemptions;
+  if (tier_) counters.disk = tier_->stats();
   return counters;
 }
 

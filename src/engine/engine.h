@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "engine/cache/disk_stats.h"
 #include "engine/request.h"
 #include "engine/schedule/draft_length.h"
 #include "engine/stream.h"
@@ -23,6 +24,7 @@ struct EngineCounters {
   u64 generated_tokens = 0;
   DraftCounters drafts;
   u64 preemptions = 0;
+  DiskStats disk;  // zeros without a disk tier
   double model_s = 0.0;  // in passes over the model
   double step_s = 0.0;   // in all
 };

@@ -24,6 +24,9 @@ struct EngineOptions {
   std::vector<double> forced_acceptance;
   double max_cache_share = 0.5;  // of the pages, that a tenant keeps while others need some
   DiskTierOptions disk;          // of an empty directory: none. `content` names the weights
+  /// Results of a request that its client has not read: with more it is not scheduled, and after
+  /// limits.max_blocked_s it is cancelled.
+  i64 max_unread_bytes = i64{1} << 20;
 };
 
 /// Without a tokenizer there are ids, but no texts. `ctx`, the model and the tokenizer must outlive

@@ -37,6 +37,23 @@ inline ModelConfig tiny_v3(i64 mtp) {
   return config;
 }
 
+/// R1-Distill-Llama's shape, very small: two heads of K and V for four of Q.
+inline ModelConfig tiny_llama() {
+  ModelConfig config = value_or_throw(load_model_config(
+      std::string(FATHOM_SOURCE_DIR) + "/configs/models/deepseek-r1-distill-llama-8b.json"));
+  config.vocab_size = kVocabSize;
+  config.num_hidden_layers = 2;
+  config.hidden_size = 64;
+  config.intermediate_size = 96;
+  config.num_attention_heads = 4;
+  config.num_key_value_heads = 2;
+  config.head_dim = 16;
+  config.max_position_embeddings = 1024;
+  config.bos_token_id = 0;
+  config.eos_token_id = {1};
+  return config;
+}
+
 /// A model, its tokenizer and a context; what engines need to outlive.
 struct TestModel {
   explicit TestModel(const ModelConfig& config, double weight_std = 0.2)

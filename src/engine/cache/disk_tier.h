@@ -11,6 +11,7 @@
 #include "base/types.h"
 #include "device/paged_rows.h"
 #include "engine/cache/chain_key.h"
+#include "engine/cache/disk_stats.h"
 #include "engine/cache/disk_worker.h"
 #include "engine/cache/page_catalogue.h"
 #include "engine/cache/sibling_order.h"
@@ -25,16 +26,6 @@ struct DiskTierOptions {
   // since exact rows are equal rows, what computes them (this version, the instruction set).
   std::string content;
   i64 queue_bytes = i64{256} << 20;  // of rows that wait to be written
-};
-
-struct DiskStats {
-  i64 files = 0, foreign_files = 0, size_bytes = 0;  // now
-  bool is_scanned = false;  // all files that were there at the start are known
-  i64 pages_written = 0;
-  i64 pages_read = 0;
-  i64 queue_full = 0;   // pages not kept: the disk is slower than they come
-  i64 not_written = 0;  // the disk is full, or cannot be written to
-  i64 damaged = 0;      // files that were not what they should be; they are gone
 };
 
 /// Every call is for the engine's thread. A call reads at most one file, and waits for no other

@@ -71,6 +71,7 @@ CacheHit PagedCache::lookup(const Namespace& space, std::span<const i32> ids,
   hit.more_on_disk = reads_left < 0;
   if (at.node != nullptr) index_.use(*at.node);
 
+  if (hit.more_on_disk) return hit;  // the call that goes on counts
   CacheStats& stats = at.owner->stats;
   ++stats.queries;
   stats.queried_tokens += limit;

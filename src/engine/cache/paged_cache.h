@@ -62,7 +62,7 @@ class PagedCache {
   /// As PagePool::copy_rows.
   void copy_rows(PageId to, PageId from, i64 rows) { pool_.copy_rows(to, from, rows); }
 
-  /// Counts as a use of what it finds.
+  /// Counts as a use of what it finds; in the statistics, once nothing more is on disk.
   CacheHit lookup(const Namespace& space, std::span<const i32> ids, const LookupOptions& options);
   /// Publishes a sequence's pages: page p holds the rows of ids [128 p, 128 (p + 1)), the last one
   /// perhaps fewer, and of all ids the first `exact_tokens` have exact rows (glossary). Pages that

@@ -109,6 +109,7 @@ struct Engine::Impl {
   std::vector<Entry> entries_;  // by RequestId::slot
   std::map<std::string, TenantId> tenants_;
   EngineCounters counters_{};
+  bool reads_disk_ = false;  // the next request's pages, a few a step
 
   // Of the step under way; kept, so that it allocates nothing.
   std::vector<Sequence*> batch_;

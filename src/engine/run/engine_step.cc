@@ -8,8 +8,6 @@
 namespace fathom::engine {
 namespace {
 
-/// Of one stream, unread: its request is not scheduled until its client reads.
-constexpr i64 kMaxUnreadBytes = i64{1} << 20;
 /// Without decoding sequences a step could run a whole chunk, but must come back to look for
 /// cancellations and new requests.
 constexpr double kLookAroundS = 0.1;
@@ -27,7 +25,7 @@ bool Engine::Impl::step() {
   const StepPlan& plan = scheduler_.plan_step(now);
   make_batch(plan.decoding);
   const bool has_chunk = !plan.chunk.empty(), decodes = !batch_.empty();
-  if (!decodes && !has_chunk) return false;
+  if (!decodes && !has_chunk) return reads_disk_;
   if (decodes) run_decode(lock);
   if (has_chunk) run_layers(lock, plan, begin, decodes);
   for (const Entry& entry : entries_) {
@@ -45,7 +43,8 @@ void Engine::Impl::end_unwanted(double now) {
       finish(entry, FinishReason::kInterrupted);
       continue;
     }
-    scheduler_.set_blocked(entry.id, entry.job->stream->unread_bytes() > kMaxUnreadBytes, now);
+    scheduler_.set_blocked(entry.id, entry.job->stream->unread_bytes() > options_.max_unread_bytes,
+                           now);
   }
   for (const Expired& expired : scheduler_.expired(now)) {
     Entry* const entry = find(expired.id);
@@ -56,6 +55,7 @@ void Engine::Impl::end_unwanted(double now) {
 }
 
 void Engine::Impl::start_waiting(double now) {
+  reads_disk_ = false;
   while (const auto turn = scheduler_.next_to_start(now)) {
     Entry* const entry = find(turn->id);
     FATHOM_CHECK(entry != nullptr, "the scheduler's request ", turn->id.slot, " is unknown");
@@ -63,7 +63,7 @@ void Engine::Impl::start_waiting(double now) {
   }
 }
 
-/// False if its pages do not fit now.
+/// False if its pages do not fit now, or are still being read from disk.
 bool Engine::Impl::start(Entry& entry, const Turn& turn, double now) {
   if (!entry.sequence) {
     entry.sequence = make_sequence(entry.job, /*choice=*/0);
@@ -78,7 +78,10 @@ bool Engine::Impl::start(Entry& entry, const Turn& turn, double now) {
   if (request.prompt_log_probs_from >= 0) {
     limit = std::min(limit, std::max<i64>(request.prompt_log_probs_from - 1, 0));
   }
-  const i64 cached = pages_.adopt(sequence, limit);
+  const auto adopted = pages_.adopt(sequence, limit);
+  reads_disk_ = !adopted;
+  if (!adopted) return false;
+  const i64 cached = *adopted;
   const i64 hold = std::min(turn.tokens_to_hold, prompt + max_new_tokens(request));
   if (!pages_.grow(sequence, hold)) {
     pages_.release(sequence);

@@ -8,6 +8,9 @@ namespace {
 
 using device::kPageTokens;
 
+/// That a call reads: some milliseconds each, in which nobody decodes.
+constexpr i64 kMaxDiskPages = 4;
+
 Namespace space_of(const GenerateRequest& request) {
   return {.owner = request.tenant, .salt = request.cache_salt};
 }
@@ -38,15 +41,21 @@ bool SequencePages::take_copy(Sequence& sequence, PageId from, i64 rows) {
   return true;
 }
 
-i64 SequencePages::adopt(Sequence& sequence, i64 limit_tokens) {
+std::optional<i64> SequencePages::adopt(Sequence& sequence, i64 limit_tokens) {
   const GenerateRequest& request = sequence.request();
   FATHOM_CHECK(sequence.pages.empty(), "a sequence with ", sequence.pages.size(), " pages");
   if (request.cache_use == CacheUse::kNone || limit_tokens <= 0) return 0;
   const bool exact = request.cache_use == CacheUse::kExact;
-  const CacheHit hit = cache_.lookup(
-      space_of(request), sequence.ids,
-      {.limit_tokens = limit_tokens, .rows = exact ? RowKind::kExact : RowKind::kAny});
+  const CacheHit hit = cache_.lookup(space_of(request), sequence.ids,
+                                     {.limit_tokens = limit_tokens,
+                                      .rows = exact ? RowKind::kExact : RowKind::kAny,
+                                      .max_disk_pages = kMaxDiskPages});
   for (const PageId page : hit.pages) take(sequence, page);
+  if (hit.more_on_disk) {
+    if (hit.partial != kNoPage) cache_.release(hit.partial);
+    release(sequence);
+    return std::nullopt;
+  }
   i64 tokens = std::ssize(hit.pages) * kPageTokens;
   if (hit.partial != kNoPage) {
     if (take_copy(sequence, hit.partial, hit.partial_tokens)) tokens += hit.partial_tokens;

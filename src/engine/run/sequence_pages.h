@@ -11,8 +11,9 @@ class SequencePages {
   SequencePages(PagedCache& cache, i64 mtp_layers) : cache_(cache), mtp_layers_(mtp_layers) {}
 
   /// Takes the pages of the longest prefix of the sequence's tokens that is cached, `limit_tokens`
-  /// at most. Returns how many tokens it has; the sequence must hold no pages.
-  i64 adopt(Sequence& sequence, i64 limit_tokens);
+  /// at most. Returns how many tokens it has; nothing, and it takes none, if there are more on disk
+  /// than a call reads: the next one goes on. The sequence must hold no pages.
+  std::optional<i64> adopt(Sequence& sequence, i64 limit_tokens);
   /// Pages for `tokens` tokens. False if there are none left; those that it got it keeps.
   bool grow(Sequence& sequence, i64 tokens);
   /// Leaves what is computed to requests that begin alike: whole pages, at the end of a prompt or

@@ -18,7 +18,9 @@ void fill_log_probs(Ctx& ctx, View<const float, 1> logits, i32 id, i64 num_top, 
   TopLogProb* const top = event.top.data();
   i64 count = 0;
   for (i64 at = 0; at < vocab; ++at) {
-    const double candidate = static_cast<double>(logits(at)) - log_sum;
+    // Equal logits have equal numbers: clients ask whether the token's own is the largest.
+    const double candidate =
+        logits(at) == logits(id) ? log_prob : static_cast<double>(logits(at)) - log_sum;
     if (count == event.num_top && !(candidate > top[count - 1].log_prob)) continue;
     i64 place = count < event.num_top ? count++ : count - 1;
     for (; place > 0 && candidate > top[place - 1].log_prob; --place) top[place] = top[place - 1];

@@ -6,7 +6,8 @@
 namespace fathom::engine {
 
 /// The raw log-probability of `id`, and the `num_top` largest with their ids, falling, the lower id
-/// first among equals. `logits` [vocab], before bias, penalties and masks.
+/// first among equals; the same number for `id` wherever it stands. `logits` [vocab], before bias,
+/// penalties and masks.
 void fill_log_probs(Ctx& ctx, View<const float, 1> logits, i32 id, i64 num_top, Event& event);
 
 }  // namespace fathom::engine

@@ -1,0 +1,197 @@
+// Requests beside others: fair turns, long prompts beside streams, too few pages for all, seeds.
+#include <cstdlib>
+
+#include "base/clock.h"
+#include "engine/test_predictable.h"
+#include "testing/for_each_isa.h"
+
+namespace fathom::engine {
+namespace {
+
+class CompanyTest : public ::testing::Test {
+ protected:
+  static GenerateRequest request(std::string_view text, i64 prompt_tokens, i64 max_tokens) {
+    GenerateRequest request;
+    while (std::ssize(request.prompt_ids) < prompt_tokens) {
+      for (const i32 id : ids_of(predictable_v3(), text)) request.prompt_ids.push_back(id);
+    }
+    request.prompt_ids.resize(static_cast<size_t>(prompt_tokens));
+    request.sampling.temperature = 0.7;
+    request.max_tokens = max_tokens;
+    request.top_log_probs = 1;
+    return request;
+  }
+  static std::unique_ptr<Engine> roomy(i64 drafts) {
+    return predictable_v3().engine({.context_tokens = 1024,
+                                    .cache_tokens = 16 * 1024,
+                                    .draft_tokens = drafts,
+                                    .adaptive_drafts = false});
+  }
+  testing::ScopedThreads one_thread_{1};
+};
+
+/// Steps until `prompt` has its first token. Every step must bring `stream` a token; returns the
+/// longest time between two of them, in targets of a step.
+double longest_gap(Engine& engine, Stream& stream, Stream& prompt, const SchedulerLimits& limits) {
+  std::vector<Answer> streamed(1), first(1);
+  std::vector<double> steps_s;
+  while (first[0].ids.empty()) {
+    const size_t before = streamed[0].ids.size();
+    const Clock::time_point begin = Clock::now();
+    engine.step();
+    steps_s.push_back(seconds_since(begin));
+    collect(stream, streamed);
+    collect(prompt, first);
+    EXPECT_GT(streamed[0].ids.size(), before) << "a step without a token";
+  }
+  return *std::ranges::max_element(steps_s) / limits.target_s;
+}
+
+// Check 76; FATHOM_LONG_PROMPT=32000 for its length.
+TEST_F(CompanyTest, NoGapOfAStreamBesideALongPromptIsLong) {
+  const char* const asked = std::getenv("FATHOM_LONG_PROMPT");
+  const i64 tokens = asked != nullptr ? std::strtoll(asked, nullptr, 10) : 4000;
+  ModelConfig config = tiny_llama();
+  config.num_attention_heads = 2;
+  config.num_key_value_heads = 1;
+  config.max_position_embeddings = 65536;
+  TestModel model(config, 0.1);
+  EngineOptions options{.context_tokens = 65536, .cache_tokens = 70000};
+  double gap = 0;
+  for (int attempt = 0; attempt < 3; ++attempt) {  // others may use this machine
+    const auto engine = model.engine(options);
+    const auto stream = value_or_throw(engine->submit(request("stream ", 9, 60000))).stream;
+    for (int step = 0; step < 10; ++step) engine->step();
+    const auto prompt = value_or_throw(engine->submit(request("long ", tokens, 1))).stream;
+    gap = longest_gap(*engine, *stream, *prompt, options.limits);
+    if (gap <= 3) break;
+  }
+  EXPECT_LE(gap, 3);
+}
+
+// The same without a clock: where the target leaves time for a layer only, a chunk takes as many
+// steps as the model has layers; where it leaves plenty, one.
+TEST_F(CompanyTest, AStepRunsAsManyLayersAsItsTargetHasTimeFor) {
+  ModelConfig config = tiny_v3(/*mtp=*/0);
+  config.num_hidden_layers = 5;
+  TestModel model(config, 0.06);
+  for (const bool hurried : {true, false}) {
+    EngineOptions options{.context_tokens = 1024, .cache_tokens = 4096};
+    options.limits.chunk_tokens = options.limits.min_chunk_tokens = 64;
+    options.limits.target_s = hurried ? 1e-9 : 1e9;
+    options.limits.target_decodes = 1.0001;
+    options.limits.decode_share = hurried ? 0.999 : 1e-9;
+    const auto engine = model.engine(options);
+    const auto stream = value_or_throw(engine->submit(request("stream ", 9, 900))).stream;
+    for (int step = 0; step < 3; ++step) engine->step();
+    const u64 before = engine->counters().steps;
+    const auto prompt = value_or_throw(engine->submit(request("long ", 640, 1))).stream;
+    longest_gap(*engine, *stream, *prompt, options.limits);
+    const u64 steps = engine->counters().steps - before;
+    if (hurried) {
+      EXPECT_GE(steps, 50u) << "10 chunks of 5 layers";
+    } else {
+      EXPECT_EQ(steps, 10u);
+    }
+  }
+}
+
+// Check 77.
+TEST_F(CompanyTest, AFloodOfOneTenantDoesNotHoldUpAnother) {
+  EngineOptions options{.context_tokens = 256, .cache_tokens = 4096, .draft_tokens = 0};
+  options.limits.max_running = 2;
+  const auto engine = predictable_v3().engine(options);
+  std::vector<std::shared_ptr<Stream>> flood;
+  for (int i = 0; i < 50; ++i) {
+    GenerateRequest each = request("flood " + std::to_string(i), 12, 10);
+    each.tenant = "a";
+    flood.push_back(value_or_throw(engine->submit(each)).stream);
+  }
+  GenerateRequest other = request("other ", 12, 10);
+  other.tenant = "b";
+  const auto stream = value_or_throw(engine->submit(other)).stream;
+  std::vector<Answer> first(1);
+  const auto ended = [&] {
+    return std::ranges::count_if(flood, [](const auto& each) {
+      std::vector<Answer> unused(1);
+      collect(*each, unused);
+      return each->done();
+    });
+  };
+  while (first[0].ids.empty()) {
+    ASSERT_TRUE(engine->step());
+    collect(*stream, first);
+  }
+  EXPECT_LT(ended(), 3) << "of the flood before the other's first token";
+}
+
+// Check 84.
+TEST_F(CompanyTest, WithPagesForTwoOfFourLongRequestsAllFinishAsIfThereWereEnough) {
+  std::vector<GenerateRequest> requests;
+  for (int i = 0; i < 4; ++i) {
+    requests.push_back(request("long answer " + std::to_string(i), 100 + 20 * i, 400));
+    requests.back().sampling.seed = static_cast<u64>(i);
+  }
+  requests[1].make_mask = [] { return std::make_unique<HashMask>(5, 1000); };
+  requests[2].thinking = {.end_id = ids_of(predictable_v3(), "</think>")[0], .max_tokens = 150};
+  requests[3].sampling.frequency_penalty = 1.0;
+  for (const i64 drafts : {0, 3}) {
+    const auto unpressed = run_together(*roomy(drafts), requests);
+    const auto engine = predictable_v3().engine({.context_tokens = 600,
+                                                 .cache_tokens = 1100,
+                                                 .draft_tokens = drafts,
+                                                 .adaptive_drafts = false});
+    const auto pressed = run_together(*engine, requests);
+    i64 preemptions = 0;
+    for (size_t i = 0; i < requests.size(); ++i) {
+      EXPECT_EQ(pressed[i].answers, unpressed[i].answers) << "request " << i;
+      EXPECT_EQ(pressed[i].answers[0].ids.size(), 400u);
+      EXPECT_EQ(pressed[i].stats.generated_tokens, 400);
+      EXPECT_LE(pressed[i].stats.preemptions, 3);
+      EXPECT_LE(pressed[i].stats.thinking_tokens, 151);
+      preemptions += pressed[i].stats.preemptions;
+    }
+    EXPECT_GT(preemptions, 0);
+    EXPECT_EQ(static_cast<u64>(preemptions), engine->counters().preemptions);
+    EXPECT_EQ(engine->num_free_pages() + engine->num_cached_pages(), engine->num_pages());
+  }
+}
+
+// Checks 22 and 23.
+TEST_F(CompanyTest, ASeedGivesTheSameTextsWhoeverElseRuns) {
+  GenerateRequest asked = request("a seed ", 140, 40);
+  asked.sampling.seed = 4711;
+  asked.num_choices = 3;
+  const auto reference = run_one(*roomy(0), asked).answers;
+  EXPECT_NE(reference[0].text, reference[1].text);
+  EXPECT_NE(reference[1].text, reference[2].text);
+  GenerateRequest one = asked;
+  one.num_choices = 1;
+  EXPECT_EQ(run_one(*roomy(0), one).answers[0], reference[0]);
+  for (const i64 drafts : {0, 3}) {
+    const auto engine = roomy(drafts);
+    EXPECT_EQ(run_one(*engine, asked).answers, reference);
+    EXPECT_EQ(engine->counters().prompt_tokens, 140u) << "the choices share the prompt";
+    EXPECT_EQ(run_one(*engine, asked).answers, reference) << "the second time";
+    std::vector<GenerateRequest> company(8, asked);
+    for (size_t i = 1; i < company.size(); ++i) {
+      company[i] = request("company " + std::to_string(i), 20 + 30 * static_cast<i64>(i), 50);
+    }
+    const Outcome beside = run_together(*engine, company).front();
+    EXPECT_EQ(beside.answers, reference);
+    EXPECT_EQ(beside.stats.generated_tokens, 120);
+  }
+}
+
+// Checks 26 and 27.
+TEST_F(CompanyTest, AnswersEndWithTheContextOrAtTheDefault) {
+  const auto engine = predictable_v3().engine({.context_tokens = 512, .cache_tokens = 1024});
+  const Outcome clamped = run_one(*engine, request("nearly full ", 502, 1000));
+  EXPECT_EQ(clamped.answers[0].ids.size(), 11u) << "ten rows, and the token behind the last one";
+  EXPECT_EQ(clamped.answers[0].reason, FinishReason::kLength);
+  GenerateRequest without = request("default ", 10, GenerateRequest{}.max_tokens);
+  EXPECT_EQ(run_one(*engine, without).answers[0].ids.size(), 256u);
+}
+
+}  // namespace
+}  // namespace fathom::engine

@@ -1,0 +1,171 @@
+// Log-probabilities of a prompt, and how a text reaches its client piece by piece.
+#include <gmock/gmock.h>
+
+#include "engine/scorer.h"
+#include "engine/test_predictable.h"
+#include "testing/for_each_isa.h"
+#include "tokenizer/unicode/utf8.h"
+
+namespace fathom::engine {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+/// What an engine says of a prompt's tokens and of the answer's.
+struct Echo {
+  std::vector<i32> ids;
+  std::vector<double> log_probs;
+  std::vector<double> answer;
+  bool operator==(const Echo&) const = default;
+};
+
+Echo echo_of(Engine& engine, const GenerateRequest& request) {
+  const auto stream = value_or_throw(engine.submit(request)).stream;
+  Echo echo;
+  Events news;
+  while (!stream->done()) {
+    engine.step();
+    stream->try_read(news);
+    for (const Event& event : news.events) {
+      if (event.kind == Event::Kind::kPromptToken) {
+        EXPECT_TRUE(echo.answer.empty()) << "the prompt comes first";
+        echo.ids.push_back(event.id);
+        echo.log_probs.push_back(event.log_prob);
+        EXPECT_EQ(event.num_top, 2);
+        EXPECT_LE(event.log_prob, event.top[0].log_prob);
+        const bool is_top = event.id == event.top[0].id;
+        EXPECT_EQ(is_top, event.log_prob == event.top[0].log_prob)
+            << "the same number, if the same";
+      } else if (event.kind == Event::Kind::kToken) {
+        echo.answer.push_back(event.log_prob);
+      }
+    }
+  }
+  return echo;
+}
+
+// Check 41; all of one model, to the bit.
+TEST(Echo, LogProbabilitiesOfAPromptAreThoseOfScoreHoweverItIsComputed) {
+  const testing::ScopedThreads one(1);
+  TestModel llama(tiny_llama(), 0.1);
+  for (TestModel* const model : {&predictable_v3(), &llama}) {
+    constexpr i64 kContext = 200;
+    GenerateRequest asked;
+    for (i64 i = 0; i < kContext - 2; ++i) {
+      asked.prompt_ids.push_back(static_cast<i32>(Philox(3, 1).at(static_cast<u64>(i))[0] % 276));
+    }
+    asked.prompt_log_probs_from = 1;
+    asked.top_log_probs = 2;
+    asked.sampling.temperature = 0;
+    asked.max_tokens = 3;
+    const Score score = score_tokens(model->ctx, *model->model, asked.prompt_ids,
+                                     {.engine = {.context_tokens = kContext}});
+    std::optional<Echo> first;
+    for (const i64 chunk : {1, 7, 512}) {
+      for (const i64 drafts : {0, 3}) {
+        EngineOptions options{.context_tokens = kContext,
+                              .cache_tokens = 2048,
+                              .draft_tokens = drafts,
+                              .adaptive_drafts = false};
+        options.limits.chunk_tokens = options.limits.min_chunk_tokens = chunk;
+        const auto engine = model->engine(options);
+        const Echo echo = echo_of(*engine, asked);
+        ASSERT_EQ(echo.ids, std::vector<i32>(asked.prompt_ids.begin() + 1, asked.prompt_ids.end()));
+        for (size_t i = 0; i < echo.log_probs.size(); ++i) {
+          ASSERT_EQ(echo.log_probs[i], score.log_probs[i + 1]) << i << " chunk " << chunk;
+        }
+        ASSERT_EQ(echo.answer.size(), 3u);
+        if (!first) first = echo;
+        EXPECT_EQ(echo, *first);
+        EXPECT_EQ(echo_of(*engine, asked), *first) << "its pages are in the cache";
+        GenerateRequest part = asked;
+        part.prompt_log_probs_from = 150;
+        const Echo end = echo_of(*engine, part);
+        EXPECT_EQ(end.log_probs,
+                  std::vector<double>(first->log_probs.begin() + 149, first->log_probs.end()));
+        part.max_tokens = 0;
+        part.scored_next_id = 65;
+        const Echo scored = echo_of(*engine, part);
+        EXPECT_EQ(scored.ids.size(), end.ids.size() + 1);
+        EXPECT_TRUE(scored.answer.empty());
+      }
+    }
+  }
+}
+
+/// An answer that is this text, one byte a token.
+GenerateRequest forced(const std::vector<i32>& ids) {
+  GenerateRequest request;
+  request.prompt_ids = ids_of(predictable_v3(), "say it");
+  request.max_tokens = std::ssize(ids);
+  request.make_mask = [&ids] { return std::make_unique<BeginsWith>(ids); };
+  return request;
+}
+
+/// The text of each event.
+std::vector<std::string> pieces_of(const GenerateRequest& request, FinishReason* reason) {
+  const auto engine = predictable_v3().engine({.context_tokens = 128, .adaptive_drafts = false});
+  const auto stream = value_or_throw(engine->submit(request)).stream;
+  std::vector<std::string> pieces;
+  Events news;
+  while (!stream->done()) {
+    engine->step();
+    stream->try_read(news);
+    size_t at = 0;
+    for (const Event& event : news.events) {
+      const auto bytes = static_cast<size_t>(event.text_bytes);
+      pieces.push_back(news.text.substr(at, bytes));
+      at += bytes;
+      if (event.kind == Event::Kind::kFinish) *reason = event.reason;
+    }
+    EXPECT_EQ(at, news.text.size());
+  }
+  return pieces;
+}
+
+// Check 20.
+TEST(Pieces, NeverEndInsideACharacter) {
+  const testing::ScopedThreads one(1);
+  const std::string text = "a\xF0\x9F\x98\x80\xC3\xA9\xE2\x82\xAC!\xF0\x9F\x91\x8D";
+  const std::vector<i32> ids = ids_of(predictable_v3(), text);
+  ASSERT_EQ(ids.size(), text.size());
+  FinishReason reason{};
+  std::string joined;
+  for (const std::string& piece : pieces_of(forced(ids), &reason)) {
+    EXPECT_EQ(tokenizer::valid_utf8_prefix_bytes(piece), piece.size()) << piece;
+    EXPECT_THAT(piece, Not(HasSubstr("\xEF\xBF\xBD")));
+    joined += piece;
+  }
+  EXPECT_EQ(joined, text);
+  // An answer that ends inside one says so, once.
+  const std::vector<i32> cut(ids.begin(), ids.begin() + 3);
+  joined.clear();
+  for (const std::string& piece : pieces_of(forced(cut), &reason)) joined += piece;
+  EXPECT_EQ(joined, "a\xEF\xBF\xBD");
+}
+
+// Check 21.
+TEST(Pieces, HoldNothingOfAStopText) {
+  const testing::ScopedThreads one(1);
+  const std::vector<i32> ids = ids_of(predictable_v3(), "xxabcyy");
+  GenerateRequest asked = forced(ids);
+  asked.stop = {"abc"};
+  FinishReason reason{};
+  std::string joined;
+  for (const std::string& piece : pieces_of(asked, &reason)) {
+    EXPECT_THAT(piece, Not(HasSubstr("a")));
+    joined += piece;
+  }
+  EXPECT_EQ(joined, "xx");
+  EXPECT_EQ(reason, FinishReason::kStop);
+  // One that begins like it and is none comes whole.
+  asked.stop = {"abd"};
+  joined.clear();
+  for (const std::string& piece : pieces_of(asked, &reason)) joined += piece;
+  EXPECT_EQ(joined, "xxabcyy");
+  EXPECT_EQ(reason, FinishReason::kLength);
+}
+
+}  // namespace
+}  // namespace fathom::engine
