@@ -19,7 +19,6 @@ namespace fathom {
 namespace {
 
 using kernels::cpu::choose_isa;
-using kernels::cpu::isa_choices;
 using ::testing::HasSubstr;
 
 std::string refusal(std::string_view name, const CpuFeatures& features, ErrorCode code) {

@@ -14,7 +14,7 @@ class FunctionRef<void(Args...)> {
  public:
   template <typename Callable>
   requires(!std::is_same_v<std::remove_cvref_t<Callable>, FunctionRef>)
-      FunctionRef(Callable&& callable)  // NOLINT(google-explicit-constructor)
+      FunctionRef(Callable&& callable)  // NOLINT: implicit; the requires leaves copies out
       : callable_(const_cast<void*>(static_cast<const void*>(&callable))),
         call_([](void* erased, Args... args) {
           (*static_cast<std::remove_reference_t<Callable>*>(erased))(std::forward<Args>(args)...);

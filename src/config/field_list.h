@@ -156,6 +156,7 @@ void FieldList::add(std::string_view name, std::map<std::string, Config>& tables
   NamedTablesValue value;
   value.names = [&tables] {
     std::vector<std::string> names;
+    names.reserve(tables.size());
     for (const auto& [key, table] : tables) names.push_back(key);
     return names;
   };

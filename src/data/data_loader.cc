@@ -142,6 +142,7 @@ void ValidationSet::read(SampleRange range, SequenceBatch& batch) const {
 
 std::vector<i32> text_bytes_of_ids(const tokenizer::Tokenizer& tokenizer) {
   std::vector<i32> bytes;
+  bytes.reserve(static_cast<size_t>(tokenizer.vocab_size()));
   for (i32 id = 0; id < static_cast<i32>(tokenizer.vocab_size()); ++id) {
     bytes.push_back(tokenizer.is_control(id) ? 0
                                              : static_cast<i32>(tokenizer.token_bytes(id).size()));

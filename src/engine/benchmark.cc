@@ -15,8 +15,6 @@
 namespace fathom::engine {
 namespace {
 
-using model::StepPart;
-
 constexpr i64 kLargeBytes = i64{512} << 20;  // no cache holds them
 
 /// Multiplications of attention proper over all layers for `tokens` new tokens, the last of which
@@ -59,6 +57,7 @@ class Runner {
     size_t next = 0;
     const auto step = [&] {
       std::vector<model::SequenceStep> steps;
+      steps.reserve(caches.size());
       for (model::KvCache& cache : caches) {
         steps.push_back({.token_ids = {&ids[next++], 1}, .cache = &cache});
       }

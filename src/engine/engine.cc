@@ -109,7 +109,7 @@ i64 Engine::Impl::max_new_tokens(const GenerateRequest& request) const {
 i64 Engine::Impl::pages_for(i64 tokens) const { return ceil_div(tokens, device::kPageTokens); }
 
 Result<void> Engine::Impl::check(const GenerateRequest& request) const {
-  if (const auto sampling = validate(request.sampling); !sampling) return sampling;
+  if (auto sampling = validate(request.sampling); !sampling) return sampling;
   const i64 prompt = std::ssize(request.prompt_ids), vocab = model_.config().vocab_size;
   if (prompt == 0) return invalid_input("the prompt holds no tokens, expected at least one");
   if (prompt > options_.context_tokens) {

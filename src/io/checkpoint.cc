@@ -68,7 +68,7 @@ Result<void> check_all_present(const fs::path& directory, const WeightMap& shard
 std::string any_shard(const fs::path& directory) {
   std::error_code error;
   for (fs::directory_iterator at(directory, error), end; !error && at != end; at.increment(error)) {
-    const std::string name = at->path().filename().string();
+    std::string name = at->path().filename().string();
     if (name.find("-of-") != name.npos && name.ends_with(".safetensors")) return name;
   }
   return {};

@@ -14,7 +14,7 @@ namespace fathom::io {
 struct Hash128 {
   u64 high = 0;
   u64 low = 0;
-  auto operator<=>(const Hash128&) const = default;
+  auto operator<=>(const Hash128&) const = default;  // NOLINT: its zeros are no pointers
 };
 
 /// 32 lower-case hexadecimal digits.

@@ -24,7 +24,7 @@ constexpr const char* kLfsPointer =
 class DownloadedTest : public ::testing::Test {
  protected:
   fs::path put(const std::string& name, std::string_view text) {
-    const fs::path path = dir_.path() / name;
+    fs::path path = dir_.path() / name;
     fs::create_directories(path.parent_path());
     std::ofstream(path, std::ios::binary) << text;
     return path;

@@ -30,7 +30,7 @@ TEST(SafetensorsEnd, TheHeaderEndsInTheFile) {
   // A file that is all header: its length is that of the file less the eight bytes that say it.
   const std::string only = "{}" + std::string(62, ' ');
   EXPECT_EQ(error_of(parse(only.size(), only, 0)), "");
-  for (const u64 beyond : {1, 7, 8, 9}) {
+  for (const u64 beyond : {1u, 7u, 8u, 9u}) {
     EXPECT_EQ(error_of(parse(only.size() + beyond, only, 0)),
               fmt::format("m: header length {}, but only 64 bytes follow; is the file truncated? "
                           "Then download it again",

@@ -86,10 +86,10 @@ void note_experts(const ModelConfig& c, Notes& notes) {
 /// layers.
 std::string group_note(const QuantizationGroup& group) {
   constexpr size_t kMaxListed = 4;
-  const std::string weights =
-      group.is_fp8 ? std::string("FP8 weights with one scale a 128x128 block")
-                   : fmt::format("INT{} weights with one scale for {} columns of a row",
-                                 group.num_bits, group.group_size);
+  std::string weights = group.is_fp8
+                            ? std::string("FP8 weights with one scale a 128x128 block")
+                            : fmt::format("INT{} weights with one scale for {} columns of a row",
+                                          group.num_bits, group.group_size);
   if (std::ranges::find(group.targets, "Linear") != group.targets.end()) return weights;
   if (group.targets.size() > kMaxListed) {
     return fmt::format("{} in {} modules", weights, group.targets.size());

@@ -51,7 +51,7 @@ Result<void> TokenTable::add_vocab(const TokenizerSpec& spec, const std::string&
     std::optional<std::string> bytes = unspell_bytes(spelling);
     flags_.push_back(bytes ? kByteLevel : 0);
     spellings_.push_back(spelling);
-    bytes_.push_back(bytes ? std::move(*bytes) : spelling);
+    bytes_.push_back(std::move(bytes).value_or(spelling));
     if (is_byte_level(id) && bytes_.back().size() == 1) {
       byte_ids_[static_cast<u8>(bytes_.back()[0])] = id;
     }

@@ -55,8 +55,8 @@ constexpr std::array<NamePair, 32> kInLayers = {{
     {"shared_head.head.weight", "nextn.shared_head_head.weight"},
 }};
 
-template <size_t n>
-std::string_view translated(const std::array<NamePair, n>& names, std::string_view name) {
+template <size_t N>
+std::string_view translated(const std::array<NamePair, N>& names, std::string_view name) {
   const auto at = std::ranges::find(names, name, &NamePair::first);
   FATHOM_CHECK(at != names.end(), "no GGUF name for ", name);
   return at->second;

@@ -76,13 +76,13 @@ void DataConfig::check(const std::string& prefix, Problems& problems) const {
       std::ranges::count_if(train, [](const auto& entry) { return entry.second.weight > 0; });
   for (const auto& [name, source] : train) {
     if (weighted > 0 && source.weight <= 0) {
-      problems.invalid(prefix + "train." + name + ".weight",
+      problems.invalid(fmt::format("{}train.{}.weight", prefix, name),
                        "missing: give every training source a weight, or none");
     }
   }
   for (const auto& [name, source] : validation) {
     if (source.weight > 0) {
-      problems.invalid(prefix + "validation." + name + ".weight",
+      problems.invalid(fmt::format("{}validation.{}.weight", prefix, name),
                        "a validation set has no weight: each is scored alone");
     }
   }

@@ -63,7 +63,7 @@ std::vector<NamedList> tables_of(const FieldList& list, const std::string& prefi
       tables.push_back({key, table->fields()});
     } else if (const auto* named = std::get_if<NamedTablesValue>(&field.value)) {
       for (const std::string& name : named->names()) {
-        tables.push_back({key + "." + name, named->at(name)});
+        tables.push_back({fmt::format("{}.{}", key, name), named->at(name)});
       }
     }
   }

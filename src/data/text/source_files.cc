@@ -69,9 +69,10 @@ std::vector<fs::path> find_one(const std::string& pattern, const SourceConfig& s
 
 std::string list_left_out(const SourceFiles& found) {
   constexpr size_t kListed = 5;
-  std::vector<std::string> texts;
-  for (const std::string& path : found.ignored) texts.push_back(path);
-  for (const auto& [path, reason] : found.passed_over) texts.push_back(path + ": " + reason);
+  std::vector<std::string> texts(found.ignored.begin(), found.ignored.end());
+  for (const auto& [path, reason] : found.passed_over) {
+    texts.push_back(fmt::format("{}: {}", path, reason));
+  }
   std::string list;
   for (size_t i = 0; i < std::min(kListed, texts.size()); ++i) list += "\n  not " + texts[i];
   if (texts.size() > kListed) list += fmt::format("\n  and {} more", texts.size() - kListed);

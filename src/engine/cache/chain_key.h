@@ -13,7 +13,7 @@ namespace fathom::engine {
 /// Of BLAKE2b-256.
 struct ChainKey {
   std::array<u8, 32> bytes{};
-  auto operator<=>(const ChainKey&) const = default;
+  auto operator<=>(const ChainKey&) const = default;  // NOLINT: its zeros are no pointers
 };
 
 /// What nobody outside the server knows, so that nobody can look for two texts with one key.

@@ -55,7 +55,7 @@ class PageCatalogue {
     i64 last_use_ns;
     std::string name;
     i64 size_bytes;
-    auto operator<=>(const Foreign&) const = default;
+    auto operator<=>(const Foreign&) const = default;  // NOLINT: its zeros are no pointers
   };
 
   bool is_leaf(const File& file) const { return !children_.contains(file.key); }

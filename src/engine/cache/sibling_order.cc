@@ -1,6 +1,7 @@
 #include "engine/cache/sibling_order.h"
 
 #include <algorithm>
+#include <compare>
 #include <functional>
 #include <iterator>
 
@@ -29,14 +30,14 @@ SiblingOrder::Text SiblingOrder::Less::text(const PageEntry& entry) const {
 bool SiblingOrder::Less::operator()(const PageEntry* a, const Text& b) const {
   const Text text_a = text(*a);
   const auto order = text_a.parent <=> b.parent;
-  if (order != 0) return order < 0;
+  if (std::is_neq(order)) return std::is_lt(order);
   return precedes(text_a.ids, b.ids);
 }
 
 bool SiblingOrder::Less::operator()(const Text& a, const PageEntry* b) const {
   const Text text_b = text(*b);
   const auto order = a.parent <=> text_b.parent;
-  if (order != 0) return order < 0;
+  if (std::is_neq(order)) return std::is_lt(order);
   return precedes(a.ids, text_b.ids);
 }
 

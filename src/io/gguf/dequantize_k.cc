@@ -2,6 +2,7 @@
 // element lie in several places; each function lists its block's bytes.
 #include "io/gguf/blocks.h"
 
+// NOLINTBEGIN(bugprone-implicit-widening-of-multiplication-result): all offsets are within a block.
 namespace fathom::io::gguf {
 namespace {
 
@@ -121,3 +122,4 @@ void dequantize_iq4_xs(const u8* in, float* out) {
 }
 
 }  // namespace fathom::io::gguf
+// NOLINTEND(bugprone-implicit-widening-of-multiplication-result)

@@ -44,7 +44,7 @@ class Writer {
   Writer& pair(std::string_view key, ValueType type) {
     return string(key).number<u32>(static_cast<u32>(type));
   }
-  Writer& tensor(std::string_view name, std::vector<u64> extents, u32 type, u64 offset) {
+  Writer& tensor(std::string_view name, const std::vector<u64>& extents, u32 type, u64 offset) {
     string(name).number<u32>(static_cast<u32>(extents.size()));
     for (u64 extent : extents) number<u64>(extent);
     return number<u32>(type).number<u64>(offset);
@@ -179,9 +179,8 @@ TEST(GgufFile, HostileValues) {
 }
 
 TEST(GgufFile, HostileTensors) {
-  const auto one = [](std::vector<u64> extents, u32 type, u64 offset, size_t data_bytes) {
-    return error_of(
-        Writer().header(1, 0).tensor("t", std::move(extents), type, offset).data(data_bytes));
+  const auto one = [](const std::vector<u64>& extents, u32 type, u64 offset, size_t data_bytes) {
+    return error_of(Writer().header(1, 0).tensor("t", extents, type, offset).data(data_bytes));
   };
   EXPECT_EQ(one({8}, 0, 0, 32), "no error");
   EXPECT_EQ(one({}, 0, 0, 32), "m.gguf: tensor t has 0 axes, expected 1 to 4");
@@ -198,8 +197,10 @@ TEST(GgufFile, HostileTensors) {
             "m.gguf: tensor t is [2, 48] Q8_0, expected rows of whole blocks of 32");
   EXPECT_EQ(one({8}, 0, 8, 64),
             "m.gguf: tensor t begins at byte 8 of the data, expected a multiple of 32");
-  EXPECT_THAT(one({8}, 0, 32, 63), HasSubstr("the file has 63; is it truncated? Then download it again"));
-  EXPECT_THAT(one({8}, 0, ~u64{31}, 64), HasSubstr("the file has 64; is it truncated? Then download it again"));
+  EXPECT_THAT(one({8}, 0, 32, 63),
+              HasSubstr("the file has 63; is it truncated? Then download it again"));
+  EXPECT_THAT(one({8}, 0, ~u64{31}, 64),
+              HasSubstr("the file has 64; is it truncated? Then download it again"));
 }
 
 TEST(GgufFile, TensorsMayNotOverlapOrShareAName) {

@@ -100,6 +100,7 @@ std::string to_string(const Value& value) {
   return fmt::format("{} {}", to_string(value.type), as_number(value.type, value.bits));
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): it is moved, inside try_emplace().
 bool Metadata::add(std::string_view key, Value value) {
   const bool is_new = values_.try_emplace(key, std::move(value)).second;
   if (is_new) keys_.push_back(key);

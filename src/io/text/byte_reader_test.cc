@@ -13,7 +13,6 @@ namespace fathom::io {
 namespace {
 
 using testing::gzip;
-using ::testing::HasSubstr;
 using testing::sample_text;
 using ::testing::StartsWith;
 using testing::zstd;
@@ -102,7 +101,7 @@ TEST(ByteReader, DamageIsNoticedOrHarmless) {
     ASSERT_TRUE(reader);
     std::string error;
     const std::string got = read_all(**reader, 512, &error);
-    EXPECT_TRUE(error != "" || got == text) << "byte " << at;  // time, name: no part of the text
+    EXPECT_TRUE(!error.empty() || got == text) << "byte " << at;  // time, name: no part of the text
   }
 }
 

@@ -12,7 +12,7 @@ namespace {
 constexpr std::string_view kSystemMark = "\1system\1";
 constexpr std::string_view kDateMark = "\1date\1";
 /// Of a text that is taken out. Without it a hostile template would be searched in quadratic time.
-constexpr size_t kMaxTextBytes = 16 * 1024;
+constexpr size_t kMaxTextBytes = size_t{16} << 10;
 
 bool is_word(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';

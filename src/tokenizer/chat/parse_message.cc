@@ -86,9 +86,9 @@ class MessageReader {
   }
 
  private:
-  template <std::string Message::*field>
+  template <std::string Message::*kField>
   Result<void> read_into(const JsonValue& value, const std::string& place) {
-    return read_text(value, place, message_.*field);
+    return read_text(value, place, message_.*kField);
   }
 
   Result<void> read_content(const JsonValue& value, const std::string& place) {

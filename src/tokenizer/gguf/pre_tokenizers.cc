@@ -112,6 +112,7 @@ Result<const Entry*> find_entry(std::string_view name, std::string_view where) {
   const auto* const entry = std::ranges::find(kEntries, name, &Entry::name);
   if (entry != kEntries.end()) return entry;
   std::vector<std::string_view> known;
+  known.reserve(kEntries.size());
   for (const Entry& e : kEntries) known.push_back(e.name);
   return unsupported(fmt::format(
       "{}: tokenizer.ggml.pre is \"{}\", expected one of {}; another's would give other ids", where,

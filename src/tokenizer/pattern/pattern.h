@@ -36,7 +36,7 @@ struct PatternItem {
 
 using Pattern = std::vector<PatternItem>;
 
-inline constexpr size_t kMaxPatternBytes = 16 * 1024;
+inline constexpr size_t kMaxPatternBytes = size_t{16} << 10;
 
 /// `text` must be valid UTF-8. The error's message names the construct and its byte position.
 Result<Pattern> parse_pattern(std::string_view text);

@@ -191,6 +191,7 @@ TextStats count_words(const Corpus& corpus, const PreTokenizer& pre_tokenizer,
   const MemoryLimit limit(options.max_memory_bytes, corpus.size_bytes);
 
   std::vector<Worker> workers;
+  workers.reserve(static_cast<size_t>(num_threads()));
   for (int i = 0; i < num_threads(); ++i) workers.emplace_back(pre_tokenizer, options.text_field);
   CorpusBatch batch;
   while (reader.next(batch)) {

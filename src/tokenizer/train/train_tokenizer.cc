@@ -11,8 +11,8 @@
 #include "base/text.h"
 #include "io/files/atomic_file.h"
 #include "io/files/directories.h"
-#include "io/json.h"
 #include "io/files/temporary_files.h"
+#include "io/json.h"
 
 namespace fathom::tokenizer {
 namespace {
@@ -28,6 +28,7 @@ tl::unexpected<Error> pass_on(Result<T>& result) {
 
 std::vector<std::string> contents(const std::vector<AddedToken>& tokens) {
   std::vector<std::string> texts;
+  texts.reserve(tokens.size());
   for (const AddedToken& token : tokens) texts.push_back(token.content);
   return texts;
 }

@@ -46,9 +46,9 @@ char32_t compose(char32_t a, char32_t b) {
 void append_decomposed(char32_t c, std::u32string& out) {
   if (is_syllable(c)) {
     const char32_t index = c - kFirstSyllable;
-    out += kFirstLeading + index / (kNumVowels * kNumTrailing);
-    out += kFirstVowel + index / kNumTrailing % kNumVowels;
-    if (index % kNumTrailing != 0) out += kNoTrailing + index % kNumTrailing;
+    out.push_back(kFirstLeading + index / (kNumVowels * kNumTrailing));
+    out.push_back(kFirstVowel + index / kNumTrailing % kNumVowels);
+    if (index % kNumTrailing != 0) out.push_back(kNoTrailing + index % kNumTrailing);
   } else if (const char32_t* parts = find_decomposition(c)) {
     for (size_t i = 0; i < 4 && parts[i] != 0; ++i) out += parts[i];
   } else {

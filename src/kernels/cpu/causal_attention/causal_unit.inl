@@ -107,7 +107,7 @@ struct Carver {
  private:
   template <typename T>
   T* next(int64_t count) {
-    T* part = reinterpret_cast<T*>(at);
+    T* part = reinterpret_cast<T*>(at);  // NOLINT: an address, or a count of bytes
     at += static_cast<uintptr_t>(round_up(count * static_cast<int64_t>(sizeof(T)), 64));
     return part;
   }

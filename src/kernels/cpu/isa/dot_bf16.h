@@ -13,7 +13,7 @@ namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
 /// load_scaled() yields E4M3 times this: so that the exponent's offset is an OR.
-constexpr float kE4m3Bf16Scale = 0x1p-8f;
+inline constexpr float kE4m3Bf16Scale = 0x1p-8f;
 
 /// Upper or lower byte of the BF16 form of the 128 magnitudes of E4M3, in two registers.
 struct ByteTable {
@@ -37,8 +37,8 @@ constexpr ByteTable e4m3_to_bf16_bytes(bool upper) {
   return table;
 }
 
-constexpr ByteTable kE4m3Lower = e4m3_to_bf16_bytes(false);
-constexpr ByteTable kE4m3Upper = e4m3_to_bf16_bytes(true);
+inline constexpr ByteTable kE4m3Lower = e4m3_to_bf16_bytes(false);
+inline constexpr ByteTable kE4m3Upper = e4m3_to_bf16_bytes(true);
 
 /// Indices that take each of 64 bytes twice.
 constexpr ByteTable every_byte_twice() {
@@ -47,7 +47,7 @@ constexpr ByteTable every_byte_twice() {
   return table;
 }
 
-constexpr ByteTable kTwice = every_byte_twice();
+inline constexpr ByteTable kTwice = every_byte_twice();
 
 /// Numbers of packed panels (gemm_micro.inl) in BF16: a step of K is a pair, [16][2] in a panel.
 struct PanelBf16 {

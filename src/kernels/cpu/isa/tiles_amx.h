@@ -11,8 +11,8 @@
 namespace fathom::kernels::cpu::FATHOM_ISA {
 namespace {
 
-constexpr int kTileRows = 16;          // of a tile, and its columns of 32 bits
-constexpr int64_t kTileNumbers = 256;  // of 32 bits
+inline constexpr int kTileRows = 16;          // of a tile, and its columns of 32 bits
+inline constexpr int64_t kTileNumbers = 256;  // of 32 bits
 
 /// What lies in memory before is seen by tile loads after, and the other way round: GCC's tile
 /// intrinsics do not say that they read memory.

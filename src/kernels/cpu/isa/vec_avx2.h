@@ -76,12 +76,12 @@ struct Vec {
 /// and subnormals stay subnormals. NaN becomes a number, so it is looked for beside.
 struct E4m3Halves {
   static constexpr bool kAvailable = true;
-  __m256i largest_ = _mm256_setzero_si256();  // twice the largest magnitude, byte by byte
+  __m256i largest = _mm256_setzero_si256();  // twice the largest magnitude, byte by byte
 
   /// 32 codes.
   void decode(const uint8_t* p, uint16_t* out) {
     const __m256i codes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    largest_ = _mm256_max_epu8(largest_, _mm256_add_epi8(codes, codes));
+    largest = _mm256_max_epu8(largest, _mm256_add_epi8(codes, codes));
     store(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), out);
     store(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 16)), out + 16);
   }
@@ -91,7 +91,7 @@ struct E4m3Halves {
   }
   /// Was any of the codes NaN?
   bool any_nan() const {
-    return _mm256_movemask_epi8(_mm256_cmpeq_epi8(largest_, _mm256_set1_epi8(-2))) != 0;
+    return _mm256_movemask_epi8(_mm256_cmpeq_epi8(largest, _mm256_set1_epi8(-2))) != 0;
   }
 
  private:
