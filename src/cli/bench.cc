@@ -24,6 +24,7 @@
 namespace fathom::cli {
 namespace {
 
+using engine::DraftTiming;
 using engine::Timing;
 
 /// Lets peak_resident_bytes() begin anew from what is resident now; kernels that cannot keep the
@@ -96,6 +97,18 @@ class Bench : public Command {
     command->add_option("--chunk", options_.chunk_tokens, "Prompt tokens of one pass")
         ->check(integer_between(1, kMostTokens))
         ->capture_default_str();
+    command->add_flag("--drafts", drafts_,
+                      "Decode with and without drafts of the MTP modules: speed and acceptance");
+    command->add_option("--mtp", mtp_modules_, "With --config: so many MTP modules")
+        ->check(integer_between(0, 8));
+    command
+        ->add_option(
+            "--forced-acceptance", draft_options_.forced_acceptance,
+            "With --drafts: drafts at position 1, 2, ... are kept at these rates, whatever "
+            "the model says; random weights keep none")
+        ->delimiter(',')
+        ->allow_extra_args(false)
+        ->check(CLI::Range(0.0, 1.0));
     add_run_options(*command, model_);
     command->add_flag("--no-verify", no_verify_, "Time without checking first");
     command->add_flag("--json", json_, "One JSON object");
@@ -121,8 +134,15 @@ class Bench : public Command {
     forget_peak_resident();  // of the measurements
     const std::vector<Timing> timings = engine::run_benchmark(ctx, *model, options_);
     peak_resident_bytes_ = peak_resident_bytes();
+    const std::vector<DraftTiming> drafts =
+        drafts_ ? run_drafts(ctx, *model) : std::vector<DraftTiming>();
     machine = better_of(machine, engine::measure_machine(ctx));
-    json_ ? print_json(ctx, *model, machine, timings) : print_text(ctx, *model, machine, timings);
+    if (json_) {
+      print_json(ctx, *model, machine, timings, drafts);
+    } else {
+      print_text(ctx, *model, machine, timings);
+      print_drafts(drafts);
+    }
     return kExitOk;
   }
 
@@ -135,7 +155,8 @@ class Bench : public Command {
   }
 
   std::unique_ptr<model::Model> random_model(Ctx& ctx) const {
-    const ModelConfig config = value_or_throw(load_model_config(config_));
+    ModelConfig config = value_or_throw(load_model_config(config_));
+    if (mtp_modules_ >= 0) config.num_nextn_predict_layers = mtp_modules_;
     return model::Model::random(ctx, config, {.storage = model_storage(storage_, config)});
   }
 
@@ -143,6 +164,30 @@ class Bench : public Command {
     Ctx scalar = backend::cpu_context("scalar"), other = backend::cpu_context(other_isa(ctx));
     return engine::verify({.timed = ctx, .scalar = scalar, .other_isa = other}, model, options_.run,
                           options_.cache_dtype);
+  }
+
+  std::vector<DraftTiming> run_drafts(Ctx& ctx, const model::Model& model) {
+    draft_options_.run = options_.run;
+    draft_options_.cache_dtype = options_.cache_dtype;
+    draft_options_.steps = options_.steps;
+    draft_options_.context = options_.batch_context;
+    draft_options_.batches = options_.batches;
+    draft_options_.batches.insert(draft_options_.batches.begin(), 1);
+    return engine::run_draft_benchmark(ctx, model, draft_options_);
+  }
+
+  static void print_drafts(const std::vector<DraftTiming>& drafts) {
+    if (drafts.empty()) return;
+    out::print("{:>8} {:>6} {:>8} {:>10} {:>9} {:>9}   {}\n", "", "rows", "drafts", "tokens/s",
+               "speed-up", "ms/step", "kept by position");
+    for (const DraftTiming& t : drafts) {
+      const std::string count =
+          t.adaptive ? fmt::format("auto {:.1f}", t.drafted) : fmt::format("{}", t.drafts);
+      std::string kept;
+      for (const double rate : t.acceptance) kept += fmt::format("{:.0f}% ", 100 * rate);
+      out::print("{:>8} {:>6} {:>8} {:>10.1f} {:>9.2f} {:>9.2f}   {}\n", "drafts", t.sequences,
+                 count, t.tokens_per_s, t.speed_up, 1e3 * t.step_s, kept);
+    }
   }
 
   /// From nothing to the logits of one token.
@@ -241,7 +286,8 @@ class Bench : public Command {
   }
 
   void print_json(const Ctx& ctx, const model::Model& model, const engine::MachineSpeed& machine,
-                  const std::vector<Timing>& timings) const {
+                  const std::vector<Timing>& timings,
+                  const std::vector<DraftTiming>& drafts) const {
     io::JsonArray rows;
     for (const Timing& t : timings) rows.emplace_back(timing_json(t, machine));
     io::JsonObject object;
@@ -255,10 +301,18 @@ class Bench : public Command {
     object.set("largest_cache_bytes", largest_cache_bytes(model, timings));
     object.set("memory_beside", memory_beside(model, timings));
     object.set("timings", std::move(rows));
+    if (drafts_) {
+      io::JsonArray ways;
+      for (const DraftTiming& t : drafts) ways.emplace_back(draft_json(t));
+      object.set("drafts", std::move(ways));
+    }
     out::print("{}\n", io::write_json(object, 2));
   }
 
   engine::BenchmarkOptions options_;
+  engine::DraftBenchmarkOptions draft_options_;
+  bool drafts_ = false;
+  i64 mtp_modules_ = -1;  // as the config has it
   ModelOptions model_;
   std::string config_;
   StorageOptions storage_ = {.linear = "bf16", .int4_group_size = 128};

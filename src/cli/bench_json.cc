@@ -44,4 +44,17 @@ io::JsonObject timing_json(const engine::Timing& t, const engine::MachineSpeed& 
   return object;
 }
 
+io::JsonObject draft_json(const engine::DraftTiming& t) {
+  io::JsonObject object;
+  object.set("sequences", t.sequences);
+  object.set("max_drafts", t.drafts);
+  object.set("adaptive", t.adaptive);
+  object.set("drafts_per_step", t.drafted);
+  object.set("tokens_per_s", t.tokens_per_s);
+  object.set("speed_up", t.speed_up);
+  object.set("step_s", t.step_s);
+  object.set("acceptance", io::JsonArray(t.acceptance.begin(), t.acceptance.end()));
+  return object;
+}
+
 }  // namespace fathom::cli

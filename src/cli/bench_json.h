@@ -2,6 +2,7 @@
 // What `fathom bench --json` says of the machine and of each timing.
 #include "device/ctx.h"
 #include "engine/benchmark.h"
+#include "engine/draft_benchmark.h"
 #include "io/json.h"
 
 namespace fathom::cli {
@@ -9,5 +10,7 @@ namespace fathom::cli {
 io::JsonObject machine_json(const Ctx& ctx, const engine::MachineSpeed& machine);
 /// With its shares of what the machine can do.
 io::JsonObject timing_json(const engine::Timing& t, const engine::MachineSpeed& machine);
+
+io::JsonObject draft_json(const engine::DraftTiming& t);
 
 }  // namespace fathom::cli

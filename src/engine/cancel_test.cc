@@ -223,6 +223,65 @@ TEST_F(SlowReaderTest, ThatReadsAgainGetsAllOfIt) {
   expect_balanced(*engine);
 }
 
+TEST_F(CancelTest, TheWallClockEndsAnAnswerWhereItIs) {
+  EngineOptions brief = options();
+  brief.limits.wall_clock_s = 0.1;
+  const auto engine = predictable_v3().engine(brief);
+  const auto running = value_or_throw(engine->submit(bystander())).stream;
+  GenerateRequest waiting = request("has to wait", 20, 20);
+  std::vector<Answer> answers(1), none(1);
+  engine->step();
+  collect(*running, answers);
+  std::this_thread::sleep_for(std::chrono::milliseconds(110));
+  const auto fresh = value_or_throw(engine->submit(waiting)).stream;
+  engine->step();
+  collect(*running, answers);
+  EXPECT_TRUE(running->done());
+  EXPECT_EQ(answers[0].reason, FinishReason::kLength);
+  EXPECT_FALSE(fresh->done()) << "its own time has just begun";
+  fresh->cancel();
+  engine->step();
+  expect_balanced(*engine);
+}
+
+/// Allows everything, and after some tokens nothing.
+class DeadEnd : public TokenMask {
+ public:
+  explicit DeadEnd(i64 at) : at_(at) {}
+  std::span<const u32> allowed() override {
+    words_.assign((kVocabSize + 31) / 32, taken_ < at_ ? ~u32{0} : 0);
+    return words_;
+  }
+  void accept(i32) override { ++taken_; }
+  void roll_back(i64 count) override { taken_ -= count; }
+  bool complete() const override { return false; }
+
+ private:
+  i64 at_, taken_ = 0;
+  std::vector<u32> words_;
+};
+
+TEST_F(CancelTest, AMaskThatAllowsNothingIsAnErrorOfItsRequestAlone) {
+  const auto beside = alone(bystander());
+  for (i64 at = 0; at < 9; ++at) {
+    const auto engine = predictable_v3().engine(options());
+    const auto other = value_or_throw(engine->submit(bystander())).stream;
+    GenerateRequest asked = request("dead end ", 30, 40);
+    asked.sampling.temperature = 0;
+    asked.make_mask = [at] { return std::make_unique<DeadEnd>(at); };
+    const auto stream = value_or_throw(engine->submit(asked)).stream;
+    std::vector<Answer> answers(1), others(1);
+    while (engine->step()) collect(*other, others);
+    collect(*other, others);
+    collect(*stream, answers);
+    EXPECT_EQ(answers[0].reason, FinishReason::kError);
+    EXPECT_EQ(std::ssize(answers[0].ids), at);
+    EXPECT_NE(stream->error().find("nothing is allowed"), std::string::npos) << stream->error();
+    EXPECT_EQ(others, beside);
+    expect_balanced(*engine);
+  }
+}
+
 TEST_F(SlowReaderTest, CanBeCancelledWhileItIsBlocked) {
   const auto engine = predictable_v3().engine(options(/*max_blocked_s=*/1000));
   const auto stream = value_or_throw(engine->submit(slow(2))).stream;

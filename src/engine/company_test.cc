@@ -183,6 +183,33 @@ TEST_F(CompanyTest, ASeedGivesTheSameTextsWhoeverElseRuns) {
   }
 }
 
+TEST_F(CompanyTest, AFullQueueRefusesAtOnceAndHurtsNobody) {
+  EngineOptions options{.context_tokens = 256, .cache_tokens = 1024, .draft_tokens = 0};
+  options.limits.max_running = 1;
+  options.limits.max_waiting = 3;
+  const auto engine = predictable_v3().engine(options);
+  const GenerateRequest asked = request("queue ", 12, 10);
+  const auto want = run_one(*roomy(0), asked).answers;
+  std::vector<std::shared_ptr<Stream>> accepted;
+  for (int i = 0; i < 9; ++i) {
+    const Submission submission = value_or_throw(engine->submit(asked));
+    if (submission.stream == nullptr) {
+      EXPECT_GE(submission.retry_after_s, 1);
+    } else {
+      accepted.push_back(submission.stream);
+    }
+    if (i == 0) engine->step();  // the first one runs
+  }
+  EXPECT_EQ(accepted.size(), 4u);
+  while (engine->step()) {
+  }
+  for (const auto& stream : accepted) {
+    std::vector<Answer> answers(1);
+    collect(*stream, answers);
+    EXPECT_EQ(answers, want);
+  }
+}
+
 // Checks 26 and 27.
 TEST_F(CompanyTest, AnswersEndWithTheContextOrAtTheDefault) {
   const auto engine = predictable_v3().engine({.context_tokens = 512, .cache_tokens = 1024});

@@ -1,6 +1,8 @@
 // Log-probabilities of a prompt, and how a text reaches its client piece by piece.
 #include <gmock/gmock.h>
 
+#include <cmath>
+
 #include "engine/scorer.h"
 #include "engine/test_predictable.h"
 #include "testing/for_each_isa.h"
@@ -91,6 +93,33 @@ TEST(Echo, LogProbabilitiesOfAPromptAreThoseOfScoreHoweverItIsComputed) {
         EXPECT_TRUE(scored.answer.empty());
       }
     }
+  }
+}
+
+// Temperature, penalties, bias, masks and thoughts choose the token; its number is the model's.
+TEST(Echo, LogProbabilitiesOfAnAnswerAreOfTheRawDistribution) {
+  const testing::ScopedThreads one(1);
+  TestModel& model = predictable_v3();
+  GenerateRequest asked;
+  asked.prompt_ids = ids_of(model, "raw numbers of");
+  asked.max_tokens = 60;
+  asked.top_log_probs = 1;
+  asked.sampling = {.temperature = 1.5,
+                    .repetition_penalty = 1.7,
+                    .presence_penalty = 2.0,
+                    .logit_bias = {{70, 30.0}, {71, -100.0}},
+                    .seed = 4};
+  asked.thinking = {.end_id = 70, .max_tokens = 3};
+  asked.make_mask = [] { return std::make_unique<HashMask>(11, 1000); };
+  const EngineOptions options{.context_tokens = 128, .adaptive_drafts = false};
+  const Answer answer = run_one(*model.engine(options), asked).answers[0];
+  ASSERT_EQ(answer.ids.size(), 60u);
+  std::vector<i32> ids = asked.prompt_ids;
+  ids.insert(ids.end(), answer.ids.begin(), answer.ids.end());
+  const Score score = score_tokens(model.ctx, *model.model, ids, {.engine = options});
+  for (size_t i = 0; i < answer.ids.size(); ++i) {
+    const double want = score.log_probs[asked.prompt_ids.size() + i];
+    EXPECT_NEAR(answer.log_probs[i], want, 1e-2 * (1 + std::abs(want))) << i;
   }
 }
 

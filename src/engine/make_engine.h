@@ -19,6 +19,9 @@ struct EngineOptions {
   SchedulerLimits limits;        // num_layers is the model's
   i64 draft_tokens = 3;          // at most, where the model has MTP modules; 0: no drafts
   bool adaptive_drafts = true;   // fewer, or none, where they bring nothing; else always as many
+  /// For benches: the draft at position j, if reached, is what comes with this probability, else
+  /// something that is not it; the text means nothing then. Empty: the model decides.
+  std::vector<double> forced_acceptance;
   double max_cache_share = 0.5;  // of the pages, that a tenant keeps while others need some
   DiskTierOptions disk;          // of an empty directory: none. `content` names the weights
   /// Results of a request that its client has not read: with more it is not scheduled, and after

@@ -108,6 +108,23 @@ TEST_P(ReuseTest, ATurnBehindAThoughtReusesAllBeforeTheThought) {
   EXPECT_EQ(run_one(*one, whole).stats.cached_tokens, 333 + 11) << "all but the last token's row";
 }
 
+// Rows of a prompt that stand on rows of decoding are no better than those.
+TEST_P(ReuseTest, RowsBehindThoseOfAnAnswerAreNotExact) {
+  const auto one = engine(), fresh = engine();
+  GenerateRequest turn = request(some_ids(100, 12), "a");
+  turn.max_tokens = 60;
+  const Answer answer = run_one(*one, turn).answers[0];
+  GenerateRequest next =
+      request(joined(joined(turn.prompt_ids, answer.ids), some_ids(150, 13)), "a");
+  next.cache_use = CacheUse::kAny;
+  EXPECT_EQ(run_one(*one, next).stats.cached_tokens, 159);
+  next.prompt_ids.push_back(5);
+  next.cache_use = CacheUse::kExact;
+  const Outcome exact = run_one(*one, next);
+  EXPECT_EQ(exact.stats.cached_tokens, 100);
+  EXPECT_EQ(exact.answers, run_one(*fresh, next).answers);
+}
+
 // Any beginning can be reused, and what is has the bits of what is computed.
 TEST_P(ReuseTest, EveryLengthOfACommonBeginning) {
   const std::vector<i32> whole = some_ids(300, 6);

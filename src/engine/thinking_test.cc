@@ -61,6 +61,9 @@ class ThinkingTest : public ::testing::Test {
       collect(*submission.stream, drafted);
     }
     EXPECT_EQ(drafted[0], plain) << "seed " << request.sampling.seed;
+    const RequestStats counted = submission.stream->stats();
+    EXPECT_LE(counted.thinking_tokens, counted.generated_tokens);
+    EXPECT_EQ(counted.generated_tokens, std::ssize(plain.ids));
     if (stats != nullptr) *stats = submission.stream->stats();
     accepted_ += with->counters().drafts.accepted_tokens;
     return plain;
@@ -154,6 +157,17 @@ TEST_F(ThinkingTest, AMaskBeginsBehindTheThoughtAlsoInsideARunOfDrafts) {
     for (const i32 id : masked) EXPECT_EQ(std::ranges::count(forbidden, id), 0) << id;
   }
   EXPECT_GT(accepted_, 0u);
+}
+
+TEST_F(ThinkingTest, AMaskThatIsCompleteFromTheStartEndsTheAnswer) {
+  std::vector<i32> masked;
+  GenerateRequest asked = request(2, 0.0);
+  asked.make_mask = [&] { return std::make_unique<WithoutMask>(std::vector<i32>{}, 0, &masked); };
+  EXPECT_TRUE(answer_of(asked).ids.empty());
+  asked.thinking = {.end_id = ids_of(predictable_v3(), "</think>")[0], .max_tokens = 7};
+  const Answer thought = answer_of(asked);
+  EXPECT_EQ(thought.ids.size(), 8u) << "the thought, and nothing behind it";
+  EXPECT_EQ(thought.reason, FinishReason::kStop);
 }
 
 TEST_F(ThinkingTest, WithAMaskNoStopTokenEndsTheAnswerInsideTheThought) {

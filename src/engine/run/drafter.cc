@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/clock.h"
 #include "engine/sampling/argmax.h"
 
 namespace fathom::engine {
@@ -11,6 +12,9 @@ namespace {
 /// States that wait before their rows are made at once, as a prompt's: reading a module's weights
 /// for every token would cost more than drafting brings.
 constexpr i64 kManyStates = 32;
+constexpr i64 kKeptStates = 8;        // of them, where their rows would take too long
+constexpr double kSmallShare = 0.01;  // of decoding, that rows for nobody may take
+constexpr i64 kLookAgain = 64;        // whether they still take more
 
 void grow(std::vector<float>& buffer, i64 floats) {
   if (std::ssize(buffer) < floats) buffer.resize(static_cast<size_t>(floats));
@@ -49,7 +53,7 @@ void Drafter::begin(Sequence& sequence, i64 tokens) const {
   for (WaitingStates& waiting : sequence.waiting) {
     waiting.begin = tokens;
     waiting.count = 0;
-    grow(waiting.states, (2 * kManyStates + depths_) * width());
+    grow(waiting.states, (kManyStates + kMaxDrafts + 1 + depths_) * width());
   }
 }
 
@@ -127,11 +131,35 @@ void Drafter::keep(WaitingStates& waiting, i64 begin, const float* states, i64 c
   waiting.count = count;
 }
 
-void Drafter::decoded(Sequence& sequence, View<const float, 2> hidden) {
+void Drafter::decoded(Sequence& sequence, View<const float, 2> hidden, double token_s) {
   WaitingStates& first = sequence.waiting.front();
   put(first, first.begin + first.count, hidden.data(), hidden.dim(0), width());
-  for (const WaitingStates& waiting : sequence.waiting) {
-    if (waiting.count >= kManyStates) return make_known_rows(sequence);
+  if (first.count < kManyStates) return;
+  rows_are_cheap_ = row_s_ <= kSmallShare * token_s;
+  if (rows_are_cheap_ || times_forgotten_ >= kLookAgain) {
+    const Clock::time_point begin = Clock::now();
+    const double rows = static_cast<double>(first.count - 1);
+    make_known_rows(sequence);
+    const double seconds = seconds_since(begin);
+    seconds_for_nobody_ += seconds;
+    row_s_ = seconds / rows;
+    times_forgotten_ = 0;
+  } else {
+    forget_oldest(sequence);
+    ++times_forgotten_;
+  }
+}
+
+/// The rows of all but the last few waiting states are left out.
+void Drafter::forget_oldest(Sequence& sequence) const {
+  const WaitingStates& first = sequence.waiting.front();
+  const i64 end = first.begin + first.count - kKeptStates;
+  if (end <= first.begin) return;
+  for (i64 depth = 1; depth <= depths_; ++depth) {
+    WaitingStates& waiting = sequence.waiting[static_cast<size_t>(depth - 1)];
+    drop_front(waiting, std::min(end - waiting.begin, waiting.count), width());
+    waiting.begin = std::max(waiting.begin, end);
+    sequence.cache.skip_mtp_rows(depth, end);
   }
 }
 
@@ -218,6 +246,7 @@ void Drafter::draft(std::span<const DraftWish> wishes) {
   for (const DraftWish& wish : wishes) {
     drafting_.push_back({.sequence = wish.sequence, .tokens = wish.tokens});
     most = std::max(most, wish.tokens);
+    if (!rows_are_cheap_) forget_oldest(*wish.sequence);
   }
   for (i64 draft = 1; draft <= most; ++draft) {
     if (draft <= depths_) {

@@ -25,6 +25,8 @@ class Drafter {
   Drafter(Ctx& ctx, const model::Model& model, const model::RunOptions& options, i64 num_ids);
 
   i64 depths() const { return depths_; }
+  /// In all, for rows that no draft asked for.
+  double seconds_for_nobody() const { return seconds_for_nobody_; }
 
   /// The rows of the first `tokens` tokens are there, or will never be made.
   void begin(Sequence& sequence, i64 tokens) const;
@@ -32,8 +34,10 @@ class Drafter {
   /// hidden].
   void prefilled(Sequence& sequence, i64 begin, View<const float, 2> hidden);
   /// The same of decoding: states of the positions that follow the last ones. They wait for
-  /// draft(), or their rows are made once many wait.
-  void decoded(Sequence& sequence, View<const float, 2> hidden);
+  /// draft(). Once many wait their rows are made, if that is next to nothing beside the `token_s`
+  /// seconds that decoding a token takes; else the oldest are forgotten, and later drafts see only
+  /// zeros there.
+  void decoded(Sequence& sequence, View<const float, 2> hidden, double token_s);
 
   /// Puts drafts behind the last token of each into step_ids, in batches; fewer where no draft is
   /// a number. A sequence must want at least one, have had its decoded() states, and have pages for
@@ -56,12 +60,17 @@ class Drafter {
   void run_last_again(i64 draft);
   void take_drafts();
   void make_known_rows(Sequence& sequence);
+  void forget_oldest(Sequence& sequence) const;
 
   Ctx& ctx_;
   const model::Model& model_;
   model::RunOptions options_;
   i64 depths_, num_ids_;
 
+  double row_s_ = 0.0;  // what a row made for nobody takes; 0: not known yet
+  bool rows_are_cheap_ = true;
+  i64 times_forgotten_ = 0;
+  double seconds_for_nobody_ = 0.0;
   std::vector<Drafting> drafting_;
   // One batch: rows of several sequences, the token of each row, and what the module makes of them.
   std::vector<model::MtpStep> steps_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/rng.h"
 #include "engine/sampling/log_probs.h"
 
 namespace fathom::engine {
@@ -56,6 +57,18 @@ bool take(Sequence& sequence, Event& event) {
   return !sequence.finish_reason;
 }
 
+/// For benches: logits under which the next draft is kept, or not, with the given probability.
+void force(View<float, 1> logits, const Sequence& sequence, std::span<const double> forced) {
+  const auto j = static_cast<size_t>(sequence.accepted);
+  if (j + 1 >= sequence.step_ids.size()) return;
+  constexpr u64 kStream = 0x666f726365;
+  const u64 position = sequence.ids.size();
+  const double draw = Philox(static_cast<u64>(sequence.id.slot), kStream).uniform(position);
+  const bool keep = j < forced.size() && draw < forced[j];
+  constexpr float kFar = 1e30f;
+  logits(sequence.step_ids[j + 1]) = keep ? kFar : -kFar;
+}
+
 }  // namespace
 
 bool emit_token(Ctx& ctx, Sequence& sequence, View<float, 1> logits) {
@@ -70,12 +83,16 @@ bool emit_token(Ctx& ctx, Sequence& sequence, View<float, 1> logits) {
   return take(sequence, event);
 }
 
-void emit_run(Ctx& ctx, Sequence& sequence, DecodePass& pass, i64 first_row) {
+void emit_run(Ctx& ctx, Sequence& sequence, DecodePass& pass, i64 first_row,
+              std::span<const double> forced) {
   const i64 drafts = std::ssize(sequence.step_ids) - 1;
   const i64 held = sequence.cache.length() - drafts - 1, before = std::ssize(sequence.ids);
   sequence.drafted = drafts;
   sequence.accepted = 0;
-  while (emit_token(ctx, sequence, pass.logits(first_row + sequence.accepted))) {
+  while (true) {
+    const View<float, 1> logits = pass.logits(first_row + sequence.accepted);
+    if (!forced.empty()) force(logits, sequence, forced);
+    if (!emit_token(ctx, sequence, logits)) break;
     if (sequence.accepted == drafts) break;
     const i32 draft = sequence.step_ids[static_cast<size_t>(sequence.accepted + 1)];
     if (sequence.ids.back() != draft) break;

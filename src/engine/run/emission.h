@@ -17,7 +17,9 @@ bool emit_token(Ctx& ctx, Sequence& sequence, View<float, 1> logits);
 /// The target's tokens along a verified run of drafts, one at a time, until one differs from its
 /// draft or ends the sequence: just the tokens that decoding without drafts gives. `first_row`: of
 /// the sequence's step_ids in the pass. The cache keeps the rows of the tokens that came.
-void emit_run(Ctx& ctx, Sequence& sequence, DecodePass& pass, i64 first_row);
+/// `forced`: EngineOptions::forced_acceptance.
+void emit_run(Ctx& ctx, Sequence& sequence, DecodePass& pass, i64 first_row,
+              std::span<const double> forced = {});
 
 /// Drafts that the sequence's mask or its thought's budget refuse would be verified for nothing.
 void cut_refused_drafts(Sequence& sequence);

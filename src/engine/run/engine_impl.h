@@ -67,6 +67,7 @@ struct Engine::Impl {
   void begin_chunk(const StepPlan& plan);
   void run_decode(std::unique_lock<std::mutex>& lock);
   void emit_runs();
+  double keep_states(double decode_s);
   void run_drafts(std::unique_lock<std::mutex>& lock);
   void run_layers(std::unique_lock<std::mutex>& lock, const StepPlan& plan,
                   Clock::time_point step_begin, bool decodes);
@@ -74,7 +75,7 @@ struct Engine::Impl {
   void replay(Sequence& sequence, i64 begin, i64 end);
 
   // What a pass gave (engine_results.cc).
-  void settle_run(Entry& entry, i64 first_row);
+  void settle_run(Entry& entry);
   void emit_prompt(Entry& entry, const PrefillItem& item, size_t index);
   void first_tokens(Entry& entry, View<float, 1> logits);
   void first_token(Entry& entry, View<float, 1> logits);

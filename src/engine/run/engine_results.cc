@@ -8,7 +8,7 @@
 namespace fathom::engine {
 
 /// After emit_run(): accounts, and what the sequence leaves to others.
-void Engine::Impl::settle_run(Entry& entry, i64 first_row) {
+void Engine::Impl::settle_run(Entry& entry) {
   Sequence& sequence = *entry.sequence;
   RequestStats& stats = entry.job->stats;
   stats.generated_tokens += sequence.emitted;
@@ -18,7 +18,6 @@ void Engine::Impl::settle_run(Entry& entry, i64 first_row) {
                           static_cast<int>(sequence.accepted), sequence.emitted);
     stats.draft_tokens += sequence.drafted;
     stats.accepted_tokens += sequence.accepted;
-    drafter_->decoded(sequence, decode_.hidden().slice(0, first_row, sequence.accepted + 1));
   }
   scheduler_.decoded(entry.id, sequence.emitted);
   if (sequence.finish_reason) return finish(entry, *sequence.finish_reason);

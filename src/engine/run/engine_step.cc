@@ -181,16 +181,20 @@ void Engine::Impl::run_decode(std::unique_lock<std::mutex>& lock) {
     error = failed.message();
   }
   const double seconds = seconds_since(begin);
+  double module_s = 0.0;
+  if (!error) {
+    emit_runs();
+    module_s = keep_states(seconds);
+  }
   lock.lock();
-  counters_.model_s += seconds;
+  counters_.model_s += seconds + module_s;
   scheduler_.after_decode(decode_.rows(), decode_.pairs(), seconds);
-  if (!error) emit_runs();
   for (size_t i = 0; i < batch_.size(); ++i) {
     Entry& entry = *find(batch_[i]->id);
     if (error) {
       fail(entry, *error);
     } else {
-      settle_run(entry, decode_.first_row(i));
+      settle_run(entry);
     }
     if (!entry.job) batch_[i] = nullptr;  // it has ended
   }
@@ -210,8 +214,25 @@ void Engine::Impl::emit_runs() {
   const auto contexts = ctx_.thread_contexts(threads);
   parallel_for_each(sequences, threads, [&](i64 thread, i64 unit) {
     const auto i = static_cast<size_t>(unit);
-    emit_run(*contexts[static_cast<size_t>(thread)], *batch_[i], decode_, decode_.first_row(i));
+    emit_run(*contexts[static_cast<size_t>(thread)], *batch_[i], decode_, decode_.first_row(i),
+             options_.forced_acceptance);
   });
+}
+
+/// What later drafts need of this pass. Returns the seconds of rows made for that.
+double Engine::Impl::keep_states(double decode_s) {
+  if (!drafter_) return 0.0;
+  i64 tokens = 0;
+  for (const Sequence* sequence : batch_) tokens += sequence->emitted;
+  const double token_s = decode_s / static_cast<double>(std::max<i64>(tokens, 1));
+  const double before = drafter_->seconds_for_nobody();
+  for (size_t i = 0; i < batch_.size(); ++i) {
+    Sequence& sequence = *batch_[i];
+    if (sequence.finish_reason || !drafts_for(sequence)) continue;
+    const i64 rows = sequence.accepted + 1;
+    drafter_->decoded(sequence, decode_.hidden().slice(0, decode_.first_row(i), rows), token_s);
+  }
+  return drafter_->seconds_for_nobody() - before;
 }
 
 void Engine::Impl::run_drafts(std::unique_lock<std::mutex>& lock) {

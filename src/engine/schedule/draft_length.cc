@@ -12,7 +12,7 @@ constexpr double kSequenceRate = 0.02;
 constexpr double kServerRate = 0.01;
 constexpr int kGuessObservations = 10;  // what the first guess counts for
 constexpr double kLeastGain = 0.05;
-constexpr i64 kProbeEveryTokens = 256;
+constexpr i64 kProbeEveryTokens = 256, kMostProbeTokens = 4096;
 constexpr int kProbeSteps = 4;
 // A draft this unlikely is never worth its row; leaving it out keeps the list short.
 constexpr double kLeastProbability = 0.02;
@@ -83,7 +83,8 @@ void DraftLength::probe(Sequence& sequence) {
   DraftHistory& history = *sequence.history;
   if (sequence.drafts >= std::min<i64>(sequence.limit, max_drafts_)) return;
   if (history.probe_steps == 0) {
-    if (history.tokens_since_probe < kProbeEveryTokens) return;
+    if (history.tokens_since_probe < history.probe_every_tokens) return;
+    history.probe_every_tokens = std::min(2 * history.probe_every_tokens, kMostProbeTokens);
     history.tokens_since_probe = 0;
     history.probe_steps = kProbeSteps;
     history.observations[static_cast<size_t>(sequence.drafts)] = 0;
@@ -99,6 +100,7 @@ void DraftLength::choose(std::span<Sequence> batch, i64 pairs, const CostModel& 
   const size_t count = best_count(batch.size(), pairs, cost);
   for (size_t m = 0; m < count; ++m) ++batch[candidates_[m].sequence].drafts;
   for (Sequence& each : batch) {
+    if (each.drafts > 0) each.history->probe_every_tokens = kProbeEveryTokens;
     probe(each);
     if (each.drafts > 0) continue;
     const auto reason = each.limit <= 0 ? DraftsOff::kNoRoom : DraftsOff::kNoGain;

@@ -18,7 +18,8 @@ struct DraftHistory {
   DraftAcceptance acceptance{};
   std::array<int, kMaxDrafts> observations{};  // that acceptance rests on, beside its first guess
   i64 tokens_since_probe = 0;
-  int probe_steps = 0;  // left of a probe under way
+  i64 probe_every_tokens = 256;  // twice that after each probe that changed nothing
+  int probe_steps = 0;           // left of a probe under way
 };
 
 enum class DraftsOff {
@@ -45,10 +46,11 @@ struct DraftCounters {
 /// is for the batch. With one sequence it is the published rule. Drafting has to bring 5 % for the
 /// sequences that do it, or there is none: less is within the error of the estimates.
 ///
-/// Every 256 tokens a sequence drafts one token more than it would for four steps: acceptance that
-/// nobody measures would stay what it was. What a probe then sees counts for more than what was
-/// seen long ago; while drafts are on the mean is over some fifty of them, or chance would switch
-/// them off.
+/// After 256 tokens a sequence drafts one token more than it would for four steps: acceptance that
+/// nobody measures would stay what it was. If drafts stay off after it, the next probe comes after
+/// twice as many, up to 4,096: on small models probes alone would cost 2 %. What a probe then sees
+/// counts for more than what was seen long ago; while drafts are on the mean is over some fifty of
+/// them, or chance would switch them off.
 class DraftLength {
  public:
   /// `max_drafts` of a sequence: 0 to kMaxDrafts. Batches of up to `max_sequences` allocate

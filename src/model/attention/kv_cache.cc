@@ -105,6 +105,13 @@ void KvCache::return_pages() {
   impl_->pages.clear();
 }
 
+void KvCache::skip_mtp_rows(i64 depth, i64 length) {
+  FATHOM_CHECK(depth >= 1 && depth <= impl_->num_mtp() && length <= impl_->length_tokens,
+               "skips to ", length, " of ", impl_->length_tokens, " at depth ", depth);
+  i64& rows = impl_->mtp_length_tokens[static_cast<size_t>(depth - 1)];
+  rows = std::max(rows, length);
+}
+
 void KvCache::adopt(i64 length) {
   FATHOM_CHECK(length >= impl_->length_tokens && length <= capacity_tokens(), "adopts ", length,
                " tokens after ", impl_->length_tokens, " of ", capacity_tokens());

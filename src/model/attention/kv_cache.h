@@ -38,6 +38,9 @@ class KvCache {
   void lend_page(u8* page);
   /// Gives all lent pages back and forgets all tokens.
   void return_pages();
+  /// Rows before `length` of the MTP module of `depth` that were not made never will be: they are
+  /// read as they lie.
+  void skip_mtp_rows(i64 depth, i64 length);
   /// The lent pages hold the rows of `length` tokens already, those of MTP modules too.
   void adopt(i64 length);
 
