@@ -17,7 +17,6 @@ namespace {
 
 namespace ref = kernels::ref;
 using testing::expect_bitwise_equal;
-using testing::expect_close;
 using testing::for_each_isa;
 using testing::normal;
 using testing::StoredWeights;

@@ -156,7 +156,7 @@ TEST(MoeExperts, ExpertParallelEqualsRowParallelBitwise) {
     const i64 tokens = 300;  // an expert has more rows than a unit
     const auto x = normal<float>({tokens, kHidden});
     const Choice choice(tokens);
-    const LinearMode mode(Activations::kBf16, /*prefill=*/true);
+    const LinearMode mode(Activations::kBf16, /*is_prefill=*/true);
     Tensor<float> want({tokens, kHidden}), y({tokens, kHidden});
     for (const int threads : {7, 1, 2}) {  // 7: row-parallel
       const testing::ScopedThreads scoped(threads);
@@ -187,7 +187,7 @@ TEST(MoeExperts, OutputsThatWaitInPartsChangeNothingBitwise) {
   for (i64 i = 0; i < indices.size(); ++i) {
     indices[i] = static_cast<i32>((i / kChosen + 2 * (i % kChosen)) % 9);
   }
-  const LinearMode mode(Activations::kBf16, /*prefill=*/true);
+  const LinearMode mode(Activations::kBf16, /*is_prefill=*/true);
   Ctx ctx = backend::make_context();
   Tensor<float> want({kTokens, kWide}), y({kTokens, kWide});
   for (const int threads : {7, 2}) {  // 7: row-parallel, and all outputs at once

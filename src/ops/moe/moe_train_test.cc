@@ -17,7 +17,6 @@ namespace fathom::ops {
 namespace {
 
 namespace ref = kernels::ref;
-using ::testing::ElementsAre;
 using testing::expect_bitwise_equal;
 using testing::expect_close;
 using testing::for_each_isa;

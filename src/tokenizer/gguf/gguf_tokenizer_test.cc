@@ -210,9 +210,10 @@ TEST(GgufTokenizerSpec, WrongMetadataIsNamed) {
     return spec ? "no error" : spec.error().message();
   };
   const auto texts = [](std::vector<std::string_view> strings) {
+    const i64 count = std::ssize(strings);
     return io::gguf::Value{.type = ValueType::kArray,
                            .element = ValueType::kString,
-                           .count = static_cast<i64>(strings.size()),
+                           .count = count,
                            .strings = std::move(strings)};
   };
   EXPECT_EQ(error("other", {}), "no error");

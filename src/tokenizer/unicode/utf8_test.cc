@@ -2,11 +2,15 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 #include "tokenizer/byte_level.h"
 #include "tokenizer/test_random_text.h"
 
 namespace fathom::tokenizer {
 namespace {
+
+using namespace std::string_literals;  // NOLINT: strings with NUL
 
 std::string repaired(std::string_view bytes) {
   std::string storage;
@@ -35,7 +39,7 @@ TEST(Utf8, EachMaximalIllFormedPartBecomesOneReplacement) {
 }
 
 TEST(Utf8, ValidTextIsNotCopied) {
-  const std::string text = "plain, é, €, 😀, and a NUL \0 in the middle of more than eight bytes";
+  const std::string text = "plain, é, €, 😀, and a NUL \0 in the middle of more than eight bytes"s;
   std::string storage;
   EXPECT_EQ(valid_utf8(text, storage).data(), text.data());
   EXPECT_TRUE(storage.empty());
