@@ -116,7 +116,7 @@ TEST_F(CancelTest, AtEveryStepOfOneThatIsPreempted) {
   scarce.context_tokens = scarce.cache_tokens = 384;  // of the five pages one is missing
   preemptions_ = 0;
   EXPECT_GT(sweep(scarce, request("no room ", 240, 100), /*stride=*/2), 20);
-  EXPECT_GT(preemptions_, 10u);
+  EXPECT_GT(preemptions_, 2u);
 }
 
 // One request leaves the queue again and again beside a running one: check 81.

@@ -157,6 +157,23 @@ TEST_F(CompanyTest, WithPagesForTwoOfFourLongRequestsAllFinishAsIfThereWereEnoug
   }
 }
 
+// The choices of one request are rivals for pages too.
+TEST_F(CompanyTest, WithPagesForOneOfThreeChoicesAllFinishAsIfThereWereEnough) {
+  GenerateRequest asked = request("three ways ", 200, 250);
+  asked.num_choices = 3;
+  for (const i64 drafts : {0, 3}) {
+    const auto unpressed = run_one(*roomy(drafts), asked);
+    const auto engine = predictable_v3().engine(
+        {.context_tokens = 500, .draft_tokens = drafts, .adaptive_drafts = false});
+    const Outcome pressed = run_one(*engine, asked);
+    EXPECT_EQ(pressed.answers, unpressed.answers);
+    EXPECT_EQ(pressed.stats.generated_tokens, 750);
+    EXPECT_GT(pressed.stats.preemptions, 0);
+    EXPECT_LE(pressed.stats.preemptions, 9);
+    EXPECT_EQ(engine->num_free_pages() + engine->num_cached_pages(), engine->num_pages());
+  }
+}
+
 // Checks 22 and 23.
 TEST_F(CompanyTest, ASeedGivesTheSameTextsWhoeverElseRuns) {
   GenerateRequest asked = request("a seed ", 140, 40);

@@ -22,13 +22,12 @@ struct Echo {
   bool operator==(const Echo&) const = default;
 };
 
-Echo echo_of(Engine& engine, const GenerateRequest& request) {
-  const auto stream = value_or_throw(engine.submit(request)).stream;
+Echo echo_of(Engine& engine, Stream& stream) {
   Echo echo;
   Events news;
-  while (!stream->done()) {
+  while (!stream.done()) {
     engine.step();
-    stream->try_read(news);
+    stream.try_read(news);
     for (const Event& event : news.events) {
       if (event.kind == Event::Kind::kPromptToken) {
         EXPECT_TRUE(echo.answer.empty()) << "the prompt comes first";
@@ -45,6 +44,10 @@ Echo echo_of(Engine& engine, const GenerateRequest& request) {
     }
   }
   return echo;
+}
+
+Echo echo_of(Engine& engine, const GenerateRequest& request) {
+  return echo_of(engine, *value_or_throw(engine.submit(request)).stream);
 }
 
 // Check 41; all of one model, to the bit.
@@ -93,6 +96,48 @@ TEST(Echo, LogProbabilitiesOfAPromptAreThoseOfScoreHoweverItIsComputed) {
         EXPECT_TRUE(scored.answer.empty());
       }
     }
+  }
+}
+
+// Pages that others need are taken from it in the middle of its prompt.
+TEST(Echo, APreemptedPromptIsEchoedOnceAndItsOwnPagesAreNoHit) {
+  const testing::ScopedThreads one(1);
+  TestModel& model = predictable_v3();
+  EngineOptions options{.context_tokens = 640, .draft_tokens = 0};
+  options.limits.chunk_tokens = options.limits.min_chunk_tokens = 32;
+  options.limits.decode_share = 0.001;  // a chunk each step
+  GenerateRequest asked;
+  for (int i = 0; i < 500; ++i) asked.prompt_ids.push_back(30 + i * 7 % 90);
+  asked.prompt_log_probs_from = 1;
+  asked.top_log_probs = 2;
+  asked.max_tokens = 3;
+  asked.priority = 1;  // it is the one that has to give way
+  i64 rows = 0;
+  asked.on_prompt_logits = [&](const float*, i64 count) { rows += count; };
+  for (const i64 from : {1, 60, -1}) {
+    asked.prompt_log_probs_from = from;
+    rows = 0;
+    const Echo want = echo_of(*model.engine(options), asked);
+    const i64 all_rows = from < 0 ? 0 : 501 - from;
+    EXPECT_EQ(std::exchange(rows, 0), all_rows);
+    const auto engine = model.engine(options);
+    for (int i = 0; i < 2; ++i) {
+      GenerateRequest other;
+      other.prompt_ids = ids_of(model, std::string(105, static_cast<char>('a' + i)));
+      other.max_tokens = 60;
+      value_or_throw(engine->submit(other));
+    }
+    for (int step = 0; step < 20; ++step) engine->step();
+    const auto stream = value_or_throw(engine->submit(asked)).stream;
+    for (i64 step = 0; engine->counters().preemptions == 0; ++step) {
+      ASSERT_LT(step, 100);
+      engine->step();
+    }
+    EXPECT_GE(engine->counters().prompt_tokens, 2u * 105 + 96) << "some of it was computed";
+    EXPECT_EQ(echo_of(*engine, *stream), want);
+    EXPECT_GT(stream->stats().preemptions, 0);
+    EXPECT_EQ(stream->stats().cached_tokens, 0);
+    EXPECT_EQ(rows, all_rows);
   }
 }
 

@@ -143,7 +143,7 @@ Result<void> Engine::Impl::check(const GenerateRequest& request) const {
   }
   if (request.thinking) {
     const ThinkingParams& thinking = *request.thinking;
-    if (const auto id = in_range("thinking.end_id", thinking.end_id, 0, num_ids_ - 1); !id) {
+    if (auto id = in_range("thinking.end_id", thinking.end_id, 0, num_ids_ - 1); !id) {
       return id;
     }
     if (thinking.max_tokens < 0) {

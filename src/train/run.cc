@@ -131,7 +131,7 @@ data::PreparedData Run::prepare() const {
 RunCost Run::cost() const {
   i64 micro = setup_.config.train.micro_batch_sequences;
   if (micro == 0 && resume_) micro = resume_->manifest.state.micro_batch_sequences;
-  const RunCost cost = run_cost(ctx_, setup_, micro, free_memory_bytes());
+  RunCost cost = run_cost(ctx_, setup_, micro, free_memory_bytes());
   events_.say(
       log::Level::kInfo,
       fmt::format("{} parameters, {} active a token; {} steps, {} tokens, {} sequences of {} in "

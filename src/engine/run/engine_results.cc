@@ -65,7 +65,8 @@ void Engine::Impl::emit_prompt(Entry& entry, const PrefillItem& item, size_t ind
   const GenerateRequest& request = sequence.request();
   const i64 first_row = prefill_.first_logits_row(index), end = item.begin + item.tokens;
   if (item.logits == model::LogitRows::kAll) {
-    const i64 from = std::max(item.begin, std::max<i64>(request.prompt_log_probs_from - 1, 0));
+    const i64 from = std::max(item.begin, sequence.first_echo_row());
+    sequence.echoed_rows = end;
     const View<float, 2> rows = prefill_.logits(first_row + from - item.begin, end - from);
     if (request.on_prompt_logits) request.on_prompt_logits(rows.data(), rows.dim(0));
     const i64 prompt = sequence.prompt_tokens();

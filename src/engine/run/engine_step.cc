@@ -75,9 +75,7 @@ bool Engine::Impl::start(Entry& entry, const Turn& turn, double now) {
   // A prompt's last row is computed for its logits. Rows of generated tokens are decoded again:
   // what a prompt left under the same text differs in the last bits.
   i64 limit = sequence.generated() > 0 ? prompt : prompt - 1;
-  if (request.prompt_log_probs_from >= 0) {
-    limit = std::min(limit, std::max<i64>(request.prompt_log_probs_from - 1, 0));
-  }
+  limit = std::min(limit, sequence.first_echo_row());
   const auto adopted = pages_.adopt(sequence, limit);
   reads_disk_ = !adopted;
   if (!adopted) return false;
@@ -90,7 +88,7 @@ bool Engine::Impl::start(Entry& entry, const Turn& turn, double now) {
   if (drafts_for(sequence)) drafter_->begin(sequence, cached);
   scheduler_.start(entry.id, cached, now);
   entry.published_tokens = 0;
-  if (sequence.generated() == 0) {
+  if (entry.job->stats.preemptions == 0) {  // later it finds what it computed itself
     entry.job->stats.cached_tokens = cached;
     entry.job->stats.queue_s = now - entry.job->submitted_s;
   }
@@ -152,13 +150,11 @@ void Engine::Impl::begin_chunk(const StepPlan& plan) {
     Entry* const entry = find(chunk.id);
     if (entry == nullptr || scheduler_.phase(chunk.id) != Phase::kPrefill) continue;
     Sequence& sequence = *entry->sequence;
-    const GenerateRequest& request = sequence.request();
     const i64 prompt = sequence.prompt_tokens();
     const i64 end = std::min(chunk.begin + chunk.tokens, prompt);
     if (end <= chunk.begin) continue;
     model::LogitRows logits = model::LogitRows::kNone;
-    if (sequence.generated() == 0 && request.prompt_log_probs_from >= 0 &&
-        end >= request.prompt_log_probs_from) {
+    if (sequence.generated() == 0 && end > sequence.first_echo_row()) {
       logits = model::LogitRows::kAll;
     } else if (sequence.generated() == 0 && end == prompt) {
       logits = model::LogitRows::kLast;

@@ -1,5 +1,6 @@
 #pragma once
 // A choice of a request while it runs.
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -49,6 +50,12 @@ struct Sequence {
   i64 generated() const { return std::ssize(ids) - prompt_tokens(); }
   /// The rows that decoding has are those of all tokens but the last.
   bool ready_to_decode() const { return cache.length() == std::ssize(ids) - 1; }
+  /// Rows [first_echo_row(), prompt_tokens()) tell the log-probabilities of the prompt that the
+  /// client wants and does not have yet: it keeps what came before a preemption.
+  i64 first_echo_row() const {
+    const i64 from = request().prompt_log_probs_from;
+    return from < 0 ? prompt_tokens() : std::max({from - 1, i64{0}, echoed_rows});
+  }
   /// The mask that the next token is under; null: none.
   TokenMask* active_mask() const { return thought.open() ? nullptr : mask.get(); }
 
@@ -64,6 +71,7 @@ struct Sequence {
   TextStream text;
   Thought thought;
   std::unique_ptr<TokenMask> mask;     // of what follows the thought
+  i64 echoed_rows = 0;                 // rows before it are told, or not wanted
   std::vector<i32> step_ids;           // of a decode step: the last token, then drafts
   std::vector<WaitingStates> waiting;  // by MTP depth - 1
   DraftHistory drafts;

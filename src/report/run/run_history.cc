@@ -59,6 +59,7 @@ void RunHistory::add_step(const StepMetrics& step) {
     skipped_.push_back({step.step, step.skipped});
   }
   std::vector<double> row;
+  row.reserve(kStepCurves.size() + step.mtp_loss.size());
   for (const StepCurve& curve : kStepCurves) row.push_back(curve.value(step));
   row.insert(row.end(), step.mtp_loss.begin(), step.mtp_loss.end());
   steps_.add(position(), row);
