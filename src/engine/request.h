@@ -31,7 +31,7 @@ struct GenerateRequest {
   std::vector<std::string> stop;    // texts that end the answer; not part of it
   std::vector<i32> stop_token_ids;  // tokens that end the answer; not part of it
   i64 top_log_probs = -1;           // beside each token: -1 nothing, else its own and so many tops
-  /// Log-probabilities of the prompt's tokens from this index on; < 0: none. Turns drafts off.
+  /// Log-probabilities of the prompt's tokens from this index on; < 0: none.
   i64 prompt_log_probs_from = -1;
   i32 scored_next_id = -1;  // with them, of this token after the prompt too; < 0: none
   /// Receives raw logits [rows, vocab] of consecutive prompt tokens, from index

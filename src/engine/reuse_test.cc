@@ -131,7 +131,8 @@ TEST_P(ReuseTest, EveryLengthOfACommonBeginning) {
   const auto one = engine();
   run_one(*one, request(whole, "a"));
   for (const i64 common : {0, 1, 2, 127, 128, 129, 130, 200, 255, 256, 257, 299}) {
-    auto ids = joined({whole.begin(), whole.begin() + common}, some_ids(9, 100 + common));
+    auto ids = joined({whole.begin(), whole.begin() + common},
+                      some_ids(9, 100 + static_cast<u64>(common)));
     ids[static_cast<size_t>(common)] = (whole[static_cast<size_t>(common)] + 1) % 276;
     const Outcome got = run_one(*one, request(ids, "a"));
     EXPECT_EQ(got.stats.cached_tokens, common);

@@ -53,7 +53,7 @@ class ThinkingTest : public ::testing::Test {
   /// The same with and without drafts.
   static Answer answer_of(const GenerateRequest& request, RequestStats* stats = nullptr) {
     const auto with = engine(3), without = engine(0);
-    const Answer plain = run_alone(*without, request)[0];
+    Answer plain = run_alone(*without, request)[0];
     const Submission submission = value_or_throw(with->submit(request));
     std::vector<Answer> drafted(1);
     while (!submission.stream->done()) {
