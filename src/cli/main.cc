@@ -1,5 +1,6 @@
 // The one binary. This is one of the four places that catch everything: exit 0, 1 for the user's
 // error (one clear message, no stack trace), 2 for ours.
+#include <fmt/format.h>
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
@@ -88,7 +89,7 @@ void print_parse_error(const CLI::App& app, const CLI::ParseError& error) {
   }
   std::string path;
   for (const CLI::App* at = &scope; at != nullptr; at = at->get_parent()) {
-    path = at->get_name() + " " + path;
+    path = fmt::format("{} {}", at->get_name(), path);
   }
   print_error("try: " + path + "--help");
 }
@@ -151,9 +152,8 @@ int run_guarded(const std::function<int()>& work, const FailedWriteSignals& sign
   }
 }
 
-int run(int argc, char** argv) {
-  occupy_closed_streams();
-  const FailedWriteSignals signals;
+/// Reads the command line and does what it asks for.
+int run_command_line(int argc, char** argv) {
   CLI::App app("fathom: train, evaluate and serve DeepSeek-V3-class language models", "fathom");
   app.set_version_flag("--version", "fathom 0.1.0");
   app.require_subcommand(1);
@@ -181,21 +181,21 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) {  // --help, --version
-      return run_guarded([&] { return print_help(app, error); }, signals);
-    }
+    if (error.get_exit_code() == 0) return print_help(app, error);  // --help, --version
     print_parse_error(app, error);
     return kExitUserError;
   }
   if (options.verbose) log::set_level(log::Level::kDebug);
   if (options.quiet) log::set_level(log::Level::kError);
-  return run_guarded(
-      [&] {
-        if (options.threads > 0) set_num_threads(options.threads);
-        if (options.pin_threads) pin_threads();
-        return chosen->run();
-      },
-      signals);
+  if (options.threads > 0) set_num_threads(options.threads);
+  if (options.pin_threads) pin_threads();
+  return chosen->run();
+}
+
+int run(int argc, char** argv) {
+  occupy_closed_streams();
+  const FailedWriteSignals signals;
+  return run_guarded([&] { return run_command_line(argc, argv); }, signals);
 }
 
 }  // namespace

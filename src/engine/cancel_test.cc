@@ -226,6 +226,28 @@ TEST_F(SlowReaderTest, ThatReadsAgainGetsAllOfIt) {
   expect_balanced(*engine);
 }
 
+TEST_F(CancelTest, AnEngineThatGoesEndsAllItsStreams) {
+  EngineOptions two_rows = options();
+  two_rows.limits.max_running = 2;
+  std::vector<std::shared_ptr<Stream>> streams;
+  {
+    const auto engine = predictable_v3().engine(two_rows);
+    streams.push_back(value_or_throw(engine->submit(bystander())).stream);
+    for (int i = 0; i < 12; ++i) engine->step();
+    streams.push_back(value_or_throw(engine->submit(request("its prompt ", 500, 9))).stream);
+    for (int i = 0; i < 4; ++i) engine->step();
+    GenerateRequest queued = request("the queue ", 50, 9);
+    queued.num_choices = 2;
+    streams.push_back(value_or_throw(engine->submit(queued)).stream);
+  }
+  for (const auto& stream : streams) {
+    std::vector<Answer> answers(2);
+    collect(*stream, answers);
+    EXPECT_TRUE(stream->done());
+    EXPECT_EQ(answers[0].reason, FinishReason::kInterrupted);
+  }
+}
+
 TEST_F(CancelTest, TheWallClockEndsAnAnswerWhereItIs) {
   EngineOptions brief = options();
   brief.limits.wall_clock_s = 0.1;

@@ -52,6 +52,7 @@ inline void* counted_allocation(std::size_t size_bytes, std::size_t alignment) {
 #ifndef FATHOM_TEST_SANITIZED
 // Where GCC inlines one operator of a pair and not the other, it takes them for mismatched.
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+// NOLINTBEGIN(misc-definitions-in-headers): weak ones may be there twice.
 [[gnu::weak]] void* operator new(std::size_t size) {
   return fathom::testing::counted_allocation(size, alignof(std::max_align_t));
 }
@@ -64,4 +65,5 @@ inline void* counted_allocation(std::size_t size_bytes, std::size_t alignment) {
 [[gnu::weak]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
   std::free(memory);
 }
+// NOLINTEND(misc-definitions-in-headers)
 #endif

@@ -36,7 +36,7 @@ class PageFileTest : public ::testing::Test {
     return rows;
   }
   fs::path write(const StoredPage& page) {
-    const fs::path path = dir_ / page_file_name(page.key);
+    fs::path path = dir_ / page_file_name(page.key);
     write_page_file(path, format_, page, rows_of(page.tokens));
     return path;
   }

@@ -32,14 +32,14 @@ struct Space {
   std::string owner, salt;
   Namespace view() const { return {owner, salt}; }
   std::string mark() const { return owner + "/" + salt; }
-  auto operator<=>(const Space&) const = default;
+  auto operator<=>(const Space&) const = default;  // NOLINT: its zeros are no pointers
 };
 
 /// One page: the whole text up to its end.
 struct Text {
   Space space;
   Ids ids;
-  auto operator<=>(const Text&) const = default;
+  auto operator<=>(const Text&) const = default;  // NOLINT: its zeros are no pointers
 
   i64 begin() const { return (std::ssize(ids) - 1) / kPageTokens * kPageTokens; }
   i64 tokens() const { return std::ssize(ids) - begin(); }

@@ -44,7 +44,7 @@ class PagedCacheTest : public ::testing::Test {
   }
   /// A sequence that computes all of `ids` and ends. Returns its pages.
   std::vector<PageId> run(const Namespace& space, const std::vector<i32>& ids, i64 exact_tokens) {
-    const std::vector<PageId> pages = allocate((std::ssize(ids) + kPageTokens - 1) / kPageTokens);
+    std::vector<PageId> pages = allocate((std::ssize(ids) + kPageTokens - 1) / kPageTokens);
     cache_.insert(space, ids, pages, exact_tokens);
     release(pages);
     return pages;

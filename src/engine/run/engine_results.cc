@@ -26,11 +26,10 @@ void Engine::Impl::settle_run(Entry& entry) {
   if (whole > entry.published_tokens) publish(entry, whole);
 }
 
-/// Drafts that could be kept: the last token needs none.
+/// Drafts that could be kept: the last token needs none, so all have a place in the context.
 i64 Engine::Impl::draft_limit(const Sequence& sequence) const {
   const i64 last = max_new_tokens(sequence.request()) - sequence.generated() - 1;
-  const i64 room = model_.config().max_position_embeddings - std::ssize(sequence.ids);
-  return std::max<i64>(std::min({options_.draft_tokens, last, room}), 0);
+  return std::clamp<i64>(last, 0, options_.draft_tokens);
 }
 
 /// How many drafts each sequence of the batch gets for the next step.

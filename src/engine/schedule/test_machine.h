@@ -24,8 +24,9 @@ struct Machine {
   }
   /// What a measurement at the start would say, `wrong` times too much or too little.
   CostModel measured(double wrong = 1) const {
-    const auto curve = [wrong](auto cost, std::vector<i64> rows, double pair_s) {
+    const auto curve = [wrong](auto cost, const std::vector<i64>& rows, double pair_s) {
       std::vector<CostPoint> points;
+      points.reserve(rows.size());
       for (const i64 each : rows) points.push_back({each, wrong * cost(each)});
       return CostCurve(std::move(points), wrong * pair_s);
     };

@@ -48,7 +48,7 @@ class Simulator {
   void set_pages(i64 pages) { num_pages_ = pages; }
   size_t add(Scripted script) {
     script.request.max_new_tokens = std::max(script.request.max_new_tokens, script.length);
-    scripts_.push_back(std::move(script));
+    scripts_.push_back(script);
     return scripts_.size() - 1;
   }
   /// Until nothing is left to do, or to `until_s`.

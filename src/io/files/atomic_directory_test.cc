@@ -94,7 +94,6 @@ TEST(AtomicDirectory, OfManyThatBeginAtOnceOneWrites) {
   for (int round = 0; round < 50; ++round) {
     std::atomic<int> waiting = 8, made = 0;
     std::vector<std::thread> threads;
-    threads.reserve(8);
     for (int i = 0; i < 8; ++i) {
       threads.emplace_back([&] {
         --waiting;

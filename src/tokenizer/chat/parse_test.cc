@@ -184,7 +184,7 @@ TEST(ParseChatRequest, NamesAreRefusedWhereTheTemplateHasNone) {
                {"role":"tool","content":"1","name":")" +
            std::string(name) + R"("}])";
   };
-  EXPECT_NE(prompt("deepseek-v3", answered("f")).find("1"), std::string::npos);
+  EXPECT_NE(prompt("deepseek-v3", answered("f")).find('1'), std::string::npos);
   EXPECT_EQ(prompt("deepseek-v3", answered("g")),
             "messages[1].name: \"g\" is the function of no call before it");
 }
