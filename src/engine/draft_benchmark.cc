@@ -9,7 +9,10 @@
 namespace fathom::engine {
 namespace {
 
-constexpr i64 kWarmupTokens = 300;  // of a sequence: drafts that bring nothing are off by then
+/// Of a sequence: drafts that bring nothing are off by then.
+i64 warmup_tokens(const DraftBenchmarkOptions& options) {
+  return std::min<i64>(300, 20 * options.steps);
+}
 
 double median(std::vector<double> values) {
   std::ranges::nth_element(values, values.begin() + std::ssize(values) / 2);
@@ -22,7 +25,7 @@ class Decoder {
   Decoder(Ctx& ctx, const model::Model& model, const DraftBenchmarkOptions& options, i64 sequences,
           i64 drafts, bool adaptive)
       : sequences_(sequences), drafts_(drafts), adaptive_(adaptive) {
-    const i64 steps = options.steps * (options.segments + 1) + kWarmupTokens + 2;
+    const i64 steps = options.steps * (options.segments + 1) + warmup_tokens(options) + 2;
     const i64 context =
         std::min(options.context + steps * (1 + drafts), model.config().max_position_embeddings);
     EngineOptions engine{.context_tokens = context,
@@ -43,7 +46,7 @@ class Decoder {
       request.cache_use = CacheUse::kNone;
       streams_.push_back(value_or_throw(engine_->submit(std::move(request))).stream);
     }
-    while (generated() < static_cast<u64>(sequences * kWarmupTokens)) step();
+    while (generated() < static_cast<u64>(sequences * warmup_tokens(options))) step();
     start_ = engine_->counters();
   }
 

@@ -30,7 +30,7 @@ GenerateRequest request_of(i64 number) {
   const i64 begin = shared.below(300), own = 1 + dice.below(dice.one_in(4) ? 200 : 12);
   for (i64 i = 0; i < begin; ++i) request.prompt_ids.push_back(static_cast<i32>(shared.below(276)));
   for (i64 i = 0; i < own; ++i) request.prompt_ids.push_back(static_cast<i32>(dice.below(276)));
-  request.max_tokens = 1 + dice.below(dice.one_in(5) ? 150 : 25);
+  request.max_tokens = 1 + dice.below(dice.one_in(3) ? 420 : 25);
   request.num_choices = dice.one_in(5) ? 1 + dice.below(3) : 1;
   request.sampling.seed = static_cast<u64>(dice.below(1000));
   const double temperatures[] = {0.0, 0.0, 0.7, 1.3};
@@ -126,11 +126,12 @@ class SchedulesTest : public ::testing::TestWithParam<Variant> {
     Dice dice(seed);
     EngineOptions options{.context_tokens = kContext,
                           // Sometimes room for little more than one request.
-                          .cache_tokens = kContext + dice.below(4) * 512,
+                          .cache_tokens = kContext + dice.below(3) * 128,
                           .cache_dtype = GetParam().cache,
                           .draft_tokens = dice.below(4),
                           .adaptive_drafts = dice.one_in(4)};
     options.limits.max_running = 1 + dice.below(9);
+    options.limits.max_queue_s = 1e9;  // however slow this machine is
     options.limits.chunk_tokens = 1 + dice.below(300);
     options.limits.min_chunk_tokens = std::min<i64>(options.limits.chunk_tokens, 16);
     const auto engine = model_->engine(options);

@@ -105,8 +105,9 @@ class Chat : public Command {
     if (once) generation.prompt_ids = encode(codec.tokenizer);
     const i64 wanted =
         once ? std::ssize(generation.prompt_ids) + generation.max_tokens : kConversationTokens;
-    const auto engine = engine::make_engine(ctx, *model, &codec.tokenizer,
-                                            engine_options(model_, model->config(), wanted));
+    engine::EngineOptions settings = engine_options(model_, model->config(), wanted);
+    settings.draft_tokens = options_.drafts;
+    const auto engine = engine::make_engine(ctx, *model, &codec.tokenizer, settings);
     if (once) return answer_once(*engine, generation, *model);
     generation.cache_use = engine::CacheUse::kAny;  // no answer is computed twice
     return converse(*engine, codec, generation, *model);

@@ -48,8 +48,9 @@ class Generate : public Command {
         codec, text, plain_ ? tokenizer::TextKind::kPlain : tokenizer::TextKind::kMarkup);
 
     const auto wanted = static_cast<i64>(request.prompt_ids.size()) + request.max_tokens;
-    const auto engine = engine::make_engine(ctx, *model, &codec.tokenizer,
-                                            engine_options(model_, model->config(), wanted));
+    engine::EngineOptions settings = engine_options(model_, model->config(), wanted);
+    settings.draft_tokens = options_.drafts;
+    const auto engine = engine::make_engine(ctx, *model, &codec.tokenizer, settings);
     if (echo_ && !json_) print(text);
     const InterruptGuard interrupt;
     const auto result = engine::generate(

@@ -41,6 +41,13 @@ void add_generate_options(CLI::App& command, GenerateOptions& options) {
   command.add_option("--stop", options.stop, "Text that ends the answer; may be repeated")
       ->allow_extra_args(false);
   command.add_flag("--ignore-eos", options.ignore_eos, "Go on after an end-of-sequence token");
+  command
+      .add_option("--drafts", options.drafts,
+                  "Tokens at most that the model's MTP modules propose for a step; they change the "
+                  "speed, never the text; 0: none")
+      ->check(integer_between(0, engine::kMaxDrafts))
+      ->type_name("TOKENS")
+      ->capture_default_str();
 }
 
 namespace {
@@ -141,6 +148,10 @@ void report_speed(const engine::GenerateResult& result, const model::Model& mode
   if (decoded > 0 && result.decode_s > 0) {
     const double rate = static_cast<double>(decoded) / result.decode_s;
     line += fmt::format(" at {:.1f} tokens/s{}", rate, bandwidth_share(rate, model.config()));
+  }
+  if (result.stats.draft_tokens > 0) {
+    line += fmt::format(", {} of {} drafts kept", result.stats.accepted_tokens,
+                        result.stats.draft_tokens);
   }
   line += fmt::format(", finish reason {}", engine::finish_reason_name(result.finish_reason));
   log::info("{}", line);

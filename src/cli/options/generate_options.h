@@ -18,6 +18,7 @@ struct GenerateOptions {
   bool greedy = false;
   bool ignore_eos = false;
   i64 max_tokens = 256;
+  i64 drafts = 3;
   std::vector<std::string> stop;
 };
 

@@ -62,7 +62,7 @@ struct Engine::Impl {
   void start_waiting(double now_s);
   bool start(Entry& entry, const Turn& turn, double now_s);
   void make_batch(std::span<const RequestId> decoding);
-  bool grow(Sequence& sequence, i64 tokens);
+  bool has_room(Sequence& sequence);
   void preempt(RequestId id);
   void begin_chunk(const StepPlan& plan);
   void run_decode(std::unique_lock<std::mutex>& lock);

@@ -95,17 +95,6 @@ bool Engine::Impl::start(Entry& entry, const Turn& turn, double now) {
   return true;
 }
 
-/// Makes room for `tokens` rows, at the cost of others if need be. False: not now.
-bool Engine::Impl::grow(Sequence& sequence, i64 tokens) {
-  while (!pages_.grow(sequence, tokens)) {
-    const auto victim = scheduler_.victim();
-    if (!victim) return false;
-    preempt(*victim);
-    if (*victim == sequence.id) return false;
-  }
-  return true;
-}
-
 void Engine::Impl::preempt(RequestId id) {
   Entry* const entry = find(id);
   FATHOM_CHECK(entry != nullptr && entry->sequence, "preempts ", id.slot);
@@ -119,27 +108,39 @@ void Engine::Impl::preempt(RequestId id) {
   ++entry->job->stats.preemptions;
 }
 
+/// The decoding sequences that have a page for their next rows. One that has none waits while
+/// others go on: they may end, and give it theirs. Only when all wait is one preempted.
 void Engine::Impl::make_batch(std::span<const RequestId> decoding) {
-  for (const RequestId id : decoding) {
-    Entry* const entry = find(id);
-    if (entry == nullptr || scheduler_.phase(id) != Phase::kDecode) continue;  // preempted
-    Sequence& sequence = *entry->sequence;
-    FATHOM_CHECK(sequence.ready_to_decode(), sequence.cache.length(), " rows of ",
-                 sequence.ids.size(), " tokens");
-    if (sequence.step_ids.empty()) sequence.step_ids.push_back(sequence.ids.back());
-    grow(sequence, sequence.cache.length() + std::ssize(sequence.step_ids));
-  }
   batch_.clear();
-  for (const RequestId id : decoding) {
-    Entry* const entry = find(id);
-    if (entry == nullptr || scheduler_.phase(id) != Phase::kDecode) continue;
-    Sequence& sequence = *entry->sequence;
-    const i64 room = sequence.cache.capacity_tokens() - sequence.cache.length();
-    if (room > 0 && room < std::ssize(sequence.step_ids)) {
-      sequence.step_ids.resize(static_cast<size_t>(room));
+  while (batch_.empty()) {
+    bool waits = false;
+    for (const RequestId id : decoding) {
+      Entry* const entry = find(id);
+      if (entry == nullptr || scheduler_.phase(id) != Phase::kDecode) continue;  // preempted
+      if (has_room(*entry->sequence)) {
+        batch_.push_back(entry->sequence.get());
+      } else {
+        waits = true;
+      }
     }
-    if (room > 0) batch_.push_back(&sequence);
+    if (!waits || !batch_.empty()) return;
+    const auto victim = scheduler_.victim();
+    if (!victim) return;
+    preempt(*victim);
   }
+}
+
+/// Gets a page for the last token and its drafts, or for as many of these as fit.
+bool Engine::Impl::has_room(Sequence& sequence) {
+  FATHOM_CHECK(sequence.ready_to_decode(), sequence.cache.length(), " rows of ",
+               sequence.ids.size(), " tokens");
+  if (sequence.step_ids.empty()) sequence.step_ids.push_back(sequence.ids.back());
+  pages_.grow(sequence, sequence.cache.length() + std::ssize(sequence.step_ids));
+  const i64 room = sequence.cache.capacity_tokens() - sequence.cache.length();
+  if (room < std::ssize(sequence.step_ids)) {
+    sequence.step_ids.resize(static_cast<size_t>(std::max<i64>(room, 1)));
+  }
+  return room > 0;
 }
 
 /// A new chunk's rows of prompts; its rows of tokens generated before a preemption follow when it
