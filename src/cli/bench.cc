@@ -24,6 +24,7 @@
 namespace fathom::cli {
 namespace {
 
+using engine::CompanyTiming;
 using engine::DraftTiming;
 using engine::Timing;
 
@@ -99,6 +100,11 @@ class Bench : public Command {
         ->capture_default_str();
     command->add_flag("--drafts", drafts_,
                       "Decode with and without drafts of the MTP modules: speed and acceptance");
+    command
+        ->add_option("--beside-prompt", company_options_.prompt_tokens,
+                     "Streams beside a prompt of so many tokens: speed and longest gap")
+        ->check(integer_between(1, kMostTokens))
+        ->type_name("TOKENS");
     command->add_option("--mtp", mtp_modules_, "With --config: so many MTP modules")
         ->check(integer_between(0, 8));
     command
@@ -137,11 +143,15 @@ class Bench : public Command {
     const std::vector<DraftTiming> drafts =
         drafts_ ? run_drafts(ctx, *model) : std::vector<DraftTiming>();
     machine = better_of(machine, engine::measure_machine(ctx));
+    const std::vector<CompanyTiming> company = company_options_.prompt_tokens > 0
+                                                   ? run_company(ctx, *model)
+                                                   : std::vector<CompanyTiming>();
     if (json_) {
-      print_json(ctx, *model, machine, timings, drafts);
+      print_json(ctx, *model, machine, timings, drafts, company);
     } else {
       print_text(ctx, *model, machine, timings);
       print_drafts(drafts);
+      print_company(company);
     }
     return kExitOk;
   }
@@ -174,6 +184,29 @@ class Bench : public Command {
     draft_options_.batches = options_.batches;
     draft_options_.batches.insert(draft_options_.batches.begin(), 1);
     return engine::run_draft_benchmark(ctx, model, draft_options_);
+  }
+
+  std::vector<CompanyTiming> run_company(Ctx& ctx, const model::Model& model) {
+    company_options_.run = options_.run;
+    company_options_.cache_dtype = options_.cache_dtype;
+    company_options_.steps = options_.steps;
+    company_options_.context = options_.batch_context;
+    company_options_.batches = options_.batches;
+    return engine::run_company_benchmark(ctx, model, company_options_);
+  }
+
+  static void print_company(const std::vector<CompanyTiming>& company) {
+    if (company.empty()) return;
+    out::print("{:>8} {:>6} {:>8} {:>20} {:>22} {:>24}\n", "", "rows", "prompt", "tokens/s (alone)",
+               "longest gap (target)", "prompt tokens/s (alone)");
+    for (const CompanyTiming& t : company) {
+      const double tokens = static_cast<double>(t.prompt_tokens);
+      out::print(
+          "{:>8} {:>6} {:>8} {:>20} {:>22} {:>24}\n", "beside", t.streams, t.prompt_tokens,
+          fmt::format("{:.1f} ({:.1f})", t.beside_tokens_per_s, t.alone_tokens_per_s),
+          fmt::format("{:.0f} ms ({:.0f} ms)", 1e3 * t.longest_gap_s, 1e3 * t.target_s),
+          fmt::format("{:.1f} ({:.1f})", tokens / t.prompt_beside_s, tokens / t.prompt_alone_s));
+    }
   }
 
   static void print_drafts(const std::vector<DraftTiming>& drafts) {
@@ -286,8 +319,8 @@ class Bench : public Command {
   }
 
   void print_json(const Ctx& ctx, const model::Model& model, const engine::MachineSpeed& machine,
-                  const std::vector<Timing>& timings,
-                  const std::vector<DraftTiming>& drafts) const {
+                  const std::vector<Timing>& timings, const std::vector<DraftTiming>& drafts,
+                  const std::vector<CompanyTiming>& company) const {
     io::JsonArray rows;
     for (const Timing& t : timings) rows.emplace_back(timing_json(t, machine));
     io::JsonObject object;
@@ -306,11 +339,17 @@ class Bench : public Command {
       for (const DraftTiming& t : drafts) ways.emplace_back(draft_json(t));
       object.set("drafts", std::move(ways));
     }
+    if (!company.empty()) {
+      io::JsonArray streams;
+      for (const CompanyTiming& t : company) streams.emplace_back(company_json(t));
+      object.set("beside_prompt", std::move(streams));
+    }
     out::print("{}\n", io::write_json(object, 2));
   }
 
   engine::BenchmarkOptions options_;
   engine::DraftBenchmarkOptions draft_options_;
+  engine::CompanyBenchmarkOptions company_options_{.prompt_tokens = 0};
   bool drafts_ = false;
   i64 mtp_modules_ = -1;  // as the config has it
   ModelOptions model_;
