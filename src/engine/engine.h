@@ -24,7 +24,7 @@ struct EngineCounters {
   u64 generated_tokens = 0;
   DraftCounters drafts;
   u64 preemptions = 0;
-  DiskStats disk;  // zeros without a disk tier
+  DiskStats disk;        // zeros without a disk tier
   double model_s = 0.0;  // in passes over the model
   double step_s = 0.0;   // in all
 };
@@ -46,8 +46,8 @@ class Engine {
   /// One step: a pass over all decoding sequences, then layers of a chunk of prompts. False if
   /// there was nothing to do.
   bool step();
-  /// Ends everything that waits or runs as FinishReason::kError: after a step that threw, which is a
-  /// fault of ours.
+  /// Ends everything that waits or runs as FinishReason::kError: after a step that threw, which is
+  /// a fault of ours.
   void fail_all(const std::string& message);
   /// Until there may be something to do, or `timeout_s` is over.
   void wait(double timeout_s);

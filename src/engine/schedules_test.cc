@@ -131,6 +131,7 @@ class SchedulesTest : public ::testing::TestWithParam<Variant> {
                           .draft_tokens = dice.below(4),
                           .adaptive_drafts = dice.one_in(4)};
     options.limits.max_running = 1 + dice.below(9);
+    options.limits.max_queue_s = 1e9;  // however slow this machine is
     options.limits.chunk_tokens = 1 + dice.below(300);
     options.limits.min_chunk_tokens = std::min<i64>(options.limits.chunk_tokens, 16);
     const auto engine = model_->engine(options);
