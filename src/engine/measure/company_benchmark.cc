@@ -1,10 +1,10 @@
-#include "engine/company_benchmark.h"
+#include "engine/measure/company_benchmark.h"
 
 #include <algorithm>
 #include <memory>
 
 #include "base/clock.h"
-#include "engine/random_ids.h"
+#include "engine/measure/random_ids.h"
 
 namespace fathom::engine {
 namespace {

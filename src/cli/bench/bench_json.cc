@@ -1,4 +1,4 @@
-#include "cli/bench_json.h"
+#include "cli/bench/bench_json.h"
 
 #include <string>
 

@@ -1,9 +1,9 @@
 #pragma once
 // What `fathom bench --json` says of the machine and of each timing.
 #include "device/ctx.h"
-#include "engine/benchmark.h"
-#include "engine/company_benchmark.h"
-#include "engine/draft_benchmark.h"
+#include "engine/measure/benchmark.h"
+#include "engine/measure/company_benchmark.h"
+#include "engine/measure/draft_benchmark.h"
 #include "io/json.h"
 
 namespace fathom::cli {

@@ -10,14 +10,15 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/text.h"
-#include "cli/bench_json.h"
+#include "cli/bench/bench_json.h"
+#include "cli/bench/bench_text.h"
 #include "cli/command.h"
 #include "cli/options/model_options.h"
 #include "cli/options/storage_options.h"
 #include "cli/options/validators.h"
 #include "cli/output.h"
-#include "engine/benchmark.h"
-#include "engine/verification.h"
+#include "engine/measure/benchmark.h"
+#include "engine/measure/verification.h"
 #include "io/json.h"
 #include "model/weights/random_weights.h"
 
@@ -195,34 +196,6 @@ class Bench : public Command {
     return engine::run_company_benchmark(ctx, model, company_options_);
   }
 
-  static void print_company(const std::vector<CompanyTiming>& company) {
-    if (company.empty()) return;
-    out::print("{:>8} {:>6} {:>8} {:>20} {:>22} {:>24}\n", "", "rows", "prompt", "tokens/s (alone)",
-               "longest gap (target)", "prompt tokens/s (alone)");
-    for (const CompanyTiming& t : company) {
-      const double tokens = static_cast<double>(t.prompt_tokens);
-      out::print(
-          "{:>8} {:>6} {:>8} {:>20} {:>22} {:>24}\n", "beside", t.streams, t.prompt_tokens,
-          fmt::format("{:.1f} ({:.1f})", t.beside_tokens_per_s, t.alone_tokens_per_s),
-          fmt::format("{:.0f} ms ({:.0f} ms)", 1e3 * t.longest_gap_s, 1e3 * t.target_s),
-          fmt::format("{:.1f} ({:.1f})", tokens / t.prompt_beside_s, tokens / t.prompt_alone_s));
-    }
-  }
-
-  static void print_drafts(const std::vector<DraftTiming>& drafts) {
-    if (drafts.empty()) return;
-    out::print("{:>8} {:>6} {:>8} {:>10} {:>9} {:>9}   {}\n", "", "rows", "drafts", "tokens/s",
-               "speed-up", "ms/step", "kept by position");
-    for (const DraftTiming& t : drafts) {
-      const std::string count =
-          t.adaptive ? fmt::format("auto {:.1f}", t.drafted) : fmt::format("{}", t.drafts);
-      std::string kept;
-      for (const double rate : t.acceptance) kept += fmt::format("{:.0f}% ", 100 * rate);
-      out::print("{:>8} {:>6} {:>8} {:>10.1f} {:>9.2f} {:>9.2f}   {}\n", "drafts", t.sequences,
-                 count, t.tokens_per_s, t.speed_up, 1e3 * t.step_s, kept);
-    }
-  }
-
   /// From nothing to the logits of one token.
   void first_token(Ctx& ctx, const model::Model& model) {
     model::KvCache cache(model.config(), options_.cache_dtype, 1);
@@ -279,10 +252,7 @@ class Bench : public Command {
         format_bytes(peak_resident_bytes_), format_bytes(largest_cache_bytes(model, timings)),
         100 * memory_beside(model, timings));
     out::print("activations {}\n", activations_name(options_.run.activations));
-    out::print("{:>8} {:>6} {:>8} {:>18} {:>9} {:>6} {:>8} {:>6}   {}\n", "", "rows", "context",
-               "tokens/s", "MB/row", "read", "Gop/s", "GEMM",
-               "attention / experts / dense / head / rest");
-    for (const Timing& t : timings) print_row(t, machine);
+    print_timings(timings, machine);
   }
 
   /// The rows written in the caches of the timing that had most.
@@ -301,21 +271,6 @@ class Bench : public Command {
     return static_cast<double>(peak_resident_bytes_ - weights -
                                largest_cache_bytes(model, timings)) /
            static_cast<double>(weights);
-  }
-
-  static void print_row(const Timing& t, const engine::MachineSpeed& machine) {
-    const double tokens = static_cast<double>(t.tokens);
-    std::string parts;
-    double rest = t.mean_s;
-    for (const double part : t.part_s) {
-      parts += fmt::format("{:.1f}% / ", 100 * part / t.mean_s);
-      rest -= part;
-    }
-    const std::string rate = fmt::format("{:.1f} ({:.1f})", tokens / t.best_s, tokens / t.median_s);
-    out::print("{:>8} {:>6} {:>8} {:>18} {:>9.1f} {:>5.0f}% {:>8.1f} {:>5.0f}%   {}{:.1f}%\n",
-               t.what, t.tokens, t.context, rate, t.bytes / tokens / 1e6,
-               100 * t.bytes / t.best_s / machine.read_bytes_per_s, t.operations / t.best_s / 1e9,
-               100 * t.operations / t.best_s / machine.bf16_gemm, parts, 100 * rest / t.mean_s);
   }
 
   void print_json(const Ctx& ctx, const model::Model& model, const engine::MachineSpeed& machine,
