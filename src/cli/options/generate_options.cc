@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "cli/options/validators.h"
 #include "config/model/generation_config.h"
-#include "engine/machine_limits.h"
+#include "engine/measure/machine_limits.h"
 #include "plan/model_size.h"
 
 namespace fathom::cli {

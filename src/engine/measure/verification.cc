@@ -1,12 +1,12 @@
-#include "engine/verification.h"
+#include "engine/measure/verification.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "base/parallel.h"
-#include "engine/prefill.h"
-#include "engine/random_ids.h"
+#include "engine/measure/prefill.h"
+#include "engine/measure/random_ids.h"
 #include "model/step.h"
 #include "model/tolerances.h"
 

@@ -1,13 +1,13 @@
-#include "engine/benchmark.h"
+#include "engine/measure/benchmark.h"
 
 #include <algorithm>
 #include <memory>
 #include <numeric>
 
 #include "base/clock.h"
-#include "engine/machine_limits.h"
-#include "engine/prefill.h"
-#include "engine/random_ids.h"
+#include "engine/measure/machine_limits.h"
+#include "engine/measure/prefill.h"
+#include "engine/measure/random_ids.h"
 #include "model/attention/kv_cache.h"
 #include "ops/gemm/gemm_peak.h"
 #include "plan/model_size.h"

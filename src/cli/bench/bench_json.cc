@@ -1,4 +1,4 @@
-#include "cli/bench_json.h"
+#include "cli/bench/bench_json.h"
 
 #include <string>
 
@@ -41,6 +41,19 @@ io::JsonObject timing_json(const engine::Timing& t, const engine::MachineSpeed& 
               t.part_s[static_cast<size_t>(p)]);
   }
   object.set("part_s", std::move(parts));
+  return object;
+}
+
+io::JsonObject company_json(const engine::CompanyTiming& t) {
+  io::JsonObject object;
+  object.set("streams", t.streams);
+  object.set("prompt_tokens", t.prompt_tokens);
+  object.set("alone_tokens_per_s", t.alone_tokens_per_s);
+  object.set("beside_tokens_per_s", t.beside_tokens_per_s);
+  object.set("longest_gap_s", t.longest_gap_s);
+  object.set("target_s", t.target_s);
+  object.set("prompt_alone_s", t.prompt_alone_s);
+  object.set("prompt_beside_s", t.prompt_beside_s);
   return object;
 }
 

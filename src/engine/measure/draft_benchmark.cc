@@ -1,10 +1,10 @@
-#include "engine/draft_benchmark.h"
+#include "engine/measure/draft_benchmark.h"
 
 #include <algorithm>
 #include <memory>
 
 #include "base/clock.h"
-#include "engine/random_ids.h"
+#include "engine/measure/random_ids.h"
 
 namespace fathom::engine {
 namespace {

@@ -1,4 +1,4 @@
-#include "engine/prefill.h"
+#include "engine/measure/prefill.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "engine/machine_limits.h"
+#include "engine/measure/machine_limits.h"
 
 #include <algorithm>
 #include <array>

@@ -1,8 +1,9 @@
 #pragma once
 // What `fathom bench --json` says of the machine and of each timing.
 #include "device/ctx.h"
-#include "engine/benchmark.h"
-#include "engine/draft_benchmark.h"
+#include "engine/measure/benchmark.h"
+#include "engine/measure/company_benchmark.h"
+#include "engine/measure/draft_benchmark.h"
 #include "io/json.h"
 
 namespace fathom::cli {
@@ -11,6 +12,7 @@ io::JsonObject machine_json(const Ctx& ctx, const engine::MachineSpeed& machine)
 /// With its shares of what the machine can do.
 io::JsonObject timing_json(const engine::Timing& t, const engine::MachineSpeed& machine);
 
+io::JsonObject company_json(const engine::CompanyTiming& t);
 io::JsonObject draft_json(const engine::DraftTiming& t);
 
 }  // namespace fathom::cli

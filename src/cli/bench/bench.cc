@@ -10,20 +10,22 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/text.h"
-#include "cli/bench_json.h"
+#include "cli/bench/bench_json.h"
+#include "cli/bench/bench_text.h"
 #include "cli/command.h"
 #include "cli/options/model_options.h"
 #include "cli/options/storage_options.h"
 #include "cli/options/validators.h"
 #include "cli/output.h"
-#include "engine/benchmark.h"
-#include "engine/verification.h"
+#include "engine/measure/benchmark.h"
+#include "engine/measure/verification.h"
 #include "io/json.h"
 #include "model/weights/random_weights.h"
 
 namespace fathom::cli {
 namespace {
 
+using engine::CompanyTiming;
 using engine::DraftTiming;
 using engine::Timing;
 
@@ -99,6 +101,11 @@ class Bench : public Command {
         ->capture_default_str();
     command->add_flag("--drafts", drafts_,
                       "Decode with and without drafts of the MTP modules: speed and acceptance");
+    command
+        ->add_option("--beside-prompt", company_options_.prompt_tokens,
+                     "Streams beside a prompt of so many tokens: speed and longest gap")
+        ->check(integer_between(1, kMostTokens))
+        ->type_name("TOKENS");
     command->add_option("--mtp", mtp_modules_, "With --config: so many MTP modules")
         ->check(integer_between(0, 8));
     command
@@ -137,11 +144,15 @@ class Bench : public Command {
     const std::vector<DraftTiming> drafts =
         drafts_ ? run_drafts(ctx, *model) : std::vector<DraftTiming>();
     machine = better_of(machine, engine::measure_machine(ctx));
+    const std::vector<CompanyTiming> company = company_options_.prompt_tokens > 0
+                                                   ? run_company(ctx, *model)
+                                                   : std::vector<CompanyTiming>();
     if (json_) {
-      print_json(ctx, *model, machine, timings, drafts);
+      print_json(ctx, *model, machine, timings, drafts, company);
     } else {
       print_text(ctx, *model, machine, timings);
       print_drafts(drafts);
+      print_company(company);
     }
     return kExitOk;
   }
@@ -176,18 +187,13 @@ class Bench : public Command {
     return engine::run_draft_benchmark(ctx, model, draft_options_);
   }
 
-  static void print_drafts(const std::vector<DraftTiming>& drafts) {
-    if (drafts.empty()) return;
-    out::print("{:>8} {:>6} {:>8} {:>10} {:>9} {:>9}   {}\n", "", "rows", "drafts", "tokens/s",
-               "speed-up", "ms/step", "kept by position");
-    for (const DraftTiming& t : drafts) {
-      const std::string count =
-          t.adaptive ? fmt::format("auto {:.1f}", t.drafted) : fmt::format("{}", t.drafts);
-      std::string kept;
-      for (const double rate : t.acceptance) kept += fmt::format("{:.0f}% ", 100 * rate);
-      out::print("{:>8} {:>6} {:>8} {:>10.1f} {:>9.2f} {:>9.2f}   {}\n", "drafts", t.sequences,
-                 count, t.tokens_per_s, t.speed_up, 1e3 * t.step_s, kept);
-    }
+  std::vector<CompanyTiming> run_company(Ctx& ctx, const model::Model& model) {
+    company_options_.run = options_.run;
+    company_options_.cache_dtype = options_.cache_dtype;
+    company_options_.steps = options_.steps;
+    company_options_.context = options_.batch_context;
+    company_options_.batches = options_.batches;
+    return engine::run_company_benchmark(ctx, model, company_options_);
   }
 
   /// From nothing to the logits of one token.
@@ -246,10 +252,7 @@ class Bench : public Command {
         format_bytes(peak_resident_bytes_), format_bytes(largest_cache_bytes(model, timings)),
         100 * memory_beside(model, timings));
     out::print("activations {}\n", activations_name(options_.run.activations));
-    out::print("{:>8} {:>6} {:>8} {:>18} {:>9} {:>6} {:>8} {:>6}   {}\n", "", "rows", "context",
-               "tokens/s", "MB/row", "read", "Gop/s", "GEMM",
-               "attention / experts / dense / head / rest");
-    for (const Timing& t : timings) print_row(t, machine);
+    print_timings(timings, machine);
   }
 
   /// The rows written in the caches of the timing that had most.
@@ -270,24 +273,9 @@ class Bench : public Command {
            static_cast<double>(weights);
   }
 
-  static void print_row(const Timing& t, const engine::MachineSpeed& machine) {
-    const double tokens = static_cast<double>(t.tokens);
-    std::string parts;
-    double rest = t.mean_s;
-    for (const double part : t.part_s) {
-      parts += fmt::format("{:.1f}% / ", 100 * part / t.mean_s);
-      rest -= part;
-    }
-    const std::string rate = fmt::format("{:.1f} ({:.1f})", tokens / t.best_s, tokens / t.median_s);
-    out::print("{:>8} {:>6} {:>8} {:>18} {:>9.1f} {:>5.0f}% {:>8.1f} {:>5.0f}%   {}{:.1f}%\n",
-               t.what, t.tokens, t.context, rate, t.bytes / tokens / 1e6,
-               100 * t.bytes / t.best_s / machine.read_bytes_per_s, t.operations / t.best_s / 1e9,
-               100 * t.operations / t.best_s / machine.bf16_gemm, parts, 100 * rest / t.mean_s);
-  }
-
   void print_json(const Ctx& ctx, const model::Model& model, const engine::MachineSpeed& machine,
-                  const std::vector<Timing>& timings,
-                  const std::vector<DraftTiming>& drafts) const {
+                  const std::vector<Timing>& timings, const std::vector<DraftTiming>& drafts,
+                  const std::vector<CompanyTiming>& company) const {
     io::JsonArray rows;
     for (const Timing& t : timings) rows.emplace_back(timing_json(t, machine));
     io::JsonObject object;
@@ -306,11 +294,17 @@ class Bench : public Command {
       for (const DraftTiming& t : drafts) ways.emplace_back(draft_json(t));
       object.set("drafts", std::move(ways));
     }
+    if (!company.empty()) {
+      io::JsonArray streams;
+      for (const CompanyTiming& t : company) streams.emplace_back(company_json(t));
+      object.set("beside_prompt", std::move(streams));
+    }
     out::print("{}\n", io::write_json(object, 2));
   }
 
   engine::BenchmarkOptions options_;
   engine::DraftBenchmarkOptions draft_options_;
+  engine::CompanyBenchmarkOptions company_options_{.prompt_tokens = 0};
   bool drafts_ = false;
   i64 mtp_modules_ = -1;  // as the config has it
   ModelOptions model_;
