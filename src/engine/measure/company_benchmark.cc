@@ -21,6 +21,7 @@ class Company {
                          .cache_dtype = options.cache_dtype,
                          .run = options.run,
                          .draft_tokens = 0};
+    engine.limits.max_queue_s = 1e18;  // nothing is refused
     engine.limits.max_running = std::max(streams + 1, engine.limits.max_running);
     engine_ = make_engine(ctx, model, /*tokenizer=*/nullptr, engine);
   }

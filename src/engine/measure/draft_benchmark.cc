@@ -35,6 +35,7 @@ class Decoder {
                          .draft_tokens = drafts,
                          .adaptive_drafts = adaptive};
     engine.forced_acceptance = options.forced_acceptance;
+    engine.limits.max_queue_s = 1e18;  // nothing is refused
     engine.limits.max_running = std::max(sequences, engine.limits.max_running);
     engine_ = make_engine(ctx, model, /*tokenizer=*/nullptr, engine);
     for (i64 i = 0; i < sequences; ++i) {

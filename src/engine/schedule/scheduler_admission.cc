@@ -20,7 +20,8 @@ double Scheduler::work_s(i64 prompt_tokens, double decoded_tokens) const {
   const double layers = static_cast<double>(limits_.num_layers);
   const double prompt_token_s = layers * cost_.layer.seconds(limits_.chunk_tokens, 0) /
                                 static_cast<double>(limits_.chunk_tokens);
-  const i64 rows = std::max<i64>(num_running(), 1);
+  // What waits will decode beside the others, as far as there are rows.
+  const i64 rows = std::clamp<i64>(running_rows_ + queue_.size(), 1, limits_.max_running);
   const double decoded_token_s = cost_.decode.seconds(rows, 0) / static_cast<double>(rows);
   return static_cast<double>(prompt_tokens) * prompt_token_s + decoded_tokens * decoded_token_s;
 }
@@ -43,6 +44,9 @@ double Scheduler::running_work_s() const {
 double Scheduler::estimated_wait_s(const Request& request) const {
   if (queue_.size() == 0 && running_rows_ + request.sequences <= limits_.max_running) return 0;
   const QueuedWork ahead = queue_.ahead_of(request.tenant, request.terms.weight);
+  if (running_rows_ + ahead.requests + request.sequences <= limits_.max_running) {
+    return work_s(ahead.prompt_tokens, 0);  // there are rows for all: nobody has to end first
+  }
   const double generated = std::min(mean_generated_, static_cast<double>(request.max_new_tokens));
   // Its row becomes free somewhere on the way to the end of what runs now.
   return running_work_s() / 2 +
