@@ -12,8 +12,6 @@
 namespace fathom::data {
 namespace {
 
-using ::testing::Each;
-using ::testing::ElementsAre;
 
 class DataLoaderTest : public ::testing::Test {
  protected:

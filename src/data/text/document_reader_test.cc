@@ -114,8 +114,8 @@ TEST_F(DocumentReaderTest, ACutNeverSplitsACharacter) {
 TEST_F(DocumentReaderTest, LinesAcrossReadsStayWhole) {
   std::string text;
   std::vector<std::string> expected;
-  for (int line = 1; line <= 300; ++line) {
-    const std::string bytes = sample_text(static_cast<size_t>(line * 37));
+  for (size_t line = 1; line <= 300; ++line) {
+    const std::string bytes = sample_text(line * 37);
     std::string one_line = bytes;
     std::ranges::replace(one_line, '\n', ' ');
     text += one_line + "\n";

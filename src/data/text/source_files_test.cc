@@ -39,7 +39,7 @@ class SourceFilesTest : public ::testing::Test {
     }
     return names;
   }
-  Result<SourceFiles> find(std::vector<std::string> paths) {
+  Result<SourceFiles> find(const std::vector<std::string>& paths) {
     source_.paths.clear();
     for (const std::string& path : paths) source_.paths.push_back((dir_ / path).string());
     return find_source_files(source_, "data.train.x");
