@@ -12,7 +12,6 @@
 namespace fathom::data {
 namespace {
 
-
 class DataLoaderTest : public ::testing::Test {
  protected:
   DataLoaderTest() {
