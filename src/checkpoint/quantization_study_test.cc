@@ -2,7 +2,8 @@
 
 #include <gmock/gmock.h>
 
-#include <cstring>
+#include <array>
+#include <bit>
 #include <fstream>
 
 #include "backend/backend.h"
@@ -30,6 +31,11 @@ using ::testing::ThrowsMessage;
 std::vector<QuantizationScheme> all_schemes() {
   const auto all = quantization_schemes();
   return {all.begin(), all.end()};
+}
+
+template <typename Sums>
+std::array<u64, sizeof(Sums) / sizeof(u64)> bits(const Sums& sums) {
+  return std::bit_cast<std::array<u64, sizeof(Sums) / sizeof(u64)>>(sums);
 }
 
 size_t scheme_index(std::string_view name) {
@@ -105,8 +111,8 @@ TEST_F(QuantizationStudyTest, ChunksAndThreadsDoNotChangeABit) {
                                                       }});
     EXPECT_EQ(last_done, 33000 * 160);
     const StudySums& sums = tensor_of(got, name).sums;
-    EXPECT_EQ(std::memcmp(&sums.magnitudes, &magnitudes, sizeof magnitudes), 0);
-    EXPECT_EQ(std::memcmp(&sums.errors[scheme_index("e4m3-block-pow2")], &want, sizeof want), 0);
+    EXPECT_EQ(bits(sums.magnitudes), bits(magnitudes));
+    EXPECT_EQ(bits(sums.errors[scheme_index("e4m3-block-pow2")]), bits(want));
     i64 counted = 0;
     for (const i64 count : got.kinds[0].octaves[3]) counted += count;
     EXPECT_EQ(counted, magnitudes.numbers - magnitudes.zeros);
