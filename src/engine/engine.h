@@ -20,6 +20,7 @@ struct Submission {
 /// Since the engine was made.
 struct EngineCounters {
   u64 steps = 0;
+  u64 decode_passes = 0;
   u64 prompt_tokens = 0;  // computed
   u64 generated_tokens = 0;
   DraftCounters drafts;

@@ -111,7 +111,7 @@ TEST_F(EngineTest, GreedyTextIsTheArgmaxOfTheLogitsAmongIdsWithATokenOnly) {
     ids.push_back(id);
   }
   EXPECT_EQ(result.finish_reason, FinishReason::kLength);
-  EXPECT_EQ(one->counters().steps, 12u) << "the last token needs no step of its own";
+  EXPECT_EQ(one->counters().decode_passes, 11u) << "the last token needs no step of its own";
 }
 
 TEST_F(EngineTest, AReusedPrefixChangesNothing) {

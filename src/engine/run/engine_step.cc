@@ -185,6 +185,7 @@ void Engine::Impl::run_decode(std::unique_lock<std::mutex>& lock) {
   }
   lock.lock();
   counters_.model_s += seconds + module_s;
+  ++counters_.decode_passes;
   scheduler_.after_decode(decode_.rows(), decode_.pairs(), seconds);
   for (size_t i = 0; i < batch_.size(); ++i) {
     Entry& entry = *find(batch_[i]->id);
