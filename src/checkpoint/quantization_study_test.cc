@@ -54,7 +54,7 @@ const TensorStudy& tensor_of(const QuantizationStudy& study, const std::string& 
 class QuantizationStudyTest : public ::testing::Test {
  protected:
   fs::path random(const ModelConfig& config, DType dtype) {
-    const fs::path directory = root_ / std::string(dtype_name(dtype));
+    fs::path directory = root_ / std::string(dtype_name(dtype));
     write_random_checkpoint(ctx_, config, directory, {.dtype = dtype, .weight_std = 0.02});
     return directory;
   }

@@ -194,6 +194,7 @@ TEST(EveryNumber, OnTheReportsPage) {
   const std::string page = report_page(numbered_history(), {.generated = 303.5, .alive = false});
   // The validation's row, the layers' rows, and the tiles.
   for (const char* text :
+       // NOLINTNEXTLINE(bugprone-suspicious-missing-comma): one text on two lines
        {"held</th><td>1</td><td>202.5000</td><td>203.5000</td><td>202.5000</td><td>203.5000</td>"
         "<td>1</td><td>204.5000 · 205.5000</td><td>206.500 · 207.500</td></tr>",
         "first</th><td>2</td><td>120.500</td><td>121.500</td><td>122</td><td>-123 … 125</td></tr>",

@@ -141,8 +141,8 @@ TEST_F(TrainerTest, ASkippedStepCountsAndChangesNoWeight) {
 /// Many short documents in a sequence.
 std::string short_documents() {
   std::string lines;
-  for (int i = 0; i < 60; ++i) {
-    lines += "{\"text\": \"" + tiny_text(static_cast<u64>(100 + i), 1) + "\"}\n";
+  for (u64 i = 0; i < 60; ++i) {
+    lines += "{\"text\": \"" + tiny_text(100 + i, 1) + "\"}\n";
   }
   return lines;
 }

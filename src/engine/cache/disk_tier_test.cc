@@ -428,7 +428,7 @@ TEST_F(DiskTierTest, TwoProcessesOrOthersEyesAreRefused) {
   disk_.reset();
   ASSERT_EQ(::chmod((dir_ / "pages").c_str(), 0755), 0);
   try {
-    DiskTier(options(), kTestShape);
+    const DiskTier refused(options(), kTestShape);
     FAIL();
   } catch (const Error& error) {
     EXPECT_THAT(error.message(), ::testing::HasSubstr("has mode 0755"));

@@ -43,7 +43,7 @@ void expect_every_gradient_is_a_slope(const TrainingRecipe& recipe) {
       for (size_t i = 0; i < g.size(); ++i) {
         w[i] = before[i] + static_cast<float>(length * static_cast<double>(g[i]));
       }
-      const LossAt result = loss_at(ctx, model, data, 0.3);
+      LossAt result = loss_at(ctx, model, data, 0.3);
       std::copy(before.begin(), before.end(), w);
       return result;
     };

@@ -65,7 +65,7 @@ void register_all() {
 }  // namespace
 }  // namespace fathom::model
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) {  // NOLINT: a benchmark may end by an exception
   fathom::model::register_all();
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();

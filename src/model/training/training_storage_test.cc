@@ -75,7 +75,7 @@ TEST(TrainingModel, RefusesWhatItCannotDo) {
   recipe.balance.capacity_factor = 1.0;
   recipe.balance.num_devices = 3;
   try {
-    TrainingModel(ctx, config, recipe, 1, 65);
+    const TrainingModel refused(ctx, config, recipe, 1, 65);
     FAIL() << "accepted";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::kUnsupported);

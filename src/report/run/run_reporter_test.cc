@@ -78,7 +78,7 @@ TEST(RunReporter, AResumedRunLeavesTheFilesOfAnUninterruptedOne) {
     }
     // What a crash in the middle of a write leaves.
     std::ofstream(directory / "metrics.jsonl", std::ios::app) << R"({"kind":"step","st)";
-    std::ofstream(find_event_file(directory, 0), std::ios::app) << "\x30\0\0\0";
+    std::ofstream(find_event_file(directory, 0), std::ios::app) << std::string("\x30\0\0\0", 4);
     RunInfo later = test_info();
     later.started += 3600;
     RunReporter resumed(directory, later, {.last_step_kept = kept});
