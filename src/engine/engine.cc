@@ -43,10 +43,15 @@ device::PageShape page_shape(const model::Model& model, const EngineOptions& opt
                                     mtp_layers(model, options));
 }
 
-std::unique_ptr<DiskTier> make_tier(const EngineOptions& options, const device::PageShape& shape) {
+/// Null if there is none. Rows are those of the kernels and settings that made them: others would
+/// make other bits.
+std::unique_ptr<DiskTier> make_tier(const Ctx& ctx, const EngineOptions& options,
+                                    const device::PageShape& shape) {
   if (options.disk.directory.empty()) return nullptr;
   DiskTierOptions disk = options.disk;
-  disk.content += fmt::format(" cache dtype {}", static_cast<int>(options.cache_dtype));
+  disk.content += fmt::format(" cache dtype {}, activations {}, kernels {} of format 1",
+                              static_cast<int>(options.cache_dtype),
+                              static_cast<int>(options.run.activations), ctx.isa_name());
   return std::make_unique<DiskTier>(disk, shape);
 }
 
@@ -66,7 +71,7 @@ Engine::Impl::Impl(Ctx& ctx, const model::Model& model, const tokenizer::Tokeniz
       num_ids_(tokenizer != nullptr ? tokenizer->vocab_size() : model.config().vocab_size),
       options_(options),
       scheduler_(limits_for(model, options.limits), cost_prior(model)),
-      tier_(make_tier(options, page_shape(model, options))),
+      tier_(make_tier(ctx, options, page_shape(model, options))),
       cache_(page_shape(model, options),
              {.num_pages = engine::num_pages(options), .max_share = options.max_cache_share},
              tier_.get()),
