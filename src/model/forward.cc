@@ -1,5 +1,6 @@
 // Steps of the main model.
 #include "model/block.h"
+#include "model/logit_rows.h"
 #include "model/model.h"
 #include "model/part_timer.h"
 #include "model/step_checks.h"
@@ -27,17 +28,7 @@ void check_steps(const ModelConfig& config, std::span<const SequenceStep> steps)
   }
 }
 
-i64 wanted_rows(const SequenceStep& step) {
-  switch (step.logits) {
-    case LogitRows::kNone:
-      return 0;
-    case LogitRows::kLast:
-      return 1;
-    case LogitRows::kAll:
-      break;
-  }
-  return std::ssize(step.token_ids);
-}
+i64 tokens_of(const SequenceStep& step) { return std::ssize(step.token_ids); }
 
 i64 new_tokens(std::span<const SequenceStep> steps) {
   i64 tokens = 0;
@@ -105,20 +96,6 @@ PackedRows pack_rows(const ModelConfig& config, std::span<const SequenceStep> st
   return packed;
 }
 
-/// The rows of a step for which logits were asked, [rows].
-View<const i32, 1> wanted_row_ids(std::span<const SequenceStep> steps, i64 rows,
-                                  Workspace::Scope& scratch) {
-  const auto ids = scratch.alloc<i32>(rows);
-  i64 end = 0, row = 0;
-  for (const SequenceStep& step : steps) {
-    end += std::ssize(step.token_ids);
-    for (i64 from = end - wanted_rows(step); from < end; ++from, ++row) {
-      ids(row) = static_cast<i32>(from);
-    }
-  }
-  return ids;
-}
-
 void check_alike(std::span<const SequenceStep> steps) {
   for (const SequenceStep& step : steps) {
     FATHOM_CHECK(StepKind(step).prefill_rows == StepKind(steps.front()).prefill_rows,
@@ -136,7 +113,7 @@ void head_forward(Ctx& ctx, const Weights& w, std::span<const SequenceStep> step
   if (!hidden.empty()) ops::rmsnorm_forward(ctx, x, w.norm, w.config.rms_norm_eps, hidden);
   if (rows == 0) return;
   const auto last = scratch.alloc<float>(rows, x.dim(1));
-  ops::gather_rows(ctx, x, wanted_row_ids(steps, rows, scratch), last);
+  ops::gather_rows(ctx, x, wanted_row_ids(steps, rows, scratch, tokens_of), last);
   ops::rmsnorm_forward(ctx, last, w.norm, w.config.rms_norm_eps, last);
   ops::linear_forward(ctx, last, w.lm_head, logits,
                       {options.activations, StepKind(steps.front()).prefill_logits});
@@ -164,7 +141,7 @@ View<float, 2> rows_of(View<float, 2> matrix, i64 begin, i64 count) {
 
 i64 Model::logits_rows(std::span<const SequenceStep> steps) {
   i64 rows = 0;
-  for (const SequenceStep& step : steps) rows += wanted_rows(step);
+  for (const SequenceStep& step : steps) rows += wanted_rows(step.logits, tokens_of(step));
   return rows;
 }
 

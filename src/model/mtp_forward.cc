@@ -1,6 +1,7 @@
 // Steps of the multi-token-prediction modules.
 #include <fmt/format.h>
 
+#include "model/logit_rows.h"
 #include "model/model.h"
 #include "model/mtp.h"
 #include "model/step_checks.h"
@@ -30,10 +31,7 @@ void check_mtp_step(const Weights& w, const MtpStep& step, i64 depth) {
   check_token_ids(w.config, step.next_tokens);
 }
 
-i64 wanted_rows(const MtpStep& step) {
-  if (step.logits == LogitRows::kNone) return 0;
-  return step.logits == LogitRows::kLast ? 1 : std::ssize(step.next_tokens);
-}
+i64 tokens_of(const MtpStep& step) { return std::ssize(step.next_tokens); }
 
 MlaForm mla_form(const ModelConfig& config, const MtpStep& step, MlaForm asked) {
   if (asked != MlaForm::kAuto) return asked;
@@ -73,20 +71,6 @@ PackedMtp pack(const ModelConfig& config, std::span<const MtpStep> steps, i64 to
   return packed;
 }
 
-/// The rows for which logits were asked, [rows].
-View<const i32, 1> wanted_row_ids(std::span<const MtpStep> steps, i64 rows,
-                                  Workspace::Scope& scratch) {
-  const auto ids = scratch.alloc<i32>(rows);
-  i64 end = 0, row = 0;
-  for (const MtpStep& step : steps) {
-    end += std::ssize(step.next_tokens);
-    for (i64 from = end - wanted_rows(step); from < end; ++from) {
-      ids(row++) = static_cast<i32>(from);
-    }
-  }
-  return ids;
-}
-
 }  // namespace
 
 void Model::mtp_forward(Ctx& ctx, std::span<const MtpStep> steps, const RunOptions& options,
@@ -99,7 +83,7 @@ void Model::mtp_forward(Ctx& ctx, std::span<const MtpStep> steps, const RunOptio
     check_mtp_step(w, step, steps.front().depth);
     FATHOM_CHECK(step.form == steps.front().form, "an MTP step over sequences of two forms");
     tokens += std::ssize(step.next_tokens);
-    rows += wanted_rows(step);
+    rows += wanted_rows(step.logits, tokens_of(step));
   }
   FATHOM_CHECK(logits.empty() || (logits.dim(0) == rows && logits.dim(1) == w.config.vocab_size),
                "logits ", logits, ", expected [", rows, ", ", w.config.vocab_size, "]");
@@ -124,7 +108,7 @@ void Model::mtp_forward(Ctx& ctx, std::span<const MtpStep> steps, const RunOptio
   mtp_block_forward(step, module, layer, hidden, packed.next_tokens, states);
   if (!logits.empty() && rows > 0) {
     const auto wanted = scratch.alloc<float>(rows, width);
-    ops::gather_rows(ctx, states, wanted_row_ids(steps, rows, scratch), wanted);
+    ops::gather_rows(ctx, states, wanted_row_ids(steps, rows, scratch, tokens_of), wanted);
     ops::linear_forward(ctx, wanted, module.shared_head_head, logits, options.activations);
   }
   for (const MtpStep& sequence : steps) {

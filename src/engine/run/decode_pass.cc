@@ -1,5 +1,7 @@
 #include "engine/run/decode_pass.h"
 
+#include "engine/run/buffers.h"
+
 namespace fathom::engine {
 
 void DecodePass::run(std::span<Sequence* const> sequences) {
@@ -17,13 +19,8 @@ void DecodePass::run(std::span<Sequence* const> sequences) {
     pairs_ += tokens * held + tokens * (tokens + 1) / 2;
   }
   if (rows_ == 0) return;
-  const auto needed = static_cast<size_t>(rows_);
-  if (logits_.size() < needed * static_cast<size_t>(vocab())) {
-    logits_.resize(needed * static_cast<size_t>(vocab()));
-  }
-  if (wants_hidden_ && hidden_.size() < needed * static_cast<size_t>(width())) {
-    hidden_.resize(needed * static_cast<size_t>(width()));
-  }
+  grow(logits_, rows_ * vocab());
+  if (wants_hidden_) grow(hidden_, rows_ * width());
   model_.forward(
       ctx_, steps_, options_, {logits_.data(), {rows_, vocab()}},
       wants_hidden_ ? View<float, 2>(hidden_.data(), {rows_, width()}) : View<float, 2>());

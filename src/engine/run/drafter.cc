@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "engine/run/buffers.h"
 #include "engine/sampling/argmax.h"
 
 namespace fathom::engine {
@@ -15,10 +16,6 @@ constexpr i64 kManyStates = 32;
 constexpr i64 kKeptStates = 8;        // of them, where their rows would take too long
 constexpr double kSmallShare = 0.01;  // of decoding, that rows for nobody may take
 constexpr i64 kLookAgain = 64;        // whether they still take more
-
-void grow(std::vector<float>& buffer, i64 floats) {
-  if (std::ssize(buffer) < floats) buffer.resize(static_cast<size_t>(floats));
-}
 
 /// Forgets the first `count`.
 void drop_front(WaitingStates& waiting, i64 count, i64 width) {

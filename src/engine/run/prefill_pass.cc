@@ -2,16 +2,9 @@
 
 #include <algorithm>
 
+#include "engine/run/buffers.h"
+
 namespace fathom::engine {
-namespace {
-
-void grow(std::vector<float>& buffer, i64 rows, i64 cols) {
-  const auto needed = static_cast<size_t>(rows * cols);
-  if (buffer.size() < needed) buffer.resize(needed);
-}
-
-}  // namespace
-
 void PrefillPass::make_steps() {
   steps_.clear();
   tokens_ = 0;
@@ -31,7 +24,7 @@ void PrefillPass::start(std::span<const PrefillItem> items) {
   layer_ = 0;
   make_steps();
   if (items_.empty()) return;
-  grow(x_, tokens_, width());
+  grow(x_, tokens_ * width());
   model_.embed(ctx_, steps_, residual());
 }
 
@@ -42,8 +35,8 @@ void PrefillPass::run_layer() {
 
 void PrefillPass::finish() {
   const i64 rows = model::Model::logits_rows(steps_);
-  grow(logits_, rows, vocab());
-  if (wants_hidden_) grow(hidden_, tokens_, width());
+  grow(logits_, rows * vocab());
+  if (wants_hidden_) grow(hidden_, tokens_ * width());
   model_.finish(
       ctx_, steps_, options_, residual(),
       rows == 0 ? View<float, 2>() : View<float, 2>(logits_.data(), {rows, vocab()}),
