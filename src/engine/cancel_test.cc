@@ -22,10 +22,7 @@ class CancelTest : public ::testing::Test {
   }
   static GenerateRequest request(std::string_view text, i64 prompt_tokens, i64 max_tokens) {
     GenerateRequest request;
-    while (std::ssize(request.prompt_ids) < prompt_tokens) {
-      for (const i32 id : ids_of(predictable_v3(), text)) request.prompt_ids.push_back(id);
-    }
-    request.prompt_ids.resize(static_cast<size_t>(prompt_tokens));
+    request.prompt_ids = repeated_prompt(text, prompt_tokens);
     request.sampling.temperature = 0.6;
     request.max_tokens = max_tokens;
     request.top_log_probs = 0;

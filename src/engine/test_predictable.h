@@ -59,4 +59,14 @@ inline TestModel& predictable_v3() {
   return model;
 }
 
+/// `text` over and over, `tokens` tokens of it.
+inline std::vector<i32> repeated_prompt(std::string_view text, i64 tokens) {
+  std::vector<i32> ids;
+  while (std::ssize(ids) < tokens) {
+    for (const i32 id : ids_of(predictable_v3(), text)) ids.push_back(id);
+  }
+  ids.resize(static_cast<size_t>(tokens));
+  return ids;
+}
+
 }  // namespace fathom::engine
