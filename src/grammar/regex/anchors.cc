@@ -12,7 +12,8 @@ class AnchorResolver {
 
   /// { w : w$ matches }: $ taken away from the end.
   Regex before_end(Regex regex) {
-    if (const auto known = before_end_.find(regex); known != before_end_.end()) return known->second;
+    if (const auto known = before_end_.find(regex); known != before_end_.end())
+      return known->second;
     const Regex result = compute_before_end(regex);
     before_end_[regex] = result;
     return result;
@@ -52,7 +53,8 @@ class AnchorResolver {
                                            max == kUnbounded ? kUnbounded : max - 1);
         return arena_.concat(before, before_end(parts[0]));
       }
-      default: return arena_.nothing();
+      default:
+        return arena_.nothing();
     }
   }
 
@@ -64,10 +66,14 @@ class AnchorResolver {
         const ByteSet anchors = ByteSet::of(kStartOfText) | ByteSet::of(kEndOfText);
         return arena_.bytes(arena_.byte_set(regex) & ~anchors);
       }
-      case RegexKind::kConcat: return arena_.concat(parts[0], parts[1]);
-      case RegexKind::kAlternate: return arena_.alternate(std::move(parts));
-      case RegexKind::kRepeat: return arena_.repeat(parts[0], arena_.min(regex), arena_.max(regex));
-      default: return regex;
+      case RegexKind::kConcat:
+        return arena_.concat(parts[0], parts[1]);
+      case RegexKind::kAlternate:
+        return arena_.alternate(std::move(parts));
+      case RegexKind::kRepeat:
+        return arena_.repeat(parts[0], arena_.min(regex), arena_.max(regex));
+      default:
+        return regex;
     }
   }
 
@@ -86,14 +92,16 @@ Regex between_anchors(RegexArena& arena, Regex marked) {
 Regex found_in(RegexArena& arena, Regex pattern, Regex any_text) {
   const Regex start = arena.bytes(ByteSet::of(kStartOfText));
   const Regex end = arena.bytes(ByteSet::of(kEndOfText));
-  return between_anchors(arena, arena.concat({arena.optional(arena.concat(start, any_text)), pattern,
-                                              arena.optional(arena.concat(any_text, end))}));
+  return between_anchors(arena,
+                         arena.concat({arena.optional(arena.concat(start, any_text)), pattern,
+                                       arena.optional(arena.concat(any_text, end))}));
 }
 
 Regex whole_text(RegexArena& arena, Regex pattern) {
   const Regex start = arena.bytes(ByteSet::of(kStartOfText));
   const Regex end = arena.bytes(ByteSet::of(kEndOfText));
-  return between_anchors(arena, arena.concat({arena.optional(start), pattern, arena.optional(end)}));
+  return between_anchors(arena,
+                         arena.concat({arena.optional(start), pattern, arena.optional(end)}));
 }
 
 }  // namespace fathom::grammar

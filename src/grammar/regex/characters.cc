@@ -86,8 +86,14 @@ struct ShortEscape {
   char32_t character;
   char letter;
 };
-constexpr std::array<ShortEscape, 8> kShortEscapes{{{'"', '"'}, {'\\', '\\'}, {'/', '/'}, {'\b', 'b'},
-                                                    {'\f', 'f'}, {'\n', 'n'}, {'\r', 'r'}, {'\t', 't'}}};
+constexpr std::array<ShortEscape, 8> kShortEscapes{{{'"', '"'},
+                                                    {'\\', '\\'},
+                                                    {'/', '/'},
+                                                    {'\b', 'b'},
+                                                    {'\f', 'f'},
+                                                    {'\n', 'n'},
+                                                    {'\r', 'r'},
+                                                    {'\t', 't'}}};
 
 void add_escaped(RegexArena& arena, const CodePointSet& set, std::vector<Regex>& choices) {
   ByteSet letters;

@@ -18,16 +18,20 @@ Regex RegexArena::derivative(Regex regex, u8 byte) {
 Regex RegexArena::compute_derivative(Regex regex, u8 byte) {
   const Node node = nodes_[index(regex)];
   switch (node.kind) {
-    case RegexKind::kConcat: return derivative_of_concat(regex, byte);
-    case RegexKind::kRepeat: return derivative_of_repeat(node, children(regex)[0], byte);
-    case RegexKind::kComplement: return complement(derivative(children(regex)[0], byte));
+    case RegexKind::kConcat:
+      return derivative_of_concat(regex, byte);
+    case RegexKind::kRepeat:
+      return derivative_of_repeat(node, children(regex)[0], byte);
+    case RegexKind::kComplement:
+      return complement(derivative(children(regex)[0], byte));
     case RegexKind::kMultiple: {
       if (byte < '0' || byte > '9') return kNothing;
       const Multiple multiple = multiples_[node.extra];
       const auto next = static_cast<unsigned __int128>(multiple.remainder) * 10 + (byte - u8{'0'});
       return multiple_of(multiple.modulus, static_cast<u64>(next % multiple.modulus));
     }
-    default: break;
+    default:
+      break;
   }
   std::vector<Regex> parts(children(regex).begin(), children(regex).end());
   for (Regex& part : parts) {

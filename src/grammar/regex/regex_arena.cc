@@ -83,8 +83,8 @@ Regex RegexArena::concat(Regex first, Regex second) {
   Regex regex = second;
   for (size_t i = heads.size(); i-- > 0;) {
     const std::array parts{heads[i], regex};
-    regex = intern({.kind = RegexKind::kConcat, .nullable = nullable(parts[0]) && nullable(parts[1])},
-                   parts);
+    regex = intern(
+        {.kind = RegexKind::kConcat, .nullable = nullable(parts[0]) && nullable(parts[1])}, parts);
   }
   return regex;
 }
@@ -124,7 +124,8 @@ Regex RegexArena::alternate_sorted(std::vector<Regex> choices, u32 depth) {
   if (!set.empty()) flat.push_back(bytes(set));
   std::ranges::sort(flat);
   flat.erase(std::unique(flat.begin(), flat.end()), flat.end());
-  if (flat.size() > 1 && std::ranges::any_of(flat, [&](Regex r) { return r != kEmpty && nullable(r); })) {
+  if (flat.size() > 1 &&
+      std::ranges::any_of(flat, [&](Regex r) { return r != kEmpty && nullable(r); })) {
     std::erase(flat, kEmpty);
   }
   if (flat.empty()) return kNothing;
@@ -185,14 +186,14 @@ Regex RegexArena::intersect(std::vector<Regex> all) {
   if (flat.size() == 1) return flat[0];
   const bool nullable_all = std::ranges::all_of(flat, [&](Regex r) { return nullable(r); });
   if (std::ranges::count(flat, kEmpty) > 0) return nullable_all ? kEmpty : kNothing;
-  return intern({.kind = RegexKind::kIntersect, .nullable = nullable_all, .may_be_void = true}, flat);
+  return intern({.kind = RegexKind::kIntersect, .nullable = nullable_all, .may_be_void = true},
+                flat);
 }
 
 Regex RegexArena::complement(Regex inner) {
   if (kind(inner) == RegexKind::kComplement) return children(inner)[0];
-  return intern(
-      {.kind = RegexKind::kComplement, .nullable = !nullable(inner), .may_be_void = true},
-      std::array{inner});
+  return intern({.kind = RegexKind::kComplement, .nullable = !nullable(inner), .may_be_void = true},
+                std::array{inner});
 }
 
 Regex RegexArena::repeat(Regex inner, u32 min, u32 max) {
@@ -213,10 +214,9 @@ Regex RegexArena::repeat(Regex inner, u32 min, u32 max) {
 Regex RegexArena::multiple_of(u64 modulus, u64 remainder) {
   for (u8 digit = '0'; digit <= '9'; ++digit) classes_.refine(ByteSet::of(digit));
   const u32 next = static_cast<u32>(multiples_.size());
-  const u32 at = multiple_index_.find_or_insert(
-      mix_hash(modulus, remainder), next, [&](u32 other) {
-        return multiples_[other].modulus == modulus && multiples_[other].remainder == remainder;
-      });
+  const u32 at = multiple_index_.find_or_insert(mix_hash(modulus, remainder), next, [&](u32 other) {
+    return multiples_[other].modulus == modulus && multiples_[other].remainder == remainder;
+  });
   if (at == next) multiples_.push_back({modulus, remainder});
   return intern({.kind = RegexKind::kMultiple, .nullable = remainder == 0, .extra = at}, {});
 }

@@ -79,7 +79,9 @@ class RegexArena {
   // To look at one.
   RegexKind kind(Regex regex) const { return nodes_[index(regex)].kind; }
   std::span<const Regex> children(Regex regex) const;
-  const ByteSet& byte_set(Regex regex) const { return sets_[nodes_[index(regex)].extra]; }  // kBytes
+  const ByteSet& byte_set(Regex regex) const {
+    return sets_[nodes_[index(regex)].extra];
+  }                                                                // kBytes
   u32 min(Regex regex) const { return nodes_[index(regex)].min; }  // kRepeat
   u32 max(Regex regex) const { return nodes_[index(regex)].max; }  // kRepeat
 
@@ -115,8 +117,8 @@ class RegexArena {
   std::vector<ByteSet> sets_;
   std::vector<Multiple> multiples_;
   HashIndex interned_, set_index_, multiple_index_;  // nodes_, sets_ and multiples_ by content
-  HashMap derivatives_;   // of an expression and a byte class
-  HashMap void_;          // of an expression: 1 if it matches nothing, 0 if something; else unknown
+  HashMap derivatives_;                              // of an expression and a byte class
+  HashMap void_;  // of an expression: 1 if it matches nothing, 0 if something; else unknown
   ByteClasses classes_;
   Regex everything_{};
 };

@@ -36,8 +36,8 @@ class SymbolRange {
     const auto rest = high.subspan(1);
     const Regex last = arena_.concat(one(high[0]), at_most(rest));
     if (high[0] == symbols_.first) return last;
-    const Regex below = arena_.concat(symbols_.between(symbols_.first, high[0] - 1),
-                                      any(std::ssize(rest)));
+    const Regex below =
+        arena_.concat(symbols_.between(symbols_.first, high[0] - 1), any(std::ssize(rest)));
     return arena_.alternate(below, last);
   }
   /// `low` and what may follow it, everything strictly between, `high` and what may follow that.

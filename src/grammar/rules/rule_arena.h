@@ -56,8 +56,8 @@ class RuleArena {
 
   // After finish().
   /// Is there a text that `expr` matches?
-  bool can_match(Expr expr);
-  bool nullable(Expr expr);
+  bool can_match(Expr expr) const { return can_match_[index(expr)] != 0; }
+  bool nullable(Expr expr) const { return nullable_[index(expr)] != 0; }
   /// Without those that cannot be said to their end.
   std::span<const Continuation> continuations(Expr expr);
 
@@ -71,35 +71,37 @@ class RuleArena {
     u32 min = 0, max = 0;                   // kRepeat
     u32 extra = 0;                          // kRegex: the Regex; kRule: the Rule
   };
-  struct Facts {  // about an expression, once asked for
-    enum class Known : u8 { kNo, kYes, kUnknown };
-    Known nullable = Known::kUnknown, can_match = Known::kUnknown;
-    bool has_continuations = false;
-    u32 first_continuation = 0, num_continuations = 0;  // in continuations_
-  };
   struct Definition {
     std::string name;
     std::optional<Expr> body;
     bool nullable = false, can_match = false;
   };
+  struct Range {
+    u32 first = 0, count = 0;
+  };
   static constexpr Expr kNothing{0}, kEmpty{1};
 
   static size_t index(Expr expr) { return static_cast<size_t>(expr); }
-  Expr intern(Node node, std::span<const Expr> children);
+  ExprKind kind(Expr expr) const { return nodes_[index(expr)].kind; }
   std::span<const Expr> children(Expr expr) const;
-  bool compute_nullable(Expr expr);
-  bool compute_can_match(Expr expr);
-  void find_facts_of_rules();
-  Result<void> check_left_recursion();
-  void collect(Expr expr, Expr rest, std::vector<Continuation>& found);
+  Expr intern(Node node, std::span<const Expr> children);
+  bool node_is_nullable(const Node& node) const;
+  bool node_can_match(const Node& node);
+  bool update_facts();
+  Result<void> check_left_recursion() const;
+  std::vector<Expr> left_corners(Expr expr) const;
+  void collect(Expr expr);
 
   i64 node_limit_;
   RegexArena regexes_;
-  std::vector<Node> nodes_;
+  std::vector<Node> nodes_;  // children stand before what holds them
   std::vector<Expr> children_;
-  std::vector<Facts> facts_;  // by expression
+  std::vector<u8> nullable_, can_match_;  // by expression
   std::vector<Definition> rules_;
+  HashMap found_;              // of an expression: index of ranges_
+  std::vector<Range> ranges_;  // of continuations_
   std::vector<Continuation> continuations_;
+  std::vector<Continuation> collected_;
   HashIndex interned_;
   bool finished_ = false;
 };
