@@ -7,30 +7,26 @@
 
 #include "base/checked_math.h"
 #include "engine/run/engine_impl.h"
+#include "engine/run/start_costs.h"
 
 namespace fathom::engine {
 namespace {
 
 constexpr i64 kReservedEvents = 64;
 
-/// What a pass costs before one was timed: reading the weights that it touches, at a rate that any
-/// machine reaches. Times measured while running correct it.
-CostModel cost_prior(const model::Model& model) {
-  constexpr double kBytesPerSecond = 2e10, kProductsPerSecond = 2e11;
-  const double bytes = static_cast<double>(model.weight_bytes());
-  const double layers = static_cast<double>(model.config().num_hidden_layers);
-  const double pass_s = std::max(bytes / kBytesPerSecond, 1e-6);
-  const double row_s = bytes / kProductsPerSecond;
-  const auto curve = [&](double share) {
-    return CostCurve({{.rows = 1, .seconds = share * pass_s},
-                      {.rows = 512, .seconds = share * (pass_s + 512 * row_s)}},
-                     share * pass_s * 1e-6, CostCurve::Points::kGuessed);
-  };
-  return {.decode = curve(1.0), .layer = curve(1.0 / layers), .draft = curve(1.0 / layers)};
+CostModel start_costs(Ctx& ctx, const model::Model& model, const EngineOptions& options) {
+  if (options.cost_measurement_s <= 0) return guessed_costs(model);
+  return measured_costs(ctx, model,
+                        {.run = options.run,
+                         .cache_dtype = options.cache_dtype,
+                         .chunk_tokens = options.limits.chunk_tokens,
+                         .context_tokens = options.context_tokens,
+                         .most_s = options.cost_measurement_s});
 }
 
 SchedulerLimits limits_for(const model::Model& model, SchedulerLimits limits) {
   limits.num_layers = model.config().num_hidden_layers;
+  limits.pairs_per_held_token = pairs_per_held_token(model.config());
   return limits;
 }
 
@@ -70,7 +66,7 @@ Engine::Impl::Impl(Ctx& ctx, const model::Model& model, const tokenizer::Tokeniz
       tokenizer_(tokenizer),
       num_ids_(tokenizer != nullptr ? tokenizer->vocab_size() : model.config().vocab_size),
       options_(options),
-      scheduler_(limits_for(model, options.limits), cost_prior(model)),
+      scheduler_(limits_for(model, options.limits), start_costs(ctx, model, options)),
       tier_(make_tier(ctx, options, page_shape(model, options))),
       cache_(page_shape(model, options),
              {.num_pages = engine::num_pages(options), .max_share = options.max_cache_share},

@@ -16,7 +16,10 @@ struct EngineOptions {
   i64 cache_tokens = 0;       // rows of all pages together; 0: for one sequence of that context
   ops::CacheDType cache_dtype = ops::CacheDType::kBf16;
   model::RunOptions run;
-  SchedulerLimits limits;        // num_layers is the model's
+  SchedulerLimits limits;        // num_layers and pairs_per_held_token are the model's
+  /// At most so long does making an engine time passes, so that the first chunk beside decoding has
+  /// the right size; 0: it begins with a guess, for clients that have one request at a time.
+  double cost_measurement_s = 0.5;
   i64 draft_tokens = 3;          // at most, where the model has MTP modules; 0: no drafts
   bool adaptive_drafts = true;   // fewer, or none, where they bring nothing; else always as many
   /// For benches: the draft at position j, if reached, is what comes with this probability, else
@@ -30,8 +33,8 @@ struct EngineOptions {
 };
 
 /// Without a tokenizer there are ids, but no texts. `ctx`, the model and the tokenizer must outlive
-/// it; `ctx` is used by step() alone. Throws Error
-/// when the context exceeds the model's or the pages do not fit in memory.
+/// it; `ctx` is used here and by step() alone. Throws Error when the context exceeds the model's or
+/// the pages do not fit in memory.
 std::unique_ptr<Engine> make_engine(Ctx& ctx, const model::Model& model,
                                     const tokenizer::Tokenizer* tokenizer,
                                     const EngineOptions& options);

@@ -62,6 +62,7 @@ void add_run_options(CLI::App& command, ModelOptions& options) {
 engine::EngineOptions engine_options(const ModelOptions& options, const ModelConfig& config,
                                      i64 wanted_context_tokens) {
   engine::EngineOptions result;
+  result.cost_measurement_s = 0.0;  // one request at a time
   const auto& quantization = config.quantization_config;
   const bool integers = quantization && quantization->has_integers();
   const std::string stored = config.torch_dtype == DType::kF32 ? "f32" : integers ? "int8" : "bf16";

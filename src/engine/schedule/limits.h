@@ -5,7 +5,9 @@ namespace fathom::engine {
 
 /// The policy in numbers. serving.md, sections 3.1 to 3.4, gives their reasons.
 struct SchedulerLimits {
-  i64 num_layers = 1;  // of the model: a chunk's forward pass stops only between two
+  // The model's.
+  i64 num_layers = 1;            // a chunk's forward pass stops only between two
+  i64 pairs_per_held_token = 0;  // a token before a chunk costs as much as so many pairs
 
   // Admission.
   i64 max_running = 64;  // sequences that hold pages at once

@@ -54,11 +54,12 @@ void pack_chunk(std::span<PendingPrefill> pending, i64 max_tokens, double patien
   }
 }
 
-ChunkSize chunk_size(std::span<const ChunkItem> items) {
+ChunkSize chunk_size(std::span<const ChunkItem> items, i64 pairs_per_held_token) {
   ChunkSize size;
   for (const ChunkItem& each : items) {
     size.tokens += each.tokens;
     size.pairs += each.tokens * each.begin + each.tokens * (each.tokens + 1) / 2;
+    size.pairs += each.begin * pairs_per_held_token;
   }
   return size;
 }

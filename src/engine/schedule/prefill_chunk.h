@@ -33,11 +33,12 @@ struct ChunkItem {
 void pack_chunk(std::span<PendingPrefill> pending, i64 max_tokens, double patience_s,
                 std::vector<ChunkItem>& items);
 
-/// Tokens of the chunk, and the (query, key) pairs that its attention visits in one layer.
+/// Tokens of the chunk, and the (query, key) pairs that its attention visits in one layer, each
+/// token before an item counted as SchedulerLimits::pairs_per_held_token more.
 struct ChunkSize {
   i64 tokens = 0;
   i64 pairs = 0;
 };
-ChunkSize chunk_size(std::span<const ChunkItem> items);
+ChunkSize chunk_size(std::span<const ChunkItem> items, i64 pairs_per_held_token);
 
 }  // namespace fathom::engine

@@ -48,8 +48,9 @@ TEST(PackChunk, HalfOfItIsTheirsWhoWaitedLong) {
 
 TEST(PackChunk, SizeCountsWhatAttentionVisits) {
   const std::vector<ChunkItem> items = {{{1, 1}, 100, 3, false}, {{2, 1}, 0, 2, true}};
-  EXPECT_EQ(chunk_size(items).tokens, 5);
-  EXPECT_EQ(chunk_size(items).pairs, 101 + 102 + 103 + 1 + 2);
+  EXPECT_EQ(chunk_size(items, 0).tokens, 5);
+  EXPECT_EQ(chunk_size(items, 0).pairs, 101 + 102 + 103 + 1 + 2);
+  EXPECT_EQ(chunk_size(items, 7).pairs, 101 + 102 + 103 + 1 + 2 + 7 * 100);
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ void Scheduler::collect_pending(double now_s) {
 }
 
 double Scheduler::layer_s() const {
-  const ChunkSize size = chunk_size(chunk_);
+  const ChunkSize size = chunk_size(chunk_, limits_.pairs_per_held_token);
   return cost_.layer.seconds(size.tokens, size.pairs);
 }
 
@@ -39,8 +39,9 @@ double Scheduler::chunk_patience_s() const {
   i64 furthest = 0;
   for (const PendingPrefill& each : pending_) furthest = std::max(furthest, each.position);
   const i64 tokens = limits_.chunk_tokens;
-  const double alone_s = static_cast<double>(limits_.num_layers) *
-                         cost_.layer.seconds(tokens, tokens * (furthest + tokens));
+  const i64 pairs = tokens * (furthest + tokens) + furthest * limits_.pairs_per_held_token;
+  const double alone_s =
+      static_cast<double>(limits_.num_layers) * cost_.layer.seconds(tokens, pairs);
   const double chunk_s = decoding_.empty() ? alone_s : alone_s / (1 - limits_.decode_share);
   // Whoever is left out now is asked again after this chunk and served by the end of the next.
   return limits_.prefill_patience_s - 2.5 * chunk_s;
@@ -127,7 +128,7 @@ std::span<const ChunkItem> Scheduler::after_layers(i64 layers, double seconds, d
   completed_.clear();
   if (layers == 0 || chunk_.empty()) return completed_;
   FATHOM_CHECK(layers_done_ + layers <= limits_.num_layers, layers, " layers after ", layers_done_);
-  const ChunkSize size = chunk_size(chunk_);
+  const ChunkSize size = chunk_size(chunk_, limits_.pairs_per_held_token);
   cost_.layer.observe(size.tokens, size.pairs, seconds / static_cast<double>(layers));
   if (did_decode_) budget_.spend(seconds);
   layers_done_ += layers;

@@ -230,7 +230,7 @@ class Simulator {
   i64 run_layers(double began_s, bool decodes) {
     const double slice_began_s = now_s_;
     const std::vector<ChunkItem> chunk(chunk_under_way().begin(), chunk_under_way().end());
-    const ChunkSize size = chunk_size(chunk);
+    const ChunkSize size = chunk_size(chunk, limits_.pairs_per_held_token);
     i64 layers = 0;
     while (scheduler_.run_another_layer(now_s_ - began_s, layers)) {
       now_s_ += machine_.layer(size.tokens, size.pairs, now_s_);

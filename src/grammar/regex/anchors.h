@@ -12,7 +12,7 @@ inline constexpr u8 kEndOfText = 0xFF;
 /// holding at the text's two ends: what a pattern of JSON Schema means. `pattern` has no
 /// intersection or complement inside.
 Regex found_in(RegexArena& arena, Regex pattern, Regex any_text);
-/// The texts that `pattern` matches as a whole; its anchors may stand at its ends.
+/// The texts that `pattern` matches as a whole, its anchors wherever they stand.
 Regex whole_text(RegexArena& arena, Regex pattern);
 
 }  // namespace fathom::grammar

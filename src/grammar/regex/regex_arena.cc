@@ -5,6 +5,12 @@
 #include "base/check.h"
 
 namespace fathom::grammar {
+namespace {
+
+// In a grammar of the usual kind a node has two. A state of .*a.{1000} has hundreds.
+constexpr i64 kChildrenPerNode = 8;
+
+}  // namespace
 
 RegexArena::RegexArena(const Budget& budget)
     : node_limit_(budget.nodes), emptiness_steps_(budget.emptiness_steps) {
@@ -14,6 +20,10 @@ RegexArena::RegexArena(const Budget& budget)
 }
 
 Regex RegexArena::intern(Node node, std::span<const Regex> children) {
+  // Before the index hears of the node: it must know no more than there are.
+  if (std::max(std::ssize(nodes_), std::ssize(children_) / kChildrenPerNode) >= node_limit_) {
+    throw BudgetError("the grammar is too large");
+  }
   u64 hash = mix_hash(static_cast<u64>(node.kind), u64{node.min} << 32 | node.max);
   hash = mix_hash(hash, node.extra);
   for (const Regex child : children) hash = mix_hash(hash, static_cast<u64>(child));
@@ -24,7 +34,6 @@ Regex RegexArena::intern(Node node, std::span<const Regex> children) {
            old.extra == node.extra && std::ranges::equal(this->children(Regex{other}), children);
   });
   if (found != next) return Regex{found};
-  if (std::ssize(nodes_) >= node_limit_) throw BudgetError("the grammar is too large");
   node.first_child = static_cast<u32>(children_.size());
   node.num_children = static_cast<u32>(children.size());
   for (const Regex child : children) {

@@ -17,6 +17,8 @@ std::span<const Expr> RuleArena::children(Expr expr) const {
 }
 
 Expr RuleArena::intern(Node node, std::span<const Expr> children) {
+  // Before the index hears of the node: it must know no more than there are.
+  if (std::ssize(nodes_) >= node_limit_) throw BudgetError("the grammar is too large");
   u64 hash = mix_hash(static_cast<u64>(node.kind), u64{node.min} << 32 | node.max);
   hash = mix_hash(hash, node.extra);
   for (const Expr child : children) hash = mix_hash(hash, static_cast<u64>(child));
@@ -27,7 +29,6 @@ Expr RuleArena::intern(Node node, std::span<const Expr> children) {
            old.extra == node.extra && std::ranges::equal(this->children(Expr{other}), children);
   });
   if (found != next) return Expr{found};
-  if (std::ssize(nodes_) >= node_limit_) throw BudgetError("the grammar is too large");
   node.first_child = static_cast<u32>(children_.size());
   node.num_children = static_cast<u32>(children.size());
   children_.insert(children_.end(), children.begin(), children.end());
