@@ -102,8 +102,9 @@ TEST(ParseRegex, Properties) {
   EXPECT_TRUE(whole(R"([\p{L}\p{Script=Han}]+)", "aé漢"));
   EXPECT_TRUE(whole(R"(\p{sc=Hiragana}\p{Katakana})", "あア"));
   EXPECT_TRUE(whole(R"(\p{ASCII}\p{Any}\P{ASCII}\p{LC})", "a漢éa"));
-  EXPECT_THAT(error_of(R"(\p{Script=Greek})", ErrorCode::kUnsupported),
-              HasSubstr(R"re(this Unicode property at byte 0 ("\p{Script=Gr") is not supported)re"));
+  EXPECT_THAT(
+      error_of(R"(\p{Script=Greek})", ErrorCode::kUnsupported),
+      HasSubstr(R"re(this Unicode property at byte 0 ("\p{Script=Gr") is not supported)re"));
   EXPECT_THAT(error_of(R"(\p{gc=Han})", ErrorCode::kUnsupported), HasSubstr("Unicode property"));
   EXPECT_THAT(error_of(R"(\p{Lu)", ErrorCode::kInvalidInput), HasSubstr("\\p{Name}"));
   EXPECT_THAT(error_of(R"(\pL)", ErrorCode::kInvalidInput), HasSubstr("\\p{Name}"));
