@@ -68,7 +68,7 @@ Expr RuleArena::sequence(Expr first, Expr second) {
   return expr;
 }
 
-Expr RuleArena::choice(std::vector<Expr> choices) {
+Expr RuleArena::choice(std::vector<Expr> choices, u32 depth) {
   std::vector<Expr> flat;
   std::vector<Regex> regular;  // made one expression, while the grammar is being built
   for (const Expr choice : choices) {
@@ -85,9 +85,39 @@ Expr RuleArena::choice(std::vector<Expr> choices) {
   if (!regular.empty()) flat.push_back(regex(regexes_.alternate(std::move(regular))));
   std::ranges::sort(flat);
   flat.erase(std::unique(flat.begin(), flat.end()), flat.end());
+  merge_common_heads(flat, depth);
   if (flat.empty()) return kNothing;
   if (flat.size() == 1) return flat[0];
+  std::ranges::sort(flat);
   return intern({.kind = ExprKind::kChoice}, flat);
+}
+
+Expr RuleArena::head(Expr expr) const {
+  return kind(expr) == ExprKind::kSequence ? children(expr)[0] : expr;
+}
+
+Expr RuleArena::tail(Expr expr) const {
+  return kind(expr) == ExprKind::kSequence ? children(expr)[1] : kEmpty;
+}
+
+// ab | ac = a (b | c). What is left to be said is a stack; an ambiguous text has many, which share
+// their tops in this form and their bottoms by being interned.
+void RuleArena::merge_common_heads(std::vector<Expr>& choices, u32 depth) {
+  constexpr u32 kMaxDepth = 200;  // of the recursion, on stacks with long common tops
+  if (choices.size() < 2 || depth > kMaxDepth) return;
+  std::ranges::sort(choices, {}, [&](Expr expr) { return std::pair(head(expr), expr); });
+  size_t kept = 0;
+  for (size_t begin = 0, end; begin < choices.size(); begin = end) {
+    const Expr common = head(choices[begin]);
+    std::vector<Expr> tails;
+    for (end = begin; end < choices.size() && head(choices[end]) == common; ++end) {
+      tails.push_back(tail(choices[end]));
+    }
+    choices[kept++] = tails.size() == 1 || common == kEmpty
+                          ? choices[begin]
+                          : sequence(common, choice(std::move(tails), depth + 1));
+  }
+  choices.resize(kept);
 }
 
 Expr RuleArena::repeat(Expr inner, u32 min, u32 max) {

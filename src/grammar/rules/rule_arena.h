@@ -40,7 +40,7 @@ class RuleArena {
   Expr literal(std::string_view bytes) { return regex(regexes_.literal(bytes)); }
   Expr sequence(Expr first, Expr second);
   Expr sequence(std::initializer_list<Expr> parts);
-  Expr choice(std::vector<Expr> choices);
+  Expr choice(std::vector<Expr> choices) { return choice(std::move(choices), 0); }
   Expr choice(Expr a, Expr b) { return choice(std::vector{a, b}); }
   Expr repeat(Expr inner, u32 min, u32 max);
   Expr optional(Expr inner) { return repeat(inner, 0, 1); }
@@ -85,6 +85,10 @@ class RuleArena {
   ExprKind kind(Expr expr) const { return nodes_[index(expr)].kind; }
   std::span<const Expr> children(Expr expr) const;
   Expr intern(Node node, std::span<const Expr> children);
+  Expr choice(std::vector<Expr> choices, u32 depth);
+  void merge_common_heads(std::vector<Expr>& choices, u32 depth);
+  Expr head(Expr expr) const;
+  Expr tail(Expr expr) const;
   bool node_is_nullable(const Node& node) const;
   bool node_can_match(const Node& node);
   bool update_facts();
