@@ -24,12 +24,8 @@ Regex RegexArena::compute_derivative(Regex regex, u8 byte) {
       return derivative_of_repeat(node, children(regex)[0], byte);
     case RegexKind::kComplement:
       return complement(derivative(children(regex)[0], byte));
-    case RegexKind::kMultiple: {
-      if (byte < '0' || byte > '9') return kNothing;
-      const Multiple multiple = multiples_[node.extra];
-      const auto next = static_cast<unsigned __int128>(multiple.remainder) * 10 + (byte - u8{'0'});
-      return multiple_of(multiple.modulus, static_cast<u64>(next % multiple.modulus));
-    }
+    case RegexKind::kMultiple:
+      return derivative_of_multiple(multiples_[node.extra], byte);
     default:
       break;
   }

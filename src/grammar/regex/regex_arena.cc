@@ -221,16 +221,6 @@ Regex RegexArena::repeat(Regex inner, u32 min, u32 max) {
                 std::array{inner});
 }
 
-Regex RegexArena::multiple_of(u64 modulus, u64 remainder) {
-  for (u8 digit = '0'; digit <= '9'; ++digit) classes_.refine(ByteSet::of(digit));
-  const u32 next = static_cast<u32>(multiples_.size());
-  const u32 at = multiple_index_.find_or_insert(mix_hash(modulus, remainder), next, [&](u32 other) {
-    return multiples_[other].modulus == modulus && multiples_[other].remainder == remainder;
-  });
-  if (at == next) multiples_.push_back({modulus, remainder});
-  return intern({.kind = RegexKind::kMultiple, .nullable = remainder == 0, .extra = at}, {});
-}
-
 bool RegexArena::matches(Regex regex, std::string_view text) {
   for (const char byte : text) regex = derivative(regex, static_cast<u8>(byte));
   return nullable(regex);

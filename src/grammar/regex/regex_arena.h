@@ -27,7 +27,21 @@ enum class RegexKind : u8 {
   kIntersect,   // all of the children
   kComplement,  // every text that the child does not match
   kRepeat,      // min to max times the child
-  kMultiple,    // decimal digits that bring a remainder to 0, see multiple_of()
+  kMultiple,    // decimal digits that bring a remainder to 0, see MultipleOf
+};
+
+/// What is still to come of a decimal number that shall be a multiple of modulus * 10^-places: the
+/// rest of its integer part and perhaps a point and a fraction. Which digits may begin a number is
+/// not its business.
+struct MultipleOf {
+  enum class Next : u8 { kInteger, kFraction, kFractionOrEnd };
+
+  u64 modulus = 1;    // 1 to 10^18
+  u64 remainder = 0;  // of the digits before, read as one integer
+  u32 places = 0;  // of the fraction still to come that count; behind them only zeros. At most 18
+  Next next = Next::kInteger;
+
+  bool operator==(const MultipleOf&) const = default;
 };
 
 /// Makes expressions and takes their derivatives (Brzozowski 1964: d_b(r) matches w just where r
@@ -53,9 +67,7 @@ class RegexArena {
   Regex repeat(Regex inner, u32 min, u32 max);
   Regex star(Regex inner) { return repeat(inner, 0, kUnbounded); }
   Regex optional(Regex inner) { return repeat(inner, 0, 1); }
-  /// Digits d that make `remainder` followed by d, read as one decimal number, a multiple of
-  /// `modulus`: multiple_of(3, 1) matches "2" (12) and "" does not count. 0 < modulus <= 10^18.
-  Regex multiple_of(u64 modulus, u64 remainder);
+  Regex multiple_of(const MultipleOf& multiple);
 
   /// Does it match the empty text?
   bool nullable(Regex regex) const { return nodes_[index(regex)].nullable; }
@@ -96,9 +108,6 @@ class RegexArena {
     u32 min = 0, max = 0;                   // kRepeat
     u32 extra = 0;                          // kBytes: index of sets_; kMultiple: of multiples_
   };
-  struct Multiple {
-    u64 modulus, remainder;
-  };
   static constexpr Regex kNothing{0}, kEmpty{1};
 
   static size_t index(Regex regex) { return static_cast<size_t>(regex); }
@@ -109,6 +118,7 @@ class RegexArena {
   Regex tail(Regex regex) const;
   Regex compute_derivative(Regex regex, u8 byte);
   Regex derivative_of_concat(Regex regex, u8 byte);
+  Regex derivative_of_multiple(MultipleOf multiple, u8 byte);
   Regex derivative_of_repeat(const Node& node, Regex inner, u8 byte);
   bool find_match(Regex regex);
 
@@ -118,7 +128,7 @@ class RegexArena {
   std::vector<Node> nodes_;
   std::vector<Regex> children_;
   std::vector<ByteSet> sets_;
-  std::vector<Multiple> multiples_;
+  std::vector<MultipleOf> multiples_;
   HashIndex interned_, set_index_, multiple_index_;  // nodes_, sets_ and multiples_ by content
   HashMap derivatives_;                              // of an expression and a byte class
   HashMap void_;  // of an expression: 1 if it matches nothing, 0 if something; else unknown

@@ -154,15 +154,15 @@ TEST(RegexArena, ADerivativeMatchesWhatFollows) {
 }
 
 /// Walks over all states.
-bool can_reach_a_match(RegexArena& arena, Regex start) {
+bool can_reach_a_match(RegexArena& arena, Regex start, std::string_view bytes = "abc") {
   std::vector<Regex> open{start};
   std::unordered_set<Regex> seen{start};
   while (!open.empty()) {
     const Regex regex = open.back();
     open.pop_back();
     if (arena.nullable(regex)) return true;
-    for (const u8 byte : {u8{'a'}, u8{'b'}, u8{'c'}}) {
-      const Regex next = arena.derivative(regex, byte);
+    for (const char byte : bytes) {
+      const Regex next = arena.derivative(regex, static_cast<u8>(byte));
       if (seen.insert(next).second) open.push_back(next);
     }
   }
@@ -215,20 +215,60 @@ TEST(RegexArena, MultiplesAreWhatDivisionSays) {
   for (const u64 modulus : {u64{1}, u64{2}, u64{3}, u64{7}, u64{10}, u64{25}, u64{96}, u64{1000}}) {
     RegexArena arena;
     for (u64 remainder = 0; remainder < modulus; remainder += 1 + modulus / 7) {
-      const Regex multiple = arena.multiple_of(modulus, remainder);
+      const Regex multiple = arena.multiple_of({.modulus = modulus, .remainder = remainder});
       for (u64 value = 0; value < 3000; ++value) {
         const std::string digits = std::to_string(value);
         u64 scale = 1;
         for (size_t i = 0; i < digits.size(); ++i) scale *= 10;
-        ASSERT_EQ(arena.matches(multiple, digits), (remainder * scale + value) % modulus == 0);
+        const bool expected = (remainder * scale + value) % modulus == 0;
+        ASSERT_EQ(arena.matches(multiple, digits), expected);
+        ASSERT_EQ(arena.matches(multiple, digits + ".00"), expected);
+        ASSERT_FALSE(arena.matches(multiple, digits + "."));
+        ASSERT_FALSE(arena.matches(multiple, digits + ".010"));
       }
       EXPECT_FALSE(arena.matches(multiple, "0x"));
     }
   }
   RegexArena arena;
-  const Regex large = arena.multiple_of(1'000'000'000'000'000'000, 0);
+  const Regex large = arena.multiple_of({.modulus = 1'000'000'000'000'000'000});
   EXPECT_TRUE(arena.matches(large, "123000000000000000000"));
   EXPECT_FALSE(arena.matches(large, "123000000000000000001"));
+}
+
+// Whatever can be begun can be ended.
+void expect_no_dead_ends(RegexArena& arena, Regex start) {
+  constexpr std::string_view kBytes = "0123456789.";
+  std::vector<Regex> open{start};
+  std::unordered_set<Regex> seen{start, arena.nothing()};
+  while (!open.empty() && seen.size() < 200) {
+    const Regex state = open.back();
+    open.pop_back();
+    ASSERT_TRUE(can_reach_a_match(arena, state, kBytes));
+    for (const char byte : kBytes) {
+      const Regex next = arena.derivative(state, static_cast<u8>(byte));
+      if (seen.insert(next).second) open.push_back(next);
+    }
+  }
+}
+
+TEST(RegexArena, MultiplesOfFractionsAreWhatDivisionSays) {
+  for (const u64 modulus :
+       {u64{1}, u64{5}, u64{7}, u64{12}, u64{50}, u64{625}, u64{1001}, u64{20'000}}) {
+    RegexArena arena;
+    const Regex multiple = arena.multiple_of({.modulus = modulus, .places = 3});
+    for (u64 thousandths = 0; thousandths < 30'000; ++thousandths) {
+      std::string text = std::to_string(thousandths / 1000) + "." +
+                         std::to_string(1000 + thousandths % 1000).substr(1);
+      const bool expected = thousandths % modulus == 0;
+      ASSERT_EQ(arena.matches(multiple, text), expected) << text << " of " << modulus;
+      ASSERT_EQ(arena.matches(multiple, text + "0"), expected);
+      ASSERT_FALSE(arena.matches(multiple, text + "1"));
+      while (text.back() == '0') text.pop_back();
+      if (text.back() == '.') text.pop_back();
+      ASSERT_EQ(arena.matches(multiple, text), expected) << text << " of " << modulus;
+    }
+    expect_no_dead_ends(arena, multiple);
+  }
 }
 
 // The bytes of an expression made later split the classes that derivatives are remembered by.
@@ -240,7 +280,7 @@ TEST(RegexArena, RemembersDerivativesWhenClassesAreSplit) {
   EXPECT_FALSE(arena.matches(vowel, "mn"));
   EXPECT_TRUE(arena.matches(vowel, "mm"));
   EXPECT_TRUE(arena.matches(word, "mn"));
-  const Regex digits = arena.multiple_of(3, 0);
+  const Regex digits = arena.multiple_of({.modulus = 3});
   EXPECT_TRUE(arena.matches(arena.intersect(digits, arena.everything()), "12"));
   EXPECT_FALSE(arena.matches(word, "a1"));
 }
