@@ -1,0 +1,112 @@
+#include <algorithm>
+
+#include "grammar/regex/regex_arena.h"
+
+namespace fathom::grammar {
+
+Regex RegexArena::derivative(Regex regex, u8 byte) {
+  const RegexKind what = kind(regex);
+  if (what == RegexKind::kNothing || what == RegexKind::kEmpty) return kNothing;
+  if (what == RegexKind::kBytes) return byte_set(regex).contains(byte) ? kEmpty : kNothing;
+  const u64 key = u64{static_cast<u32>(regex)} << 8 | classes_.class_of(byte);
+  if (const auto known = derivatives_.find(key)) return Regex{*known};
+  const Regex result = compute_derivative(regex, byte);
+  derivatives_.insert(key, static_cast<u32>(result));
+  return result;
+}
+
+Regex RegexArena::compute_derivative(Regex regex, u8 byte) {
+  const Node node = nodes_[index(regex)];
+  switch (node.kind) {
+    case RegexKind::kConcat:
+      return derivative_of_concat(regex, byte);
+    case RegexKind::kRepeat:
+      return derivative_of_repeat(node, children(regex)[0], byte);
+    case RegexKind::kComplement:
+      return complement(derivative(children(regex)[0], byte));
+    case RegexKind::kMultiple:
+      return derivative_of_multiple(multiples_[node.extra], byte);
+    default:
+      break;
+  }
+  std::vector<Regex> parts(children(regex).begin(), children(regex).end());
+  for (Regex& part : parts) {
+    part = derivative(part, byte);
+    if (part == kNothing && node.kind == RegexKind::kIntersect) return kNothing;
+  }
+  return node.kind == RegexKind::kAlternate ? alternate(std::move(parts))
+                                            : intersect(std::move(parts));
+}
+
+// d(a b) = d(a) b | d(b) if a may be empty.
+Regex RegexArena::derivative_of_concat(Regex regex, u8 byte) {
+  std::vector<Regex> choices;
+  while (kind(regex) == RegexKind::kConcat) {
+    const Regex first = head(regex);
+    const Regex rest = tail(regex);
+    choices.push_back(concat(derivative(first, byte), rest));
+    regex = rest;
+    if (!nullable(first)) return alternate(std::move(choices));
+  }
+  choices.push_back(derivative(regex, byte));
+  return alternate(std::move(choices));
+}
+
+// d(r{m,n}) = d(r) r{m-1,n-1}. It holds for an r that may be empty too: its min is 0.
+Regex RegexArena::derivative_of_repeat(const Node& node, Regex inner, u8 byte) {
+  const Regex first = derivative(inner, byte);
+  if (first == kNothing) return kNothing;
+  const u32 max = node.max == kUnbounded ? kUnbounded : node.max - 1;
+  return concat(first, repeat(inner, node.min == 0 ? 0 : node.min - 1, max));
+}
+
+Regex RegexArena::live_derivative(Regex regex, u8 byte) {
+  const Regex next = derivative(regex, byte);
+  return matches_nothing(next) ? kNothing : next;
+}
+
+bool RegexArena::matches_nothing(Regex regex) {
+  if (regex == kNothing) return true;
+  if (nullable(regex) || !nodes_[index(regex)].may_be_void) return false;
+  if (const auto known = void_.find(static_cast<u64>(regex))) return *known != 0;
+  return !find_match(regex);
+}
+
+// Depth first over the derivatives until one is nullable. What the path went through matches
+// something then; if none is found nothing that was visited does.
+bool RegexArena::find_match(Regex start) {
+  struct Visit {
+    Regex regex;
+    u32 next_class;
+  };
+  std::vector<Visit> path{{start, 0}};
+  std::vector<Regex> visited{start};
+  HashMap seen;
+  seen.insert(static_cast<u64>(start), 1);
+  bool found = false;
+  while (!path.empty() && !found) {
+    Visit& top = path.back();
+    if (top.next_class >= classes_.count()) {
+      path.pop_back();
+      continue;
+    }
+    const Regex next = derivative(top.regex, classes_.member(top.next_class++));
+    if (next == kNothing || seen.find(static_cast<u64>(next))) continue;
+    const auto known = void_.find(static_cast<u64>(next));
+    if (known && *known != 0) continue;
+    found = known || nullable(next) || !nodes_[index(next)].may_be_void;
+    seen.insert(static_cast<u64>(next), 1);
+    visited.push_back(next);
+    if (std::ssize(visited) > emptiness_steps_) {
+      throw BudgetError("deciding whether expressions can hold together takes too long");
+    }
+    path.push_back({next, 0});
+  }
+  for (const Visit& visit : path) void_.insert(static_cast<u64>(visit.regex), 0);
+  if (!found) {
+    for (const Regex regex : visited) void_.insert(static_cast<u64>(regex), 1);
+  }
+  return found;
+}
+
+}  // namespace fathom::grammar
