@@ -1,6 +1,7 @@
 // Who runs: requests that start, that share what they compute, and that give up their pages.
 #include <algorithm>
 
+#include "engine/run/emission.h"
 #include "engine/run/engine_impl.h"
 
 namespace fathom::engine {
