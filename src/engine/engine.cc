@@ -173,7 +173,9 @@ Result<void> Engine::Impl::check(const GenerateRequest& request) const {
 Engine::Impl::Entry& Engine::Impl::add_entry(RequestId id, std::shared_ptr<Job> job) {
   if (id.slot >= entries_.size()) entries_.resize(id.slot + 1);
   Entry& entry = entries_[id.slot];
-  entry = {.id = id, .job = std::move(job), .sequence = nullptr, .published_tokens = 0};
+  entry = {};
+  entry.id = id;
+  entry.job = std::move(job);
   return entry;
 }
 
@@ -254,6 +256,10 @@ EngineCounters Engine::Impl::counters() const {
   counters.drafts = draft_length_.counters();
   counters.preemptions = scheduler_.counters().preemptions;
   if (tier_) counters.disk = tier_->stats();
+  for (const auto& [owner, stats] : cache_.stats()) {
+    counters.cache_queries += static_cast<u64>(stats.queries);
+    counters.cached_tokens += static_cast<u64>(stats.hit_tokens);
+  }
   return counters;
 }
 

@@ -22,6 +22,8 @@ struct EngineCounters {
   u64 steps = 0;
   u64 decode_passes = 0;
   u64 prompt_tokens = 0;  // computed
+  // Requests that looked into the cache, once each, and what they found.
+  u64 cache_queries = 0, cached_tokens = 0;
   u64 generated_tokens = 0;
   DraftCounters drafts;
   u64 preemptions = 0;

@@ -26,6 +26,7 @@ void PagedCache::retain(PageId page) {
 }
 
 void PagedCache::release(PageId page) {
+  ++releases_;
   pool_.release(page);
   index_.references_changed(page);
 }
@@ -41,6 +42,7 @@ bool PagedCache::evict() {
 
 i64 PagedCache::flush(std::string_view owner) {
   if (tier_ != nullptr) tier_->flush(owner);
+  ++releases_;
   return index_.flush(owner);
 }
 
@@ -70,14 +72,19 @@ CacheHit PagedCache::lookup(const Namespace& space, std::span<const i32> ids,
   }
   hit.more_on_disk = reads_left < 0;
   if (at.node != nullptr) index_.use(*at.node);
-
-  if (hit.more_on_disk) return hit;  // the call that goes on counts
-  CacheStats& stats = at.owner->stats;
-  ++stats.queries;
-  stats.queried_tokens += limit;
-  stats.hits += hit.tokens() > 0 ? 1 : 0;
-  stats.hit_tokens += hit.tokens();
   return hit;
+}
+
+void PagedCache::count_query(std::string_view owner, i64 limit_tokens, i64 found_tokens) {
+  CacheStats& stats = index_.owner(owner).stats;
+  ++stats.queries;
+  stats.queried_tokens += limit_tokens;
+  stats.hits += found_tokens > 0 ? 1 : 0;
+  stats.hit_tokens += found_tokens;
+}
+
+CacheState PagedCache::state(std::string_view owner) const {
+  return {.inserts = index_.num_inserts(owner), .releases = releases_};
 }
 
 PrefixIndex::Match PagedCache::longest(const PrefixIndex::Position& at, std::span<const i32> text,

@@ -45,6 +45,14 @@ struct CacheHit {
   i64 tokens() const { return std::ssize(pages) * device::kPageTokens + partial_tokens; }
 };
 
+/// What an owner's lookup depends on: while it stays, another lookup finds the same, and pages that
+/// could not be had cannot be had.
+struct CacheState {
+  u64 inserts = 0;   // of the owner
+  u64 releases = 0;  // of anybody
+  bool operator==(const CacheState&) const = default;
+};
+
 /// Every call is for the engine's one thread. With a disk tier, pages are written there when they
 /// are inserted and, if they are not there, when they are evicted; what is no longer in memory is
 /// read back.
@@ -62,8 +70,11 @@ class PagedCache {
   /// As PagePool::copy_rows.
   void copy_rows(PageId to, PageId from, i64 rows) { pool_.copy_rows(to, from, rows); }
 
-  /// Counts as a use of what it finds; in the statistics, once nothing more is on disk.
+  /// Counts as a use of what it finds, and in the statistics when count_query() says what came of
+  /// it: whoever must wait looks more than once.
   CacheHit lookup(const Namespace& space, std::span<const i32> ids, const LookupOptions& options);
+  void count_query(std::string_view owner, i64 limit_tokens, i64 found_tokens);
+  CacheState state(std::string_view owner) const;
   /// Publishes a sequence's pages: page p holds the rows of ids [128 p, 128 (p + 1)), the last one
   /// perhaps fewer, and of all ids the first `exact_tokens` have exact rows (glossary). Pages that
   /// are there already stay the ones that are found, unless the new ones have more exact rows. Full
@@ -96,6 +107,7 @@ class PagedCache {
   PagePool pool_;
   PrefixIndex index_;
   DiskTier* tier_;  // null: off
+  u64 releases_ = 0;
 };
 
 }  // namespace fathom::engine

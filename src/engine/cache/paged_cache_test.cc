@@ -277,8 +277,10 @@ TEST_F(PagedCacheTest, StatsCountByOwner) {
   const std::vector<i32> ids = counting(300);
   run(kAlice, ids);
   look(kAlice, ids);
-  look(kAlice, counting(10, 7));
-  look(kBob, ids);
+  look(kAlice, ids);
+  cache_.count_query("alice", 300, 300);
+  cache_.count_query("alice", 10, 0);
+  cache_.count_query("bob", 300, 0);
   const CacheStats alice = cache_.stats().at("alice"), bob = cache_.stats().at("bob");
   EXPECT_EQ(alice.pages, 3);
   EXPECT_EQ(alice.tokens, 300);
@@ -288,6 +290,26 @@ TEST_F(PagedCacheTest, StatsCountByOwner) {
   EXPECT_EQ(alice.hit_tokens, 300);
   EXPECT_EQ(bob.queries, 1);
   EXPECT_EQ(bob.hits, 0);
+}
+
+// Nobody looks again for what cannot have changed.
+TEST_F(PagedCacheTest, TheStateChangesWithAnOwnersPagesAndWithWhatIsGivenBack) {
+  const CacheState nothing = cache_.state("alice");
+  EXPECT_EQ(nothing, CacheState{});
+  const std::vector<PageId> pages = allocate(2);
+  const std::vector<i32> ids = counting(200);
+  cache_.insert(kBob, counting(128, 5), {pages.data(), 1}, 0);
+  EXPECT_EQ(cache_.state("alice"), nothing) << "another's pages are none of hers";
+  cache_.insert(kAlice, counting(60), {pages.data() + 1, 1}, 0);
+  const CacheState inserted = cache_.state("alice");
+  EXPECT_NE(inserted, nothing);
+  cache_.insert(kAlice, counting(60), {pages.data() + 1, 1}, 0);
+  EXPECT_EQ(cache_.state("alice"), inserted) << "it was there";
+  cache_.insert(kAlice, counting(60), {pages.data() + 1, 1}, 60);
+  const CacheState exact = cache_.state("alice");
+  EXPECT_NE(exact, inserted) << "more of it serves an exact lookup";
+  cache_.release(pages[0]);
+  EXPECT_NE(cache_.state("alice"), exact) << "there may be room";
 }
 
 TEST_F(PagedCacheTest, OurMistakesAreSaid) {

@@ -45,15 +45,24 @@ PrefixIndex::~PrefixIndex() {
   }
 }
 
-PrefixIndex::Position PrefixIndex::root(const Namespace& space) {
-  auto found = owners_.find(space.owner);
+PrefixIndex::Owner& PrefixIndex::owner(std::string_view name) {
+  auto found = owners_.find(name);
   if (found == owners_.end()) {
-    const std::string name(space.owner);
-    found = owners_.try_emplace(name, Owner{name, {}, IdleLeaves(&memory_)}).first;
+    const std::string key(name);
+    found = owners_.try_emplace(key, Owner{key, {}, 0, IdleLeaves(&memory_)}).first;
     by_pages_.insert(&found->second);
   }
+  return found->second;
+}
+
+u64 PrefixIndex::num_inserts(std::string_view owner) const {
+  const auto found = owners_.find(owner);
+  return found == owners_.end() ? 0 : found->second.inserts;
+}
+
+PrefixIndex::Position PrefixIndex::root(const Namespace& space) {
   const ChainKey key = hasher_.root(space);
-  return {&found->second, nullptr, key, key};
+  return {&owner(space.owner), nullptr, key, key};
 }
 
 PrefixIndex::Node* PrefixIndex::find(const Position& at, std::span<const i32> ids, RowKind rows) {
@@ -99,6 +108,7 @@ PrefixIndex::Node& PrefixIndex::add_new(const Position& at, std::span<const i32>
   give_page(node, page);
   order_.insert(node);
   count(*node.owner, 1, node.tokens);
+  ++node.owner->inserts;
   if (node.parent != nullptr) {
     ++node.parent->children;
     update_idle(*node.parent);
@@ -116,6 +126,7 @@ void PrefixIndex::improve(Node& node, PageId page, i64 exact_tokens) {
   node.is_offered = false;
   node.exact_tokens = exact_tokens;
   order_.insert(node);
+  ++node.owner->inserts;
   if (node.page != page) {
     const PageId old = node.page;
     node_of_page_[static_cast<size_t>(old)] = nullptr;

@@ -49,6 +49,7 @@ class PrefixIndex {
   struct Owner {
     std::string name;
     CacheStats stats;
+    u64 inserts = 0;  // pages that came in, and that got more exact rows
     IdleLeaves idle;
   };
   /// How far along a text: behind `node`, or before the first page.
@@ -70,6 +71,9 @@ class PrefixIndex {
   PrefixIndex(const PrefixIndex&) = delete;
   PrefixIndex& operator=(const PrefixIndex&) = delete;
 
+  Owner& owner(std::string_view name);
+  /// Owner::inserts; 0 for one never seen.
+  u64 num_inserts(std::string_view owner) const;
   Position root(const Namespace& space);
   static Position behind(Node& node) { return {node.owner, &node, node.space, node.key}; }
   /// The page with just these ids, all rows of that kind; null if there is none.

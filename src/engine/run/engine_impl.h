@@ -43,12 +43,19 @@ struct Engine::Impl {
   /// A request from its submission on; each further choice gets its own.
   struct Entry {
     RequestId id;
-    std::shared_ptr<Job> job;            // null: a free entry
-    std::unique_ptr<Sequence> sequence;  // once it has started
-    i64 published_tokens = 0;            // that the cache knows of
+    std::shared_ptr<Job> job;               // null: a free entry
+    std::unique_ptr<Sequence> sequence;     // once it has started
+    i64 published_tokens = 0;               // that the cache knows of
+    std::optional<CacheState> did_not_fit;  // when its pages were last looked for
+    /// Its prompt waits until the leader's pages hold so many of its tokens.
+    struct Follows {
+      RequestId leader;
+      i64 tokens;
+    };
+    std::optional<Follows> follows;
   };
 
-  // Admission (engine.cc).
+  // Requests (engine.cc).
   Result<void> check(const GenerateRequest& request) const;
   i64 max_new_tokens(const GenerateRequest& request) const;
   i64 pages_for(i64 tokens) const;
@@ -56,14 +63,23 @@ struct Engine::Impl {
   Entry* find(RequestId id);
   std::unique_ptr<Sequence> make_sequence(const std::shared_ptr<Job>& job, i32 choice) const;
 
-  // One step (engine_step.cc).
+  // Who runs (engine_admission.cc).
   double now_s() const { return seconds_since(epoch_); }
+  bool is_blocked(const Entry& entry) const {
+    return entry.job->stream->unread_bytes() > options_.max_unread_bytes;
+  }
   void end_unwanted(double now_s);
   void start_waiting(double now_s);
+  i64 reusable_tokens(const Sequence& sequence) const;
   bool start(Entry& entry, const Turn& turn, double now_s);
+  i64 shared_prefix(const Entry& other, const Sequence& sequence) const;
+  void follow(Entry& entry, i64 cached);
+  void take_shared_prefixes(double now_s);
+  void preempt(RequestId id);
   void make_batch(std::span<const RequestId> decoding);
   bool has_room(Sequence& sequence);
-  void preempt(RequestId id);
+
+  // One step (engine_step.cc).
   void begin_chunk(const StepPlan& plan);
   void run_decode(std::unique_lock<std::mutex>& lock);
   void emit_runs();
@@ -86,6 +102,7 @@ struct Engine::Impl {
   i64 draft_limit(const Sequence& sequence) const;
   void fork(Entry& parent, i32 choice, View<const float, 1> logits);
   void publish(Entry& entry, i64 tokens);
+  void publish_whole_pages(Entry& entry);
   void finish(Entry& entry, FinishReason reason);
   void fail(Entry& entry, const std::string& message);
 

@@ -13,7 +13,7 @@ void Engine::Impl::settle_run(Entry& entry) {
   RequestStats& stats = entry.job->stats;
   stats.generated_tokens += sequence.emitted;
   counters_.generated_tokens += static_cast<u64>(sequence.emitted);
-  if (drafts_for(sequence)) {
+  if (drafts_for(sequence) && !sequence.pass_was_forced) {
     draft_length_.observe(sequence.drafts, static_cast<int>(sequence.drafted),
                           static_cast<int>(sequence.accepted), sequence.emitted);
     stats.draft_tokens += sequence.drafted;
@@ -21,9 +21,7 @@ void Engine::Impl::settle_run(Entry& entry) {
   }
   scheduler_.decoded(entry.id, sequence.emitted);
   if (sequence.finish_reason) return finish(entry, *sequence.finish_reason);
-  // Whole pages may be shared as soon as they are full.
-  const i64 whole = sequence.cache.length() / device::kPageTokens * device::kPageTokens;
-  if (whole > entry.published_tokens) publish(entry, whole);
+  publish_whole_pages(entry);
 }
 
 /// Drafts that could be kept: the last token needs none, so all have a place in the context.
@@ -40,7 +38,7 @@ void Engine::Impl::wish_for_drafts() {
   i64 pairs = 0;
   for (Sequence* sequence : batch_) {
     pairs += std::ssize(sequence->ids);
-    if (!drafts_for(*sequence)) continue;
+    if (!drafts_for(*sequence) || sequence->step_is_forced) continue;
     lengths_.push_back({.history = &sequence->drafts, .limit = draft_limit(*sequence)});
     drafting_.push_back(sequence);
   }
@@ -80,7 +78,7 @@ void Engine::Impl::emit_prompt(Entry& entry, const PrefillItem& item, size_t ind
       entry.job->stream->write(event, {});
     }
   }
-  if (end < sequence.prompt_tokens()) return;
+  if (end < sequence.prompt_tokens()) return publish_whole_pages(entry);
   publish(entry, end);
   if (sequence.generated() > 0) return;  // preempted before: goes on where it was
   if (max_new_tokens(request) == 0) return finish(entry, FinishReason::kLength);
@@ -116,7 +114,7 @@ void Engine::Impl::first_token(Entry& entry, View<float, 1> logits) {
   }
   scheduler_.decoded(entry.id, sequence.generated());
   if (!running) return finish(entry, *sequence.finish_reason);
-  sequence.step_ids.assign({sequence.ids.back()});
+  begin_step_ids(sequence);
 }
 
 void Engine::Impl::fork(Entry& parent, i32 choice, View<const float, 1> logits) {
@@ -138,6 +136,12 @@ void Engine::Impl::fork(Entry& parent, i32 choice, View<const float, 1> logits) 
 void Engine::Impl::publish(Entry& entry, i64 tokens) {
   pages_.publish(*entry.sequence, tokens);
   entry.published_tokens = tokens;
+}
+
+/// They may be shared as soon as they are full.
+void Engine::Impl::publish_whole_pages(Entry& entry) {
+  const i64 whole = entry.sequence->cache.length() / device::kPageTokens * device::kPageTokens;
+  if (whole > entry.published_tokens) publish(entry, whole);
 }
 
 void Engine::Impl::fail(Entry& entry, const std::string& message) {

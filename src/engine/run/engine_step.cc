@@ -21,6 +21,7 @@ bool Engine::Impl::step() {
   std::unique_lock lock(mutex_);
   const double now = now_s();
   end_unwanted(now);
+  take_shared_prefixes(now);
   start_waiting(now);
   const StepPlan& plan = scheduler_.plan_step(now);
   make_batch(plan.decoding);
@@ -34,113 +35,6 @@ bool Engine::Impl::step() {
   ++counters_.steps;
   counters_.step_s += seconds_since(begin);
   return true;
-}
-
-void Engine::Impl::end_unwanted(double now) {
-  for (Entry& entry : entries_) {
-    if (!entry.job) continue;
-    if (entry.job->stream->cancelled()) {
-      finish(entry, FinishReason::kInterrupted);
-      continue;
-    }
-    scheduler_.set_blocked(entry.id, entry.job->stream->unread_bytes() > options_.max_unread_bytes,
-                           now);
-  }
-  for (const Expired& expired : scheduler_.expired(now)) {
-    Entry* const entry = find(expired.id);
-    if (entry == nullptr) continue;
-    finish(*entry, expired.reason == ExpiredReason::kWallClock ? FinishReason::kLength
-                                                               : FinishReason::kInterrupted);
-  }
-}
-
-void Engine::Impl::start_waiting(double now) {
-  reads_disk_ = false;
-  while (const auto turn = scheduler_.next_to_start(now)) {
-    Entry* const entry = find(turn->id);
-    FATHOM_CHECK(entry != nullptr, "the scheduler's request ", turn->id.slot, " is unknown");
-    if (!start(*entry, *turn, now)) return;
-  }
-}
-
-/// False if its pages do not fit now, or are still being read from disk.
-bool Engine::Impl::start(Entry& entry, const Turn& turn, double now) {
-  if (!entry.sequence) {
-    entry.sequence = make_sequence(entry.job, /*choice=*/0);
-    entry.sequence->id = entry.id;
-  }
-  Sequence& sequence = *entry.sequence;
-  const GenerateRequest& request = sequence.request();
-  const i64 prompt = sequence.prompt_tokens();
-  // A prompt's last row is computed for its logits. Rows of generated tokens are decoded again:
-  // what a prompt left under the same text differs in the last bits.
-  i64 limit = sequence.generated() > 0 ? prompt : prompt - 1;
-  limit = std::min(limit, sequence.first_echo_row());
-  const auto adopted = pages_.adopt(sequence, limit);
-  reads_disk_ = !adopted;
-  if (!adopted) return false;
-  const i64 cached = *adopted;
-  const i64 hold = std::min(turn.tokens_to_hold, prompt + max_new_tokens(request));
-  if (!pages_.grow(sequence, hold)) {
-    pages_.release(sequence);
-    return false;
-  }
-  if (drafts_for(sequence)) drafter_->begin(sequence, cached);
-  scheduler_.start(entry.id, cached, now);
-  entry.published_tokens = 0;
-  if (entry.job->stats.preemptions == 0) {  // later it finds what it computed itself
-    entry.job->stats.cached_tokens = cached;
-    entry.job->stats.queue_s = now - entry.job->submitted_s;
-  }
-  return true;
-}
-
-void Engine::Impl::preempt(RequestId id) {
-  Entry* const entry = find(id);
-  FATHOM_CHECK(entry != nullptr && entry->sequence, "preempts ", id.slot);
-  Sequence& sequence = *entry->sequence;
-  publish(*entry, sequence.cache.length());
-  prefill_.remove(sequence);
-  pages_.release(sequence);
-  sequence.step_ids.clear();
-  std::erase_if(wishes_, [&](const DraftWish& wish) { return wish.sequence == &sequence; });
-  scheduler_.preempt(id, now_s());
-  ++entry->job->stats.preemptions;
-}
-
-/// The decoding sequences that have a page for their next rows. One that has none waits while
-/// others go on: they may end, and give it theirs. Only when all wait is one preempted.
-void Engine::Impl::make_batch(std::span<const RequestId> decoding) {
-  batch_.clear();
-  while (batch_.empty()) {
-    bool waits = false;
-    for (const RequestId id : decoding) {
-      Entry* const entry = find(id);
-      if (entry == nullptr || scheduler_.phase(id) != Phase::kDecode) continue;  // preempted
-      if (has_room(*entry->sequence)) {
-        batch_.push_back(entry->sequence.get());
-      } else {
-        waits = true;
-      }
-    }
-    if (!waits || !batch_.empty()) return;
-    const auto victim = scheduler_.victim();
-    if (!victim) return;
-    preempt(*victim);
-  }
-}
-
-/// Gets a page for the last token and its drafts, or for as many of these as fit.
-bool Engine::Impl::has_room(Sequence& sequence) {
-  FATHOM_CHECK(sequence.ready_to_decode(), sequence.cache.length(), " rows of ",
-               sequence.ids.size(), " tokens");
-  if (sequence.step_ids.empty()) sequence.step_ids.push_back(sequence.ids.back());
-  pages_.grow(sequence, sequence.cache.length() + std::ssize(sequence.step_ids));
-  const i64 room = sequence.cache.capacity_tokens() - sequence.cache.length();
-  if (room < std::ssize(sequence.step_ids)) {
-    sequence.step_ids.resize(static_cast<size_t>(std::max<i64>(room, 1)));
-  }
-  return room > 0;
 }
 
 /// A new chunk's rows of prompts; its rows of tokens generated before a preemption follow when it

@@ -41,21 +41,19 @@ bool SequencePages::take_copy(Sequence& sequence, PageId from, i64 rows) {
   return true;
 }
 
-std::optional<i64> SequencePages::adopt(Sequence& sequence, i64 limit_tokens) {
+CacheHit SequencePages::lookup(const Sequence& sequence, i64 limit_tokens, i64 max_disk_pages) {
   const GenerateRequest& request = sequence.request();
   FATHOM_CHECK(sequence.pages.empty(), "a sequence with ", sequence.pages.size(), " pages");
-  if (request.cache_use == CacheUse::kNone || limit_tokens <= 0) return 0;
+  if (request.cache_use == CacheUse::kNone || limit_tokens <= 0) return {};
   const bool exact = request.cache_use == CacheUse::kExact;
-  const CacheHit hit = cache_.lookup(space_of(request), sequence.ids,
-                                     {.limit_tokens = limit_tokens,
-                                      .rows = exact ? RowKind::kExact : RowKind::kAny,
-                                      .max_disk_pages = kMaxDiskPages});
+  return cache_.lookup(space_of(request), sequence.ids,
+                       {.limit_tokens = limit_tokens,
+                        .rows = exact ? RowKind::kExact : RowKind::kAny,
+                        .max_disk_pages = max_disk_pages});
+}
+
+i64 SequencePages::take_hit(Sequence& sequence, const CacheHit& hit) {
   for (const PageId page : hit.pages) take(sequence, page);
-  if (hit.more_on_disk) {
-    if (hit.partial != kNoPage) cache_.release(hit.partial);
-    release(sequence);
-    return std::nullopt;
-  }
   i64 tokens = std::ssize(hit.pages) * kPageTokens;
   if (hit.partial != kNoPage) {
     if (take_copy(sequence, hit.partial, hit.partial_tokens)) tokens += hit.partial_tokens;
@@ -64,6 +62,24 @@ std::optional<i64> SequencePages::adopt(Sequence& sequence, i64 limit_tokens) {
   sequence.cache.adopt(tokens);
   sequence.exact_tokens = std::min(hit.exact_tokens, tokens);
   return tokens;
+}
+
+std::optional<i64> SequencePages::adopt(Sequence& sequence, i64 limit_tokens) {
+  const CacheHit hit = lookup(sequence, limit_tokens, kMaxDiskPages);
+  if (!hit.more_on_disk) return take_hit(sequence, hit);
+  for (const PageId page : hit.pages) cache_.release(page);
+  if (hit.partial != kNoPage) cache_.release(hit.partial);
+  return std::nullopt;
+}
+
+i64 SequencePages::adopt_from_memory(Sequence& sequence, i64 limit_tokens) {
+  return take_hit(sequence, lookup(sequence, limit_tokens, /*max_disk_pages=*/0));
+}
+
+void SequencePages::count_query(const Sequence& sequence, i64 limit_tokens, i64 cached_tokens) {
+  const GenerateRequest& request = sequence.request();
+  if (request.cache_use == CacheUse::kNone || limit_tokens <= 0) return;
+  cache_.count_query(request.tenant, limit_tokens, cached_tokens);
 }
 
 bool SequencePages::grow(Sequence& sequence, i64 tokens) {

@@ -14,6 +14,10 @@ class SequencePages {
   /// at most. Returns how many tokens it has; nothing, and it takes none, if there are more on disk
   /// than a call reads: the next one goes on. The sequence must hold no pages.
   std::optional<i64> adopt(Sequence& sequence, i64 limit_tokens);
+  /// The same of what memory has.
+  i64 adopt_from_memory(Sequence& sequence, i64 limit_tokens);
+  /// A sequence began with `cached_tokens` of the `limit_tokens` that it could have found.
+  void count_query(const Sequence& sequence, i64 limit_tokens, i64 cached_tokens);
   /// Pages for `tokens` tokens. False if there are none left; those that it got it keeps.
   bool grow(Sequence& sequence, i64 tokens);
   /// Leaves what is computed to requests that begin alike: whole pages, at the end of a prompt or
@@ -29,6 +33,8 @@ class SequencePages {
   PageId new_page();
   void take(Sequence& sequence, PageId page);
   bool take_copy(Sequence& sequence, PageId from, i64 rows);
+  CacheHit lookup(const Sequence& sequence, i64 limit_tokens, i64 max_disk_pages);
+  i64 take_hit(Sequence& sequence, const CacheHit& hit);
 
   PagedCache& cache_;
   i64 mtp_layers_;

@@ -103,6 +103,26 @@ void Scheduler::start(RequestId id, i64 cached_tokens, double now_s) {
   queue_.charge(starting.request.tenant, starting.prepaid);
 }
 
+void Scheduler::defer(RequestId id) {
+  Slot& waiting = slot(id);
+  FATHOM_CHECK(waiting.phase == Phase::kPrefill && waiting.work == 0, "defers slot ", id.slot,
+               " after ", waiting.work, " tokens");
+  waiting.deferred = true;
+}
+
+void Scheduler::resume(RequestId id, i64 cached_tokens, double now_s) {
+  Slot& waiting = slot(id);
+  FATHOM_CHECK(waiting.deferred && cached_tokens < waiting.total(), cached_tokens,
+               " cached tokens of ", waiting.total());
+  const i64 more = cached_tokens - waiting.computed;
+  waiting.deferred = false;
+  waiting.computed = cached_tokens;
+  waiting.progress_s = now_s;
+  if (waiting.preemptions > 0) return;
+  waiting.prepaid -= more;  // another has paid for them
+  queue_.charge(waiting.request.tenant, -more);
+}
+
 RequestId Scheduler::fork(RequestId parent, double now_s) {
   Slot& from = slot(parent);
   FATHOM_CHECK(from.phase == Phase::kDecode && from.rows > 1, "rows left ", from.rows);
@@ -182,6 +202,7 @@ void Scheduler::preempt(RequestId id, double now_s) {
   ++counters_.preemptions;
   ++stopping.preemptions;
   stopping.phase = Phase::kWaiting;
+  stopping.deferred = false;
   stopping.computed = 0;
   stopping.work = 0;
   queue_.push(id, stopping.request, stopping.rows, stopping.total(), FairQueue::Place::kHead,

@@ -44,6 +44,11 @@ class Scheduler {
   /// The first `cached_tokens` of its tokens are in its pages already. At least one must not be:
   /// its logits are wanted.
   void start(RequestId id, i64 cached_tokens, double now_s);
+  /// A started prompt waits for what another's computes: it is in no chunk until resume(). Neither
+  /// may have run.
+  void defer(RequestId id);
+  /// Its pages hold `cached_tokens` by now.
+  void resume(RequestId id, i64 cached_tokens, double now_s);
   /// One more continuation (Request::sequences) of a request that decodes: a sequence of its own.
   RequestId fork(RequestId parent, double now_s);
 
@@ -109,6 +114,7 @@ class Scheduler {
     double progress_s = 0;
     double blocked_s = 0;  // since when
     bool blocked = false;
+    bool deferred = false;
     i64 total() const { return request.prompt_tokens + generated; }
   };
 

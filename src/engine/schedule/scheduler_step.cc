@@ -22,7 +22,7 @@ void Scheduler::collect_pending(double now_s) {
   pending_.clear();
   for (const RequestId id : running_) {
     const Slot& each = slot(id);
-    if (each.phase != Phase::kPrefill || each.blocked) continue;
+    if (each.phase != Phase::kPrefill || each.blocked || each.deferred) continue;
     pending_.push_back({.id = id,
                         .position = each.computed,
                         .remaining = each.total() - each.computed,

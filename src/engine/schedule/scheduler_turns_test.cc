@@ -182,5 +182,33 @@ TEST_F(SchedulerTest, ABurstThatFitsTheRowsIsNotRefusedForItsAnswers) {
       << "for this one another has to end first";
 }
 
+TEST_F(SchedulerTest, ADeferredPromptIsInNoChunkUntilItResumesWithWhatItFound) {
+  const RequestId leader = start(700), follower = start(700);
+  scheduler_.defer(follower);
+  ASSERT_EQ(scheduler_.plan_step(0).chunk.size(), 1u);
+  EXPECT_EQ(scheduler_.chunk()[0].id, leader);
+  run_chunk(1);
+  ASSERT_EQ(scheduler_.plan_step(1).chunk.size(), 1u) << "though there is room for it";
+  run_chunk(1);
+  scheduler_.resume(follower, 512, 2);
+  const StepPlan& plan = scheduler_.plan_step(2);
+  ASSERT_EQ(plan.chunk.size(), 1u);
+  EXPECT_EQ(plan.chunk[0].id, follower);
+  EXPECT_EQ(plan.chunk[0].begin, 512);
+  EXPECT_EQ(plan.chunk[0].tokens, 188);
+  EXPECT_THROW(scheduler_.defer(leader), InternalError) << "it has been computed";
+}
+
+// Work that was shared is paid once: the next turn is that of whoever has had less.
+TEST_F(SchedulerTest, ADeferredPromptPaysForWhatItComputesAlone) {
+  const RequestId whole = submit(1000, {.tenant = 1}), shared = submit(1200, {.tenant = 2});
+  submit(10, {.tenant = 1});
+  const RequestId of_two = submit(10, {.tenant = 2});
+  for (const RequestId id : {whole, shared}) scheduler_.start(id, 0, 0);
+  scheduler_.defer(shared);
+  scheduler_.resume(shared, 900, 0);
+  EXPECT_EQ(scheduler_.next_to_start(0)->id, of_two);
+}
+
 }  // namespace
 }  // namespace fathom::engine

@@ -24,6 +24,7 @@ Regex RegexArena::intern(Node node, std::span<const Regex> children) {
   if (std::max(std::ssize(nodes_), std::ssize(children_) / kChildrenPerNode) >= node_limit_) {
     throw BudgetError("the grammar is too large");
   }
+  deadline_.check();
   u64 hash = mix_hash(static_cast<u64>(node.kind), u64{node.min} << 32 | node.max);
   hash = mix_hash(hash, node.extra);
   for (const Regex child : children) hash = mix_hash(hash, static_cast<u64>(child));

@@ -19,6 +19,7 @@ std::span<const Expr> RuleArena::children(Expr expr) const {
 Expr RuleArena::intern(Node node, std::span<const Expr> children) {
   // Before the index hears of the node: it must know no more than there are.
   if (std::ssize(nodes_) >= node_limit_) throw BudgetError("the grammar is too large");
+  regexes_.deadline().check();
   u64 hash = mix_hash(static_cast<u64>(node.kind), u64{node.min} << 32 | node.max);
   hash = mix_hash(hash, node.extra);
   for (const Expr child : children) hash = mix_hash(hash, static_cast<u64>(child));
@@ -147,6 +148,8 @@ void RuleArena::define(Rule rule, Expr body) {
 Expr RuleArena::rule(Rule rule) {
   return intern({.kind = ExprKind::kRule, .extra = static_cast<u32>(rule)}, {});
 }
+
+void RuleArena::set_deadline(double seconds) { regexes_.deadline().set(seconds); }
 
 void RuleArena::set_node_limit(i64 nodes) {
   node_limit_ = nodes;
