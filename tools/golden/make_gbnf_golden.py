@@ -50,21 +50,31 @@ ALPHABET = "abc"
 def random_grammar(rng):
     names = ["root", "x", "y", "z"][: rng.choice([1, 2, 3, 4])]
 
-    def term(depth):
+    def term(depth, usable):
         kind = rng.random()
-        if kind < 0.35 or depth == 0:
+        if kind < 0.35 or depth == 0 or (kind < 0.7 and not usable):
             text = rng.choice(['"a"', '"b"', '"ab"', '"c"', "[ab]", "[^a]", ".", '"bc"', '"a"'])
         elif kind < 0.7:
-            text = rng.choice(names)
+            text = rng.choice(usable)
         else:
-            text = "(" + choices(depth - 1) + ")"
+            text = "(" + choices(depth - 1, usable) + ")"
         return text + rng.choice(["", "", "", "", "*", "+", "?", "{2}", "{1,2}", "{2,}"])
 
-    def choices(depth):
-        return " | ".join(" ".join(term(depth) for _ in range(rng.choice([0, 1, 1, 2, 2, 3])))
-                          for _ in range(rng.choice([1, 2, 2, 3])))
+    # Behind a character any rule may stand, before it only later ones: llama.cpp refuses left recursion.
+    def sequence(depth, usable):
+        terms = []
+        for _ in range(rng.choice([0, 1, 1, 2, 2, 3])):
+            if rng.random() < 0.3:
+                terms.append(rng.choice(['"a"', '"b"', "[bc]"]))
+                usable = names
+            else:
+                terms.append(term(depth, usable))
+        return " ".join(terms)
 
-    return "\n".join(f"{name} ::= {choices(2)}" for name in names)
+    def choices(depth, usable):
+        return " | ".join(sequence(depth, usable) for _ in range(rng.choice([1, 2, 2, 3])))
+
+    return "\n".join(f"{name} ::= {choices(2, names[i + 1:])}" for i, name in enumerate(names))
 
 
 def mutated(rng, text):
@@ -81,7 +91,7 @@ def items(samples):
         yield {"grammar": (samples / f"{name}.gbnf").read_text(), "texts": sorted(set(texts + more))}
     for grammar, texts in OWN.items():
         yield {"grammar": grammar, "texts": texts}
-    for _ in range(500):
+    for _ in range(300):
         texts = {"".join(rng.choice(ALPHABET) for _ in range(rng.randrange(6))) for _ in range(14)}
         yield {"grammar": random_grammar(rng), "texts": sorted(texts)}
 

@@ -9,8 +9,13 @@
 
 namespace fathom::grammar {
 
-std::string to_string(const TextPosition& position) {
-  return fmt::format("line {}, column {}", position.line, position.column);
+std::string place_of(std::string_view text, size_t offset) {
+  const std::string_view before = text.substr(0, offset);
+  const size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
+  const std::string_view line = before.substr(line_start);
+  const auto starts_character = [](char byte) { return (static_cast<u8>(byte) & 0xC0) != 0x80; };
+  return fmt::format("line {}, column {}", 1 + std::count(before.begin(), before.end(), '\n'),
+                     1 + std::count_if(line.begin(), line.end(), starts_character));
 }
 
 void EbnfCursor::skip_space(Lines lines) {
@@ -26,15 +31,6 @@ void EbnfCursor::skip_space(Lines lines) {
   }
 }
 
-TextPosition EbnfCursor::position_of(size_t offset) const {
-  const std::string_view before = text.substr(0, offset);
-  const size_t line_start = before.rfind('\n') + 1;  // npos + 1 is 0
-  const std::string_view line = before.substr(line_start);
-  const auto starts_character = [](char byte) { return (static_cast<u8>(byte) & 0xC0) != 0x80; };
-  return {1 + std::count(before.begin(), before.end(), '\n'),
-          1 + std::count_if(line.begin(), line.end(), starts_character)};
-}
-
 bool EbnfCursor::expected(std::string_view what) {
   if (at_end())
     return stop(ErrorCode::kInvalidInput, fmt::format("expected {}, found the end", what));
@@ -46,7 +42,7 @@ bool EbnfCursor::expected(std::string_view what) {
 }
 
 bool EbnfCursor::stop(ErrorCode code, std::string_view what) {
-  if (!error) error = Error(code, fmt::format("{}: {}", to_string(position()), what));
+  if (!error) error = Error(code, fmt::format("{}: {}", place_of(text, pos), what));
   return false;
 }
 

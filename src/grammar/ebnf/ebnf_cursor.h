@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "grammar/ebnf/syntax.h"
+#include "base/types.h"
 
 namespace fathom::grammar {
 
@@ -25,8 +25,6 @@ struct EbnfCursor {
   enum class Lines { kThisOne, kAny };
   /// White space and comments; line ends too if `lines` is kAny.
   void skip_space(Lines lines);
-  TextPosition position() const { return position_of(pos); }
-  TextPosition position_of(size_t offset) const;
 
   // Both return false, for the caller to return. The first reason stays.
   /// "line 3, column 5: expected <what>, found \"...\""
@@ -34,7 +32,7 @@ struct EbnfCursor {
   bool stop(ErrorCode code, std::string_view what);
 };
 
-/// The name of `position` in messages: "line 3, column 5".
-std::string to_string(const TextPosition& position);
+/// "line 3, column 5": both from 1, columns in characters. O(offset).
+std::string place_of(std::string_view text, size_t offset);
 
 }  // namespace fathom::grammar

@@ -42,7 +42,7 @@ class EbnfParser {
 
  private:
   bool parse_rule(EbnfRule& rule) {
-    rule.position = at_.position();
+    rule.offset = at_.pos;
     rule.name = take_name();
     if (rule.name.empty()) return at_.expected("the name of a rule");
     at_.skip_space(Lines::kThisOne);
@@ -92,7 +92,7 @@ class EbnfParser {
       }
       if (c != '"' && c != '[' && c != '.' && c != '(' && !is_word_character(c)) return true;
       EbnfTerm term;
-      term.position = at_.position();
+      term.offset = at_.pos;
       if (!parse_term(term) || !parse_quantifiers(term, lines)) return false;
       sequence.push_back(std::move(term));
     }
@@ -142,7 +142,7 @@ class EbnfParser {
       if (!term.is_once()) {
         if (++count > kMaxGroupDepth) return at_.expected("fewer repetitions of repetitions");
         EbnfTerm group;
-        group.position = term.position;
+        group.offset = term.offset;
         group.choices.push_back({std::move(term)});
         term = std::move(group);
       }
@@ -196,9 +196,9 @@ class EbnfParser {
   int depth_ = 0;
 };
 
-/// Sets the indices of references; adds to `undefined` what is not there.
+/// Sets the indices of references; adds to `undefined` those to what is not there.
 void resolve(EbnfChoices& choices, const std::map<std::string, size_t>& index,
-             std::vector<std::string>& undefined) {
+             std::vector<const EbnfTerm*>& undefined) {
   for (EbnfSequence& sequence : choices) {
     for (EbnfTerm& term : sequence) {
       resolve(term.choices, index, undefined);
@@ -207,30 +207,38 @@ void resolve(EbnfChoices& choices, const std::map<std::string, size_t>& index,
       if (found != index.end()) {
         term.rule = found->second;
       } else {
-        undefined.push_back(fmt::format("{} ({})", term.text, to_string(term.position)));
+        undefined.push_back(&term);
       }
     }
   }
 }
 
-Result<void> resolve_names(std::vector<EbnfRule>& rules) {
+Error undefined_rules(std::string_view text, const std::vector<const EbnfTerm*>& undefined) {
+  constexpr size_t kMostShown = 10;
+  std::vector<std::string> shown;
+  for (const EbnfTerm* term : undefined) {
+    if (shown.size() == kMostShown) {
+      shown.emplace_back("...");
+      break;
+    }
+    shown.push_back(fmt::format("{} ({})", term->text, place_of(text, term->offset)));
+  }
+  return Error(ErrorCode::kInvalidInput,
+               fmt::format("rules that are used but not defined: {}", fmt::join(shown, ", ")));
+}
+
+Result<void> resolve_names(std::string_view text, std::vector<EbnfRule>& rules) {
   std::map<std::string, size_t> index;
   for (size_t i = 0; i < rules.size(); ++i) {
     const auto [first, is_new] = index.try_emplace(rules[i].name, i);
     if (is_new) continue;
     return invalid_input(fmt::format("{}: the rule {} is already defined at {}",
-                                     to_string(rules[i].position), rules[i].name,
-                                     to_string(rules[first->second].position)));
+                                     place_of(text, rules[i].offset), rules[i].name,
+                                     place_of(text, rules[first->second].offset)));
   }
-  std::vector<std::string> undefined;
+  std::vector<const EbnfTerm*> undefined;
   for (EbnfRule& rule : rules) resolve(rule.choices, index, undefined);
-  if (!undefined.empty()) {
-    constexpr size_t kMostShown = 10;
-    const bool more = undefined.size() > kMostShown;
-    if (more) undefined.resize(kMostShown);
-    return invalid_input(fmt::format("rules that are used but not defined: {}{}",
-                                     fmt::join(undefined, ", "), more ? ", ..." : ""));
-  }
+  if (!undefined.empty()) return tl::unexpected<Error>(undefined_rules(text, undefined));
   if (!index.contains("root")) return invalid_input("there is no rule root");
   return {};
 }
@@ -244,13 +252,12 @@ Result<std::vector<EbnfRule>> parse_ebnf(std::string_view text) {
   }
   const size_t valid = tokenizer::valid_utf8_prefix_bytes(text);
   if (valid < text.size()) {
-    return invalid_input(
-        fmt::format("{}: not valid UTF-8", to_string(EbnfCursor{text}.position_of(valid))));
+    return invalid_input(fmt::format("{}: not valid UTF-8", place_of(text, valid)));
   }
   EbnfParser parser(text);
   std::vector<EbnfRule> rules;
   if (!parser.parse(rules)) return tl::unexpected<Error>(parser.take_error());
-  if (auto resolved = resolve_names(rules); !resolved)
+  if (auto resolved = resolve_names(text, rules); !resolved)
     return tl::unexpected<Error>(resolved.error());
   return rules;
 }

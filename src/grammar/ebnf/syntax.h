@@ -8,11 +8,6 @@
 
 namespace fathom::grammar {
 
-/// From 1; a column is a character.
-struct TextPosition {
-  i64 line = 1, column = 1;
-};
-
 struct EbnfTerm;
 using EbnfSequence = std::vector<EbnfTerm>;
 using EbnfChoices = std::vector<EbnfSequence>;  // none: nothing matches
@@ -27,7 +22,7 @@ struct EbnfTerm {
   size_t rule = 0;                     // kReference: its index
   EbnfChoices choices;                 // kGroup
   u32 min = 1, max = 1;
-  TextPosition position;
+  size_t offset = 0;  // in the text
 
   bool is_once() const { return min == 1 && max == 1; }
 };
@@ -35,7 +30,7 @@ struct EbnfTerm {
 struct EbnfRule {
   std::string name;
   EbnfChoices choices;
-  TextPosition position;
+  size_t offset = 0;  // in the text
 };
 
 }  // namespace fathom::grammar
