@@ -1,6 +1,7 @@
 // Who runs: requests that start, that share what they compute, and that give up their pages.
 #include <algorithm>
 
+#include "engine/run/emission.h"
 #include "engine/run/engine_impl.h"
 
 namespace fathom::engine {
@@ -174,7 +175,7 @@ void Engine::Impl::make_batch(std::span<const RequestId> decoding) {
 bool Engine::Impl::has_room(Sequence& sequence) {
   FATHOM_CHECK(sequence.ready_to_decode(), sequence.cache.length(), " rows of ",
                sequence.ids.size(), " tokens");
-  if (sequence.step_ids.empty()) sequence.step_ids.push_back(sequence.ids.back());
+  if (sequence.step_ids.empty()) begin_step_ids(sequence);
   pages_.grow(sequence, sequence.cache.length() + std::ssize(sequence.step_ids));
   const i64 room = sequence.cache.capacity_tokens() - sequence.cache.length();
   if (room < std::ssize(sequence.step_ids)) {

@@ -85,6 +85,7 @@ bool RegexArena::find_match(Regex start) {
   seen.insert(static_cast<u64>(start), 1);
   bool found = false;
   while (!path.empty() && !found) {
+    deadline_.check();
     Visit& top = path.back();
     if (top.next_class >= classes_.count()) {
       path.pop_back();

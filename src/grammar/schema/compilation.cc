@@ -1,0 +1,45 @@
+#include "grammar/schema/compilation.h"
+
+namespace fathom::grammar::schema {
+
+void Compilation::step() {
+  constexpr i64 kMaxSteps = 2'000'000;
+  constexpr i64 kClockInterval = 64;
+  if (++steps_ > kMaxSteps) throw BudgetError("the schema combines too many alternatives");
+  if (steps_ % kClockInterval != 0) return;
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
+  if (elapsed.count() > Budget{}.compile_s) {
+    throw BudgetError("the schema takes too long to compile");
+  }
+}
+
+u8 Compilation::possible_types(NodeId id) {
+  const auto [known, is_new] = possible_types_.emplace(id, kAllTypes);
+  if (!is_new) return known->second;
+  const u8 types = compute_possible_types(id);
+  possible_types_[id] = types;
+  return types;
+}
+
+u8 Compilation::compute_possible_types(NodeId id) {
+  const SchemaNode& node = schemas[id];
+  if (node.boolean) return *node.boolean ? kAllTypes : kNoType;
+  u8 types = node.types;
+  const auto any = [&](const std::vector<NodeId>& parts) {
+    u8 all = kNoType;
+    for (const NodeId part : parts) all |= possible_types(part);
+    return all;
+  };
+  if (node.has_values) {
+    u8 listed = kNoType;
+    for (const io::JsonValue* value : node.values) listed |= type_of(*value);
+    types &= listed;
+  }
+  if (node.reference) types &= possible_types(*node.reference);
+  for (const NodeId part : node.all_of) types &= possible_types(part);
+  if (!node.any_of.empty()) types &= any(node.any_of);
+  if (!node.one_of.empty()) types &= any(node.one_of);
+  return types;
+}
+
+}  // namespace fathom::grammar::schema

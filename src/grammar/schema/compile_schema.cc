@@ -1,0 +1,40 @@
+#include "grammar/schema/compile_schema.h"
+
+#include <fmt/format.h>
+
+#include "grammar/schema/emit/emit.h"
+
+namespace fathom::grammar {
+namespace {
+
+using schema::Compilation;
+using schema::Emitter;
+using schema::SchemaError;
+
+/// Everything that would have to be weakened, in one message.
+void refuse_weakened(const std::vector<SchemaFinding>& findings) {
+  std::string message;
+  for (const SchemaFinding& finding : findings) {
+    if (finding.kind != SchemaFinding::Kind::kWeakened) continue;
+    message += fmt::format("{}{}: {} cannot be enforced: {}", message.empty() ? "schema: " : "; ",
+                           finding.pointer, finding.keyword, finding.message);
+  }
+  if (!message.empty()) throw SchemaError(ErrorCode::kUnsupported, message);
+}
+
+}  // namespace
+
+Result<CompiledSchema> compile_schema(RuleArena& arena, const io::JsonValue& schema,
+                                      const SchemaOptions& options) {
+  try {
+    Compilation compilation(arena, schema, options);
+    const Expr root = Emitter(compilation).value({{.node = compilation.schemas.root()}});
+    if (options.strict || options.fail_closed) refuse_weakened(compilation.findings.all());
+    if (root == arena.nothing()) schema::throw_invalid("", "no value satisfies this schema");
+    return CompiledSchema{root, compilation.findings.take()};
+  } catch (const SchemaError& error) {
+    return tl::unexpected<Error>(error);
+  }
+}
+
+}  // namespace fathom::grammar

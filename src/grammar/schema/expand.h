@@ -1,0 +1,63 @@
+#pragma once
+// From a conjunction of schemas to records: alternatives are multiplied out.
+#include "grammar/schema/members.h"
+
+namespace fathom::grammar::schema {
+
+class Emptiness;
+
+class Expander {
+ public:
+  /// `type` is kArrayType or kObjectType.
+  Expander(Compilation& compilation, Emptiness& emptiness, Types type)
+      : compilation_(compilation), emptiness_(emptiness), type_(type) {}
+
+  /// Records of which at least one holds for each value of that type that satisfies `literals`, and
+  /// for no other, unless a finding says so. Throws BudgetError if they are too many.
+  std::vector<Record> records(const Literals& literals);
+  /// The same without what is negated: records of which one holds for all those values, and more.
+  /// Nothing if they are more than a few.
+  std::optional<std::vector<Record>> rough_records(const Literals& literals);
+
+ private:
+  /// A record in the making.
+  struct State {
+    Record record;
+    std::vector<Literal> to_apply;  // the last first
+    std::vector<Choice> choices;    // the first first
+    Literals negated;
+  };
+
+  void expand(State state);
+  bool apply_all(State& state);
+  bool apply(State& state, const Literal& literal);
+  bool apply_values(State& state, const SchemaNode& node);
+  void apply_members(State& state, NodeId id, const SchemaNode& node);
+  void apply_items(State& state, NodeId id, const SchemaNode& node);
+  void apply_dependencies(State& state, const SchemaNode& node);
+  void add_any_of(State& state, const SchemaNode& node);
+  void add_one_of(State& state, NodeId id, const SchemaNode& node);
+  void add_conditional(State& state, NodeId id, const SchemaNode& node);
+  void add_choice(State& state, Choice choice);
+  bool apply_demand(State& state, const Demand& demand);
+  bool apply_next_negated(State& state);
+  bool excludes(const State& state, const Literal& negated);
+  void add_next_existence(State& state);
+  bool concerns(const Existence& existence, const std::string& name);
+  void keep(Record record);
+
+  std::optional<Choice> negation(const Literal& literal);
+  void negate_members(const Literal& literal, const SchemaNode& node, Choice& choice);
+  void negate_items(const Literal& literal, const SchemaNode& node, Choice& choice);
+  void negate_combinations(const Literal& literal, const SchemaNode& node, Choice& choice);
+  void weaken(const Literal& literal, std::string_view why);
+
+  Compilation& compilation_;
+  Emptiness& emptiness_;
+  const Types type_;
+  bool rough_ = false;
+  bool too_many_ = false;
+  std::vector<Record> found_;
+};
+
+}  // namespace fathom::grammar::schema
