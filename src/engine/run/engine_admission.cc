@@ -69,7 +69,8 @@ bool Engine::Impl::start(Entry& entry, const Turn& turn, double now) {
     entry.job->stats.cached_tokens = cached;
     entry.job->stats.queue_s = now - entry.job->submitted_s;
   }
-  follow(entry, cached);
+  if (entry.spilled) begin_to_restore(entry, cached);
+  if (!entry.restored_tokens) follow(entry, cached);
   return true;
 }
 
@@ -137,10 +138,12 @@ void Engine::Impl::preempt(RequestId id) {
   FATHOM_CHECK(entry != nullptr && entry->sequence, "preempts ", id.slot);
   Sequence& sequence = *entry->sequence;
   publish(*entry, sequence.cache.length());
+  if (tier_) spill(*entry);
   prefill_.remove(sequence);
   pages_.release(sequence);
   sequence.step_ids.clear();
   entry->follows.reset();
+  entry->restored_tokens.reset();
   std::erase_if(wishes_, [&](const DraftWish& wish) { return wish.sequence == &sequence; });
   scheduler_.preempt(id, now_s());
   ++entry->job->stats.preemptions;

@@ -99,11 +99,16 @@ Regex RegexArena::concat(Regex first, Regex second) {
   heads.push_back(first);
   Regex regex = second;
   for (size_t i = heads.size(); i-- > 0;) {
+    if (heads[i] == head(regex) && is_star(heads[i])) continue;  // r* r* = r*
     const std::array parts{heads[i], regex};
     regex = intern(
         {.kind = RegexKind::kConcat, .nullable = nullable(parts[0]) && nullable(parts[1])}, parts);
   }
   return regex;
+}
+
+bool RegexArena::is_star(Regex regex) const {
+  return kind(regex) == RegexKind::kRepeat && min(regex) == 0 && max(regex) == kUnbounded;
 }
 
 Regex RegexArena::head(Regex regex) const {

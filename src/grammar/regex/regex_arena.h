@@ -119,6 +119,7 @@ class RegexArena {
   Regex intern(Node node, std::span<const Regex> children);
   Regex alternate_sorted(std::vector<Regex> choices, u32 depth);
   void merge_common_heads(std::vector<Regex>& choices, u32 depth);
+  bool is_star(Regex regex) const;
   Regex head(Regex regex) const;
   Regex tail(Regex regex) const;
   Regex compute_derivative(Regex regex, u8 byte);

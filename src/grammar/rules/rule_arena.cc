@@ -64,6 +64,7 @@ Expr RuleArena::sequence(Expr first, Expr second) {
   heads.push_back(first);
   Expr expr = second;
   for (size_t i = heads.size(); i-- > 0;) {
+    if (heads[i] == head(expr) && is_star(heads[i])) continue;  // r* r* = r*
     expr = intern({.kind = ExprKind::kSequence}, std::array{heads[i], expr});
   }
   return expr;
@@ -91,6 +92,11 @@ Expr RuleArena::choice(std::vector<Expr> choices, u32 depth) {
   if (flat.size() == 1) return flat[0];
   std::ranges::sort(flat);
   return intern({.kind = ExprKind::kChoice}, flat);
+}
+
+bool RuleArena::is_star(Expr expr) const {
+  const Node& node = nodes_[index(expr)];
+  return node.kind == ExprKind::kRepeat && node.min == 0 && node.max == kUnbounded;
 }
 
 Expr RuleArena::head(Expr expr) const {
