@@ -26,6 +26,11 @@ class Automaton {
   /// `rules` are finished, and `root` can match.
   Automaton(RuleArena rules, Expr root, const Budget& budget);
 
+  /// The time that what is called from now on may take together.
+  void set_deadline() {
+    rules_.deadline().set(budget_.match_s, Deadline::Clock::kThreadCpu, "following the grammar");
+  }
+
   State start() const { return kStart; }
   State next(State state, u8 byte) {
     const State known = table_[state * num_classes_ + class_of_[byte]];
