@@ -73,7 +73,8 @@ TEST_F(CompanyTest, AStepRunsAsManyLayersAsItsTargetHasTimeFor) {
   config.num_hidden_layers = 5;
   TestModel model(config, 0.06);
   for (const bool hurried : {true, false}) {
-    EngineOptions options{.context_tokens = 1024, .cache_tokens = 4096};
+    EngineOptions options{
+        .context_tokens = 1024, .cache_tokens = 4096, .cost_measurement_s = 0};  // a clock's
     options.limits.chunk_tokens = options.limits.min_chunk_tokens = 64;
     options.limits.target_s = hurried ? 1e-9 : 1e9;
     options.limits.target_decodes = 1.0001;

@@ -27,6 +27,8 @@ struct EngineCounters {
   u64 generated_tokens = 0;
   DraftCounters drafts;
   u64 preemptions = 0;
+  // Tokens generated before a preemption whose rows came back from disk, or were decoded again.
+  u64 restored_tokens = 0, replayed_tokens = 0;
   DiskStats disk;        // zeros without a disk tier
   double model_s = 0.0;  // in passes over the model
   double step_s = 0.0;   // in all

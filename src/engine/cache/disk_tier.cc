@@ -121,6 +121,16 @@ const PageEntry* DiskTier::load(const ChainKey& key, const ChainKey& space, u8* 
   return nullptr;
 }
 
+bool DiskTier::is_being_written(const ChainKey& key) {
+  take_reports();
+  const PageCatalogue::File* const file = catalogue_.find(key);
+  return file != nullptr && !file->is_written;
+}
+
+void DiskTier::remove(const ChainKey& key) {
+  if (PageCatalogue::File* const file = catalogue_.find(key)) remove(*file);
+}
+
 void DiskTier::flush(std::string_view owner) {
   take_reports();
   const ChainKey key = hasher_.owner(owner);

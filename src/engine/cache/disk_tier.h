@@ -55,6 +55,11 @@ class DiskTier {
   /// holds anything, if the file is gone or damaged. The entry is good until the next call.
   const PageEntry* load(const ChainKey& key, const ChainKey& space, u8* data);
 
+  /// Offered, and neither written nor given up yet.
+  bool is_being_written(const ChainKey& key);
+  /// Removes a page's file, if there is one.
+  void remove(const ChainKey& key);
+
   /// Removes an owner's files, whatever their salt: as soon as the thread comes to it.
   void flush(std::string_view owner);
 

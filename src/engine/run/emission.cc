@@ -69,6 +69,15 @@ void force(View<float, 1> logits, const Sequence& sequence, std::span<const doub
   logits(sequence.step_ids[j + 1]) = keep ? kFar : -kFar;
 }
 
+/// A mask that fails says so where the token itself is sampled.
+bool allows_draft(TokenMask& mask, i32 id) {
+  try {
+    return allows(mask.allowed(), id);
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 bool emit_token(Ctx& ctx, Sequence& sequence, View<float, 1> logits) {
@@ -87,6 +96,7 @@ void emit_run(Ctx& ctx, Sequence& sequence, DecodePass& pass, i64 first_row,
               std::span<const double> forced) {
   const i64 drafts = std::ssize(sequence.step_ids) - 1;
   const i64 held = sequence.cache.length() - drafts - 1, before = std::ssize(sequence.ids);
+  sequence.pass_was_forced = sequence.step_is_forced;
   sequence.drafted = drafts;
   sequence.accepted = 0;
   while (true) {
@@ -100,10 +110,24 @@ void emit_run(Ctx& ctx, Sequence& sequence, DecodePass& pass, i64 first_row,
   }
   sequence.emitted = std::ssize(sequence.ids) - before;
   sequence.cache.truncate(std::min(held + sequence.accepted + 1, std::ssize(sequence.ids)));
-  if (!sequence.finish_reason) sequence.step_ids.assign({sequence.ids.back()});
+  if (!sequence.finish_reason) begin_step_ids(sequence);
+}
+
+void begin_step_ids(Sequence& sequence) {
+  constexpr i64 kMaxForced = 16;  // rows of a pass
+  sequence.step_ids.assign({sequence.ids.back()});
+  sequence.step_is_forced = false;
+  TokenMask* const mask = sequence.active_mask();
+  // The last token needs no row of its own.
+  const i64 limit = std::min(kMaxForced, sequence.max_new_tokens - sequence.generated() - 1);
+  if (mask == nullptr || limit <= 0) return;
+  const std::vector<i32> forced = mask->forced_run(limit);
+  sequence.step_is_forced = !forced.empty();
+  sequence.step_ids.insert(sequence.step_ids.end(), forced.begin(), forced.end());
 }
 
 void cut_refused_drafts(Sequence& sequence) {
+  if (sequence.step_is_forced) return;
   Thought thought = sequence.thought;
   TokenMask* const mask = sequence.mask.get();
   i64 taken = 0;
@@ -112,7 +136,7 @@ void cut_refused_drafts(Sequence& sequence) {
     const i32 id = sequence.step_ids[kept];
     if (id != thought.forced_id().value_or(id)) break;
     if (mask != nullptr && !thought.open()) {
-      if (mask->complete() || !allows(mask->allowed(), id)) break;
+      if (mask->complete() || !allows_draft(*mask, id)) break;
       mask->accept(id);
       ++taken;
     }

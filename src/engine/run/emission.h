@@ -21,6 +21,9 @@ bool emit_token(Ctx& ctx, Sequence& sequence, View<float, 1> logits);
 void emit_run(Ctx& ctx, Sequence& sequence, DecodePass& pass, i64 first_row,
               std::span<const double> forced = {});
 
+/// Begins the next step's step_ids: the last token, and what the mask is known to force after it.
+void begin_step_ids(Sequence& sequence);
+
 /// Drafts that the sequence's mask or its thought's budget refuse would be verified for nothing.
 void cut_refused_drafts(Sequence& sequence);
 

@@ -1,6 +1,7 @@
 // Who runs: requests that start, that share what they compute, and that give up their pages.
 #include <algorithm>
 
+#include "engine/run/emission.h"
 #include "engine/run/engine_impl.h"
 
 namespace fathom::engine {
@@ -68,7 +69,8 @@ bool Engine::Impl::start(Entry& entry, const Turn& turn, double now) {
     entry.job->stats.cached_tokens = cached;
     entry.job->stats.queue_s = now - entry.job->submitted_s;
   }
-  follow(entry, cached);
+  if (entry.spilled) begin_to_restore(entry, cached);
+  if (!entry.restored_tokens) follow(entry, cached);
   return true;
 }
 
@@ -136,10 +138,12 @@ void Engine::Impl::preempt(RequestId id) {
   FATHOM_CHECK(entry != nullptr && entry->sequence, "preempts ", id.slot);
   Sequence& sequence = *entry->sequence;
   publish(*entry, sequence.cache.length());
+  if (tier_) spill(*entry);
   prefill_.remove(sequence);
   pages_.release(sequence);
   sequence.step_ids.clear();
   entry->follows.reset();
+  entry->restored_tokens.reset();
   std::erase_if(wishes_, [&](const DraftWish& wish) { return wish.sequence == &sequence; });
   scheduler_.preempt(id, now_s());
   ++entry->job->stats.preemptions;
@@ -171,7 +175,7 @@ void Engine::Impl::make_batch(std::span<const RequestId> decoding) {
 bool Engine::Impl::has_room(Sequence& sequence) {
   FATHOM_CHECK(sequence.ready_to_decode(), sequence.cache.length(), " rows of ",
                sequence.ids.size(), " tokens");
-  if (sequence.step_ids.empty()) sequence.step_ids.push_back(sequence.ids.back());
+  if (sequence.step_ids.empty()) begin_step_ids(sequence);
   pages_.grow(sequence, sequence.cache.length() + std::ssize(sequence.step_ids));
   const i64 room = sequence.cache.capacity_tokens() - sequence.cache.length();
   if (room < std::ssize(sequence.step_ids)) {

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "engine/cache/disk_tier.h"
 #include "engine/cache/paged_cache.h"
+#include "engine/cache/spilled_rows.h"
 #include "engine/engine.h"
 #include "engine/make_engine.h"
 #include "engine/run/decode_pass.h"
@@ -53,6 +54,8 @@ struct Engine::Impl {
       i64 tokens;
     };
     std::optional<Follows> follows;
+    std::unique_ptr<SpilledRows> spilled;  // of a preempted sequence, where there is a disk tier
+    std::optional<i64> restored_tokens;    // while its rows are read: those that are in its pages
   };
 
   // Requests (engine.cc).
@@ -76,6 +79,10 @@ struct Engine::Impl {
   void follow(Entry& entry, i64 cached);
   void take_shared_prefixes(double now_s);
   void preempt(RequestId id);
+  void spill(Entry& entry);
+  void begin_to_restore(Entry& entry, i64 cached);
+  void restore_spilled(double now_s);
+  void end_restoring(Entry& entry, double now_s);
   void make_batch(std::span<const RequestId> decoding);
   bool has_room(Sequence& sequence);
 

@@ -13,7 +13,7 @@ void Engine::Impl::settle_run(Entry& entry) {
   RequestStats& stats = entry.job->stats;
   stats.generated_tokens += sequence.emitted;
   counters_.generated_tokens += static_cast<u64>(sequence.emitted);
-  if (drafts_for(sequence)) {
+  if (drafts_for(sequence) && !sequence.pass_was_forced) {
     draft_length_.observe(sequence.drafts, static_cast<int>(sequence.drafted),
                           static_cast<int>(sequence.accepted), sequence.emitted);
     stats.draft_tokens += sequence.drafted;
@@ -38,7 +38,7 @@ void Engine::Impl::wish_for_drafts() {
   i64 pairs = 0;
   for (Sequence* sequence : batch_) {
     pairs += std::ssize(sequence->ids);
-    if (!drafts_for(*sequence)) continue;
+    if (!drafts_for(*sequence) || sequence->step_is_forced) continue;
     lengths_.push_back({.history = &sequence->drafts, .limit = draft_limit(*sequence)});
     drafting_.push_back(sequence);
   }
@@ -114,7 +114,7 @@ void Engine::Impl::first_token(Entry& entry, View<float, 1> logits) {
   }
   scheduler_.decoded(entry.id, sequence.generated());
   if (!running) return finish(entry, *sequence.finish_reason);
-  sequence.step_ids.assign({sequence.ids.back()});
+  begin_step_ids(sequence);
 }
 
 void Engine::Impl::fork(Entry& parent, i32 choice, View<const float, 1> logits) {

@@ -23,6 +23,7 @@ bool Engine::Impl::step() {
   end_unwanted(now);
   take_shared_prefixes(now);
   start_waiting(now);
+  if (tier_) restore_spilled(now);
   const StepPlan& plan = scheduler_.plan_step(now);
   make_batch(plan.decoding);
   const bool has_chunk = !plan.chunk.empty(), decodes = !batch_.empty();
@@ -196,13 +197,17 @@ void Engine::Impl::chunk_completed(std::unique_lock<std::mutex>& lock,
       }
     }
   }
+  i64 replayed = 0;
   for (size_t i = 0; i < completed_.size(); ++i) {
     const ChunkItem& chunk = completed_[i];
     Sequence& sequence = *completed_sequences_[i];
-    replay(sequence, std::max(chunk.begin, sequence.prompt_tokens()),
-           std::min(chunk.begin + chunk.tokens, std::ssize(sequence.ids) - 1));
+    const i64 first = std::max(chunk.begin, sequence.prompt_tokens());
+    const i64 end = std::min(chunk.begin + chunk.tokens, std::ssize(sequence.ids) - 1);
+    replay(sequence, first, end);
+    replayed += std::max<i64>(end - first, 0);
   }
   lock.lock();
+  counters_.replayed_tokens += static_cast<u64>(replayed);
   counters_.model_s += seconds_since(begin);
   for (size_t i = 0; i < prefill_.finished().size(); ++i) {
     const PrefillItem item = prefill_.finished()[i];

@@ -8,9 +8,6 @@ namespace {
 
 using device::kPageTokens;
 
-/// That a call reads: some milliseconds each, in which nobody decodes.
-constexpr i64 kMaxDiskPages = 4;
-
 Namespace space_of(const GenerateRequest& request) {
   return {.owner = request.tenant, .salt = request.cache_salt};
 }

@@ -5,6 +5,9 @@
 
 namespace fathom::engine {
 
+/// Pages that a step reads from disk: some milliseconds each, in which nobody decodes.
+inline constexpr i64 kMaxDiskPages = 4;
+
 class SequencePages {
  public:
   /// The last `mtp_layers` layers of a page are MTP modules'.

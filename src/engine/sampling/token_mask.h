@@ -1,5 +1,6 @@
 #pragma once
 #include <span>
+#include <vector>
 
 #include "base/types.h"
 
@@ -19,6 +20,12 @@ class TokenMask {
   virtual void accept(i32 id) = 0;
   /// The last `count` accepted tokens did not come.
   virtual void roll_back(i64 count) = 0;
+  /// Tokens that are to come next, one after the other, whatever the model prefers: allowed() names
+  /// each of them alone. Known ahead, they share a pass. At most `limit`.
+  virtual std::vector<i32> forced_run(i64 limit) {
+    static_cast<void>(limit);
+    return {};
+  }
   /// Nothing but the end may come: the sequence finishes here.
   virtual bool complete() const = 0;
 };

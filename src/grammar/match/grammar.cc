@@ -39,6 +39,8 @@ bool Matcher::accept(i32 id) {
   return true;
 }
 
+i32 Matcher::forced_token() { return masks_->forced_token(states_.back()); }
+
 void Matcher::roll_back(i64 count) {
   FATHOM_CHECK(count < std::ssize(states_), "rolling back {} of {} tokens", count,
                std::ssize(states_) - 1);

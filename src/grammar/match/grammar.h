@@ -48,6 +48,9 @@ class Matcher {
   bool must_end() { return may_end() && !masks_->can_go_on(states_.back()); }
   /// The bytes that must come next, at most `limit`.
   std::string forced_bytes(size_t limit) { return masks_->forced_bytes(states_.back(), limit); }
+  /// Bytes that must come determine tokens once the model cannot prefer others that say the same:
+  /// they are cut as the tokenizer cuts them. -1: none. Depends on the text's state alone.
+  i32 forced_token();
 
  private:
   std::shared_ptr<const Grammar> grammar_;

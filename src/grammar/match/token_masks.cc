@@ -1,6 +1,7 @@
 #include "grammar/match/token_masks.h"
 
 #include "base/check.h"
+#include "tokenizer/unicode/utf8.h"
 
 namespace fathom::grammar {
 namespace {
@@ -82,6 +83,25 @@ std::string TokenMasks::forced_bytes(State state, size_t limit) {
     state = automaton_.next(state, *byte);
   }
   return bytes;
+}
+
+// The last token of the bytes is left open: the text behind them may make it a longer one.
+i32 TokenMasks::forced_token(State state) {
+  constexpr size_t kLookAheadBytes = 48;  // longer than nearly every token
+  {
+    const std::scoped_lock lock(mutex_);
+    if (const auto known = forced_tokens_.find(state); known != forced_tokens_.end()) {
+      return known->second;
+    }
+  }
+  std::string bytes = forced_bytes(state, kLookAheadBytes);
+  bytes.resize(tokenizer::valid_utf8_prefix_bytes(bytes));
+  const std::vector<i32> ids = bytes.empty() ? std::vector<i32>() : vocabulary_->encode(bytes);
+  const bool known = ids.size() > 1 &&
+                     std::string_view(bytes).starts_with(vocabulary_->bytes(ids[0])) &&
+                     !vocabulary_->bytes(ids[0]).empty();
+  const std::scoped_lock lock(mutex_);
+  return forced_tokens_[state] = known ? ids[0] : -1;
 }
 
 i64 TokenMasks::memory_bytes() {

@@ -27,6 +27,9 @@ class TokenMasks {
   /// The bytes that must come, however the text goes on; at most `limit` of them.
   std::string forced_bytes(State state, size_t limit);
 
+  /// See Matcher::forced_token().
+  i32 forced_token(State state);
+
   const Vocabulary& vocabulary() const { return *vocabulary_; }
   i64 memory_bytes();
 
@@ -38,6 +41,7 @@ class TokenMasks {
   Automaton automaton_;
   std::shared_ptr<const Vocabulary> vocabulary_;
   std::unordered_map<State, std::shared_ptr<const TokenSet>> sets_;
+  std::unordered_map<State, i32> forced_tokens_;
   std::vector<State> path_;  // by depth
 };
 

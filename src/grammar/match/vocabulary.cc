@@ -64,7 +64,14 @@ std::vector<std::string_view> plain_text_tokens(const tokenizer::Tokenizer& toke
 }  // namespace
 
 Vocabulary::Vocabulary(const tokenizer::Tokenizer& tokenizer)
-    : Vocabulary(plain_text_tokens(tokenizer)) {}
+    : Vocabulary(plain_text_tokens(tokenizer)) {
+  tokenizer_ = &tokenizer;
+}
+
+std::vector<i32> Vocabulary::encode(std::string_view text) const {
+  if (tokenizer_ == nullptr) return {};
+  return tokenizer_->encode(text, {.text = tokenizer::TextKind::kPlain});
+}
 
 Vocabulary::Vocabulary(std::span<const std::string_view> tokens)
     : tokens_(tokens.begin(), tokens.end()) {

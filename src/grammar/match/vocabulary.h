@@ -45,8 +45,11 @@ class Vocabulary {
  public:
   /// `tokens`: bytes by id; empty ones never come.
   explicit Vocabulary(std::span<const std::string_view> tokens);
-  /// Without control tokens: no text spells those.
+  /// Without control tokens: no text spells those. `tokenizer` outlives this.
   explicit Vocabulary(const tokenizer::Tokenizer& tokenizer);
+
+  /// `text`, valid UTF-8, as the tokenizer cuts it; nothing without a tokenizer.
+  std::vector<i32> encode(std::string_view text) const;
 
   i64 size() const { return std::ssize(tokens_); }
   std::string_view bytes(i32 id) const {
@@ -62,6 +65,7 @@ class Vocabulary {
   std::span<const std::pair<i32, i32>> duplicates() const { return duplicates_; }
 
  private:
+  const tokenizer::Tokenizer* tokenizer_ = nullptr;
   std::vector<std::string> tokens_;
   std::vector<PlainTokens> plain_;
   Trie others_;

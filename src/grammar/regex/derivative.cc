@@ -88,6 +88,7 @@ bool RegexArena::find_match(Regex start) {
   bool found = false;
   i64 steps = 0;
   while (!path.empty() && !found) {
+    deadline_.check();
     Visit& top = path.back();
     const std::optional<Regex> next = next_to_match(top.regex, top.next++);
     if (!next) {

@@ -159,6 +159,7 @@ TEST(ParseRegex, RejectsWhatIsNoPattern) {
       {"\\u12g4", "four hexadecimal digits"},
       {"\\u{110000}", "names no character"},
       {"\\u{", "names no character"},
+      {"\\u{41", "names no character"},
       {"\\u{}", "names no character"},
       {"\\c1", "a \\c without a letter"},
       {"(?<>a)", "(?<name>"},

@@ -24,6 +24,7 @@ Regex RegexArena::intern(Node node, std::span<const Regex> children) {
   if (std::max(std::ssize(nodes_), std::ssize(children_) / kChildrenPerNode) >= node_limit_) {
     throw BudgetError("the grammar is too large");
   }
+  deadline_.check();
   u64 hash = mix_hash(static_cast<u64>(node.kind), u64{node.min} << 32 | node.max);
   hash = mix_hash(hash, node.extra);
   for (const Regex child : children) hash = mix_hash(hash, static_cast<u64>(child));
@@ -91,11 +92,16 @@ Regex RegexArena::concat(Regex first, Regex second) {
   heads.push_back(first);
   Regex regex = second;
   for (size_t i = heads.size(); i-- > 0;) {
+    if (heads[i] == head(regex) && is_star(heads[i])) continue;  // r* r* = r*
     const std::array parts{heads[i], regex};
     regex = intern(
         {.kind = RegexKind::kConcat, .nullable = nullable(parts[0]) && nullable(parts[1])}, parts);
   }
   return regex;
+}
+
+bool RegexArena::is_star(Regex regex) const {
+  return kind(regex) == RegexKind::kRepeat && min(regex) == 0 && max(regex) == kUnbounded;
 }
 
 Regex RegexArena::head(Regex regex) const {

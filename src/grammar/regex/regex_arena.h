@@ -8,6 +8,7 @@
 
 #include "base/types.h"
 #include "grammar/budget.h"
+#include "grammar/deadline.h"
 #include "grammar/hash_index.h"
 #include "grammar/regex/byte_classes.h"
 #include "grammar/regex/byte_set.h"
@@ -88,6 +89,7 @@ class RegexArena {
   i64 num_nodes() const { return std::ssize(nodes_); }
   i64 memory_bytes() const;
   void set_node_limit(i64 nodes) { node_limit_ = nodes; }
+  Deadline& deadline() { return deadline_; }
 
   // To look at one.
   RegexKind kind(Regex regex) const { return nodes_[index(regex)].kind; }
@@ -113,6 +115,7 @@ class RegexArena {
   Regex intern(Node node, std::span<const Regex> children);
   Regex alternate_sorted(std::vector<Regex> choices, u32 depth);
   void merge_common_heads(std::vector<Regex>& choices, u32 depth);
+  bool is_star(Regex regex) const;
   Regex head(Regex regex) const;
   Regex tail(Regex regex) const;
   Regex compute_derivative(Regex regex, u8 byte);
@@ -123,6 +126,7 @@ class RegexArena {
   std::optional<Regex> next_to_match(Regex regex, u32 number);
 
   i64 node_limit_;
+  Deadline deadline_;
   i64 emptiness_steps_;
   std::vector<Node> nodes_;
   std::vector<Regex> children_;

@@ -53,6 +53,7 @@ bool RuleArena::node_can_match(const Node& node) {
 // One pass from the leaves upward; true if anything became known.
 bool RuleArena::update_facts() {
   for (size_t i = 0; i < nodes_.size(); ++i) {
+    regexes_.deadline().check();
     const Node node = nodes_[i];
     if (nullable_[i] == 0) nullable_[i] = node_is_nullable(node) ? 1 : 0;
     if (can_match_[i] == 0) can_match_[i] = node_can_match(node) ? 1 : 0;

@@ -19,6 +19,7 @@ std::span<const Expr> RuleArena::children(Expr expr) const {
 Expr RuleArena::intern(Node node, std::span<const Expr> children) {
   // Before the index hears of the node: it must know no more than there are.
   if (std::ssize(nodes_) >= node_limit_) throw BudgetError("the grammar is too large");
+  regexes_.deadline().check();
   u64 hash = mix_hash(static_cast<u64>(node.kind), u64{node.min} << 32 | node.max);
   hash = mix_hash(hash, node.extra);
   for (const Expr child : children) hash = mix_hash(hash, static_cast<u64>(child));
@@ -63,6 +64,7 @@ Expr RuleArena::sequence(Expr first, Expr second) {
   heads.push_back(first);
   Expr expr = second;
   for (size_t i = heads.size(); i-- > 0;) {
+    if (heads[i] == head(expr) && is_star(heads[i])) continue;  // r* r* = r*
     expr = intern({.kind = ExprKind::kSequence}, std::array{heads[i], expr});
   }
   return expr;
@@ -90,6 +92,11 @@ Expr RuleArena::choice(std::vector<Expr> choices, u32 depth) {
   if (flat.size() == 1) return flat[0];
   std::ranges::sort(flat);
   return intern({.kind = ExprKind::kChoice}, flat);
+}
+
+bool RuleArena::is_star(Expr expr) const {
+  const Node& node = nodes_[index(expr)];
+  return node.kind == ExprKind::kRepeat && node.min == 0 && node.max == kUnbounded;
 }
 
 Expr RuleArena::head(Expr expr) const {
@@ -141,6 +148,8 @@ void RuleArena::define(Rule rule, Expr body) {
 Expr RuleArena::rule(Rule rule) {
   return intern({.kind = ExprKind::kRule, .extra = static_cast<u32>(rule)}, {});
 }
+
+void RuleArena::set_deadline(double seconds) { regexes_.deadline().set(seconds); }
 
 void RuleArena::set_node_limit(i64 nodes) {
   node_limit_ = nodes;

@@ -63,6 +63,8 @@ class RuleArena {
 
   i64 memory_bytes() const;
   void set_node_limit(i64 nodes);
+  /// From now on whatever takes more than `seconds` throws BudgetError; 0: no limit.
+  void set_deadline(double seconds);
 
  private:
   struct Node {
@@ -87,6 +89,7 @@ class RuleArena {
   Expr intern(Node node, std::span<const Expr> children);
   Expr choice(std::vector<Expr> choices, u32 depth);
   void merge_common_heads(std::vector<Expr>& choices, u32 depth);
+  bool is_star(Expr expr) const;
   Expr head(Expr expr) const;
   Expr tail(Expr expr) const;
   bool node_is_nullable(const Node& node) const;
