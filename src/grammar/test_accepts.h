@@ -31,8 +31,8 @@ class Walker {
   }
   size_t num_threads() const { return now_.size(); }
 
-  /// The same step by step: `state` is what start() gave or an earlier feed() left. False, and a state
-  /// that nothing leads on from, if the text can't go on so.
+  /// The same step by step: `state` is what start() gave or an earlier feed() left. False, and a
+  /// state that nothing leads on from, if the text can't go on so.
   struct Thread {
     Regex unfinished;
     Expr rest;

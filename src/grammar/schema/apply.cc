@@ -57,10 +57,8 @@ void Expander::apply_keywords(State& state, const SchemaNode& node, const Placed
     state.to_apply.push_back({{.node = *node.reference}, place_in(placed.place, node, "$ref")});
   }
   if (node.negation) {
-    const Literal literal{.node = *node.negation,
-                          .negated = true,
-                          .origin = placed.literal.node,
-                          .keyword = "not"};
+    const Literal literal{
+        .node = *node.negation, .negated = true, .origin = placed.literal.node, .keyword = "not"};
     state.to_apply.insert(state.to_apply.begin(), {literal});
   }
   if (type_ == kObjectType) {
@@ -95,8 +93,7 @@ void Expander::apply_members(State& state, const SchemaNode& node, const Placed&
   apply_dependencies(state, node, placed.place);
 }
 
-void Expander::apply_dependencies(State& state, const SchemaNode& node,
-                                  const std::string& place) {
+void Expander::apply_dependencies(State& state, const SchemaNode& node, const std::string& place) {
   for (const DependentRequired& dependent : node.dependent_required) {
     Demand absent, present;
     absent.forbidden = {dependent.name};
@@ -189,10 +186,8 @@ void Expander::add_one_of(State& state, const SchemaNode& node, const Placed& pl
 void Expander::add_conditional(State& state, const SchemaNode& node, const Placed& placed) {
   if (!node.condition || (!node.consequent && !node.otherwise)) return;
   const std::string place = place_in(placed.place, node, "if");
-  const Literal fails{.node = *node.condition,
-                      .negated = true,
-                      .origin = placed.literal.node,
-                      .keyword = "if"};
+  const Literal fails{
+      .node = *node.condition, .negated = true, .origin = placed.literal.node, .keyword = "if"};
   Demand then{.literals = {{.node = *node.condition}}, .place = place};
   Demand otherwise{.literals = {fails}, .place = place};
   if (node.consequent) then.literals.push_back({.node = *node.consequent});

@@ -50,14 +50,15 @@ bool holds(const Record& record, const Demand& demand) {
 
 }  // namespace
 
-/// Drops choices that are made already and takes out the one with the fewest ways left, none of them
-/// known to be impossible. Empty if one of them cannot be made at all; a demand of nothing if none
-/// is left.
+/// Drops choices that are made already and takes out the one with the fewest ways left, none of
+/// them known to be impossible. Empty if one of them cannot be made at all; a demand of nothing if
+/// none is left.
 Choice Expander::take_choice(State& state) {
   size_t best = state.choices.size();
   for (size_t i = 0; i < state.choices.size();) {
     Choice& choice = state.choices[i];
-    std::erase_if(choice, [&](const Demand& demand) { return is_impossible(state.record, demand); });
+    std::erase_if(choice,
+                  [&](const Demand& demand) { return is_impossible(state.record, demand); });
     if (choice.empty()) return {};
     if (std::any_of(choice.begin(), choice.end(),
                     [&](const Demand& demand) { return holds(state.record, demand); })) {

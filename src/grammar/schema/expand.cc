@@ -35,8 +35,8 @@ std::optional<std::vector<Record>> Expander::rough_records(const Literals& liter
   return std::move(found_);
 }
 
-// Depth first: first all that holds anyway, then each way to make an open choice, then what is negated,
-// since most of it holds already once everything else is known.
+// Depth first: first all that holds anyway, then each way to make an open choice, then what is
+// negated, since most of it holds already once everything else is known.
 void Expander::expand(State state) {
   while (!too_many_) {
     compilation_.step();
@@ -95,7 +95,7 @@ bool Expander::excludes(const State& state, const Literal& negated) {
   Expander rough(compilation_, emptiness_, type_);
   rough.rough_ = true;
   State both{
-      .record = state.record,.to_apply = {{{.node = negated.node}}}, .choices = {}, .negated = {}};
+      .record = state.record, .to_apply = {{{.node = negated.node}}}, .choices = {}, .negated = {}};
   std::erase(both.record.seen, negated);
   rough.expand(std::move(both));
   if (rough.too_many_) return false;

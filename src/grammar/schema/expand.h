@@ -29,7 +29,7 @@ class Expander {
   struct State {
     Record record;
     std::vector<Placed> to_apply;  // the last first
-    std::vector<Choice> choices;    // the first first
+    std::vector<Choice> choices;   // the first first
     Literals negated;
   };
 

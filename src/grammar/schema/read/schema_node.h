@@ -47,7 +47,7 @@ struct DependentRequired {
 struct SchemaNode {
   std::string pointer;                     // "" for the root
   std::vector<std::string_view> keywords;  // in the order of the text
-  std::optional<bool> boolean;  // the schema is true or false
+  std::optional<bool> boolean;             // the schema is true or false
 
   u8 types = kAllTypes;
   bool has_values = false;  // enum or const
