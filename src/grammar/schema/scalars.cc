@@ -1,6 +1,5 @@
 #include "grammar/schema/scalars.h"
 
-#include "grammar/regex/characters.h"
 #include "grammar/schema/format.h"
 #include "grammar/schema/read/json_values.h"
 
@@ -9,7 +8,7 @@ namespace fathom::grammar::schema {
 using io::JsonValue;
 
 Regex Scalars::any(Types type) {
-  return type == kStringType ? any_text(regexes_, Spelling::kJson)
+  return type == kStringType ? any_text(regexes_, spelling_)
                              : number_regex(regexes_, {}).value();
 }
 
@@ -83,12 +82,12 @@ Language Scalars::strings(const SchemaNode& node) {
   Regex all = regexes_.everything();
   if (node.min_length > 0 || node.max_length != kUnbounded) {
     if (node.min_length > node.max_length) return {regexes_.nothing()};
-    const Regex character = grammar::one_of(regexes_, all_characters(), Spelling::kJson);
+    const Regex character = grammar::one_of(regexes_, all_characters(), spelling_);
     all = regexes_.repeat(character, node.min_length, node.max_length);
   }
   if (node.pattern) all = regexes_.intersect(all, *node.pattern);
   if (node.format) {
-    all = regexes_.intersect(all, format_regex(regexes_, *node.format, Spelling::kJson));
+    all = regexes_.intersect(all, format_regex(regexes_, *node.format, spelling_));
   }
   return {all};
 }
@@ -101,9 +100,11 @@ Regex Scalars::listed(const SchemaNode& node, Types type, Values values) {
       const Decimal number = Decimal::of(*value).value();
       choices.push_back(number_regex(regexes_, {.min = number, .max = number}).value());
     } else if (values == Values::kShortest) {
-      choices.push_back(regexes_.literal(string_content(value->as_string())));
+      const std::string& text = value->as_string();
+      choices.push_back(
+          regexes_.literal(spelling_ == Spelling::kJson ? string_content(text) : text));
     } else {
-      choices.push_back(all_spellings(regexes_, value->as_string(), Spelling::kJson));
+      choices.push_back(all_spellings(regexes_, value->as_string(), spelling_));
     }
   }
   return regexes_.alternate(std::move(choices));
