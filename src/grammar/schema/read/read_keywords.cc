@@ -148,7 +148,8 @@ Regex SchemaReader::keys_with(const Keyword& keyword, std::string_view pattern) 
     return regexes_.nothing();
   }
   if (!parsed) throw_invalid(keyword.pointer(), parsed.error().message());
-  return found_in(regexes_, *parsed, any_text(regexes_, Spelling::kJson));
+  if (!any_text_) any_text_ = any_text(regexes_, Spelling::kJson);
+  return found_in(regexes_, *parsed, *any_text_);
 }
 
 void SchemaReader::read_pattern(const Keyword& keyword) {
