@@ -1,6 +1,7 @@
 #pragma once
 // Regular expressions over bytes as values: equal expressions have equal ids.
 #include <limits>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -122,6 +123,7 @@ class RegexArena {
   Regex derivative_of_multiple(MultipleOf multiple, u8 byte);
   Regex derivative_of_repeat(const Node& node, Regex inner, u8 byte);
   bool find_match(Regex regex);
+  std::optional<Regex> next_to_match(Regex regex, u32 number);
 
   i64 node_limit_;
   Deadline deadline_;

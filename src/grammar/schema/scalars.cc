@@ -64,12 +64,19 @@ Language Scalars::own(const SchemaNode& node, Types type) {
 
 Language Scalars::numbers(const SchemaNode& node) {
   if (!node.number) return {regexes_.everything()};
-  if (auto regex = number_regex(regexes_, *node.number)) return {*regex};
   NumberRange range = *node.number;
-  range.multiple_of.reset();
-  findings_.weaken(node.pointer, "multipleOf",
-                   number_regex(regexes_, *node.number).error().message());
-  return {number_regex(regexes_, range).value(), false};
+  auto regex = number_regex(regexes_, range);
+  const bool exact = regex.has_value();
+  if (!exact) {
+    findings_.weaken(node.pointer, "multipleOf", regex.error().message());
+    range.multiple_of.reset();
+    regex = number_regex(regexes_, range);
+  }
+  // 1.0 is an integer from draft 6 on.
+  if (!range.integer || schemas_.draft() != Draft::k4) return {*regex, exact};
+  const Regex digits = regexes_.repeat(regexes_.bytes(ByteSet::range('0', '9')), 1, kUnbounded);
+  const Regex whole = regexes_.concat(regexes_.optional(regexes_.literal("-")), digits);
+  return {regexes_.intersect(*regex, whole), exact};
 }
 
 Language Scalars::strings(const SchemaNode& node) {

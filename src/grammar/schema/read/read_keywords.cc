@@ -164,10 +164,16 @@ void SchemaReader::read_format(const Keyword& keyword) {
   if (!keyword.value.is_string())
     throw_invalid(keyword.pointer(), found("a string", keyword.value));
   const std::string& name = keyword.value.as_string();
+  constexpr std::array<std::string_view, 4> kNotRegular{"regex", "uri-template", "idn-email",
+                                                        "idn-hostname"};
   if (is_enforced_format(name)) {
     keyword.node.format = name;
   } else if (options_.strict) {
     throw_unsupported(keyword.pointer(), fmt::format("the format \"{}\" is not enforced", name));
+  } else if (std::find(kNotRegular.begin(), kNotRegular.end(), name) != kNotRegular.end()) {
+    findings_.weaken(keyword.node.pointer, keyword.name,
+                     fmt::format("the format \"{}\" is not enforced", name));
+    keyword.node.unsupported.emplace_back(keyword.name);
   } else {
     findings_.make_annotation(keyword.pointer());
   }

@@ -129,6 +129,7 @@ void SchemaReader::read(NodeId id, const JsonValue& schema) {
       draft_ <= Draft::k7 && schema.find("$ref") != nullptr && schema.find("$ref")->is_string();
   for (const auto& [name, value] : schema.as_object()) {
     const Keyword keyword{node, name, value, schema};
+    node.keywords.push_back(name);
     if (reference_only && name != "$ref") {
       read_annotation(keyword);
     } else {

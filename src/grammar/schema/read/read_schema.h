@@ -22,6 +22,7 @@ class SchemaReader {
                Findings& findings);
 
   NodeId root() const { return NodeId{0}; }
+  Draft draft() const { return draft_; }
   const SchemaNode& operator[](NodeId id) const { return nodes_[static_cast<size_t>(id)]; }
 
  private:
