@@ -175,7 +175,7 @@ bool can_reach_a_match(RegexArena& arena, Regex start, std::string_view bytes = 
 
 TEST(RegexArena, KnowsWhatMatchesNothing) {
   int num_empty = 0;
-  for (u32 seed = 0; seed < 1000; ++seed) {
+  for (u32 seed = 0; seed < 300; ++seed) {
     RegexArena arena;
     RandomRegex random(arena, seed);
     for (int i = 0; i < 3; ++i) {  // later ones meet what earlier ones found out
@@ -188,7 +188,7 @@ TEST(RegexArena, KnowsWhatMatchesNothing) {
       }
     }
   }
-  EXPECT_GT(num_empty, 100);
+  EXPECT_GT(num_empty, 30);
 }
 
 TEST(RegexArena, EqualExpressionsHaveEqualIds) {

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "grammar/regex/anchors.h"
 #include "grammar/regex/characters.h"
 #include "grammar/regex/parse_regex.h"
 #include "grammar/schema/format.h"
