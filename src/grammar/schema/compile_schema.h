@@ -17,6 +17,8 @@ struct SchemaOptions {
   /// is whatever would have to be weakened.
   bool strict = false;
   bool fail_closed = false;  // only the last of these
+
+  bool operator==(const SchemaOptions&) const = default;
 };
 
 /// What becomes of one keyword of the schema.

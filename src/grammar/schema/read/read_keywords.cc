@@ -6,7 +6,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "grammar/regex/anchors.h"
 #include "grammar/regex/characters.h"
 #include "grammar/regex/parse_regex.h"
 #include "grammar/schema/format.h"
@@ -141,15 +140,14 @@ void SchemaReader::read_length(const Keyword& keyword) {
 }
 
 Regex SchemaReader::keys_with(const Keyword& keyword, std::string_view pattern) {
-  auto parsed = parse_regex(regexes_, pattern, Spelling::kJson);
+  auto parsed = texts_with(regexes_, pattern, Spelling::kJson);
   if (!parsed && parsed.error().code() == ErrorCode::kUnsupported) {
     findings_.weaken(keyword.node.pointer, keyword.name, parsed.error().message());
     keyword.node.unsupported.emplace_back(keyword.name);
     return regexes_.nothing();
   }
   if (!parsed) throw_invalid(keyword.pointer(), parsed.error().message());
-  if (!any_text_) any_text_ = any_text(regexes_, Spelling::kJson);
-  return found_in(regexes_, *parsed, *any_text_);
+  return *parsed;
 }
 
 void SchemaReader::read_pattern(const Keyword& keyword) {

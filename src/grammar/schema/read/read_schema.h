@@ -73,7 +73,6 @@ class SchemaReader {
   const SchemaOptions options_;
   Findings& findings_;
   const Draft draft_;
-  std::optional<Regex> any_text_;  // of strings, once asked for
   std::unique_ptr<References> references_;
   std::deque<SchemaNode> nodes_;
   std::vector<const io::JsonValue*> to_read_;  // of each node
