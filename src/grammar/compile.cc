@@ -1,7 +1,6 @@
 #include "grammar/compile.h"
 
 #include "grammar/ebnf/compile_ebnf.h"
-#include "grammar/regex/anchors.h"
 #include "grammar/regex/characters.h"
 #include "grammar/regex/parse_regex.h"
 #include "io/json.h"
@@ -11,9 +10,9 @@ namespace fathom::grammar {
 namespace {
 
 Result<Expr> compile_regex(RuleArena& rules, std::string_view pattern) {
-  auto regex = parse_regex(rules.regexes(), pattern, Spelling::kUtf8);
+  auto regex = whole_texts(rules.regexes(), pattern, Spelling::kUtf8);
   if (!regex) return tl::unexpected(regex.error());
-  return rules.regex(whole_text(rules.regexes(), *regex));
+  return rules.regex(*regex);
 }
 
 Result<Expr> compile_choice(RuleArena& rules, const std::vector<std::string>& choices) {

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "grammar/regex/anchors.h"
 #include "grammar/regex/characters.h"
 #include "grammar/regex/parse_regex.h"
 #include "grammar/schema/format.h"
@@ -141,14 +140,14 @@ void SchemaReader::read_length(const Keyword& keyword) {
 }
 
 Regex SchemaReader::keys_with(const Keyword& keyword, std::string_view pattern) {
-  auto parsed = parse_regex(regexes_, pattern, options_.strings);
+  auto parsed = texts_with(regexes_, pattern, options_.strings);
   if (!parsed && parsed.error().code() == ErrorCode::kUnsupported) {
     findings_.weaken(keyword.node.pointer, keyword.name, parsed.error().message());
     keyword.node.unsupported.emplace_back(keyword.name);
     return regexes_.nothing();
   }
   if (!parsed) throw_invalid(keyword.pointer(), parsed.error().message());
-  return found_in(regexes_, *parsed, any_text(regexes_, options_.strings));
+  return *parsed;
 }
 
 void SchemaReader::read_pattern(const Keyword& keyword) {
