@@ -123,7 +123,7 @@ TEST_F(GrammarTest, ATextBeyondTheBudgetEndsWithAnError) {
   const grammar::Expr root = rules.rule(list);
   value_or_throw(rules.finish());
   grammar::Budget budget;
-  budget.matching_nodes = 60;
+  budget.matching_nodes = 120;
   const auto deep = std::make_shared<const grammar::Grammar>(std::move(rules), root, budget);
   GenerateRequest asked = request(1, 1.0);
   asked.sampling.logit_bias = {{ids_of(predictable_v3(), "(")[0], 100.0}};
