@@ -93,7 +93,7 @@ bool Expander::settle(State& state) {
   for (const std::string& name : names) {
     if (is_in(record.forbidden, name)) continue;
     const auto literals = member_literals(compilation_, record, name);
-    if (literals && !emptiness_.is_void(*literals)) continue;
+    if (literals && (literals->size() < 2 || !emptiness_.is_void(*literals))) continue;
     if (is_in(record.required, name)) return false;
     record.forbidden.push_back(name);
   }

@@ -66,8 +66,10 @@ void Expander::expand(State state) {
 
 void Expander::keep(Record record) {
   if (record.has_values) {
+    const std::span own = std::span(record.seen).subspan(record.num_assumed);
     std::erase_if(record.values, [&](const io::JsonValue* value) {
-      return !compilation_.validator.may_satisfy(record.seen, *value);
+      return !compilation_.validator.may_satisfy(own, *value) ||
+             (record.num_assumed > 0 && !fits(record, *value));
     });
   }
   std::stable_sort(record.sources.begin(), record.sources.end(),
@@ -96,11 +98,33 @@ bool Expander::excludes(const State& state, const Literal& negated) {
   rough.rough_ = true;
   State both{
       .record = state.record, .to_apply = {{{.node = negated.node}}}, .choices = {}, .negated = {}};
+  // What asks for the literal, such as oneOf, stands among them: it must not be the reason why.
   std::erase(both.record.seen, negated);
+  both.record.num_assumed = both.record.seen.size();
   rough.expand(std::move(both));
   if (rough.too_many_) return false;
   return std::all_of(rough.found_.begin(), rough.found_.end(),
                      [&](const Record& record) { return emptiness_.is_void(record, type_); });
+}
+
+/// May the value, and its members and items, be what the record says of them?
+bool Expander::fits(const Record& record, const io::JsonValue& value) {
+  const auto size = value.is_object() ? value.as_object().size() : value.as_array().size();
+  if (size < record.min_size || size > record.max_size) return false;
+  if (value.is_array()) {
+    for (u32 i = 0; i < size; ++i) {
+      const Literals literals = item_literals(compilation_, record, i);
+      if (!compilation_.validator.may_satisfy(literals, value.as_array()[i])) return false;
+    }
+    return true;
+  }
+  const auto has = [&](const std::string& name) { return value.find(name) != nullptr; };
+  if (!std::all_of(record.required.begin(), record.required.end(), has)) return false;
+  for (const auto& [name, member] : value.as_object()) {
+    const auto literals = member_literals(compilation_, record, name);
+    if (!literals || !compilation_.validator.may_satisfy(*literals, member)) return false;
+  }
+  return true;
 }
 
 bool Expander::concerns(const Existence& existence, const std::string& name) {

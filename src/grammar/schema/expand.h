@@ -54,12 +54,14 @@ class Expander {
   bool excludes(const State& state, const Literal& negated);
   void add_next_existence(State& state);
   bool may_be_unnamed(const Record& record) const;
+  bool fits(const Record& record, const io::JsonValue& value);
   bool concerns(const Existence& existence, const std::string& name);
   void keep(Record record);
 
   std::optional<Choice> negation(const Literal& literal);
   void negate_members(const Literal& literal, const SchemaNode& node, Choice& choice);
   void negate_items(const Literal& literal, const SchemaNode& node, Choice& choice);
+  void negate_values(const Literal& literal, const SchemaNode& node, Choice& choice);
   void negate_combinations(const Literal& literal, const SchemaNode& node, Choice& choice);
   void weaken(const Literal& literal, std::string_view why);
 

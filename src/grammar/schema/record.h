@@ -57,6 +57,8 @@ struct Source {
 /// The values of one type, kArrayType or kObjectType, for which all of this holds.
 struct Record {
   Literals seen;  // all that it comes from
+  size_t num_assumed =
+      0;  // so many of them are looked at together with what others say, see keep()
   bool has_values = false;
   std::vector<const io::JsonValue*> values;  // of enum or const: then nothing else counts
 

@@ -29,8 +29,8 @@ class Scalars {
   Language own(const SchemaNode& node, Types type);
   /// The texts of all numbers, or of all strings.
   Regex any(Types type);
-  /// A key, in every spelling.
-  Regex spelled(const std::string& key);
+  /// A string, in every spelling.
+  Regex spelled(const std::string& text);
   /// Does the value, a number or a string, satisfy what own() says?
   bool own_holds(const SchemaNode& node, const io::JsonValue& value);
 
@@ -44,6 +44,7 @@ class Scalars {
   Regex listed(const SchemaNode& node, Types type, Values values);
   /// All of that type but those of `id`; all of it, reported at that keyword, if that is inexact.
   Language without(NodeId id, Types type, const SchemaNode& origin, std::string_view keyword);
+  Regex any_character();
   /// Of what a complement is taken.
   Regex all_but(Types type, Regex excluded);
   Language both(Language a, Language b) {
@@ -58,7 +59,9 @@ class Scalars {
   Findings& findings_;
   std::unordered_map<u64, Language> known_;
   std::unordered_map<u64, Language> own_;
-  std::unordered_map<std::string, Regex> spelled_;
+  std::unordered_map<std::string, Regex> spelled_, formats_;
+  std::unordered_map<char32_t, Regex> spelled_characters_;
+  std::optional<Regex> any_number_, any_string_, any_character_;
 };
 
 }  // namespace fathom::grammar::schema
