@@ -102,7 +102,7 @@ Language Scalars::strings(const SchemaNode& node) {
     if (is_new) known->second = format_regex(regexes_, *node.format, Spelling::kJson);
     all = regexes_.intersect(all, known->second);
   }
-  return {all};
+  return {all, !node.format || !is_partial_format(*node.format)};
 }
 
 Regex Scalars::listed(const SchemaNode& node, Types type, Values values) {
