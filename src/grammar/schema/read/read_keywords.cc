@@ -140,7 +140,7 @@ void SchemaReader::read_length(const Keyword& keyword) {
 }
 
 Regex SchemaReader::keys_with(const Keyword& keyword, std::string_view pattern) {
-  auto parsed = texts_with(regexes_, pattern, Spelling::kJson);
+  auto parsed = texts_with(regexes_, pattern, options_.strings);
   if (!parsed && parsed.error().code() == ErrorCode::kUnsupported) {
     findings_.weaken(keyword.node.pointer, keyword.name, parsed.error().message());
     keyword.node.unsupported.emplace_back(keyword.name);
