@@ -11,9 +11,10 @@ struct Budget {
   i64 nodes = 2'000'000;               // expressions that compiling makes
   i64 matching_nodes = 8'000'000;      // that there may be once matching has added its own
   i64 matching_bytes = i64{64} << 20;  // above it the next text starts afresh
-  i64 emptiness_steps = 200'000;       // states looked at to learn whether anything matches
+  i64 emptiness_steps = 2'000'000;     // derivatives taken to learn whether anything matches
   i64 threads = 4096;                  // readings of a text that one state may hold
-  double compile_s = 2.0;
+  double compile_s = 2.0;              // wall time of compiling
+  double match_s = 0.5;                // CPU time of one token's mask, or of taking one token
 };
 
 /// Thrown where a budget is exceeded, caught where a grammar is compiled or a token accepted.

@@ -27,25 +27,38 @@ class Walker {
       if (now_.empty()) return false;
     }
     if (text.empty()) return empty_text_;
-    return std::ranges::any_of(now_, [&](const Thread& thread) {
-      return rules_.regexes().nullable(thread.unfinished) && rules_.nullable(thread.rest);
-    });
+    return is_whole(now_);
   }
   size_t num_threads() const { return now_.size(); }
 
- private:
+  /// The same step by step: `state` is what start() gave or an earlier feed() left. False, and a
+  /// state that nothing leads on from, if the text can't go on so.
   struct Thread {
     Regex unfinished;
     Expr rest;
     auto operator<=>(const Thread&) const = default;
   };
+  using State = std::vector<Thread>;
+  State start() const { return start_; }
+  bool feed(State& state, std::string_view text) {
+    now_ = state;
+    for (size_t i = 0; i < text.size() && !now_.empty(); ++i) step(static_cast<u8>(text[i]));
+    state = now_;
+    return !state.empty();
+  }
+  bool is_whole(const State& state) {
+    return std::ranges::any_of(state, [&](const Thread& thread) {
+      return rules_.regexes().nullable(thread.unfinished) && rules_.nullable(thread.rest);
+    });
+  }
 
-  void enter(const Continuation& start, std::vector<Thread>& threads) {
+ private:
+  void enter(const Continuation& start, State& threads) {
     threads.push_back({start.first, start.rest});
   }
 
   void step(u8 byte) {
-    std::vector<Thread> next;
+    State next;
     std::vector<Expr> entered;
     for (size_t i = 0; i < now_.size(); ++i) {
       const Thread thread = now_[i];
@@ -67,7 +80,7 @@ class Walker {
   }
 
   RuleArena& rules_;
-  std::vector<Thread> start_, now_;
+  State start_, now_;
   bool empty_text_ = false;
 };
 

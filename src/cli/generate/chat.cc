@@ -14,6 +14,7 @@
 #include "cli/generate/chat_commands.h"
 #include "cli/interrupt.h"
 #include "cli/options/generate_options.h"
+#include "cli/options/grammar_options.h"
 #include "cli/options/model_options.h"
 #include "cli/options/text_input.h"
 #include "cli/output.h"
@@ -28,6 +29,7 @@ using tokenizer::ChatRequest;
 using tokenizer::ChatTemplate;
 using tokenizer::Message;
 
+constexpr std::string_view kBeginOfThought = "<think>", kEndOfThought = "</think>";
 constexpr i64 kConversationTokens = 8192;  // context of a conversation unless --context says
 
 std::string template_names() {
@@ -77,14 +79,18 @@ class Chat : public Command {
     command_->add_flag("--show-prompt", show_prompt_, "Print the rendered prompt to stderr");
     options_.max_tokens = kConversationTokens;  // an answer may think for long
     add_generate_options(*command_, options_);
+    add_grammar_options(*command_, grammar_);
     command_->add_flag("--json", json_, "With --message or --messages: one JSON object");
-    command_->footer("Chat templates:" + template_names() +
-                     "\nExamples:\n  fathom chat --model DIR\n"
-                     "  fathom chat --model DIR --message 'Why is the sky blue?' --greedy");
+    command_->footer(
+        "Chat templates:" + template_names() +
+        "\nExamples:\n  fathom chat --model DIR\n"
+        "  fathom chat --model DIR --message 'Who was Ada Lovelace?' --json-schema person.json\n"
+        "  fathom chat --model DIR --message 'Why is the sky blue?' --greedy");
     return command_;
   }
 
   int run() override {
+    const auto grammar = compile_grammar(grammar_);
     Ctx ctx = backend::make_context();
     const auto model = load_model(ctx, model_);
     const engine::TextCodec codec = value_or_throw(engine::load_text_codec(model_.directory));
@@ -97,12 +103,13 @@ class Chat : public Command {
     request_.texts = recognised.texts;
     engine::GenerateRequest generation = make_request(options_, *command_, *model, codec);
     add_end_of_turn(codec.tokenizer, generation);
+    hold_to_grammar(grammar, codec, generation);
     const bool once = given("--message") || given("--messages");
     if (json_ && !once) {
       throw Error(ErrorCode::kInvalidInput, "--json needs --message or --messages");
     }
 
-    if (once) generation.prompt_ids = encode(codec.tokenizer);
+    if (once) set_prompt(codec.tokenizer, generation);
     const i64 wanted =
         once ? std::ssize(generation.prompt_ids) + generation.max_tokens : kConversationTokens;
     engine::EngineOptions settings = engine_options(model_, model->config(), wanted);
@@ -156,14 +163,29 @@ class Chat : public Command {
     return request;
   }
 
-  std::vector<i32> encode(const tokenizer::Tokenizer& tokenizer) const {
+  void set_prompt(const tokenizer::Tokenizer& tokenizer,
+                  engine::GenerateRequest& generation) const {
     const auto segments = tokenizer::render_chat(*template_, request_);
     if (!segments) {
       const std::string where = messages_file_.empty() ? "" : messages_file_ + ": ";
       throw Error(segments.error().code(), where + segments.error().message());
     }
     if (show_prompt_) err::print("{}\n", tokenizer::chat_text(*segments));
-    return tokenizer::encode_chat(tokenizer, *segments);
+    generation.prompt_ids = tokenizer::encode_chat(tokenizer, *segments);
+    generation.thinking.reset();
+    // A grammar is of the answer, not of the thought before it.
+    if (generation.make_mask && tokenizer::ends_in_thought(*segments)) {
+      generation.thinking = engine::ThinkingParams{.end_id = end_of_thought(tokenizer)};
+    }
+  }
+
+  static i32 end_of_thought(const tokenizer::Tokenizer& tokenizer) {
+    const auto id = tokenizer.token_to_id(kEndOfThought);
+    if (id) return *id;
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("the prompt opens a thought and the vocabulary has no {} to end it: no "
+                            "grammar can be applied to the answer",
+                            kEndOfThought));
   }
 
   static void print(std::string_view text) {
@@ -204,7 +226,7 @@ class Chat : public Command {
       }
       request_.messages.push_back({.role = "user", .content = message});
       try {
-        generation.prompt_ids = encode(codec.tokenizer);
+        set_prompt(codec.tokenizer, generation);
         const InterruptGuard interrupt;
         const auto result = engine::generate(engine, generation, print, interrupt.flag());
         print("\n");
@@ -230,7 +252,6 @@ class Chat : public Command {
   /// Thoughts are kept apart from the answer where the template wants them apart. (Qwen3's finds
   /// them in the answer.)
   void remember_answer(const std::string& text) {
-    constexpr std::string_view kBeginOfThought = "<think>", kEndOfThought = "</think>";
     Message message{.role = "assistant", .content = text};
     const size_t end = text.rfind(kEndOfThought);
     const bool keeps_apart = template_->dialect == tokenizer::ChatDialect::kDsml ||
@@ -278,6 +299,7 @@ class Chat : public Command {
   CLI::App* command_ = nullptr;
   ModelOptions model_;
   GenerateOptions options_;
+  GrammarOptions grammar_;
   ChatRequest request_;
   const ChatTemplate* template_ = nullptr;
   std::string system_, message_, messages_file_, tools_file_, template_name_;

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/options/generate_options.h"
+#include "cli/options/grammar_options.h"
 #include "cli/options/model_options.h"
 #include "cli/options/text_input.h"
 #include "cli/output.h"
@@ -27,23 +28,27 @@ class Generate : public Command {
     command_->add_flag("--plain", plain_,
                        "Special-token text in the prompt (\"<｜User｜>\") stays ordinary text");
     add_generate_options(*command_, options_);
+    add_grammar_options(*command_, grammar_);
     command_->add_flag("--echo", echo_, "Print the prompt before the answer");
     command_->add_flag("--json", json_, "Print one JSON object instead of streaming text");
     command_->footer(
         "Examples:\n"
         "  fathom generate --model DIR --prompt 'Once upon a time' --max-tokens 100\n"
         "  fathom generate --model DIR --prompt 'The capital of France is' --greedy --json\n"
+        "  fathom generate --model DIR --prompt 'Is water wet? ' --choice yes,no\n"
         "Sampling defaults come from the model's generation_config.json.");
     return command_;
   }
 
   int run() override {
+    const auto grammar = compile_grammar(grammar_);
     Ctx ctx = backend::make_context();
     const auto model = load_model(ctx, model_);
     const engine::TextCodec codec = value_or_throw(engine::load_text_codec(model_.directory));
     const bool from_file = !prompt_file_.empty();
     const std::string text = from_file ? read_prose(prompt_file_) : prompt_;
     engine::GenerateRequest request = make_request(options_, *command_, *model, codec);
+    hold_to_grammar(grammar, codec, request);
     request.prompt_ids = engine::encode_prompt(
         codec, text, plain_ ? tokenizer::TextKind::kPlain : tokenizer::TextKind::kMarkup);
 
@@ -86,6 +91,7 @@ class Generate : public Command {
   CLI::App* command_ = nullptr;
   ModelOptions model_;
   GenerateOptions options_;
+  GrammarOptions grammar_;
   std::string prompt_;
   std::string prompt_file_;
   bool plain_ = false;

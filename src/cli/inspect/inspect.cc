@@ -15,6 +15,7 @@
 #include "checkpoint/gguf/parameters.h"
 #include "cli/command.h"
 #include "cli/inspect/inspect_quantization.h"
+#include "cli/inspect/inspect_schema.h"
 #include "cli/output.h"
 #include "config/model/generation_config.h"
 #include "engine/prompt.h"
@@ -256,22 +257,34 @@ class Inspect : public Command {
  public:
   CLI::App* add(CLI::App& app) override {
     CLI::App* command = app.add_subcommand("inspect", "What a model is: sizes, bytes, oddities");
-    command
-        ->add_option(
-            "model", path_,
-            "Model directory, .gguf file, or a config.json alone; a run for --quantization")
-        ->required();
+    auto* subject = command->add_option_group("subject", "What to look at");
+    subject->add_option(
+        "model", path_,
+        "Model directory, .gguf file, or a config.json alone; a run for --quantization");
+    subject
+        ->add_option("--schema", schema_,
+                     "A JSON Schema: what of it the answers would be held to; - reads stdin")
+        ->type_name("FILE");
+    subject->require_option(1);
     command->add_flag("--json", json_, "One JSON object");
     add_quantization_options(*command, quantization_);
     command->footer(
         "Parameters are counted from the config; bytes come from the files where there are any,\n"
         "and then every tensor is checked against the config.\n"
         "Example: fathom inspect configs/models/deepseek-v3.json\n"
-        "         fathom inspect --quantization models/nano --static-amax 99.9%");
+        "         fathom inspect --quantization models/nano --static-amax 99.9%\n"
+        "         fathom inspect --schema answer.json");
     return command;
   }
 
   int run() override {
+    if (!schema_.empty()) {
+      if (quantization_.wanted) {
+        throw Error(ErrorCode::kInvalidInput,
+                    "--quantization is about a model: leave out --schema");
+      }
+      return inspect_schema(schema_, json_);
+    }
     if (quantization_.wanted) return inspect_quantization(path_, quantization_, json_);
     const Inspection inspection = inspect(path_);
     if (json_) {
@@ -283,7 +296,7 @@ class Inspect : public Command {
   }
 
  private:
-  std::string path_;
+  std::string path_, schema_;
   bool json_ = false;
   QuantizationOptions quantization_;
 };

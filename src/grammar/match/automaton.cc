@@ -3,13 +3,16 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "grammar/regex/characters.h"
 
 namespace fathom::grammar {
 
 Automaton::Automaton(RuleArena rules, Expr root, const Budget& budget)
-    : rules_(std::move(rules)), budget_(budget), num_classes_(rules_.regexes().classes().count()) {
+    : rules_(std::move(rules)), budget_(budget) {
   FATHOM_CHECK(rules_.can_match(root), "an automaton of a grammar that matches nothing");
   rules_.set_node_limit(budget.matching_nodes);
+  plain_character_ = one_of(rules_.regexes(), plain_characters(), Spelling::kUtf8);
+  num_classes_ = rules_.regexes().classes().count();
   for (u32 byte = 0; byte < 256; ++byte) {
     class_of_[byte] = rules_.regexes().classes().class_of(static_cast<u8>(byte));
   }

@@ -26,6 +26,11 @@ class Automaton {
   /// `rules` are finished, and `root` can match.
   Automaton(RuleArena rules, Expr root, const Budget& budget);
 
+  /// The time that what is called from now on may take together.
+  void set_deadline() {
+    rules_.deadline().set(budget_.match_s, Deadline::Clock::kThreadCpu, "following the grammar");
+  }
+
   State start() const { return kStart; }
   State next(State state, u8 byte) {
     const State known = table_[state * num_classes_ + class_of_[byte]];
@@ -42,7 +47,7 @@ class Automaton {
   /// May any byte come?
   bool can_go_on(State state);
   /// How many characters that a JSON string holds unescaped may follow for certain, whichever they
-  /// are. Looks `limit` characters ahead; more than that is known only if it has no end.
+  /// are. At least so many: looks at most `limit` characters ahead where that is not plain to see.
   i64 plain_reach(State state, i64 limit);
 
   i64 num_states() const { return std::ssize(accepting_); }
@@ -65,11 +70,13 @@ class Automaton {
   State make_transition(State state, u8 byte_class);
   State intern(std::span<const Thread> threads);
   void find_utf8_steps();
+  i64 stated_reach(Regex regex);
+  i64 explored_reach(State state, i64 limit);
   bool follow_character(std::vector<Place>& places);
 
   RuleArena rules_;
   Budget budget_;
-  u32 num_classes_;
+  u32 num_classes_ = 0;
   std::array<u8, 256> class_of_{};
   std::vector<State> table_;  // [state][byte class]
   std::vector<u8> accepting_;
@@ -78,6 +85,8 @@ class Automaton {
   HashIndex interned_;
   HashMap reach_;  // of a state, where known
   std::array<std::vector<Utf8Step>, 8> utf8_steps_;
+  HashMap takes_plain_;  // of a regular expression: does it match each plain character?
+  Regex plain_character_;
   std::vector<Thread> next_threads_;
 };
 

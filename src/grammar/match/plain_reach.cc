@@ -39,6 +39,8 @@ std::span<const ByteStep> byte_steps(u32 inside) {
                             : std::span<const ByteStep>(kInside[inside]);
 }
 
+constexpr i64 kForever = 1 << 30;
+
 }  // namespace
 
 void Automaton::find_utf8_steps() {
@@ -53,6 +55,43 @@ void Automaton::find_utf8_steps() {
       }
     }
   }
+}
+
+// Read off the expression, where that tells: any character, so and so many times. 0: it does not.
+i64 Automaton::stated_reach(Regex regex) {
+  RegexArena& regexes = rules_.regexes();
+  i64 reach = 0;
+  switch (regexes.kind(regex)) {
+    case RegexKind::kConcat:
+      if (regexes.may_match_nothing(regexes.children(regex)[1])) return 0;
+      return stated_reach(regexes.children(regex)[0]);
+    case RegexKind::kIntersect:
+      // Whatever came of an endless text, one longer than all that are excluded may still come.
+      for (const Regex part : regexes.children(regex)) {
+        const bool excludes = regexes.kind(part) == RegexKind::kComplement;
+        if (excludes && regexes.is_finite(regexes.children(part)[0])) continue;
+        if (reach != 0 || stated_reach(part) != kForever) return 0;
+        reach = kForever;
+      }
+      return reach;
+    case RegexKind::kAlternate:
+      for (const Regex choice : regexes.children(regex))
+        reach = std::max(reach, stated_reach(choice));
+      return reach;
+    case RegexKind::kRepeat:
+      break;
+    default:
+      return 0;
+  }
+  const Regex each = regexes.children(regex)[0];
+  auto takes_all = takes_plain_.find(static_cast<u64>(each));
+  if (!takes_all) {
+    const Regex missing = regexes.subtract(plain_character_, each);
+    takes_all = regexes.matches_nothing(missing) ? 1 : 0;
+    takes_plain_.insert(static_cast<u64>(each), *takes_all);
+  }
+  if (*takes_all == 0 || regexes.may_match_nothing(each)) return 0;
+  return regexes.max(regex) == kUnbounded ? kForever : i64{regexes.max(regex)};
 }
 
 // Puts the places after any one character in the place of `places`; false if some character may not
@@ -79,31 +118,34 @@ bool Automaton::follow_character(std::vector<Place>& places) {
 
 i64 Automaton::plain_reach(State state, i64 limit) {
   if (const auto known = reach_.find(state)) return *known;
+  i64 stated = 0;
+  for (u32 i = first_thread_[state]; i < first_thread_[state + 1]; ++i) {
+    stated = std::max(stated, stated_reach(threads_[i].regex));
+  }
+  const i64 reach = stated > 0 ? stated : explored_reach(state, limit);
+  reach_.insert(state, static_cast<u32>(reach));
+  return reach;
+}
+
+i64 Automaton::explored_reach(State state, i64 limit) {
+  constexpr size_t kMaxPlaces = 24;  // looking at more costs more than it saves
   std::vector<Place> places{{state, 0}};
   std::vector<Place> visited = places;
   i64 reach = 0;
-  constexpr u32 kForever = 1u << 30;
-  while (reach < limit) {
+  while (reach < limit && visited.size() <= kMaxPlaces) {
     if (!follow_character(places)) break;
     ++reach;
     const size_t before = visited.size();
     for (const Place& place : places) {
       if (std::ranges::count(visited, place) == 0) visited.push_back(place);
     }
-    if (visited.size() == before) {  // nothing new can be reached
-      reach = kForever;
-      break;
-    }
+    if (visited.size() == before) return kForever;  // nothing new can be reached
     // One state alone whose reach is known settles it.
     if (places.size() == 1) {
-      if (const auto known = reach_.find(places[0].state)) {
-        reach = std::min<i64>(kForever, reach + *known);
-        break;
-      }
+      if (const auto known = reach_.find(places[0].state))
+        return std::min(kForever, reach + *known);
     }
   }
-  // What was cut off at the limit holds for that limit alone.
-  if (reach < limit || reach >= kForever) reach_.insert(state, static_cast<u32>(reach));
   return reach;
 }
 

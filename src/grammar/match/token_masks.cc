@@ -16,8 +16,14 @@ TokenMasks::TokenMasks(Automaton automaton, std::shared_ptr<const Vocabulary> vo
       vocabulary_(std::move(vocabulary)),
       path_(static_cast<size_t>(vocabulary_->longest_token()) + 1) {}
 
+std::unique_lock<std::mutex> TokenMasks::lock() {
+  std::unique_lock locked(mutex_);
+  automaton_.set_deadline();
+  return locked;
+}
+
 std::shared_ptr<const TokenSet> TokenMasks::allowed(State state) {
-  const std::scoped_lock lock(mutex_);
+  const auto locked = lock();
   if (const auto known = sets_.find(state); known != sets_.end()) return known->second;
   auto set = std::make_shared<const TokenSet>(compute(state));
   const i64 bytes_each = std::ssize(*set) * static_cast<i64>(sizeof(u32)) + 64;
@@ -59,22 +65,22 @@ void TokenMasks::walk(const Trie& trie, State state, TokenSet& set) {
 }
 
 TokenMasks::State TokenMasks::next(State state, std::string_view bytes) {
-  const std::scoped_lock lock(mutex_);
+  const auto locked = lock();
   return automaton_.next(state, bytes);
 }
 
 bool TokenMasks::accepting(State state) {
-  const std::scoped_lock lock(mutex_);
+  const auto locked = lock();
   return automaton_.accepting(state);
 }
 
 bool TokenMasks::can_go_on(State state) {
-  const std::scoped_lock lock(mutex_);
+  const auto locked = lock();
   return automaton_.can_go_on(state);
 }
 
 std::string TokenMasks::forced_bytes(State state, size_t limit) {
-  const std::scoped_lock lock(mutex_);
+  const auto locked = lock();
   std::string bytes;
   while (bytes.size() < limit) {
     const auto byte = automaton_.forced_byte(state);

@@ -34,6 +34,8 @@ class TokenMasks {
   i64 memory_bytes();
 
  private:
+  /// For one call's work on the automaton.
+  std::unique_lock<std::mutex> lock();
   TokenSet compute(State state);
   void walk(const Trie& trie, State state, TokenSet& set);
 

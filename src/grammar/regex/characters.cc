@@ -109,13 +109,13 @@ void add_escaped(RegexArena& arena, const CodePointSet& set, std::vector<Regex>&
   }
 }
 
-/// What must not stand in a JSON string as it is.
-const CodePointSet& must_be_escaped() {
-  static const CodePointSet set({{0, 0x1F}, {'"', '"'}, {'\\', '\\'}});
+}  // namespace
+
+const CodePointSet& plain_characters() {
+  static const CodePointSet set =
+      all_characters().intersect(CodePointSet({{0, 0x1F}, {'"', '"'}, {'\\', '\\'}}).complement());
   return set;
 }
-
-}  // namespace
 
 const CodePointSet& all_characters() {
   static const CodePointSet set({{0, 0xD7FF}, {0xE000, 0x10FFFF}});
@@ -124,8 +124,7 @@ const CodePointSet& all_characters() {
 
 Regex one_of(RegexArena& arena, const CodePointSet& set, Spelling spelling) {
   std::vector<Regex> choices;
-  const CodePointSet raw =
-      spelling == Spelling::kUtf8 ? set : set.intersect(must_be_escaped().complement());
+  const CodePointSet raw = spelling == Spelling::kUtf8 ? set : set.intersect(plain_characters());
   for (const CodePointRange range : raw.ranges()) add_utf8(arena, range, choices);
   if (spelling == Spelling::kJson) add_escaped(arena, set, choices);
   return arena.alternate(std::move(choices));

@@ -22,6 +22,8 @@ Regex all_spellings(RegexArena& arena, std::string_view text, Spelling spelling)
 /// Any text: valid UTF-8, or what may stand between the quotes of a JSON string.
 Regex any_text(RegexArena& arena, Spelling spelling);
 
+/// Those that a JSON string holds as they are.
+const tokenizer::CodePointSet& plain_characters();
 /// Every Unicode scalar value.
 const tokenizer::CodePointSet& all_characters();
 

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 
 #include "grammar/regex/regex_arena.h"
 
@@ -72,42 +73,65 @@ bool RegexArena::matches_nothing(Regex regex) {
   return !find_match(regex);
 }
 
-// Depth first over the derivatives until one is nullable. What the path went through matches
-// something then; if none is found nothing that was visited does.
+// Depth first over the derivatives until one matches something. What the path went through does so
+// then; if none is found nothing that was visited does. An expression without an intersection or
+// complement at its top is taken apart instead: its derivatives would be many more.
 bool RegexArena::find_match(Regex start) {
   struct Visit {
     Regex regex;
-    u32 next_class;
+    u32 next = 0;
   };
-  std::vector<Visit> path{{start, 0}};
+  std::vector<Visit> path{{start}};
   std::vector<Regex> visited{start};
   HashMap seen;
   seen.insert(static_cast<u64>(start), 1);
   bool found = false;
+  i64 steps = 0;
   while (!path.empty() && !found) {
     deadline_.check();
     Visit& top = path.back();
-    if (top.next_class >= classes_.count()) {
+    const std::optional<Regex> next = next_to_match(top.regex, top.next++);
+    if (!next) {
       path.pop_back();
       continue;
     }
-    const Regex next = derivative(top.regex, classes_.member(top.next_class++));
-    if (next == kNothing || seen.find(static_cast<u64>(next))) continue;
-    const auto known = void_.find(static_cast<u64>(next));
-    if (known && *known != 0) continue;
-    found = known || nullable(next) || !nodes_[index(next)].may_be_void;
-    seen.insert(static_cast<u64>(next), 1);
-    visited.push_back(next);
-    if (std::ssize(visited) > emptiness_steps_) {
+    if (++steps > emptiness_steps_) {
       throw BudgetError("deciding whether expressions can hold together takes too long");
     }
-    path.push_back({next, 0});
+    if (*next == kNothing || seen.find(static_cast<u64>(*next))) continue;
+    const auto known = void_.find(static_cast<u64>(*next));
+    if (known && *known != 0) continue;
+    found = known || nullable(*next) || !nodes_[index(*next)].may_be_void;
+    seen.insert(static_cast<u64>(*next), 1);
+    visited.push_back(*next);
+    path.push_back({*next});
   }
   for (const Visit& visit : path) void_.insert(static_cast<u64>(visit.regex), 0);
   if (!found) {
     for (const Regex regex : visited) void_.insert(static_cast<u64>(regex), 1);
   }
   return found;
+}
+
+/// Expressions of which one matches something just if `regex` does, by number.
+std::optional<Regex> RegexArena::next_to_match(Regex regex, u32 number) {
+  const std::span<const Regex> parts = children(regex);
+  switch (kind(regex)) {
+    case RegexKind::kAlternate:
+      return number < parts.size() ? std::optional(parts[number]) : std::nullopt;
+    case RegexKind::kRepeat:  // at least once, or it would be nullable
+      return number == 0 ? std::optional(parts[0]) : std::nullopt;
+    case RegexKind::kConcat: {
+      const bool first = nodes_[index(parts[0])].may_be_void;
+      const bool second = nodes_[index(parts[1])].may_be_void;
+      if (first && second) break;
+      return number == 0 ? std::optional(parts[first ? 0 : 1]) : std::nullopt;
+    }
+    default:
+      break;
+  }
+  if (number >= classes_.count()) return std::nullopt;
+  return derivative(regex, classes_.member(number));
 }
 
 }  // namespace fathom::grammar

@@ -178,7 +178,7 @@ class CharacterParser {
   bool parse_unicode(Atom& atom, Inside inside) {
     const size_t start = at_.pos;
     if (at_.peek(2) == '{') {
-      const size_t close = std::min(at_.text.find('}', start), at_.text.size());
+      const size_t close = at_.text.find('}', start);  // npos is more digits than there can be
       const auto value = hex(start + 3, close);
       if (!value || *value > 0x10FFFF) return at_.reject("a \\u{} that names no character");
       at_.pos = close + 1;

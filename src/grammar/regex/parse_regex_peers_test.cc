@@ -10,7 +10,6 @@
 #include <random>
 #include <string>
 
-#include "grammar/regex/anchors.h"
 #include "grammar/regex/parse_regex.h"
 #include "io/json.h"
 #include "testing/golden_directory.h"
@@ -45,8 +44,7 @@ class Searcher {
  public:
   explicit Searcher(std::string_view pattern) : random_(1) {
     for (const Spelling spelling : {Spelling::kUtf8, Spelling::kJson}) {
-      const Regex regex = value_or_throw(parse_regex(arena_, pattern, spelling));
-      const Regex found = found_in(arena_, regex, any_text(arena_, spelling));
+      const Regex found = value_or_throw(texts_with(arena_, pattern, spelling));
       (spelling == Spelling::kUtf8 ? utf8_ : json_) = found;
     }
   }

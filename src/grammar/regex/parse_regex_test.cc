@@ -23,7 +23,7 @@ bool whole(const std::string& pattern, std::string_view text, Spelling spelling 
 
 std::string error_of(const std::string& pattern, ErrorCode code) {
   RegexArena arena;
-  const Result<Regex> regex = parse_regex(arena, pattern, Spelling::kUtf8);
+  const Result<Regex> regex = texts_with(arena, pattern, Spelling::kUtf8);
   if (regex) return "no error";
   EXPECT_EQ(regex.error().code(), code) << pattern;
   return regex.error().message();
@@ -112,8 +112,17 @@ TEST(ParseRegex, Properties) {
 
 TEST(ParseRegex, RefusesByNameWhatItDoesNotTake) {
   const std::pair<const char*, const char*> kRefused[] = {
-      {"a(?=b)", R"re(a look-ahead at byte 1 ("(?=b)") is not supported)re"},
-      {"(?!b)", "a look-ahead at byte 0"},
+      {"a(?=b)",
+       R"re(a look-ahead elsewhere than right behind a leading ^ at byte 1 ("(?=b)") is not supported)re"},
+      {"(?!b)", "a look-ahead elsewhere than right behind a leading ^ at byte 0"},
+      {"^a(?!b)", "a look-ahead elsewhere"},
+      {"(^(?!b))", "a look-ahead elsewhere than right behind a leading ^ at byte 2"},
+      {"^(?!a)(?!b)*", "a repeated look-ahead at byte 11"},
+      {"^((?!a)bc)*$", "a look-ahead elsewhere"},
+      {"^((?!a).)*b$", "a look-ahead elsewhere"},
+      {"^((?=a).)*$", "a look-ahead elsewhere"},
+      {"^((?!$).)*$", "a look-ahead elsewhere"},
+      {"^((?!a)*)*$", "a repeated look-ahead"},
       {"é(?<=b)", "a look-behind at byte 2"},
       {"(?<!b)", "a look-behind"},
       {"(?>b)", "an atomic group"},
@@ -141,6 +150,8 @@ TEST(ParseRegex, RefusesByNameWhatItDoesNotTake) {
 TEST(ParseRegex, RejectsWhatIsNoPattern) {
   const std::pair<const char*, const char*> kRejected[] = {
       {"a(b", R"re(a ( without its ) at byte 1 ("(b"))re"},
+      {"^(?!b", "a ( without its ) at byte 1"},
+      {"^((?!b", "a ( without its )"},
       {"a)b", R"re(a ) without its ( at byte 1 (")b"))re"},
       {"[a", "a class without its ] at byte 0"},
       {"[a-", "a class without its ]"},
@@ -159,6 +170,7 @@ TEST(ParseRegex, RejectsWhatIsNoPattern) {
       {"\\u12g4", "four hexadecimal digits"},
       {"\\u{110000}", "names no character"},
       {"\\u{", "names no character"},
+      {"\\u{41", "names no character"},
       {"\\u{}", "names no character"},
       {"\\c1", "a \\c without a letter"},
       {"(?<>a)", "(?<name>"},
@@ -178,6 +190,28 @@ TEST(ParseRegex, HostilePatternsAreRefusedOrSmall) {
   for (int i = 0; i < 60; ++i) nested = "(?:" + nested + "){10000}";
   EXPECT_TRUE(parse_regex(arena, nested, Spelling::kJson).has_value());
   EXPECT_LT(arena.num_nodes(), 1000);
+}
+
+TEST(ParseRegex, LookAheadsThatAreConditionsOfTheWholeText) {
+  RegexArena arena;
+  const auto finds = [&](const char* pattern, const char* text) {
+    return arena.matches(value_or_throw(texts_with(arena, pattern, Spelling::kJson)), text);
+  };
+  EXPECT_TRUE(finds("^(?!ab)a", "ax"));
+  EXPECT_FALSE(finds("^(?!ab)a", R"(\u0061b)"));
+  EXPECT_FALSE(finds("^(?!ab)a", R"(a\u0062)"));
+  EXPECT_TRUE(finds("^(?=.*c)a|^b", "b"));
+  EXPECT_FALSE(finds("^(?=.*c)a|^b", "a"));
+  EXPECT_FALSE(finds("^((?!ab).)*$", R"(x\u0061bx)"));
+  EXPECT_TRUE(finds("^((?!ab).)*$", "xa b"));
+  EXPECT_TRUE(finds("^((?!ab).)*$", ""));
+  const Regex whole = value_or_throw(whole_texts(arena, "^(?!b)[abc]|^d", Spelling::kUtf8));
+  EXPECT_TRUE(arena.matches(whole, "a"));
+  EXPECT_TRUE(arena.matches(whole, "d"));
+  EXPECT_FALSE(arena.matches(whole, "b"));
+  EXPECT_FALSE(arena.matches(whole, "ac"));
+  EXPECT_THAT(parse_regex(arena, "^(?!b)a", Spelling::kUtf8).error().message(),
+              HasSubstr("a look-ahead is not supported here"));
 }
 
 TEST(ParseRegex, JsonSpellsTheSameCharactersInEveryWay) {

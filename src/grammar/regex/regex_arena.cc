@@ -37,6 +37,13 @@ Regex RegexArena::intern(Node node, std::span<const Regex> children) {
   if (found != next) return Regex{found};
   node.first_child = static_cast<u32>(children_.size());
   node.num_children = static_cast<u32>(children.size());
+  const auto finite = [&](Regex child) { return is_finite(child); };
+  node.is_finite = node.kind == RegexKind::kIntersect ? std::ranges::any_of(children, finite)
+                                                      : std::ranges::all_of(children, finite);
+  if (node.kind == RegexKind::kComplement || node.kind == RegexKind::kMultiple ||
+      (node.kind == RegexKind::kRepeat && node.max == kUnbounded)) {
+    node.is_finite = false;
+  }
   for (const Regex child : children) {
     node.may_be_void |= nodes_[index(child)].may_be_void;
     children_.push_back(child);

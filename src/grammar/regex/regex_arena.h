@@ -1,6 +1,7 @@
 #pragma once
 // Regular expressions over bytes as values: equal expressions have equal ids.
 #include <limits>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -76,6 +77,10 @@ class RegexArena {
   Regex derivative(Regex regex, u8 byte);
   /// As derivative(), but nothing() wherever no text can follow.
   Regex live_derivative(Regex regex, u8 byte);
+  /// False where its form tells that it matches something.
+  bool may_match_nothing(Regex regex) const { return nodes_[index(regex)].may_be_void; }
+  /// True only where its texts are finitely many.
+  bool is_finite(Regex regex) const { return nodes_[index(regex)].is_finite; }
   /// Does it match no text at all?
   bool matches_nothing(Regex regex);
   /// Is there a text that both match?
@@ -104,6 +109,7 @@ class RegexArena {
     RegexKind kind = RegexKind::kNothing;
     bool nullable = false;
     bool may_be_void = false;  // an intersection or complement inside: may match nothing
+    bool is_finite = false;
     u32 first_child = 0, num_children = 0;  // in children_
     u32 min = 0, max = 0;                   // kRepeat
     u32 extra = 0;                          // kBytes: index of sets_; kMultiple: of multiples_
@@ -122,6 +128,7 @@ class RegexArena {
   Regex derivative_of_multiple(MultipleOf multiple, u8 byte);
   Regex derivative_of_repeat(const Node& node, Regex inner, u8 byte);
   bool find_match(Regex regex);
+  std::optional<Regex> next_to_match(Regex regex, u32 number);
 
   i64 node_limit_;
   Deadline deadline_;

@@ -149,8 +149,6 @@ Expr RuleArena::rule(Rule rule) {
   return intern({.kind = ExprKind::kRule, .extra = static_cast<u32>(rule)}, {});
 }
 
-void RuleArena::set_deadline(double seconds) { regexes_.deadline().set(seconds); }
-
 void RuleArena::set_node_limit(i64 nodes) {
   node_limit_ = nodes;
   regexes_.set_node_limit(nodes);

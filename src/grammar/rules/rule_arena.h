@@ -63,8 +63,7 @@ class RuleArena {
 
   i64 memory_bytes() const;
   void set_node_limit(i64 nodes);
-  /// From now on whatever takes more than `seconds` throws BudgetError; 0: no limit.
-  void set_deadline(double seconds);
+  Deadline& deadline() { return regexes_.deadline(); }
 
  private:
   struct Node {

@@ -60,10 +60,20 @@ bool Emptiness::object_is_void(const Record& record) {
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   if (names.size() > record.max_size) return true;
-  return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+  std::vector<Literals> members;
+  for (const std::string& name : names) {
     const auto literals = member_literals(compilation_, record, name);
-    return !literals || is_void(*literals);
+    if (!literals) return true;
+    members.push_back(std::move(*literals));
+  }
+  // What tells alternatives apart is most often a property with one value in each.
+  std::stable_partition(members.begin(), members.end(), [&](const Literals& literals) {
+    return std::any_of(literals.begin(), literals.end(), [&](const Literal& literal) {
+      return compilation_.schemas[literal.node].has_values;
+    });
   });
+  return std::any_of(members.begin(), members.end(),
+                     [&](const Literals& literals) { return is_void(literals); });
 }
 
 bool Emptiness::array_is_void(const Record& record) {

@@ -18,8 +18,8 @@ std::vector<std::string> names_of(const Compilation& compilation, const Record& 
   std::vector<std::string> names;
   std::unordered_set<std::string_view> known;
   std::vector<const std::string*> all;
-  for (const NodeId source : record.sources) {
-    for (const NamedSchema& property : compilation.schemas[source].properties) {
+  for (const Source& source : record.sources) {
+    for (const NamedSchema& property : compilation.schemas[source.schema].properties) {
       all.push_back(&property.name);
     }
   }
@@ -34,8 +34,8 @@ std::vector<std::string> names_of(const Compilation& compilation, const Record& 
 
 bool is_closed(const Compilation& compilation, const Record& record) {
   if (!compilation.options.strict || record.sources.empty()) return false;
-  return std::none_of(record.sources.begin(), record.sources.end(), [&](NodeId source) {
-    return compilation.schemas[source].additional_properties.has_value();
+  return std::none_of(record.sources.begin(), record.sources.end(), [&](const Source& source) {
+    return compilation.schemas[source.schema].additional_properties.has_value();
   });
 }
 
@@ -60,7 +60,7 @@ std::optional<Literals> member_literals(Compilation& compilation, const Record& 
   const std::string spelled = string_content(name);
   Literals literals;
   bool named = false;
-  for (const NodeId id : record.sources) {
+  for (const auto& [id, place] : record.sources) {
     const SchemaNode& source = compilation.schemas[id];
     bool additional = true;
     const auto add = [&](NodeId schema) {
@@ -84,8 +84,8 @@ std::optional<Literals> member_literals(Compilation& compilation, const Record& 
 
 u32 num_prefix_items(const Compilation& compilation, const Record& record) {
   size_t count = 0;
-  for (const NodeId source : record.sources) {
-    count = std::max(count, compilation.schemas[source].prefix_items.size());
+  for (const Source& source : record.sources) {
+    count = std::max(count, compilation.schemas[source.schema].prefix_items.size());
   }
   for (const ItemDemand& item : record.items) count = std::max(count, size_t{item.index} + 1);
   for (const auto* existences : {&record.existences, &record.unnamed}) {
@@ -96,7 +96,7 @@ u32 num_prefix_items(const Compilation& compilation, const Record& record) {
 
 Literals item_literals(const Compilation& compilation, const Record& record, u32 index) {
   Literals literals;
-  for (const NodeId id : record.sources) {
+  for (const auto& [id, place] : record.sources) {
     const SchemaNode& source = compilation.schemas[id];
     if (index < source.prefix_items.size()) {
       add_literal(literals, {.node = source.prefix_items[index]});

@@ -25,11 +25,12 @@ std::optional<Choice> Expander::negation(const Literal& literal) {
                                                       return type_of(*value) == type_;
                                                     });
   if (node.has_values && !lists) return Choice{Demand{}};
-  if (lists || !node.unsupported.empty()) {
+  if (!node.unsupported.empty()) {
     weaken(literal, "what " + node.pointer + " allows cannot be excluded");
     return std::nullopt;
   }
   Choice choice;
+  if (node.has_values) negate_values(literal, node, choice);
   if (type_ == kObjectType) {
     negate_members(literal, node, choice);
   } else {
@@ -41,6 +42,40 @@ std::optional<Choice> Expander::negation(const Literal& literal) {
   }
   negate_combinations(literal, node, choice);
   return choice;
+}
+
+/// None of the values: the size is another, a member is not there, or something in it differs.
+void Expander::negate_values(const Literal& literal, const SchemaNode& node, Choice& choice) {
+  std::vector<const io::JsonValue*> values;
+  for (const io::JsonValue* value : node.values) {
+    if (type_of(*value) == type_) values.push_back(value);
+  }
+  const auto other_than = [&](const io::JsonValue& value) {
+    Literal inner = literal;
+    inner.node = compilation_.schemas.constant(value);
+    return inner;
+  };
+  if (values.size() > 1) {
+    Demand none;
+    for (const io::JsonValue* value : values) none.literals.push_back(other_than(*value));
+    choice.push_back(std::move(none));
+    return;
+  }
+  const io::JsonValue& value = *values[0];
+  const auto size =
+      static_cast<u32>(type_ == kObjectType ? value.as_object().size() : value.as_array().size());
+  choice.push_back({.min_size = size + 1});
+  if (type_ == kArrayType) {
+    if (size > 0) choice.push_back({.max_size = size - 1});
+    for (u32 i = 0; i < size; ++i) {
+      choice.push_back({.items = {{i, other_than(value.as_array()[i])}}, .min_size = i + 1});
+    }
+    return;
+  }
+  for (const auto& [name, member] : value.as_object()) {
+    choice.push_back({.forbidden = {name}});
+    choice.push_back({.required = {name}, .members = {{name, other_than(member)}}});
+  }
 }
 
 void Expander::negate_members(const Literal& literal, const SchemaNode& node, Choice& choice) {

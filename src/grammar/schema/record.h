@@ -34,6 +34,7 @@ struct ItemDemand {
 /// One way to satisfy something: all of this at once.
 struct Demand {
   Literals literals{};
+  std::string place{};  // of the literals, see Source
   std::vector<std::string> required{}, forbidden{};
   std::vector<MemberDemand> members{};
   std::vector<ItemDemand> items{};
@@ -45,13 +46,23 @@ struct Demand {
 /// At least one of them.
 using Choice = std::vector<Demand>;
 
+/// A schema that speaks of members or of items.
+struct Source {
+  NodeId schema{};
+  /// Where in the text of the schema it is asked for: a path from the root, in whose order the
+  /// properties come.
+  std::string place;
+};
+
 /// The values of one type, kArrayType or kObjectType, for which all of this holds.
 struct Record {
   Literals seen;  // all that it comes from
+  size_t num_assumed =
+      0;  // so many of them are looked at together with what others say, see keep()
   bool has_values = false;
   std::vector<const io::JsonValue*> values;  // of enum or const: then nothing else counts
 
-  std::vector<NodeId> sources;  // what speaks of members, or of items, in order
+  std::vector<Source> sources;  // what speaks of members, or of items, in order
   std::vector<std::string> required, forbidden;
   std::vector<MemberDemand> members;
   Literals names;  // what every key satisfies

@@ -1,16 +1,25 @@
 #include "grammar/schema/scalars.h"
 
-#include "grammar/regex/characters.h"
 #include "grammar/schema/format.h"
 #include "grammar/schema/read/json_values.h"
+#include "tokenizer/unicode/utf8.h"
 
 namespace fathom::grammar::schema {
 
 using io::JsonValue;
 
 Regex Scalars::any(Types type) {
-  return type == kStringType ? any_text(regexes_, Spelling::kJson)
-                             : number_regex(regexes_, {}).value();
+  if (type == kNumberType) {
+    if (!any_number_) any_number_ = number_regex(regexes_, {}).value();
+    return *any_number_;
+  }
+  if (!any_string_) any_string_ = regexes_.star(any_character());
+  return *any_string_;
+}
+
+Regex Scalars::any_character() {
+  if (!any_character_) any_character_ = grammar::one_of(regexes_, all_characters(), spelling_);
+  return *any_character_;
 }
 
 Regex Scalars::texts(std::span<const Literal> literals, Types type) {
@@ -64,26 +73,34 @@ Language Scalars::own(const SchemaNode& node, Types type) {
 
 Language Scalars::numbers(const SchemaNode& node) {
   if (!node.number) return {regexes_.everything()};
-  if (auto regex = number_regex(regexes_, *node.number)) return {*regex};
   NumberRange range = *node.number;
-  range.multiple_of.reset();
-  findings_.weaken(node.pointer, "multipleOf",
-                   number_regex(regexes_, *node.number).error().message());
-  return {number_regex(regexes_, range).value(), false};
+  auto regex = number_regex(regexes_, range);
+  const bool exact = regex.has_value();
+  if (!exact) {
+    findings_.weaken(node.pointer, "multipleOf", regex.error().message());
+    range.multiple_of.reset();
+    regex = number_regex(regexes_, range);
+  }
+  // 1.0 is an integer from draft 6 on.
+  if (!range.integer || schemas_.draft() != Draft::k4) return {*regex, exact};
+  const Regex digits = regexes_.repeat(regexes_.bytes(ByteSet::range('0', '9')), 1, kUnbounded);
+  const Regex whole = regexes_.concat(regexes_.optional(regexes_.literal("-")), digits);
+  return {regexes_.intersect(*regex, whole), exact};
 }
 
 Language Scalars::strings(const SchemaNode& node) {
   Regex all = regexes_.everything();
   if (node.min_length > 0 || node.max_length != kUnbounded) {
     if (node.min_length > node.max_length) return {regexes_.nothing()};
-    const Regex character = grammar::one_of(regexes_, all_characters(), Spelling::kJson);
-    all = regexes_.repeat(character, node.min_length, node.max_length);
+    all = regexes_.repeat(any_character(), node.min_length, node.max_length);
   }
   if (node.pattern) all = regexes_.intersect(all, *node.pattern);
   if (node.format) {
-    all = regexes_.intersect(all, format_regex(regexes_, *node.format, Spelling::kJson));
+    const auto [known, is_new] = formats_.try_emplace(*node.format);
+    if (is_new) known->second = format_regex(regexes_, *node.format, spelling_);
+    all = regexes_.intersect(all, known->second);
   }
-  return {all};
+  return {all, !node.format || !is_partial_format(*node.format)};
 }
 
 Regex Scalars::listed(const SchemaNode& node, Types type, Values values) {
@@ -94,9 +111,11 @@ Regex Scalars::listed(const SchemaNode& node, Types type, Values values) {
       const Decimal number = Decimal::of(*value).value();
       choices.push_back(number_regex(regexes_, {.min = number, .max = number}).value());
     } else if (values == Values::kShortest) {
-      choices.push_back(regexes_.literal(string_content(value->as_string())));
+      const std::string& text = value->as_string();
+      choices.push_back(
+          regexes_.literal(spelling_ == Spelling::kJson ? string_content(text) : text));
     } else {
-      choices.push_back(all_spellings(regexes_, value->as_string(), Spelling::kJson));
+      choices.push_back(spelled(value->as_string()));
     }
   }
   return regexes_.alternate(std::move(choices));
@@ -130,10 +149,24 @@ Regex Scalars::all_but(Types type, Regex excluded) {
   return regexes_.subtract(plain, excluded);
 }
 
-Regex Scalars::spelled(const std::string& key) {
-  const auto [known, is_new] = spelled_.try_emplace(key);
-  if (is_new) known->second = all_spellings(regexes_, key, Spelling::kJson);
-  return known->second;
+Regex Scalars::spelled(const std::string& text) {
+  const auto [known, is_new] = spelled_.try_emplace(text);
+  if (!is_new) return known->second;
+  std::vector<Regex> characters;
+  for (size_t pos = 0; pos < text.size();) {
+    const auto [value, num_bytes] = tokenizer::decode_utf8(text, pos);
+    const auto [character, first_time] = spelled_characters_.try_emplace(value);
+    if (first_time) {
+      const tokenizer::CodePointSet set({{value, value}});
+      character->second = grammar::one_of(regexes_, set, spelling_);
+    }
+    characters.push_back(character->second);
+    pos += num_bytes;
+  }
+  Regex regex = regexes_.empty();
+  for (size_t i = characters.size(); i-- > 0;) regex = regexes_.concat(characters[i], regex);
+  known->second = regex;
+  return regex;
 }
 
 bool Scalars::own_holds(const SchemaNode& node, const JsonValue& value) {

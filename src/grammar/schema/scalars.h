@@ -2,6 +2,7 @@
 // Strings and numbers under a schema: regular languages, closed under all that schemas do to them.
 #include <unordered_map>
 
+#include "grammar/regex/characters.h"
 #include "grammar/schema/literal.h"
 #include "grammar/schema/read/read_schema.h"
 
@@ -20,8 +21,9 @@ struct Language {
 /// `type` is kNumberType or kStringType throughout.
 class Scalars {
  public:
-  Scalars(RegexArena& regexes, const SchemaReader& schemas, Findings& findings)
-      : regexes_(regexes), schemas_(schemas), findings_(findings) {}
+  /// `spelling`: of strings, but for keys.
+  Scalars(RegexArena& regexes, const SchemaReader& schemas, Findings& findings, Spelling spelling)
+      : regexes_(regexes), schemas_(schemas), findings_(findings), spelling_(spelling) {}
 
   /// The texts of that type for which all of `literals` hold.
   Regex texts(std::span<const Literal> literals, Types type);
@@ -29,8 +31,8 @@ class Scalars {
   Language own(const SchemaNode& node, Types type);
   /// The texts of all numbers, or of all strings.
   Regex any(Types type);
-  /// A key, in every spelling.
-  Regex spelled(const std::string& key);
+  /// A string, in every spelling.
+  Regex spelled(const std::string& text);
   /// Does the value, a number or a string, satisfy what own() says?
   bool own_holds(const SchemaNode& node, const io::JsonValue& value);
 
@@ -44,6 +46,7 @@ class Scalars {
   Regex listed(const SchemaNode& node, Types type, Values values);
   /// All of that type but those of `id`; all of it, reported at that keyword, if that is inexact.
   Language without(NodeId id, Types type, const SchemaNode& origin, std::string_view keyword);
+  Regex any_character();
   /// Of what a complement is taken.
   Regex all_but(Types type, Regex excluded);
   Language both(Language a, Language b) {
@@ -56,9 +59,12 @@ class Scalars {
   RegexArena& regexes_;
   const SchemaReader& schemas_;
   Findings& findings_;
+  Spelling spelling_;
   std::unordered_map<u64, Language> known_;
   std::unordered_map<u64, Language> own_;
-  std::unordered_map<std::string, Regex> spelled_;
+  std::unordered_map<std::string, Regex> spelled_, formats_;
+  std::unordered_map<char32_t, Regex> spelled_characters_;
+  std::optional<Regex> any_number_, any_string_, any_character_;
 };
 
 }  // namespace fathom::grammar::schema

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "grammar/schema/compile_schema.h"
-#include "grammar/test_accepts.h"
+#include "grammar/schema/test_texts.h"
 
 namespace fathom::grammar {
 namespace {
@@ -17,55 +17,6 @@ using io::JsonValue;
 using testing::Walker;
 
 const std::filesystem::path kSuite = "/usr/share/json-schema-test-suite/tests";
-
-/// Texts of `value` with its objects' members in every order, at most `limit`.
-std::vector<std::string> texts(const JsonValue& value, bool spaced, size_t limit = 3000) {
-  const std::string comma = spaced ? " ,\n " : ",";
-  std::vector<std::string> all;
-  if (value.is_array()) {
-    all = {""};
-    for (const JsonValue& item : value.as_array()) {
-      std::vector<std::string> longer;
-      const auto items = texts(item, spaced, limit);
-      for (const std::string& begin : all) {
-        for (const std::string& text : items) {
-          if (longer.size() < limit) longer.push_back(begin + (begin.empty() ? "" : comma) + text);
-        }
-      }
-      all = std::move(longer);
-    }
-    for (std::string& text : all) text = (spaced ? "[ " : "[") + text + (spaced ? "\t]" : "]");
-    return all;
-  }
-  if (!value.is_object()) return {io::write_json(value)};
-  std::vector<size_t> order(value.as_object().size());
-  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
-  do {
-    std::vector<std::string> begins{""};
-    for (const size_t index : order) {
-      const auto& [name, member] = *(value.as_object().begin() + static_cast<i64>(index));
-      std::vector<std::string> longer;
-      for (const std::string& begin : begins) {
-        for (const std::string& text : texts(member, spaced, limit)) {
-          if (longer.size() >= limit) break;
-          longer.push_back(begin + (begin.empty() ? "" : comma) + io::write_json(JsonValue(name)) +
-                           (spaced ? " : " : ":") + text);
-        }
-      }
-      begins = std::move(longer);
-    }
-    for (const std::string& text : begins) {
-      all.push_back((spaced ? "{ " : "{") + text + (spaced ? "\t}" : "}"));
-    }
-  } while (std::next_permutation(order.begin(), order.end()) && all.size() < limit);
-  return all;
-}
-
-bool accepts_in_some_order(Walker& walker, const JsonValue& value, bool spaced) {
-  const auto all = texts(value, spaced);
-  return std::any_of(all.begin(), all.end(),
-                     [&](const std::string& text) { return walker.accepts(text); });
-}
 
 class Suite {
  public:
@@ -122,7 +73,7 @@ class Suite {
       ++num_tests_;
       const bool valid = test.find("valid")->as_bool();
       for (const bool spaced : {false, true}) {
-        EXPECT_EQ(accepts_in_some_order(walker, *test.find("data"), spaced), valid)
+        EXPECT_EQ(testing::accepts_in_some_order(walker, *test.find("data"), spaced), valid)
             << test.find("description")->as_string() << ": " << io::write_json(*test.find("data"))
             << "\nunder " << io::write_json(schema);
       }

@@ -84,7 +84,7 @@ std::vector<Emitter::KeyGroup> Emitter::key_groups(const Record& record,
   for (const std::string& name : names) named.push_back(compilation_.scalars.spelled(name));
   if (!named.empty()) keys = regexes_.subtract(keys, regexes_.alternate(std::move(named)));
   std::vector<KeyGroup> groups{{keys, {}}};
-  for (const NodeId source : record.sources) {
+  for (const auto& [source, place] : record.sources) {
     const auto& patterns = compilation_.schemas[source].pattern_properties;
     for (u32 i = 0; i < patterns.size(); ++i) split(groups, source, i);
   }
@@ -111,7 +111,7 @@ void Emitter::split(std::vector<KeyGroup>& groups, NodeId source, u32 pattern) {
 std::optional<Literals> Emitter::group_literals(const Record& record, const KeyGroup& group) {
   if (group.patterns.empty() && is_closed(compilation_, record)) return std::nullopt;
   Literals literals;
-  for (const NodeId id : record.sources) {
+  for (const auto& [id, place] : record.sources) {
     const SchemaNode& source = compilation_.schemas[id];
     bool additional = true;
     for (const auto& [owner, pattern] : group.patterns) {

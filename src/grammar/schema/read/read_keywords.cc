@@ -6,7 +6,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "grammar/regex/anchors.h"
 #include "grammar/regex/characters.h"
 #include "grammar/regex/parse_regex.h"
 #include "grammar/schema/format.h"
@@ -141,14 +140,14 @@ void SchemaReader::read_length(const Keyword& keyword) {
 }
 
 Regex SchemaReader::keys_with(const Keyword& keyword, std::string_view pattern) {
-  auto parsed = parse_regex(regexes_, pattern, Spelling::kJson);
+  auto parsed = texts_with(regexes_, pattern, options_.strings);
   if (!parsed && parsed.error().code() == ErrorCode::kUnsupported) {
     findings_.weaken(keyword.node.pointer, keyword.name, parsed.error().message());
     keyword.node.unsupported.emplace_back(keyword.name);
     return regexes_.nothing();
   }
   if (!parsed) throw_invalid(keyword.pointer(), parsed.error().message());
-  return found_in(regexes_, *parsed, any_text(regexes_, Spelling::kJson));
+  return *parsed;
 }
 
 void SchemaReader::read_pattern(const Keyword& keyword) {
@@ -164,10 +163,15 @@ void SchemaReader::read_format(const Keyword& keyword) {
   if (!keyword.value.is_string())
     throw_invalid(keyword.pointer(), found("a string", keyword.value));
   const std::string& name = keyword.value.as_string();
+  constexpr std::array<std::string_view, 2> kNotRegular{"idn-email", "idn-hostname"};
   if (is_enforced_format(name)) {
     keyword.node.format = name;
   } else if (options_.strict) {
     throw_unsupported(keyword.pointer(), fmt::format("the format \"{}\" is not enforced", name));
+  } else if (std::find(kNotRegular.begin(), kNotRegular.end(), name) != kNotRegular.end()) {
+    findings_.weaken(keyword.node.pointer, keyword.name,
+                     fmt::format("the format \"{}\" is not enforced", name));
+    keyword.node.unsupported.emplace_back(keyword.name);
   } else {
     findings_.make_annotation(keyword.pointer());
   }

@@ -118,6 +118,17 @@ NodeId SchemaReader::node_for(const JsonValue& schema, std::string pointer) {
   return known->second;
 }
 
+NodeId SchemaReader::constant(const JsonValue& value) {
+  const auto [known, is_new] =
+      constants_.emplace(&value, NodeId{static_cast<u32>(nodes_.size())});
+  if (is_new) {
+    SchemaNode& node = nodes_.emplace_back();
+    node.has_values = true;
+    node.values = {&value};
+  }
+  return known->second;
+}
+
 void SchemaReader::read(NodeId id, const JsonValue& schema) {
   SchemaNode& node = nodes_[static_cast<size_t>(id)];
   if (schema.is_bool()) {
@@ -129,6 +140,7 @@ void SchemaReader::read(NodeId id, const JsonValue& schema) {
       draft_ <= Draft::k7 && schema.find("$ref") != nullptr && schema.find("$ref")->is_string();
   for (const auto& [name, value] : schema.as_object()) {
     const Keyword keyword{node, name, value, schema};
+    node.keywords.push_back(name);
     if (reference_only && name != "$ref") {
       read_annotation(keyword);
     } else {

@@ -22,7 +22,10 @@ class SchemaReader {
                Findings& findings);
 
   NodeId root() const { return NodeId{0}; }
+  Draft draft() const { return draft_; }
   const SchemaNode& operator[](NodeId id) const { return nodes_[static_cast<size_t>(id)]; }
+  /// A schema that `value`, a part of the one that was read, alone satisfies.
+  NodeId constant(const io::JsonValue& value);
 
  private:
   /// One keyword of one schema.
@@ -73,7 +76,7 @@ class SchemaReader {
   std::unique_ptr<References> references_;
   std::deque<SchemaNode> nodes_;
   std::vector<const io::JsonValue*> to_read_;  // of each node
-  std::unordered_map<const io::JsonValue*, NodeId> ids_;
+  std::unordered_map<const io::JsonValue*, NodeId> ids_, constants_;
 };
 
 }  // namespace fathom::grammar::schema

@@ -45,8 +45,9 @@ struct DependentRequired {
 
 /// One schema. Absent keywords have the values that constrain nothing.
 struct SchemaNode {
-  std::string pointer;          // "" for the root
-  std::optional<bool> boolean;  // the schema is true or false
+  std::string pointer;                     // "" for the root
+  std::vector<std::string_view> keywords;  // in the order of the text
+  std::optional<bool> boolean;             // the schema is true or false
 
   u8 types = kAllTypes;
   bool has_values = false;  // enum or const

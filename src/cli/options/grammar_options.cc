@@ -1,0 +1,103 @@
+#include "cli/options/grammar_options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <array>
+#include <optional>
+
+#include "base/log.h"
+#include "cli/options/text_input.h"
+#include "engine/sampling/grammar_mask.h"
+#include "grammar/compile.h"
+
+namespace fathom::cli {
+namespace {
+
+using grammar::GrammarSpec;
+
+struct NamedSpec {
+  std::string name;  // the option or the file, for messages
+  GrammarSpec spec;
+};
+
+/// nullopt: nothing was asked for.
+std::optional<NamedSpec> read_spec(const GrammarOptions& options) {
+  NamedSpec named;
+  if (!options.json_schema_file.empty()) {
+    named.name = options.json_schema_file;
+    named.spec = {.kind = GrammarSpec::Kind::kJsonSchema,
+                  .text = read_text(options.json_schema_file),
+                  .schema = {.strict = options.strict}};
+  } else if (!options.grammar_file.empty()) {
+    named.name = options.grammar_file;
+    named.spec = {.kind = GrammarSpec::Kind::kEbnf, .text = read_text(options.grammar_file)};
+  } else if (!options.choices.empty()) {
+    named.name = "--choice";
+    named.spec = {.kind = GrammarSpec::Kind::kChoice, .choices = options.choices};
+  } else if (!options.regex.empty()) {
+    named.name = "--regex";
+    named.spec = {.kind = GrammarSpec::Kind::kRegex, .text = options.regex};
+  } else {
+    return std::nullopt;
+  }
+  return named;
+}
+
+void warn_of_weakened(const std::string& name,
+                      const std::vector<grammar::SchemaFinding>& findings) {
+  for (const grammar::SchemaFinding& finding : findings) {
+    if (finding.kind != grammar::SchemaFinding::Kind::kWeakened) continue;
+    log::warn("{}: {} is not enforced: {}", name, finding.pointer, finding.message);
+  }
+}
+
+}  // namespace
+
+void add_grammar_options(CLI::App& command, GrammarOptions& options) {
+  CLI::Option* schema = command.add_option("--json-schema", options.json_schema_file,
+                                           "The answer is JSON that is valid under this schema");
+  CLI::Option* regex = command.add_option(
+      "--regex", options.regex, "The answer is matched as a whole by this pattern (ECMAScript's)");
+  CLI::Option* choice = command.add_option("--choice", options.choices,
+                                           "The answer is one of these texts: A,B or one by one");
+  CLI::Option* grammar = command.add_option("--grammar", options.grammar_file,
+                                            "The answer is a text of this grammar (GBNF)");
+  schema->type_name("FILE");
+  grammar->type_name("FILE");
+  choice->delimiter(',')->allow_extra_args(false);
+  const std::array all{schema, regex, choice, grammar};
+  for (CLI::Option* one : all) {
+    for (CLI::Option* other : all) {
+      if (one != other) one->excludes(other);
+    }
+  }
+  command
+      .add_flag(
+          "--strict", options.strict,
+          "With --json-schema: objects have no members that it does not name, and what cannot "
+          "be enforced is an error")
+      ->needs(schema);
+}
+
+std::shared_ptr<const grammar::Grammar> compile_grammar(const GrammarOptions& options) {
+  const std::optional<NamedSpec> named = read_spec(options);
+  if (!named) return nullptr;
+  auto compiled = grammar::compile(named->spec);
+  if (!compiled) {
+    throw Error(compiled.error().code(),
+                fmt::format("{}: {}", named->name, compiled.error().message()));
+  }
+  warn_of_weakened(named->name, compiled->findings);
+  return compiled->grammar;
+}
+
+void hold_to_grammar(const std::shared_ptr<const grammar::Grammar>& grammar,
+                     const engine::TextCodec& codec, engine::GenerateRequest& request) {
+  if (!grammar) return;
+  request.make_mask = engine::make_grammar_mask(
+      grammar, std::make_shared<const grammar::Vocabulary>(codec.tokenizer),
+      request.stop_token_ids);
+}
+
+}  // namespace fathom::cli

@@ -1,0 +1,132 @@
+#include "grammar/compile.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "base/clock.h"
+#include "grammar/compile_cache.h"
+
+namespace fathom::grammar {
+namespace {
+
+using ::testing::HasSubstr;
+using Kind = GrammarSpec::Kind;
+
+bool accepts(const CompiledGrammar& compiled, std::string_view text) {
+  static const auto vocabulary = std::make_shared<const Vocabulary>(std::vector<std::string>{"a"});
+  TokenMasks& masks = *compiled.grammar->masks(vocabulary);
+  const auto state = masks.next(masks.start(), text);
+  return state != Automaton::kDead && masks.accepting(state);
+}
+
+GrammarSpec spec(Kind kind, std::string text) { return {.kind = kind, .text = std::move(text)}; }
+
+std::string error_of(const GrammarSpec& spec) {
+  const auto compiled = compile(spec);
+  return compiled ? "compiled" : compiled.error().message();
+}
+
+TEST(Compile, EveryKind) {
+  const auto schema = compile(spec(Kind::kJsonSchema, R"({"type": "integer", "minimum": 3})"));
+  ASSERT_TRUE(schema);
+  EXPECT_TRUE(accepts(*schema, "3") && !accepts(*schema, "2"));
+  EXPECT_FALSE(schema->findings.empty());
+  const auto object = compile({.kind = Kind::kJsonObject});
+  ASSERT_TRUE(object);
+  EXPECT_TRUE(accepts(*object, R"({"a": [1, "b"]})") && !accepts(*object, "[1]"));
+  const auto regex = compile(spec(Kind::kRegex, "[0-9]+|none"));
+  ASSERT_TRUE(regex);
+  EXPECT_TRUE(accepts(*regex, "none") && accepts(*regex, "17") && !accepts(*regex, "x17"));
+  const auto choice = compile({.kind = Kind::kChoice, .choices = {"yes", "no", "naïve"}});
+  ASSERT_TRUE(choice);
+  EXPECT_TRUE(accepts(*choice, "naïve") && !accepts(*choice, "na"));
+  const auto ebnf = compile(spec(Kind::kEbnf, R"re(root ::= "(" root? ")")re"));
+  ASSERT_TRUE(ebnf);
+  EXPECT_TRUE(accepts(*ebnf, "((()))") && !accepts(*ebnf, "(()"));
+}
+
+TEST(Compile, ErrorsNameWhatIsWrong) {
+  EXPECT_THAT(error_of(spec(Kind::kJsonSchema, "{")), HasSubstr("the schema"));
+  EXPECT_THAT(error_of(spec(Kind::kJsonSchema, R"({"type": "strin"})")), HasSubstr("/type"));
+  EXPECT_THAT(error_of(spec(Kind::kJsonSchema, std::string(3 << 20, ' '))),
+              HasSubstr("the schema"));
+  EXPECT_THAT(error_of(spec(Kind::kRegex, "a(b")), HasSubstr("("));
+  EXPECT_THAT(error_of(spec(Kind::kRegex, "a$b")), HasSubstr("matches no text"));
+  EXPECT_THAT(error_of({.kind = Kind::kChoice}), HasSubstr("choice"));
+  EXPECT_THAT(error_of({.kind = Kind::kChoice, .choices = {"a", "\xFF"}}), HasSubstr("choice 2"));
+  EXPECT_THAT(error_of(spec(Kind::kEbnf, "root ::= other")), HasSubstr("other"));
+  EXPECT_THAT(error_of(spec(Kind::kEbnf, R"(root ::= "a" root)")), HasSubstr("matches no text"));
+}
+
+// Each would run for ages, or fill the memory.
+TEST(Compile, HostileGrammarsAreRefusedInTime) {
+  std::string nested = R"({"type": "string"})";
+  for (int level = 0; level < 12; ++level) {
+    nested = R"({"oneOf": [)" + nested + "," + nested + R"(, {"minLength": )" +
+             std::to_string(level + 1) + "}]}";
+    if (nested.size() > 500'000) break;
+  }
+  for (
+      const GrammarSpec& hostile :
+      {spec(Kind::kRegex, "((((a{1,1000}){1,1000}){1,1000}){1,1000})b"),
+       spec(Kind::kRegex, "(.*a){9000}.*b"), spec(Kind::kJsonSchema, nested),
+       spec(
+           Kind::kJsonSchema,
+           R"re({"type": "string", "allOf": [{"pattern": "(.*a.{200}b)"}, {"pattern": "(.*b.{201}c)"},
+             {"pattern": "^(.{7})*$"}, {"pattern": "^(.{11})*$"}, {"pattern": "^(.{13})*$"}, {"maxLength": 5000}]})re"),
+       spec(Kind::kEbnf, R"(root ::= (("a" | "b" root){0,5000} "c"){0,5000})")}) {
+    const Clock::time_point start = Clock::now();
+    const auto compiled = compile(hostile);
+    EXPECT_LT(seconds_since(start), 3.0) << hostile.text.substr(0, 80);
+    if (!compiled) continue;
+    // What passes must not stop the others of a batch later.
+    const Clock::time_point matching = Clock::now();
+    try {
+      accepts(*compiled, "aaaaaaaaaa");
+    } catch (const BudgetError&) {
+    }
+    EXPECT_LT(seconds_since(matching), 1.0) << hostile.text.substr(0, 80);
+  }
+}
+
+TEST(CompileCache, ASpecificationIsCompiledOnce) {
+  CompileCache cache;
+  std::vector<std::thread> threads;
+  std::vector<const Grammar*> got(8);
+  for (size_t i = 0; i < got.size(); ++i) {
+    threads.emplace_back(
+        [&, i] { got[i] = cache.get(spec(Kind::kRegex, "[a-z]{1,400}"))->grammar.get(); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const Grammar* each : got) EXPECT_EQ(each, got[0]);
+  EXPECT_EQ(cache.misses(), 1);
+  EXPECT_EQ(cache.hits(), 7);
+  EXPECT_NE(cache.get(spec(Kind::kEbnf, "root ::= \"a\""))->grammar.get(), got[0]);
+  EXPECT_FALSE(cache.get(spec(Kind::kRegex, "(")));
+  EXPECT_FALSE(cache.get(spec(Kind::kRegex, "(")));
+  EXPECT_EQ(cache.misses(), 4);
+  // What separates choices separates keys.
+  const auto one = cache.get({.kind = Kind::kChoice, .choices = {"ab", "c"}});
+  const auto other = cache.get({.kind = Kind::kChoice, .choices = {"a", "bc"}});
+  EXPECT_NE(one->grammar, other->grammar);
+}
+
+TEST(CompileCache, TheLeastRecentlyUsedGoesFirst) {
+  const i64 each = compile(spec(Kind::kRegex, "a[b-c]{100}"))->grammar->memory_bytes();
+  CompileCache cache(each * 5 / 2);
+  const auto get = [&](const char* text) { return cache.get(spec(Kind::kRegex, text))->grammar; };
+  const auto first = get("a[b-c]{100}");
+  get("b[b-c]{100}");
+  EXPECT_EQ(get("a[b-c]{100}"), first);
+  get("c[b-c]{100}");  // b goes
+  EXPECT_EQ(cache.misses(), 3);
+  EXPECT_EQ(get("a[b-c]{100}"), first);
+  get("b[b-c]{100}");
+  EXPECT_EQ(cache.misses(), 4);
+  EXPECT_LE(cache.memory_bytes(), each * 5 / 2);
+}
+
+}  // namespace
+}  // namespace fathom::grammar
