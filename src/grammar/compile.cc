@@ -1,6 +1,7 @@
 #include "grammar/compile.h"
 
 #include "grammar/ebnf/compile_ebnf.h"
+#include "grammar/regex/characters.h"
 #include "grammar/regex/parse_regex.h"
 #include "io/json.h"
 #include "tokenizer/unicode/utf8.h"
@@ -29,6 +30,8 @@ Result<Expr> compile_choice(RuleArena& rules, const std::vector<std::string>& ch
 Result<Expr> compile_text(RuleArena& rules, const GrammarSpec& spec,
                           std::vector<SchemaFinding>& findings) {
   switch (spec.kind) {
+    case GrammarSpec::Kind::kText:
+      return rules.regex(any_text(rules.regexes(), Spelling::kUtf8));
     case GrammarSpec::Kind::kJsonObject:
       return json_object(rules);
     case GrammarSpec::Kind::kRegex:
@@ -52,7 +55,12 @@ Result<CompiledGrammar> compile_all(const GrammarSpec& spec, const Budget& budge
   RuleArena rules(budget);
   rules.deadline().set(budget.compile_s, Deadline::Clock::kWall, "compiling the grammar");
   CompiledGrammar compiled;
-  const auto root = compile_text(rules, spec, compiled.findings);
+  auto root = compile_text(rules, spec, compiled.findings);
+  if (root && spec.tools) {
+    const bool free = spec.kind == GrammarSpec::Kind::kText;
+    root = compile_tools(rules, *spec.tools, free ? std::nullopt : std::optional(*root),
+                         compiled.findings);
+  }
   if (!root) return tl::unexpected(root.error());
   if (auto finished = rules.finish(); !finished) return tl::unexpected(finished.error());
   if (!rules.can_match(*root)) return invalid_input("the grammar matches no text at all");

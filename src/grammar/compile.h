@@ -8,24 +8,26 @@
 #include "grammar/budget.h"
 #include "grammar/match/grammar.h"
 #include "grammar/schema/compile_schema.h"
+#include "grammar/tools/tool_grammar.h"
 
 namespace fathom::grammar {
 
 /// What an answer has to be.
 struct GrammarSpec {
   enum class Kind {
+    kText,        // anything
     kJsonSchema,  // `text`: a JSON Schema
     kJsonObject,  // any JSON object
     kRegex,       // `text`: a pattern that matches the whole answer
     kChoice,      // one of `choices`
     kEbnf,        // `text`: a grammar as ebnf/compile_ebnf.h reads it
   };
-  Kind kind = Kind::kJsonObject;
+  Kind kind = Kind::kText;
   std::string text;
   std::vector<std::string> choices;
   SchemaOptions schema;
-
-  bool operator==(const GrammarSpec&) const = default;
+  /// Calls come instead of what `kind` says, or behind it if that is kText.
+  std::optional<ToolSpec> tools;
 };
 
 struct CompiledGrammar {

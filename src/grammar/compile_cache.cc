@@ -6,9 +6,19 @@ namespace fathom::grammar {
 std::string CompileCache::key_of(const GrammarSpec& spec) {
   std::string key{static_cast<char>('0' + static_cast<int>(spec.kind)),
                   spec.schema.strict ? 's' : '-', spec.schema.fail_closed ? 'c' : '-'};
-  key += std::to_string(spec.text.size()) + ":" + spec.text;
-  for (const std::string& choice : spec.choices) {
-    key += std::to_string(choice.size()) + ":" + choice;
+  const auto add = [&](const std::string& part) {
+    key += std::to_string(part.size()) + ":" + part;
+  };
+  add(spec.text);
+  for (const std::string& choice : spec.choices) add(choice);
+  if (!spec.tools) return key;
+  key += "tools" + std::to_string(static_cast<int>(spec.tools->format)) +
+         std::to_string(static_cast<int>(spec.tools->choice)) + (spec.tools->parallel ? "p" : "-");
+  for (const std::string& token : spec.tools->tokens) add(token);
+  for (const Tool& tool : spec.tools->tools) {
+    add(tool.name);
+    add(tool.parameters);
+    key += tool.strict ? (*tool.strict ? 's' : 'l') : '-';
   }
   return key;
 }

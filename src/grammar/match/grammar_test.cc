@@ -22,8 +22,7 @@ std::shared_ptr<const Vocabulary> abc_vocabulary() {
     tokens.insert(tokens.end(), longer.begin(), longer.end());
     last = longer;
   }
-  const std::vector<std::string_view> views(tokens.begin(), tokens.end());
-  return std::make_shared<const Vocabulary>(views);
+  return std::make_shared<const Vocabulary>(std::move(tokens));
 }
 
 struct Compiled {
@@ -132,9 +131,8 @@ TEST(Grammar, AJsonValueByHand) {
   ASSERT_TRUE(rules.finish());
   std::vector<std::string> bytes;
   for (u32 byte = 0; byte < 256; ++byte) bytes.push_back(std::string(1, static_cast<char>(byte)));
-  const std::vector<std::string_view> views(bytes.begin(), bytes.end());
   const Compiled json{std::make_shared<const Grammar>(std::move(rules), root, Budget{}),
-                      std::make_shared<const Vocabulary>(views)};
+                      std::make_shared<const Vocabulary>(std::move(bytes))};
   for (const char* text :
        {"{}", "[]", "-0.5e+7", "\"\\u00e9\\\\ \\ud83d\\ude00 \xC3\xA9\"",
         "{\"a\": [1, {\"b\":null}, true ] , \"c\" :{ } }", "[[[[[[[[[[[[]]]]]]]]]]]]"}) {
@@ -163,8 +161,7 @@ TEST(Grammar, AStringLimitedInLengthTakesTheTokensThatFit) {
     tokens.push_back(wide);
   }
   tokens.insert(tokens.end(), {"\"", "x\"", "\\", "\\n", "\xE2", "\xE2\x82", "\x82"});
-  const std::vector<std::string_view> views(tokens.begin(), tokens.end());
-  const auto vocabulary = std::make_shared<const Vocabulary>(views);
+  const auto vocabulary = std::make_shared<const Vocabulary>(tokens);
   Matcher matcher(std::make_shared<const Grammar>(std::move(rules), root, Budget{}), vocabulary);
   ASSERT_TRUE(matcher.accept(60));  // the quote
   for (i64 said = 0; said <= 12; ++said) {

@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 
+#include "grammar/match/control_token.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/unicode/utf8.h"
 
@@ -50,12 +51,22 @@ Trie make_trie(std::span<const Entry> entries) {
   return trie;
 }
 
-std::vector<std::string_view> plain_text_tokens(const tokenizer::Tokenizer& tokenizer) {
-  std::vector<std::string_view> tokens(static_cast<size_t>(tokenizer.vocab_size()));
-  for (size_t id = 0; id < tokens.size(); ++id) {
-    const i32 token = static_cast<i32>(id);
-    if (!tokenizer.is_special(token) && !tokenizer.is_control(token)) {
-      tokens[id] = tokenizer.token_bytes(token);
+/// Bytes that no UTF-8 text has; among them the one that marks control tokens.
+bool is_in_utf8(std::string_view bytes) {
+  return std::ranges::none_of(bytes, [](char c) {
+    const u8 byte = static_cast<u8>(c);
+    return byte == 0xC0 || byte == 0xC1 || byte > 0xF4;
+  });
+}
+
+std::vector<std::string> grammar_tokens(const tokenizer::Tokenizer& tokenizer) {
+  std::vector<std::string> tokens(static_cast<size_t>(tokenizer.vocab_size()));
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    const i32 id = static_cast<i32>(i);
+    if (tokenizer.is_special(id) || tokenizer.is_control(id)) {
+      tokens[i] = control_token(tokenizer.token_spelling(id));
+    } else if (is_in_utf8(tokenizer.token_bytes(id))) {
+      tokens[i] = tokenizer.token_bytes(id);
     }
   }
   return tokens;
@@ -64,7 +75,7 @@ std::vector<std::string_view> plain_text_tokens(const tokenizer::Tokenizer& toke
 }  // namespace
 
 Vocabulary::Vocabulary(const tokenizer::Tokenizer& tokenizer)
-    : Vocabulary(plain_text_tokens(tokenizer)) {
+    : Vocabulary(grammar_tokens(tokenizer)) {
   tokenizer_ = &tokenizer;
 }
 
@@ -73,8 +84,7 @@ std::vector<i32> Vocabulary::encode(std::string_view text) const {
   return tokenizer_->encode(text, {.text = tokenizer::TextKind::kPlain});
 }
 
-Vocabulary::Vocabulary(std::span<const std::string_view> tokens)
-    : tokens_(tokens.begin(), tokens.end()) {
+Vocabulary::Vocabulary(std::vector<std::string> tokens) : tokens_(std::move(tokens)) {
   // Most tokens are short; a string that is limited to a few more characters still holds those.
   constexpr std::array<i64, 3> kLongest{8, 20, 1 << 16};
   constexpr size_t kMaxTokenBytes = 1 << 12;  // longer ones are never said under a grammar

@@ -43,9 +43,10 @@ struct PlainTokens {
 
 class Vocabulary {
  public:
-  /// `tokens`: bytes by id; empty ones never come.
-  explicit Vocabulary(std::span<const std::string_view> tokens);
-  /// Without control tokens: no text spells those. `tokenizer` outlives this.
+  /// `tokens`: bytes by id; those of none never come.
+  explicit Vocabulary(std::vector<std::string> tokens);
+  /// Control tokens are known by control_token(); tokens that no UTF-8 text holds never come.
+  /// `tokenizer` outlives this.
   explicit Vocabulary(const tokenizer::Tokenizer& tokenizer);
 
   /// `text`, valid UTF-8, as the tokenizer cuts it; nothing without a tokenizer.

@@ -12,7 +12,7 @@ class Compilation {
         regexes(arena.regexes()),
         options(given),
         schemas(regexes, root, given, findings),
-        scalars(regexes, schemas, findings),
+        scalars(regexes, schemas, findings, given.strings),
         validator(regexes, schemas, scalars) {}
 
   RuleArena& rules;

@@ -40,4 +40,18 @@ Result<CompiledSchema> compile_schema(RuleArena& arena, const io::JsonValue& sch
   }
 }
 
+Result<CompiledSchema> compile_plain_strings(RuleArena& arena, const io::JsonValue& schema,
+                                             SchemaOptions options) {
+  options.strings = Spelling::kUtf8;
+  try {
+    Compilation compilation(arena, schema, options);
+    const schema::Literal root{.node = compilation.schemas.root()};
+    const Regex texts = compilation.scalars.texts({&root, 1}, schema::kStringType);
+    if (options.strict || options.fail_closed) refuse_weakened(compilation.findings.all());
+    return CompiledSchema{arena.regex(texts), compilation.findings.take()};
+  } catch (const SchemaError& error) {
+    return tl::unexpected<Error>(error);
+  }
+}
+
 }  // namespace fathom::grammar

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "grammar/regex/characters.h"
 #include "grammar/rules/rule_arena.h"
 #include "io/json.h"
 
@@ -17,6 +18,8 @@ struct SchemaOptions {
   /// is whatever would have to be weakened.
   bool strict = false;
   bool fail_closed = false;  // only the last of these
+  /// How strings are written; see compile_plain_strings().
+  Spelling strings = Spelling::kJson;
 
   bool operator==(const SchemaOptions&) const = default;
 };
@@ -49,6 +52,11 @@ struct CompiledSchema {
 /// Source: json-schema.org, drafts 4, 6, 7, 2019-09 and 2020-12, told apart by "$schema".
 Result<CompiledSchema> compile_schema(RuleArena& arena, const io::JsonValue& schema,
                                       const SchemaOptions& options = {});
+
+/// The strings that are valid under `schema`, written as they are, without quotes and escapes:
+/// nothing() if there are none. Errors and findings as above.
+Result<CompiledSchema> compile_plain_strings(RuleArena& arena, const io::JsonValue& schema,
+                                             SchemaOptions options = {});
 
 /// Any JSON value, and any object.
 Expr json_value(RuleArena& arena);

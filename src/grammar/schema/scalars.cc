@@ -1,6 +1,5 @@
 #include "grammar/schema/scalars.h"
 
-#include "grammar/regex/characters.h"
 #include "grammar/schema/format.h"
 #include "grammar/schema/read/json_values.h"
 #include "tokenizer/unicode/utf8.h"
@@ -19,8 +18,7 @@ Regex Scalars::any(Types type) {
 }
 
 Regex Scalars::any_character() {
-  if (!any_character_)
-    any_character_ = grammar::one_of(regexes_, all_characters(), Spelling::kJson);
+  if (!any_character_) any_character_ = grammar::one_of(regexes_, all_characters(), spelling_);
   return *any_character_;
 }
 
@@ -101,10 +99,10 @@ Language Scalars::strings(const SchemaNode& node) {
   if (node.pattern) all = regexes_.intersect(all, *node.pattern);
   if (node.format) {
     const auto [known, is_new] = formats_.try_emplace(*node.format);
-    if (is_new) known->second = format_regex(regexes_, *node.format, Spelling::kJson);
+    if (is_new) known->second = format_regex(regexes_, *node.format, spelling_);
     all = regexes_.intersect(all, known->second);
   }
-  return {all};
+  return {all, !node.format || !is_partial_format(*node.format)};
 }
 
 Regex Scalars::listed(const SchemaNode& node, Types type, Values values) {
@@ -115,7 +113,9 @@ Regex Scalars::listed(const SchemaNode& node, Types type, Values values) {
       const Decimal number = Decimal::of(*value).value();
       choices.push_back(number_regex(regexes_, {.min = number, .max = number}).value());
     } else if (values == Values::kShortest) {
-      choices.push_back(regexes_.literal(string_content(value->as_string())));
+      const std::string& text = value->as_string();
+      choices.push_back(
+          regexes_.literal(spelling_ == Spelling::kJson ? string_content(text) : text));
     } else {
       choices.push_back(spelled(value->as_string()));
     }
@@ -160,7 +160,7 @@ Regex Scalars::spelled(const std::string& text) {
     const auto [character, first_time] = spelled_characters_.try_emplace(value);
     if (first_time) {
       const tokenizer::CodePointSet set({{value, value}});
-      character->second = grammar::one_of(regexes_, set, Spelling::kJson);
+      character->second = grammar::one_of(regexes_, set, spelling_);
     }
     characters.push_back(character->second);
     pos += num_bytes;

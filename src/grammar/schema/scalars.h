@@ -2,6 +2,7 @@
 // Strings and numbers under a schema: regular languages, closed under all that schemas do to them.
 #include <unordered_map>
 
+#include "grammar/regex/characters.h"
 #include "grammar/schema/literal.h"
 #include "grammar/schema/read/read_schema.h"
 
@@ -20,8 +21,9 @@ struct Language {
 /// `type` is kNumberType or kStringType throughout.
 class Scalars {
  public:
-  Scalars(RegexArena& regexes, const SchemaReader& schemas, Findings& findings)
-      : regexes_(regexes), schemas_(schemas), findings_(findings) {}
+  /// `spelling`: of strings, but for keys.
+  Scalars(RegexArena& regexes, const SchemaReader& schemas, Findings& findings, Spelling spelling)
+      : regexes_(regexes), schemas_(schemas), findings_(findings), spelling_(spelling) {}
 
   /// The texts of that type for which all of `literals` hold.
   Regex texts(std::span<const Literal> literals, Types type);
@@ -57,6 +59,7 @@ class Scalars {
   RegexArena& regexes_;
   const SchemaReader& schemas_;
   Findings& findings_;
+  Spelling spelling_;
   std::unordered_map<u64, Language> known_;
   std::unordered_map<u64, Language> own_;
   std::unordered_map<std::string, Regex> spelled_, formats_;

@@ -34,7 +34,7 @@ Tokenizer byte_tokenizer(const std::vector<std::string_view>& tokens) {
 std::vector<std::string_view> v3_tokens() {
   return {kBos,         kEos,       kUserTurn,  kAssistantTurn, kThinkBegin,   kThinkEnd,
           kCallsBegin,  kCallsEnd,  kCallBegin, kCallEnd,       kOutputsBegin, kOutputsEnd,
-          kOutputBegin, kOutputEnd, kToolSep,   kDsml};
+          kOutputBegin, kOutputEnd, kToolSep,   kDsmlMark};
 }
 
 Message user(std::string text) { return {"user", std::move(text), {}, {}, {}}; }

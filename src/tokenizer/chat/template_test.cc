@@ -112,7 +112,7 @@ const std::vector<std::string_view>& control_spellings() {
                                                      kToolSep,
                                                      kOutputBegin,
                                                      kOutputEnd,
-                                                     kDsml,
+                                                     kDsmlMark,
                                                      kImSystem,
                                                      kImUser,
                                                      kImAssistant,

@@ -101,7 +101,7 @@ void write_dsml_tools(const ChatRequest& request, PromptWriter& out) {
     if (mark == std::string_view::npos) break;
     const size_t end = rest.find('}', mark);
     const std::string_view name = rest.substr(mark + 1, end - mark - 1);
-    out.token(name == "D" ? kDsml : name == "T" ? kThinkBegin : kThinkEnd);
+    out.token(name == "D" ? kDsmlMark : name == "T" ? kThinkBegin : kThinkEnd);
     rest.remove_prefix(end + 1);
   }
   for (const std::string& tool : request.tools) out.text(function_of(tool).whole).text("\n");

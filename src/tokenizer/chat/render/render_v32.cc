@@ -7,25 +7,25 @@ namespace fathom::tokenizer {
 namespace {
 
 void write_dsml_call(const ToolCall& call, PromptWriter& out) {
-  out.text("<").token(kDsml).text("invoke name=\"").text(call.name).text("\">\n");
+  out.text("<").token(kDsmlMark).text("invoke name=\"").text(call.name).text("\">\n");
   bool first = true;
   for (const PythonMember& argument : python_members(call.arguments)) {
     if (!first) out.text("\n");
     first = false;
-    out.text("<").token(kDsml).text("parameter name=\"").text(argument.key);
+    out.text("<").token(kDsmlMark).text("parameter name=\"").text(argument.key);
     out.text(argument.is_string ? "\" string=\"true\">" : "\" string=\"false\">");
-    out.text(argument.value).text("</").token(kDsml).text("parameter>");
+    out.text(argument.value).text("</").token(kDsmlMark).text("parameter>");
   }
-  out.text("\n</").token(kDsml).text("invoke>");
+  out.text("\n</").token(kDsmlMark).text("invoke>");
 }
 
 void write_dsml_calls(const std::vector<ToolCall>& calls, PromptWriter& out) {
-  out.text("\n\n<").token(kDsml).text("function_calls>\n");
+  out.text("\n\n<").token(kDsmlMark).text("function_calls>\n");
   for (size_t i = 0; i < calls.size(); ++i) {
     if (i > 0) out.text("\n");
     write_dsml_call(calls[i], out);
   }
-  out.text("\n</").token(kDsml).text("function_calls>");
+  out.text("\n</").token(kDsmlMark).text("function_calls>");
 }
 
 }  // namespace

@@ -1,0 +1,143 @@
+#include "grammar/tools/tool_grammar.h"
+
+#include "grammar/tools/dsml_arguments.h"
+#include "io/json.h"
+#include "tokenizer/chat/marks.h"
+#include "tokenizer/tokenizer.h"
+#include "tokenizer/unicode/utf8.h"
+
+namespace fathom::grammar {
+namespace {
+
+using tokenizer::ChatDialect;
+
+/// Names that every format can write.
+Result<void> check_name(const std::string& name) {
+  constexpr size_t kMaxBytes = 256;
+  const bool fits = !name.empty() && name.size() <= kMaxBytes &&
+                    tokenizer::valid_utf8_prefix_bytes(name) == name.size();
+  bool plain = true;
+  for (const char c : name) {
+    plain &= static_cast<u8>(c) > 0x20 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '`';
+  }
+  if (fits && plain) return {};
+  return invalid_input(
+      "tools: expected a name of 1 to 256 bytes without spaces, quotes, \\, ` or "
+      "angle brackets, found \"" +
+      name + "\"");
+}
+
+class ToolCompiler {
+ public:
+  ToolCompiler(RuleArena& rules, const ToolSpec& spec, std::vector<SchemaFinding>& findings)
+      : rules_(rules), spec_(spec), findings_(findings), writer_(rules, spec) {}
+
+  Result<Expr> calls() {
+    std::vector<Expr> each;
+    for (const Tool& tool : spec_.tools) {
+      if (auto checked = check_name(tool.name); !checked) return tl::unexpected(checked.error());
+      const auto arguments = arguments_of(tool);
+      if (!arguments) {
+        return fail(arguments.error().code(), "tools: the parameters of \"" + tool.name +
+                                                  "\": " + arguments.error().message());
+      }
+      each.push_back(writer_.call(tool, *arguments));
+    }
+    const Expr call = rules_.choice(std::move(each));
+    const Expr next = rules_.sequence(writer_.separator(), call);
+    return writer_.wrap(
+        rules_.sequence(call, rules_.repeat(next, 0, spec_.parallel ? kUnbounded : 0)));
+  }
+  Expr free_text() { return rules_.regex(writer_.free_text()); }
+
+ private:
+  Result<Expr> arguments_of(const Tool& tool) {
+    if (tool.parameters.empty() || tool.strict == false) return arguments_under(nullptr, {});
+    auto schema = io::parse_json(tool.parameters, "the schema", kSchemaLimits);
+    const SchemaOptions options{.strict = tool.strict.value_or(false)};
+    std::vector<SchemaFinding> found;
+    if (schema && schema->is_object()) {  // whatever else it says, arguments are an object
+      io::JsonObject object = schema->as_object();
+      object.set("type", "object");
+      schema = io::JsonValue(std::move(object));
+    }
+    auto arguments = schema ? arguments_under(&*schema, options, &found)
+                            : Result<Expr>(tl::unexpected(schema.error()));
+    if (!arguments && !tool.strict) {
+      findings_.push_back({.kind = SchemaFinding::Kind::kWeakened,
+                           .pointer = tool.name + ":",
+                           .keyword = "parameters",
+                           .message = "any object: " + arguments.error().message()});
+      return arguments_under(nullptr, {});
+    }
+    for (SchemaFinding& finding : found) {
+      finding.pointer = tool.name + ":" + finding.pointer;
+      findings_.push_back(std::move(finding));
+    }
+    return arguments;
+  }
+
+  /// Without a schema any object.
+  Result<Expr> arguments_under(const io::JsonValue* schema, const SchemaOptions& options,
+                               std::vector<SchemaFinding>* found = nullptr) {
+    std::vector<SchemaFinding> unread;
+    std::vector<SchemaFinding>& findings = found == nullptr ? unread : *found;
+    if (spec_.format == ToolFormat::kDsml) {
+      return dsml_arguments(rules_, writer_, schema, findings);
+    }
+    if (schema == nullptr) return json_object(rules_);
+    auto compiled = compile_schema(rules_, *schema, options);
+    if (!compiled) return tl::unexpected(compiled.error());
+    findings = std::move(compiled->findings);
+    return compiled->root;
+  }
+
+  RuleArena& rules_;
+  const ToolSpec& spec_;
+  std::vector<SchemaFinding>& findings_;
+  ToolWriter writer_;
+};
+
+}  // namespace
+
+std::optional<ToolFormat> tool_format(ChatDialect dialect) {
+  switch (dialect) {
+    case ChatDialect::kNullContent:
+    case ChatDialect::kRunningCalls:
+    case ChatDialect::kTurnTracking:
+      return ToolFormat::kFenced;
+    case ChatDialect::kHybridThought:
+      return ToolFormat::kPlain;
+    case ChatDialect::kDsml:
+      return ToolFormat::kDsml;
+    case ChatDialect::kQwen25:
+    case ChatDialect::kQwen3:
+      return ToolFormat::kChatMl;
+    default:
+      return std::nullopt;
+  }
+}
+
+std::set<std::string> tool_tokens(const tokenizer::Tokenizer& tokenizer) {
+  std::set<std::string> tokens;
+  for (const std::string_view mark :
+       {tokenizer::kCallsBegin, tokenizer::kCallsEnd, tokenizer::kCallBegin, tokenizer::kCallEnd,
+        tokenizer::kToolSep, tokenizer::kDsmlMark, tokenizer::kToolCallBegin,
+        tokenizer::kToolCallEnd}) {
+    const auto id = tokenizer.token_to_id(mark);
+    if (id && tokenizer.is_control(*id)) tokens.emplace(mark);
+  }
+  return tokens;
+}
+
+Result<Expr> compile_tools(RuleArena& rules, const ToolSpec& spec, std::optional<Expr> value,
+                           std::vector<SchemaFinding>& findings) {
+  ToolCompiler compiler(rules, spec, findings);
+  if (spec.tools.empty()) return value ? *value : compiler.free_text();
+  const auto calls = compiler.calls();
+  if (!calls || spec.choice == ToolSpec::Choice::kRequired) return calls;
+  if (value) return rules.choice(*calls, *value);
+  return rules.sequence(compiler.free_text(), rules.optional(*calls));
+}
+
+}  // namespace fathom::grammar

@@ -1,0 +1,58 @@
+#pragma once
+// Tool calls as a grammar.
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "grammar/rules/rule_arena.h"
+#include "grammar/schema/compile_schema.h"
+#include "tokenizer/chat/template.h"
+
+namespace fathom::tokenizer {
+class Tokenizer;
+}
+
+namespace fathom::grammar {
+
+/// How a model writes a call of `f`; ⏎ is a line break, <..> a control token.
+enum class ToolFormat {
+  kFenced,  // V3, R1: <calls begin><call begin>function<sep>f⏎```json⏎{..}⏎```<call end>⏎..<calls
+            // end>
+  kPlain,   // V3.1: <calls begin><call begin>f<sep>{..}<call end>..<calls end>
+  kDsml,    // V3.2: XML-like, an argument a line: text as it is, everything else as JSON
+  kChatMl,  // Qwen, Hermes: <tool_call>⏎{"name": "f", "arguments": {..}}⏎</tool_call>⏎..
+};
+/// nullopt: the template has no tools, or another form of call.
+std::optional<ToolFormat> tool_format(tokenizer::ChatDialect dialect);
+
+struct Tool {
+  std::string name;
+  std::string parameters;      // JSON Schema of its arguments; empty: any object
+  std::optional<bool> strict;  // unset: the schema is enforced if it compiles
+};
+
+struct ToolSpec {
+  enum class Choice {
+    kAuto,      // text, and perhaps calls behind it
+    kRequired,  // a call at once
+  };
+  ToolFormat format = ToolFormat::kPlain;
+  std::vector<Tool> tools;  // that may be called
+  Choice choice = Choice::kAuto;
+  bool parallel = true;  // more than one call
+  /// The marks of the format that the vocabulary has as tokens; the others are written as text.
+  std::set<std::string> tokens;
+};
+
+/// Those of the marks of all formats that are tokens.
+std::set<std::string> tool_tokens(const tokenizer::Tokenizer& tokenizer);
+
+/// What may be answered with these tools. `value`: what is said without a call, if that is not
+/// free; then there is no text before calls either. Errors name the tool: a name that cannot be
+/// written, a schema under `strict` that does not compile. `findings`: of all tools' schemas, their
+/// pointers behind the tool's name.
+Result<Expr> compile_tools(RuleArena& rules, const ToolSpec& spec, std::optional<Expr> value,
+                           std::vector<SchemaFinding>& findings);
+
+}  // namespace fathom::grammar
