@@ -4,19 +4,16 @@ namespace fathom::grammar::schema {
 
 void Compilation::step() {
   constexpr i64 kMaxSteps = 2'000'000;
-  constexpr i64 kClockInterval = 64;
   if (++steps_ > kMaxSteps) throw BudgetError("the schema combines too many alternatives");
-  if (steps_ % kClockInterval != 0) return;
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start_;
-  if (elapsed.count() > Budget{}.compile_s) {
-    throw BudgetError("the schema takes too long to compile");
-  }
+  rules.deadline().check();
 }
 
 u8 Compilation::possible_types(NodeId id) {
   const auto [known, is_new] = possible_types_.emplace(id, kAllTypes);
   if (!is_new) return known->second;
+  if (++depth_ > kMaxReferences) throw_too_deep(schemas[id]);
   const u8 types = compute_possible_types(id);
+  --depth_;
   possible_types_[id] = types;
   return types;
 }

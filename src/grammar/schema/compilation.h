@@ -1,7 +1,5 @@
 #pragma once
 // What all steps of compiling one schema share.
-#include <chrono>
-
 #include "grammar/schema/scalars.h"
 #include "grammar/schema/validator.h"
 
@@ -27,7 +25,7 @@ class Compilation {
 
   /// The types that values can have under it, or more.
   u8 possible_types(NodeId id);
-  /// Counts a step of work. Throws BudgetError after too many of them, or too much time.
+  /// Counts a step of work. Throws BudgetError after too many of them, or past the rules' deadline.
   void step();
 
  private:
@@ -35,7 +33,7 @@ class Compilation {
 
   std::unordered_map<NodeId, u8> possible_types_;
   i64 steps_ = 0;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  i64 depth_ = 0;
 };
 
 }  // namespace fathom::grammar::schema
