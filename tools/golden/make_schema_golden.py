@@ -4,7 +4,7 @@
     make_schema_golden.py OUTPUT.json [--schemas 400] [--values 24] [--seed 1]
 
 Schemas combine all keywords that fathom enforces over few names and values, so that they interact.
-Source of truth: jsonschema (https://python-jsonschema.readthedocs.io), Draft202012Validator.
+Source of truth: jsonschema (https://python-jsonschema.readthedocs.io), Draft202012Validator and Draft7Validator.
 """
 import argparse
 import json
@@ -121,6 +121,31 @@ class Maker:
         return schema
 
 
+def to_draft7(schema):
+    """The same keywords as draft 7 spells them; what stands beside $ref loses its meaning."""
+    if isinstance(schema, list):
+        return [to_draft7(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    old = {}
+    for key, value in schema.items():
+        if key in ("enum", "const"):
+            old[key] = value
+        elif key in ("properties", "patternProperties", "$defs"):
+            old["definitions" if key == "$defs" else key] = {k: to_draft7(v) for k, v in value.items()}
+        elif key == "prefixItems":
+            old["items"] = to_draft7(value)
+        elif key == "items":
+            old["additionalItems" if "prefixItems" in schema else "items"] = to_draft7(value)
+        elif key in ("dependentRequired", "dependentSchemas"):
+            old.setdefault("dependencies", {}).update({k: to_draft7(v) for k, v in value.items()})
+        elif key == "$ref":
+            old[key] = value.replace("$defs", "definitions")
+        else:
+            old[key] = to_draft7(value)
+    return old
+
+
 def make_case(rng, num_values):
     maker = Maker(rng)
     schema = maker.schema(3)
@@ -134,6 +159,9 @@ def make_case(rng, num_values):
         "y": {"anyOf": [maker.schema(0), {"properties": {"b": {"$ref": "#/$defs/x"}}, "type": "object"}]},
     }
     validator = jsonschema.Draft202012Validator(schema)
+    if maker.chance(0.3):
+        schema = {"$schema": "http://json-schema.org/draft-07/schema#", **to_draft7(schema)}
+        validator = jsonschema.Draft7Validator(schema)
     values = []
     for _ in range(num_values):
         value = maker.value()

@@ -113,6 +113,8 @@ TEST(CompileEbnf, RecursionAtTheBackIsARepetition) {
                        "root ::= (\"ab\" | \"c\")* (\"ac\" | \"c\")");
   expect_same_language("root ::= \"a\" root \"b\" root | \"\"",
                        "root ::= x*\nx ::= \"a\" x* \"b\"");
+  expect_same_language("root ::= \"a\" root{2} | \"b\"",
+                       "root ::= x\nx ::= \"a\" y | \"b\"\ny ::= x x");
   Acceptor list("root ::= \"a\" | \"a\" \"b\" root");
   std::string text = "a";
   for (int i = 0; i < 100'000; ++i) text += "ba";
@@ -163,8 +165,16 @@ TEST(CompileEbnf, ErrorsSayWhereAndWhat) {
   }
   EXPECT_THAT(error_of("root ::= x | \"a\"\nx ::= root \"b\" | \"c\""),
               HasSubstr("left recursion"));
+  EXPECT_THAT(error_of("root ::= root* \"a\" | \"b\""), HasSubstr("left recursion"));
   EXPECT_THAT(error_of("root ::= \" \"? root \"b\" | \"c\""),
               AllOf(HasSubstr("root"), HasSubstr("left recursion")));
+}
+
+TEST(CompileEbnf, SaysWhichRulesAreNotUsed) {
+  EXPECT_THAT(*unused_ebnf_rules("a ::= b\nroot ::= (c)*\nb ::= a\nc ::= \"x\" c?\nd ::= c"),
+              ::testing::ElementsAre("a", "b", "d"));
+  EXPECT_THAT(*unused_ebnf_rules("root ::= root | x\nx ::= \"\""), ::testing::IsEmpty());
+  EXPECT_FALSE(unused_ebnf_rules("root ::= x"));
 }
 
 TEST(CompileEbnf, HostileGrammarsAreRefusedOrSmall) {

@@ -5,13 +5,15 @@ namespace fathom::grammar::schema {
 void Compilation::step() {
   constexpr i64 kMaxSteps = 2'000'000;
   if (++steps_ > kMaxSteps) throw BudgetError("the schema combines too many alternatives");
-  regexes.deadline().check();
+  rules.deadline().check();
 }
 
 u8 Compilation::possible_types(NodeId id) {
   const auto [known, is_new] = possible_types_.emplace(id, kAllTypes);
   if (!is_new) return known->second;
+  if (++depth_ > kMaxReferences) throw_too_deep(schemas[id]);
   const u8 types = compute_possible_types(id);
+  --depth_;
   possible_types_[id] = types;
   return types;
 }

@@ -25,7 +25,7 @@ class Compilation {
 
   /// The types that values can have under it, or more.
   u8 possible_types(NodeId id);
-  /// Counts a step of work. Throws BudgetError after too many of them, or at the deadline.
+  /// Counts a step of work. Throws BudgetError after too many of them, or past the rules' deadline.
   void step();
 
  private:
@@ -33,6 +33,7 @@ class Compilation {
 
   std::unordered_map<NodeId, u8> possible_types_;
   i64 steps_ = 0;
+  i64 depth_ = 0;
 };
 
 }  // namespace fathom::grammar::schema

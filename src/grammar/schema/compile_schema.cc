@@ -28,9 +28,12 @@ Result<CompiledSchema> compile_schema(RuleArena& arena, const io::JsonValue& sch
                                       const SchemaOptions& options) {
   try {
     Compilation compilation(arena, schema, options);
-    const Expr root = Emitter(compilation).value({{.node = compilation.schemas.root()}});
+    Emitter emitter(compilation);
+    const Expr root = emitter.value({{.node = compilation.schemas.root()}});
     if (options.strict || options.fail_closed) refuse_weakened(compilation.findings.all());
-    if (root == arena.nothing()) schema::throw_invalid("", "no value satisfies this schema");
+    if (const auto unsatisfied = emitter.find_unsatisfied()) {
+      schema::throw_invalid(*unsatisfied, "no value satisfies this schema");
+    }
     return CompiledSchema{root, compilation.findings.take()};
   } catch (const SchemaError& error) {
     return tl::unexpected<Error>(error);

@@ -10,6 +10,7 @@ namespace {
 
 constexpr size_t kMaxRecords = 2'000;
 constexpr size_t kMaxRoughRecords = 100;
+constexpr i64 kMaxChoices = 1'000;  // made one after the other
 
 }  // namespace
 
@@ -38,6 +39,7 @@ std::optional<std::vector<Record>> Expander::rough_records(const Literals& liter
 // Depth first: first all that holds anyway, then each way to make an open choice, then what is
 // negated, since most of it holds already once everything else is known.
 void Expander::expand(State state) {
+  too_many_ |= depth_ > kMaxChoices;
   while (!too_many_) {
     compilation_.step();
     if (!apply_all(state)) return;
@@ -48,7 +50,10 @@ void Expander::expand(State state) {
       if (choice.empty()) return;
       for (size_t i = 1; i < choice.size(); ++i) {
         State next = state;
-        if (apply_demand(next, choice[i])) expand(std::move(next));
+        if (!apply_demand(next, choice[i])) continue;
+        ++depth_;
+        expand(std::move(next));
+        --depth_;
       }
       if (!apply_demand(state, choice[0])) return;
     } else if (rough_) {

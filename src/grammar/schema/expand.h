@@ -70,6 +70,7 @@ class Expander {
   const Types type_;
   bool rough_ = false;
   bool too_many_ = false;
+  i64 depth_ = 0;
   std::vector<Record> found_;
 };
 

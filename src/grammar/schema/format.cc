@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "grammar/regex/anchors.h"
 #include "grammar/regex/parse_regex.h"
+#include "grammar/schema/regex_format.h"
 
 namespace fathom::grammar {
 namespace {
@@ -96,16 +97,19 @@ std::string email() {
 enum class Characters { kUri, kIri };
 enum class Form { kAbsolute, kReference };
 
+/// Ranges of a class.
+std::string ucschar() {
+  std::string ranges = R"(\u00A0-\uD7FF\uF900-\uFDCF\uFDF0-\uFFEF)";
+  for (int plane = 1; plane <= 13; ++plane) {
+    ranges += fmt::format("\\u{{{:X}0000}}-\\u{{{:X}FFFD}}", plane, plane);
+  }
+  return ranges + R"(\u{E1000}-\u{EFFFD})";
+}
+constexpr std::string_view kIprivate = R"(\uE000-\uF8FF\u{F0000}-\u{FFFFD}\u{100000}-\u{10FFFD})";
+
 std::string uri(Characters characters, Form form) {
   const bool iri = characters == Characters::kIri;
-  std::string unreserved = R"(A-Za-z0-9\-._~)";
-  if (iri) {
-    unreserved += R"(\u00A0-\uD7FF\uF900-\uFDCF\uFDF0-\uFFEF)";
-    for (int plane = 1; plane <= 13; ++plane) {
-      unreserved += fmt::format("\\u{{{:X}0000}}-\\u{{{:X}FFFD}}", plane, plane);
-    }
-    unreserved += R"(\u{E1000}-\u{EFFFD})";
-  }
+  const std::string unreserved = R"(A-Za-z0-9\-._~)" + (iri ? ucschar() : "");
   const std::string sub_delims = "!$&'()*+,;=";
   const auto characters_of = [&](const std::string& more) {
     return fmt::format("(?:[{}{}{}]|%[0-9A-Fa-f]{{2}})", unreserved, sub_delims, more);
@@ -119,8 +123,7 @@ std::string uri(Characters characters, Form form) {
   const std::string path_rootless = pchar + "+" + more_segments;
   const std::string with_authority = "//" + authority + more_segments;
   const std::string path_absolute = fmt::format("/(?:{})?", path_rootless);
-  const std::string query_private =
-      iri ? R"(\uE000-\uF8FF\u{F0000}-\u{FFFFD}\u{100000}-\u{10FFFD})" : "";
+  const std::string query_private(iri ? kIprivate : "");
   const std::string ending = fmt::format(
       R"((?:\?{}*)?(?:#{}*)?)", characters_of(":@/?" + query_private), characters_of(":@/?"));
   const std::string absolute =
@@ -129,6 +132,17 @@ std::string uri(Characters characters, Form form) {
   if (form == Form::kAbsolute) return absolute;
   const std::string path_noscheme = characters_of("@") + "+" + more_segments;
   return any_of({absolute, any_of({with_authority, path_absolute, path_noscheme, ""}) + ending});
+}
+
+/// RFC 6570 §2.
+std::string uri_template() {
+  const std::string percent = "%[0-9A-Fa-f]{2}";
+  const std::string literal =
+      fmt::format(R"((?:[!#$&(-;=?-\[\]_a-z~{}{}]|{}))", ucschar(), kIprivate, percent);
+  const std::string name_character = fmt::format("(?:[A-Za-z0-9_]|{})", percent);
+  const std::string variable =
+      fmt::format(R"({0}(?:\.?{0})*(?::[1-9]\d{{0,3}}|\*)?)", name_character);
+  return fmt::format(R"((?:{0}|\{{[+#./;?&=,!@|]?{1}(?:,{1})*\}})*)", literal, variable);
 }
 
 std::string json_pointer() { return "(?:/(?:[^~/]|~[01])*)*"; }
@@ -151,7 +165,9 @@ constexpr Format kFormats[] = {
     {"uri-reference", [] { return uri(Characters::kUri, Form::kReference); }},
     {"iri", [] { return uri(Characters::kIri, Form::kAbsolute); }},
     {"iri-reference", [] { return uri(Characters::kIri, Form::kReference); }},
+    {"uri-template", uri_template},
     {"json-pointer", json_pointer},
+    {"regex", nullptr},
     {"relative-json-pointer", [] { return "(?:0|[1-9][0-9]*)(?:#|" + json_pointer() + ")"; }}};
 
 const Format* find_format(std::string_view name) {
@@ -164,9 +180,12 @@ const Format* find_format(std::string_view name) {
 
 bool is_enforced_format(std::string_view name) { return find_format(name) != nullptr; }
 
+bool is_partial_format(std::string_view name) { return name == "regex"; }
+
 Regex format_regex(RegexArena& arena, std::string_view name, Spelling spelling) {
   const Format* format = find_format(name);
   FATHOM_CHECK(format != nullptr, name);
+  if (name == "regex") return pattern_format(arena, spelling);
   const auto parsed = [&](const std::string& pattern) {
     return whole_text(arena, value_or_throw(parse_regex(arena, pattern, spelling)));
   };

@@ -158,46 +158,63 @@ Outcome run(const JsonValue& benchmark) {
   }
 }
 
-TEST(MaskBenchTest, HandlesMoreSchemasThanItsPeers) {
-  const char* folder = std::getenv("FATHOM_MASKBENCH");
-  if (folder == nullptr) GTEST_SKIP() << "FATHOM_MASKBENCH names no folder";
+/// By file: what became of it, for those that are not handled.
+using Ratchet = std::map<std::string, std::string>;
+
+Ratchet known_not_handled() {
+  std::ifstream file(std::string(FATHOM_SOURCE_DIR) +
+                     "/tests/golden/grammar/maskbench_not_handled.txt");
+  Ratchet known;
+  for (std::string line; std::getline(file, line);) {
+    const size_t tab = line.find('\t');
+    known[line.substr(0, tab)] = line.substr(tab + 1);
+  }
+  return known;
+}
+
+std::vector<std::filesystem::path> json_files(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.path().extension() == ".json") files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
-  std::ofstream list;
-  if (const char* path = std::getenv("FATHOM_MASKBENCH_LIST")) list.open(path);
-  const char* stride = std::getenv("FATHOM_MASKBENCH_STRIDE");
-  const size_t every = stride == nullptr ? 1 : static_cast<size_t>(std::atoi(stride));
-  std::map<std::string, i64> counts;
-  std::vector<double> compile_ms;
-  for (size_t i = 0; i < files.size(); i += every) {
-    const auto benchmark = io::read_json(files[i], {.max_depth = 200});
-    if (!benchmark) {
-      list << files[i].filename().string() << "\tunreadable\t" << benchmark.error().message()
-           << "\n";
-      continue;
-    }
-    const double begin = cpu_ms();
-    const Outcome outcome = run(*benchmark);
-    const double total = cpu_ms() - begin;
-    ++counts[outcome.status];
-    compile_ms.push_back(outcome.compile_ms);
-    list << files[i].filename().string() << '\t' << outcome.status << '\t'
-         << fmt::format("{:.2f}\t{:.2f}", outcome.compile_ms, total) << '\t' << outcome.reason
-         << std::endl;
-  }
-  for (const auto& [status, count] : counts) fmt::print("{}: {}\n", status, count);
+  return files;
+}
+
+void print_times(std::vector<double> compile_ms) {
   std::sort(compile_ms.begin(), compile_ms.end());
   for (const double share : {0.5, 0.95, 0.99, 1.0}) {
     const size_t at = static_cast<size_t>(share * static_cast<double>(compile_ms.size() - 1));
-    fmt::print("compiles within {:.2f} ms: {:.0f} %\n", compile_ms[at], 100 * share);
+    fmt::print("{:.0f} % compile within {:.2f} ms\n", 100 * share, compile_ms[at]);
   }
+}
+
+TEST(MaskBenchTest, HandlesMoreSchemasThanItsPeers) {
+  const char* folder = std::getenv("FATHOM_MASKBENCH");
+  if (folder == nullptr) GTEST_SKIP() << "FATHOM_MASKBENCH names no folder";
+  std::ofstream list;
+  if (const char* path = std::getenv("FATHOM_MASKBENCH_LIST")) list.open(path);
+  std::map<std::string, i64> counts;
+  std::vector<double> compile_ms;
+  Ratchet not_handled;
+  for (const auto& file : json_files(folder)) {
+    const auto benchmark = io::read_json(file, {.max_depth = 200});
+    ASSERT_TRUE(benchmark) << benchmark.error().message();
+    const Outcome outcome = run(*benchmark);
+    ++counts[outcome.status];
+    compile_ms.push_back(outcome.compile_ms);
+    const std::string name = file.filename().string();
+    if (outcome.status != "handled") not_handled[name] = outcome.status;
+    list << fmt::format("{}\t{}\t{:.2f}\t{}", name, outcome.status, outcome.compile_ms,
+                        outcome.reason)
+         << std::endl;
+  }
+  for (const auto& [status, count] : counts) fmt::print("{}: {}\n", status, count);
+  print_times(compile_ms);
   EXPECT_EQ(counts["accepts an invalid one"], 0);
-  if (every == 1) {
-    EXPECT_GT(counts["handled"], 9487);
-  }
+  if (compile_ms.size() < 11'000) GTEST_SKIP() << "not the whole of it";
+  EXPECT_GT(counts["handled"], 9487) << "llguidance 1.7.5 handles so many";
+  EXPECT_EQ(not_handled, known_not_handled());
 }
 
 }  // namespace

@@ -38,7 +38,9 @@ Language Scalars::of(NodeId id, Types type, Values values) {
       u64{static_cast<u32>(id)} << 8 | type << 1 | (values == Values::kShortest ? 1 : 0);
   const auto [known, is_new] = known_.try_emplace(key, Language{regexes_.everything(), false});
   if (!is_new) return known->second;
+  if (++depth_ > kMaxReferences) throw_too_deep(schemas_[id]);
   const Language language = compute(schemas_[id], type, values);
+  --depth_;
   known_[key] = language;
   return language;
 }
@@ -100,7 +102,7 @@ Language Scalars::strings(const SchemaNode& node) {
     if (is_new) known->second = format_regex(regexes_, *node.format, spelling_);
     all = regexes_.intersect(all, known->second);
   }
-  return {all};
+  return {all, !node.format || !is_partial_format(*node.format)};
 }
 
 Regex Scalars::listed(const SchemaNode& node, Types type, Values values) {

@@ -64,6 +64,7 @@ class Scalars {
   std::unordered_map<u64, Language> own_;
   std::unordered_map<std::string, Regex> spelled_, formats_;
   std::unordered_map<char32_t, Regex> spelled_characters_;
+  i64 depth_ = 0;
   std::optional<Regex> any_number_, any_string_, any_character_;
 };
 

@@ -172,6 +172,29 @@ TEST(SchemaTest, ErrorsNameThePlace) {
   EXPECT_THAT(error_of(R"({"type": "string", "enum": [1]})"), HasSubstr("no value satisfies"));
 }
 
+TEST(SchemaTest, AnUnsatisfiableSchemaIsBlamedWhereItLies) {
+  EXPECT_THAT(error_of(R"({"properties": {"a": {"items": {"minimum": 2, "maximum": 1,
+                           "type": "number"}, "minItems": 1, "type": "array"}}, "required": ["a"],
+                           "type": "object"})"),
+              HasSubstr("schema: /properties/a/items: no value satisfies"));
+  EXPECT_EQ(error_of(R"({"properties": {"a": {"type": "number", "minimum": 2, "maximum": 1}}})"),
+            "")
+      << "it may be left out";
+}
+
+TEST(SchemaTest, LongChainsAreRefusedNotFollowed) {
+  for (const std::string step :
+       {R"("allOf": [{"$ref": "#/$defs/)", R"("anyOf": [{"$ref": "#/$defs/)",
+        R"("not": {"allOf": [{"$ref": "#/$defs/)", R"("properties": {"x": {"$ref": "#/$defs/)"}) {
+    std::string schema = R"({"$ref": "#/$defs/0", "$defs": {)";
+    for (int i = 0; i < 6'000; ++i) {
+      schema += '"' + std::to_string(i) + "\": {" + step + std::to_string(i + 1) + "\"}";
+      schema += step.starts_with("\"not") ? "]}}," : step.starts_with("\"prop") ? "}}," : "]},";
+    }
+    EXPECT_THAT(error_of(schema + R"("6000": {}}})"), HasSubstr("refer to each other")) << step;
+  }
+}
+
 TEST(SchemaTest, HostileSchemasEndWithinTheBudget) {
   std::string nested = R"({"type": "object"})";
   for (int i = 0; i < 12; ++i) {

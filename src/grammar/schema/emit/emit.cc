@@ -5,11 +5,6 @@
 #include "grammar/schema/read/json_values.h"
 
 namespace fathom::grammar::schema {
-namespace {
-
-constexpr i64 kMaxDepth = 400;
-
-}  // namespace
 
 Expr Emitter::value(const Literals& literals) {
   Literals relevant;
@@ -28,10 +23,7 @@ Expr Emitter::value(const Literals& literals) {
     return rules_.rule(*known.rule);
   }
   compilation_.step();
-  if (++depth_ > kMaxDepth) {
-    throw_unsupported(compilation_.schemas[relevant[0].node].pointer,
-                      "schemas refer to each other too deeply");
-  }
+  if (++depth_ > kMaxReferences) throw_too_deep(compilation_.schemas[relevant[0].node]);
   Expr expr = compute(relevant);
   --depth_;
   if (known.rule) {
@@ -40,6 +32,21 @@ Expr Emitter::value(const Literals& literals) {
   }
   known.expr = expr;
   return expr;
+}
+
+std::optional<std::string> Emitter::find_unsatisfied() {
+  const auto is_void = [&](NodeId id) { return emptiness_.is_void(Literals{{.node = id}}); };
+  const NodeId root = compilation_.schemas.root();
+  if (!is_void(root)) return std::nullopt;
+  std::string deepest = compilation_.schemas[root].pointer;
+  for (const auto& [literals, known] : known_) {
+    const SchemaNode& node = compilation_.schemas[literals[0].node];
+    if (literals.size() > 1 || literals[0].negated || node.boolean) continue;
+    const bool deeper =
+        std::pair(node.pointer.size(), deepest) > std::pair(deepest.size(), node.pointer);
+    if (deeper && is_void(literals[0].node)) deepest = node.pointer;
+  }
+  return deepest;
 }
 
 Expr Emitter::compute(const Literals& literals) {

@@ -17,6 +17,9 @@ class Emitter {
 
   /// All values for which all of `literals` hold.
   Expr value(const Literals& literals);
+  /// If nothing satisfies the root, as far as that can be told: the pointer of a schema to blame,
+  /// the deepest there is.
+  std::optional<std::string> find_unsatisfied();
 
  private:
   /// Keys without names of their own that ask the same of their values.

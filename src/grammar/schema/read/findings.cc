@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "grammar/schema/read/schema_node.h"
-
 namespace fathom::grammar::schema {
 namespace {
 
@@ -19,6 +17,12 @@ void throw_invalid(std::string_view pointer, std::string_view problem) {
 
 void throw_unsupported(std::string_view pointer, std::string_view problem) {
   throw SchemaError(ErrorCode::kUnsupported, message_at(pointer, problem));
+}
+
+void throw_too_deep(const SchemaNode& node) {
+  throw_unsupported(node.pointer, fmt::format("more than {} schemas refer to each other here, one "
+                                              "to the next",
+                                              kMaxReferences));
 }
 
 void Findings::add(SchemaFinding::Kind kind, std::string pointer, std::string_view keyword) {

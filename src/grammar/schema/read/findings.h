@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "grammar/schema/compile_schema.h"
+#include "grammar/schema/read/schema_node.h"
 
 namespace fathom::grammar::schema {
 
@@ -15,6 +16,9 @@ class SchemaError : public Error {
 [[noreturn]] void throw_invalid(std::string_view pointer, std::string_view problem);
 /// kUnsupported at `pointer`.
 [[noreturn]] void throw_unsupported(std::string_view pointer, std::string_view problem);
+
+/// More than kMaxReferences.
+[[noreturn]] void throw_too_deep(const SchemaNode& node);
 
 /// What becomes of each keyword.
 class Findings {

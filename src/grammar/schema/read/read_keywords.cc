@@ -163,8 +163,7 @@ void SchemaReader::read_format(const Keyword& keyword) {
   if (!keyword.value.is_string())
     throw_invalid(keyword.pointer(), found("a string", keyword.value));
   const std::string& name = keyword.value.as_string();
-  constexpr std::array<std::string_view, 4> kNotRegular{"regex", "uri-template", "idn-email",
-                                                        "idn-hostname"};
+  constexpr std::array<std::string_view, 2> kNotRegular{"idn-email", "idn-hostname"};
   if (is_enforced_format(name)) {
     keyword.node.format = name;
   } else if (options_.strict) {

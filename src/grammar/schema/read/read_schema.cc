@@ -119,8 +119,7 @@ NodeId SchemaReader::node_for(const JsonValue& schema, std::string pointer) {
 }
 
 NodeId SchemaReader::constant(const JsonValue& value) {
-  const auto [known, is_new] =
-      constants_.emplace(&value, NodeId{static_cast<u32>(nodes_.size())});
+  const auto [known, is_new] = constants_.emplace(&value, NodeId{static_cast<u32>(nodes_.size())});
   if (is_new) {
     SchemaNode& node = nodes_.emplace_back();
     node.has_values = true;

@@ -91,6 +91,9 @@ struct SchemaNode {
   bool allows_all(Types type) const;
 };
 
+/// How many schemas may refer to each other, one to the next, on the way to what a value has to be.
+inline constexpr i64 kMaxReferences = 500;
+
 /// Is every value valid? As SchemaNode::allows_all().
 bool allows_everything(const SchemaNode& node);
 
