@@ -204,7 +204,7 @@ TEST_P(DiskReuseTest, OthersDecodeWhilePagesAreRead) {
     one->step();
     collect(*running, others);
     collect(*reading, answers);
-    EXPECT_EQ(others[0].ids.size(), std::min<size_t>(tokens + 1, 40));
+    EXPECT_GE(others[0].ids.size(), std::min<size_t>(tokens + 1, 40));
     most = std::max(most, one->counters().disk.pages_read - read);
     read = one->counters().disk.pages_read;
   }

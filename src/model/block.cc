@@ -41,6 +41,7 @@ void block_forward(const StepContext& step, const BlockWeights& w, i64 layer, Vi
   ops::rmsnorm_forward(ctx, x, w.input_layernorm, eps, normed);
   attention_forward(step, w, layer, normed, branch);
   ops::add_inplace(ctx, x, branch);
+  step.options.pause_if_asked();
 
   ops::rmsnorm_forward(ctx, x, w.post_attention_layernorm, eps, normed);
   feed_forward(step, w, normed, branch);

@@ -1,5 +1,7 @@
 #pragma once
 // How a step of inference computes.
+#include <functional>
+
 #include "ops/linear/linear.h"
 
 namespace fathom::model {
@@ -14,6 +16,14 @@ struct RunOptions {
   ops::Activations activations = ops::Activations::kBf16;
   MlaForm mla_form = MlaForm::kAuto;
   StepProfile* profile = nullptr;  // added to if there is one; reads the clock twice a part
+  /// Called within layers, if there is one: between the tiles of keys that attention visits, and
+  /// between attention and feed-forward. Other steps may run in it, on the same context and other
+  /// caches; the numbers do not change by that. What it throws, the pass throws.
+  const std::function<void()>* pause = nullptr;
+
+  void pause_if_asked() const {
+    if (pause != nullptr) (*pause)();
+  }
 };
 
 }  // namespace fathom::model

@@ -67,6 +67,34 @@ TEST_P(StepFormTest, HowAPromptIsCutChangesNoBit) {
   });
 }
 
+// What lets streams go on while a long prompt is read: their steps run in the midst of its layers.
+TEST_P(StepFormTest, StepsInThePausesOfALayerChangeNoBit) {
+  for_each_isa([&](Ctx& ctx) {
+    KvCache alone = new_cache(), beside = new_cache(), prompt = new_cache();
+    const Tensor<float> want = run_in(ctx, alone, ids_, StepForm::kPrefill, {kTokens});
+    const Tensor<float> want_beside = run_in(ctx, beside, ids_, StepForm::kDecode, {1});
+    beside.truncate(0);
+    Tensor<float> got_beside = new_logits(model(), kTokens);
+    i64 done = 0;
+    const std::function<void()> pause = [&] {
+      const SequenceStep step{.token_ids = std::span(ids_).subspan(static_cast<size_t>(done), 1),
+                              .cache = &beside,
+                              .form = StepForm::kDecode};
+      model().forward(ctx, {&step, 1}, {}, got_beside.v<2>().slice(0, done++, 1));
+    };
+    Tensor<float> logits = new_logits(model(), kTokens);
+    const SequenceStep step{
+        .token_ids = ids_, .cache = &prompt, .logits = LogitRows::kAll, .form = StepForm::kPrefill};
+    model().forward(ctx, {&step, 1}, {.pause = &pause}, logits.v<2>());
+    EXPECT_EQ(done, 2 * layers()) << "one tile of keys, and the feed-forward behind it";
+    expect_bitwise_equal(logits, want, "the prompt");
+    const auto numbers = static_cast<size_t>(done * model().config().vocab_size);
+    EXPECT_TRUE(std::ranges::equal(std::span(got_beside.v<2>().data(), numbers),
+                                   std::span(want_beside.v<2>().data(), numbers)))
+        << "those beside it";
+  });
+}
+
 // What makes drafts exact: k + 1 tokens at once are what they are one by one.
 TEST_P(StepFormTest, DecodingSeveralTokensAtOnceChangesNoBit) {
   for_each_isa([&](Ctx& ctx) {

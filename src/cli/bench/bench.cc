@@ -25,7 +25,7 @@
 namespace fathom::cli {
 namespace {
 
-using engine::CompanyTiming;
+using engine::BesidePromptTiming;
 using engine::DraftTiming;
 using engine::Timing;
 
@@ -102,7 +102,7 @@ class Bench : public Command {
     command->add_flag("--drafts", drafts_,
                       "Decode with and without drafts of the MTP modules: speed and acceptance");
     command
-        ->add_option("--beside-prompt", company_options_.prompt_tokens,
+        ->add_option("--beside-prompt", beside_options_.prompt_tokens,
                      "Streams beside a prompt of so many tokens: speed and longest gap")
         ->check(integer_between(1, kMostTokens))
         ->type_name("TOKENS");
@@ -144,15 +144,15 @@ class Bench : public Command {
     const std::vector<DraftTiming> drafts =
         drafts_ ? run_drafts(ctx, *model) : std::vector<DraftTiming>();
     machine = better_of(machine, engine::measure_machine(ctx));
-    const std::vector<CompanyTiming> company = company_options_.prompt_tokens > 0
-                                                   ? run_company(ctx, *model)
-                                                   : std::vector<CompanyTiming>();
+    const std::vector<BesidePromptTiming> beside = beside_options_.prompt_tokens > 0
+                                                       ? run_beside_prompt(ctx, *model)
+                                                       : std::vector<BesidePromptTiming>();
     if (json_) {
-      print_json(ctx, *model, machine, timings, drafts, company);
+      print_json(ctx, *model, machine, timings, drafts, beside);
     } else {
       print_text(ctx, *model, machine, timings);
       print_drafts(drafts);
-      print_company(company);
+      print_beside_prompt(beside);
     }
     return kExitOk;
   }
@@ -187,13 +187,13 @@ class Bench : public Command {
     return engine::run_draft_benchmark(ctx, model, draft_options_);
   }
 
-  std::vector<CompanyTiming> run_company(Ctx& ctx, const model::Model& model) {
-    company_options_.run = options_.run;
-    company_options_.cache_dtype = options_.cache_dtype;
-    company_options_.steps = options_.steps;
-    company_options_.context = options_.batch_context;
-    company_options_.batches = options_.batches;
-    return engine::run_company_benchmark(ctx, model, company_options_);
+  std::vector<BesidePromptTiming> run_beside_prompt(Ctx& ctx, const model::Model& model) {
+    beside_options_.run = options_.run;
+    beside_options_.cache_dtype = options_.cache_dtype;
+    beside_options_.steps = options_.steps;
+    beside_options_.context = options_.batch_context;
+    beside_options_.batches = options_.batches;
+    return engine::run_beside_prompt_benchmark(ctx, model, beside_options_);
   }
 
   /// From nothing to the logits of one token.
@@ -275,7 +275,7 @@ class Bench : public Command {
 
   void print_json(const Ctx& ctx, const model::Model& model, const engine::MachineSpeed& machine,
                   const std::vector<Timing>& timings, const std::vector<DraftTiming>& drafts,
-                  const std::vector<CompanyTiming>& company) const {
+                  const std::vector<BesidePromptTiming>& beside) const {
     io::JsonArray rows;
     for (const Timing& t : timings) rows.emplace_back(timing_json(t, machine));
     io::JsonObject object;
@@ -294,9 +294,9 @@ class Bench : public Command {
       for (const DraftTiming& t : drafts) ways.emplace_back(draft_json(t));
       object.set("drafts", std::move(ways));
     }
-    if (!company.empty()) {
+    if (!beside.empty()) {
       io::JsonArray streams;
-      for (const CompanyTiming& t : company) streams.emplace_back(company_json(t));
+      for (const BesidePromptTiming& t : beside) streams.emplace_back(beside_prompt_json(t));
       object.set("beside_prompt", std::move(streams));
     }
     out::print("{}\n", io::write_json(object, 2));
@@ -304,7 +304,7 @@ class Bench : public Command {
 
   engine::BenchmarkOptions options_;
   engine::DraftBenchmarkOptions draft_options_;
-  engine::CompanyBenchmarkOptions company_options_{.prompt_tokens = 0};
+  engine::BesidePromptOptions beside_options_{.prompt_tokens = 0};
   bool drafts_ = false;
   i64 mtp_modules_ = -1;  // as the config has it
   ModelOptions model_;

@@ -8,7 +8,7 @@
 
 namespace fathom::cli {
 
-using engine::CompanyTiming;
+using engine::BesidePromptTiming;
 using engine::DraftTiming;
 using engine::Timing;
 
@@ -52,11 +52,11 @@ void print_drafts(const std::vector<DraftTiming>& drafts) {
   }
 }
 
-void print_company(const std::vector<CompanyTiming>& company) {
-  if (company.empty()) return;
+void print_beside_prompt(const std::vector<BesidePromptTiming>& beside) {
+  if (beside.empty()) return;
   out::print("{:>8} {:>6} {:>8} {:>20} {:>22} {:>24}\n", "", "rows", "prompt", "tokens/s (alone)",
              "longest gap (target)", "prompt tokens/s (alone)");
-  for (const CompanyTiming& t : company) {
+  for (const BesidePromptTiming& t : beside) {
     const double tokens = static_cast<double>(t.prompt_tokens);
     out::print(
         "{:>8} {:>6} {:>8} {:>20} {:>22} {:>24}\n", "beside", t.streams, t.prompt_tokens,

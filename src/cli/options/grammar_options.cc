@@ -1,6 +1,7 @@
 #include "cli/options/grammar_options.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <array>
@@ -10,6 +11,7 @@
 #include "cli/options/text_input.h"
 #include "engine/sampling/grammar_mask.h"
 #include "grammar/compile.h"
+#include "grammar/ebnf/compile_ebnf.h"
 
 namespace fathom::cli {
 namespace {
@@ -52,6 +54,14 @@ void warn_of_weakened(const std::string& name,
   }
 }
 
+void warn_of_unused_rules(const std::string& name, const std::string& text) {
+  const std::vector<std::string> unused = value_or_throw(grammar::unused_ebnf_rules(text));
+  if (!unused.empty()) {
+    log::warn("{}: root does not use {}: {}", name, unused.size() == 1 ? "the rule" : "the rules",
+              fmt::join(unused, ", "));
+  }
+}
+
 }  // namespace
 
 void add_grammar_options(CLI::App& command, GrammarOptions& options) {
@@ -89,6 +99,9 @@ std::shared_ptr<const grammar::Grammar> compile_grammar(const GrammarOptions& op
                 fmt::format("{}: {}", named->name, compiled.error().message()));
   }
   warn_of_weakened(named->name, compiled->findings);
+  if (named->spec.kind == GrammarSpec::Kind::kEbnf) {
+    warn_of_unused_rules(named->name, named->spec.text);
+  }
   return compiled->grammar;
 }
 

@@ -92,8 +92,9 @@ struct Engine::Impl {
   void emit_runs();
   double keep_states(double decode_s);
   void run_drafts(std::unique_lock<std::mutex>& lock);
-  void run_layers(std::unique_lock<std::mutex>& lock, const StepPlan& plan,
-                  Clock::time_point step_begin, bool decodes);
+  void run_layers(std::unique_lock<std::mutex>& lock, const StepPlan& plan, bool decodes);
+  double decode_in_pause(double layers_s);
+  void notify_readers();
   void chunk_completed(std::unique_lock<std::mutex>& lock, std::span<const ChunkItem> completed);
   void replay(Sequence& sequence, i64 begin, i64 end);
 

@@ -13,6 +13,8 @@ namespace {
 constexpr double kLookAroundS = 0.1;
 /// Generated tokens of a preempted sequence that are decoded again in one pass.
 constexpr i64 kReplayTokens = 64;
+/// Of decoding, in one pause of a layer: the layer must go on some day, whatever the clock says.
+constexpr int kPassesAPause = 4;
 
 }  // namespace
 
@@ -29,10 +31,8 @@ bool Engine::Impl::step() {
   const bool has_chunk = !plan.chunk.empty(), decodes = !batch_.empty();
   if (!decodes && !has_chunk) return reads_disk_;
   if (decodes) run_decode(lock);
-  if (has_chunk) run_layers(lock, plan, begin, decodes);
-  for (const Entry& entry : entries_) {
-    if (entry.job) entry.job->stream->notify();
-  }
+  if (has_chunk) run_layers(lock, plan, decodes);
+  notify_readers();
   ++counters_.steps;
   counters_.step_s += seconds_since(begin);
   return true;
@@ -146,20 +146,23 @@ void Engine::Impl::run_drafts(std::unique_lock<std::mutex>& lock) {
 }
 
 void Engine::Impl::run_layers(std::unique_lock<std::mutex>& lock, const StepPlan& plan,
-                              Clock::time_point step_begin, bool decodes) {
+                              bool decodes) {
   const Clock::time_point begin = Clock::now();
-  if (!scheduler_.run_another_layer(seconds_since(step_begin), 0)) return;
+  if (!scheduler_.run_another_layer(0, 0)) return;
   if (plan.first_layer == 0) begin_chunk(plan);
   i64 layers = 0;
   if (!prefill_.active()) {  // all of the chunk is to be decoded again
     layers = scheduler_.layers_left();
   }
+  double decode_s = 0;  // in pauses
+  const auto layers_s = [&] { return seconds_since(begin) - decode_s; };
+  const std::function<void()> pause = [&] { decode_s += decode_in_pause(layers_s()); };
   std::optional<std::string> error;
-  while (prefill_.active() && scheduler_.run_another_layer(seconds_since(step_begin), layers) &&
-         (decodes || layers == 0 || seconds_since(begin) < kLookAroundS)) {
+  while (prefill_.active() && scheduler_.run_another_layer(layers_s(), layers) &&
+         (decodes || layers == 0 || layers_s() < kLookAroundS)) {
     lock.unlock();
     try {
-      prefill_.run_layer();
+      prefill_.run_layer(pause);
     } catch (const Error& failed) {
       error = failed.message();
     }
@@ -167,7 +170,7 @@ void Engine::Impl::run_layers(std::unique_lock<std::mutex>& lock, const StepPlan
     ++layers;
     if (error) break;
   }
-  const double seconds = seconds_since(begin);
+  const double seconds = layers_s();
   counters_.model_s += seconds;
   if (error) {
     items_.assign(prefill_.items().begin(), prefill_.items().end());
@@ -177,6 +180,34 @@ void Engine::Impl::run_layers(std::unique_lock<std::mutex>& lock, const StepPlan
   const auto completed =
       scheduler_.after_layers(layers, prefill_.active() ? seconds : 0.0, now_s());
   if (!completed.empty()) chunk_completed(lock, completed);
+}
+
+/// Where a layer can pause: those who decode go on if it is their turn. Nobody starts, is cancelled
+/// or gives up pages here, since the layer is at work on its sequences. Returns the seconds.
+double Engine::Impl::decode_in_pause(double layers_s) {
+  std::unique_lock lock(mutex_);
+  if (!scheduler_.slice_is_over(layers_s)) return 0.0;
+  const Clock::time_point begin = Clock::now();
+  scheduler_.pause_layers(layers_s);
+  int passes = 0;
+  do {  // more than one where decoding is owed time
+    batch_.clear();
+    for (const RequestId id : scheduler_.decoding()) {
+      Entry* const entry = find(id);
+      if (entry == nullptr || scheduler_.phase(id) != Phase::kDecode) continue;
+      if (has_room(*entry->sequence)) batch_.push_back(entry->sequence.get());
+    }
+    if (batch_.empty()) break;
+    run_decode(lock);
+    notify_readers();
+  } while (++passes < kPassesAPause && scheduler_.slice_is_over(layers_s));
+  return seconds_since(begin);
+}
+
+void Engine::Impl::notify_readers() {
+  for (const Entry& entry : entries_) {
+    if (entry.job) entry.job->stream->notify();
+  }
 }
 
 void Engine::Impl::chunk_completed(std::unique_lock<std::mutex>& lock,

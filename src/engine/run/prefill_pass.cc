@@ -28,8 +28,10 @@ void PrefillPass::start(std::span<const PrefillItem> items) {
   model_.embed(ctx_, steps_, residual());
 }
 
-void PrefillPass::run_layer() {
-  model_.run_layers(ctx_, steps_, options_, layer_, layer_ + 1, residual());
+void PrefillPass::run_layer(const std::function<void()>& pause) {
+  model::RunOptions options = options_;
+  options.pause = &pause;
+  model_.run_layers(ctx_, steps_, options, layer_, layer_ + 1, residual());
   ++layer_;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 // A chunk of prompts on its way through the layers.
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -16,7 +17,8 @@ struct PrefillItem {
   model::LogitRows logits = model::LogitRows::kNone;
 };
 
-/// The forward pass of a chunk, some layers at a time; between two calls other passes may run.
+/// The forward pass of a chunk, a layer at a time; between two calls other passes may run, and in
+/// the pauses of one.
 /// Results depend neither on that nor on what else is in the chunk.
 class PrefillPass {
  public:
@@ -28,7 +30,8 @@ class PrefillPass {
 
   /// Begins a chunk.
   void start(std::span<const PrefillItem> items);
-  void run_layer();
+  /// `pause` is called in the midst of it (RunOptions::pause): other sequences may decode there.
+  void run_layer(const std::function<void()>& pause);
   /// After the last layer: logits, and the rows count in the caches. The chunk is over.
   void finish();
   /// Takes a sequence out of the chunk under way.

@@ -41,7 +41,7 @@ void step(benchmark::State& state) {
       policy.observe(*each.history, each.drafts, each.drafts, each.drafts + 1);
     }
     for (const RequestId id : plan.decoding) scheduler.decoded(id, 1);
-    if (scheduler.run_another_layer(0.045, 0)) scheduler.after_layers(1, 0.01, now_s);
+    if (scheduler.run_another_layer(0, 0)) scheduler.after_layers(1, 0.01, now_s);
   }
   state.SetItemsProcessed(state.iterations() * sequences);
 }

@@ -12,7 +12,8 @@
 //   one pass over plan.decoding, after_decode(...)
 //   decoded(...) and finish(...) for each
 //   drafts for the next pass, after_drafts(...)
-//   while (run_another_layer(...)) the next layer of plan.chunk
+//   while (run_another_layer(...)) the next layer of plan.chunk; wherever it can pause:
+//     if slice_is_over(...): pause_layers(...), then decode again as above until it is not
 //   completed = after_layers(...)                         those now have their first logits
 #include <optional>
 #include <span>
@@ -60,9 +61,13 @@ class Scheduler {
   void after_drafts(i64 rows, double seconds);
   /// `tokens` were added to the text of a sequence.
   void decoded(RequestId id, i64 tokens);
-  /// Whether another layer of the chunk fits: `elapsed_s` after the start of the step, of which
-  /// `layers_run` layers are part.
-  bool run_another_layer(double elapsed_s, i64 layers_run) const;
+  /// Whether another layer of the chunk fits. In this step `layers_run` layers took `layers_s`.
+  bool run_another_layer(double layers_s, i64 layers_run) const;
+  /// Whether those who decode have waited long enough for a layer that is still running: it and the
+  /// ones before it took `layers_s`.
+  bool slice_is_over(double layers_s) const;
+  /// Another decode pass follows, in the midst of a layer.
+  void pause_layers(double layers_s);
   /// Layers of the chunk under way that are still to run.
   i64 layers_left() const { return limits_.num_layers - layers_done_; }
   /// `layers` of the chunk ran in `seconds`. The items of the chunk if that was its last layer
@@ -84,6 +89,8 @@ class Scheduler {
   double next_expiry_s() const;
 
   std::optional<Phase> phase(RequestId id) const;
+  /// StepPlan::decoding of this step.
+  std::span<const RequestId> decoding() const { return decoding_; }
   /// The chunk under way, less what left since it was planned.
   std::span<const ChunkItem> chunk() const { return chunk_; }
   /// Prompt and generated tokens.
@@ -136,6 +143,7 @@ class Scheduler {
   void form_chunk(double now_s);
   double chunk_patience_s() const;
   double layer_s() const;
+  double layer_part_s() const;
   void grant_slice();
   void leave_chunk(RequestId id);
   void prompt_computed(const ChunkItem& item, double now_s);
@@ -158,7 +166,8 @@ class Scheduler {
   bool did_decode_ = false;      // in this step
   double decode_s_ = 0;          // estimate for the decode pass of this step and its drafts
   double decode_elapsed_s_ = 0;  // what they took
-  double slice_s_ = 0;           // that the layers of this step may take
+  double slice_s_ = 0;           // that layers may take until those who decode are next
+  double paused_s_ = 0;          // what layers of this step took before the last pause
 
   std::vector<Expired> expired_;
   double mean_generated_ = 256;  // tokens of a finished request

@@ -35,6 +35,11 @@ double Scheduler::layer_s() const {
   return cost_.layer.seconds(size.tokens, size.pairs);
 }
 
+/// The longest part of a layer without a pause: all but attention, which pauses between keys.
+double Scheduler::layer_part_s() const {
+  return cost_.layer.seconds(chunk_size(chunk_, 0).tokens, 0);
+}
+
 double Scheduler::chunk_patience_s() const {
   i64 furthest = 0;
   for (const PendingPrefill& each : pending_) furthest = std::max(furthest, each.position);
@@ -53,7 +58,9 @@ void Scheduler::form_chunk(double now_s) {
   const double room_s = budget_.target_s(decode_s_) - decode_s_;
   for (i64 tokens = limits_.chunk_tokens;;) {
     pack_chunk(pending_, tokens, patience_s, chunk_);
-    if (decoding_.empty() || tokens <= limits_.min_chunk_tokens || layer_s() <= room_s) return;
+    if (decoding_.empty() || tokens <= limits_.min_chunk_tokens || layer_part_s() <= room_s) {
+      return;
+    }
     tokens = std::max(tokens / 2, limits_.min_chunk_tokens);
   }
 }
@@ -61,6 +68,7 @@ void Scheduler::form_chunk(double now_s) {
 const StepPlan& Scheduler::plan_step(double now_s) {
   last_step_s_ = now_s;
   did_decode_ = false;
+  paused_s_ = 0;
   const i64 pairs = collect_decoding();
   const auto rows = static_cast<i64>(decoding_.size());
   decode_s_ = rows == 0 ? 0 : cost_.decode.seconds(rows, pairs);
@@ -77,9 +85,8 @@ const StepPlan& Scheduler::plan_step(double now_s) {
   if (left > 0) {
     StepBudget after = budget_;
     after.decoded(decode_s_);
-    const double one_s = layer_s();
-    const double slice_s = after.slice_s(decode_s_, decode_s_, one_s);
-    plan_.layers = std::min(left, static_cast<i64>(slice_s / one_s));
+    const double slice_s = after.slice_s(decode_s_, decode_s_, layer_part_s());
+    plan_.layers = std::min(left, static_cast<i64>(slice_s / layer_s()));
   }
   return plan_;
 }
@@ -103,16 +110,26 @@ void Scheduler::after_drafts(i64 rows, double seconds) {
 }
 
 void Scheduler::grant_slice() {
-  slice_s_ = chunk_.empty() ? 0 : budget_.slice_s(decode_s_, decode_elapsed_s_, layer_s());
+  slice_s_ = chunk_.empty() ? 0 : budget_.slice_s(decode_s_, decode_elapsed_s_, layer_part_s());
 }
 
-bool Scheduler::run_another_layer(double elapsed_s, i64 layers_run) const {
+bool Scheduler::run_another_layer(double layers_s, i64 layers_run) const {
   if (chunk_.empty() || layers_done_ + layers_run >= limits_.num_layers) return false;
   if (!did_decode_) return true;
   if (layers_run == 0) return slice_s_ > 0;
-  // What this slice's layers took says more of the next one than any estimate.
-  const double used_s = elapsed_s - decode_elapsed_s_;
-  return used_s + used_s / static_cast<double>(layers_run) <= slice_s_;
+  // What this step's layers took says more of the next one than any estimate. It must fit up to
+  // where it can pause.
+  const double next_s = std::min(layers_s / static_cast<double>(layers_run), layer_part_s());
+  return layers_s - paused_s_ + next_s <= slice_s_;
+}
+
+bool Scheduler::slice_is_over(double layers_s) const {
+  return did_decode_ && layers_s - paused_s_ >= slice_s_;
+}
+
+void Scheduler::pause_layers(double layers_s) {
+  budget_.spend(layers_s - paused_s_);
+  paused_s_ = layers_s;
 }
 
 void Scheduler::prompt_computed(const ChunkItem& item, double now_s) {
@@ -130,7 +147,7 @@ std::span<const ChunkItem> Scheduler::after_layers(i64 layers, double seconds, d
   FATHOM_CHECK(layers_done_ + layers <= limits_.num_layers, layers, " layers after ", layers_done_);
   const ChunkSize size = chunk_size(chunk_, limits_.pairs_per_held_token);
   cost_.layer.observe(size.tokens, size.pairs, seconds / static_cast<double>(layers));
-  if (did_decode_) budget_.spend(seconds);
+  if (did_decode_) budget_.spend(std::max(seconds - paused_s_, 0.0));
   layers_done_ += layers;
   if (layers_done_ < limits_.num_layers) return completed_;
   layers_done_ = 0;

@@ -118,11 +118,34 @@ TEST_F(SchedulerTest, BesideDecodingASliceOfLayersFitsTheBudget) {
   EXPECT_EQ(plan.layers, 5);
   scheduler_.after_decode(1, 11, 0.011);
   i64 layers = 0;
-  while (scheduler_.run_another_layer(0.011 + 0.00612 * static_cast<double>(layers), layers))
-    ++layers;
+  while (scheduler_.run_another_layer(0.00612 * static_cast<double>(layers), layers)) ++layers;
   EXPECT_EQ(layers, 5);
   scheduler_.after_layers(layers, 0.0306, 0.05);
   EXPECT_EQ(scheduler_.plan_step(0.05).first_layer, 5);
+}
+
+TEST_F(SchedulerTest, ALongLayerPausesForThoseWhoDecode) {
+  const RequestId stream = start(10);
+  run_chunk();
+  scheduler_.decoded(stream, 1);
+  start(5000);
+  scheduler_.plan_step(0);
+  EXPECT_FALSE(scheduler_.slice_is_over(9)) << "nobody has decoded";
+  // Each pass earns 33 ms.
+  scheduler_.after_decode(1, 11, 0.011);
+  EXPECT_FALSE(scheduler_.slice_is_over(0.032));
+  EXPECT_TRUE(scheduler_.slice_is_over(0.034));
+  scheduler_.pause_layers(0.034);
+  scheduler_.after_decode(1, 12, 0.011);
+  EXPECT_FALSE(scheduler_.slice_is_over(0.034 + 0.031));
+  EXPECT_TRUE(scheduler_.slice_is_over(0.034 + 0.033));
+  EXPECT_FALSE(scheduler_.run_another_layer(0.062, 1)) << "no room up to where it can pause";
+  scheduler_.after_layers(1, 0.050, 0.1);
+  scheduler_.plan_step(0.1);
+  scheduler_.after_decode(1, 13, 0.011);
+  // Of 99 ms that were earned, 50 were spent.
+  EXPECT_FALSE(scheduler_.slice_is_over(0.048));
+  EXPECT_TRUE(scheduler_.slice_is_over(0.050));
 }
 
 TEST_F(SchedulerTest, LayersThatTakeLongerThanExpectedAreFewer) {
@@ -133,8 +156,7 @@ TEST_F(SchedulerTest, LayersThatTakeLongerThanExpectedAreFewer) {
   scheduler_.plan_step(0);
   scheduler_.after_decode(1, 11, 0.011);
   i64 layers = 0;
-  while (scheduler_.run_another_layer(0.011 + 0.015 * static_cast<double>(layers), layers))
-    ++layers;
+  while (scheduler_.run_another_layer(0.015 * static_cast<double>(layers), layers)) ++layers;
   EXPECT_EQ(layers, 2);
 }
 
@@ -149,7 +171,7 @@ TEST_F(SchedulerTest, DraftsArePartOfDecoding) {
   scheduler_.after_drafts(1, 0.001);
   // 13 ms earn 39: six layers of 6.12 ms.
   i64 layers = 0;
-  while (scheduler_.run_another_layer(0.013 + 0.00612 * static_cast<double>(layers), layers)) {
+  while (scheduler_.run_another_layer(0.00612 * static_cast<double>(layers), layers)) {
     ++layers;
   }
   EXPECT_EQ(layers, 6);
@@ -173,7 +195,7 @@ TEST_F(SchedulerTest, AHiccupInTheDecodePassLeavesNoTimeForLayers) {
   start(5000);
   scheduler_.plan_step(0);
   scheduler_.after_decode(1, 11, 0.5);
-  EXPECT_FALSE(scheduler_.run_another_layer(0.5, 0));
+  EXPECT_FALSE(scheduler_.run_another_layer(0, 0));
 }
 
 TEST_F(SchedulerTest, ChunksShrinkWhenOneLayerIsLongerThanTheTarget) {

@@ -190,26 +190,25 @@ class Simulator {
     ++steps_;
     const double began_s = now_s_;
     const bool decodes = !plan.decoding.empty(), beside_a_prompt = !plan.chunk.empty();
-    const i64 pairs = decodes ? decode(plan) : 0;
-    const i64 rows = static_cast<i64>(plan.decoding.size());
-    const i64 layers = run_layers(began_s, decodes);
+    decoding_.assign(plan.decoding.begin(), plan.decoding.end());
+    double decode_only_s = decodes ? decode(decoding_) : 0;
+    const i64 layers = run_layers(decodes, &decode_only_s);
     if (decodes && beside_a_prompt) {
-      decode_only_s_ += machine_.decode(rows, pairs, began_s);
+      decode_only_s_ += decode_only_s;
       decode_steps_s_ += now_s_ - began_s;
     }
     return decodes || layers > 0;
   }
 
-  i64 decode(const StepPlan& plan) {
+  double decode(std::span<const RequestId> ids) {
     i64 pairs = 0;
-    for (const RequestId id : plan.decoding) pairs += scheduler_.total_tokens(id);
-    const auto rows = static_cast<i64>(plan.decoding.size());
-    const double seconds = machine_.decode(rows, pairs, now_s_);
+    for (const RequestId id : ids) pairs += scheduler_.total_tokens(id);
+    const double seconds = machine_.decode(std::ssize(ids), pairs, now_s_);
     target_s_ = std::max(limits_.target_decodes * seconds, limits_.target_s);
     now_s_ += seconds;
-    scheduler_.after_decode(rows, pairs, seconds);
-    for (const RequestId id : plan.decoding) emit(id);
-    return pairs;
+    scheduler_.after_decode(std::ssize(ids), pairs, seconds);
+    for (const RequestId id : ids) emit(id);
+    return seconds;
   }
   void emit(RequestId id) {
     Scripted& s = script(id);
@@ -227,18 +226,48 @@ class Simulator {
     end(s, End::kFinished);
   }
 
-  i64 run_layers(double began_s, bool decodes) {
-    const double slice_began_s = now_s_;
+  /// Where a layer can pause: those who decode go on, if they have pages. Returns the seconds.
+  double pause(double layers_s) {
+    double seconds = 0;
+    if (!scheduler_.slice_is_over(layers_s)) return seconds;
+    scheduler_.pause_layers(layers_s);
+    do {
+      std::erase_if(decoding_, [this](RequestId id) {
+        return scheduler_.phase(id) != Phase::kDecode ||
+               !grow(id.slot, scheduler_.total_tokens(id));
+      });
+      if (decoding_.empty()) return seconds;
+      seconds += decode(decoding_);
+    } while (scheduler_.slice_is_over(layers_s));
+    return seconds;
+  }
+  /// All but attention in one go, attention in parts. Returns the seconds without those of pauses.
+  double run_layer(const ChunkSize& size, double before_s, double* decode_only_s) {
+    constexpr int kParts = 16;
+    double seconds = 0;
+    for (int part = 0; part <= kParts; ++part) {
+      const double base_s = machine_.layer(size.tokens, 0, now_s_);
+      const double part_s =
+          part == 0 ? base_s : (machine_.layer(size.tokens, size.pairs, now_s_) - base_s) / kParts;
+      now_s_ += part_s;
+      seconds += part_s;
+      *decode_only_s += pause(before_s + seconds);
+    }
+    return seconds;
+  }
+
+  i64 run_layers(bool decodes, double* decode_only_s) {
+    double layers_s = 0;
     const std::vector<ChunkItem> chunk(chunk_under_way().begin(), chunk_under_way().end());
     const ChunkSize size = chunk_size(chunk, limits_.pairs_per_held_token);
     i64 layers = 0;
-    while (scheduler_.run_another_layer(now_s_ - began_s, layers)) {
-      now_s_ += machine_.layer(size.tokens, size.pairs, now_s_);
+    while (scheduler_.run_another_layer(layers_s, layers)) {
+      layers_s += run_layer(size, layers_s, decode_only_s);
       ++layers;
       // An engine on which nobody waits for a token listens between layers.
       if (!decodes && next_event_before(now_s_)) break;
     }
-    for (const ChunkItem& item : scheduler_.after_layers(layers, now_s_ - slice_began_s, now_s_)) {
+    for (const ChunkItem& item : scheduler_.after_layers(layers, layers_s, now_s_)) {
       progress(script(item.id));
       if (!item.last) continue;
       fork(item.id);
@@ -324,6 +353,7 @@ class Simulator {
   Machine machine_;
   Scheduler scheduler_;
   std::vector<Scripted> scripts_;
+  std::vector<RequestId> decoding_;  // of this step
   std::map<u32, size_t> by_slot_;
   std::map<u32, i64> held_;    // pages by slot
   std::map<u32, i64> shared_;  // tokens by slot that lie in pages of the first continuation

@@ -154,6 +154,15 @@ class EbnfCompiler {
   std::vector<size_t> undefined_;
 };
 
+void find_references(const EbnfChoices& choices, std::vector<size_t>& found) {
+  for (const EbnfSequence& sequence : choices) {
+    for (const EbnfTerm& term : sequence) {
+      find_references(term.choices, found);
+      if (term.kind == EbnfTerm::Kind::kReference) found.push_back(term.rule);
+    }
+  }
+}
+
 }  // namespace
 
 Result<Expr> compile_ebnf(RuleArena& arena, std::string_view text) {
@@ -161,6 +170,25 @@ Result<Expr> compile_ebnf(RuleArena& arena, std::string_view text) {
   if (!rules) return tl::unexpected<Error>(std::move(rules.error()));
   for (size_t i = 0; i < rules->size(); ++i) repeat_instead_of_recursion((*rules)[i].choices, i);
   return EbnfCompiler(arena, *rules).compile(root_of(*rules));
+}
+
+Result<std::vector<std::string>> unused_ebnf_rules(std::string_view text) {
+  const Result<std::vector<EbnfRule>> rules = parse_ebnf(text);
+  if (!rules) return tl::unexpected<Error>(rules.error());
+  std::vector<bool> used(rules->size());
+  std::vector<size_t> open{root_of(*rules)};
+  while (!open.empty()) {
+    const size_t rule = open.back();
+    open.pop_back();
+    if (used[rule]) continue;
+    used[rule] = true;
+    find_references((*rules)[rule].choices, open);
+  }
+  std::vector<std::string> unused;
+  for (size_t rule = 0; rule < rules->size(); ++rule) {
+    if (!used[rule]) unused.push_back((*rules)[rule].name);
+  }
+  return unused;
 }
 
 }  // namespace fathom::grammar

@@ -1,6 +1,8 @@
 #pragma once
 // Grammars in GBNF, the notation of llama.cpp.
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "grammar/rules/rule_arena.h"
@@ -16,5 +18,8 @@ namespace fathom::grammar {
 /// column. What is not recursive becomes regular expressions. Throws BudgetError.
 /// Source: llama.cpp, grammars/README.md and src/llama-grammar.cpp.
 Result<Expr> compile_ebnf(RuleArena& arena, std::string_view text);
+
+/// The names of rules that `root` does not use, in the order of the text: for warnings.
+Result<std::vector<std::string>> unused_ebnf_rules(std::string_view text);
 
 }  // namespace fathom::grammar

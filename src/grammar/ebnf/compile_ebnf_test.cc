@@ -170,6 +170,13 @@ TEST(CompileEbnf, ErrorsSayWhereAndWhat) {
               AllOf(HasSubstr("root"), HasSubstr("left recursion")));
 }
 
+TEST(CompileEbnf, SaysWhichRulesAreNotUsed) {
+  EXPECT_THAT(*unused_ebnf_rules("a ::= b\nroot ::= (c)*\nb ::= a\nc ::= \"x\" c?\nd ::= c"),
+              ::testing::ElementsAre("a", "b", "d"));
+  EXPECT_THAT(*unused_ebnf_rules("root ::= root | x\nx ::= \"\""), ::testing::IsEmpty());
+  EXPECT_FALSE(unused_ebnf_rules("root ::= x"));
+}
+
 TEST(CompileEbnf, HostileGrammarsAreRefusedOrSmall) {
   EXPECT_THAT(error_of("root ::= " + std::string(5000, '(')),
               HasSubstr("groups nested deeper than 200"));

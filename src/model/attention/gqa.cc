@@ -42,7 +42,7 @@ void for_gqa_tiles(const StepContext& step, const BatchSequence& sequence, ops::
   const i64 kv_heads = step.config.num_key_value_heads, kv_dim = kv_heads * step.config.head_dim;
   Workspace::Scope scratch(step.ctx.workspace());
   const auto kv = scratch.alloc<float>(kKeyTileTokens, 2 * kv_dim);
-  for_key_tiles(sequence, [&](i64 key_begin, i64 keys, i64 first_query) {
+  for_key_tiles(step, sequence, [&](i64 key_begin, i64 keys, i64 first_query) {
     const auto rows = kv.slice(0, 0, keys);
     ops::cache_load_rows(step.ctx, cache, key_begin, rows);
     fn(as_heads(rows.slice(/*axis=*/1, 0, kv_dim), kv_heads),

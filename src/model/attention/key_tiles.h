@@ -9,13 +9,14 @@ namespace fathom::model {
 
 /// Calls fn(key_begin, keys, first_query) for every tile of one sequence's cached positions, oldest
 /// first: keys [key_begin, key_begin + keys), seen by the new tokens from `first_query` on (the
-/// earlier ones lie wholly before the tile).
+/// earlier ones lie wholly before the tile). RunOptions::pause is called after each.
 template <typename Fn>
-void for_key_tiles(const BatchSequence& sequence, Fn&& fn) {
+void for_key_tiles(const StepContext& step, const BatchSequence& sequence, Fn&& fn) {
   const i64 end = sequence.position_begin + sequence.tokens;
   for (i64 begin = 0; begin < end; begin += kKeyTileTokens) {
     fn(begin, std::min(kKeyTileTokens, end - begin),
        std::max<i64>(begin - sequence.position_begin, 0));
+    step.options.pause_if_asked();
   }
 }
 

@@ -85,7 +85,7 @@ void for_expanded_tiles(const StepContext& step, const MlaWeights& w, const MlaS
   Workspace::Scope scratch(step.ctx.workspace());
   const auto latents = scratch.alloc<float>(kKeyTileTokens, d.rank + d.rope);
   const auto kv_tile = scratch.alloc<float>(kKeyTileTokens, d.heads, d.nope + d.v);
-  for_key_tiles(s.sequence, [&](i64 key_begin, i64 keys, i64 first_query) {
+  for_key_tiles(step, s.sequence, [&](i64 key_begin, i64 keys, i64 first_query) {
     const auto rows = latents.slice(0, 0, keys);
     const auto kv = kv_tile.slice(0, 0, keys);
     ops::cache_load_rows(step.ctx, s.cache, key_begin, rows);
@@ -159,7 +159,7 @@ void attend_to_latents(const StepContext& step, const MlaSequence& s, View<const
                                   .sum = scratch.alloc<float>(tokens, d.heads),
                                   .acc = context};
   ops::attention_begin(ctx, state);
-  for_key_tiles(s.sequence, [&](i64 key_begin, i64 keys, i64 first_query) {
+  for_key_tiles(step, s.sequence, [&](i64 key_begin, i64 keys, i64 first_query) {
     const auto rows = latents.slice(0, 0, keys);
     ops::cache_load_rows(ctx, s.cache, key_begin, rows);
     const auto latent = as_heads(rows.slice(/*axis=*/1, 0, d.rank), 1);

@@ -7,7 +7,7 @@
 
 namespace fathom::engine {
 
-struct CompanyBenchmarkOptions {
+struct BesidePromptOptions {
   model::RunOptions run;
   ops::CacheDType cache_dtype = ops::CacheDType::kBf16;
   std::vector<i64> batches = {4, 16};  // streams
@@ -16,7 +16,7 @@ struct CompanyBenchmarkOptions {
   i64 prompt_tokens = 2048;            // of the one that comes
 };
 
-struct CompanyTiming {
+struct BesidePromptTiming {
   i64 streams = 0;
   i64 prompt_tokens = 0;
   double alone_tokens_per_s = 0.0;   // of all streams, without the prompt
@@ -28,7 +28,7 @@ struct CompanyTiming {
 };
 
 /// One timing for each of `batches`.
-std::vector<CompanyTiming> run_company_benchmark(Ctx& ctx, const model::Model& model,
-                                                 const CompanyBenchmarkOptions& options);
+std::vector<BesidePromptTiming> run_beside_prompt_benchmark(Ctx& ctx, const model::Model& model,
+                                                            const BesidePromptOptions& options);
 
 }  // namespace fathom::engine

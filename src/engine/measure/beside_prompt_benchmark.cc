@@ -1,18 +1,20 @@
-#include "engine/measure/company_benchmark.h"
+#include "engine/measure/beside_prompt_benchmark.h"
 
 #include <algorithm>
 #include <memory>
 
 #include "base/clock.h"
+#include "engine/measure/gap_watch.h"
 #include "engine/measure/random_ids.h"
 
 namespace fathom::engine {
 namespace {
 
 /// Endless streams on an engine of their own, and a prompt that comes to them.
-class Company {
+class StreamsBesideAPrompt {
  public:
-  Company(Ctx& ctx, const model::Model& model, const CompanyBenchmarkOptions& options, i64 streams)
+  StreamsBesideAPrompt(Ctx& ctx, const model::Model& model, const BesidePromptOptions& options,
+                       i64 streams)
       : options_(options), streams_(streams), vocab_(model.config().vocab_size) {
     const i64 limit = model.config().max_position_embeddings;
     const i64 context = std::min(limit, std::max(options.prompt_tokens, i64{4096}) + 1);
@@ -26,8 +28,8 @@ class Company {
     engine_ = make_engine(ctx, model, /*tokenizer=*/nullptr, engine);
   }
 
-  CompanyTiming run() {
-    CompanyTiming timing{.streams = streams_, .prompt_tokens = options_.prompt_tokens};
+  BesidePromptTiming run() {
+    BesidePromptTiming timing{.streams = streams_, .prompt_tokens = options_.prompt_tokens};
     timing.prompt_alone_s = read_prompt(1);
     for (i64 i = 0; i < streams_; ++i)
       submit(options_.context, 1'000'000, 100 + static_cast<u64>(i));
@@ -40,7 +42,13 @@ class Company {
     timing.target_s = std::max(4.0 * alone_s / static_cast<double>(options_.steps), 0.1);
 
     const u64 beside = generated();
-    timing.prompt_beside_s = read_prompt(2, &timing.longest_gap_s);
+    const std::shared_ptr<Stream> watched = running_.front();
+    running_.erase(running_.begin());  // it has a reader of its own now
+    {
+      const GapWatch watch(*watched);
+      timing.prompt_beside_s = read_prompt(2);
+      timing.longest_gap_s = watch.longest_s();
+    }
     timing.beside_tokens_per_s = static_cast<double>(generated() - beside) / timing.prompt_beside_s;
     return timing;
   }
@@ -57,17 +65,13 @@ class Company {
     return stream;
   }
 
-  /// Seconds until a prompt's first token; every step but its last gives each stream a token.
-  double read_prompt(u64 seed, double* longest_gap_s = nullptr) {
+  /// Seconds until a prompt's first token.
+  double read_prompt(u64 seed) {
     const Clock::time_point start = Clock::now();
     const auto stream = submit(options_.prompt_tokens, 1, seed);
     while (!stream->done()) {
-      const Clock::time_point begin = Clock::now();
       step();
       stream->try_read(news_);
-      if (longest_gap_s != nullptr) {
-        *longest_gap_s = std::max(*longest_gap_s, seconds_since(begin));
-      }
     }
     return seconds_since(start);
   }
@@ -78,7 +82,7 @@ class Company {
     for (const auto& stream : running_) stream->try_read(news_);
   }
 
-  const CompanyBenchmarkOptions& options_;
+  const BesidePromptOptions& options_;
   i64 streams_, vocab_;
   std::unique_ptr<Engine> engine_;
   std::vector<std::shared_ptr<Stream>> running_;
@@ -87,16 +91,16 @@ class Company {
 
 }  // namespace
 
-std::vector<CompanyTiming> run_company_benchmark(Ctx& ctx, const model::Model& model,
-                                                 const CompanyBenchmarkOptions& options) {
+std::vector<BesidePromptTiming> run_beside_prompt_benchmark(Ctx& ctx, const model::Model& model,
+                                                            const BesidePromptOptions& options) {
   if (options.prompt_tokens > model.config().max_position_embeddings) {
     throw Error(ErrorCode::kInvalidInput,
                 "the prompt beside the streams exceeds the model's "
                 "max_position_embeddings");
   }
-  std::vector<CompanyTiming> timings;
+  std::vector<BesidePromptTiming> timings;
   for (const i64 streams : options.batches) {
-    timings.push_back(Company(ctx, model, options, streams).run());
+    timings.push_back(StreamsBesideAPrompt(ctx, model, options, streams).run());
   }
   return timings;
 }

@@ -1,14 +1,14 @@
 // Requests beside others: fair turns, long prompts beside streams, too few pages for all, seeds.
 #include <cstdlib>
 
-#include "base/clock.h"
+#include "engine/measure/gap_watch.h"
 #include "engine/test_predictable.h"
 #include "testing/for_each_isa.h"
 
 namespace fathom::engine {
 namespace {
 
-class CompanyTest : public ::testing::Test {
+class OtherRequestsTest : public ::testing::Test {
  protected:
   static GenerateRequest request(std::string_view text, i64 prompt_tokens, i64 max_tokens) {
     GenerateRequest request;
@@ -27,32 +27,31 @@ class CompanyTest : public ::testing::Test {
   testing::ScopedThreads one_thread_{1};
 };
 
-/// Steps until `prompt` has its first token. Every step must bring `stream` a token; returns the
-/// longest time between two of them, in targets of a step.
-double longest_gap(Engine& engine, Stream& stream, Stream& prompt, const SchedulerLimits& limits) {
-  std::vector<Answer> streamed(1), first(1);
-  std::vector<double> steps_s;
-  while (first[0].ids.empty()) {
-    const size_t before = streamed[0].ids.size();
-    const Clock::time_point begin = Clock::now();
-    engine.step();
-    steps_s.push_back(seconds_since(begin));
-    collect(stream, streamed);
-    collect(prompt, first);
-    EXPECT_GT(streamed[0].ids.size(), before) << "a step without a token";
-  }
-  return *std::ranges::max_element(steps_s) / limits.target_s;
-}
-
-// Check 76; FATHOM_LONG_PROMPT=32000 for its length.
-TEST_F(CompanyTest, NoGapOfAStreamBesideALongPromptIsLong) {
-  const char* const asked = std::getenv("FATHOM_LONG_PROMPT");
-  const i64 tokens = asked != nullptr ? std::strtoll(asked, nullptr, 10) : 4000;
+/// Takes long prompts.
+ModelConfig long_llama() {
   ModelConfig config = tiny_llama();
   config.num_attention_heads = 2;
   config.num_key_value_heads = 1;
   config.max_position_embeddings = 65536;
-  TestModel model(config, 0.1);
+  return config;
+}
+
+/// Steps until `prompt` has its first token; every step must bring the streams theirs.
+void read_prompt(Engine& engine, Stream& prompt) {
+  std::vector<Answer> first(1);
+  while (first[0].ids.empty()) {
+    const u64 before = engine.counters().decode_passes;
+    engine.step();
+    collect(prompt, first);
+    EXPECT_GT(engine.counters().decode_passes, before) << "a step without a token";
+  }
+}
+
+// Check 76; FATHOM_LONG_PROMPT=32000 for its length.
+TEST_F(OtherRequestsTest, NoGapOfAStreamBesideALongPromptIsLong) {
+  const char* const asked = std::getenv("FATHOM_LONG_PROMPT");
+  const i64 tokens = asked != nullptr ? std::strtoll(asked, nullptr, 10) : 4000;
+  TestModel model(long_llama(), 0.1);
   EngineOptions options{.context_tokens = 65536, .cache_tokens = 70000};
   double gap = 0;
   for (int attempt = 0; attempt < 3; ++attempt) {  // others may use this machine
@@ -60,7 +59,9 @@ TEST_F(CompanyTest, NoGapOfAStreamBesideALongPromptIsLong) {
     const auto stream = value_or_throw(engine->submit(request("stream ", 9, 60000))).stream;
     for (int step = 0; step < 10; ++step) engine->step();
     const auto prompt = value_or_throw(engine->submit(request("long ", tokens, 1))).stream;
-    gap = longest_gap(*engine, *stream, *prompt, options.limits);
+    const GapWatch watch(*stream);
+    read_prompt(*engine, *prompt);
+    gap = watch.longest_s() / options.limits.target_s;
     if (gap <= 3) break;
   }
   EXPECT_LE(gap, 3);
@@ -68,7 +69,7 @@ TEST_F(CompanyTest, NoGapOfAStreamBesideALongPromptIsLong) {
 
 // The same without a clock: where the target leaves time for a layer only, a chunk takes as many
 // steps as the model has layers; where it leaves plenty, one.
-TEST_F(CompanyTest, AStepRunsAsManyLayersAsItsTargetHasTimeFor) {
+TEST_F(OtherRequestsTest, AStepRunsAsManyLayersAsItsTargetHasTimeFor) {
   ModelConfig config = tiny_v3(/*mtp=*/0);
   config.num_hidden_layers = 5;
   TestModel model(config, 0.06);
@@ -84,7 +85,7 @@ TEST_F(CompanyTest, AStepRunsAsManyLayersAsItsTargetHasTimeFor) {
     for (int step = 0; step < 3; ++step) engine->step();
     const u64 before = engine->counters().steps;
     const auto prompt = value_or_throw(engine->submit(request("long ", 640, 1))).stream;
-    longest_gap(*engine, *stream, *prompt, options.limits);
+    read_prompt(*engine, *prompt);
     const u64 steps = engine->counters().steps - before;
     if (hurried) {
       EXPECT_GE(steps, 50u) << "10 chunks of 5 layers";
@@ -94,8 +95,39 @@ TEST_F(CompanyTest, AStepRunsAsManyLayersAsItsTargetHasTimeFor) {
   }
 }
 
+// A layer over a long text takes longer than streams can wait: they go on in the midst of it, and
+// nobody's numbers change.
+TEST_F(OtherRequestsTest, StreamsGoOnInTheMidstOfALayer) {
+  TestModel model(long_llama(), 0.1);
+  const GenerateRequest streaming = request("stream ", 9, 400), reading = request("long ", 6000, 5);
+  EngineOptions options{.context_tokens = 8192, .cache_tokens = 20000};
+  const auto alone = model.engine(options);
+  const auto want = std::pair(run_one(*alone, streaming).answers, run_one(*alone, reading).answers);
+
+  options.limits.target_s = 1e-9;
+  options.limits.target_decodes = 1.0001;
+  options.limits.min_chunk_tokens = 512;
+  // With all the time that measuring wants: it must know what of a layer is attention.
+  const auto engine = make_engine(model.ctx, *model.model, &model.codec->tokenizer, options);
+  std::vector<Answer> streamed(1), read(1);
+  const auto stream = value_or_throw(engine->submit(streaming)).stream;
+  for (int step = 0; step < 3; ++step) engine->step();
+  const EngineCounters before = engine->counters();
+  const auto prompt = value_or_throw(engine->submit(reading)).stream;
+  while (read[0].ids.empty()) {
+    engine->step();
+    collect(*prompt, read);
+  }
+  const EngineCounters after = engine->counters();
+  EXPECT_GT(after.decode_passes - before.decode_passes, after.steps - before.steps);
+  while (engine->step()) collect(*prompt, read);
+  collect(*stream, streamed);
+  EXPECT_EQ(streamed, want.first);
+  EXPECT_EQ(read, want.second);
+}
+
 // Check 77.
-TEST_F(CompanyTest, AFloodOfOneTenantDoesNotHoldUpAnother) {
+TEST_F(OtherRequestsTest, AFloodOfOneTenantDoesNotHoldUpAnother) {
   EngineOptions options{.context_tokens = 256, .cache_tokens = 4096, .draft_tokens = 0};
   options.limits.max_running = 2;
   const auto engine = predictable_v3().engine(options);
@@ -124,7 +156,7 @@ TEST_F(CompanyTest, AFloodOfOneTenantDoesNotHoldUpAnother) {
 }
 
 // Check 84.
-TEST_F(CompanyTest, WithPagesForTwoOfFourLongRequestsAllFinishAsIfThereWereEnough) {
+TEST_F(OtherRequestsTest, WithPagesForTwoOfFourLongRequestsAllFinishAsIfThereWereEnough) {
   std::vector<GenerateRequest> requests;
   for (int i = 0; i < 4; ++i) {
     requests.push_back(request("long answer " + std::to_string(i), 100 + 20 * i, 400));
@@ -156,7 +188,7 @@ TEST_F(CompanyTest, WithPagesForTwoOfFourLongRequestsAllFinishAsIfThereWereEnoug
 }
 
 // The choices of one request are rivals for pages too.
-TEST_F(CompanyTest, WithPagesForOneOfThreeChoicesAllFinishAsIfThereWereEnough) {
+TEST_F(OtherRequestsTest, WithPagesForOneOfThreeChoicesAllFinishAsIfThereWereEnough) {
   GenerateRequest asked = request("three ways ", 200, 250);
   asked.num_choices = 3;
   for (const i64 drafts : {0, 3}) {
@@ -173,7 +205,7 @@ TEST_F(CompanyTest, WithPagesForOneOfThreeChoicesAllFinishAsIfThereWereEnough) {
 }
 
 // Checks 22 and 23.
-TEST_F(CompanyTest, ASeedGivesTheSameTextsWhoeverElseRuns) {
+TEST_F(OtherRequestsTest, ASeedGivesTheSameTextsWhoeverElseRuns) {
   GenerateRequest asked = request("a seed ", 140, 40);
   asked.sampling.seed = 4711;
   asked.num_choices = 3;
@@ -188,17 +220,17 @@ TEST_F(CompanyTest, ASeedGivesTheSameTextsWhoeverElseRuns) {
     EXPECT_EQ(run_one(*engine, asked).answers, reference);
     EXPECT_EQ(engine->counters().prompt_tokens, 140u) << "the choices share the prompt";
     EXPECT_EQ(run_one(*engine, asked).answers, reference) << "the second time";
-    std::vector<GenerateRequest> company(8, asked);
-    for (size_t i = 1; i < company.size(); ++i) {
-      company[i] = request("company " + std::to_string(i), 20 + 30 * static_cast<i64>(i), 50);
+    std::vector<GenerateRequest> all(8, asked);
+    for (size_t i = 1; i < all.size(); ++i) {
+      all[i] = request("beside " + std::to_string(i), 20 + 30 * static_cast<i64>(i), 50);
     }
-    const Outcome beside = run_together(*engine, company).front();
+    const Outcome beside = run_together(*engine, all).front();
     EXPECT_EQ(beside.answers, reference);
     EXPECT_EQ(beside.stats.generated_tokens, 120);
   }
 }
 
-TEST_F(CompanyTest, AFullQueueRefusesAtOnceAndHurtsNobody) {
+TEST_F(OtherRequestsTest, AFullQueueRefusesAtOnceAndHurtsNobody) {
   EngineOptions options{.context_tokens = 256, .cache_tokens = 1024, .draft_tokens = 0};
   options.limits.max_running = 1;
   options.limits.max_waiting = 3;
@@ -226,7 +258,7 @@ TEST_F(CompanyTest, AFullQueueRefusesAtOnceAndHurtsNobody) {
 }
 
 // Checks 26 and 27.
-TEST_F(CompanyTest, AnswersEndWithTheContextOrAtTheDefault) {
+TEST_F(OtherRequestsTest, AnswersEndWithTheContextOrAtTheDefault) {
   const auto engine = predictable_v3().engine({.context_tokens = 512, .cache_tokens = 1024});
   const Outcome clamped = run_one(*engine, request("nearly full ", 502, 1000));
   EXPECT_EQ(clamped.answers[0].ids.size(), 11u) << "ten rows, and the token behind the last one";
