@@ -4,6 +4,7 @@
 
 #include "engine/sampling/grammar_mask.h"
 #include "engine/test_predictable.h"
+#include "grammar/compile.h"
 #include "grammar/regex/anchors.h"
 #include "grammar/regex/parse_regex.h"
 #include "testing/for_each_isa.h"
@@ -115,6 +116,67 @@ TEST_F(GrammarTest, CutByItsLengthItIsABeginning) {
   }
 }
 
+// Checks 47 to 58 of one another: a value of a schema, calls, either, all behind a thought or not,
+// with drafts or not, alone or in a batch, at three temperatures.
+TEST_F(GrammarTest, SchemasAndToolsInEveryCombination) {
+  const std::string schema =
+      R"({"type": "object", "required": ["n", "of"], "additionalProperties": false, "properties": {
+    "n": {"type": "integer", "minimum": -3, "maximum": 40}, "of": {"enum": ["a", "b", null]},
+    "s": {"type": "string", "maxLength": 5}, "list": {"type": "array", "items": {"type": "boolean"}, "maxItems": 3}}})";
+  const grammar::ToolSpec tools{
+      .format = grammar::ToolFormat::kChatMl,
+      .tools = {{.name = "f", .parameters = schema}, {.name = "g", .parameters = schema}},
+      .parallel = false};
+  using Kind = grammar::GrammarSpec::Kind;
+  grammar::GrammarSpec value{.kind = Kind::kJsonSchema, .text = schema};
+  grammar::GrammarSpec required{.tools = tools}, either = value;
+  required.tools->choice = grammar::ToolSpec::Choice::kRequired;
+  either.tools = tools;
+  std::vector<GenerateRequest> requests;
+  std::vector<const grammar::Grammar*> grammars;
+  for (const grammar::GrammarSpec& spec : {value, required, either}) {
+    const auto compiled = value_or_throw(grammar::compile(spec));
+    for (u64 seed = 0; seed < 4; ++seed) {
+      for (const double temperature : {0.0, 1.0, 2.0}) {
+        for (const bool thinks : {false, true}) {
+          GenerateRequest each = request(seed, temperature);
+          each.make_mask = make_grammar_mask(compiled.grammar, compiled_.vocabulary, {end_id()});
+          // A model that never leaves its white space would test nothing else.
+          for (const char space : std::string(" \t\n\r")) {
+            each.sampling.logit_bias.emplace_back(
+                ids_of(predictable_v3(), std::string(1, space))[0], -3.0);
+          }
+          if (thinks) each.thinking = ThinkingParams{.end_id = 'z', .max_tokens = 5};
+          requests.push_back(std::move(each));
+          grammars.push_back(compiled.grammar.get());
+        }
+      }
+    }
+  }
+  const auto with = engine(3), without = engine(0);
+  const auto drafted = run_together(*with, requests), plain = run_together(*without, requests);
+  i64 complete = 0;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const Answer& answer = plain[i].answers[0];
+    EXPECT_EQ(drafted[i].answers[0], answer) << i;
+    if (i % 9 == 0) {
+      EXPECT_EQ(run_alone(*engine(3), requests[i])[0], answer) << i;
+    }
+    auto begin = answer.ids.begin();
+    if (requests[i].thinking) begin = std::ranges::find(answer.ids, 'z') + 1;
+    const std::string text =
+        predictable_v3().codec->tokenizer.decode(std::vector<i32>(begin, answer.ids.end()));
+    grammar::TokenMasks& masks = *grammars[i]->masks(compiled_.vocabulary);
+    const auto state = masks.next(masks.start(), text);
+    EXPECT_NE(state, grammar::Automaton::kDead) << text;
+    const bool stopped = answer.reason == FinishReason::kStop;
+    EXPECT_TRUE(stopped || answer.reason == FinishReason::kLength) << text;
+    EXPECT_TRUE(!stopped || masks.accepting(state)) << text;
+    complete += stopped ? 1 : 0;
+  }
+  EXPECT_GT(complete, std::ssize(requests) / 2);
+}
+
 TEST_F(GrammarTest, ATextBeyondTheBudgetEndsWithAnError) {
   grammar::RuleArena rules;
   const grammar::Rule list = rules.declare("list");
@@ -123,7 +185,7 @@ TEST_F(GrammarTest, ATextBeyondTheBudgetEndsWithAnError) {
   const grammar::Expr root = rules.rule(list);
   value_or_throw(rules.finish());
   grammar::Budget budget;
-  budget.matching_nodes = 60;
+  budget.matching_nodes = 120;
   const auto deep = std::make_shared<const grammar::Grammar>(std::move(rules), root, budget);
   GenerateRequest asked = request(1, 1.0);
   asked.sampling.logit_bias = {{ids_of(predictable_v3(), "(")[0], 100.0}};

@@ -13,7 +13,7 @@ struct Budget {
   i64 matching_bytes = i64{64} << 20;  // above it the next text starts afresh
   i64 emptiness_steps = 2'000'000;     // derivatives taken to learn whether anything matches
   i64 threads = 4096;                  // readings of a text that one state may hold
-  double compile_s = 2.0;              // wall time of compiling
+  double compile_s = 2.0;              // CPU time of compiling
   double match_s = 0.5;                // CPU time of one token's mask, or of taking one token
 };
 

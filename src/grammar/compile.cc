@@ -53,7 +53,7 @@ Result<Expr> compile_text(RuleArena& rules, const GrammarSpec& spec,
 
 Result<CompiledGrammar> compile_all(const GrammarSpec& spec, const Budget& budget) {
   RuleArena rules(budget);
-  rules.deadline().set(budget.compile_s, Deadline::Clock::kWall, "compiling the grammar");
+  rules.deadline().set(budget.compile_s, "compiling the grammar");
   CompiledGrammar compiled;
   auto root = compile_text(rules, spec, compiled.findings);
   if (root && spec.tools) {

@@ -6,17 +6,12 @@
 
 namespace fathom::grammar {
 
-/// How long one piece of work may take; looks at the clock now and then.
+/// How long one piece of work may take: time of this thread's processor, so that what other
+/// programs take away does not count. Looks at the clock now and then.
 class Deadline {
  public:
-  enum class Clock : clockid_t {
-    kWall = CLOCK_MONOTONIC,
-    kThreadCpu = CLOCK_THREAD_CPUTIME_ID,  // not counting what other programs take away
-  };
-
   /// From now on; `what` takes too long, if so. <= 0: no limit.
-  void set(double seconds, Clock clock, const char* what) {
-    clock_ = clock;
+  void set(double seconds, const char* what) {
     what_ = what;
     end_s_ = seconds <= 0 ? 0 : now_s() + seconds;
   }
@@ -28,13 +23,12 @@ class Deadline {
   }
 
  private:
-  double now_s() const {
+  static double now_s() {
     timespec time{};
-    clock_gettime(static_cast<clockid_t>(clock_), &time);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
     return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
   }
 
-  Clock clock_ = Clock::kWall;
   const char* what_ = "";
   double end_s_ = 0.0;
   u32 calls_ = 0;

@@ -85,6 +85,7 @@ i32 GrammarMask::forced_token() {
 std::function<std::unique_ptr<TokenMask>()> make_grammar_mask(
     std::shared_ptr<const grammar::Grammar> grammar,
     std::shared_ptr<const grammar::Vocabulary> vocabulary, std::vector<i32> end_ids) {
+  static_cast<void>(grammar->masks(vocabulary));  // made here, not by the engine's thread
   return [grammar = std::move(grammar), vocabulary = std::move(vocabulary),
           end_ids = std::move(end_ids)]() -> std::unique_ptr<TokenMask> {
     return std::make_unique<GrammarMask>(grammar, vocabulary, end_ids);

@@ -35,7 +35,8 @@ class GrammarMask : public TokenMask {
   i64 failed_tokens_ = 0;  // accepted since then, that one among them
 };
 
-/// For GenerateRequest::make_mask.
+/// For GenerateRequest::make_mask. Throws BudgetError if the grammar leaves no room to follow a
+/// text.
 std::function<std::unique_ptr<TokenMask>()> make_grammar_mask(
     std::shared_ptr<const grammar::Grammar> grammar,
     std::shared_ptr<const grammar::Vocabulary> vocabulary, std::vector<i32> end_ids);

@@ -27,9 +27,7 @@ class Automaton {
   Automaton(RuleArena rules, Expr root, const Budget& budget);
 
   /// The time that what is called from now on may take together.
-  void set_deadline() {
-    rules_.deadline().set(budget_.match_s, Deadline::Clock::kThreadCpu, "following the grammar");
-  }
+  void set_deadline() { rules_.deadline().set(budget_.match_s, "following the grammar"); }
 
   State start() const { return kStart; }
   State next(State state, u8 byte) {
