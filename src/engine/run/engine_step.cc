@@ -156,19 +156,31 @@ void Engine::Impl::run_layers(std::unique_lock<std::mutex>& lock, const StepPlan
   }
   double decode_s = 0;  // in pauses
   const auto layers_s = [&] { return seconds_since(begin) - decode_s; };
-  const std::function<void()> pause = [&] { decode_s += decode_in_pause(layers_s()); };
+  double part_begin_s = 0, longest_part_s = 0;
+  const auto end_part = [&] {
+    longest_part_s = std::max(longest_part_s, layers_s() - part_begin_s);
+  };
+  const std::function<void()> pause = [&] {
+    end_part();
+    decode_s += decode_in_pause(layers_s());
+    part_begin_s = layers_s();
+  };
   std::optional<std::string> error;
   while (prefill_.active() && scheduler_.run_another_layer(layers_s(), layers) &&
          (decodes || layers == 0 || layers_s() < kLookAroundS)) {
     lock.unlock();
+    part_begin_s = layers_s();
+    longest_part_s = 0;
     try {
       prefill_.run_layer(pause);
     } catch (const Error& failed) {
       error = failed.message();
     }
+    end_part();
     lock.lock();
     ++layers;
     if (error) break;
+    scheduler_.after_layer_part(longest_part_s);
   }
   const double seconds = layers_s();
   counters_.model_s += seconds;

@@ -191,7 +191,10 @@ CostModel guessed_costs(const model::Model& model) {
                       {.rows = kGuessedChunk, .seconds = share * (pass_s + kGuessedChunk * row_s)}},
                      share * pass_s * kGuessedPair, CostCurve::Points::kGuessed);
   };
-  return {.decode = curve(1.0), .layer = curve(1.0 / layers), .draft = curve(1.0 / layers)};
+  return {.decode = curve(1.0),
+          .layer = curve(1.0 / layers),
+          .part = curve(1.0 / layers),
+          .draft = curve(1.0 / layers)};
 }
 
 i64 pairs_per_held_token(const ModelConfig& config) {
@@ -217,6 +220,7 @@ CostModel measured_costs(Ctx& ctx, const model::Model& model, const CostMeasurem
   return {.decode = CostCurve(points(probes, true, layers, scale),
                               static_cast<double>(layers) * decode_pair_s),
           .layer = CostCurve(points(probes, false, 1, scale), prompt_pair_s),
+          .part = CostCurve(points(probes, false, 1, scale), 0),  // the first layers say which part
           .draft = CostCurve(points(probes, true, 1, scale), 0)};
 }
 

@@ -10,7 +10,7 @@ using SchedulingAllocation = testing::CountsAllocations;
 
 TEST_F(SchedulingAllocation, AStepOf64SequencesAllocatesNothing) {
   const CostCurve curve({{1, 0.01}, {64, 0.05}}, 1e-9);
-  Scheduler scheduler({.num_layers = 4, .max_waiting = 32}, {curve, curve, curve});
+  Scheduler scheduler({.num_layers = 4, .max_waiting = 32}, {curve, curve, curve, curve});
   const Request request{.prompt_tokens = 700, .max_new_tokens = 1'000'000};
   for (int i = 0; i < 96; ++i) {
     scheduler.submit(request, 0);

@@ -66,6 +66,7 @@ class CostCurve {
 struct CostModel {
   CostCurve decode;  // one pass over all layers; rows: 1 + drafts of every decoding sequence
   CostCurve layer;   // one layer of a prefill chunk; rows: its tokens
+  CostCurve part;    // the longest part of such a layer without a pause
   CostCurve draft;   // one pass of the draft module; rows: sequences that draft at this depth
 };
 

@@ -16,8 +16,11 @@ namespace {
 
 /// A decode pass of one row takes 1; each further one adds `row`, each draft pass takes `draft`.
 CostModel machine(double row, double draft = 0.05) {
-  return {CostCurve({{1, 1}, {2, 1 + row}}, 0), CostCurve({{1, 1}}, 0),
-          CostCurve({{1, draft}, {64, draft}}, 0)};
+  const CostCurve layer({{1, 1}}, 0);
+  return {.decode = CostCurve({{1, 1}, {2, 1 + row}}, 0),
+          .layer = layer,
+          .part = layer,
+          .draft = CostCurve({{1, draft}, {64, draft}}, 0)};
 }
 
 /// Sequences whose drafts are kept with a given chance at each position, on a machine that costs

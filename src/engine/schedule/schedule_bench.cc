@@ -13,7 +13,7 @@ void step(benchmark::State& state) {
   const CostCurve curve({{1, 0.01}, {8, 0.02}, {64, 0.05}}, 1e-9);
   Scheduler scheduler(
       {.num_layers = 1'000'000'000, .max_running = sequences + 1, .wall_clock_s = 1e18},
-      {curve, curve, curve});
+      {curve, curve, curve, curve});
   for (i64 i = 0; i <= sequences; ++i) {
     const bool decodes = i < sequences;
     const RequestId id =

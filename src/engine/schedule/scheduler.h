@@ -70,6 +70,8 @@ class Scheduler {
   void pause_layers(double layers_s);
   /// Layers of the chunk under way that are still to run.
   i64 layers_left() const { return limits_.num_layers - layers_done_; }
+  /// The longest part without a pause of a layer of the chunk took `seconds`.
+  void after_layer_part(double seconds);
   /// `layers` of the chunk ran in `seconds`. The items of the chunk if that was its last layer
   /// (those with `last` decode from now on), else none; valid until the next plan_step().
   std::span<const ChunkItem> after_layers(i64 layers, double seconds, double now_s);

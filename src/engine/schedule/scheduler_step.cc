@@ -35,9 +35,9 @@ double Scheduler::layer_s() const {
   return cost_.layer.seconds(size.tokens, size.pairs);
 }
 
-/// The longest part of a layer without a pause: all but attention, which pauses between keys.
+/// The longest part of a layer without a pause.
 double Scheduler::layer_part_s() const {
-  return cost_.layer.seconds(chunk_size(chunk_, 0).tokens, 0);
+  return cost_.part.seconds(chunk_size(chunk_, 0).tokens, 0);
 }
 
 double Scheduler::chunk_patience_s() const {
@@ -130,6 +130,10 @@ bool Scheduler::slice_is_over(double layers_s) const {
 void Scheduler::pause_layers(double layers_s) {
   budget_.spend(layers_s - paused_s_);
   paused_s_ = layers_s;
+}
+
+void Scheduler::after_layer_part(double seconds) {
+  cost_.part.observe(chunk_size(chunk_, 0).tokens, 0, seconds);
 }
 
 void Scheduler::prompt_computed(const ChunkItem& item, double now_s) {

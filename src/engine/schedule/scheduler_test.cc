@@ -148,6 +148,29 @@ TEST_F(SchedulerTest, ALongLayerPausesForThoseWhoDecode) {
   EXPECT_TRUE(scheduler_.slice_is_over(0.050));
 }
 
+// Attention is long and pauses: it cuts no chunk.
+TEST_F(SchedulerTest, ChunksBehindALongTextStayWholeWhenTheirLayersPause) {
+  const auto layer = [](double pair_s) { return CostCurve({{32, 0.002}, {512, 0.02}}, pair_s); };
+  Scheduler scheduler(limits_, {.decode = CostCurve({{1, 0.01}}, 0),
+                                .layer = layer(1e-7),
+                                .part = layer(0),
+                                .draft = CostCurve({{1, 0.001}}, 0)});
+  const auto start = [&](i64 prompt, i64 cached) {
+    const auto id = scheduler.submit({.prompt_tokens = prompt, .max_new_tokens = 100}, 0).id;
+    scheduler.start(id, cached, 0);
+    return id;
+  };
+  const RequestId stream = start(10, 0);
+  scheduler.plan_step(0);
+  scheduler.after_layers(10, 0.02, 0);
+  scheduler.decoded(stream, 1);
+  start(40000, 32000);
+  EXPECT_EQ(scheduler.plan_step(0).chunk[0].tokens, 512) << "1.7 s a layer, 20 ms a part";
+  for (int i = 0; i < 40; ++i) scheduler.after_layer_part(0.2);
+  scheduler.after_layers(10, 17, 0);
+  EXPECT_LT(scheduler.plan_step(0).chunk[0].tokens, 512) << "as it turned out";
+}
+
 TEST_F(SchedulerTest, LayersThatTakeLongerThanExpectedAreFewer) {
   const RequestId stream = start(10);
   run_chunk();
@@ -199,8 +222,11 @@ TEST_F(SchedulerTest, AHiccupInTheDecodePassLeavesNoTimeForLayers) {
 }
 
 TEST_F(SchedulerTest, ChunksShrinkWhenOneLayerIsLongerThanTheTarget) {
-  Scheduler slow(limits_, {CostCurve({{1, 0.01}}, 0), CostCurve({{32, 0.02}, {512, 0.32}}, 0),
-                           CostCurve({{1, 0.001}}, 0)});
+  const CostCurve layer({{32, 0.02}, {512, 0.32}}, 0);
+  Scheduler slow(limits_, {.decode = CostCurve({{1, 0.01}}, 0),
+                           .layer = layer,
+                           .part = layer,
+                           .draft = CostCurve({{1, 0.001}}, 0)});
   const Request request{.prompt_tokens = 5000, .max_new_tokens = 10};
   const RequestId a = slow.submit(request, 0).id;
   slow.start(a, 4990, 0);

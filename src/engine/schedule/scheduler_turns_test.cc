@@ -173,7 +173,8 @@ TEST_F(SchedulerTest, ABlockedPromptIsNotReadFurther) {
 TEST_F(SchedulerTest, ABurstThatFitsTheRowsIsNotRefusedForItsAnswers) {
   limits_.max_queue_s = 60;
   const CostCurve slow({{1, 0.5}, {64, 2.0}}, 0);
-  Scheduler scheduler(limits_, {slow, CostCurve({{1, 0.001}, {512, 0.01}}, 0), slow});
+  const CostCurve fast({{1, 0.001}, {512, 0.01}}, 0);
+  Scheduler scheduler(limits_, {.decode = slow, .layer = fast, .part = fast, .draft = slow});
   const Request request{.prompt_tokens = 64, .max_new_tokens = 100'000};
   for (int i = 0; i < 8; ++i) {
     EXPECT_EQ(scheduler.submit(request, 0).outcome, AdmissionOutcome::kAccepted) << i;

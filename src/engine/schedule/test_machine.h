@@ -30,9 +30,10 @@ struct Machine {
       for (const i64 each : rows) points.push_back({each, wrong * cost(each)});
       return CostCurve(std::move(points), wrong * pair_s);
     };
-    return {curve([&](i64 rows) { return decode(rows, 0); }, {1, 8, 64}, decode_pair_s),
-            curve([&](i64 tokens) { return layer(tokens, 0); }, {32, 512}, layer_pair_s),
-            curve([&](i64 rows) { return decode(rows, 0) / 20; }, {1, 64}, 0)};
+    return {.decode = curve([&](i64 rows) { return decode(rows, 0); }, {1, 8, 64}, decode_pair_s),
+            .layer = curve([&](i64 tokens) { return layer(tokens, 0); }, {32, 512}, layer_pair_s),
+            .part = curve([&](i64 tokens) { return layer(tokens, 0); }, {32, 512}, 0),
+            .draft = curve([&](i64 rows) { return decode(rows, 0) / 20; }, {1, 64}, 0)};
   }
 };
 

@@ -7,8 +7,11 @@ namespace fathom::engine {
 
 /// Decode passes take 10 ms and 1 ms a row, a layer 1 ms and 10 us a token.
 inline CostModel cost() {
-  return {CostCurve({{1, 0.011}, {64, 0.074}}, 0), CostCurve({{1, 0.00101}, {512, 0.00612}}, 0),
-          CostCurve({{1, 0.001}}, 0)};
+  const CostCurve layer({{1, 0.00101}, {512, 0.00612}}, 0);
+  return {.decode = CostCurve({{1, 0.011}, {64, 0.074}}, 0),
+          .layer = layer,
+          .part = layer,
+          .draft = CostCurve({{1, 0.001}}, 0)};
 }
 
 class SchedulerTest : public ::testing::Test {

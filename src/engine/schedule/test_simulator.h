@@ -251,6 +251,7 @@ class Simulator {
           part == 0 ? base_s : (machine_.layer(size.tokens, size.pairs, now_s_) - base_s) / kParts;
       now_s_ += part_s;
       seconds += part_s;
+      if (part == 0) scheduler_.after_layer_part(part_s);
       *decode_only_s += pause(before_s + seconds);
     }
     return seconds;
