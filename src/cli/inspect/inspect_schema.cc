@@ -50,7 +50,6 @@ struct KindText {
   const char* title;  // above a list
 };
 constexpr std::array kKinds{
-    KindText{Kind::kRefused, "refused", "refused"},
     KindText{Kind::kWeakened, "weakened", "weakened: an answer may break these"},
     KindText{Kind::kEnforced, "enforced", "enforced"},
     KindText{Kind::kAnnotation, "annotations", "annotations, which forbid nothing"}};

@@ -1,10 +1,15 @@
 // What the keywords of a schema add to a record in the making.
 #include <algorithm>
+#include <array>
 
 #include "grammar/schema/expand.h"
 
 namespace fathom::grammar::schema {
 namespace {
+
+/// Of one schema; properties come where the first of them stands.
+constexpr std::array<std::string_view, 3> kOfMembers{"properties", "patternProperties",
+                                                     "additionalProperties"};
 
 /// The place of part number `index` of that keyword: place + position of the keyword + index, two
 /// bytes each, so that the order of the texts is that of the places.
@@ -84,7 +89,10 @@ void Expander::apply_members(State& state, const SchemaNode& node, const Placed&
   Record& record = state.record;
   const bool says_object = compilation_.options.strict && node.types != kAllTypes;
   if (node.speaks_of_members() || says_object) {
-    record.sources.push_back({placed.literal.node, place_in(placed.place, node, "properties")});
+    const auto first = std::find_first_of(node.keywords.begin(), node.keywords.end(),
+                                          kOfMembers.begin(), kOfMembers.end());
+    const std::string_view keyword = first == node.keywords.end() ? "properties" : *first;
+    record.sources.push_back({placed.literal.node, place_in(placed.place, node, keyword)});
   }
   record.required.insert(record.required.end(), node.required.begin(), node.required.end());
   record.min_size = std::max(record.min_size, node.min_properties);

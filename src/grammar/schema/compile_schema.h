@@ -29,12 +29,11 @@ struct SchemaFinding {
   enum class Kind {
     kEnforced,
     kWeakened,    // ignored: the grammar also lets through what it forbids
-    kRefused,     // would be an error under `strict` or `fail_closed`, and is one here
     kAnnotation,  // says nothing about what is valid
   } kind;
   std::string pointer;  // of the keyword, as RFC 6901 writes it
   std::string keyword;
-  std::string message;  // why it is weakened or refused
+  std::string message;  // why it is weakened
 };
 
 struct CompiledSchema {
@@ -43,9 +42,9 @@ struct CompiledSchema {
 };
 
 /// The grammar of the JSON texts that are valid under `schema`, with these choices of how to write
-/// them: named properties in the order of the schema, then all others; at most 64 bytes of white
-/// space in a row, none at the ends; named properties, and the values of enum and const, with the
-/// shortest escapes; all other strings, and numbers, in any way. A key that the schema does not
+/// them: named properties in the order of the schema's text, then all others; at most 64 bytes of
+/// white space in a row, none at the ends; named properties, and the values of enum and const, with
+/// the shortest escapes; all other strings, and numbers, in any way. A key that the schema does not
 /// name may come twice, since no context-free grammar can forbid that. Throws BudgetError. Errors
 /// name the keyword and the pointer: an invalid schema, one that nothing satisfies, and under
 /// `strict` or `fail_closed` all that cannot be enforced.
