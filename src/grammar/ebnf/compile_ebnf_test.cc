@@ -174,6 +174,7 @@ TEST(CompileEbnf, SaysWhichRulesAreNotUsed) {
   EXPECT_THAT(*unused_ebnf_rules("a ::= b\nroot ::= (c)*\nb ::= a\nc ::= \"x\" c?\nd ::= c"),
               ::testing::ElementsAre("a", "b", "d"));
   EXPECT_THAT(*unused_ebnf_rules("root ::= root | x\nx ::= \"\""), ::testing::IsEmpty());
+  EXPECT_THAT(*unused_ebnf_rules("root ::= x y y\nx ::= \"\"\ny ::= \"\""), ::testing::IsEmpty());
   EXPECT_FALSE(unused_ebnf_rules("root ::= x"));
 }
 

@@ -40,6 +40,7 @@ struct MultipleOf {
   u64 modulus = 1;    // 1 to 10^18
   u64 remainder = 0;  // of the digits before, read as one integer
   u32 places = 0;  // of the fraction still to come that count; behind them only zeros. At most 18
+  u32 min_digits = 0, max_digits = kUnbounded;  // of the integer part still to come
   Next next = Next::kInteger;
 
   bool operator==(const MultipleOf&) const = default;
@@ -68,6 +69,7 @@ class RegexArena {
   Regex repeat(Regex inner, u32 min, u32 max);
   Regex star(Regex inner) { return repeat(inner, 0, kUnbounded); }
   Regex optional(Regex inner) { return repeat(inner, 0, 1); }
+  /// nothing() where no digits bring the remainder to 0.
   Regex multiple_of(const MultipleOf& multiple);
 
   /// Does it match the empty text?

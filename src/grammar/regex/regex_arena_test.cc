@@ -168,9 +168,18 @@ std::vector<Regex> states_from(RegexArena& arena, Regex start, std::string_view 
 }
 
 bool can_reach_a_match(RegexArena& arena, Regex start, std::string_view bytes = "abc") {
-  const std::vector<Regex> states = states_from(arena, start, bytes, 1'000'000);
-  return std::any_of(states.begin(), states.end(),
-                     [&](Regex state) { return arena.nullable(state); });
+  std::vector<Regex> open{start};
+  std::unordered_set<Regex> seen{start};
+  while (!open.empty()) {
+    const Regex regex = open.back();
+    open.pop_back();
+    if (arena.nullable(regex)) return true;
+    for (const char byte : bytes) {
+      const Regex next = arena.derivative(regex, static_cast<u8>(byte));
+      if (seen.insert(next).second) open.push_back(next);
+    }
+  }
+  return false;
 }
 
 TEST(RegexArena, KnowsWhatMatchesNothing) {

@@ -4,37 +4,10 @@
 #include <vector>
 
 #include "grammar/regex/symbol_range.h"
+#include "grammar/schema/integer_text.h"
 
 namespace fathom::grammar {
 namespace {
-
-/// Of two integers without leading zeros.
-bool less(std::string_view a, std::string_view b) {
-  return a.size() != b.size() ? a.size() < b.size() : a < b;
-}
-
-std::string next_integer(std::string integer) {
-  for (size_t i = integer.size(); i-- > 0;) {
-    if (integer[i] != '9') {
-      ++integer[i];
-      return integer;
-    }
-    integer[i] = '0';
-  }
-  return "1" + integer;
-}
-
-/// `integer` is not "0".
-std::string previous_integer(std::string integer) {
-  for (size_t i = integer.size(); i-- > 0;) {
-    if (integer[i] != '0') {
-      --integer[i];
-      break;
-    }
-    integer[i] = '9';
-  }
-  return integer.size() > 1 && integer[0] == '0' ? integer.substr(1) : integer;
-}
 
 std::vector<u32> values(std::string_view digits) {
   std::vector<u32> all;
@@ -114,7 +87,7 @@ Regex any_fraction(RegexArena& arena) {
 }
 
 Regex integers_between(RegexArena& arena, std::string_view low, std::optional<std::string> high) {
-  if (high && less(*high, low)) return arena.nothing();
+  if (high && is_less(*high, low)) return arena.nothing();
   const auto digits = [&](u32 first, u32 last) {
     return digits_between(arena, static_cast<char>('0' + first), static_cast<char>('0' + last));
   };
@@ -147,7 +120,7 @@ Regex decimals_between(RegexArena& arena, const DecimalBound& low,
   }
   const std::string high_integer = high->value.integer_part();
   const Regex to_high = fractions.at_most(high->value.fraction(), high->exclusive);
-  if (less(high_integer, low_integer)) return arena.nothing();
+  if (is_less(high_integer, low_integer)) return arena.nothing();
   if (low_integer == high_integer) {
     const Regex between =
         from_low == any_fraction(arena) ? to_high : arena.intersect(from_low, to_high);

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <numeric>
+#include <string>
 #include <vector>
 
 #include "grammar/schema/decimal_range.h"
+#include "grammar/schema/multiple_range.h"
 
 namespace fathom::grammar {
 namespace {
@@ -106,21 +108,24 @@ Regex with_any_exponent(RegexArena& arena) {
                        arena.optional(arena.concat({e, sign, digits}))});
 }
 
-Regex without_sign(RegexArena& arena, const Magnitudes& magnitudes, const NumberRange& range) {
+/// `multiple`: of which the numbers are multiples, if of any.
+Regex without_sign(RegexArena& arena, const Magnitudes& magnitudes, bool integer,
+                   const std::optional<MultipleOf>& multiple) {
   const auto& [low, high] = magnitudes;
-  if (range.integer) return whole_decimals_between(arena, low, high);
-  const Regex plain = decimals_between(arena, low, high);
-  if (range.multiple_of) return plain;
-  return arena.alternate(plain, with_exponent(arena, magnitudes));
+  if (multiple) return multiples_between(arena, low, high, *multiple);
+  if (integer) return whole_decimals_between(arena, low, high);
+  return arena.alternate(decimals_between(arena, low, high), with_exponent(arena, magnitudes));
 }
 
-Regex in_bounds(RegexArena& arena, const NumberRange& range) {
+Regex in_bounds(RegexArena& arena, const NumberRange& range,
+                const std::optional<MultipleOf>& multiple) {
   std::vector<Regex> choices;
   if (const auto above = at_or_above_zero(range)) {
-    choices.push_back(without_sign(arena, *above, range));
+    choices.push_back(without_sign(arena, *above, range.integer, multiple));
   }
   if (const auto below = at_or_above_zero(mirrored(range))) {
-    choices.push_back(arena.concat(arena.literal("-"), without_sign(arena, *below, range)));
+    choices.push_back(
+        arena.concat(arena.literal("-"), without_sign(arena, *below, range.integer, multiple)));
   }
   return arena.alternate(std::move(choices));
 }
@@ -141,28 +146,12 @@ std::optional<MultipleOf> modulus_of(const Decimal& divisor, bool integer) {
   return multiple;
 }
 
-/// Of any size and either sign. Written without an intersection: whatever it begins it can end.
-Regex multiples(RegexArena& arena, const MultipleOf& of) {
-  MultipleOf fraction = of;
-  fraction.next = MultipleOf::Next::kFraction;
-  const Regex below_one = arena.concat(arena.literal("."), arena.multiple_of(fraction));
-  std::vector<Regex> choices{arena.concat(arena.literal("0"), arena.optional(below_one))};
-  for (u64 digit = 1; digit <= 9; ++digit) {
-    MultipleOf rest = of;
-    rest.remainder = digit % of.modulus;
-    const char first = static_cast<char>('0' + digit);
-    choices.push_back(arena.concat(digits_between(arena, first, first), arena.multiple_of(rest)));
-  }
-  return arena.concat(arena.optional(arena.literal("-")), arena.alternate(std::move(choices)));
-}
-
 }  // namespace
 
 Result<Regex> number_regex(RegexArena& arena, const NumberRange& range) {
-  const bool bounded = range.min || range.max;
   if (!range.multiple_of) {
-    if (!bounded && !range.integer) return with_any_exponent(arena);
-    return in_bounds(arena, range);
+    const bool anything = !range.min && !range.max && !range.integer;
+    return anything ? with_any_exponent(arena) : in_bounds(arena, range, std::nullopt);
   }
   const Decimal& divisor = *range.multiple_of;
   if (divisor.is_zero() || divisor.negative) {
@@ -170,13 +159,11 @@ Result<Regex> number_regex(RegexArena& arena, const NumberRange& range) {
   }
   const std::optional<MultipleOf> multiple = modulus_of(divisor, range.integer);
   if (!multiple) {
-    return unsupported(fmt::format("multiples of {}.{}: more than 18 digits are not supported",
-                                   divisor.integer_part(), divisor.fraction()));
+    const std::string fraction = divisor.fraction();
+    return unsupported(fmt::format("multiples of {}{}{}: more than 18 digits are not supported",
+                                   divisor.integer_part(), fraction.empty() ? "" : ".", fraction));
   }
-  const Regex all = multiples(arena, *multiple);
-  if (!bounded) return all;
-  const Regex found = arena.intersect(in_bounds(arena, range), all);
-  return arena.matches_nothing(found) ? arena.nothing() : found;
+  return in_bounds(arena, range, multiple);
 }
 
 }  // namespace fathom::grammar

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <random>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 namespace fathom::grammar {
@@ -198,6 +200,53 @@ TEST(Number, MayBeNone) {
         .max = Decimal::parse("13"),
         .multiple_of = Decimal::parse("7"),
         .integer = true});
+}
+
+// Nobody searches among a million remainders for one that ends.
+TEST(Number, LargeDivisorsCostNoMoreThanSmallOnes) {
+  const auto start = std::chrono::steady_clock::now();
+  RegexArena arena({.emptiness_steps = 0});
+  const auto regex = [&](const char* min, const char* max, const char* divisor) {
+    return value_or_throw(number_regex(arena, {.min = Decimal::parse(min),
+                                               .max = Decimal::parse(max),
+                                               .multiple_of = Decimal::parse(divisor)}));
+  };
+  const Regex above = regex("5", "", "1000003");
+  EXPECT_TRUE(arena.matches(above, "1000003"));
+  EXPECT_TRUE(arena.matches(above, "1000003000000.00"));
+  EXPECT_FALSE(arena.matches(above, "0"));
+  EXPECT_FALSE(arena.matches(above, "-1000003"));
+  const Regex between = regex("-1e300", "1e300", "0.123456789");
+  EXPECT_TRUE(arena.matches(between, "-0.246913578"));
+  EXPECT_FALSE(arena.matches(between, "0.246913579"));
+  EXPECT_EQ(regex("1000004", "2000005", "1000003"), arena.nothing());
+  EXPECT_NE(regex("1000004", "2000006", "1000003"), arena.nothing());
+  const Regex one = regex("99999999999999999", "100000000000000001", "100000000000000000");
+  EXPECT_EQ(arena.derivative(one, '9'), arena.nothing());
+  EXPECT_TRUE(arena.matches(one, "100000000000000000"));
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(2));
+}
+
+// Walks every beginning: what begins can be ended, without a search.
+TEST_F(NumberRanges, MultiplesHaveNoDeadEnds) {
+  for (int round = 0; round < 300; ++round) {
+    const Range range = this->range(true);
+    RegexArena arena;
+    const Regex start = value_or_throw(number_regex(arena, range.as_decimals()));
+    std::vector<Regex> open{start};
+    std::unordered_set<Regex> seen{start, arena.nothing()};
+    while (!open.empty() && seen.size() < 150) {
+      const Regex state = open.back();
+      open.pop_back();
+      bool goes_on = arena.nullable(state);
+      for (const char byte : std::string_view("-.0123456789")) {
+        const Regex next = arena.derivative(state, static_cast<u8>(byte));
+        goes_on |= next != arena.nothing();
+        if (seen.insert(next).second) open.push_back(next);
+      }
+      ASSERT_TRUE(goes_on || state == arena.nothing()) << range.description();
+    }
+  }
 }
 
 TEST(Number, RefusesDivisorsItCannotCountWith) {
