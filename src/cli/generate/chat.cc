@@ -90,7 +90,8 @@ class Chat : public Command {
   }
 
   int run() override {
-    const auto grammar = compile_grammar(grammar_);
+    const auto asked = read_grammar(grammar_);
+    auto grammar = compile_grammar(asked);
     Ctx ctx = backend::make_context();
     const auto model = load_model(ctx, model_);
     const engine::TextCodec codec = value_or_throw(engine::load_text_codec(model_.directory));
@@ -103,6 +104,10 @@ class Chat : public Command {
     request_.texts = recognised.texts;
     engine::GenerateRequest generation = make_request(options_, *command_, *model, codec);
     add_end_of_turn(codec.tokenizer, generation);
+    if (const auto tools =
+            value_or_throw(grammar::tool_spec(*template_, request_, codec.tokenizer))) {
+      grammar = compile_grammar(asked, *tools);
+    }
     hold_to_grammar(grammar, codec, generation);
     const bool once = given("--message") || given("--messages");
     if (json_ && !once) {

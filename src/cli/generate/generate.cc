@@ -41,7 +41,7 @@ class Generate : public Command {
   }
 
   int run() override {
-    const auto grammar = compile_grammar(grammar_);
+    const auto grammar = compile_grammar(read_grammar(grammar_));
     Ctx ctx = backend::make_context();
     const auto model = load_model(ctx, model_);
     const engine::TextCodec codec = value_or_throw(engine::load_text_codec(model_.directory));

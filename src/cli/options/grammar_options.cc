@@ -18,34 +18,6 @@ namespace {
 
 using grammar::GrammarSpec;
 
-struct NamedSpec {
-  std::string name;  // the option or the file, for messages
-  GrammarSpec spec;
-};
-
-/// nullopt: nothing was asked for.
-std::optional<NamedSpec> read_spec(const GrammarOptions& options) {
-  NamedSpec named;
-  if (!options.json_schema_file.empty()) {
-    named.name = options.json_schema_file;
-    named.spec = {.kind = GrammarSpec::Kind::kJsonSchema,
-                  .text = read_text(options.json_schema_file),
-                  .schema = {.strict = options.strict}};
-  } else if (!options.grammar_file.empty()) {
-    named.name = options.grammar_file;
-    named.spec = {.kind = GrammarSpec::Kind::kEbnf, .text = read_text(options.grammar_file)};
-  } else if (!options.choices.empty()) {
-    named.name = "--choice";
-    named.spec = {.kind = GrammarSpec::Kind::kChoice, .choices = options.choices};
-  } else if (!options.regex.empty()) {
-    named.name = "--regex";
-    named.spec = {.kind = GrammarSpec::Kind::kRegex, .text = options.regex};
-  } else {
-    return std::nullopt;
-  }
-  return named;
-}
-
 void warn_of_weakened(const std::string& name,
                       const std::vector<grammar::SchemaFinding>& findings) {
   for (const grammar::SchemaFinding& finding : findings) {
@@ -90,8 +62,29 @@ void add_grammar_options(CLI::App& command, GrammarOptions& options) {
       ->needs(schema);
 }
 
-std::shared_ptr<const grammar::Grammar> compile_grammar(const GrammarOptions& options) {
-  const std::optional<NamedSpec> named = read_spec(options);
+std::optional<NamedGrammar> read_grammar(const GrammarOptions& options) {
+  NamedGrammar named;
+  if (!options.json_schema_file.empty()) {
+    named.name = options.json_schema_file;
+    named.spec = {.kind = GrammarSpec::Kind::kJsonSchema,
+                  .text = read_text(options.json_schema_file),
+                  .schema = {.strict = options.strict}};
+  } else if (!options.grammar_file.empty()) {
+    named.name = options.grammar_file;
+    named.spec = {.kind = GrammarSpec::Kind::kEbnf, .text = read_text(options.grammar_file)};
+  } else if (!options.choices.empty()) {
+    named.name = "--choice";
+    named.spec = {.kind = GrammarSpec::Kind::kChoice, .choices = options.choices};
+  } else if (!options.regex.empty()) {
+    named.name = "--regex";
+    named.spec = {.kind = GrammarSpec::Kind::kRegex, .text = options.regex};
+  } else {
+    return std::nullopt;
+  }
+  return named;
+}
+
+std::shared_ptr<const grammar::Grammar> compile_grammar(const std::optional<NamedGrammar>& named) {
   if (!named) return nullptr;
   auto compiled = grammar::compile(named->spec);
   if (!compiled) {
@@ -103,6 +96,13 @@ std::shared_ptr<const grammar::Grammar> compile_grammar(const GrammarOptions& op
     warn_of_unused_rules(named->name, named->spec.text);
   }
   return compiled->grammar;
+}
+
+std::shared_ptr<const grammar::Grammar> compile_grammar(std::optional<NamedGrammar> named,
+                                                        grammar::ToolSpec tools) {
+  if (!named) named = NamedGrammar{.name = "tools", .spec = {}};
+  named->spec.tools = std::move(tools);
+  return compile_grammar(named);
 }
 
 void hold_to_grammar(const std::shared_ptr<const grammar::Grammar>& grammar,

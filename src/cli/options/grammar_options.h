@@ -1,17 +1,16 @@
 #pragma once
 // What an answer has to be, for the commands that write text.
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/prompt.h"
 #include "engine/request.h"
+#include "grammar/compile.h"
 
 namespace CLI {
 class App;
-}
-namespace fathom::grammar {
-class Grammar;
 }
 
 namespace fathom::cli {
@@ -25,9 +24,19 @@ struct GrammarOptions {
 /// --json-schema, --strict, --regex, --choice, --grammar; one of them at most but for --strict.
 void add_grammar_options(CLI::App& command, GrammarOptions& options);
 
-/// Compiles what was asked for; nullptr: nothing was. Warns of what a schema says in vain. Throws
-/// Error that names the option or file.
-std::shared_ptr<const grammar::Grammar> compile_grammar(const GrammarOptions& options);
+/// What was asked for, and by what option or file.
+struct NamedGrammar {
+  std::string name;
+  grammar::GrammarSpec spec;
+};
+/// nullopt: nothing was asked for. Throws Error for a file that cannot be read.
+std::optional<NamedGrammar> read_grammar(const GrammarOptions& options);
+/// nullptr for nullopt. Warns of what a schema says in vain. Throws Error that begins with the
+/// name.
+std::shared_ptr<const grammar::Grammar> compile_grammar(const std::optional<NamedGrammar>& named);
+/// The same where the answer may or must be a call of `tools` instead.
+std::shared_ptr<const grammar::Grammar> compile_grammar(std::optional<NamedGrammar> named,
+                                                        grammar::ToolSpec tools);
 
 /// Answers to `request` will be texts of `grammar`, each ended by one of its stop_token_ids. With a
 /// nullptr nothing changes. `codec` outlives the request.

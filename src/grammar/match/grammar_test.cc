@@ -6,6 +6,7 @@
 
 #include "grammar/match/test_json_rules.h"
 #include "grammar/rules/test_random_grammar.h"
+#include "tokenizer/train/train_tokenizer.h"
 
 namespace fathom::grammar {
 namespace {
@@ -123,6 +124,144 @@ TEST(Grammar, ForcedBytesAreThoseThatMustCome) {
   EXPECT_TRUE(matcher.must_end());
   matcher.roll_back(3);
   EXPECT_EQ(matcher.forced_bytes(100), "abc");
+}
+
+// A string's masks are not looked up byte by byte where its expression tells what may follow. What
+// it is limited by here: lengths, other characters, texts inside that are excluded, and all at
+// once.
+TEST(Grammar, MasksOfRandomStringsNameJustTheTokensThatMayCome) {
+  std::vector<std::string> tokens{"\"",       "x\"",      "\\",       "\\n", "\xE0",
+                                  "\xE0\xA4", "\xED\x9F", "\xF0\x9F", "\x82"};
+  const std::array<std::string, 7> characters{
+      "x", "y", "é", "\xE0\xA4\x85", "€", "\xED\x9F\xBF", "\xF0\x9F\x98\x80"};
+  for (const std::string& character : characters) {
+    std::string repeated;
+    for (size_t length = 1; length <= 25; ++length) {
+      repeated += character;
+      if (length < 4 || length == 8 || length == 9 || length > 18) tokens.push_back(repeated);
+      if (length < 4) tokens.push_back("x" + repeated + "y");
+    }
+  }
+  for (u32 byte = 0; byte < 256; ++byte) tokens.emplace_back(1, static_cast<char>(byte));
+  const auto vocabulary = std::make_shared<const Vocabulary>(tokens);
+  for (u64 seed = 0; seed < 150; ++seed) {
+    const Philox random(seed, 0);
+    u64 drawn = 0;
+    const auto below = [&](u32 limit) { return random.at(drawn++)[0] % limit; };
+    RuleArena rules;
+    RegexArena& regexes = rules.regexes();
+    const auto any = [&](u32 min, u32 max) {
+      return regexes.repeat(one_of(regexes, all_characters(), Spelling::kJson), min, max);
+    };
+    const auto text = [&] { return regexes.literal(characters[below(7)] + characters[below(7)]); };
+    std::vector<Regex> parts{below(2) == 0 ? any(0, kUnbounded) : any(below(3), 2 + below(25))};
+    while (below(3) != 0) {
+      const u32 kind = below(5);
+      Regex excluded = regexes.alternate(text(), regexes.literal("x"));
+      if (kind == 1) excluded = regexes.concat({any(0, kUnbounded), text(), any(0, kUnbounded)});
+      if (kind == 2) excluded = any(1 + below(4), 4);
+      if (kind == 3) excluded = regexes.concat(text(), any(0, kUnbounded));
+      if (kind == 4) {
+        const auto few = tokenizer::CodePointSet({{0, 0x20AB}, {0x20AD, 0x10FFFF}});
+        parts.push_back(regexes.repeat(one_of(regexes, few, Spelling::kJson), 0, kUnbounded));
+      } else {
+        parts.push_back(regexes.complement(excluded));
+      }
+    }
+    const Regex quote = regexes.literal("\"");
+    const Expr root = rules.regex(regexes.concat({quote, regexes.intersect(parts), quote}));
+    ASSERT_TRUE(rules.finish());
+    if (!rules.can_match(root)) continue;
+    Matcher matcher(std::make_shared<const Grammar>(std::move(rules), root, Budget{}), vocabulary);
+    ASSERT_TRUE(matcher.accept(0));
+    for (i64 step = 0; step < 6 && !matcher.must_end(); ++step) {
+      const std::span<const u32> span = matcher.allowed();
+      const TokenSet allowed(span.begin(), span.end());
+      std::vector<i32> ids;
+      for (i32 id = 0; id < vocabulary->size(); ++id) {
+        const bool taken = matcher.accept(id);
+        ASSERT_EQ(has_token(allowed, id), taken)
+            << seed << " step " << step << " " << tokens[static_cast<size_t>(id)];
+        if (!taken) continue;
+        matcher.roll_back(1);
+        ids.push_back(id);
+      }
+      ASSERT_FALSE(ids.empty()) << seed;
+      ASSERT_TRUE(matcher.accept(ids[below(static_cast<u32>(ids.size()))]));
+    }
+  }
+}
+
+TEST(Grammar, ATextThatCannotBeFinishedIsNotBegun) {
+  RuleArena rules;
+  RegexArena& regexes = rules.regexes();
+  const Regex both = regexes.alternate(regexes.literal("ab"), regexes.literal("cc"));
+  const Expr root = rules.regex(regexes.subtract(both, regexes.literal("ab")));
+  ASSERT_TRUE(rules.finish());
+  Matcher matcher(std::make_shared<const Grammar>(std::move(rules), root, Budget{}),
+                  abc_vocabulary());
+  EXPECT_EQ(matcher.forced_bytes(9), "cc");
+  EXPECT_FALSE(matcher.accept(2)) << "an a, which only the excluded text begins with";
+}
+
+TEST(Grammar, WhatMatchingLearnsIsSharedUntilItIsTooMuch) {
+  RuleArena rules;
+  const Expr root = rules.repeat(rules.literal("ab"), 0, kUnbounded);
+  ASSERT_TRUE(rules.finish());
+  const Grammar grammar(rules, root, Budget{});
+  const auto vocabulary = abc_vocabulary(), other = abc_vocabulary();
+  const auto masks = grammar.masks(vocabulary);
+  EXPECT_EQ(grammar.masks(vocabulary), masks);
+  EXPECT_NE(grammar.masks(other), masks);
+  EXPECT_EQ(&grammar.masks(other)->vocabulary(), other.get());
+  Budget small;
+  small.matching_bytes = 1;
+  const Grammar forgetful(rules, root, small);
+  const auto first = forgetful.masks(vocabulary);
+  EXPECT_NE(forgetful.masks(vocabulary), first);
+}
+
+TEST(Grammar, TooManyReadingsAreRefused) {
+  Budget budget;
+  budget.threads = 3;
+  RuleArena rules(budget);
+  std::vector<Expr> readings;
+  for (u32 length = 1; length <= 5; ++length) {
+    readings.push_back(rules.sequence(
+        rules.repeat(rules.literal("a"), length, length),
+        rules.regex(rules.regexes().star(rules.regexes().literal(std::string(length, 'a'))))));
+  }
+  const Expr root = rules.choice(readings);
+  ASSERT_TRUE(rules.finish());
+  Matcher matcher(std::make_shared<const Grammar>(std::move(rules), root, budget),
+                  abc_vocabulary());
+  EXPECT_THROW(static_cast<void>(matcher.accept(2) && matcher.accept(2) && matcher.accept(2) &&
+                                 matcher.accept(2)),
+               BudgetError);
+}
+
+// With single bytes as tokens: all of what must come but the last byte, behind which more might.
+TEST(Grammar, ForcedTokensAreThoseOfTheTokenizerButForTheLast) {
+  const tokenizer::Tokenizer tokenizer = std::move(tokenizer::byte_tokenizer().tokenizer);
+  const auto vocabulary = std::make_shared<const Vocabulary>(tokenizer);
+  RuleArena rules;
+  RegexArena& regexes = rules.regexes();
+  const Expr root = rules.regex(regexes.concat(
+      {regexes.literal("abc"), regexes.alternate(regexes.literal("é"), regexes.literal("è")),
+       regexes.literal("z"), regexes.optional(regexes.literal("y"))}));
+  ASSERT_TRUE(rules.finish());
+  Matcher matcher(std::make_shared<const Grammar>(std::move(rules), root, Budget{}), vocabulary);
+  const std::string text = "abcéz";
+  const std::vector<i32> ids = tokenizer.encode(text);
+  ASSERT_EQ(ids.size(), text.size());
+  // "abc" and the first byte of the two letters are forced; "c" is the last whole character.
+  const std::vector<i32> forced{ids[0], ids[1], -1, -1, -1, -1, -1};
+  for (size_t i = 0; i < ids.size(); ++i) {
+    EXPECT_EQ(matcher.forced_token(), forced[i]) << i;
+    ASSERT_TRUE(matcher.accept(ids[i]));
+  }
+  EXPECT_TRUE(matcher.may_end());
+  EXPECT_EQ(matcher.forced_token(), -1);
 }
 
 TEST(Grammar, AJsonValueByHand) {

@@ -12,6 +12,7 @@ namespace fathom::grammar {
 namespace {
 
 constexpr int kMaxGroupDepth = 200;
+constexpr size_t kMaxRemembered = 64;  // sets of characters; most patterns have few, often
 
 }  // namespace
 
@@ -134,7 +135,14 @@ bool PatternParser::parse_term(Regex& term) {
 bool PatternParser::parse_one(Regex& term) {
   tokenizer::CodePointSet set;
   if (!parse_character(at_, set)) return false;
+  const auto known = std::find_if(characters_.begin(), characters_.end(),
+                                  [&](const auto& entry) { return entry.first == set; });
+  if (known != characters_.end()) {
+    term = known->second;
+    return true;
+  }
   term = one_of(arena_, set, spelling_);
+  if (characters_.size() < kMaxRemembered) characters_.emplace_back(std::move(set), term);
   return true;
 }
 

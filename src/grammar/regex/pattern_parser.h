@@ -1,6 +1,7 @@
 #pragma once
 // Internal to parse_regex: recursive descent over a pattern.
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "grammar/regex/anchors.h"
@@ -56,6 +57,7 @@ class PatternParser {
   Spelling spelling_;
   PatternCursor at_;
   int depth_ = 0;
+  std::vector<std::pair<tokenizer::CodePointSet, Regex>> characters_;  // what one_of() made
 };
 
 }  // namespace fathom::grammar

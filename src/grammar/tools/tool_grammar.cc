@@ -1,5 +1,7 @@
 #include "grammar/tools/tool_grammar.h"
 
+#include <algorithm>
+
 #include "grammar/tools/dsml_arguments.h"
 #include "io/json.h"
 #include "tokenizer/chat/marks.h"
@@ -128,6 +130,42 @@ std::set<std::string> tool_tokens(const tokenizer::Tokenizer& tokenizer) {
     if (id && tokenizer.is_control(*id)) tokens.emplace(mark);
   }
   return tokens;
+}
+
+Result<std::optional<ToolSpec>> tool_spec(const tokenizer::ChatTemplate& chat_template,
+                                          const tokenizer::ChatRequest& request,
+                                          const tokenizer::Tokenizer& tokenizer) {
+  const tokenizer::ToolUse& use = request.tool_use;
+  const auto format = tool_format(chat_template.dialect);
+  if (request.tools.empty()) return std::nullopt;
+  if (!format) {
+    const bool free = use.choice == ToolSpec::Choice::kAuto && use.names.empty() && use.parallel;
+    if (free) return std::nullopt;
+    return unsupported("tool_choice: calls of the chat template " +
+                       std::string(chat_template.name) + " cannot be asked for");
+  }
+  ToolSpec spec{.format = *format,
+                .choice = use.choice,
+                .parallel = use.parallel,
+                .tokens = tool_tokens(tokenizer)};
+  for (size_t i = 0; i < request.tools.size(); ++i) {
+    const std::string where = "tools[" + std::to_string(i) + "]";
+    const auto definition = io::parse_json(request.tools[i], where);
+    if (!definition) return tl::unexpected(definition.error());
+    const auto function = io::get_object(*definition, "function", where);
+    if (!function) return tl::unexpected(function.error());
+    const auto name = io::get_string(*definition->find("function"), "name", where + ".function");
+    if (!name) return tl::unexpected(name.error());
+    if (!use.names.empty() && std::ranges::count(use.names, *name) == 0) continue;
+    Tool tool{.name = *name};
+    if (const io::JsonValue* parameters = (*function)->find("parameters")) {
+      tool.parameters = io::write_json(*parameters);
+    }
+    const io::JsonValue* strict = (*function)->find("strict");
+    if (strict != nullptr && strict->is_bool()) tool.strict = strict->as_bool();
+    spec.tools.push_back(std::move(tool));
+  }
+  return spec;
 }
 
 Result<Expr> compile_tools(RuleArena& rules, const ToolSpec& spec, std::optional<Expr> value,

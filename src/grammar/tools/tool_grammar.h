@@ -33,10 +33,7 @@ struct Tool {
 };
 
 struct ToolSpec {
-  enum class Choice {
-    kAuto,      // text, and perhaps calls behind it
-    kRequired,  // a call at once
-  };
+  using Choice = tokenizer::ToolUse::Choice;  // kAuto: text, and perhaps calls behind it
   ToolFormat format = ToolFormat::kPlain;
   std::vector<Tool> tools;  // that may be called
   Choice choice = Choice::kAuto;
@@ -47,6 +44,12 @@ struct ToolSpec {
 
 /// Those of the marks of all formats that are tokens.
 std::set<std::string> tool_tokens(const tokenizer::Tokenizer& tokenizer);
+
+/// How the request's tools may be called; nullopt: it has none, or the template writes calls in
+/// another form, which is an error where the request says how they are to be called.
+Result<std::optional<ToolSpec>> tool_spec(const tokenizer::ChatTemplate& chat_template,
+                                          const tokenizer::ChatRequest& request,
+                                          const tokenizer::Tokenizer& tokenizer);
 
 /// What may be answered with these tools. `value`: what is said without a call, if that is not
 /// free; then there is no text before calls either. Errors name the tool: a name that cannot be

@@ -38,11 +38,23 @@ struct TemplateTexts {
   std::optional<std::string> default_date;    // of Llama 3.1: what it calls today
 };
 
+/// Whether and how the model is to call tools. It changes no prompt.
+struct ToolUse {
+  enum class Choice {
+    kAuto,      // as it likes
+    kRequired,  // at once
+  };
+  Choice choice = Choice::kAuto;
+  std::vector<std::string> names = {};  // of the functions that may be called; empty: all
+  bool parallel = true;                 // several calls in one answer
+};
+
 struct ChatRequest {
   std::vector<Message> messages;
   /// JSON text of one tool each: {"type": "function", "function": {"name", "description",
   /// "parameters"}}.
   std::vector<std::string> tools;
+  ToolUse tool_use = {};
   Thinking thinking = Thinking::kDefault;
   /// Ends the prompt where the assistant's answer begins. Some templates do so anyway after a user
   /// message (template.h).

@@ -44,6 +44,8 @@ class RequestReader {
   Result<void> finish() {
     ChatRequest& request = parsed_.request;
     if (leaves_tools_out_) request.tools.clear();
+    if (one_call_) request.tool_use.parallel = false;
+    if (auto checked = check_tool_use(); !checked) return checked;
     const bool has_prefix = !request.messages.empty() && request.messages.back().prefix;
     if (has_prefix && continues_ == false) {
       return invalid_input(where_ +
@@ -86,12 +88,80 @@ class RequestReader {
   }
 
   Result<void> read_tool_choice(const JsonValue& value, const std::string& place) {
-    const std::string choice = value.is_string() ? value.as_string() : "";
-    leaves_tools_out_ = choice == "none";
-    if (choice == "auto" || choice == "none") return {};
-    return unsupported(fmt::format(
-        "{}: expected \"auto\" or \"none\", found {}: a model cannot be made to call a tool", place,
-        io::describe(value)));
+    ToolUse& use = parsed_.request.tool_use;
+    const std::string type = text_member(value, "type");
+    if (value.is_string() && value.as_string() == "none") {
+      leaves_tools_out_ = true;
+    } else if (type == "function") {
+      use.choice = ToolUse::Choice::kRequired;
+      one_call_ = true;
+      return read_function_name(value, place);
+    } else if (type == "allowed_tools") {
+      return read_allowed_tools(value, place);
+    } else {
+      return read_mode(value, place);
+    }
+    return {};
+  }
+
+  Result<void> read_mode(const JsonValue& value, const std::string& place) {
+    const std::string mode = value.is_string() ? value.as_string() : "";
+    if (mode != "auto" && mode != "required") {
+      return wrong(place, "\"auto\", \"none\", \"required\", a function or allowed_tools", value);
+    }
+    parsed_.request.tool_use.choice =
+        mode == "auto" ? ToolUse::Choice::kAuto : ToolUse::Choice::kRequired;
+    return {};
+  }
+
+  /// {"type": "function", "function": {"name": "f"}}
+  Result<void> read_function_name(const JsonValue& value, const std::string& place) {
+    const JsonValue* const function = value.find("function");
+    const std::string name = function == nullptr ? "" : text_member(*function, "name");
+    if (name.empty()) return wrong(place + ".function.name", "the name of a function", value);
+    parsed_.request.tool_use.names.push_back(name);
+    return {};
+  }
+
+  /// {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [a function, ...]}}
+  Result<void> read_allowed_tools(const JsonValue& value, const std::string& place) {
+    const JsonValue* const allowed = value.find("allowed_tools");
+    const JsonValue* const mode = allowed == nullptr ? nullptr : allowed->find("mode");
+    const JsonValue* const tools = allowed == nullptr ? nullptr : allowed->find("tools");
+    if (mode == nullptr || tools == nullptr || !tools->is_array() || tools->as_array().empty()) {
+      return wrong(place + ".allowed_tools", "an object with mode and tools", value);
+    }
+    if (auto done = read_mode(*mode, place + ".allowed_tools.mode"); !done) return done;
+    for (const JsonValue& tool : tools->as_array()) {
+      if (auto done = read_function_name(tool, place + ".allowed_tools.tools"); !done) return done;
+    }
+    return {};
+  }
+
+  static std::string text_member(const JsonValue& value, std::string_view key) {
+    const JsonValue* const member = value.is_object() ? value.find(key) : nullptr;
+    return member != nullptr && member->is_string() ? member->as_string() : "";
+  }
+
+  /// Whatever may be called is among the tools.
+  Result<void> check_tool_use() const {
+    const ChatRequest& request = parsed_.request;
+    const ToolUse& use = request.tool_use;
+    if (request.tools.empty() && use.choice == ToolUse::Choice::kRequired) {
+      return invalid_input(where_ + ": tool_choice: a tool is to be called, but there are none");
+    }
+    for (const std::string& name : use.names) {
+      const bool known = std::ranges::any_of(request.tools, [&](const std::string& text) {
+        const auto tool = io::parse_json(text, where_);
+        const JsonValue* const function = tool ? tool->find("function") : nullptr;
+        return function != nullptr && text_member(*function, "name") == name;
+      });
+      if (!known) {
+        return invalid_input(
+            fmt::format("{}: tool_choice: no tool has the name \"{}\"", where_, name));
+      }
+    }
+    return {};
   }
 
   Result<void> read_generation(const JsonValue& value, const std::string& place) {
@@ -138,8 +208,9 @@ class RequestReader {
   }
 
   Result<void> read_parallel_calls(const JsonValue& value, const std::string& place) {
-    if (value.is_bool() && value.as_bool()) return {};
-    return unsupported(place + ": expected true: a model cannot be held to one call");
+    if (!value.is_bool()) return wrong(place, "true or false", value);
+    parsed_.request.tool_use.parallel = value.as_bool();
+    return {};
   }
 
   Result<void> read_logprobs(const JsonValue& value, const std::string& place) {
@@ -166,7 +237,7 @@ class RequestReader {
   std::string where_;
   ParsedChatRequest parsed_;
   std::optional<bool> generates_, continues_;
-  bool leaves_tools_out_ = false;
+  bool leaves_tools_out_ = false, one_call_ = false;
 };
 
 const std::array<RequestReader::Key, 38> RequestReader::kKeys = {{

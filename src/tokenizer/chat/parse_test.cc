@@ -10,6 +10,7 @@ namespace fathom::tokenizer {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 Result<ParsedChatRequest> parsed(std::string_view text) { return parse_chat_request(text, "m"); }
 ChatRequest request_of(std::string_view text) { return value_or_throw(parsed(text)).request; }
@@ -142,11 +143,6 @@ TEST(ParseChatRequest, EveryKeyIsHonouredHarmlessOrRefused) {
             "date");
   EXPECT_EQ(error_of(with(R"("response_format":{"type":"json_object"})")),
             "m: response_format: only {\"type\": \"text\"} is supported");
-  EXPECT_EQ(error_of(with(R"("tool_choice":"required")")),
-            "m: tool_choice: expected \"auto\" or \"none\", found a string \"required\": a model "
-            "cannot be made to call a tool");
-  EXPECT_EQ(error_of(with(R"("parallel_tool_calls":false)")),
-            "m: parallel_tool_calls: expected true: a model cannot be held to one call");
   EXPECT_EQ(error_of(R"([{"role":"user","content":"q","weight":1}])"),
             "m: messages[0].weight: not a key that has a meaning here");
   EXPECT_EQ(error_of(R"([{"role":"assistant","content":null,"refusal":"no"}])"),
@@ -157,6 +153,43 @@ TEST(ParseChatRequest, NoToolsAreOfferedIfNoneShallBeCalled) {
   const std::string tools = R"("tools":[{"type":"function","function":{"name":"f"}}])";
   EXPECT_EQ(request_of(with(tools)).tools.size(), 1u);
   EXPECT_TRUE(request_of(with(tools + R"(,"tool_choice":"none")")).tools.empty());
+}
+
+TEST(ParseChatRequest, HowToolsAreToBeCalled) {
+  const std::string tools = R"("tools":[{"type":"function","function":{"name":"f"}},
+                                        {"type":"function","function":{"name":"g"}}],)";
+  const auto use_of = [&](const std::string& keys) {
+    return request_of(with(tools + keys)).tool_use;
+  };
+  const ToolUse free = use_of(R"("tool_choice":"auto")");
+  EXPECT_TRUE(free.choice == ToolUse::Choice::kAuto && free.names.empty() && free.parallel);
+  const ToolUse required = use_of(R"("tool_choice":"required","parallel_tool_calls":false)");
+  EXPECT_TRUE(required.choice == ToolUse::Choice::kRequired && !required.parallel);
+  // A named one is called once, whatever else is said.
+  const ToolUse named = use_of(
+      R"("tool_choice":{"type":"function","function":{"name":"g"}},"parallel_tool_calls":true)");
+  EXPECT_TRUE(named.choice == ToolUse::Choice::kRequired && !named.parallel);
+  EXPECT_THAT(named.names, ElementsAre("g"));
+  const ToolUse allowed = use_of(R"("tool_choice":{"type":"allowed_tools","allowed_tools":
+      {"mode":"auto","tools":[{"type":"function","function":{"name":"f"}}]}})");
+  EXPECT_TRUE(allowed.choice == ToolUse::Choice::kAuto && allowed.parallel);
+  EXPECT_THAT(allowed.names, ElementsAre("f"));
+
+  EXPECT_EQ(error_of(with(R"("tool_choice":"required")")),
+            "m: tool_choice: a tool is to be called, but there are none");
+  EXPECT_EQ(error_of(with(tools + R"("tool_choice":{"type":"function","function":{"name":"h"}})")),
+            "m: tool_choice: no tool has the name \"h\"");
+  EXPECT_THAT(error_of(with(tools + R"("tool_choice":"any")")),
+              HasSubstr("m: tool_choice: expected \"auto\""));
+  EXPECT_THAT(error_of(with(tools + R"("tool_choice":{"type":"function"})")),
+              HasSubstr("tool_choice.function.name"));
+  EXPECT_THAT(
+      error_of(with(
+          tools +
+          R"("tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[]}})")),
+      HasSubstr("tool_choice.allowed_tools: expected"));
+  EXPECT_THAT(error_of(with(tools + R"("parallel_tool_calls":"no")")),
+              HasSubstr("parallel_tool_calls: expected true or false"));
 }
 
 TEST(ParseChatRequest, ToolCallsTakeArgumentsAsTextOrObject) {
