@@ -140,6 +140,35 @@ TEST(SchemaTest, NegationsOfMembersAndItems) {
   EXPECT_FALSE(items.accepts("[]"));
 }
 
+TEST(SchemaTest, NegationsOfSizes) {
+  Grammar few(R"({"type": "object", "not": {"minProperties": 2}})");
+  EXPECT_TRUE(few.accepts(R"({"a":1})"));
+  EXPECT_FALSE(few.accepts(R"({"a":1,"b":1})"));
+  Grammar many(R"({"type": "object", "not": {"maxProperties": 1}})");
+  EXPECT_FALSE(many.accepts(R"({"a":1})"));
+  EXPECT_TRUE(many.accepts(R"({"a":1,"b":1})"));
+  Grammar short_lists(R"({"type": "array", "not": {"minItems": 2}})");
+  EXPECT_TRUE(short_lists.accepts("[1]"));
+  EXPECT_FALSE(short_lists.accepts("[1,1]"));
+  Grammar long_lists(R"({"type": "array", "not": {"maxItems": 1}})");
+  EXPECT_FALSE(long_lists.accepts("[1]"));
+  EXPECT_TRUE(long_lists.accepts("[1,1]"));
+}
+
+TEST(SchemaTest, WhatIsNotSupportedIsNeverExcludedByMistake) {
+  // A schema that lets too much through, below `not`, would forbid too much.
+  const std::pair<const char*, const char*> kCases[] = {
+      {R"({"not": {"$ref": "http://example.com/x"}})", R"([{"a":"ab"}])"},
+      {R"({"not": {"type": "string", "pattern": "(a)\\1"}})", R"("ab")"},
+      {R"({"not": {"properties": {"a": {"pattern": "(a)\\1"}}}})", R"({"a":"ab"})"},
+      {R"({"not": {"type": "array", "uniqueItems": true}})", R"([1,1])"}};
+  for (const auto& [schema, valid] : kCases) {
+    Grammar grammar(schema);
+    EXPECT_EQ(grammar.finding("/not")->kind, Kind::kWeakened) << schema;
+    EXPECT_TRUE(grammar.accepts(valid)) << schema;
+  }
+}
+
 TEST(SchemaTest, FindingsSayWhatBecomesOfEachKeyword) {
   Grammar grammar(R"({"title": "T", "properties": {"a": {"type": "array", "uniqueItems": true},
                       "b/c": {"format": "int32"}}})");
