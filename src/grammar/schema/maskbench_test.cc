@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -18,13 +17,6 @@ namespace {
 
 using io::JsonValue;
 using testing::Walker;
-
-/// Of this thread: other programs do not count.
-double cpu_ms() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) * 1e-6;
-}
 
 /// Leads a grammar through a value with its members in whatever order it wants them.
 class AnyOrder {
