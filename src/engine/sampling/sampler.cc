@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <string>
 #include <utility>
 
 #include "base/check.h"
+#include "base/checked_math.h"
 #include "engine/sampling/argmax.h"
+#include "engine/sampling/softmax_weights.h"
 #include "engine/sampling/token_mask.h"
 
 namespace fathom::engine {
@@ -54,7 +57,10 @@ Sampler::Sampler(const SamplingParams& params, i64 vocab_size, i64 num_ids, u64 
       seen_(static_cast<size_t>(vocab_size)),
       generated_count_(static_cast<size_t>(vocab_size)) {
   seen_ids_.reserve(static_cast<size_t>(vocab_size));
-  if (params.temperature > 0) candidates_.reserve(static_cast<size_t>(vocab_size));
+  if (params.temperature == 0.0) return;
+  weights_.resize(static_cast<size_t>(num_ids_));
+  sums_.resize(static_cast<size_t>(ceil_div(num_ids_, kWeightBlock)));
+  if (params.top_k > 0 || params.top_p < 1.0) candidates_.reserve(static_cast<size_t>(vocab_size));
 }
 
 void Sampler::observe_prompt(std::span<const i32> ids) {
@@ -94,8 +100,13 @@ void Sampler::forbid(View<float, 1> logits, const TokenRules& rules) const {
     return;
   }
   if (rules.mask == nullptr) return;
-  for (i64 id = 0; id < num_ids_; ++id) {
-    if (!allows(*rules.mask, static_cast<i32>(id))) logits(id) = kNever;
+  constexpr i64 kIdsAWord = 32;
+  for (i64 begin = 0; begin < num_ids_; begin += kIdsAWord) {
+    const auto word = static_cast<size_t>(begin / kIdsAWord);
+    if (word < rules.mask->size() && (*rules.mask)[word] == ~u32{0}) continue;
+    for (i64 id = begin; id < std::min(begin + kIdsAWord, num_ids_); ++id) {
+      if (!allows(*rules.mask, static_cast<i32>(id))) logits(id) = kNever;
+    }
   }
 }
 
@@ -125,35 +136,87 @@ i32 Sampler::largest(View<const float, 1> logits) const {
 }
 
 i32 Sampler::draw(View<const float, 1> logits, i32 best) {
-  const double largest = static_cast<double>(logits(best));
-  const double floor =
-      params_.min_p > 0 ? std::log(params_.min_p) : -std::numeric_limits<double>::infinity();
+  const std::span<const float> all(logits.data(), static_cast<size_t>(num_ids_));
+  double total =
+      softmax_weights(all, logits(best), params_.temperature, params_.min_p, weights_, sums_);
+  const bool is_top_k = params_.top_k > 0 && params_.top_k < num_ids_;
+  const double point = rng_.uniform(step_);
+  if (!is_top_k && params_.top_p >= 1.0) return draw_of_all(point * total, best);
   candidates_.clear();
-  for (i64 id = 0; id < logits.dim(0); ++id) {
-    // Divided, not multiplied by 1/temperature: the largest stays 0 at any temperature, however
-    // small, and the others at worst become -inf, which no draw reaches.
-    const double scaled = (static_cast<double>(logits(id)) - largest) / params_.temperature;
-    if (scaled >= floor) candidates_.push_back({static_cast<float>(scaled), static_cast<i32>(id)});
+  if (is_top_k) {
+    collect(logits, top_k_bound(logits), 0.0);
+    keep_top_k();
+    total = 0.0;
+    for (const Candidate& c : candidates_) total += static_cast<double>(c.weight);
+  } else {
+    // All that weigh less, together, are less than half of what top_p leaves out.
+    constexpr float kAny = -std::numeric_limits<float>::infinity();
+    collect(logits, kAny, 0.5 * (1.0 - params_.top_p) * total / static_cast<double>(num_ids_));
   }
-  FATHOM_CHECK(!candidates_.empty(), "step ", step_, ": the best token itself was dropped");
-  keep_top_k();
-  double total = 0.0;
-  for (Candidate& c : candidates_) total += c.weight = std::exp(static_cast<double>(c.logit));
   if (params_.top_p < 1.0) total = keep_top_p(total);
+  return draw_of_candidates(point * total, best);
+}
 
-  double remaining = rng_.uniform(step_) * total;
+/// Block by block, then one by one.
+i32 Sampler::draw_of_all(double remaining, i32 best) const {
+  i32 last_possible = best;  // rounding: u was within an ulp of 1, or of a block's end
+  for (i64 block = 0; block < std::ssize(sums_); ++block) {
+    const double sum = sums_[static_cast<size_t>(block)];
+    if (remaining >= sum && block + 1 < std::ssize(sums_)) {
+      remaining -= sum;
+      continue;
+    }
+    const i64 end = std::min((block + 1) * kWeightBlock, num_ids_);
+    for (i64 id = block * kWeightBlock; id < end; ++id) {
+      const float weight = weights_[static_cast<size_t>(id)];
+      remaining -= static_cast<double>(weight);
+      if (weight > 0) last_possible = static_cast<i32>(id);
+      if (remaining < 0) break;
+    }
+    break;
+  }
+  return last_possible;
+}
+
+i32 Sampler::draw_of_candidates(double remaining, i32 best) const {
   i32 last_possible = best;
   for (const Candidate& c : candidates_) {
-    remaining -= c.weight;
+    remaining -= static_cast<double>(c.weight);
     if (remaining < 0) return c.id;
     if (c.weight > 0) last_possible = c.id;
   }
-  return last_possible;  // rounding: u was within an ulp of 1
+  return last_possible;
+}
+
+/// Those with a weight, a logit and a weight of at least so much.
+void Sampler::collect(View<const float, 1> logits, float least_logit, double least_weight) {
+  for (i64 id = 0; id < num_ids_; ++id) {
+    const float weight = weights_[static_cast<size_t>(id)];
+    if (weight > 0 && logits(id) >= least_logit && static_cast<double>(weight) >= least_weight) {
+      candidates_.push_back({.logit = logits(id), .id = static_cast<i32>(id), .weight = weight});
+    }
+  }
+}
+
+/// No more than the logit of the k-th best: that of the k-th best among the best of each block.
+float Sampler::top_k_bound(View<const float, 1> logits) {
+  constexpr double kNever = -std::numeric_limits<double>::infinity();
+  if (params_.top_k > std::ssize(sums_)) return static_cast<float>(kNever);
+  // The sums of the blocks are not needed where not all are candidates.
+  for (i64 block = 0; block < std::ssize(sums_); ++block) {
+    const i64 end = std::min((block + 1) * kWeightBlock, num_ids_);
+    float most = static_cast<float>(kNever);
+    for (i64 id = block * kWeightBlock; id < end; ++id) most = std::max(most, logits(id));
+    sums_[static_cast<size_t>(block)] = static_cast<double>(most);
+  }
+  const auto kth = sums_.begin() + params_.top_k - 1;
+  std::nth_element(sums_.begin(), kth, sums_.end(), std::greater<>());
+  return static_cast<float>(*kth);
 }
 
 void Sampler::keep_top_k() {
   const auto k = static_cast<size_t>(params_.top_k);
-  if (k == 0 || k >= candidates_.size()) return;
+  if (k >= candidates_.size()) return;
   std::nth_element(candidates_.begin(), candidates_.begin() + static_cast<i64>(k) - 1,
                    candidates_.end(), kFalling);
   candidates_.resize(k);
@@ -168,7 +231,7 @@ double Sampler::keep_top_p(double total) {
     std::partial_sort(candidates_.begin() + static_cast<i64>(sorted),
                       candidates_.begin() + static_cast<i64>(end), candidates_.end(), kFalling);
     for (; sorted < end; ++sorted) {
-      mass += candidates_[sorted].weight;
+      mass += static_cast<double>(candidates_[sorted].weight);
       if (mass >= params_.top_p * total) {
         candidates_.resize(sorted + 1);
         return mass;

@@ -36,25 +36,31 @@ class Sampler {
 
  private:
   struct Candidate {
-    float logit;  // over the temperature, less the largest
+    float logit;
     i32 id;
-    double weight;  // exp(logit)
+    float weight;  // e^((logit - largest) / temperature)
   };
 
   void bias_and_penalise(View<float, 1> logits) const;
   void forbid(View<float, 1> logits, const TokenRules& rules) const;
   i32 largest(View<const float, 1> logits) const;
   i32 draw(View<const float, 1> logits, i32 best);
+  i32 draw_of_all(double remaining, i32 best) const;
+  i32 draw_of_candidates(double remaining, i32 best) const;
+  void collect(View<const float, 1> logits, float least_logit, double least_weight);
+  float top_k_bound(View<const float, 1> logits);
   void keep_top_k();
   double keep_top_p(double total);
 
   SamplingParams params_;
   Philox rng_;
   i64 num_ids_;
-  std::vector<bool> seen_;            // in the prompt or generated
-  std::vector<i32> generated_count_;  // by id
-  std::vector<i32> seen_ids_;         // the ids set in seen_, so that penalties visit only these
-  std::vector<Candidate> candidates_;
+  std::vector<bool> seen_;             // in the prompt or generated
+  std::vector<i32> generated_count_;   // by id
+  std::vector<i32> seen_ids_;          // the ids set in seen_, so that penalties visit only these
+  std::vector<float> weights_;         // [ids]
+  std::vector<double> sums_;           // of their blocks
+  std::vector<Candidate> candidates_;  // where not all are
   u64 step_ = 0;
 };
 

@@ -2,11 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <set>
+#include <utility>
 
 namespace fathom::engine {
 namespace {
@@ -68,6 +71,55 @@ TEST(Sampler, TopKTopPAndMinPKeepTheRightSets) {
   EXPECT_EQ(seen.size(), 3u);
   seen = frequencies({.top_p = 1e-9}, logits, 100);  // never empty
   EXPECT_EQ(seen.size(), 1u);
+}
+
+/// A vocabulary of several blocks, in which every block has likely and unlikely ids.
+std::vector<float> many_logits() {
+  std::vector<float> logits;
+  for (int id = 0; id < 1500; ++id) {
+    logits.push_back(static_cast<float>(id * 7919 % 1500) / 400 + (id % 5 == 0 ? 1.0f : 0.0f));
+  }
+  return logits;
+}
+
+TEST(Sampler, DrawsFromAllBlocksOfALargeVocabulary) {
+  const std::vector<float> logits = many_logits();
+  const auto seen = frequencies({.temperature = 1.5}, logits, 40000);
+  double total = 0;
+  for (const float l : logits) total += std::exp(l / 1.5);
+  for (size_t begin = 0; begin < logits.size(); begin += 100) {
+    double got = 0, want = 0;
+    for (size_t id = begin; id < begin + 100; ++id) {
+      const auto found = seen.find(static_cast<i32>(id));
+      got += found == seen.end() ? 0 : found->second;
+      want += std::exp(logits[id] / 1.5) / total;
+    }
+    EXPECT_NEAR(got, want, 0.006) << "ids from " << begin;
+  }
+}
+
+TEST(Sampler, TopKAndTopPOfALargeVocabularyAreThoseOfTheWholeOrder) {
+  const std::vector<float> logits = many_logits();
+  std::vector<i32> order(logits.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::sort(order, [&](i32 a, i32 b) {
+    const float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
+    return x != y ? x > y : a < b;
+  });
+  double total = 0, mass = 0;
+  for (const float l : logits) total += std::exp(static_cast<double>(l));
+  size_t nucleus = 0;
+  while (mass < 0.1 * total) {
+    mass += std::exp(static_cast<double>(logits[static_cast<size_t>(order[nucleus++])]));
+  }
+  for (const auto& [params, count] : {std::pair{SamplingParams{.top_k = 4}, size_t{4}},
+                                      {SamplingParams{.top_k = 40}, size_t{40}},
+                                      {SamplingParams{.top_p = 0.1}, nucleus}}) {
+    const auto seen = frequencies(params, logits, 6000);
+    const std::set<i32> kept(order.begin(), order.begin() + static_cast<i64>(count));
+    EXPECT_EQ(seen.size(), count);
+    for (const auto& [id, frequency] : seen) EXPECT_TRUE(kept.contains(id)) << id;
+  }
 }
 
 TEST(Sampler, TopPReachesFarIntoAFlatDistribution) {
