@@ -257,15 +257,14 @@ class Inspect : public Command {
  public:
   CLI::App* add(CLI::App& app) override {
     CLI::App* command = app.add_subcommand("inspect", "What a model is: sizes, bytes, oddities");
-    auto* subject = command->add_option_group("subject", "What to look at");
-    subject->add_option(
+    CLI::Option* model = command->add_option(
         "model", path_,
         "Model directory, .gguf file, or a config.json alone; a run for --quantization");
-    subject
+    command
         ->add_option("--schema", schema_,
-                     "A JSON Schema: what of it the answers would be held to; - reads stdin")
-        ->type_name("FILE");
-    subject->require_option(1);
+                     "A JSON Schema: what of it answers would be held to; - reads stdin")
+        ->type_name("FILE")
+        ->excludes(model);
     command->add_flag("--json", json_, "One JSON object");
     add_quantization_options(*command, quantization_);
     command->footer(
@@ -284,6 +283,9 @@ class Inspect : public Command {
                     "--quantization is about a model: leave out --schema");
       }
       return inspect_schema(schema_, json_);
+    }
+    if (path_.empty()) {
+      throw Error(ErrorCode::kInvalidInput, "a model is required, or --schema FILE");
     }
     if (quantization_.wanted) return inspect_quantization(path_, quantization_, json_);
     const Inspection inspection = inspect(path_);

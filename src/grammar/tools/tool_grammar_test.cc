@@ -162,6 +162,39 @@ TEST_P(ToolGrammarTest, SchemasAreEnforcedUnlessToldNotTo) {
   EXPECT_THAT(refused.error().message(), ::testing::HasSubstr("the parameters of \"f\""));
 }
 
+TEST_P(ToolGrammarTest, OptionalArgumentsReferencesAndWhatIsNoObject) {
+  GrammarSpec made = spec(GetParam());
+  made.tools->tools = {
+      {.name = "f", .parameters = R"({"$defs": {"n": {"type": "integer", "maximum": 5}},
+    "definitions": {"s": {"enum": ["x", "y"]}}, "properties": {"a": {"$ref": "#/$defs/n"},
+    "b": {"$ref": "#/definitions/s"}, "c": {"type": "boolean"}}, "required": ["b"], "additionalProperties": false})"}};
+  const auto takes = [&](std::string arguments) {
+    return accepts(made, rendered(GetParam(), {{.name = "f", .arguments = std::move(arguments)}}));
+  };
+  for (const char* good : {R"({"a": 5, "b": "x", "c": true})", R"({"b": "y"})",
+                           R"({"b": "x", "c": false})", R"({"a": 1, "b": "x"})"}) {
+    EXPECT_TRUE(takes(good)) << good;
+  }
+  for (const char* bad : {R"({"a": 6, "b": "x"})", R"({"b": "z"})", R"({"a": 1})", "{}"}) {
+    EXPECT_FALSE(takes(bad)) << bad;
+  }
+  if (made.tools->format == ToolFormat::kDsml) return;  // has no place for anything but an object
+  std::string number = rendered(GetParam(), {{.name = "f", .arguments = R"({"b": "x"})"}});
+  made.tools->tools[0].parameters = R"({"description": "anything"})";
+  EXPECT_TRUE(accepts(made, number));
+  number.replace(number.find(R"({"b": "x"})"), 10, "5");
+  EXPECT_FALSE(accepts(made, number));
+}
+
+// A vocabulary without the marks: whatever looks like one begins a call.
+TEST_P(ToolGrammarTest, FreeTextDoesNotSpellAMark) {
+  GrammarSpec spelled = spec(GetParam());
+  spelled.tools->tokens.clear();
+  const std::string call = rendered(GetParam(), {{.name = "time", .arguments = "{}"}}, false);
+  EXPECT_TRUE(accepts(spelled, "Well. " + call));
+  EXPECT_FALSE(accepts(spelled, "Well. " + call.substr(0, call.size() - 1)));
+}
+
 INSTANTIATE_TEST_SUITE_P(Formats, ToolGrammarTest,
                          ::testing::Values("deepseek-v3-0324", "deepseek-r1-0528", "deepseek-v3.1",
                                            "deepseek-v3.2", "qwen2.5", "qwen3"));
