@@ -6,16 +6,12 @@
 #include <memory>
 #include <numeric>
 
-#include "backend/backend.h"
 #include "checkpoint/random_init.h"
 #include "engine/client.h"
-#include "engine/make_engine.h"
-#include "engine/prompt.h"
 #include "engine/scorer.h"
+#include "engine/test_models.h"
 #include "model/attention/kv_cache.h"
 #include "ops/elementwise/elementwise.h"
-#include "testing/temp_dir.h"
-#include "tokenizer/train/train_tokenizer.h"
 
 namespace fathom::engine {
 namespace {
@@ -24,52 +20,29 @@ using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::Lt;
 
-constexpr i64 kVocabSize = 320;  // the byte tokenizer has 276 ids: 44 rows have no token
-
-ModelConfig tiny_config() {
-  ModelConfig config = value_or_throw(
-      load_model_config(std::string(FATHOM_SOURCE_DIR) + "/configs/models/nano.json"));
-  config.vocab_size = kVocabSize;
-  config.num_hidden_layers = 2;
-  config.hidden_size = 64;
-  config.intermediate_size = 96;
-  config.moe_intermediate_size = 32;
-  config.num_nextn_predict_layers = 0;
-  config.max_position_embeddings = 128;
-  return config;
-}
-
-/// One model directory for all tests of the file: weights, tokenizer, its config.
+/// One model directory for all tests of the file; F32, so that sums can be compared.
 class EngineTest : public ::testing::Test {
  protected:
-  static void SetUpTestSuite() {
-    directory_ = std::make_unique<testing::TempDir>();
-    ctx_ = std::make_unique<Ctx>(backend::make_context());
-    checkpoint::write_random_checkpoint(*ctx_, tiny_config(), path(),
-                                        {.dtype = DType::kF32, .weight_std = 0.2, .seed = 5});
-    tokenizer::byte_tokenizer().save(path());
-    model_ = model::Model::load(*ctx_, path());
-    codec_ = std::make_unique<TextCodec>(value_or_throw(load_text_codec(path())));
+  static TestModel& model() {
+    static TestModel model([](Ctx& ctx, const std::string& path) {
+      ModelConfig config = tiny_v3(/*mtp=*/0);
+      config.max_position_embeddings = 128;
+      checkpoint::write_random_checkpoint(ctx, config, path,
+                                          {.dtype = DType::kF32, .weight_std = 0.2, .seed = 5});
+    });
+    return model;
   }
-  static void TearDownTestSuite() {
-    codec_.reset();
-    model_.reset();
-    ctx_.reset();
-    directory_.reset();
-  }
-
-  static std::string path() { return (directory_->path() / "model").string(); }
   static EngineOptions options(i64 context_tokens = 64) {
     return {.context_tokens = context_tokens,
             .cache_dtype = ops::CacheDType::kF32,
             .run = {.activations = ops::Activations::kF32}};
   }
   static std::unique_ptr<Engine> new_engine(i64 context_tokens = 64) {
-    return make_engine(*ctx_, *model_, &codec_->tokenizer, options(context_tokens));
+    return model().engine(options(context_tokens));
   }
   static GenerateRequest greedy(const std::string& prompt, i64 max_tokens) {
     GenerateRequest request;
-    request.prompt_ids = encode_prompt(*codec_, prompt, tokenizer::TextKind::kPlain);
+    request.prompt_ids = encode_prompt(*model().codec, prompt, tokenizer::TextKind::kPlain);
     request.sampling.temperature = 0.0;
     request.max_tokens = max_tokens;
     return request;
@@ -77,25 +50,17 @@ class EngineTest : public ::testing::Test {
   /// Logits of every token by one plain forward pass.
   static std::vector<float> logits_of(const std::vector<i32>& ids) {
     const auto count = static_cast<i64>(ids.size());
-    model::KvCache cache(model_->config(), ops::CacheDType::kF32, count);
+    model::KvCache cache(model().model->config(), ops::CacheDType::kF32, count);
     std::vector<float> logits(static_cast<size_t>(count * kVocabSize));
     const model::SequenceStep step{.token_ids = ids,
                                    .cache = &cache,
                                    .logits = model::LogitRows::kAll,
                                    .form = model::StepForm::kPrefill};
-    model_->forward(*ctx_, {&step, 1}, options().run, {logits.data(), {count, kVocabSize}});
+    model().model->forward(model().ctx, {&step, 1}, options().run,
+                           {logits.data(), {count, kVocabSize}});
     return logits;
   }
-
-  static std::unique_ptr<testing::TempDir> directory_;
-  static std::unique_ptr<Ctx> ctx_;
-  static std::unique_ptr<model::Model> model_;
-  static std::unique_ptr<TextCodec> codec_;
 };
-std::unique_ptr<testing::TempDir> EngineTest::directory_;
-std::unique_ptr<Ctx> EngineTest::ctx_;
-std::unique_ptr<model::Model> EngineTest::model_;
-std::unique_ptr<TextCodec> EngineTest::codec_;
 
 TEST_F(EngineTest, GreedyTextIsTheArgmaxOfTheLogitsAmongIdsWithATokenOnly) {
   const auto one = new_engine();
@@ -128,7 +93,7 @@ TEST_F(EngineTest, AReusedPrefixChangesNothing) {
 TEST_F(EngineTest, PrefillChunksChangeNothing) {
   EngineOptions chunked = options();
   chunked.limits.chunk_tokens = chunked.limits.min_chunk_tokens = 3;
-  const auto by_three = make_engine(*ctx_, *model_, &codec_->tokenizer, chunked);
+  const auto by_three = model().engine(chunked);
   const auto at_once = new_engine();
   const GenerateRequest request = greedy("a prompt of some length", 8);
   EXPECT_EQ(generate(*by_three, request, {}).token_ids, generate(*at_once, request, {}).token_ids);
@@ -143,7 +108,7 @@ TEST_F(EngineTest, StreamedPiecesAreTheText) {
       generate(*one, request, [&](std::string_view piece) { streamed += piece; });
   EXPECT_EQ(streamed, result.text);
   EXPECT_EQ(result.text,
-            codec_->tokenizer.decode(result.token_ids, tokenizer::SpecialTokens::kSkip));
+            model().codec->tokenizer.decode(result.token_ids, tokenizer::SpecialTokens::kSkip));
   const auto other = new_engine();
   EXPECT_EQ(generate(*other, request, {}).token_ids, result.token_ids) << "a seed repeats";
 }
@@ -212,8 +177,8 @@ TEST_F(EngineTest, WrongRequestsAreRefusedWithTheNumbers) {
 TEST_F(EngineTest, ScoresAreLogSoftmaxOfTheLogits) {
   const std::vector<i32> ids = {0, 70, 80, 90, 100, 70};
   std::vector<float> dumped;
-  const Score score =
-      score_tokens(*ctx_, *model_, ids, {.engine = options()}, [&](View<const float, 2> logits) {
+  const Score score = score_tokens(
+      model().ctx, *model().model, ids, {.engine = options()}, [&](View<const float, 2> logits) {
         dumped.insert(dumped.end(), logits.data(), logits.data() + logits.size());
       });
   const std::vector<float> logits = logits_of(ids);
@@ -234,7 +199,7 @@ TEST_F(EngineTest, ScoresAreLogSoftmaxOfTheLogits) {
 TEST_F(EngineTest, WindowsScoreEachTokenOnceWithTheHistoryTheyHave) {
   std::vector<i32> ids(23);
   std::iota(ids.begin(), ids.end(), 40);
-  const Score windows = score_tokens(*ctx_, *model_, ids,
+  const Score windows = score_tokens(model().ctx, *model().model, ids,
                                      {.engine = options(/*context_tokens=*/8), .stride_tokens = 3});
   EXPECT_EQ(windows.windows, 6);  // 0-8, 3-11, ..., 15-23
   for (size_t i = 1; i < ids.size(); ++i) {
@@ -242,22 +207,26 @@ TEST_F(EngineTest, WindowsScoreEachTokenOnceWithTheHistoryTheyHave) {
     const size_t begin = i <= 8 ? 0 : (i - 8 + 2) / 3 * 3;
     const std::vector<i32> history(ids.begin() + static_cast<i64>(begin),
                                    ids.begin() + static_cast<i64>(i) + 1);
-    const Score alone = score_tokens(*ctx_, *model_, history, {.engine = options()});
+    const Score alone = score_tokens(model().ctx, *model().model, history, {.engine = options()});
     EXPECT_NEAR(windows.log_probs[i], alone.log_probs.back(), 1e-5) << i;
   }
   EXPECT_THAT(message_of([&] {
-                score_tokens(*ctx_, *model_, ids, {.engine = options(8), .stride_tokens = 8});
+                score_tokens(model().ctx, *model().model, ids,
+                             {.engine = options(8), .stride_tokens = 8});
               }),
               HasSubstr("stride is 8, expected 1 to 7"));
 }
 
 TEST_F(EngineTest, PromptsBeginWithOneBos) {
-  const std::vector<i32> ids = encode_prompt(*codec_, "ab", tokenizer::TextKind::kMarkup);
+  const std::vector<i32> ids = encode_prompt(*model().codec, "ab", tokenizer::TextKind::kMarkup);
   ASSERT_EQ(ids.size(), 3u);
   EXPECT_EQ(ids[0], 0);
-  EXPECT_EQ(encode_prompt(*codec_, "<｜begin▁of▁sentence｜>ab", tokenizer::TextKind::kMarkup), ids);
-  EXPECT_GT(encode_prompt(*codec_, "<｜begin▁of▁sentence｜>", tokenizer::TextKind::kPlain).size(),
-            2u);
+  EXPECT_EQ(
+      encode_prompt(*model().codec, "<｜begin▁of▁sentence｜>ab", tokenizer::TextKind::kMarkup),
+      ids);
+  EXPECT_GT(
+      encode_prompt(*model().codec, "<｜begin▁of▁sentence｜>", tokenizer::TextKind::kPlain).size(),
+      2u);
 }
 
 TEST_F(EngineTest, TheConfigMaySayThatNoBosIsAdded) {
@@ -273,9 +242,9 @@ TEST_F(EngineTest, TheConfigMaySayThatNoBosIsAdded) {
 }
 
 TEST_F(EngineTest, StopTokensComeFromEveryConfig) {
-  ModelConfig config = tiny_config();
+  ModelConfig config = model().model->config();
   config.eos_token_id = {7};
-  EXPECT_EQ(stop_token_ids(*codec_, config, {9, 7}), (std::vector<i32>{1, 7, 9}));
+  EXPECT_EQ(stop_token_ids(*model().codec, config, {9, 7}), (std::vector<i32>{1, 7, 9}));
 }
 
 }  // namespace

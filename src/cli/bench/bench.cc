@@ -121,6 +121,7 @@ class Bench : public Command {
     command->add_flag("--json", json_, "One JSON object");
     command->footer(
         "Checks the model's numbers first, then measures the machine, then the model.\n"
+        "The table is of passes over the model alone; --drafts and --beside-prompt run the engine.\n"
         "Tokens/s are of the best pass and, in brackets, of the median one; shares are of the best "
         "pass.\n"
         "Example: fathom --threads 2 bench --config config.json --weights fp8 --contexts 256,2048");

@@ -87,14 +87,16 @@ struct Engine::Impl {
   bool has_room(Sequence& sequence);
 
   // One step (engine_step.cc).
-  void begin_chunk(const StepPlan& plan);
   void run_decode(std::unique_lock<std::mutex>& lock);
   void emit_runs();
   double keep_states(double decode_s);
   void run_drafts(std::unique_lock<std::mutex>& lock);
+  void notify_readers();
+
+  // Its prompts (engine_prefill.cc).
+  void begin_chunk(const StepPlan& plan);
   void run_layers(std::unique_lock<std::mutex>& lock, const StepPlan& plan, bool decodes);
   double decode_in_pause(double layers_s);
-  void notify_readers();
   void chunk_completed(std::unique_lock<std::mutex>& lock, std::span<const ChunkItem> completed);
   void replay(Sequence& sequence, i64 begin, i64 end);
 

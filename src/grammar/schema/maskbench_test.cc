@@ -4,43 +4,19 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <map>
 
 #include "grammar/schema/compile_schema.h"
 #include "grammar/test_accepts.h"
+#include "grammar/test_maskbench.h"
 
 namespace fathom::grammar {
 namespace {
 
 using io::JsonValue;
 using testing::Walker;
-
-/// Of this thread: other programs do not count.
-double cpu_ms() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) * 1e-6;
-}
-
-/// As Python's json.dumps writes it.
-std::string python_text(const JsonValue& value) {
-  std::string text;
-  if (value.is_array()) {
-    for (const JsonValue& item : value.as_array()) {
-      text += (text.empty() ? "" : ", ") + python_text(item);
-    }
-    return "[" + text + "]";
-  }
-  if (!value.is_object()) return io::write_json(value);
-  for (const auto& [name, member] : value.as_object()) {
-    text +=
-        (text.empty() ? "" : ", ") + io::write_json(JsonValue(name)) + ": " + python_text(member);
-  }
-  return "{" + text + "}";
-}
 
 /// Leads a grammar through a value with its members in whatever order it wants them.
 class AnyOrder {
@@ -172,15 +148,6 @@ Ratchet known_not_handled() {
   return known;
 }
 
-std::vector<std::filesystem::path> json_files(const std::filesystem::path& folder) {
-  std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.path().extension() == ".json") files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
 void print_times(std::vector<double> compile_ms) {
   std::sort(compile_ms.begin(), compile_ms.end());
   for (const double share : {0.5, 0.95, 0.99, 1.0}) {
@@ -190,14 +157,14 @@ void print_times(std::vector<double> compile_ms) {
 }
 
 TEST(MaskBenchTest, HandlesMoreSchemasThanItsPeers) {
-  const char* folder = std::getenv("FATHOM_MASKBENCH");
-  if (folder == nullptr) GTEST_SKIP() << "FATHOM_MASKBENCH names no folder";
+  const auto files = maskbench_files();
+  if (files.empty()) GTEST_SKIP() << "FATHOM_MASKBENCH names no folder";
   std::ofstream list;
   if (const char* path = std::getenv("FATHOM_MASKBENCH_LIST")) list.open(path);
   std::map<std::string, i64> counts;
   std::vector<double> compile_ms;
   Ratchet not_handled;
-  for (const auto& file : json_files(folder)) {
+  for (const auto& file : files) {
     const auto benchmark = io::read_json(file, {.max_depth = 200});
     ASSERT_TRUE(benchmark) << benchmark.error().message();
     const Outcome outcome = run(*benchmark);
