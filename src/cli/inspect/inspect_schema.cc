@@ -29,6 +29,7 @@ Reading read(const io::JsonValue& schema, const grammar::SchemaOptions& options)
   Reading reading;
   try {
     grammar::RuleArena rules;
+    rules.deadline().set(grammar::Budget{}.compile_s, "compiling the schema");
     auto compiled = grammar::compile_schema(rules, schema, options);
     if (!compiled) throw compiled.error();
     value_or_throw(rules.finish());

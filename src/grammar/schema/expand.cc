@@ -89,12 +89,42 @@ void Expander::keep(Record record) {
 bool Expander::apply_next_negated(State& state) {
   const Literal literal = state.negated.front();
   state.negated.erase(state.negated.begin());
-  if (excludes(state, literal)) return true;
+  if (has_another_value(state.record, literal.node) || excludes(state, literal)) return true;
   auto choice = negation(literal);
   if (!choice) return true;  // reported
   if (choice->empty()) return false;
   add_choice(state, std::move(*choice));
   return true;
+}
+
+/// What stands behind references alone.
+const SchemaNode& Expander::referred(NodeId id) const {
+  for (i64 steps = 0; steps < kMaxReferences; ++steps) {
+    const SchemaNode& node = compilation_.schemas[id];
+    if (!node.reference) return node;
+    id = *node.reference;
+  }
+  return compilation_.schemas[id];
+}
+
+/// Do the record and that schema require a property that can have no value under both? A look at
+/// the common way to tell alternatives apart, before excludes() makes the record of both.
+bool Expander::has_another_value(const Record& record, NodeId other) const {
+  if (type_ != kObjectType) return false;
+  const SchemaNode& node = referred(other);
+  const auto differs = [&](const SchemaNode& a, const SchemaNode& b) {
+    return a.has_values && b.has_values &&
+           std::none_of(a.values.begin(), a.values.end(),
+                        [&](const io::JsonValue* value) { return is_among(*value, b.values); });
+  };
+  return std::any_of(node.required.begin(), node.required.end(), [&](const std::string& name) {
+    const auto theirs = node.property(name);
+    if (!theirs || !is_required(record, name)) return false;
+    return std::any_of(record.sources.begin(), record.sources.end(), [&](const Source& source) {
+      const auto ours = compilation_.schemas[source.schema].property(name);
+      return ours && differs(referred(*ours), referred(*theirs));
+    });
+  });
 }
 
 /// Does nothing satisfy both the record and what the literal negates?

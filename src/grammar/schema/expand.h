@@ -51,6 +51,8 @@ class Expander {
   bool settle(State& state);
   bool apply_demand(State& state, const Demand& demand);
   bool apply_next_negated(State& state);
+  const SchemaNode& referred(NodeId id) const;
+  bool has_another_value(const Record& record, NodeId other) const;
   bool excludes(const State& state, const Literal& negated);
   void add_next_existence(State& state);
   bool may_be_unnamed(const Record& record) const;
