@@ -99,6 +99,37 @@ TEST_F(SharedPrefillTest, NamespacesShareNothing) {
   EXPECT_EQ(one->counters().cache_queries, 3u) << "who asks for no cache is no query";
 }
 
+// Nor does anybody wait for a stranger's prompt, by which one could tell what it is.
+TEST_F(SharedPrefillTest, NobodyWaitsForAPromptOfAnotherNamespace) {
+  auto asked = requests(3, 300, 0);
+  asked[1].tenant = "b";
+  asked[2].cache_salt = "s";
+  EngineOptions options{.context_tokens = 1024, .cache_tokens = 8 * 1024};
+  options.limits.chunk_tokens = 1000;
+  const auto one = model().engine(options);
+  std::vector<std::shared_ptr<Stream>> streams;
+  for (const auto& each : asked) streams.push_back(value_or_throw(one->submit(each)).stream);
+  while (one->counters().prompt_tokens == 0) ASSERT_TRUE(one->step());
+  EXPECT_EQ(one->counters().prompt_tokens, 900u) << "all in the first chunk";
+}
+
+// What is shared is there before the prompt that computes it is over.
+TEST_F(SharedPrefillTest, AShorterPromptGoesOnOnceTheBeginningIsComputed) {
+  EngineOptions options{.context_tokens = 1024, .cache_tokens = 8 * 1024};
+  options.limits.chunk_tokens = 640;
+  const auto one = model().engine(options);
+  const auto longer = value_or_throw(one->submit(request(300, 600, 1))).stream;
+  const auto shorter = value_or_throw(one->submit(request(300, 20, 2))).stream;
+  std::vector<Answer> a(1), b(1);
+  while (a[0].ids.empty()) {
+    ASSERT_TRUE(one->step());
+    collect(*longer, a);
+    collect(*shorter, b);
+  }
+  EXPECT_FALSE(b[0].ids.empty());
+  EXPECT_EQ(one->counters().prompt_tokens, 900u + 20);
+}
+
 // Who wants the log-probabilities of the prompt has to compute it.
 TEST_F(SharedPrefillTest, APromptWhoseLogProbsAreWantedIsComputed) {
   auto asked = requests(2, 600, 0);

@@ -121,7 +121,8 @@ class Bench : public Command {
     command->add_flag("--json", json_, "One JSON object");
     command->footer(
         "Checks the model's numbers first, then measures the machine, then the model.\n"
-        "The table is of passes over the model alone; --drafts and --beside-prompt run the engine.\n"
+        "The table is of passes over the model alone; --drafts and --beside-prompt run the "
+        "engine.\n"
         "Tokens/s are of the best pass and, in brackets, of the median one; shares are of the best "
         "pass.\n"
         "Example: fathom --threads 2 bench --config config.json --weights fp8 --contexts 256,2048");
@@ -133,6 +134,13 @@ class Bench : public Command {
     if (no_batches_) options_.batches.clear();
     Ctx ctx = backend::make_context();
     const auto model = make_model(ctx);
+    if (beside_options_.prompt_tokens > model->config().max_position_embeddings) {
+      throw Error(
+          ErrorCode::kInvalidInput,
+          fmt::format("--beside-prompt: {} tokens; this model takes 1 to {} "
+                      "(max_position_embeddings)",
+                      beside_options_.prompt_tokens, model->config().max_position_embeddings));
+    }
     const auto engine = engine_options(model_, model->config(), /*wanted_context_tokens=*/1);
     options_.run = engine.run;
     options_.cache_dtype = engine.cache_dtype;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "engine/measure/gap_watch.h"
 #include "engine/measure/random_ids.h"
@@ -17,6 +18,8 @@ class StreamsBesideAPrompt {
                        i64 streams)
       : options_(options), streams_(streams), vocab_(model.config().vocab_size) {
     const i64 limit = model.config().max_position_embeddings;
+    FATHOM_CHECK(options.prompt_tokens <= limit, "a prompt of ", options.prompt_tokens,
+                 " tokens, the model takes ", limit);
     const i64 context = std::min(limit, std::max(options.prompt_tokens, i64{4096}) + 1);
     EngineOptions engine{.context_tokens = context,
                          .cache_tokens = (streams + 1) * context,
@@ -93,11 +96,6 @@ class StreamsBesideAPrompt {
 
 std::vector<BesidePromptTiming> run_beside_prompt_benchmark(Ctx& ctx, const model::Model& model,
                                                             const BesidePromptOptions& options) {
-  if (options.prompt_tokens > model.config().max_position_embeddings) {
-    throw Error(ErrorCode::kInvalidInput,
-                "the prompt beside the streams exceeds the model's "
-                "max_position_embeddings");
-  }
   std::vector<BesidePromptTiming> timings;
   for (const i64 streams : options.batches) {
     timings.push_back(StreamsBesideAPrompt(ctx, model, options, streams).run());

@@ -27,7 +27,7 @@ struct BesidePromptTiming {
   double prompt_beside_s = 0.0;
 };
 
-/// One timing for each of `batches`.
+/// One timing for each of `batches`. The prompt must fit the model's context.
 std::vector<BesidePromptTiming> run_beside_prompt_benchmark(Ctx& ctx, const model::Model& model,
                                                             const BesidePromptOptions& options);
 

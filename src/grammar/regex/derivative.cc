@@ -70,13 +70,39 @@ bool RegexArena::matches_nothing(Regex regex) {
   if (regex == kNothing) return true;
   if (nullable(regex) || !nodes_[index(regex)].may_be_void) return false;
   if (const auto known = void_.find(static_cast<u64>(regex))) return *known != 0;
-  return !find_match(regex);
+  constexpr i64 kFewSteps = 20'000;  // mostly far less
+  if (const auto found = find_match(regex, std::min(kFewSteps, emptiness_steps_))) return !*found;
+  if (some_pair_matches_nothing(regex)) {
+    void_.insert(static_cast<u64>(regex), 1);
+    return true;
+  }
+  if (const auto found = find_match(regex, emptiness_steps_)) return !*found;
+  throw BudgetError("deciding whether expressions can hold together takes too long");
+}
+
+/// Of an intersection of several, two can contradict each other with few states, where all of them
+/// have many: a host's name is no URI whatever its length may be.
+bool RegexArena::some_pair_matches_nothing(Regex regex) {
+  constexpr size_t kMostParts = 6;
+  if (kind(regex) != RegexKind::kIntersect) return false;
+  const std::vector<Regex> parts(children(regex).begin(), children(regex).end());
+  if (parts.size() < 3 || parts.size() > kMostParts) return false;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    for (size_t j = i + 1; j < parts.size(); ++j) {
+      const Regex pair = intersect(parts[i], parts[j]);
+      if (pair == kNothing) return true;
+      const auto found = find_match(pair, emptiness_steps_);
+      if (found && !*found) return true;
+    }
+  }
+  return false;
 }
 
 // Depth first over the derivatives until one matches something. What the path went through does so
 // then; if none is found nothing that was visited does. An expression without an intersection or
-// complement at its top is taken apart instead: its derivatives would be many more.
-bool RegexArena::find_match(Regex start) {
+// complement at its top is taken apart instead: its derivatives would be many more. nullopt: not
+// known after `max_steps`.
+std::optional<bool> RegexArena::find_match(Regex start, i64 max_steps) {
   struct Visit {
     Regex regex;
     u32 next = 0;
@@ -95,9 +121,7 @@ bool RegexArena::find_match(Regex start) {
       path.pop_back();
       continue;
     }
-    if (++steps > emptiness_steps_) {
-      throw BudgetError("deciding whether expressions can hold together takes too long");
-    }
+    if (++steps > max_steps) return std::nullopt;
     if (*next == kNothing || seen.find(static_cast<u64>(*next))) continue;
     const auto known = void_.find(static_cast<u64>(*next));
     if (known && *known != 0) continue;

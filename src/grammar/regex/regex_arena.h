@@ -129,7 +129,8 @@ class RegexArena {
   Regex derivative_of_concat(Regex regex, u8 byte);
   Regex derivative_of_multiple(MultipleOf multiple, u8 byte);
   Regex derivative_of_repeat(const Node& node, Regex inner, u8 byte);
-  bool find_match(Regex regex);
+  std::optional<bool> find_match(Regex regex, i64 max_steps);
+  bool some_pair_matches_nothing(Regex regex);
   std::optional<Regex> next_to_match(Regex regex, u32 number);
 
   i64 node_limit_;

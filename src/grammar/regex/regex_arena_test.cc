@@ -317,6 +317,20 @@ TEST(RegexArena, StopsAtItsBudgets) {
   EXPECT_THROW(arena.matches_nothing(arena.subtract(late_a, arena.star(any))), BudgetError);
 }
 
+// All together have 250,000 states, the two that contradict each other a few hundred.
+TEST(RegexArena, FindsTheTwoThatContradictEachOther) {
+  RegexArena arena({.emptiness_steps = 20'000});
+  const Regex lower = arena.bytes(ByteSet::range('a', 'z')), dot = arena.literal(".");
+  const Regex label = arena.repeat(lower, 1, 63);
+  const Regex name = arena.concat(label, arena.star(arena.concat(dot, label)));
+  const Regex any = arena.bytes(ByteSet::range('!', '~'));
+  const Regex with_colon = arena.concat({arena.star(any), arena.literal(":"), arena.star(any)});
+  const Regex all = arena.intersect({name, with_colon, arena.repeat(any, 1, 4000)});
+  EXPECT_TRUE(arena.matches_nothing(all));
+  EXPECT_FALSE(arena.matches_nothing(
+      arena.intersect({name, arena.complement(with_colon), arena.repeat(any, 1, 4000)})));
+}
+
 // One state of .*a.{10000} holds as many children as letters were read.
 TEST(RegexArena, CountsTheChildrenOfItsNodes) {
   RegexArena arena({.nodes = 100'000});
