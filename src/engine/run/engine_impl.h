@@ -58,7 +58,7 @@ struct Engine::Impl {
     std::optional<i64> restored_tokens;    // while its rows are read: those that are in its pages
   };
 
-  // Requests (engine.cc).
+  // Requests (engine_requests.cc).
   Result<void> check(const GenerateRequest& request) const;
   i64 max_new_tokens(const GenerateRequest& request) const;
   i64 pages_for(i64 tokens) const;
