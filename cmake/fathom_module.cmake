@@ -45,10 +45,10 @@ function(fathom_module name)
     target_compile_options(${name}_test PRIVATE ${FATHOM_TEST_OPTIONS})
     fathom_discover_tests(${name}_test fast ${name})
   endif()
-  # One executable a bench file, if Google benchmark is there; none is a test.
+  # One executable a bench file, if Google benchmark is there; benches use helpers of tests.
   foreach(bench IN LISTS benches)
     get_filename_component(bench_name ${bench} NAME_WE)
-    if(TARGET benchmark::benchmark)
+    if(TARGET benchmark::benchmark AND FATHOM_TESTS)
       add_executable(${bench_name} ${bench})
       target_link_libraries(${bench_name} PRIVATE fathom_${name} fathom_testing ${ARG_TEST_LIBS}
         GTest::gtest benchmark::benchmark)
