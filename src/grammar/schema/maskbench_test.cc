@@ -112,6 +112,7 @@ Outcome run(const JsonValue& benchmark) {
   RuleArena rules;
   Outcome outcome;
   const auto took = [&] { return cpu_ms() - start; };
+  rules.deadline().set(Budget{}.compile_s, "compiling");
   try {
     const auto compiled = compile_schema(rules, *benchmark.find("schema"));
     if (!compiled) return {"refused", compiled.error().message(), took()};
@@ -119,6 +120,7 @@ Outcome run(const JsonValue& benchmark) {
       return {"refused", finished.error().message(), took()};
     }
     outcome.compile_ms = took();
+    rules.deadline().set(0, "");
     for (const SchemaFinding& finding : compiled->findings) {
       if (finding.kind != SchemaFinding::Kind::kWeakened) continue;
       return {"weakened", finding.pointer + ": " + finding.keyword + ": " + finding.message,
