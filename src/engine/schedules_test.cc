@@ -134,6 +134,12 @@ class SchedulesTest : public ::testing::TestWithParam<Variant> {
     options.limits.max_queue_s = 1e9;  // however slow this machine is
     options.limits.chunk_tokens = 1 + dice.below(300);
     options.limits.min_chunk_tokens = std::min<i64>(options.limits.chunk_tokens, 16);
+    const testing::TempDir directory;
+    if (dice.one_in(4)) {  // what is evicted and preempted goes there
+      options.disk = {.directory = directory.path() / "pages",
+                      .max_bytes = dice.one_in(2) ? i64{1} << 30 : 300'000,
+                      .content = "tiny"};
+    }
     const auto engine = model_->engine(options);
     std::vector<Running> running;
     i64 to_come = 2 + dice.below(10);
