@@ -1,5 +1,7 @@
 #include "grammar/match/grammar.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace fathom::grammar {
@@ -23,9 +25,27 @@ i64 Grammar::memory_bytes() const {
 
 Matcher::Matcher(std::shared_ptr<const Grammar> grammar,
                  const std::shared_ptr<const Vocabulary>& vocabulary)
-    : grammar_(std::move(grammar)), masks_(grammar_->masks(vocabulary)), states_{masks_->start()} {}
+    : grammar_(std::move(grammar)),
+      vocabulary_(vocabulary),
+      masks_(grammar_->masks(vocabulary)),
+      states_{masks_->start()} {}
+
+/// What one long text taught may be too much to keep: it is followed again from its beginning,
+/// along its own tokens alone.
+void Matcher::forget() {
+  const i64 limit = std::max(grammar_->budget().matching_bytes, 2 * bytes_after_forgetting_);
+  if (masks_->memory_bytes() <= limit) return;
+  const auto fresh = grammar_->masks(vocabulary_);
+  if (fresh == masks_) return;
+  std::vector<Automaton::State> states{fresh->start()};
+  for (const i32 id : ids_) states.push_back(fresh->next(states.back(), vocabulary_->bytes(id)));
+  masks_ = fresh;
+  states_ = std::move(states);
+  bytes_after_forgetting_ = masks_->memory_bytes();
+}
 
 std::span<const u32> Matcher::allowed() {
+  forget();
   allowed_ = masks_->allowed(states_.back());
   return *allowed_;
 }
@@ -36,6 +56,7 @@ bool Matcher::accept(i32 id) {
   const Automaton::State after = masks_->next(states_.back(), bytes);
   if (after == Automaton::kDead) return false;
   states_.push_back(after);
+  ids_.push_back(id);
   return true;
 }
 
@@ -45,6 +66,7 @@ void Matcher::roll_back(i64 count) {
   FATHOM_CHECK(count < std::ssize(states_), "rolling back {} of {} tokens", count,
                std::ssize(states_) - 1);
   states_.resize(states_.size() - static_cast<size_t>(count));
+  ids_.resize(ids_.size() - static_cast<size_t>(count));
 }
 
 }  // namespace fathom::grammar

@@ -20,6 +20,7 @@ class Grammar {
   std::shared_ptr<TokenMasks> masks(const std::shared_ptr<const Vocabulary>& vocabulary) const;
   /// Of the grammar and what matching added.
   i64 memory_bytes() const;
+  const Budget& budget() const { return budget_; }
 
  private:
   RuleArena rules_;
@@ -53,9 +54,14 @@ class Matcher {
   i32 forced_token();
 
  private:
+  void forget();
+
   std::shared_ptr<const Grammar> grammar_;
+  std::shared_ptr<const Vocabulary> vocabulary_;
   std::shared_ptr<TokenMasks> masks_;
+  std::vector<i32> ids_;
   std::vector<Automaton::State> states_;  // before each token, and now
+  i64 bytes_after_forgetting_ = 0;        // of masks_
   std::shared_ptr<const TokenSet> allowed_;
 };
 

@@ -221,6 +221,44 @@ TEST(Grammar, WhatMatchingLearnsIsSharedUntilItIsTooMuch) {
   EXPECT_NE(forgetful.masks(vocabulary), first);
 }
 
+// A long text under a small allowance: the same masks, though what they were made with is forgotten
+// on the way.
+TEST(Grammar, ALongTextIsFollowedAgainWhenItTaughtTooMuch) {
+  RuleArena rules;
+  RegexArena& regexes = rules.regexes();
+  const Rule list = rules.declare("list");
+  const Expr item = rules.regex(
+      regexes.concat(regexes.repeat(regexes.literal("b"), 0, 300), regexes.literal("a")));
+  rules.define(list, rules.sequence({rules.literal("ca"),
+                                     rules.repeat(rules.choice(item, rules.rule(list)), 0, 40),
+                                     rules.literal("cb")}));
+  const Expr root = rules.rule(list);
+  ASSERT_TRUE(rules.finish());
+  Budget small;
+  small.matching_bytes = 60'000;
+  const auto vocabulary = abc_vocabulary();
+  const auto frugal = std::make_shared<const Grammar>(rules, root, small);
+  Matcher plain(std::make_shared<const Grammar>(rules, root, Budget{}), vocabulary),
+      forgetting(frugal, vocabulary);
+  const auto before = frugal->masks(vocabulary);
+  const Philox random(3, 0);
+  for (u64 step = 0; step < 400; ++step) {
+    const std::span<const u32> want = plain.allowed(), got = forgetting.allowed();
+    ASSERT_TRUE(std::ranges::equal(want, got)) << step;
+    std::vector<i32> ids;
+    for (i32 id = 0; id < vocabulary->size(); ++id) {
+      if (has_token(want, id)) ids.push_back(id);
+    }
+    ASSERT_FALSE(ids.empty());
+    const i32 id = ids[random.at(step)[0] % ids.size()];
+    ASSERT_TRUE(plain.accept(id) && forgetting.accept(id));
+    const i64 back = plain.must_end() ? 1 : step % 7 == 6 ? 2 : 0;  // the text goes on
+    plain.roll_back(back);
+    forgetting.roll_back(back);
+  }
+  EXPECT_NE(frugal->masks(vocabulary), before);
+}
+
 TEST(Grammar, TooManyReadingsAreRefused) {
   Budget budget;
   budget.threads = 3;

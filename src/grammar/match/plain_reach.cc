@@ -45,13 +45,13 @@ constexpr i64 kForever = 1 << 30;
 
 void Automaton::find_utf8_steps() {
   for (u32 inside = 0; inside < utf8_steps_.size(); ++inside) {
-    for (const auto [first, last, next] : byte_steps(inside)) {
-      for (u32 byte = first; byte <= last; ++byte) {
+    for (const ByteStep& bytes : byte_steps(inside)) {
+      for (u32 byte = bytes.first; byte <= bytes.last; ++byte) {
         const u8 byte_class = class_of_[byte];
         const bool known = std::ranges::any_of(utf8_steps_[inside], [&](const Utf8Step& step) {
-          return step.byte_class == byte_class && step.next == next;
+          return step.byte_class == byte_class && step.next == bytes.next;
         });
-        if (!known) utf8_steps_[inside].push_back({byte_class, static_cast<u8>(next)});
+        if (!known) utf8_steps_[inside].push_back({byte_class, static_cast<u8>(bytes.next)});
       }
     }
   }

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <optional>
+#include <queue>
 
 #include "grammar/regex/regex_arena.h"
 
@@ -70,13 +71,13 @@ bool RegexArena::matches_nothing(Regex regex) {
   if (regex == kNothing) return true;
   if (nullable(regex) || !nodes_[index(regex)].may_be_void) return false;
   if (const auto known = void_.find(static_cast<u64>(regex))) return *known != 0;
-  constexpr i64 kFewSteps = 20'000;  // mostly far less
+  constexpr i64 kFewSteps = 500;  // mostly far less
   if (const auto found = find_match(regex, std::min(kFewSteps, emptiness_steps_))) return !*found;
   if (some_pair_matches_nothing(regex)) {
     void_.insert(static_cast<u64>(regex), 1);
     return true;
   }
-  if (const auto found = find_match(regex, emptiness_steps_)) return !*found;
+  if (const auto found = find_shortest_match(regex, emptiness_steps_)) return !*found;
   throw BudgetError("deciding whether expressions can hold together takes too long");
 }
 
@@ -91,7 +92,7 @@ bool RegexArena::some_pair_matches_nothing(Regex regex) {
     for (size_t j = i + 1; j < parts.size(); ++j) {
       const Regex pair = intersect(parts[i], parts[j]);
       if (pair == kNothing) return true;
-      const auto found = find_match(pair, emptiness_steps_);
+      const auto found = find_shortest_match(pair, emptiness_steps_);
       if (found && !*found) return true;
     }
   }
@@ -135,6 +136,50 @@ std::optional<bool> RegexArena::find_match(Regex start, i64 max_steps) {
     for (const Regex regex : visited) void_.insert(static_cast<u64>(regex), 1);
   }
   return found;
+}
+
+// The same, always going on from the expression that may be the nearest to its end: where a text
+// can open ever more brackets, depth first does so before it closes one.
+std::optional<bool> RegexArena::find_shortest_match(Regex start, i64 max_steps) {
+  struct Visit {
+    Regex regex;
+    u32 from;  // index in visited
+  };
+  struct Open {
+    u32 least_bytes, visit;
+    bool operator>(const Open& other) const { return least_bytes > other.least_bytes; }
+  };
+  std::vector<Visit> visited{{start, 0}};
+  std::priority_queue<Open, std::vector<Open>, std::greater<>> open;
+  open.push({nodes_[index(start)].least_bytes, 0});
+  HashMap seen;
+  seen.insert(static_cast<u64>(start), 1);
+  i64 steps = 0;
+  while (!open.empty()) {
+    const u32 from = open.top().visit;
+    open.pop();
+    for (u32 number = 0;; ++number) {
+      deadline_.check();
+      const std::optional<Regex> next = next_to_match(visited[from].regex, number);
+      if (!next) break;
+      if (++steps > max_steps) return std::nullopt;
+      if (*next == kNothing || seen.find(static_cast<u64>(*next))) continue;
+      const auto known = void_.find(static_cast<u64>(*next));
+      if (known && *known != 0) continue;
+      if (known || nullable(*next) || !nodes_[index(*next)].may_be_void) {
+        for (u32 at = from; at != 0; at = visited[at].from) {
+          void_.insert(static_cast<u64>(visited[at].regex), 0);
+        }
+        void_.insert(static_cast<u64>(start), 0);
+        return true;
+      }
+      seen.insert(static_cast<u64>(*next), 1);
+      open.push({nodes_[index(*next)].least_bytes, static_cast<u32>(visited.size())});
+      visited.push_back({*next, from});
+    }
+  }
+  for (const Visit& visit : visited) void_.insert(static_cast<u64>(visit.regex), 1);
+  return false;
 }
 
 /// Expressions of which one matches something just if `regex` does, by number.

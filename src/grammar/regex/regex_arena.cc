@@ -38,6 +38,7 @@ Regex RegexArena::intern(Node node, std::span<const Regex> children) {
   node.first_child = static_cast<u32>(children_.size());
   node.num_children = static_cast<u32>(children.size());
   const auto finite = [&](Regex child) { return is_finite(child); };
+  node.least_bytes = least_bytes(node, children);
   node.is_finite = node.kind == RegexKind::kIntersect ? std::ranges::any_of(children, finite)
                                                       : std::ranges::all_of(children, finite);
   if (node.kind == RegexKind::kComplement || node.kind == RegexKind::kMultiple ||
@@ -50,6 +51,32 @@ Regex RegexArena::intern(Node node, std::span<const Regex> children) {
   }
   nodes_.push_back(node);
   return Regex{next};
+}
+
+u32 RegexArena::least_bytes(const Node& node, std::span<const Regex> children) const {
+  constexpr u64 kMost = 1u << 30;
+  if (node.nullable) return 0;
+  u64 least = node.kind == RegexKind::kAlternate ? kMost : 0;
+  for (const Regex child : children) {
+    const u64 each = nodes_[index(child)].least_bytes;
+    switch (node.kind) {
+      case RegexKind::kConcat:
+        least += each;
+        break;
+      case RegexKind::kAlternate:
+        least = std::min(least, each);
+        break;
+      case RegexKind::kIntersect:
+        least = std::max(least, each);
+        break;
+      case RegexKind::kRepeat:
+        least = each * node.min;
+        break;
+      default:
+        break;
+    }
+  }
+  return static_cast<u32>(std::clamp<u64>(least, 1, kMost));
 }
 
 std::span<const Regex> RegexArena::children(Regex regex) const {

@@ -112,6 +112,7 @@ class RegexArena {
     bool nullable = false;
     bool may_be_void = false;  // an intersection or complement inside: may match nothing
     bool is_finite = false;
+    u32 least_bytes = 0;                    // no shorter text matches
     u32 first_child = 0, num_children = 0;  // in children_
     u32 min = 0, max = 0;                   // kRepeat
     u32 extra = 0;                          // kBytes: index of sets_; kMultiple: of multiples_
@@ -130,6 +131,8 @@ class RegexArena {
   Regex derivative_of_multiple(MultipleOf multiple, u8 byte);
   Regex derivative_of_repeat(const Node& node, Regex inner, u8 byte);
   std::optional<bool> find_match(Regex regex, i64 max_steps);
+  std::optional<bool> find_shortest_match(Regex regex, i64 max_steps);
+  u32 least_bytes(const Node& node, std::span<const Regex> children) const;
   bool some_pair_matches_nothing(Regex regex);
   std::optional<Regex> next_to_match(Regex regex, u32 number);
 
