@@ -14,7 +14,8 @@ inline constexpr Budget kFuzzBudget{.nodes = 50'000,
                                     .matching_nodes = 100'000,
                                     .matching_bytes = i64{16} << 20,
                                     .emptiness_steps = 2'000,
-                                    .threads = 200};
+                                    .threads = 200,
+                                    .match_s = 2.0};
 
 /// Follows bytes that may come, picked by those of `choices`, until the text must end, then the
 /// bytes that end it soonest are looked for: there must be such. Returns a text that is accepted,
@@ -23,6 +24,7 @@ inline std::optional<std::string> walk(Automaton& automaton, std::string_view ch
   std::string text;
   Automaton::State state = automaton.start();
   for (size_t i = 0; i < choices.size() && automaton.can_go_on(state); ++i) {
+    automaton.set_deadline();  // as for each token
     Automaton::State next = Automaton::kDead;
     u8 byte = static_cast<u8>(choices[i]);
     for (int tries = 0; tries < 256 && next == Automaton::kDead; ++tries)

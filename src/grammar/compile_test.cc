@@ -97,6 +97,19 @@ TEST(Compile, HostileGrammarsAreRefusedInTime) {
   }
 }
 
+// Each + can belong to hundreds of readings: their stacks share tops and bottoms.
+TEST(Compile, AnAmbiguousTextIsFollowedInTime) {
+  const auto sums =
+      compile(spec(Kind::kEbnf, R"re(root ::= root "+" root+ | "(" root ")" | [0-9])re"));
+  ASSERT_TRUE(sums) << sums.error().message();
+  std::string text = "1";
+  for (int i = 0; i < 60; ++i) text += i % 3 == 0 ? "+(2)" : "+3";
+  const double start = cpu_s();
+  EXPECT_TRUE(accepts(*sums, text));
+  EXPECT_FALSE(accepts(*sums, text + "+"));
+  EXPECT_LT(cpu_s() - start, 1.0);
+}
+
 TEST(CompileCache, ASpecificationIsCompiledOnce) {
   CompileCache cache;
   std::string slow = R"({"enum": [0)";  // long enough for the others to come meanwhile

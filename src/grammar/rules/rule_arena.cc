@@ -87,11 +87,19 @@ Expr RuleArena::choice(std::vector<Expr> choices, u32 depth) {
   if (!regular.empty()) flat.push_back(regex(regexes_.alternate(std::move(regular))));
   std::ranges::sort(flat);
   flat.erase(std::unique(flat.begin(), flat.end()), flat.end());
-  merge_common_heads(flat, depth);
   if (flat.empty()) return kNothing;
   if (flat.size() == 1) return flat[0];
-  std::ranges::sort(flat);
-  return intern({.kind = ExprKind::kChoice}, flat);
+  if (const auto known = merged_.find(flat); known != merged_.end()) return known->second;
+  std::vector<Expr> merged = flat;
+  merge_common_heads(merged, depth);
+  std::ranges::sort(merged);
+  const Expr result = merged.size() == 1 ? merged[0] : intern({.kind = ExprKind::kChoice}, merged);
+  // Without this, stacks that share their bottoms would be merged again along every way down.
+  if (finished_) {
+    if (std::ssize(merged_) >= node_limit_) throw BudgetError("the grammar is too ambiguous");
+    merged_.emplace(std::move(flat), result);
+  }
+  return result;
 }
 
 bool RuleArena::is_star(Expr expr) const {
@@ -158,7 +166,7 @@ i64 RuleArena::memory_bytes() const {
   return regexes_.memory_bytes() + std::ssize(nodes_) * static_cast<i64>(sizeof(Node) + 2) +
          std::ssize(children_) * static_cast<i64>(sizeof(Expr)) +
          std::ssize(continuations_) * static_cast<i64>(sizeof(Continuation)) +
-         interned_.memory_bytes() + found_.memory_bytes();
+         interned_.memory_bytes() + std::ssize(merged_) * 96 + found_.memory_bytes();
 }
 
 }  // namespace fathom::grammar

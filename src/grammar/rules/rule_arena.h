@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "grammar/budget.h"
@@ -108,6 +109,14 @@ class RuleArena {
   std::vector<Range> ranges_;  // of continuations_
   std::vector<Continuation> continuations_;
   std::vector<Continuation> collected_;
+  struct SetHash {
+    size_t operator()(const std::vector<Expr>& set) const {
+      u64 hash = set.size();
+      for (const Expr expr : set) hash = mix_hash(hash, static_cast<u64>(expr));
+      return hash;
+    }
+  };
+  std::unordered_map<std::vector<Expr>, Expr, SetHash> merged_;  // choices, once finished
   HashIndex interned_;
   bool finished_ = false;
 };
