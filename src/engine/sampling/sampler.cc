@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -103,9 +104,11 @@ void Sampler::forbid(View<float, 1> logits, const TokenRules& rules) const {
   constexpr i64 kIdsAWord = 32;
   for (i64 begin = 0; begin < num_ids_; begin += kIdsAWord) {
     const auto word = static_cast<size_t>(begin / kIdsAWord);
-    if (word < rules.mask->size() && (*rules.mask)[word] == ~u32{0}) continue;
-    for (i64 id = begin; id < std::min(begin + kIdsAWord, num_ids_); ++id) {
-      if (!allows(*rules.mask, static_cast<i32>(id))) logits(id) = kNever;
+    const i64 count = std::min(kIdsAWord, num_ids_ - begin);
+    u32 forbidden = word < rules.mask->size() ? ~(*rules.mask)[word] : ~u32{0};
+    if (count < kIdsAWord) forbidden &= (u32{1} << count) - 1;
+    for (; forbidden != 0; forbidden &= forbidden - 1) {
+      logits(begin + std::countr_zero(forbidden)) = kNever;
     }
   }
 }
