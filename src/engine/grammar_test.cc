@@ -172,6 +172,7 @@ TEST_F(GrammarTest, SchemasAndToolsInEveryCombination) {
     const bool stopped = answer.reason == FinishReason::kStop;
     EXPECT_TRUE(stopped || answer.reason == FinishReason::kLength) << text;
     EXPECT_TRUE(!stopped || masks.accepting(state)) << text;
+    EXPECT_THAT(text, ::testing::Not(::testing::ContainsRegex("[ \t\n\r]{65}"))) << i;
     complete += stopped ? 1 : 0;
   }
   EXPECT_GT(complete, std::ssize(requests) / 2);

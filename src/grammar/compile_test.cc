@@ -110,6 +110,33 @@ TEST(Compile, AnAmbiguousTextIsFollowedInTime) {
   EXPECT_LT(cpu_s() - start, 1.0);
 }
 
+// As agents send them on every turn: 300 tools, half a megabyte.
+TEST(Compile, HundredsOfToolsCompileInTime) {
+  GrammarSpec many{.kind = Kind::kJsonObject, .tools = ToolSpec{.format = ToolFormat::kPlain}};
+  size_t bytes = 0;
+  for (int i = 0; i < 300; ++i) {
+    std::string schema = R"({"type": "object", "required": ["p0", "p7"], "properties": {)";
+    for (int p = 0; p < 16; ++p) {
+      const std::string name = "p" + std::to_string(p);
+      schema += (p > 0 ? ", \"" : "\"") + name +
+                R"(": {"description": "what it is for, at some length", "anyOf": [)" +
+                R"({"type": "string", "maxLength": )" + std::to_string(10 + i + p) +
+                R"(}, {"enum": [)" + std::to_string(i) + "]}]}";
+    }
+    many.tools->tools.push_back({.name = "tool_" + std::to_string(i), .parameters = schema + "}}"});
+    bytes += schema.size();
+  }
+  EXPECT_GT(bytes, 500'000u);
+  const double start = cpu_s();
+  const auto compiled = compile(many);
+  ASSERT_TRUE(compiled) << compiled.error().message();
+  EXPECT_LT(cpu_s() - start, 2.0);
+  EXPECT_TRUE(accepts(*compiled,
+                      "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>tool_299<｜tool▁sep｜>{\"p0\": "
+                      "299, \"p7\": \"x\"}"
+                      "<｜tool▁call▁end｜><｜tool▁calls▁end｜>"));
+}
+
 TEST(CompileCache, ASpecificationIsCompiledOnce) {
   CompileCache cache;
   std::string slow = R"({"enum": [0)";  // long enough for the others to come meanwhile
