@@ -6,48 +6,46 @@
 
 namespace fathom::grammar {
 
-bool RuleArena::node_is_nullable(const Node& node) const {
+/// A fact that holds for a sequence if it does for all parts, for a choice if for any, and for a
+/// repetition that need not happen. `holds`: of a child; `of_leaf`: of a regular expression or
+/// rule.
+template <typename Holds, typename OfLeaf>
+bool RuleArena::fact_of(const Node& node, Holds holds, OfLeaf of_leaf) const {
   const std::span parts = std::span(children_).subspan(node.first_child, node.num_children);
-  const auto is_nullable = [&](Expr part) { return nullable(part); };
   switch (node.kind) {
     case ExprKind::kNothing:
       return false;
     case ExprKind::kEmpty:
       return true;
     case ExprKind::kRegex:
-      return regexes_.nullable(Regex{node.extra});
-    case ExprKind::kSequence:
-      return std::ranges::all_of(parts, is_nullable);
-    case ExprKind::kChoice:
-      return std::ranges::any_of(parts, is_nullable);
-    case ExprKind::kRepeat:
-      return node.min == 0 || nullable(parts[0]);
     case ExprKind::kRule:
-      return rules_[node.extra].nullable;
+      return of_leaf();
+    case ExprKind::kSequence:
+      return std::ranges::all_of(parts, holds);
+    case ExprKind::kChoice:
+      return std::ranges::any_of(parts, holds);
+    case ExprKind::kRepeat:
+      return node.min == 0 || holds(parts[0]);
   }
   return false;
 }
 
+bool RuleArena::node_is_nullable(const Node& node) const {
+  return fact_of(
+      node, [&](Expr part) { return nullable(part); },
+      [&] {
+        return node.kind == ExprKind::kRegex ? regexes_.nullable(Regex{node.extra})
+                                             : rules_[node.extra].nullable;
+      });
+}
+
 bool RuleArena::node_can_match(const Node& node) {
-  const std::span parts = std::span(children_).subspan(node.first_child, node.num_children);
-  const auto can = [&](Expr part) { return can_match(part); };
-  switch (node.kind) {
-    case ExprKind::kNothing:
-      return false;
-    case ExprKind::kEmpty:
-      return true;
-    case ExprKind::kRegex:
-      return !regexes_.matches_nothing(Regex{node.extra});
-    case ExprKind::kSequence:
-      return std::ranges::all_of(parts, can);
-    case ExprKind::kChoice:
-      return std::ranges::any_of(parts, can);
-    case ExprKind::kRepeat:
-      return node.min == 0 || can_match(parts[0]);
-    case ExprKind::kRule:
-      return rules_[node.extra].can_match;
-  }
-  return false;
+  return fact_of(
+      node, [&](Expr part) { return can_match(part); },
+      [&] {
+        return node.kind == ExprKind::kRegex ? !regexes_.matches_nothing(Regex{node.extra})
+                                             : rules_[node.extra].can_match;
+      });
 }
 
 // One pass from the leaves upward; true if anything became known.

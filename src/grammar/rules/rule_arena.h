@@ -92,6 +92,8 @@ class RuleArena {
   bool is_star(Expr expr) const;
   Expr head(Expr expr) const;
   Expr tail(Expr expr) const;
+  template <typename Holds, typename OfLeaf>
+  bool fact_of(const Node& node, Holds holds, OfLeaf of_leaf) const;
   bool node_is_nullable(const Node& node) const;
   bool node_can_match(const Node& node);
   bool update_facts();
