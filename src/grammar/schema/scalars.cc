@@ -35,7 +35,7 @@ Regex Scalars::texts(std::span<const Literal> literals, Types type) {
 // A schema that refers to itself, on the way to itself, adds nothing.
 Language Scalars::of(NodeId id, Types type, Values values) {
   const u64 key =
-      u64{static_cast<u32>(id)} << 8 | type << 1 | (values == Values::kShortest ? 1 : 0);
+      u64{static_cast<u32>(id)} << 8 | u64{type} << 1 | (values == Values::kShortest ? 1 : 0);
   const auto [known, is_new] = known_.try_emplace(key, Language{regexes_.everything(), false});
   if (!is_new) return known->second;
   if (++depth_ > kMaxReferences) throw_too_deep(schemas_[id]);
