@@ -2,6 +2,10 @@
 // behind a thought. Whatever a random model says must fit.
 #include <gmock/gmock.h>
 
+#include <atomic>
+#include <thread>
+
+#include "base/clock.h"
 #include "engine/sampling/grammar_mask.h"
 #include "engine/test_predictable.h"
 #include "grammar/compile.h"
@@ -176,6 +180,39 @@ TEST_F(GrammarTest, SchemasAndToolsInEveryCombination) {
     complete += stopped ? 1 : 0;
   }
   EXPECT_GT(complete, std::ssize(requests) / 2);
+}
+
+// Check 50: what a client's thread compiles, or is refused for, stops no stream.
+TEST_F(GrammarTest, StreamsGoOnWhileAHostileGrammarIsCompiled) {
+  std::string nested = R"({"type": "string"})";
+  for (int level = 1; level <= 12 && nested.size() < 500'000; ++level) {
+    nested = R"({"oneOf": [)" + nested + "," + nested + R"(, {"minLength": )" +
+             std::to_string(level) + "}]}";
+  }
+  std::atomic<bool> compiled = false;
+  std::thread client([&] {
+    static_cast<void>(
+        grammar::compile({.kind = grammar::GrammarSpec::Kind::kJsonSchema, .text = nested}));
+    compiled = true;
+  });
+  const auto decoding = engine(0);
+  double longest_s = 0.0;
+  i64 answers = 0;
+  while (!compiled) {
+    const Submission submission =
+        value_or_throw(decoding->submit(request(static_cast<u64>(answers++), 1.0)));
+    std::vector<Answer> answer(1);
+    while (!submission.stream->done()) {
+      const Clock::time_point begin = Clock::now();
+      decoding->step();
+      longest_s = std::max(longest_s, seconds_since(begin));
+      collect(*submission.stream, answer);
+    }
+    EXPECT_TRUE(compiled_.matches(answer[0].text)) << answer[0].text;
+  }
+  client.join();
+  EXPECT_GT(answers, 1);
+  EXPECT_LT(longest_s, 1.0);
 }
 
 TEST_F(GrammarTest, ATextBeyondTheBudgetEndsWithAnError) {
