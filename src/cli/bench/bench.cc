@@ -186,22 +186,24 @@ class Bench : public Command {
                           options_.cache_dtype);
   }
 
+  /// What all benches of an engine take from the options of the main one.
+  template <typename Options>
+  void measure_alike(Options& other) const {
+    other.run = options_.run;
+    other.cache_dtype = options_.cache_dtype;
+    other.steps = options_.steps;
+    other.context = options_.batch_context;
+    other.batches = options_.batches;
+  }
+
   std::vector<DraftTiming> run_drafts(Ctx& ctx, const model::Model& model) {
-    draft_options_.run = options_.run;
-    draft_options_.cache_dtype = options_.cache_dtype;
-    draft_options_.steps = options_.steps;
-    draft_options_.context = options_.batch_context;
-    draft_options_.batches = options_.batches;
+    measure_alike(draft_options_);
     draft_options_.batches.insert(draft_options_.batches.begin(), 1);
     return engine::run_draft_benchmark(ctx, model, draft_options_);
   }
 
   std::vector<BesidePromptTiming> run_beside_prompt(Ctx& ctx, const model::Model& model) {
-    beside_options_.run = options_.run;
-    beside_options_.cache_dtype = options_.cache_dtype;
-    beside_options_.steps = options_.steps;
-    beside_options_.context = options_.batch_context;
-    beside_options_.batches = options_.batches;
+    measure_alike(beside_options_);
     return engine::run_beside_prompt_benchmark(ctx, model, beside_options_);
   }
 

@@ -1,6 +1,6 @@
 #include "grammar/schema/scalars.h"
 
-#include "grammar/schema/format.h"
+#include "grammar/schema/formats/format.h"
 #include "grammar/schema/read/json_values.h"
 #include "tokenizer/unicode/utf8.h"
 

@@ -24,9 +24,25 @@ Result<void> check_name(const std::string& name) {
   }
   if (fits && plain) return {};
   return invalid_input(
-      "tools: expected a name of 1 to 256 bytes without spaces, quotes, \\, ` or "
+      "expected a name of 1 to 256 bytes without spaces, quotes, \\, ` or "
       "angle brackets, found \"" +
       name + "\"");
+}
+
+/// The schema of just the objects that `schema` lets through: arguments are nothing else.
+Result<io::JsonValue> of_objects(io::JsonValue schema) {
+  if (!schema.is_object()) return schema;
+  io::JsonObject object = schema.as_object();
+  const auto is_object = [](const io::JsonValue& type) {
+    return type.is_string() && type.as_string() == "object";
+  };
+  const io::JsonValue* const type = object.find("type");
+  if (type != nullptr && !is_object(*type) &&
+      !(type->is_array() && std::ranges::any_of(type->as_array(), is_object))) {
+    return invalid_input("type: expected \"object\", found " + io::describe(*type));
+  }
+  object.set("type", "object");
+  return io::JsonValue(std::move(object));
 }
 
 class ToolCompiler {
@@ -40,8 +56,8 @@ class ToolCompiler {
       if (auto checked = check_name(tool.name); !checked) return tl::unexpected(checked.error());
       const auto arguments = arguments_of(tool);
       if (!arguments) {
-        return fail(arguments.error().code(), "tools: the parameters of \"" + tool.name +
-                                                  "\": " + arguments.error().message());
+        return fail(arguments.error().code(),
+                    "the parameters of \"" + tool.name + "\": " + arguments.error().message());
       }
       each.push_back(writer_.call(tool, *arguments));
     }
@@ -58,16 +74,12 @@ class ToolCompiler {
     auto schema = io::parse_json(tool.parameters, "the schema", kSchemaLimits);
     const SchemaOptions options{.strict = tool.strict.value_or(false)};
     std::vector<SchemaFinding> found;
-    if (schema && schema->is_object()) {  // whatever else it says, arguments are an object
-      io::JsonObject object = schema->as_object();
-      object.set("type", "object");
-      schema = io::JsonValue(std::move(object));
-    }
+    if (schema) schema = of_objects(*std::move(schema));
     auto arguments = schema ? arguments_under(&*schema, options, &found)
                             : Result<Expr>(tl::unexpected(schema.error()));
     if (!arguments && !tool.strict) {
       findings_.push_back({.kind = SchemaFinding::Kind::kWeakened,
-                           .pointer = tool.name + ":",
+                           .pointer = "the schema of " + tool.name,
                            .keyword = "parameters",
                            .message = "any object: " + arguments.error().message()});
       return arguments_under(nullptr, {});

@@ -154,6 +154,19 @@ TEST_P(ToolGrammarTest, SchemasAreEnforcedUnlessToldNotTo) {
   EXPECT_FALSE(accepts(with(schema, std::nullopt), other));
   EXPECT_TRUE(accepts(with(schema, false), other));
   EXPECT_FALSE(accepts(with(schema, true), other));
+  // Arguments are objects; a schema of something else is wrong, not passed over.
+  for (const char* wrong : {R"({"type": "objekt"})", R"({"type": "string"})",
+                            R"({"type": ["string", "null"]})", R"({"type": 5})"}) {
+    const auto compiled = compile(with(wrong, true));
+    ASSERT_FALSE(compiled) << wrong;
+    EXPECT_THAT(compiled.error().message(), ::testing::HasSubstr("type: expected \"object\""))
+        << wrong;
+    const auto reported = compile(with(wrong, std::nullopt));
+    ASSERT_TRUE(reported);
+    EXPECT_EQ(reported->findings.back().keyword, "parameters") << wrong;
+  }
+  EXPECT_TRUE(accepts(with(R"({"type": ["object", "null"]})", true),
+                      rendered(GetParam(), {{.name = "f", .arguments = "{}"}})));
   // One that does not compile: any object, unless it is strict.
   const std::string broken = R"({"properties": {"a": {"type": "integr"}}})";
   EXPECT_TRUE(accepts(with(broken, std::nullopt), other));

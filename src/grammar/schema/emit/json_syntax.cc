@@ -2,7 +2,7 @@
 
 #include "grammar/regex/characters.h"
 #include "grammar/schema/compile_schema.h"
-#include "grammar/schema/number.h"
+#include "grammar/schema/numbers/number.h"
 
 namespace fathom::grammar::schema {
 

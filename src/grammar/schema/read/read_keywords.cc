@@ -8,7 +8,7 @@
 
 #include "grammar/regex/characters.h"
 #include "grammar/regex/parse_regex.h"
-#include "grammar/schema/format.h"
+#include "grammar/schema/formats/format.h"
 #include "grammar/schema/read/json_values.h"
 #include "grammar/schema/read/read_schema.h"
 

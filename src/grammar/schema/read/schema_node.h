@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "grammar/regex/regex_arena.h"
-#include "grammar/schema/number.h"
+#include "grammar/schema/numbers/number.h"
 #include "io/json.h"
 
 namespace fathom::grammar::schema {

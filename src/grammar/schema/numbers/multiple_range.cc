@@ -1,10 +1,10 @@
-#include "grammar/schema/multiple_range.h"
+#include "grammar/schema/numbers/multiple_range.h"
 
 #include <algorithm>
 #include <string>
 #include <vector>
 
-#include "grammar/schema/integer_text.h"
+#include "grammar/schema/numbers/integer_text.h"
 
 namespace fathom::grammar {
 namespace {

@@ -3,7 +3,7 @@
 #include <optional>
 
 #include "grammar/regex/regex_arena.h"
-#include "grammar/schema/decimal_range.h"
+#include "grammar/schema/numbers/decimal_range.h"
 
 namespace fathom::grammar {
 

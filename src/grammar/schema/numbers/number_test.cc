@@ -1,4 +1,4 @@
-#include "grammar/schema/number.h"
+#include "grammar/schema/numbers/number.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>

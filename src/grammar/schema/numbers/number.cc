@@ -1,4 +1,4 @@
-#include "grammar/schema/number.h"
+#include "grammar/schema/numbers/number.h"
 
 #include <fmt/format.h>
 
@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "grammar/schema/decimal_range.h"
-#include "grammar/schema/multiple_range.h"
+#include "grammar/schema/numbers/decimal_range.h"
+#include "grammar/schema/numbers/multiple_range.h"
 
 namespace fathom::grammar {
 namespace {

@@ -1,4 +1,4 @@
-#include "grammar/schema/format.h"
+#include "grammar/schema/formats/format.h"
 
 #include <fmt/format.h>
 
@@ -10,7 +10,7 @@
 #include "base/check.h"
 #include "grammar/regex/anchors.h"
 #include "grammar/regex/parse_regex.h"
-#include "grammar/schema/regex_format.h"
+#include "grammar/schema/formats/regex_format.h"
 
 namespace fathom::grammar {
 namespace {

@@ -1,4 +1,4 @@
-#include "grammar/schema/decimal.h"
+#include "grammar/schema/numbers/decimal.h"
 
 #include <fmt/format.h>
 

@@ -1,10 +1,10 @@
-#include "grammar/schema/decimal_range.h"
+#include "grammar/schema/numbers/decimal_range.h"
 
 #include <string>
 #include <vector>
 
 #include "grammar/regex/symbol_range.h"
-#include "grammar/schema/integer_text.h"
+#include "grammar/schema/numbers/integer_text.h"
 
 namespace fathom::grammar {
 namespace {

@@ -1,4 +1,4 @@
-#include "grammar/schema/format.h"
+#include "grammar/schema/formats/format.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>

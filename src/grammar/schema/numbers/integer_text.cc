@@ -1,4 +1,4 @@
-#include "grammar/schema/integer_text.h"
+#include "grammar/schema/numbers/integer_text.h"
 
 namespace fathom::grammar {
 

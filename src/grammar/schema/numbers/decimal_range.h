@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "grammar/regex/regex_arena.h"
-#include "grammar/schema/decimal.h"
+#include "grammar/schema/numbers/decimal.h"
 
 namespace fathom::grammar {
 

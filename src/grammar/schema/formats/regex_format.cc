@@ -1,4 +1,4 @@
-#include "grammar/schema/regex_format.h"
+#include "grammar/schema/formats/regex_format.h"
 
 #include <fmt/format.h>
 
