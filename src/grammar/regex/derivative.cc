@@ -92,6 +92,8 @@ bool RegexArena::some_pair_matches_nothing(Regex regex) {
     for (size_t j = i + 1; j < parts.size(); ++j) {
       const Regex pair = intersect(parts[i], parts[j]);
       if (pair == kNothing) return true;
+      // The empty text is not looked for, and what it matches must not be noted as nothing.
+      if (nullable(pair) || !nodes_[index(pair)].may_be_void) continue;
       const auto found = find_shortest_match(pair, emptiness_steps_);
       if (found && !*found) return true;
     }

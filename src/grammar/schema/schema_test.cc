@@ -126,6 +126,18 @@ TEST(SchemaTest, KeysThatTwoPatternsAreFoundInObeyBoth) {
   EXPECT_FALSE(grammar.accepts(R"({"q":1})"));
 }
 
+// Which keys may come takes an intersection of several expressions, two of which hold together for
+// the empty text: the search that finds out must not note it as matching nothing.
+TEST(SchemaTest, KeysOfPatternsInTwoSchemasStandBesideEachOther) {
+  Grammar grammar(R"({"type": "object", "allOf": [
+      {"type": "object", "patternProperties": {"a": {"type": "number", "minimum": 10}}},
+      {"type": "object", "patternProperties": {"b": {"type": "number", "minimum": 3}}}], "minProperties": 1})");
+  EXPECT_TRUE(grammar.accepts(R"({"a": 15, "b": 5})"));
+  EXPECT_TRUE(grammar.accepts(R"({"b": 5, "c": null, "ab": 10})"));
+  EXPECT_FALSE(grammar.accepts(R"({"a": 15, "b": 2})"));
+  EXPECT_FALSE(grammar.accepts(R"({"a": 9, "b": 5})"));
+}
+
 TEST(SchemaTest, NegationsOfMembersAndItems) {
   Grammar closed(R"({"type": "object", "not": {"properties": {"a": {"type": "integer"}},
                                               "additionalProperties": false}})");
