@@ -5,9 +5,9 @@
 namespace fathom::cli {
 
 std::span<const std::unique_ptr<Command>> commands() {
-  static const std::array<std::unique_ptr<Command>, 10> kCommands = {
-      make_train(),   make_report(),    make_generate(), make_chat(), make_score(),
-      make_inspect(), make_tokenizer(), make_convert(),  make_init(), make_bench(),
+  static const std::array<std::unique_ptr<Command>, 11> kCommands = {
+      make_train(),   make_report(),    make_generate(),  make_chat(),    make_serve(), make_score(),
+      make_inspect(), make_tokenizer(), make_convert(),  make_init(),    make_bench(),
   };
   return kCommands;
 }

@@ -17,12 +17,14 @@ class StopTextFilter {
   std::string_view push(std::string_view piece);
   /// The end of the stream: what was held back.
   std::string finish();
-  bool stopped() const { return stopped_; }
+  bool stopped() const { return matched_ >= 0; }
+  /// Which of the stop texts ended it; -1: none has.
+  i32 matched() const { return matched_; }
 
  private:
   std::vector<std::string> stops_;
   std::string held_, certain_;
-  bool stopped_ = false;
+  i32 matched_ = -1;
 };
 
 }  // namespace fathom::engine
