@@ -3,9 +3,9 @@
 // tool calls, while they come.
 //
 // For every way of cutting the same text into tokens and the same answer into calls of push() the
-// concatenated parts are the same. A mark (</think>, <｜tool▁call▁begin｜>, <tool_call>) counts only
-// as the template writes it: as the token where the vocabulary has one, so that the same characters
-// from ordinary tokens stay text; as text where it has none. No mark reaches a part.
+// concatenated parts are the same. A mark (</think>, <｜tool▁call▁begin｜>, <tool_call>) counts
+// only as the template writes it: as the token where the vocabulary has one, so that the same
+// characters from ordinary tokens stay text; as text where it has none. No mark reaches a part.
 #include <memory>
 #include <string>
 #include <vector>

@@ -1,9 +1,9 @@
-#include "engine/stop_text.h"
+#include "tokenizer/stop_text.h"
 
 #include <algorithm>
 #include <utility>
 
-namespace fathom::engine {
+namespace fathom::tokenizer {
 
 StopTextFilter::StopTextFilter(std::vector<std::string> stops) : stops_(std::move(stops)) {}
 
@@ -45,6 +45,11 @@ std::string_view StopTextFilter::push(std::string_view piece) {
   return certain_;
 }
 
+const std::string& StopTextFilter::stop_text() const {
+  static const std::string kNone;
+  return stopped() ? stops_[static_cast<size_t>(matched_)] : kNone;
+}
+
 std::string StopTextFilter::finish() { return stopped() ? std::string() : std::exchange(held_, {}); }
 
-}  // namespace fathom::engine
+}  // namespace fathom::tokenizer

@@ -1,10 +1,11 @@
 #pragma once
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace fathom::engine {
+#include "base/types.h"
+
+namespace fathom::tokenizer {
 
 /// Watches a stream of text for stop texts, also across pieces; holds back only what could still
 /// become one. For every way of cutting the text into pieces the output is the same.
@@ -18,8 +19,10 @@ class StopTextFilter {
   /// The end of the stream: what was held back.
   std::string finish();
   bool stopped() const { return matched_ >= 0; }
-  /// Which of the stop texts ended it; -1: none has.
+  /// Which of the stop texts came; -1: none has.
   i32 matched() const { return matched_; }
+  /// That text; empty before.
+  const std::string& stop_text() const;
 
  private:
   std::vector<std::string> stops_;
@@ -27,4 +30,4 @@ class StopTextFilter {
   i32 matched_ = -1;
 };
 
-}  // namespace fathom::engine
+}  // namespace fathom::tokenizer
