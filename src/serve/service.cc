@@ -107,7 +107,8 @@ Service::~Service() = default;
 
 Service::Route Service::find(const http::Request& request) const {
   Route route{.path = plain_path(request.path)};
-  const std::string_view method = request.method == "HEAD" ? "GET" : request.method;
+  const std::string_view method = request.method == "HEAD" ? std::string_view("GET")
+                                                            : std::string_view(request.method);
   const bool is_state =
       route.path == "/health" || route.path == "/live" || route.path == "/ready";
   if (is_state || route.path == "/metrics") {

@@ -314,7 +314,7 @@ class Chat(unittest.TestCase):
                      response_format={"type": "json_schema", "json_schema": {
                          "name": "x", "schema": {"type": "strange"}}})
         self.refused("guided_regex", guided_regex="(", **{})
-        self.refused("structured_outputs.regex", structured_outputs={"regex": "a", "choice": ["b"]})
+        self.refused("structured_outputs.choice", structured_outputs={"regex": "a", "choice": ["b"]})
 
 
 class Strict(unittest.TestCase):

@@ -44,7 +44,9 @@ def model(**changes):
     if key not in _models:
         folder = Folder().path
         config = json.loads((ROOT / "configs/models/nano.json").read_text())
-        config.update({"num_hidden_layers": 2, "max_position_embeddings": 1024} | changes)
+        # As many ids as the byte tokenizer has: a row that no token uses is never sampled.
+        config.update({"num_hidden_layers": 2, "max_position_embeddings": 1024,
+                       "vocab_size": 276} | changes)
         (folder / "config.json").write_text(json.dumps(config))
         subprocess.run([FATHOM, "init", "--config", str(folder / "config.json"), "--out",
                         str(folder / "tiny"), "--seed", "1"], check=True, env=environment(),
@@ -116,7 +118,7 @@ class Server:
         finally:
             connection.close()
         is_json = response.getheader("Content-Type", "").startswith("application/json")
-        return response.status, response.headers, json.loads(text) if is_json else text.decode()
+        return response.status, response.headers, json.loads(text) if is_json and text else text.decode()
 
     def get(self, path, headers=None):
         return self.request("GET", path, headers=headers)
@@ -164,8 +166,8 @@ class Server:
 
 
 def chat_body(content="Hi", **fields):
-    messages = fields.pop("messages", None) or [{"role": "user", "content": content}]
-    return {"model": "tiny", "messages": messages, "temperature": 0, "max_tokens": 8} | fields
+    return {"model": "tiny", "messages": [{"role": "user", "content": content}], "temperature": 0,
+            "max_tokens": 8} | fields
 
 
 def forced(text, **fields):

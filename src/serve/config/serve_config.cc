@@ -27,7 +27,8 @@ std::vector<Variable> variables_of(const FieldList& root) {
   for (const Field& section : root.fields()) {
     const auto* const table = std::get_if<TableValue>(&section.value);
     if (table == nullptr) continue;
-    for (const Field& field : table->fields().fields()) {
+    const FieldList list = table->fields();
+    for (const Field& field : list.fields()) {
       const std::string name = std::string(section.name) + "_" + std::string(field.name);
       variables.push_back(
           {upper(name), std::string(section.name) + "." + std::string(field.name)});

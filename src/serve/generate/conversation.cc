@@ -181,7 +181,7 @@ Conversation read_conversation(FieldReader& reader, const ServedModel& model, Th
   const ThinkingWish wish = read_thinking_wish(reader, members, alias);
   if (!reader.ok()) return conversation;
   auto parsed =
-      tokenizer::parse_chat_request(JsonValue(std::move(members)), kWhere, &conversation.ignored);
+      tokenizer::read_chat_request(JsonValue(std::move(members)), kWhere, &conversation.ignored);
   if (!parsed) {
     reader.fail(of_reader(parsed.error(), kWhere));
     return conversation;

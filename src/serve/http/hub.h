@@ -25,6 +25,9 @@ class ConnectionCounts {
 };
 
 struct Hub {
+  Hub(const ServerOptions& options_in, Handler& handler_in)
+      : options(options_in), handler(handler_in) {}
+
   ServerOptions options;
   Handler& handler;
   ConnectionCounts counts = {};

@@ -28,8 +28,8 @@ struct ParsedChatRequest {
 /// and the field: kInvalidInput for what is malformed, kUnsupported for what has no meaning here.
 /// With `unknown` messages may have keys that mean nothing here; their places go there.
 Result<ParsedChatRequest> parse_chat_request(std::string_view text, const std::string& where);
-Result<ParsedChatRequest> parse_chat_request(const io::JsonValue& root, const std::string& where,
-                                             std::vector<std::string>* unknown = nullptr);
+Result<ParsedChatRequest> read_chat_request(const io::JsonValue& root, const std::string& where,
+                                            std::vector<std::string>* unknown = nullptr);
 
 /// One message. `content` is text or a list of text parts, which are joined with nothing between,
 /// as the templates that take such lists do. The roles "developer" and "function" are OpenAI's

@@ -299,11 +299,11 @@ const std::array<RequestReader::Key, 5> RequestReader::kTemplateKeys = {{
 Result<ParsedChatRequest> parse_chat_request(std::string_view text, const std::string& where) {
   auto root = io::parse_json(text, where);
   if (!root) return tl::unexpected(root.error());
-  return parse_chat_request(*root, where);
+  return read_chat_request(*root, where);
 }
 
-Result<ParsedChatRequest> parse_chat_request(const JsonValue& root, const std::string& where,
-                                             std::vector<std::string>* unknown) {
+Result<ParsedChatRequest> read_chat_request(const JsonValue& root, const std::string& where,
+                                            std::vector<std::string>* unknown) {
   return RequestReader(where, unknown).read(root);
 }
 

@@ -27,7 +27,7 @@ class WholeChat : public http::LateResponse, private GenerationSink {
   struct Choice {
     tokenizer::Answer answer;
     io::JsonArray logprobs, reasoning_logprobs;
-    io::JsonArray token_ids;
+    std::vector<i32> token_ids;
     Finish finish;
   };
 
@@ -77,7 +77,9 @@ class WholeChat : public http::LateResponse, private GenerationSink {
     object.set("logprobs", logprobs_json(choice));
     object.set("finish_reason", finish_name(choice.finish.reason));
     if (!choice.finish.stop_text.empty()) object.set("stop_reason", choice.finish.stop_text);
-    if (reply_.options.return_token_ids) object.set("token_ids", std::move(choice.token_ids));
+    if (reply_.options.return_token_ids) {
+      object.set("token_ids", io::JsonArray(choice.token_ids.begin(), choice.token_ids.end()));
+    }
     return object;
   }
 

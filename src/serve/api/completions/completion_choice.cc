@@ -12,7 +12,10 @@ io::JsonObject CompletionChoice::take(const CompletionOptions& options) {
   object.set("finish_reason",
              finish ? io::JsonValue(finish_name(finish->reason)) : io::JsonValue());
   if (finish && !finish->stop_text.empty()) object.set("stop_reason", finish->stop_text);
-  if (options.return_token_ids) object.set("token_ids", std::exchange(token_ids, {}));
+  if (options.return_token_ids) {
+    object.set("token_ids", io::JsonArray(token_ids.begin(), token_ids.end()));
+    token_ids.clear();
+  }
   finish.reset();
   return object;
 }

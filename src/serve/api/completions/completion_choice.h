@@ -1,6 +1,7 @@
 #pragma once
 // One choice of a completion while it comes.
 #include <string>
+#include <vector>
 
 #include "serve/api/completions/completion_reply.h"
 #include "serve/api/completions/legacy_logprobs.h"
@@ -15,7 +16,7 @@ struct CompletionChoice {
   i64 index;
   std::string text;
   LegacyLogprobs logprobs;
-  io::JsonArray token_ids;
+  std::vector<i32> token_ids;
   std::optional<Finish> finish;
 
   bool has_news() const {
