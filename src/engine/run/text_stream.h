@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/stop_text.h"
+#include "tokenizer/stop_text.h"
 #include "tokenizer/stream_decoder.h"
 
 namespace fathom::engine {
@@ -38,7 +38,7 @@ class TextStream {
 
  private:
   std::optional<tokenizer::StreamDecoder> decoder_;
-  StopTextFilter filter_;
+  tokenizer::StopTextFilter filter_;
 };
 
 }  // namespace fathom::engine

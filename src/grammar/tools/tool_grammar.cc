@@ -4,14 +4,11 @@
 
 #include "grammar/tools/dsml_arguments.h"
 #include "io/json.h"
-#include "tokenizer/chat/marks.h"
 #include "tokenizer/tokenizer.h"
 #include "tokenizer/unicode/utf8.h"
 
 namespace fathom::grammar {
 namespace {
-
-using tokenizer::ChatDialect;
 
 /// Names that every format can write.
 Result<void> check_name(const std::string& name) {
@@ -62,6 +59,7 @@ class ToolCompiler {
       each.push_back(writer_.call(tool, *arguments));
     }
     const Expr call = rules_.choice(std::move(each));
+    if (spec_.format == ToolFormat::kLlama) return call;  // one alone
     const Expr next = rules_.sequence(writer_.separator(), call);
     return writer_.wrap(
         rules_.sequence(call, rules_.repeat(next, 0, spec_.parallel ? kUnbounded : 0)));
@@ -114,32 +112,14 @@ class ToolCompiler {
 
 }  // namespace
 
-std::optional<ToolFormat> tool_format(ChatDialect dialect) {
-  switch (dialect) {
-    case ChatDialect::kNullContent:
-    case ChatDialect::kRunningCalls:
-    case ChatDialect::kTurnTracking:
-      return ToolFormat::kFenced;
-    case ChatDialect::kHybridThought:
-      return ToolFormat::kPlain;
-    case ChatDialect::kDsml:
-      return ToolFormat::kDsml;
-    case ChatDialect::kQwen25:
-    case ChatDialect::kQwen3:
-      return ToolFormat::kChatMl;
-    default:
-      return std::nullopt;
-  }
-}
-
 std::set<std::string> tool_tokens(const tokenizer::Tokenizer& tokenizer) {
   std::set<std::string> tokens;
-  for (const std::string_view mark :
-       {tokenizer::kCallsBegin, tokenizer::kCallsEnd, tokenizer::kCallBegin, tokenizer::kCallEnd,
-        tokenizer::kToolSep, tokenizer::kDsmlMark, tokenizer::kToolCallBegin,
-        tokenizer::kToolCallEnd}) {
-    const auto id = tokenizer.token_to_id(mark);
-    if (id && tokenizer.is_control(*id)) tokens.emplace(mark);
+  for (const ToolFormat format :
+       {ToolFormat::kPlain, ToolFormat::kDsml, ToolFormat::kChatMl, ToolFormat::kKimi}) {
+    for (const std::string_view mark : tokenizer::tool_marks(format)) {
+      const auto id = tokenizer.token_to_id(mark);
+      if (id && tokenizer.is_control(*id)) tokens.emplace(mark);
+    }
   }
   return tokens;
 }
@@ -148,7 +128,7 @@ Result<std::optional<ToolSpec>> tool_spec(const tokenizer::ChatTemplate& chat_te
                                           const tokenizer::ChatRequest& request,
                                           const tokenizer::Tokenizer& tokenizer) {
   const tokenizer::ToolUse& use = request.tool_use;
-  const auto format = tool_format(chat_template.dialect);
+  const auto format = tokenizer::tool_format(chat_template.dialect);
   if (request.tools.empty()) return std::nullopt;
   if (!format) {
     const bool free = use.choice == ToolSpec::Choice::kAuto && use.names.empty() && use.parallel;
@@ -187,6 +167,8 @@ Result<Expr> compile_tools(RuleArena& rules, const ToolSpec& spec, std::optional
   const auto calls = compiler.calls();
   if (!calls || spec.choice == ToolSpec::Choice::kRequired) return calls;
   if (value) return rules.choice(*calls, *value);
+  // Without a mark a call is one from the first byte on.
+  if (spec.format == ToolFormat::kLlama) return rules.choice(compiler.free_text(), *calls);
   return rules.sequence(compiler.free_text(), rules.optional(*calls));
 }
 

@@ -7,7 +7,7 @@
 
 #include "grammar/rules/rule_arena.h"
 #include "grammar/schema/compile_schema.h"
-#include "tokenizer/chat/template.h"
+#include "tokenizer/chat/tool_format.h"
 
 namespace fathom::tokenizer {
 class Tokenizer;
@@ -15,16 +15,7 @@ class Tokenizer;
 
 namespace fathom::grammar {
 
-/// How a model writes a call of `f`; ⏎ is a line break, <..> a control token.
-enum class ToolFormat {
-  kFenced,  // V3, R1: <calls begin><call begin>function<sep>f⏎```json⏎{..}⏎```<call end>⏎..<calls
-            // end>
-  kPlain,   // V3.1: <calls begin><call begin>f<sep>{..}<call end>..<calls end>
-  kDsml,    // V3.2: XML-like, an argument a line: text as it is, everything else as JSON
-  kChatMl,  // Qwen, Hermes: <tool_call>⏎{"name": "f", "arguments": {..}}⏎</tool_call>⏎..
-};
-/// nullopt: the template has no tools, or another form of call.
-std::optional<ToolFormat> tool_format(tokenizer::ChatDialect dialect);
+using tokenizer::ToolFormat;
 
 struct Tool {
   std::string name;
@@ -45,8 +36,8 @@ struct ToolSpec {
 /// Those of the marks of all formats that are tokens.
 std::set<std::string> tool_tokens(const tokenizer::Tokenizer& tokenizer);
 
-/// How the request's tools may be called; nullopt: it has none, or the template writes calls in
-/// another form, which is an error where the request says how they are to be called.
+/// How the request's tools may be called; nullopt: it has none. An error where the request says how
+/// they are to be called and the template has no tools.
 Result<std::optional<ToolSpec>> tool_spec(const tokenizer::ChatTemplate& chat_template,
                                           const tokenizer::ChatRequest& request,
                                           const tokenizer::Tokenizer& tokenizer);

@@ -7,7 +7,6 @@
 
 #include "grammar/compile.h"
 #include "grammar/match/control_token.h"
-#include "tokenizer/chat/marks.h"
 
 namespace fathom::grammar {
 namespace {
@@ -49,19 +48,20 @@ std::string rendered(const char* name, const std::vector<ToolCall>& calls, bool 
 std::set<std::string> all_tokens() {
   using namespace tokenizer;  // NOLINT(google-build-using-namespace): the marks
   std::set<std::string> tokens;
-  for (const auto mark : {kCallsBegin, kCallsEnd, kCallBegin, kCallEnd, kToolSep, kDsmlMark,
-                          kToolCallBegin, kToolCallEnd}) {
-    tokens.emplace(mark);
+  for (const auto format :
+       {ToolFormat::kPlain, ToolFormat::kDsml, ToolFormat::kChatMl, ToolFormat::kKimi}) {
+    for (const auto mark : tool_marks(format)) tokens.emplace(mark);
   }
   return tokens;
 }
 
 GrammarSpec spec(const char* name, ToolSpec::Choice choice = ToolSpec::Choice::kAuto) {
   GrammarSpec spec;
-  spec.tools = ToolSpec{.format = *tool_format(tokenizer::find_chat_template(name)->dialect),
-                        .tools = {{.name = "weather", .parameters = kWeather}, {.name = "time"}},
-                        .choice = choice,
-                        .tokens = all_tokens()};
+  spec.tools =
+      ToolSpec{.format = *tokenizer::tool_format(tokenizer::find_chat_template(name)->dialect),
+               .tools = {{.name = "weather", .parameters = kWeather}, {.name = "time"}},
+               .choice = choice,
+               .tokens = all_tokens()};
   return spec;
 }
 
@@ -210,7 +210,20 @@ TEST_P(ToolGrammarTest, FreeTextDoesNotSpellAMark) {
 
 INSTANTIATE_TEST_SUITE_P(Formats, ToolGrammarTest,
                          ::testing::Values("deepseek-v3-0324", "deepseek-r1-0528", "deepseek-v3.1",
-                                           "deepseek-v3.2", "qwen2.5", "qwen3"));
+                                           "deepseek-v3.2", "qwen2.5", "qwen3", "kimi-k2",
+                                           "kimi-k2-0711"));
+
+// No mark begins Llama's call, and it is alone in its answer.
+TEST(ToolGrammar, LlamaCallsFromTheFirstByte) {
+  const std::string call = rendered("llama-3.1", {weather(R"({"city": "Paris", "days": 2})")});
+  const std::string wrong = rendered("llama-3.1", {weather(R"({"city": "Paris", "days": 0})")});
+  const GrammarSpec free = spec("llama-3.1");
+  const GrammarSpec required = spec("llama-3.1", ToolSpec::Choice::kRequired);
+  EXPECT_TRUE(accepts(free, call) && accepts(free, "Just {text}.") && accepts(free, ""));
+  EXPECT_TRUE(accepts(required, call));
+  EXPECT_FALSE(accepts(free, wrong) || accepts(free, call + call) || accepts(free, " " + wrong));
+  EXPECT_FALSE(accepts(required, wrong) || accepts(required, "Just text."));
+}
 
 TEST(ToolGrammar, NamesThatCannotBeWrittenAreRefused) {
   for (const char* name : {"", "a b", "a\"b", "a\nb", "<f>", "`"}) {

@@ -14,17 +14,18 @@ class ToolWriter {
   /// A mark, as a token if it is one.
   Expr mark(std::string_view spelling) { return rules_.literal(mark_bytes(spelling)); }
   Expr text(std::string_view bytes) { return rules_.literal(bytes); }
-  /// Text in which no mark of the format begins.
+  /// Text in which no call begins.
   Regex free_text();
   /// Around all calls; `calls` are not empty.
   Expr wrap(Expr calls);
-  Expr separator() { return text(spec_.format == ToolFormat::kPlain ? "" : "\n"); }
+  Expr separator();
   /// One call with the arguments that call_arguments() made.
   Expr call(const Tool& tool, Expr arguments);
   /// One argument of a DSML call.
   Expr argument(Expr name, bool is_string, Expr value);
 
  private:
+  Expr object_call(const Tool& tool, std::string_view arguments_key, Expr arguments);
   std::string mark_bytes(std::string_view spelling) const;
   /// <name>, with the mark of DSML behind the first character.
   Expr dsml(std::string_view open, std::string_view rest);

@@ -1,10 +1,9 @@
 #pragma once
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace fathom::engine {
+namespace fathom::tokenizer {
 
 /// Watches a stream of text for stop texts, also across pieces; holds back only what could still
 /// become one. For every way of cutting the text into pieces the output is the same.
@@ -18,11 +17,13 @@ class StopTextFilter {
   /// The end of the stream: what was held back.
   std::string finish();
   bool stopped() const { return stopped_; }
+  /// The stop text that came; empty before.
+  const std::string& stop_text() const { return matched_; }
 
  private:
   std::vector<std::string> stops_;
-  std::string held_, certain_;
+  std::string held_, certain_, matched_;
   bool stopped_ = false;
 };
 
-}  // namespace fathom::engine
+}  // namespace fathom::tokenizer

@@ -1,8 +1,8 @@
-#include "engine/stop_text.h"
+#include "tokenizer/stop_text.h"
 
 #include <gtest/gtest.h>
 
-namespace fathom::engine {
+namespace fathom::tokenizer {
 namespace {
 
 /// Feeds `text` cut at the set bits of `cuts`.
@@ -41,14 +41,15 @@ TEST(StopTextFilter, EveryWayOfCuttingGivesTheSameText) {
 }
 
 TEST(StopTextFilter, HoldsBackOnlyWhatCouldBecomeAStop) {
-  StopTextFilter filter({"###"});
+  StopTextFilter filter({"other", "###"});
   EXPECT_EQ(filter.push("ab#"), "ab");
   EXPECT_EQ(filter.push("c"), "#c");
   EXPECT_EQ(filter.push("##"), "");
   EXPECT_EQ(filter.push("#"), "");
   EXPECT_TRUE(filter.stopped());
+  EXPECT_EQ(filter.stop_text(), "###");
   EXPECT_EQ(filter.push("more"), "");
 }
 
 }  // namespace
-}  // namespace fathom::engine
+}  // namespace fathom::tokenizer

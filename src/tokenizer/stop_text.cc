@@ -1,9 +1,9 @@
-#include "engine/stop_text.h"
+#include "tokenizer/stop_text.h"
 
 #include <algorithm>
 #include <utility>
 
-namespace fathom::engine {
+namespace fathom::tokenizer {
 
 StopTextFilter::StopTextFilter(std::vector<std::string> stops) : stops_(std::move(stops)) {
   std::erase(stops_, "");  // an empty text would stop everything
@@ -22,6 +22,7 @@ std::string_view StopTextFilter::push(std::string_view piece) {
     if (end < first_end || (end == first_end && at < begin)) {
       first_end = end;
       begin = at;
+      matched_ = stop;
     }
   }
   if (first_end != std::string::npos) {
@@ -47,4 +48,4 @@ std::string_view StopTextFilter::push(std::string_view piece) {
 
 std::string StopTextFilter::finish() { return stopped_ ? std::string() : std::exchange(held_, {}); }
 
-}  // namespace fathom::engine
+}  // namespace fathom::tokenizer
