@@ -29,6 +29,8 @@ std::unique_ptr<Command> make_init();
 std::unique_ptr<Command> make_bench();
 std::unique_ptr<Command> make_train();
 std::unique_ptr<Command> make_report();
+std::unique_ptr<Command> make_keys();
+std::unique_ptr<Command> make_usage();
 
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitUserError = 1;
