@@ -2,6 +2,9 @@
 find_program(CCACHE ccache)
 if(CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+  if(FATHOM_PCH)  # ccache keeps nothing that a precompiled header went into unless told that it may
+    list(PREPEND CMAKE_CXX_COMPILER_LAUNCHER env CCACHE_SLOPPINESS=pch_defines,time_macros)
+  endif()
 endif()
 
 set(CMAKE_CXX_STANDARD 20)
@@ -30,6 +33,11 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
 endif()
 if(FATHOM_WERROR)
   list(APPEND flags -Werror)
+endif()
+if(FATHOM_PCH AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  list(APPEND flags -fpch-preprocess)  # so that ccache sees which precompiled header it was
+  # False as -Wrestrict is, in GCC 12: out of a precompiled header code is no system header's any more.
+  list(APPEND flags -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread)
 endif()
 if(FATHOM_SANITIZE)
   list(APPEND flags -fsanitize=${FATHOM_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)

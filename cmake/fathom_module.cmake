@@ -1,8 +1,9 @@
 # fathom_module(ops DEPS base tensor kernels): every folder of src/ becomes one static library, and
 # its *_test.cc files one test binary. DEPS are modules, LIBS what find_package found. A folder or a
 # dependency that does not exist yet is left out, so that a module's place can be fixed before its code.
+# FREESTANDING: compiled for several instruction sets, so without the standard library.
 function(fathom_module name)
-  cmake_parse_arguments(ARG "" "" "DEPS;LIBS;TEST_LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "FREESTANDING" "" "DEPS;LIBS;TEST_LIBS" ${ARGN})
   if(NOT IS_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR}/${name})
     return()
   endif()
@@ -36,6 +37,9 @@ function(fathom_module name)
   endif()
   target_include_directories(fathom_${name} ${scope} ${CMAKE_CURRENT_SOURCE_DIR})
   target_link_libraries(fathom_${name} ${scope} fathom_flags ${deps} ${ARG_LIBS})
+  if(sources AND NOT ARG_FREESTANDING)
+    fathom_precompiled(fathom_${name} library)
+  endif()
   if(tests AND FATHOM_TESTS)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE fathom_${name} fathom_testing ${ARG_TEST_LIBS}
@@ -43,6 +47,7 @@ function(fathom_module name)
     target_compile_definitions(${name}_test PRIVATE
       FATHOM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     target_compile_options(${name}_test PRIVATE ${FATHOM_TEST_OPTIONS})
+    fathom_precompiled(${name}_test test)
     fathom_discover_tests(${name}_test fast ${name})
   endif()
   # One executable a bench file, if Google benchmark is there; benches use helpers of tests.

@@ -16,8 +16,11 @@ import shlex
 import subprocess
 import sys
 
-# Warnings that Clang 14 has no name for.
-GCC_ONLY = {"-Wno-restrict", "-Wno-maybe-uninitialized"}
+# Warnings that Clang 14 has no name for, and what belongs to GCC's precompiled headers: without those a
+# file has to include what it uses.
+GCC_ONLY = {"-Wno-restrict", "-Wno-stringop-overflow", "-Wno-stringop-overread", "-Wno-maybe-uninitialized",
+            "-fpch-preprocess", "-Winvalid-pch"}
+PRECOMPILED = "cmake_pch.hxx"
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TEST_MARKS = ("_test.cc", "_bench.cc", "_fuzz.cc", "replay_main.cc")
 
@@ -27,15 +30,23 @@ def is_production(path):
     return not path.endswith(TEST_MARKS) and not inside.startswith("tests/")
 
 
+def is_source(path):
+    return path.endswith(".cc") and "/precompiled/" not in path
+
+
 def clang_command(words):
     """The compiler call of compile_commands.json as one of Clang that writes no object."""
-    compiler = next(i for i, word in enumerate(words) if not word.endswith("ccache"))
+    compiler = next(i for i, word in enumerate(words)
+                    if word != "env" and "=" not in word and not word.endswith("ccache"))
+    words = words[compiler + 1 :]
     kept = []
     skip = False
-    for word in words[compiler + 1 :]:
+    for word, following in zip(words, [*words[1:], ""]):
         if skip:
             skip = False
         elif word in ("-o", "-MF", "-MT", "-MQ"):
+            skip = True
+        elif word == "-include" and following.endswith(PRECOMPILED):
             skip = True
         elif word not in GCC_ONLY and word not in ("-c", "-MD", "-MMD"):
             kept.append(word)
@@ -57,7 +68,7 @@ def main():
     options = parser.parse_intermixed_args()
     entries = json.loads((options.build / "compile_commands.json").read_text(encoding="utf-8"))
     chosen = [e for e in entries
-              if e["file"].endswith(".cc") and (options.all or is_production(e["file"]))
+              if is_source(e["file"]) and (options.all or is_production(e["file"]))
               and (not options.paths or any(part in e["file"] for part in options.paths))]
     if not chosen:
         sys.exit(f"error: {options.build}/compile_commands.json names no such source")

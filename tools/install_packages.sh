@@ -33,6 +33,8 @@ libzstd-dev||training text in .zst
 libxxhash-dev||knows tokenised text again by its content
 libssl-dev||names cached pages by keyed hashes of their text
 $(boost_package)||HTTP: Asio and Beast
+libsqlite3-dev||keys and usage of a server
+libpq-dev||the same in PostgreSQL
 libgtest-dev||unit tests
 libgmock-dev||unit tests
 libbenchmark-dev||benchmarks

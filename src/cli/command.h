@@ -3,9 +3,7 @@
 #include <memory>
 #include <span>
 
-namespace CLI {
-class App;
-}
+#include "cli/arguments/arguments.h"
 
 namespace fathom::cli {
 
@@ -14,7 +12,7 @@ namespace fathom::cli {
 class Command {
  public:
   virtual ~Command() = default;
-  virtual CLI::App* add(CLI::App& app) = 0;
+  virtual Arguments add(Arguments& app) = 0;
   virtual int run() = 0;
 };
 
@@ -32,6 +30,8 @@ std::unique_ptr<Command> make_init();
 std::unique_ptr<Command> make_bench();
 std::unique_ptr<Command> make_train();
 std::unique_ptr<Command> make_report();
+std::unique_ptr<Command> make_keys();
+std::unique_ptr<Command> make_usage();
 
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitUserError = 1;

@@ -1,14 +1,13 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 
 #include "backend/backend.h"
 #include "base/error.h"
 #include "checkpoint/random_init.h"
+#include "cli/arguments/value_check.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
-#include "cli/options/validators.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "io/files/atomic_file.h"
@@ -28,24 +27,24 @@ DType parse_weight_dtype(const std::string& name) {
 
 class Init : public Command {
  public:
-  CLI::App* add(CLI::App& app) override {
-    CLI::App* command = app.add_subcommand("init", "Make a model directory with random weights");
-    command->add_option("-c,--config", config_, "config.json of the shape")->required();
-    command->add_option("-o,--out", out_, "Directory to make")->required()->type_name("DIR");
-    command->add_option("--tokenizer", tokenizer_,
-                        "Directory with tokenizer.json to copy; default: one token a byte");
-    command->add_option("--dtype", dtype_, "Stored weights")
-        ->check(CLI::IsMember({"f32", "bf16", "fp8"}))
-        ->capture_default_str();
-    command->add_option("--std", options_.weight_std, "Deviation of every matrix")
-        ->check(number_between(0, 1e6))
-        ->capture_default_str();
+  Arguments add(Arguments& app) override {
+    Arguments command = app.add_command("init", "Make a model directory with random weights");
+    command.add_option("-c,--config", config_, "config.json of the shape").required();
+    command.add_option("-o,--out", out_, "Directory to make").required().type_name("DIR");
+    command.add_option("--tokenizer", tokenizer_,
+                       "Directory with tokenizer.json to copy; default: one token a byte");
+    command.add_option("--dtype", dtype_, "Stored weights")
+        .one_of({"f32", "bf16", "fp8"})
+        .show_default();
+    command.add_option("--std", options_.weight_std, "Deviation of every matrix")
+        .check(number_between(0, 1e6))
+        .show_default();
     command
-        ->add_option("--router-bias-std", options_.router_bias_std,
-                     "Deviation of e_score_correction_bias")
-        ->check(number_between(0, 1e6));
-    command->add_option("--seed", options_.seed, "Seed of the weights")->capture_default_str();
-    command->footer(
+        .add_option("--router-bias-std", options_.router_bias_std,
+                    "Deviation of e_score_correction_bias")
+        .check(number_between(0, 1e6));
+    command.add_option("--seed", options_.seed, "Seed of the weights").show_default();
+    command.footer(
         "Such a model writes nonsense, but has every size and speed of a trained one.\n"
         "Example: fathom init --config configs/models/nano.json --out models/nano --seed 1");
     return command;

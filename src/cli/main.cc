@@ -21,10 +21,10 @@
 #include "base/log.h"
 #include "base/parallel.h"
 #include "base/text.h"
+#include "cli/arguments/arguments.h"
+#include "cli/arguments/every_value.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
-#include "cli/options/every_value.h"
-#include "cli/options/validators.h"
 #include "cli/output.h"
 
 namespace fathom::cli {
@@ -152,6 +152,18 @@ int run_guarded(const std::function<int()>& work, const FailedWriteSignals& sign
   }
 }
 
+void add_global_options(Arguments& arguments, GlobalOptions& options) {
+  arguments.add_flag("--verbose", options.verbose, "Log more to stderr");
+  arguments.add_flag("--quiet", options.quiet, "Log errors only");
+  arguments
+      .add_option(
+          "--threads", options.threads,
+          "CPU threads; default: all CPUs, at most the control group's CPU quota rounded up")
+      .check(integer_between(1, 1024));
+  arguments.add_flag("--pin-threads", options.pin_threads,
+                     "Keep each on a CPU of its own: for a machine that runs nothing else");
+}
+
 /// Reads the command line and does what it asks for.
 int run_command_line(int argc, char** argv) {
   CLI::App app("fathom: train, evaluate and serve DeepSeek-V3-class language models", "fathom");
@@ -159,13 +171,8 @@ int run_command_line(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   GlobalOptions options;
-  app.add_flag("--verbose", options.verbose, "Log more to stderr");
-  app.add_flag("--quiet", options.quiet, "Log errors only");
-  app.add_option("--threads", options.threads,
-                 "CPU threads; default: all CPUs, at most the control group's CPU quota rounded up")
-      ->check(integer_between(1, 1024));
-  app.add_flag("--pin-threads", options.pin_threads,
-               "Keep each on a CPU of its own: for a machine that runs nothing else");
+  Arguments arguments(app);
+  add_global_options(arguments, options);
   app.footer(
       "Models are Hugging Face directories (config.json, *.safetensors, tokenizer.json).\n"
       "Results go to stdout, messages to stderr. FATHOM_CPU_ISA=scalar|avx2|avx512|avx512_bf16|amx "
@@ -174,8 +181,8 @@ int run_command_line(int argc, char** argv) {
 
   Command* chosen = nullptr;
   for (const auto& command : commands()) {
-    CLI::App* sub = command->add(app);
-    sub->final_callback([&chosen, raw = command.get()] { chosen = raw; });
+    CLI::App& parser = command->add(arguments).parser();
+    parser.final_callback([&chosen, raw = command.get()] { chosen = raw; });
   }
   check_every_value(app);
   try {

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -13,9 +12,9 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "io/files/atomic_file.h"
-#include "io/json.h"
 #include "io/files/output_path.h"
 #include "io/files/temporary_files.h"
+#include "io/json.h"
 #include "report/run/comparison_page.h"
 #include "report/run/loss_gap.h"
 #include "report/run/report_page.h"
@@ -126,18 +125,18 @@ void print_gap(const report::ComparedRun& base, const report::ComparedRun& run) 
 
 class Report : public Command {
  public:
-  CLI::App* add(CLI::App& app) override {
-    CLI::App* command = app.add_subcommand("report", "Draw training runs as a page");
-    command->add_option("runs", runs_, "Run directories, or metrics.jsonl files")
-        ->required()
-        ->type_name("RUN");
+  Arguments add(Arguments& app) override {
+    Arguments command = app.add_command("report", "Draw training runs as a page");
+    command.add_option("runs", runs_, "Run directories, or metrics.jsonl files")
+        .required()
+        .type_name("RUN");
     command
-        ->add_option("-o,--out", out_,
-                     "The page; default: report.html in the run's directory, comparison.html here "
-                     "for several runs")
-        ->type_name("FILE");
-    command->add_flag("--json", json_, "The latest numbers as one JSON object");
-    command->footer(
+        .add_option("-o,--out", out_,
+                    "The page; default: report.html in the run's directory, comparison.html here "
+                    "for several runs")
+        .type_name("FILE");
+    command.add_flag("--json", json_, "The latest numbers as one JSON object");
+    command.footer(
         "Makes the page anew from metrics.jsonl alone; training keeps its own up to date. Several\n"
         "runs make one page that lays their curves over each other, the first as the reference: "
         "the\n"

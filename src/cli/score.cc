@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cmath>
 #include <numbers>
 #include <optional>
@@ -9,11 +8,11 @@
 #include "backend/backend.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "cli/arguments/value_check.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/options/model_options.h"
 #include "cli/options/text_input.h"
-#include "cli/options/validators.h"
 #include "cli/output.h"
 #include "cli/token_ids.h"
 #include "engine/prompt.h"
@@ -35,26 +34,26 @@ struct Subject {
 
 class ScoreCommand : public Command {
  public:
-  CLI::App* add(CLI::App& app) override {
-    command_ = app.add_subcommand("score", "Log-probability of each token of a text");
-    add_model_options(*command_, model_);
-    auto* source = command_->add_option_group("subject", "What to score");
-    source->add_option("-t,--text", text_, "A text");
-    source->add_option("-f,--file", file_, "A file with it; - reads stdin");
-    source->add_option("--token-ids", token_ids_, "Token ids: 1,2,3 (no BOS is added)");
-    source->require_option(1);
-    command_->add_flag("--markup", markup_,
-                       "Recognise special tokens in the text; by default it is ordinary text");
+  Arguments add(Arguments& app) override {
+    command_ = app.add_command("score", "Log-probability of each token of a text");
+    add_model_options(command_, model_);
+    Arguments source = command_.add_group("subject", "What to score");
+    source.add_option("-t,--text", text_, "A text");
+    source.add_option("-f,--file", file_, "A file with it; - reads stdin");
+    source.add_option("--token-ids", token_ids_, "Token ids: 1,2,3 (no BOS is added)");
+    source.require_one();
+    command_.add_flag("--markup", markup_,
+                      "Recognise special tokens in the text; by default it is ordinary text");
     command_
-        ->add_option("--stride", stride_,
-                     "A text longer than --context is scored in windows that begin every N "
-                     "tokens; default: half the context")
-        ->check(integer_from(1));
-    command_->add_option("--dump-logits", dump_,
-                         "Write logits [tokens, vocab] f32 to this safetensors file");
-    command_->add_flag("--no-tokens", no_tokens_, "Only the totals, not a line for each token");
-    command_->add_flag("--json", json_, "One JSON object");
-    command_->footer(
+        .add_option("--stride", stride_,
+                    "A text longer than --context is scored in windows that begin every N "
+                    "tokens; default: half the context")
+        .check(integer_from(1));
+    command_.add_option("--dump-logits", dump_,
+                        "Write logits [tokens, vocab] f32 to this safetensors file");
+    command_.add_flag("--no-tokens", no_tokens_, "Only the totals, not a line for each token");
+    command_.add_flag("--json", json_, "One JSON object");
+    command_.footer(
         "A text begins with BOS if the tokenizer adds one; the first token has no probability.\n"
         "Bits per byte = -total log2 probability / bytes of the text.\n"
         "Examples:\n"
@@ -97,7 +96,7 @@ class ScoreCommand : public Command {
  private:
   Subject read_subject(std::vector<i32> ids) const {
     Subject subject;
-    if (command_->get_option("--token-ids")->count() > 0) {
+    if (command_.given("--token-ids")) {
       subject.ids = std::move(ids);
       return subject;
     }
@@ -183,7 +182,7 @@ class ScoreCommand : public Command {
     out::print("{}\n", io::write_json(object));
   }
 
-  CLI::App* command_ = nullptr;
+  Arguments command_;
   ModelOptions model_;
   std::string text_, file_, dump_, token_ids_;
   i64 stride_ = 0;

@@ -114,8 +114,8 @@ class JsonBuilder : public sax::Handler {
     if (error.id != kNumberOverflow || open_.empty() || !open_.back().is_object()) {
       return Handler::parse_error(at, token, error);
     }
-    return refuse(fmt::format("\"{}\": {}", sax::excerpt(keys_.back()),
-                              sax::plain_message(error.what())));
+    return refuse(
+        fmt::format("\"{}\": {}", sax::excerpt(keys_.back()), sax::plain_message(error.what())));
   }
 
   JsonValue take() { return std::move(root_); }

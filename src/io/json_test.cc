@@ -129,7 +129,8 @@ TEST(Json, ANumberThatIsTooLargeNamesItsMember) {
 
 TEST(Json, OfEqualKeysTheLastMayWin) {
   const JsonLimits limits{.last_key_wins = true};
-  const auto value = parse_json(R"({"a": 1, "b": {"c": 1, "c": 2}, "a": 3, "d": 4, "a": 5})", "j", limits);
+  const auto value =
+      parse_json(R"({"a": 1, "b": {"c": 1, "c": 2}, "a": 3, "d": 4, "a": 5})", "j", limits);
   ASSERT_TRUE(value);
   EXPECT_EQ(write_json(*value), R"({"b":{"c":2},"d":4,"a":5})");
   EXPECT_EQ(value->find("a")->as_integer(), 5);

@@ -27,11 +27,11 @@ bool is_own_name(std::string_view name) {
 std::string request_id(const http::Request& request) {
   const auto given = request.header("x-request-id");
   const auto is_harmless = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
   };
-  const bool usable = given && !given->empty() && given->size() <= 128 &&
-                      std::ranges::all_of(*given, is_harmless);
+  const bool usable =
+      given && !given->empty() && given->size() <= 128 && std::ranges::all_of(*given, is_harmless);
   return usable ? std::string(*given) : random_id("req_");
 }
 
@@ -107,10 +107,9 @@ Service::~Service() = default;
 
 Service::Route Service::find(const http::Request& request) const {
   Route route{.path = plain_path(request.path)};
-  const std::string_view method = request.method == "HEAD" ? std::string_view("GET")
-                                                            : std::string_view(request.method);
-  const bool is_state =
-      route.path == "/health" || route.path == "/live" || route.path == "/ready";
+  const std::string_view method =
+      request.method == "HEAD" ? std::string_view("GET") : std::string_view(request.method);
+  const bool is_state = route.path == "/health" || route.path == "/live" || route.path == "/ready";
   if (is_state || route.path == "/metrics") {
     route.allowed = "GET, HEAD";
     route.is_open = is_state;
@@ -136,27 +135,28 @@ Service::Route Service::find(const http::Request& request) const {
 ApiResult<void> Service::check(const http::Request& head, const Route& route) const {
   if (!accounts_.has_keys()) {
     const std::string_view name = host_name(head.header("host").value_or("localhost"));
-    const bool listed = std::ranges::find(options_.allowed_hosts, name) !=
-                        options_.allowed_hosts.end();
+    const bool listed =
+        std::ranges::find(options_.allowed_hosts, name) != options_.allowed_hosts.end();
     if (!is_own_name(name) && !listed) {
-      return tl::unexpected(plain_error(
-          421, "misdirected_request", "this server is not known by the Host of the request"));
+      return tl::unexpected(plain_error(421, "misdirected_request",
+                                        "this server is not known by the Host of the request"));
     }
   }
   if (route.allowed.empty()) {
-    return tl::unexpected(not_found("not_found", "there is nothing at " +
-                                                     printable(head.path.substr(0, 200))));
+    return tl::unexpected(
+        not_found("not_found", "there is nothing at " + printable(head.path.substr(0, 200))));
   }
   if (head.method == "OPTIONS") {
-    return tl::unexpected(
-        ApiError{.status = 403, .type = "permission_error", .code = "cross_origin",
-                 .message = "pages of other origins are not served here"});
+    return tl::unexpected(ApiError{.status = 403,
+                                   .type = "permission_error",
+                                   .code = "cross_origin",
+                                   .message = "pages of other origins are not served here"});
   }
   const bool reads = head.method == "GET" || head.method == "HEAD";
   if (route.endpoint == nullptr && !(reads && route.allowed == "GET, HEAD")) {
     ApiError error = plain_error(405, "method_not_allowed",
-                                 fmt::format("{}: expected {}, found {}", route.path,
-                                             route.allowed, printable(head.method)));
+                                 fmt::format("{}: expected {}, found {}", route.path, route.allowed,
+                                             printable(head.method)));
     error.headers.push_back({"Allow", route.allowed});
     return tl::unexpected(std::move(error));
   }
@@ -165,8 +165,8 @@ ApiResult<void> Service::check(const http::Request& head, const Route& route) co
   }
   if (route.endpoint != nullptr && route.endpoint->method == "POST" &&
       !is_json(head.header("content-type").value_or(""))) {
-    return tl::unexpected(plain_error(415, "unsupported_media_type",
-                                      "Content-Type: expected application/json"));
+    return tl::unexpected(
+        plain_error(415, "unsupported_media_type", "Content-Type: expected application/json"));
   }
   if (route.endpoint != nullptr && model_.load(std::memory_order_acquire) == nullptr) {
     return tl::unexpected(overloaded("loading", "the model is being loaded", kLoadingRetryS));

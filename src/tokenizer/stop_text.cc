@@ -50,6 +50,8 @@ const std::string& StopTextFilter::stop_text() const {
   return stopped() ? stops_[static_cast<size_t>(matched_)] : kNone;
 }
 
-std::string StopTextFilter::finish() { return stopped() ? std::string() : std::exchange(held_, {}); }
+std::string StopTextFilter::finish() {
+  return stopped() ? std::string() : std::exchange(held_, {});
+}
 
 }  // namespace fathom::tokenizer

@@ -15,13 +15,16 @@ clang_syntax = tools.load("tools/clang_syntax.py")
 GOOD = "int twice(int x) { return 2 * x; }\n"
 
 
-def run(sources, *options):
+COMMAND = "/usr/bin/ccache c++ -std=c++20 -Wall -Wextra -Wno-restrict"
+PRECOMPILED = "env CCACHE_SLOPPINESS=pch_defines ccache c++ -Winvalid-pch -include /x/cmake_pch.hxx"
+
+
+def run(sources, *options, compiler=COMMAND):
     """-> (exit code, what was printed) of a build with these sources."""
     with tempfile.TemporaryDirectory() as name:
         folder = tools.write_tree(name, sources)
         entries = [{"directory": name, "file": str(folder / source),
-                    "command": "/usr/bin/ccache c++ -std=c++20 -Wall -Wextra -Wno-restrict "
-                               f"-o x.o -c {source}"}
+                    "command": f"{compiler} -o x.o -c {source}"}
                    for source in sources]
         (folder / "compile_commands.json").write_text(json.dumps(entries), encoding="utf-8")
         printed = io.StringIO()
@@ -52,6 +55,12 @@ class ClangSyntax(unittest.TestCase):
         sources = {"a.cc": GOOD, "a_test.cc": "not C++\n"}
         self.assertEqual(run(sources)[0], 0)
         self.assertEqual(run(sources, "--all")[0], 1)
+
+    def test_a_precompiled_header_stands_in_for_no_include(self):
+        self.assertEqual(run({"a.cc": GOOD}, compiler=PRECOMPILED)[0], 0)
+        code, printed, _ = run({"a.cc": "std::string a;\n"}, compiler=PRECOMPILED)
+        self.assertEqual(code, 1)
+        self.assertNotIn("cmake_pch", printed)
 
     def test_names_choose_files(self):
         sources = {"a.cc": GOOD, "b.cc": "not C++\n"}

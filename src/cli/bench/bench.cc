@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <fstream>
 
 #include "backend/backend.h"
@@ -10,12 +9,12 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "base/text.h"
+#include "cli/arguments/value_check.h"
 #include "cli/bench/bench_json.h"
 #include "cli/bench/bench_text.h"
 #include "cli/command.h"
 #include "cli/options/model_options.h"
 #include "cli/options/storage_options.h"
-#include "cli/options/validators.h"
 #include "cli/output.h"
 #include "engine/measure/benchmark.h"
 #include "engine/measure/verification.h"
@@ -70,56 +69,55 @@ constexpr long kMostTokens = 1 << 30;
 
 class Bench : public Command {
  public:
-  CLI::App* add(CLI::App& app) override {
-    CLI::App* command = app.add_subcommand("bench", "Measure speed beside this machine's limits");
-    auto* source = command->add_option_group("source", "What to run");
-    source->add_option("-m,--model", model_.directory, "Model directory")->type_name("DIR");
-    source->add_option("-c,--config", config_, "A config.json: random weights of that shape")
-        ->type_name("FILE");
-    source->require_option(1);
-    add_storage_options(*command, storage_, "--weights", "With --config: how they are stored");
+  Arguments add(Arguments& app) override {
+    Arguments command = app.add_command("bench", "Measure speed beside this machine's limits");
+    Arguments source = command.add_group("source", "What to run");
+    source.add_option("-m,--model", model_.directory, "Model directory").type_name("DIR");
+    source.add_option("-c,--config", config_, "A config.json: random weights of that shape")
+        .type_name("FILE");
+    source.require_one();
+    add_storage_options(command, storage_, "--weights", "With --config: how they are stored");
     const auto list = [&](const char* name, std::vector<i64>& values, const char* help) {
-      command->add_option(name, values, help)
-          ->delimiter(',')
-          ->allow_extra_args(false)
-          ->check(integer_between(1, kMostTokens))
-          ->capture_default_str();
+      command.add_option(name, values, help)
+          .delimiter(',')
+          .one_value_each()
+          .check(integer_between(1, kMostTokens))
+          .show_default();
     };
     list("--prefill", options_.prefill_tokens, "Prompt lengths; 0 entries: --no-prefill");
     list("--contexts", options_.decode_contexts, "Tokens in the cache of one decoding sequence");
     list("--batches", options_.batches, "Numbers of sequences that decode together");
-    command->add_flag("--no-prefill", no_prefill_, "Decode only");
-    command->add_flag("--no-batches", no_batches_, "One sequence only");
-    command->add_option("--steps", options_.steps, "Decode steps of one timing")
-        ->check(integer_between(1, kMostTokens))
-        ->capture_default_str();
-    command->add_option("--repeats", options_.repeats, "Prefills of one timing")
-        ->check(integer_between(1, kMostTokens))
-        ->capture_default_str();
-    command->add_option("--chunk", options_.chunk_tokens, "Prompt tokens of one pass")
-        ->check(integer_between(1, kMostTokens))
-        ->capture_default_str();
-    command->add_flag("--drafts", drafts_,
-                      "Decode with and without drafts of the MTP modules: speed and acceptance");
+    command.add_flag("--no-prefill", no_prefill_, "Decode only");
+    command.add_flag("--no-batches", no_batches_, "One sequence only");
+    command.add_option("--steps", options_.steps, "Decode steps of one timing")
+        .check(integer_between(1, kMostTokens))
+        .show_default();
+    command.add_option("--repeats", options_.repeats, "Prefills of one timing")
+        .check(integer_between(1, kMostTokens))
+        .show_default();
+    command.add_option("--chunk", options_.chunk_tokens, "Prompt tokens of one pass")
+        .check(integer_between(1, kMostTokens))
+        .show_default();
+    command.add_flag("--drafts", drafts_,
+                     "Decode with and without drafts of the MTP modules: speed and acceptance");
     command
-        ->add_option("--beside-prompt", beside_options_.prompt_tokens,
-                     "Streams beside a prompt of so many tokens: speed and longest gap")
-        ->check(integer_between(1, kMostTokens))
-        ->type_name("TOKENS");
-    command->add_option("--mtp", mtp_modules_, "With --config: so many MTP modules")
-        ->check(integer_between(0, 8));
+        .add_option("--beside-prompt", beside_options_.prompt_tokens,
+                    "Streams beside a prompt of so many tokens: speed and longest gap")
+        .check(integer_between(1, kMostTokens))
+        .type_name("TOKENS");
+    command.add_option("--mtp", mtp_modules_, "With --config: so many MTP modules")
+        .check(integer_between(0, 8));
     command
-        ->add_option(
-            "--forced-acceptance", draft_options_.forced_acceptance,
-            "With --drafts: drafts at position 1, 2, ... are kept at these rates, whatever "
-            "the model says; random weights keep none")
-        ->delimiter(',')
-        ->allow_extra_args(false)
-        ->check(CLI::Range(0.0, 1.0));
-    add_run_options(*command, model_);
-    command->add_flag("--no-verify", no_verify_, "Time without checking first");
-    command->add_flag("--json", json_, "One JSON object");
-    command->footer(
+        .add_option("--forced-acceptance", draft_options_.forced_acceptance,
+                    "With --drafts: drafts at position 1, 2, ... are kept at these rates, whatever "
+                    "the model says; random weights keep none")
+        .delimiter(',')
+        .one_value_each()
+        .check(number_between(0, 1));
+    add_run_options(command, model_);
+    command.add_flag("--no-verify", no_verify_, "Time without checking first");
+    command.add_flag("--json", json_, "One JSON object");
+    command.footer(
         "Checks the model's numbers first, then measures the machine, then the model.\n"
         "The table is of passes over the model alone; --drafts and --beside-prompt run the "
         "engine.\n"

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <optional>
 #include <vector>
@@ -13,6 +12,7 @@
 #include "base/text.h"
 #include "checkpoint/gguf/convert.h"
 #include "checkpoint/gguf/model_config.h"
+#include "cli/arguments/value_check.h"
 #include "cli/command.h"
 #include "cli/convert/comparison.h"
 #include "cli/convert/conversion_parts.h"
@@ -20,12 +20,11 @@
 #include "cli/interrupt.h"
 #include "cli/options/model_options.h"
 #include "cli/options/storage_options.h"
-#include "cli/options/validators.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "io/files/output_path.h"
 #include "io/gguf/file.h"
 #include "io/json.h"
-#include "io/files/output_path.h"
 #include "plan/model_size.h"
 #include "tensor/buffer.h"
 
@@ -34,24 +33,24 @@ namespace {
 
 class Convert : public Command {
  public:
-  CLI::App* add(CLI::App& app) override {
-    CLI::App* command = app.add_subcommand("convert", "Store a model's weights in another type");
-    command->add_option("from", from_, "Model directory, or a .gguf file")
-        ->required()
-        ->type_name("PATH");
-    command->add_option("out", to_, "Directory to make")->required()->type_name("OUT");
-    add_storage_options(*command, storage_, "--to",
+  Arguments add(Arguments& app) override {
+    Arguments command = app.add_command("convert", "Store a model's weights in another type");
+    command.add_option("from", from_, "Model directory, or a .gguf file")
+        .required()
+        .type_name("PATH");
+    command.add_option("out", to_, "Directory to make").required().type_name("OUT");
+    add_storage_options(command, storage_, "--to",
                         "Stored weights: fp8 is E4M3 with 128x128 scales as released");
-    command->get_option("--to")->required();
-    command->add_option("--text", text_, "A text file: report its bits per byte before and after")
-        ->type_name("FILE");
-    command->add_flag("--ue8m0", ue8m0_, "With fp8: scales are powers of two, as V3.1 has them");
-    command->add_option("--max-shard-gb", max_shard_gb_, "Largest file, in 10^9 bytes")
-        ->check(number_between(0.001, 1e9))
-        ->capture_default_str();
-    command->add_flag("--no-check", no_check_, "Do not compare logits before and after");
-    command->add_flag("--json", json_, "Print the report, with every tensor, as JSON");
-    command->footer(
+    command.option("--to").required();
+    command.add_option("--text", text_, "A text file: report its bits per byte before and after")
+        .type_name("FILE");
+    command.add_flag("--ue8m0", ue8m0_, "With fp8: scales are powers of two, as V3.1 has them");
+    command.add_option("--max-shard-gb", max_shard_gb_, "Largest file, in 10^9 bytes")
+        .check(number_between(0.001, 1e9))
+        .show_default();
+    command.add_flag("--no-check", no_check_, "Do not compare logits before and after");
+    command.add_flag("--json", json_, "Print the report, with every tensor, as JSON");
+    command.footer(
         "Works tensor by tensor, so a model larger than memory converts. Norms and router are "
         "never\n"
         "quantised, embedding and head only if asked. Parts may differ from --to: the routed "

@@ -2,7 +2,6 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <iostream>
 #include <iterator>
 #include <string>
@@ -59,29 +58,29 @@ bool read_message(std::string& message, bool terminal) {
 
 class Chat : public Command {
  public:
-  CLI::App* add(CLI::App& app) override {
-    command_ = app.add_subcommand("chat", "Talk with a model");
-    add_model_options(*command_, model_);
-    command_->add_option("-s,--system", system_, "System message");
-    auto* once = command_->add_option_group("once", "Answer once instead of a conversation");
-    once->add_option("-p,--message", message_, "The user's message");
-    once->add_option("--messages", messages_file_,
-                     "JSON file: an OpenAI chat request's messages, or an object with messages and "
-                     "tools; - reads stdin");
-    once->require_option(0, 1);
-    command_->add_option("--tools", tools_file_, "JSON file: a list of OpenAI tool definitions");
-    command_->add_flag("--think,!--no-think", think_,
-                       "Ask a model that can choose to think first, or not to");
+  Arguments add(Arguments& app) override {
+    command_ = app.add_command("chat", "Talk with a model");
+    add_model_options(command_, model_);
+    command_.add_option("-s,--system", system_, "System message");
+    Arguments once = command_.add_group("once", "Answer once instead of a conversation");
+    once.add_option("-p,--message", message_, "The user's message");
+    once.add_option("--messages", messages_file_,
+                    "JSON file: an OpenAI chat request's messages, or an object with messages and "
+                    "tools; - reads stdin");
+    once.allow_one();
+    command_.add_option("--tools", tools_file_, "JSON file: a list of OpenAI tool definitions");
+    command_.add_flag("--think,!--no-think", think_,
+                      "Ask a model that can choose to think first, or not to");
     command_
-        ->add_option("--chat-template", template_name_,
-                     "Built-in chat template; default: the one recognised in the checkpoint")
-        ->type_name("NAME");
-    command_->add_flag("--show-prompt", show_prompt_, "Print the rendered prompt to stderr");
+        .add_option("--chat-template", template_name_,
+                    "Built-in chat template; default: the one recognised in the checkpoint")
+        .type_name("NAME");
+    command_.add_flag("--show-prompt", show_prompt_, "Print the rendered prompt to stderr");
     options_.max_tokens = kConversationTokens;  // an answer may think for long
-    add_generate_options(*command_, options_);
-    add_grammar_options(*command_, grammar_);
-    command_->add_flag("--json", json_, "With --message or --messages: one JSON object");
-    command_->footer(
+    add_generate_options(command_, options_);
+    add_grammar_options(command_, grammar_);
+    command_.add_flag("--json", json_, "With --message or --messages: one JSON object");
+    command_.footer(
         "Chat templates:" + template_names() +
         "\nExamples:\n  fathom chat --model DIR\n"
         "  fathom chat --model DIR --message 'Who was Ada Lovelace?' --json-schema person.json\n"
@@ -102,7 +101,7 @@ class Chat : public Command {
     log::debug("chat template {}", template_->name);
     request_ = make_chat_request();
     request_.texts = recognised.texts;
-    engine::GenerateRequest generation = make_request(options_, *command_, *model, codec);
+    engine::GenerateRequest generation = make_request(options_, command_, *model, codec);
     add_end_of_turn(codec.tokenizer, generation);
     if (const auto tools =
             value_or_throw(grammar::tool_spec(*template_, request_, codec.tokenizer))) {
@@ -126,7 +125,7 @@ class Chat : public Command {
   }
 
  private:
-  bool given(const char* option) const { return command_->get_option(option)->count() > 0; }
+  bool given(const char* option) const { return command_.given(option); }
 
   /// An answer ends at the template's end-of-turn token, whatever the configs say.
   void add_end_of_turn(const tokenizer::Tokenizer& tokenizer,
@@ -301,7 +300,7 @@ class Chat : public Command {
     }
   }
 
-  CLI::App* command_ = nullptr;
+  Arguments command_;
   ModelOptions model_;
   GenerateOptions options_;
   GrammarOptions grammar_;

@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "backend/backend.h"
 #include "base/error.h"
 #include "cli/command.h"
@@ -18,20 +16,20 @@ namespace {
 
 class Generate : public Command {
  public:
-  CLI::App* add(CLI::App& app) override {
-    command_ = app.add_subcommand("generate", "Continue a text");
-    add_model_options(*command_, model_);
-    auto* source = command_->add_option_group("prompt", "Where the prompt comes from");
-    source->add_option("-p,--prompt", prompt_, "The text to continue");
-    source->add_option("--prompt-file", prompt_file_, "A file with it; - reads stdin");
-    source->require_option(1);
-    command_->add_flag("--plain", plain_,
-                       "Special-token text in the prompt (\"<｜User｜>\") stays ordinary text");
-    add_generate_options(*command_, options_);
-    add_grammar_options(*command_, grammar_);
-    command_->add_flag("--echo", echo_, "Print the prompt before the answer");
-    command_->add_flag("--json", json_, "Print one JSON object instead of streaming text");
-    command_->footer(
+  Arguments add(Arguments& app) override {
+    command_ = app.add_command("generate", "Continue a text");
+    add_model_options(command_, model_);
+    Arguments source = command_.add_group("prompt", "Where the prompt comes from");
+    source.add_option("-p,--prompt", prompt_, "The text to continue");
+    source.add_option("--prompt-file", prompt_file_, "A file with it; - reads stdin");
+    source.require_one();
+    command_.add_flag("--plain", plain_,
+                      "Special-token text in the prompt (\"<｜User｜>\") stays ordinary text");
+    add_generate_options(command_, options_);
+    add_grammar_options(command_, grammar_);
+    command_.add_flag("--echo", echo_, "Print the prompt before the answer");
+    command_.add_flag("--json", json_, "Print one JSON object instead of streaming text");
+    command_.footer(
         "Examples:\n"
         "  fathom generate --model DIR --prompt 'Once upon a time' --max-tokens 100\n"
         "  fathom generate --model DIR --prompt 'The capital of France is' --greedy --json\n"
@@ -47,7 +45,7 @@ class Generate : public Command {
     const engine::TextCodec codec = value_or_throw(engine::load_text_codec(model_.directory));
     const bool from_file = !prompt_file_.empty();
     const std::string text = from_file ? read_prose(prompt_file_) : prompt_;
-    engine::GenerateRequest request = make_request(options_, *command_, *model, codec);
+    engine::GenerateRequest request = make_request(options_, command_, *model, codec);
     hold_to_grammar(grammar, codec, request);
     request.prompt_ids = engine::encode_prompt(
         codec, text, plain_ ? tokenizer::TextKind::kPlain : tokenizer::TextKind::kMarkup);
@@ -88,7 +86,7 @@ class Generate : public Command {
     return object;
   }
 
-  CLI::App* command_ = nullptr;
+  Arguments command_;
   ModelOptions model_;
   GenerateOptions options_;
   GrammarOptions grammar_;

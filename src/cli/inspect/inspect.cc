@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <array>
 #include <filesystem>
 #include <map>
@@ -255,19 +254,19 @@ io::JsonValue to_json(const Inspection& inspection) {
 
 class Inspect : public Command {
  public:
-  CLI::App* add(CLI::App& app) override {
-    CLI::App* command = app.add_subcommand("inspect", "What a model is: sizes, bytes, oddities");
-    CLI::Option* model = command->add_option(
+  Arguments add(Arguments& app) override {
+    Arguments command = app.add_command("inspect", "What a model is: sizes, bytes, oddities");
+    Option model = command.add_option(
         "model", path_,
         "Model directory, .gguf file, or a config.json alone; a run for --quantization");
     command
-        ->add_option("--schema", schema_,
-                     "A JSON Schema: what of it answers would be held to; - reads stdin")
-        ->type_name("FILE")
-        ->excludes(model);
-    command->add_flag("--json", json_, "One JSON object");
-    add_quantization_options(*command, quantization_);
-    command->footer(
+        .add_option("--schema", schema_,
+                    "A JSON Schema: what of it answers would be held to; - reads stdin")
+        .type_name("FILE")
+        .excludes(model);
+    command.add_flag("--json", json_, "One JSON object");
+    add_quantization_options(command, quantization_);
+    command.footer(
         "Parameters are counted from the config; bytes come from the files where there are any,\n"
         "and then every tensor is checked against the config.\n"
         "Example: fathom inspect configs/models/deepseek-v3.json\n"

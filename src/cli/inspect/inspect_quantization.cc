@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
@@ -232,32 +231,32 @@ void print_text(const QuantizationStudy& study, const StudySubject& subject, boo
 
 }  // namespace
 
-void add_quantization_options(CLI::App& command, QuantizationOptions& options) {
-  CLI::Option* wanted =
+void add_quantization_options(Arguments& command, QuantizationOptions& options) {
+  Option wanted =
       command.add_flag("--quantization", options.wanted,
                        "Measure what FP8 and other schemes do to the weights, and draw it");
   command
       .add_option("--schemes", options.schemes,
                   fmt::format("Of {}; default: all", fmt::join(scheme_names(), ", ")))
-      ->delimiter(',')
-      ->type_name("NAME,...")
-      ->needs(wanted);
+      .delimiter(',')
+      .type_name("NAME,...")
+      .needs(wanted);
   command
       .add_option("--static-amax", options.static_range,
                   "Range of the static schemes: a largest number, or as 99.9% the share of each "
                   "tensor's numbers that it holds")
-      ->type_name("X|P%")
-      ->needs(wanted);
+      .type_name("X|P%")
+      .needs(wanted);
   command.add_option("--tensors", options.tensors, "Only tensors with this in their name")
-      ->type_name("TEXT")
-      ->needs(wanted);
+      .type_name("TEXT")
+      .needs(wanted);
   command
       .add_option("--out", options.out,
                   "The drawing, one HTML file; default: quantization.html, none with --json")
-      ->type_name("FILE")
-      ->needs(wanted);
+      .type_name("FILE")
+      .needs(wanted);
   command.add_flag("--overwrite", options.overwrite, "Replace the drawing of an earlier time")
-      ->needs(wanted);
+      .needs(wanted);
 }
 
 int inspect_quantization(const std::string& path, const QuantizationOptions& options, bool json) {

@@ -3,9 +3,7 @@
 #include <string>
 #include <vector>
 
-namespace CLI {
-class App;
-}
+#include "cli/arguments/arguments.h"
 
 namespace fathom::cli {
 
@@ -19,7 +17,7 @@ struct QuantizationOptions {
 };
 
 /// --quantization, --schemes, --static-amax, --tensors, --out, --overwrite.
-void add_quantization_options(CLI::App& command, QuantizationOptions& options);
+void add_quantization_options(Arguments& command, QuantizationOptions& options);
 
 /// Measures, prints a table or one JSON object, draws. The exit code: 1 if weights hold numbers
 /// that cannot be measured.

@@ -2,29 +2,28 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <functional>
 #include <string_view>
 
 #include "base/log.h"
-#include "cli/options/validators.h"
+#include "cli/arguments/value_check.h"
 #include "config/model/generation_config.h"
 #include "engine/measure/machine_limits.h"
 #include "plan/model_size.h"
 
 namespace fathom::cli {
 
-void add_generate_options(CLI::App& command, GenerateOptions& options) {
+void add_generate_options(Arguments& command, GenerateOptions& options) {
   engine::SamplingParams& s = options.sampling;
   command
       .add_option(
           "-n,--max-tokens", options.max_tokens,
           "Most tokens to generate; default: max_new_tokens of generation_config.json, else "
           "the number here")
-      ->check(integer_from(0))
-      ->capture_default_str();
+      .check(integer_from(0))
+      .show_default();
   command.add_option("-t,--temperature", s.temperature,
                      "0 takes the most likely token; 1 is the model's own distribution");
   command.add_flag("--greedy", options.greedy, "The same as --temperature 0");
@@ -39,15 +38,15 @@ void add_generate_options(CLI::App& command, GenerateOptions& options) {
                      "Subtract for each time a token was generated, -2..2");
   command.add_option("--seed", s.seed, "Seed of the sampler; default: from the clock, and logged");
   command.add_option("--stop", options.stop, "Text that ends the answer; may be repeated")
-      ->allow_extra_args(false);
+      .one_value_each();
   command.add_flag("--ignore-eos", options.ignore_eos, "Go on after an end-of-sequence token");
   command
       .add_option("--drafts", options.drafts,
                   "Tokens at most that the model's MTP modules propose for a step; they change the "
                   "speed, never the text; 0: none")
-      ->check(integer_between(0, engine::kMaxDrafts))
-      ->type_name("TOKENS")
-      ->capture_default_str();
+      .check(integer_between(0, engine::kMaxDrafts))
+      .type_name("TOKENS")
+      .show_default();
 }
 
 namespace {
@@ -71,9 +70,9 @@ std::vector<std::string_view> overridden_keys(const GenerateOptions& options,
 
 }  // namespace
 
-engine::GenerateRequest make_request(const GenerateOptions& options, const CLI::App& command,
+engine::GenerateRequest make_request(const GenerateOptions& options, const Arguments& command,
                                      const model::Model& model, const engine::TextCodec& codec) {
-  const auto given = [&](const char* name) { return command.get_option(name)->count() > 0; };
+  const auto given = [&](const char* name) { return command.given(name); };
   // The checkpoint's own advice, where it gives any. Advice that is not taken need not be sound.
   const GenerationConfig published =
       value_or_throw(load_generation_config(model.directory(), overridden_keys(options, given)));

@@ -3,13 +3,10 @@
 #include <string>
 #include <vector>
 
+#include "cli/arguments/arguments.h"
 #include "engine/client.h"
 #include "engine/prompt.h"
 #include "model/model.h"
-
-namespace CLI {
-class App;
-}
 
 namespace fathom::cli {
 
@@ -22,11 +19,11 @@ struct GenerateOptions {
   std::vector<std::string> stop;
 };
 
-void add_generate_options(CLI::App& command, GenerateOptions& options);
+void add_generate_options(Arguments& command, GenerateOptions& options);
 
 /// Sampling and stop tokens: the flags given, else generation_config.json, else the defaults
 /// (temperature 1). Without --seed the seed is drawn from the clock and logged.
-engine::GenerateRequest make_request(const GenerateOptions& options, const CLI::App& command,
+engine::GenerateRequest make_request(const GenerateOptions& options, const Arguments& command,
                                      const model::Model& model, const engine::TextCodec& codec);
 
 /// One line on stderr: time to first token, tokens a second, and the share of the machine's read

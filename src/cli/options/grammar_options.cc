@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <array>
 #include <optional>
 
@@ -36,22 +35,22 @@ void warn_of_unused_rules(const std::string& name, const std::string& text) {
 
 }  // namespace
 
-void add_grammar_options(CLI::App& command, GrammarOptions& options) {
-  CLI::Option* schema = command.add_option("--json-schema", options.json_schema_file,
-                                           "The answer is JSON that is valid under this schema");
-  CLI::Option* regex = command.add_option(
+void add_grammar_options(Arguments& command, GrammarOptions& options) {
+  Option schema = command.add_option("--json-schema", options.json_schema_file,
+                                     "The answer is JSON that is valid under this schema");
+  Option regex = command.add_option(
       "--regex", options.regex, "The answer is matched as a whole by this pattern (ECMAScript's)");
-  CLI::Option* choice = command.add_option("--choice", options.choices,
-                                           "The answer is one of these texts: A,B or one by one");
-  CLI::Option* grammar = command.add_option("--grammar", options.grammar_file,
-                                            "The answer is a text of this grammar (GBNF)");
-  schema->type_name("FILE");
-  grammar->type_name("FILE");
-  choice->delimiter(',')->allow_extra_args(false);
+  Option choice = command.add_option("--choice", options.choices,
+                                     "The answer is one of these texts: A,B or one by one");
+  Option grammar = command.add_option("--grammar", options.grammar_file,
+                                      "The answer is a text of this grammar (GBNF)");
+  schema.type_name("FILE");
+  grammar.type_name("FILE");
+  choice.delimiter(',').one_value_each();
   const std::array all{schema, regex, choice, grammar};
-  for (CLI::Option* one : all) {
-    for (CLI::Option* other : all) {
-      if (one != other) one->excludes(other);
+  for (Option one : all) {
+    for (Option other : all) {
+      if (one != other) one.excludes(other);
     }
   }
   command
@@ -59,7 +58,7 @@ void add_grammar_options(CLI::App& command, GrammarOptions& options) {
           "--strict", options.strict,
           "With --json-schema: objects have no members that it does not name, and what cannot "
           "be enforced is an error")
-      ->needs(schema);
+      .needs(schema);
 }
 
 std::optional<NamedGrammar> read_grammar(const GrammarOptions& options) {

@@ -5,13 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "cli/arguments/arguments.h"
 #include "engine/prompt.h"
 #include "engine/request.h"
 #include "grammar/compile.h"
-
-namespace CLI {
-class App;
-}
 
 namespace fathom::cli {
 
@@ -22,7 +19,7 @@ struct GrammarOptions {
 };
 
 /// --json-schema, --strict, --regex, --choice, --grammar; one of them at most but for --strict.
-void add_grammar_options(CLI::App& command, GrammarOptions& options);
+void add_grammar_options(Arguments& command, GrammarOptions& options);
 
 /// What was asked for, and by what option or file.
 struct NamedGrammar {

@@ -2,61 +2,60 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
 
 #include "base/error.h"
-#include "cli/options/validators.h"
+#include "cli/arguments/value_check.h"
 #include "cli/progress.h"
 #include "io/downloaded.h"
 #include "io/gguf/file.h"
 
 namespace fathom::cli {
 
-void add_model_options(CLI::App& command, ModelOptions& options) {
+void add_model_options(Arguments& command, ModelOptions& options) {
   command
       .add_option("-m,--model", options.directory,
                   "Model directory (Hugging Face layout), or a .gguf file")
-      ->required()
-      ->type_name("PATH");
+      .required()
+      .type_name("PATH");
   command
       .add_option(
           "--gguf-to", options.gguf_to,
           "Of a .gguf file: what its matrices are decoded to; auto: Q8_0, Q4_0 and Q4_1 stay "
           "integers with their exact numbers, others become f32 if all are stored so, else "
           "bf16")
-      ->check(CLI::IsMember({"auto", "bf16", "f32"}))
-      ->capture_default_str();
+      .one_of({"auto", "bf16", "f32"})
+      .show_default();
   add_run_options(command, options);
   command
       .add_option("--context", options.context_tokens,
                   "Tokens the cache holds (prompt and answer together)")
-      ->check(integer_from(1))
-      ->type_name("TOKENS");
+      .check(integer_from(1))
+      .type_name("TOKENS");
 }
 
-void add_run_options(CLI::App& command, ModelOptions& options) {
+void add_run_options(Arguments& command, ModelOptions& options) {
   command
       .add_option("--activations", options.activations,
                   "What a Linear sees of its input: bf16; fp8 (per 1x128 tile, for FP8 weights, as "
                   "DeepSeek runs them); int8 (per group, for packed integer weights); f32 (exact); "
                   "auto: f32 for F32 checkpoints, int8 for packed integers, else bf16")
-      ->check(CLI::IsMember({"auto", "f32", "bf16", "fp8", "int8"}))
-      ->capture_default_str();
+      .one_of({"auto", "f32", "bf16", "fp8", "int8"})
+      .show_default();
   command
       .add_option("--cache-dtype", options.cache,
                   "How the KV cache is stored; fp8 keeps the rope part in bf16; auto: f32 with f32 "
                   "activations, else bf16")
-      ->check(CLI::IsMember({"auto", "f32", "bf16", "fp8"}))
-      ->capture_default_str();
+      .one_of({"auto", "f32", "bf16", "fp8"})
+      .show_default();
   command
       .add_option("--mla", options.mla,
                   "Form of latent attention: expanded (prefill), absorbed (decode); auto: the "
                   "cheaper one for each step")
-      ->check(CLI::IsMember({"auto", "expanded", "absorbed"}))
-      ->capture_default_str();
+      .one_of({"auto", "expanded", "absorbed"})
+      .show_default();
 }
 
 engine::EngineOptions engine_options(const ModelOptions& options, const ModelConfig& config,

@@ -4,12 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "cli/arguments/arguments.h"
 #include "engine/make_engine.h"
 #include "model/model.h"
-
-namespace CLI {
-class App;
-}
 
 namespace fathom::cli {
 
@@ -23,10 +20,10 @@ struct ModelOptions {
 };
 
 /// --model, --gguf-to, --activations, --cache-dtype, --mla, --context.
-void add_model_options(CLI::App& command, ModelOptions& options);
+void add_model_options(Arguments& command, ModelOptions& options);
 
 /// --activations, --cache-dtype, --mla.
-void add_run_options(CLI::App& command, ModelOptions& options);
+void add_run_options(Arguments& command, ModelOptions& options);
 
 /// The numeric settings; "auto" is f32 throughout for a checkpoint stored in F32, int8 activations
 /// for one of packed integers, else BF16.

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <array>
 #include <vector>
 
@@ -58,22 +57,22 @@ bool has_part(const ModelConfig& config, ModelPart role) {
 
 }  // namespace
 
-void add_storage_options(CLI::App& command, StorageOptions& options, const char* name,
+void add_storage_options(Arguments& command, StorageOptions& options, const char* name,
                          const char* help) {
-  const CLI::IsMember types({"f32", "bf16", "fp8", "int8", "int4"});
-  command.add_option(name, options.linear, help)->check(types)->capture_default_str();
+  const std::vector<std::string> types = {"f32", "bf16", "fp8", "int8", "int4"};
+  command.add_option(name, options.linear, help).one_of(types).show_default();
   for (const PartOption& part : kPartOptions) {
     command
         .add_option(part.name, options.*part.type,
                     fmt::format("The {} in another type than {}", part.what, name))
-        ->check(types);
+        .one_of(types);
   }
   command
       .add_option("--group-size", options.group_size,
                   fmt::format("Columns of a row that share a scale, in every part that is int8 or "
                               "int4; default: {} in int8, {} in int4",
                               kInt8GroupSize, options.int4_group_size))
-      ->check(CLI::IsMember({32, 128}));
+      .one_of({"32", "128"});
   command.add_flag(
       "--quantize-head", options.quantize_head,
       fmt::format("Embedding and head as {} says, too; by default they keep BF16", name));

@@ -3,11 +3,8 @@
 #include <string>
 
 #include "checkpoint/storage.h"
+#include "cli/arguments/arguments.h"
 #include "config/model/model_config.h"
-
-namespace CLI {
-class App;
-}
 
 namespace fathom::cli {
 
@@ -21,7 +18,7 @@ struct StorageOptions {
 
 /// `name` (--to, --weights) for all linear layers, with `help`; --experts, --shared-experts,
 /// --dense and --attention for parts; --group-size and --quantize-head.
-void add_storage_options(CLI::App& command, StorageOptions& options, const char* name,
+void add_storage_options(Arguments& command, StorageOptions& options, const char* name,
                          const char* help);
 
 /// Throws Error{kInvalidInput} if an option speaks of a part that the model does not have.

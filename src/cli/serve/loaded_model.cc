@@ -50,8 +50,8 @@ std::string fingerprint(const std::string& path) {
   if (fs::is_directory(path)) {
     for (const auto& entry : fs::directory_iterator(path, ignored)) {
       if (!entry.is_regular_file(ignored)) continue;
-      files.push_back(fmt::format("{} {}", entry.path().filename().string(),
-                                  entry.file_size(ignored)));
+      files.push_back(
+          fmt::format("{} {}", entry.path().filename().string(), entry.file_size(ignored)));
     }
   } else {
     files.push_back(fmt::format("{}", fs::file_size(path, ignored)));

@@ -2,7 +2,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <array>
 #include <thread>
 
@@ -75,19 +74,19 @@ serve::http::ServerOptions server_options(const serve::ServeConfig& config) {
 
 class Serve : public Command {
  public:
-  CLI::App* add(CLI::App& app) override {
-    command_ = app.add_subcommand("serve", "Answer HTTP requests of OpenAI's API");
-    command_->add_option("--config", config_file_, "TOML file; flags stand above it")
-        ->type_name("FILE");
+  Arguments add(Arguments& app) override {
+    command_ = app.add_command("serve", "Answer HTTP requests of OpenAI's API");
+    command_.add_option("--config", config_file_, "TOML file; flags stand above it")
+        .type_name("FILE");
     for (size_t i = 0; i < kFlags.size(); ++i) {
-      command_->add_option(kFlags[i].names, values_[i], kFlags[i].help)->type_name(kFlags[i].type);
+      command_.add_option(kFlags[i].names, values_[i], kFlags[i].help).type_name(kFlags[i].type);
     }
-    command_->add_option("--set", settings_, "Change a key of the configuration; may be repeated")
-        ->type_name("SECTION.KEY=VALUE")
-        ->allow_extra_args(false);
-    command_->add_flag("--print-config", print_config_, "Print the resolved configuration");
-    command_->add_flag("--keys", keys_, "Print every key of the configuration with its default");
-    command_->footer(
+    command_.add_option("--set", settings_, "Change a key of the configuration; may be repeated")
+        .type_name("SECTION.KEY=VALUE")
+        .one_value_each();
+    command_.add_flag("--print-config", print_config_, "Print the resolved configuration");
+    command_.add_flag("--keys", keys_, "Print every key of the configuration with its default");
+    command_.footer(
         "Examples:\n  fathom serve --model DIR\n"
         "  fathom serve --config serve.toml --port 9000\n"
         "  FATHOM_SERVE_SERVER_PORT=9000 fathom serve --model DIR\n"
@@ -180,7 +179,7 @@ class Serve : public Command {
     sleep_until(limits.drain_timeout_s + kLastWordsS, idle);
   }
 
-  CLI::App* command_ = nullptr;
+  Arguments command_;
   std::string config_file_;
   std::array<std::string, kFlags.size()> values_;
   std::vector<std::string> settings_;

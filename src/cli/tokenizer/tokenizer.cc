@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 
 #include "base/error.h"
@@ -26,49 +25,53 @@ tokenizer::Tokenizer open_tokenizer(const std::string& path) {
 
 class TokenizerCommand : public Command {
  public:
-  CLI::App* add(CLI::App& app) override {
-    CLI::App* command = app.add_subcommand("tokenizer", "Train a tokenizer, encode, decode");
-    command->require_subcommand(1);
-    add_encode(*command);
-    add_decode(*command);
-    train_.add(*command);
-    command->footer("fathom tokenizer train|encode|decode --help says more.");
+  Arguments add(Arguments& app) override {
+    Arguments command = app.add_command("tokenizer", "Train a tokenizer, encode, decode");
+    command.require_command();
+    add_encode(command);
+    add_decode(command);
+    train_.add(command);
+    command.footer("fathom tokenizer train|encode|decode --help says more.");
     return command;
   }
 
   int run() override {
     if (train_.chosen()) return train_.run();
-    return encode_->parsed() ? run_encode() : run_decode();
+    return encode_.chosen() ? run_encode() : run_decode();
   }
 
  private:
-  void add_encode(CLI::App& parent) {
-    encode_ = parent.add_subcommand("encode", "Text to token ids");
-    encode_->add_option("-m,--model,--tokenizer", path_, "tokenizer.json, a model directory or a .gguf file")
-        ->required();
-    auto* source = encode_->add_option_group("text", "What to encode");
-    source->add_option("-t,--text", text_, "The text itself");
-    source->add_option("-f,--file", file_, "A file with it; - reads stdin");
-    source->add_flag("--jsonl", jsonl_, "A line {\"text\": ...} or {\"hex\": ...} each from stdin");
-    source->require_option(1);
-    encode_->add_flag("--plain", plain_, "Never recognise special tokens in the text");
-    encode_->add_flag("--bos", bos_, "Add what the tokenizer's post-processor adds (BOS)");
-    encode_->add_flag("--lines", lines_, "Encode each line on its own: one line of ids each");
-    encode_->add_flag("--json", json_, "JSON: an object with ids and the text of each token");
-    encode_->footer("Example: fathom tokenizer encode --model DIR --text 'Hello world' --json");
+  void add_encode(Arguments& parent) {
+    encode_ = parent.add_command("encode", "Text to token ids");
+    encode_
+        .add_option("-m,--model,--tokenizer", path_,
+                    "tokenizer.json, a model directory or a .gguf file")
+        .required();
+    Arguments source = encode_.add_group("text", "What to encode");
+    source.add_option("-t,--text", text_, "The text itself");
+    source.add_option("-f,--file", file_, "A file with it; - reads stdin");
+    source.add_flag("--jsonl", jsonl_, "A line {\"text\": ...} or {\"hex\": ...} each from stdin");
+    source.require_one();
+    encode_.add_flag("--plain", plain_, "Never recognise special tokens in the text");
+    encode_.add_flag("--bos", bos_, "Add what the tokenizer's post-processor adds (BOS)");
+    encode_.add_flag("--lines", lines_, "Encode each line on its own: one line of ids each");
+    encode_.add_flag("--json", json_, "JSON: an object with ids and the text of each token");
+    encode_.footer("Example: fathom tokenizer encode --model DIR --text 'Hello world' --json");
   }
 
-  void add_decode(CLI::App& parent) {
-    decode_ = parent.add_subcommand("decode", "Token ids to text");
-    decode_->add_option("-m,--model,--tokenizer", path_, "tokenizer.json, a model directory or a .gguf file")
-        ->required();
-    auto* source = decode_->add_option_group("ids", "What to decode");
-    source->add_option("ids", ids_, "Token ids: 1 2 3 or 1,2,3");
-    source->add_option("-f,--file", file_, "A file with them; - reads stdin");
-    source->add_flag("--jsonl", jsonl_, "A line {\"ids\": [...]} each from stdin");
-    source->require_option(1);
-    decode_->add_flag("--skip-special", skip_special_, "Leave special tokens out");
-    decode_->footer("Example: fathom tokenizer decode --model DIR 17 42 3");
+  void add_decode(Arguments& parent) {
+    decode_ = parent.add_command("decode", "Token ids to text");
+    decode_
+        .add_option("-m,--model,--tokenizer", path_,
+                    "tokenizer.json, a model directory or a .gguf file")
+        .required();
+    Arguments source = decode_.add_group("ids", "What to decode");
+    source.add_option("ids", ids_, "Token ids: 1 2 3 or 1,2,3");
+    source.add_option("-f,--file", file_, "A file with them; - reads stdin");
+    source.add_flag("--jsonl", jsonl_, "A line {\"ids\": [...]} each from stdin");
+    source.require_one();
+    decode_.add_flag("--skip-special", skip_special_, "Leave special tokens out");
+    decode_.footer("Example: fathom tokenizer decode --model DIR 17 42 3");
   }
 
   int run_encode() const {
@@ -131,8 +134,8 @@ class TokenizerCommand : public Command {
     return kExitOk;
   }
 
-  CLI::App* encode_ = nullptr;
-  CLI::App* decode_ = nullptr;
+  Arguments encode_;
+  Arguments decode_;
   TokenizerTrain train_;
   std::string path_, text_, file_;
   std::vector<std::string> ids_;

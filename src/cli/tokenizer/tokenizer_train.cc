@@ -2,18 +2,16 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "cli/arguments/value_check.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
-#include "cli/options/validators.h"
 #include "cli/output.h"
 #include "cli/progress.h"
-#include "io/json.h"
 #include "io/files/output_path.h"
+#include "io/json.h"
 
 namespace fathom::cli {
 namespace {
@@ -36,36 +34,34 @@ io::JsonValue to_json(const tokenizer::TrainReport& report) {
 
 }  // namespace
 
-void TokenizerTrain::add(CLI::App& parent) {
-  command_ = parent.add_subcommand("train", "Learn a byte-level BPE tokenizer from text");
-  command_->add_option("paths", options_.paths, "Files and folders (.txt, .md, .jsonl)")
-      ->required();
-  command_->add_option("-o,--out", out_, "Directory for tokenizer.json and tokenizer_config.json")
-      ->required()
-      ->type_name("DIR");
-  command_->add_option("--vocab-size", options_.vocab_size, "Ids in all, special tokens included")
-      ->check(integer_from(1))
-      ->capture_default_str();
-  command_->add_option("--text-field", options_.text_field, "Field of .jsonl lines")
-      ->capture_default_str();
+void TokenizerTrain::add(Arguments& parent) {
+  command_ = parent.add_command("train", "Learn a byte-level BPE tokenizer from text");
+  command_.add_option("paths", options_.paths, "Files and folders (.txt, .md, .jsonl)").required();
+  command_.add_option("-o,--out", out_, "Directory for tokenizer.json and tokenizer_config.json")
+      .required()
+      .type_name("DIR");
+  command_.add_option("--vocab-size", options_.vocab_size, "Ids in all, special tokens included")
+      .check(integer_from(1))
+      .show_default();
+  command_.add_option("--text-field", options_.text_field, "Field of .jsonl lines").show_default();
   command_
-      ->add_option("--min-frequency", options_.min_frequency,
-                   "Never merge a pair that occurs less often")
-      ->check(integer_from(0));
+      .add_option("--min-frequency", options_.min_frequency,
+                  "Never merge a pair that occurs less often")
+      .check(integer_from(0));
   command_
-      ->add_option("--max-token-bytes", options_.max_token_length,
-                   "Longest token; 0: 32768, the longest that can be read back")
-      ->check(integer_from(0));
-  command_->add_option("--max-memory-gib", max_memory_gib_, "Stop with an error beyond this")
-      ->check(integer_between(1, 1 << 20))
-      ->capture_default_str();
-  command_->add_flag("--json", json_, "Print the report as JSON");
-  command_->footer(
+      .add_option("--max-token-bytes", options_.max_token_length,
+                  "Longest token; 0: 32768, the longest that can be read back")
+      .check(integer_from(0));
+  command_.add_option("--max-memory-gib", max_memory_gib_, "Stop with an error beyond this")
+      .check(integer_between(1, 1 << 20))
+      .show_default();
+  command_.add_flag("--json", json_, "Print the report as JSON");
+  command_.footer(
       "Pre-tokenizer and special tokens are DeepSeek-V3's; Hugging Face loads the result.\n"
       "Example: fathom tokenizer train books/ notes.md --vocab-size 32768 --out my-tokenizer");
 }
 
-bool TokenizerTrain::chosen() const { return command_->parsed(); }
+bool TokenizerTrain::chosen() const { return command_.chosen(); }
 
 int TokenizerTrain::run() {
   io::require_output_directory(out_);

@@ -1,23 +1,20 @@
 #pragma once
 #include <string>
 
+#include "cli/arguments/arguments.h"
 #include "tokenizer/train/train_tokenizer.h"
-
-namespace CLI {
-class App;
-}
 
 namespace fathom::cli {
 
 /// `fathom tokenizer train`.
 class TokenizerTrain {
  public:
-  void add(CLI::App& parent);
+  void add(Arguments& parent);
   bool chosen() const;
   int run();
 
  private:
-  CLI::App* command_ = nullptr;
+  Arguments command_;
   tokenizer::TrainOptions options_;
   std::string out_;
   i64 max_memory_gib_ = 8;

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <string>
 #include <vector>
 
@@ -69,24 +68,24 @@ void print_text(const train::TrainResult& result, const std::string& out) {
 
 class Train : public Command {
  public:
-  CLI::App* add(CLI::App& app) override {
-    CLI::App* command = app.add_subcommand("train", "Train a model from a run file");
-    command->add_option("run", run_file_, "Run file (TOML)")->type_name("FILE");
-    command->add_option("--set", settings_, "Change a key of the run file; may be repeated")
-        ->type_name("SECTION.KEY=VALUE")
-        ->allow_extra_args(false);
-    command->add_flag("--dry-run", dry_run_,
-                      "Print parameters, memory, tokens, operations and time, and do nothing");
-    command->add_flag("--print-config", print_config_, "Print the resolved run file");
-    command->add_flag("--keys", keys_, "Print every key of a run file with its default");
-    command->add_flag("--fresh", fresh_,
-                      "Refuse a run directory that holds checkpoints; default: go on from them");
+  Arguments add(Arguments& app) override {
+    Arguments command = app.add_command("train", "Train a model from a run file");
+    command.add_option("run", run_file_, "Run file (TOML)").type_name("FILE");
+    command.add_option("--set", settings_, "Change a key of the run file; may be repeated")
+        .type_name("SECTION.KEY=VALUE")
+        .one_value_each();
+    command.add_flag("--dry-run", dry_run_,
+                     "Print parameters, memory, tokens, operations and time, and do nothing");
+    command.add_flag("--print-config", print_config_, "Print the resolved run file");
+    command.add_flag("--keys", keys_, "Print every key of a run file with its default");
+    command.add_flag("--fresh", fresh_,
+                     "Refuse a run directory that holds checkpoints; default: go on from them");
     command
-        ->add_option("--resume-from", resume_from_,
-                     "A checkpoint of the run to go on from, instead of the newest")
-        ->type_name("DIR");
-    command->add_flag("--json", json_, "Print the result as JSON");
-    command->footer(
+        .add_option("--resume-from", resume_from_,
+                    "A checkpoint of the run to go on from, instead of the newest")
+        .type_name("DIR");
+    command.add_flag("--json", json_, "Print the result as JSON");
+    command.footer(
         "A run that was stopped or killed goes on by the same command, bit for bit. Ctrl-C, "
         "SIGTERM or\na lost terminal finishes the step, saves and exits with 0; a second Ctrl-C "
         "ends at once.\n"

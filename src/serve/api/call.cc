@@ -20,9 +20,9 @@ ApiResult<void> check_fields(const Call& call, FieldReader& reader,
                              std::vector<std::string>& ignored) {
   const std::vector<std::string> unknown = reader.check(rules);
   if (!unknown.empty() && call.model.strict_fields) {
-    reader.fail(bad_request("unknown_parameter", unknown.front(),
-                            printable(unknown.front().substr(0, 200)) +
-                                ": nothing of this name is known here"));
+    reader.fail(bad_request(
+        "unknown_parameter", unknown.front(),
+        printable(unknown.front().substr(0, 200)) + ": nothing of this name is known here"));
   }
   if (reader.error()) return tl::unexpected(*reader.error());
   ignored.insert(ignored.end(), unknown.begin(), unknown.end());

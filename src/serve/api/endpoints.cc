@@ -22,7 +22,8 @@ std::span<const Endpoint> endpoints() {
 
 std::string_view plain_path(std::string_view path) {
   while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-  for (const std::string_view prefix : {std::string_view("/anthropic"), std::string_view("/beta"), std::string_view("/v1")}) {
+  for (const std::string_view prefix :
+       {std::string_view("/anthropic"), std::string_view("/beta"), std::string_view("/v1")}) {
     const bool is_whole = path.size() > prefix.size() && path[prefix.size()] == '/';
     if (path.starts_with(prefix) && is_whole) path.remove_prefix(prefix.size());
   }

@@ -14,9 +14,9 @@ using ErrorWriter = http::Response (*)(const ApiError& error, const std::string&
 
 struct Endpoint {
   std::string_view method;
-  std::string_view path;    // without /v1; one that ends in "/" takes what follows
-  EndpointFunction run;     // may take its time, on a worker thread
-  bool is_quick = false;    // or does not: on the HTTP thread
+  std::string_view path;  // without /v1; one that ends in "/" takes what follows
+  EndpointFunction run;   // may take its time, on a worker thread
+  bool is_quick = false;  // or does not: on the HTTP thread
   ErrorWriter write_error = openai_error_response;  // in the words of its dialect
 };
 

@@ -13,8 +13,8 @@ namespace {
 /// "messages[0].content"
 bool is_field_path(std::string_view text) {
   const auto may_stand = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '_' || c == '.' || c == '[' || c == ']';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '.' || c == '[' || c == ']';
   };
   return !text.empty() && std::ranges::all_of(text, may_stand);
 }
@@ -46,11 +46,11 @@ ApiError overloaded(std::string code, std::string message, double retry_after_s)
 }
 
 ApiError server_fault(const std::string& request_id) {
-  return {.status = 500,
-          .type = "server_error",
-          .code = "server_error",
-          .message = "an error of the server's own; its log has more under request id " +
-                     request_id};
+  return {
+      .status = 500,
+      .type = "server_error",
+      .code = "server_error",
+      .message = "an error of the server's own; its log has more under request id " + request_id};
 }
 
 ApiError of_reader(const Error& error, std::string_view where) {

@@ -36,7 +36,8 @@ std::string overflowing_key(std::string_view message) {
   const size_t end = message.find(kMark);
   if (end == std::string_view::npos) return {};
   const size_t begin = message.rfind('"', end - 1);
-  return begin == std::string_view::npos ? "" : std::string(message.substr(begin + 1, end - begin - 1));
+  return begin == std::string_view::npos ? ""
+                                         : std::string(message.substr(begin + 1, end - begin - 1));
 }
 
 }  // namespace
@@ -80,9 +81,9 @@ std::optional<bool> FieldReader::boolean(std::string_view name) {
 std::optional<i64> FieldReader::integer(std::string_view name, i64 least, i64 most) {
   const JsonValue* const value = find(name);
   if (value == nullptr) return std::nullopt;
-  const std::string expected =
-      most == INT64_MAX ? fmt::format("an integer >= {}", least)
-                        : fmt::format("an integer from {} to {}", least, most);
+  const std::string expected = most == INT64_MAX
+                                   ? fmt::format("an integer >= {}", least)
+                                   : fmt::format("an integer from {} to {}", least, most);
   if (!value->is_number()) {
     fail_type(name, expected, *value);
     return std::nullopt;
@@ -162,9 +163,8 @@ std::vector<std::string> FieldReader::check(std::span<const std::span<const Fiel
 }
 
 ApiResult<JsonValue> read_body(std::string_view body) {
-  const io::JsonLimits limits{.max_depth = kMaxBodyDepth,
-                              .last_key_wins = true,
-                              .replace_lone_surrogates = true};
+  const io::JsonLimits limits{
+      .max_depth = kMaxBodyDepth, .last_key_wins = true, .replace_lone_surrogates = true};
   auto value = io::parse_json(body, std::string(kWhere), limits);
   if (!value) {
     const std::string& message = value.error().message();

@@ -48,8 +48,8 @@ std::optional<std::string> read_text(FieldReader& reader) {
 
 std::vector<i32> encode_plainly(Call& call, FieldReader& reader) {
   const std::optional<std::string> text = read_text(reader);
-  const bool adds_special = reader.boolean("add_special_tokens")
-                                .value_or(reader.boolean("add_special").value_or(true));
+  const bool adds_special =
+      reader.boolean("add_special_tokens").value_or(reader.boolean("add_special").value_or(true));
   const bool parses_special = reader.boolean("parse_special").value_or(true);
   const TextKind kind = parses_special ? TextKind::kMarkup : TextKind::kPlain;
   if (!reader.ok() || !text) return {};

@@ -30,8 +30,7 @@ std::vector<Variable> variables_of(const FieldList& root) {
     const FieldList list = table->fields();
     for (const Field& field : list.fields()) {
       const std::string name = std::string(section.name) + "_" + std::string(field.name);
-      variables.push_back(
-          {upper(name), std::string(section.name) + "." + std::string(field.name)});
+      variables.push_back({upper(name), std::string(section.name) + "." + std::string(field.name)});
     }
   }
   return variables;

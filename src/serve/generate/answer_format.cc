@@ -16,9 +16,9 @@ using io::JsonValue;
 void set(FieldReader& reader, std::string_view name, GrammarSpec spec, AnswerFormat& format) {
   const std::string field = reader.path(name);
   if (!format.field.empty()) {
-    return reader.fail(bad_request("unsupported_value", field,
-                                   fmt::format("{}: {} has said already what the answer has to be",
-                                               field, format.field)));
+    return reader.fail(bad_request(
+        "unsupported_value", field,
+        fmt::format("{}: {} has said already what the answer has to be", field, format.field)));
   }
   format = {.spec = std::move(spec), .field = field};
 }
@@ -68,9 +68,8 @@ void read_structured_outputs(FieldReader& reader, AnswerFormat& format) {
   if (inner.boolean("json_object").value_or(false)) {
     set(inner, "json_object", {.kind = GrammarSpec::Kind::kJsonObject}, format);
   }
-  static constexpr std::array kRules = {FieldRule{"json"}, FieldRule{"regex"},
-                                        FieldRule{"choice"}, FieldRule{"grammar"},
-                                        FieldRule{"json_object"}};
+  static constexpr std::array kRules = {FieldRule{"json"}, FieldRule{"regex"}, FieldRule{"choice"},
+                                        FieldRule{"grammar"}, FieldRule{"json_object"}};
   const std::array<std::span<const FieldRule>, 1> rules = {kRules};
   for (const std::string& name : inner.check(rules)) {
     inner.fail(bad_request("unsupported_parameter", inner.path(name),
@@ -114,10 +113,10 @@ void read_response_format(FieldReader& reader, std::string_view name, bool is_fl
       if (schema.error()) reader.fail(*schema.error());
     }
   } else if (type != "text") {
-    inner.fail(bad_request(
-        "unsupported_value", inner.path("type"),
-        inner.path("type") + ": expected \"text\", \"json_object\" or \"json_schema\", found " +
-            (type.empty() ? "none" : "\"" + printable(type) + "\"")));
+    inner.fail(bad_request("unsupported_value", inner.path("type"),
+                           inner.path("type") +
+                               ": expected \"text\", \"json_object\" or \"json_schema\", found " +
+                               (type.empty() ? "none" : "\"" + printable(type) + "\"")));
   }
   if (inner.error()) reader.fail(*inner.error());
 }
@@ -142,9 +141,8 @@ ApiResult<std::shared_ptr<const grammar::Grammar>> compile_format(
   if (!compiled) {
     const std::string field = format.field.empty() ? "tools" : format.field;
     const bool refused = compiled.error().code() == ErrorCode::kUnsupported;
-    return tl::unexpected(
-        bad_request(refused ? "unsupported_schema" : "invalid_schema", field,
-                    field + ": " + printable(compiled.error().message())));
+    return tl::unexpected(bad_request(refused ? "unsupported_schema" : "invalid_schema", field,
+                                      field + ": " + printable(compiled.error().message())));
   }
   for (const grammar::SchemaFinding& finding : compiled->findings) {
     if (finding.kind != grammar::SchemaFinding::Kind::kWeakened) continue;

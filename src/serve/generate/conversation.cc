@@ -25,10 +25,12 @@ bool can_choose(const ServedModel& model) {
 
 /// The members that the tokenizer's reader of conversations knows the meaning of.
 io::JsonObject chat_members(const FieldReader& reader) {
-  static constexpr std::array kNames = {
-      std::string_view("messages"),      std::string_view("tools"),
-      std::string_view("tool_choice"),   std::string_view("parallel_tool_calls"),
-      std::string_view("add_generation_prompt"), std::string_view("continue_final_message")};
+  static constexpr std::array kNames = {std::string_view("messages"),
+                                        std::string_view("tools"),
+                                        std::string_view("tool_choice"),
+                                        std::string_view("parallel_tool_calls"),
+                                        std::string_view("add_generation_prompt"),
+                                        std::string_view("continue_final_message")};
   io::JsonObject members;
   for (const std::string_view name : kNames) {
     if (const JsonValue* const value = reader.find(name)) members.set(std::string(name), *value);
@@ -218,9 +220,9 @@ ApiResult<NamedModel> resolve_model(FieldReader& reader, const ServedModel& mode
     const std::string_view stem = std::string_view(alias).substr(0, alias.size() - is_prefix);
     if (is_prefix ? name->starts_with(stem) : *name == stem) return NamedModel{.name = *name};
   }
-  ApiError error = not_found("model_not_found",
-                             fmt::format("the model \"{}\" is not served here; \"{}\" is",
-                                         printable(name->substr(0, 200)), model.name));
+  ApiError error =
+      not_found("model_not_found", fmt::format("the model \"{}\" is not served here; \"{}\" is",
+                                               printable(name->substr(0, 200)), model.name));
   error.param = "model";
   return tl::unexpected(std::move(error));
 }

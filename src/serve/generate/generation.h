@@ -17,9 +17,9 @@ namespace fathom::serve {
 struct Finish {
   enum class Reason { kStop, kLength, kToolCalls, kError };
   Reason reason = Reason::kStop;
-  std::string stop_text = {};          // that ended it
-  std::optional<i32> stop_id = {};     // the same, a token
-  std::string error = {};              // of kError
+  std::string stop_text = {};       // that ended it
+  std::optional<i32> stop_id = {};  // the same, a token
+  std::string error = {};           // of kError
 };
 /// "stop", "length", "tool_calls", "error".
 std::string_view finish_name(Finish::Reason reason);

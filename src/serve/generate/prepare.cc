@@ -30,8 +30,8 @@ ApiResult<void> set_grammar(const ServedModel& model, const AnswerFormat& format
   auto grammar = compile_format(model, format, prepared.ignored);
   if (!grammar) return tl::unexpected(std::move(grammar.error()));
   if (*grammar == nullptr) return {};
-  prepared.request.make_mask = engine::make_grammar_mask(*grammar, model.vocabulary,
-                                                         prepared.request.stop_token_ids);
+  prepared.request.make_mask =
+      engine::make_grammar_mask(*grammar, model.vocabulary, prepared.request.stop_token_ids);
   return {};
 }
 
@@ -126,11 +126,12 @@ ApiResult<std::shared_ptr<engine::Stream>> submit(const ServedModel& model,
   request.priority = admission.priority;
   auto submission = model.engine.submit(std::move(request));
   if (!submission) {
-    return tl::unexpected(bad_request("invalid_value", "", printable(submission.error().message())));
+    return tl::unexpected(
+        bad_request("invalid_value", "", printable(submission.error().message())));
   }
   if (submission->stream == nullptr) {
-    return tl::unexpected(overloaded("server_overloaded", "the server's queue is full",
-                                     submission->retry_after_s));
+    return tl::unexpected(
+        overloaded("server_overloaded", "the server's queue is full", submission->retry_after_s));
   }
   return submission->stream;
 }

@@ -33,20 +33,20 @@ void read_logit_bias(FieldReader& reader, const ServedModel& model, SamplingFiel
   const io::JsonObject* const biases = reader.object(kName);
   if (biases == nullptr) return;
   if (biases->size() > kMaxBiases) {
-    return reader.fail(bad_request(
-        "value_out_of_range", reader.path(kName),
-        fmt::format("{}: expected at most {} tokens, found {}", kName, kMaxBiases, biases->size())));
+    return reader.fail(bad_request("value_out_of_range", reader.path(kName),
+                                   fmt::format("{}: expected at most {} tokens, found {}", kName,
+                                               kMaxBiases, biases->size())));
   }
   for (const auto& [key, value] : *biases) {
     i32 id = -1;
     const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
-    const bool is_id = error == std::errc() && end == key.data() + key.size() && id >= 0 &&
-                       id < model.vocab_size;
+    const bool is_id =
+        error == std::errc() && end == key.data() + key.size() && id >= 0 && id < model.vocab_size;
     if (!is_id) {
-      return reader.fail(bad_request(
-          "value_out_of_range", reader.path(kName),
-          fmt::format("{}: expected token ids from 0 to {} as keys, found \"{}\"", kName,
-                      model.vocab_size - 1, printable(key.substr(0, 40)))));
+      return reader.fail(
+          bad_request("value_out_of_range", reader.path(kName),
+                      fmt::format("{}: expected token ids from 0 to {} as keys, found \"{}\"",
+                                  kName, model.vocab_size - 1, printable(key.substr(0, 40)))));
     }
     if (!value.is_number()) return reader.fail_type(kName, "numbers from -100 to 100", value);
     const double bias = value.as_number();

@@ -19,11 +19,11 @@ namespace fathom::serve {
 struct ServedModel {
   engine::Engine& engine;
   const engine::TextCodec& codec;
-  std::string name;         // its id, under which clients ask for it
+  std::string name;                       // its id, under which clients ask for it
   std::vector<std::string> aliases = {};  // other names; "claude-*" is all that begin so
-  std::string fingerprint;  // of weights and program
-  i64 created = 0;          // seconds since 1970
-  i64 vocab_size = 0;       // of the model: rows of its head
+  std::string fingerprint;                // of weights and program
+  i64 created = 0;                        // seconds since 1970
+  i64 vocab_size = 0;                     // of the model: rows of its head
   i64 trained_context_tokens = 0;
   GenerationConfig advice;  // of the checkpoint's authors
   std::vector<i32> stop_token_ids;
@@ -35,10 +35,10 @@ struct ServedModel {
   std::string chat_template_text = {};
   std::shared_ptr<const grammar::Vocabulary> vocabulary = nullptr;
   std::shared_ptr<grammar::CompileCache> grammars = nullptr;
-  i64 max_tokens = 8192;            // of an answer whose request does not say
-  i64 max_thinking_tokens = 16384;  // the same with a thought
+  i64 max_tokens = 8192;                              // of an answer whose request does not say
+  i64 max_thinking_tokens = 16384;                    // the same with a thought
   std::string reasoning_field = "reasoning_content";  // or "reasoning", or "both"
-  bool strict_fields = false;       // unknown members of a body are refused
+  bool strict_fields = false;                         // unknown members of a body are refused
 };
 
 }  // namespace fathom::serve

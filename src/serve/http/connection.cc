@@ -1,11 +1,10 @@
 #include "serve/http/connection.h"
 
+#include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/write.hpp>
-
-#include <algorithm>
 #include <exception>
 
 #include "base/log.h"
@@ -22,8 +21,8 @@ constexpr double kFirstSignS = 1;                     // of life, in a stream
 constexpr double kLingerS = 5;
 
 Clock::time_point after(double seconds) {
-  return Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                            std::chrono::duration<double>(seconds));
+  return Clock::now() +
+         std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
 }
 
 }  // namespace
@@ -59,8 +58,7 @@ void Connection::close() {
 Connection::Awaitable<void> Connection::read_all() {
   const auto self = shared_from_this();
   while (true) {
-    const auto [error, bytes] =
-        co_await socket_.async_read_some(asio::buffer(chunk_), kAwaitTuple);
+    const auto [error, bytes] = co_await socket_.async_read_some(asio::buffer(chunk_), kAwaitTuple);
     if (error) break;
     if (!discarding_) in_.append(chunk_.data(), bytes);
     news_->raise();
@@ -273,8 +271,8 @@ Connection::Awaitable<bool> Connection::send_stream(Response response, bool keep
   const std::unique_ptr<BodyStream> stream = std::move(response.stream);
   const bool chunked = chunked_;  // else the body ends with the connection
   stream->on_news(wake());
-  std::string bytes = write_head(response, chunked ? Framing::kChunked : Framing::kUntilClose,
-                                 keep && chunked);
+  std::string bytes =
+      write_head(response, chunked ? Framing::kChunked : Framing::kUntilClose, keep && chunked);
   if (!co_await write(bytes) || head_only_) co_return false;
   Clock::time_point silent_until = after(kFirstSignS);
   std::string piece;
@@ -297,7 +295,7 @@ Connection::Awaitable<bool> Connection::send_stream(Response response, bool keep
     }
     if (!ended) co_await news_->wait(silent_until);
   }
-  co_return keep && chunked;
+  co_return keep&& chunked;
 }
 
 /// False: the client does not take it.
@@ -309,8 +307,8 @@ Connection::Awaitable<bool> Connection::write(std::string_view bytes) {
       boost::system::error_code ignored;
       if (!error) self->socket_.close(ignored);
     });
-    const auto [error, written] = co_await asio::async_write(
-        socket_, asio::buffer(piece.data(), piece.size()), kAwaitTuple);
+    const auto [error, written] =
+        co_await asio::async_write(socket_, asio::buffer(piece.data(), piece.size()), kAwaitTuple);
     write_timer_.cancel();
     if (error) co_return false;
     bytes.remove_prefix(piece.size());

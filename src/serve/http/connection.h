@@ -1,12 +1,11 @@
 #pragma once
 // Internal to http/ (Boost): one client's connection.
+#include <array>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
-
-#include <array>
 #include <memory>
 #include <optional>
 #include <string>
@@ -86,10 +85,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   boost::asio::steady_timer write_timer_;
   InBuffer in_;
   std::array<char, 8192> chunk_;
-  bool busy_ = false;         // counted in Hub::busy
-  bool discarding_ = false;   // what comes is not read any more
-  bool chunked_ = true;       // the client knows chunks: HTTP/1.1
-  bool head_only_ = false;    // it asked by HEAD
+  bool busy_ = false;        // counted in Hub::busy
+  bool discarding_ = false;  // what comes is not read any more
+  bool chunked_ = true;      // the client knows chunks: HTTP/1.1
+  bool head_only_ = false;   // it asked by HEAD
 };
 
 }  // namespace fathom::serve::http

@@ -31,8 +31,8 @@ struct Hub {
   ServerOptions options;
   Handler& handler;
   ConnectionCounts counts = {};
-  std::atomic<i64> busy{0};            // connections that read or answer a request
-  std::atomic<bool> stopping{false};   // those that wait for a request are to close
+  std::atomic<i64> busy{0};           // connections that read or answer a request
+  std::atomic<bool> stopping{false};  // those that wait for a request are to close
 };
 
 }  // namespace fathom::serve::http

@@ -53,7 +53,8 @@ std::string_view status_text(int status) {
 }
 
 std::string write_head(const Response& response, Framing framing, bool keep) {
-  std::string out = fmt::format("HTTP/1.1 {} {}\r\n", response.status, status_text(response.status));
+  std::string out =
+      fmt::format("HTTP/1.1 {} {}\r\n", response.status, status_text(response.status));
   for (const Header& header : response.headers) {
     append_value(header.name, out);
     out += ": ";

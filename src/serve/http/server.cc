@@ -1,12 +1,12 @@
 #include "serve/http/server.h"
 
+#include <fmt/format.h>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/strand.hpp>
-#include <fmt/format.h>
-
 #include <thread>
 #include <vector>
 

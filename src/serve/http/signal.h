@@ -1,13 +1,12 @@
 #pragma once
 // Internal to http/ (Boost): wakes one coroutine from any thread.
+#include <atomic>
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-
-#include <atomic>
 #include <memory>
 
 #include "base/clock.h"
@@ -24,7 +23,8 @@ class Signal : public std::enable_shared_from_this<Signal> {
   /// From any thread; costs next to nothing while the coroutine has not seen the last one.
   void raise() {
     if (raised_.exchange(true)) return;
-    boost::asio::post(timer_.get_executor(), [self = shared_from_this()] { self->timer_.cancel(); });
+    boost::asio::post(timer_.get_executor(),
+                      [self = shared_from_this()] { self->timer_.cancel(); });
   }
 
   /// Until raise(), `deadline`, or now and then without a cause: the caller looks for itself.

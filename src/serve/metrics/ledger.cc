@@ -41,10 +41,11 @@ void Ledger::finish(const UsageRecord& record) {
   if (log_as_json_) {
     log::info("{}", io::write_json(log_fields(record)));
   } else {
-    log::info("{} {} {}: {} prompt tokens ({} cached), {} generated, first after {:.1f} ms, {:.1f} ms",
-              record.request_id, record.facts.endpoint, record.status, record.facts.prompt_tokens,
-              record.cached_tokens, record.completion_tokens, ms(record.first_token_s),
-              ms(record.total_s));
+    log::info(
+        "{} {} {}: {} prompt tokens ({} cached), {} generated, first after {:.1f} ms, {:.1f} ms",
+        record.request_id, record.facts.endpoint, record.status, record.facts.prompt_tokens,
+        record.cached_tokens, record.completion_tokens, ms(record.first_token_s),
+        ms(record.total_s));
   }
 }
 

@@ -7,12 +7,12 @@
 namespace fathom::serve {
 namespace {
 
-const std::vector<double> kLongSeconds = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,  2.5,
+const std::vector<double> kLongSeconds = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,   2.5,
                                           5,    10,    20,   40,  80,   160, 320, 600};
 const std::vector<double> kShortSeconds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
                                            0.1,   0.25,   0.5,   1,    2.5,   5};
-const std::vector<double> kTokens = {1,    10,    50,    100,   200,    500,   1000,
-                                     2000, 5000,  10000, 20000, 50000,  100000};
+const std::vector<double> kTokens = {1,    10,   50,    100,   200,   500,   1000,
+                                     2000, 5000, 10000, 20000, 50000, 100000};
 
 void write_help(std::string_view name, std::string_view kind, std::string_view help,
                 std::string& out) {
@@ -60,9 +60,10 @@ void Histogram::write(std::string_view name, std::string_view help, std::string_
     out += fmt::format("fathom_{}_bucket{{{},le=\"{}\"}} {}\n", name, labels, bounds_[i], total);
   }
   total += counts_.back();
-  out += fmt::format("fathom_{0}_bucket{{{1},le=\"+Inf\"}} {2}\nfathom_{0}_sum{{{1}}} {3}\n"
-                     "fathom_{0}_count{{{1}}} {2}\n",
-                     name, labels, total, sum_);
+  out += fmt::format(
+      "fathom_{0}_bucket{{{1},le=\"+Inf\"}} {2}\nfathom_{0}_sum{{{1}}} {3}\n"
+      "fathom_{0}_count{{{1}}} {2}\n",
+      name, labels, total, sum_);
 }
 
 Metrics::Metrics()
@@ -82,7 +83,9 @@ void Metrics::finish(const UsageRecord& record) {
   cached_tokens_ += record.cached_tokens;
   generated_tokens_ += record.completion_tokens;
   if (record.status == 499) {
-    ++cancellations_[record.first_token_s > 0 ? "decode" : record.queue_s > 0 ? "prefill" : "queue"];
+    ++cancellations_[record.first_token_s > 0 ? "decode"
+                     : record.queue_s > 0     ? "prefill"
+                                              : "queue"];
   } else if (record.status == 200) {
     ++successes_[record.finish_reason];
   } else {
@@ -152,9 +155,9 @@ std::string Metrics::text(const std::string& model, const engine::Engine* engine
   counter("spec_decode_num_drafts_total", "Runs of drafts.", counters.drafts.drafts);
   counter("spec_decode_num_draft_tokens_total", "Tokens proposed by MTP.",
           counters.drafts.draft_tokens);
-  counter("spec_decode_num_accepted_tokens_total", "Of those, kept.", counters.drafts.accepted_tokens);
-  gauge("engine_stalled_seconds", "Since the last step, while there is work.",
-        engine->stalled_s());
+  counter("spec_decode_num_accepted_tokens_total", "Of those, kept.",
+          counters.drafts.accepted_tokens);
+  gauge("engine_stalled_seconds", "Since the last step, while there is work.", engine->stalled_s());
   return out;
 }
 

@@ -33,7 +33,8 @@ Result<std::string> parse_part(const JsonValue& part, const std::string& place,
   for (const auto& [key, value] : part.as_object()) {
     if (key == "type" || key == *type || says_nothing(value)) continue;
     if (unknown == nullptr) {
-      return unsupported(fmt::format("{}.{}: not a key of a {} part", place, printable(key), *type));
+      return unsupported(
+          fmt::format("{}.{}: not a key of a {} part", place, printable(key), *type));
     }
     unknown->push_back(place + "." + key);
   }

@@ -102,8 +102,8 @@ class ChatStream : public http::BodyStream, private GenerationSink {
   }
 
   void add_text(i64 choice, std::string_view field, const AnswerPart& part) {
-    const bool same = pending_.field == field && pending_.choice == choice &&
-                      pending_.call == part.call;
+    const bool same =
+        pending_.field == field && pending_.choice == choice && pending_.call == part.call;
     if (!same) {
       flush();
       pending_ = {.choice = choice, .field = std::string(field), .text = {}, .call = part.call};
@@ -145,9 +145,9 @@ class ChatStream : public http::BodyStream, private GenerationSink {
 
   void write_chunk(i64 choice, std::string_view delta, std::string_view reason,
                    std::string_view stop_reason = "") {
-    std::string chunk = fmt::format(
-        R"({},"choices":[{{"index":{},"delta":{},"logprobs":{},"finish_reason":{})", heading_,
-        choice, delta, take_logprobs(), reason);
+    std::string chunk =
+        fmt::format(R"({},"choices":[{{"index":{},"delta":{},"logprobs":{},"finish_reason":{})",
+                    heading_, choice, delta, take_logprobs(), reason);
     if (!stop_reason.empty()) chunk += fmt::format(R"(,"stop_reason":{})", stop_reason);
     if (reply_.options.return_token_ids) {
       chunk += fmt::format(R"(,"token_ids":[{}])", std::exchange(token_ids_, {}));

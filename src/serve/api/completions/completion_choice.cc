@@ -6,9 +6,8 @@ io::JsonObject CompletionChoice::take(const CompletionOptions& options) {
   io::JsonObject object;
   object.set("index", index);
   object.set("text", std::exchange(text, {}));
-  object.set("logprobs", options.logprobs >= 0 && !logprobs.empty()
-                             ? io::JsonValue(logprobs.take())
-                             : io::JsonValue());
+  object.set("logprobs", options.logprobs >= 0 && !logprobs.empty() ? io::JsonValue(logprobs.take())
+                                                                    : io::JsonValue());
   object.set("finish_reason",
              finish ? io::JsonValue(finish_name(finish->reason)) : io::JsonValue());
   if (finish && !finish->stop_text.empty()) object.set("stop_reason", finish->stop_text);

@@ -117,8 +117,8 @@ class CompletionStream : public http::BodyStream {
   void write(CompletionChoice& choice, std::string& out) {
     const StreamOptions& stream = results_.reply.options.stream;
     if (choice.finish) reason_ = finish_name(choice.finish->reason);
-    std::string chunk = heading_ + ",\"choices\":[" +
-                        io::write_json(choice.take(results_.reply.options)) + "]";
+    std::string chunk =
+        heading_ + ",\"choices\":[" + io::write_json(choice.take(results_.reply.options)) + "]";
     if (stream.continuous_usage) {
       chunk += ",\"usage\":" + io::write_json(openai_usage(results_.run->usage()));
     } else if (stream.include_usage) {
@@ -146,8 +146,7 @@ class CompletionStream : public http::BodyStream {
 
 std::unique_ptr<http::BodyStream> stream_completion(CompletionReply reply, std::unique_ptr<Run> run,
                                                     const std::string& request_id) {
-  return std::make_unique<CompletionStream>(
-      Results(std::move(reply), std::move(run), request_id));
+  return std::make_unique<CompletionStream>(Results(std::move(reply), std::move(run), request_id));
 }
 
 std::unique_ptr<http::LateResponse> whole_completion(CompletionReply reply,

@@ -144,8 +144,9 @@ bool AnswerParser::begin_answer() {
 
 void AnswerParser::enter_thought() {
   place_ = Place::kThought;
-  out_.begin_thought(
-      {.drops_newlines_before = spaces_thoughts_, .drops_newlines_behind = spaces_thoughts_});
+  out_.begin_thought({.drops_newlines_before = spaces_thoughts_,
+                      .drops_newlines_behind = spaces_thoughts_,
+                      .may_end_in_call = frame_.newlines_before > 0});
 }
 
 void AnswerParser::enter_content() {

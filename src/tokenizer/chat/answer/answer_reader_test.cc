@@ -129,6 +129,9 @@ bool may_be_said(const ChatTemplate& chat_template, const Message& message) {
   const bool thinks = !message.reasoning_content.empty();
   if (thinks && !chat_template.traits.writes_thoughts) return false;
   if (thinks && chat_template.thinking != ThinkingSupport::kAlways) trial.thinking = Thinking::kOn;
+  // Kimi's keeps the thoughts before calls alone.
+  const bool drops = chat_template.dialect == ChatDialect::kKimiThinking;
+  if (thinks && drops && message.tool_calls.empty()) return false;
   // V2's answers begin with a space that its model writes.
   if (chat_template.dialect == ChatDialect::kPlainTurns) return false;
   return render_chat(chat_template, trial).has_value();

@@ -75,7 +75,7 @@ class DsmlCall : public CallReader {
   std::optional<std::string> take_tag(std::string& text) {
     const size_t close = text.find('>');
     if (close == std::string::npos || close > kMaxTagBytes) return std::nullopt;
-    std::string tag = text.substr(0, close);
+    std::string tag = MarkBytes::without_tokens(std::string_view(text).substr(0, close));
     text.erase(0, close + 1);
     return tag;
   }

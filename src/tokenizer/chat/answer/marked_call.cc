@@ -18,6 +18,12 @@ void skip_space(std::string& text) {
   text.erase(0, std::min(text.find_first_not_of(kSpace), text.size()));
 }
 
+/// Without marks that stand inside, and white space around it.
+std::string plain(std::string_view text) {
+  const std::string unmarked = MarkBytes::without_tokens(text);
+  return std::string(python_strip(unmarked));
+}
+
 /// Kimi's "functions.f:0" names f.
 std::string_view name_in_id(std::string_view id) {
   constexpr std::string_view kPrefix = "functions.";
@@ -25,7 +31,7 @@ std::string_view name_in_id(std::string_view id) {
   const size_t colon = id.rfind(':');
   const bool is_numbered = colon != std::string_view::npos && colon + 1 < id.size() &&
                            id.find_first_not_of("0123456789", colon + 1) == std::string_view::npos;
-  return is_numbered ? id.substr(0, colon) : id;
+  return is_numbered && colon > 0 ? id.substr(0, colon) : id;
 }
 
 class MarkedCall : public CallReader {
@@ -78,7 +84,7 @@ class MarkedCall : public CallReader {
   Progress read_header(std::string& text, TextEnd end) {
     const auto hit = header_marks_.find(text);
     if (!hit) return without_name(text, end);
-    const std::string_view header = python_strip(std::string_view(text).substr(0, hit->begin));
+    const std::string header = plain(std::string_view(text).substr(0, hit->begin));
     if (hit->mark != 0 || hit->begin > kMaxHeaderBytes || header.empty()) {
       return Progress::kNoCall;
     }
@@ -102,7 +108,7 @@ class MarkedCall : public CallReader {
     const auto hit = header_marks_.find(text);
     const size_t line_end = std::min(text.find('\n'), hit ? hit->begin : std::string::npos);
     if (line_end == std::string::npos) return without_name(text, end);
-    const std::string_view name = python_strip(std::string_view(text).substr(0, line_end));
+    const std::string name = plain(std::string_view(text).substr(0, line_end));
     if (name.empty() || line_end > kMaxHeaderBytes) return Progress::kNoCall;
     out.begin_call(name);
     text.erase(0, line_end);

@@ -1,4 +1,4 @@
-#include "cli/options/every_value.h"
+#include "cli/arguments/every_value.h"
 
 #include <fmt/format.h>
 

@@ -1,0 +1,23 @@
+#pragma once
+#include <map>
+#include <string>
+
+#include "config/field_list.h"
+#include "serve/accounts/keys/key.h"
+#include "serve/accounts/money.h"
+
+namespace fathom::serve {
+
+/// [accounts]
+struct AccountsConfig {
+  std::string database;
+  double cached_weight = 0.1;
+  std::string audit_log;
+  i64 audit_days = 30;
+
+  void list_fields(FieldList& list);
+};
+
+using KeyConfigs = std::map<std::string, KeyConfig>;
+
+}  // namespace fathom::serve

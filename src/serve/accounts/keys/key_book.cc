@@ -1,0 +1,50 @@
+#include "serve/accounts/keys/key_book.h"
+
+namespace fathom::serve {
+
+void KeyBook::set(Keys& keys, std::vector<Key> list) {
+  Keys fresh;
+  for (Key& key : list) {
+    if (key.revoked_s != 0) continue;
+    const std::string id = key.id;
+    fresh.emplace(id, std::make_shared<const Key>(std::move(key)));
+  }
+  const Lock lock(mutex_);
+  keys = std::move(fresh);
+}
+
+void KeyBook::append(const Keys& keys, std::vector<Key>& list) {
+  for (const auto& [id, key] : keys) list.push_back(*key);
+}
+
+std::shared_ptr<const Key> KeyBook::find_id(const std::string& id) const {
+  const Lock lock(mutex_);
+  for (const Keys* keys : {&static_, &created_}) {
+    const auto found = keys->find(id);
+    if (found != keys->end()) return found->second;
+  }
+  return nullptr;
+}
+
+std::shared_ptr<const Key> KeyBook::find_secret(std::string_view secret) const {
+  const KeyDigest digest = digest_of(secret);
+  auto key = find_id(key_id(digest));  // the id is a part of the digest: the rest is compared here
+  return key != nullptr && is_same(key->digest, digest) ? key : nullptr;
+}
+
+std::vector<Key> KeyBook::all() const {
+  const Lock lock(mutex_);
+  std::vector<Key> list;
+  append(static_, list);
+  append(created_, list);
+  return list;
+}
+
+std::vector<Key> KeyBook::static_keys() const {
+  const Lock lock(mutex_);
+  std::vector<Key> list;
+  append(static_, list);
+  return list;
+}
+
+}  // namespace fathom::serve

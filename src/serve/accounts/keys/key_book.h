@@ -1,0 +1,34 @@
+#pragma once
+#include <memory>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/mutex.h"
+#include "serve/accounts/keys/key.h"
+
+namespace fathom::serve {
+
+/// The keys that are valid now: of the file, and of the database. Any thread.
+class KeyBook {
+ public:
+  void set_static(std::vector<Key> keys) { set(static_, std::move(keys)); }
+  void set_created(std::vector<Key> keys) { set(created_, std::move(keys)); }
+
+  /// By what a client holds; nullptr: it is no key.
+  std::shared_ptr<const Key> find_secret(std::string_view secret) const;
+  std::shared_ptr<const Key> find_id(const std::string& id) const;
+  std::vector<Key> all() const;
+  std::vector<Key> static_keys() const;
+
+ private:
+  using Keys = std::unordered_map<std::string, std::shared_ptr<const Key>>;  // by id
+  void set(Keys& keys, std::vector<Key> list);
+  static void append(const Keys& keys, std::vector<Key>& list);
+
+  mutable Mutex mutex_;
+  Keys static_ FATHOM_GUARDED_BY(mutex_);
+  Keys created_ FATHOM_GUARDED_BY(mutex_);
+};
+
+}  // namespace fathom::serve
