@@ -12,6 +12,7 @@
 #include "cli/output.h"
 #include "cli/serve/loaded_model.h"
 #include "config/run/run_file.h"
+#include "serve/generate/generation.h"
 #include "serve/http/server.h"
 #include "serve/service.h"
 
@@ -69,6 +70,9 @@ serve::http::ServerOptions server_options(const serve::ServeConfig& config) {
   options.max_connections_per_peer = config.limits.max_connections_per_address;
   options.idle_s = config.limits.idle_s;
   options.header_s = config.limits.header_s;
+  options.keep_alive_s = config.server.keep_alive_s;
+  options.tls_certificate = config.server.tls_certificate;
+  options.tls_key = config.server.tls_key;
   return options;
 }
 
@@ -148,7 +152,8 @@ class Serve : public Command {
                            accounts);
     serve::http::Server server(server_options(config), service);
     server.start();
-    log::info("listening on http://{}:{}", config.server.host, server.port());
+    log::info("listening on {}://{}:{}", config.server.tls_certificate.empty() ? "http" : "https",
+              config.server.host, server.port());
     model = std::make_unique<LoadedModel>(config);
     service.serve(model->served());
     log::info("serving {} with a context of {} tokens", model->served().name,
@@ -175,7 +180,7 @@ class Serve : public Command {
     if (idle()) return;
     log::warn("{} requests did not end within {} s", server.busy_connections(),
               limits.drain_timeout_s);
-    engine.fail_all("draining: the server goes down");
+    engine.fail_all(serve::kDraining);
     sleep_until(limits.drain_timeout_s + kLastWordsS, idle);
   }
 
