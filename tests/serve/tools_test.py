@@ -131,10 +131,11 @@ class V3(Dialect, unittest.TestCase):
 class V31(Dialect, unittest.TestCase):
     template = "deepseek-v3.1"
 
-    def test_a_hint_to_think_gives_way_to_tools(self):
-        body = self.body(tools=TOOLS, reasoning_effort="high")
-        status, headers, answer = self.server.post(PATH, body)
-        self.assertEqual((status, headers["x-fathom-ignored"]), (200, "thinking"), answer)
+    def test_thinking_gives_way_to_tools(self):
+        for wish in ({"reasoning_effort": "high"}, {"thinking": {"type": "enabled"}}):
+            status, headers, answer = self.server.post(PATH, self.body(tools=TOOLS, **wish))
+            self.assertEqual((status, headers["x-fathom-ignored"]), (200, "thinking"), answer)
+            self.assertNotIn("reasoning_content", answer["choices"][0]["message"])
 
     def test_60_hundreds_of_tools(self):
         many = [function(f"tool_{i}", {"type": "object", "properties": {
