@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "base/check.h"
@@ -90,8 +91,7 @@ TEST(Parallel, UnitsRunOnceEachOnAThreadOfTheirOwn) {
                std::runtime_error);
 }
 
-// GCC's runtime ends the threads that a smaller team leaves over: ranges of few parts made a token
-// start dozens of threads where a machine had more cores than a range had parts.
+// Threads are made once, whatever the ranges: a token has thousands, some of few parts.
 TEST(Parallel, RangesOfFewPartsEndNoThread) {
   static std::atomic<int> born{0};
   struct Birth {
@@ -106,10 +106,45 @@ TEST(Parallel, RangesOfFewPartsEndNoThread) {
     EXPECT_EQ(visited.load(), parts);
   };
   set_num_threads(7);
-  visit(7);
-  const int team = born.load();
-  for (const i64 parts : {3, 7, 2, 7, 6, 7}) visit(parts);
-  EXPECT_EQ(born.load(), team);
+  for (const i64 parts : {7, 3, 7, 2, 7, 6, 7}) visit(parts);
+  EXPECT_LE(born.load(), 7);
+  set_num_threads(2);
+}
+
+// While another thread's range has the team, a range runs on its own thread.
+TEST(Parallel, ABusyTeamIsNotWaitedFor) {
+  set_num_threads(2);
+  std::atomic<bool> held{false}, release{false};
+  std::thread other([&] {
+    parallel_for(2, 1, [&](i64, i64) {
+      held = true;
+      while (!release) std::this_thread::yield();
+    });
+  });
+  while (!held) std::this_thread::yield();
+  std::atomic<i64> covered{0};
+  parallel_for(2, 1, [&](i64 begin, i64 end) { covered += end - begin; });
+  EXPECT_EQ(covered.load(), 2);
+  release = true;
+  other.join();
+}
+
+TEST(Parallel, ManyThreadsCallAtOnce) {
+  set_num_threads(3);
+  std::vector<std::thread> callers;
+  std::atomic<i64> sum{0};
+  for (int caller = 0; caller < 4; ++caller) {
+    callers.emplace_back([&] {
+      for (int i = 0; i < 2000; ++i) {
+        std::atomic<i64> mine{0};
+        parallel_for(5, 1, [&](i64 begin, i64 end) { mine += end - begin; });
+        EXPECT_EQ(mine.load(), 5);
+        sum += mine;
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  EXPECT_EQ(sum.load(), 4 * 2000 * 5);
   set_num_threads(2);
 }
 
@@ -134,7 +169,10 @@ TEST(ParallelDeathTest, PinnedThreadsStayOnACpuEachAndTheCallerIsFree) {
     set_num_threads(threads);
     pin_threads();
     std::vector<std::vector<int>> seen(all.size());
+    std::atomic<int> begun{0};
     parallel_for(threads, 1, [&](i64 begin, i64 end) {
+      // None ends before all have begun, or one thread could run several.
+      for (++begun; begun < threads;) std::this_thread::yield();
       for (i64 i = begin; i < end; ++i) seen[static_cast<size_t>(i)] = allowed_cpus();
     });
     bool right = allowed_cpus() == all;

@@ -1,8 +1,8 @@
 #include "base/parallel.h"
 
-#include <omp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <strings.h>
 
 #include <algorithm>
 #include <atomic>
@@ -14,6 +14,7 @@
 
 #include "base/control_group.h"
 #include "base/error.h"
+#include "base/thread_team.h"
 
 namespace fathom {
 namespace {
@@ -21,26 +22,48 @@ namespace {
 std::atomic<int> g_num_threads{0};  // 0 = not set: default_threads()
 std::vector<int> g_pinned_cpus;     // of thread i; empty: wherever the system puts it
 
-void stay_on_own_cpu(int thread) {
+/// True: thread `thread` has one.
+bool stay_on_own_cpu(int thread) {
   thread_local int pinned_as = 0;
-  if (thread == pinned_as || thread >= std::ssize(g_pinned_cpus)) return;
+  if (thread >= std::ssize(g_pinned_cpus)) return false;
+  if (thread == pinned_as) return true;
   cpu_set_t set;
   CPU_ZERO(&set);
   CPU_SET(g_pinned_cpus[static_cast<size_t>(thread)], &set);
   pthread_setaffinity_np(pthread_self(), sizeof set, &set);  // refused: as without it
   pinned_as = thread;
+  return true;
+}
+
+int allowed_cpus() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  return sched_getaffinity(0, sizeof allowed, &allowed) == 0 ? std::max(1, CPU_COUNT(&allowed)) : 1;
 }
 
 /// OMP_NUM_THREADS where it is set, else the CPUs, as far as the control group's quota goes.
 int default_threads() {
   static const int threads = [] {
-    const int cpus = std::max(1, omp_get_max_threads());
     const char* wish = std::getenv("OMP_NUM_THREADS");
-    const bool wished = wish != nullptr && *wish != '\0';
-    return wished ? cpus : threads_within_quota(cpus, cpu_quota());
+    const int wished = wish == nullptr ? 0 : std::atoi(wish);
+    return wished > 0 ? wished : threads_within_quota(allowed_cpus(), cpu_quota());
   }();
   return threads;
 }
+
+/// For how long a thread that waits looks before it sleeps; OMP_WAIT_POLICY=passive: not at all.
+i64 spin_ns() {
+  const char* policy = std::getenv("OMP_WAIT_POLICY");
+  return policy != nullptr && strcasecmp(policy, "passive") == 0 ? 0 : 200'000;
+}
+
+/// Never destroyed: its threads end with the process, and a forked one has none of them.
+ThreadTeam& team() {
+  static ThreadTeam& team = *new ThreadTeam(spin_ns(), stay_on_own_cpu);
+  return team;
+}
+
+thread_local bool t_in_part = false;
 
 }  // namespace
 
@@ -69,9 +92,33 @@ void pin_threads() {
   g_pinned_cpus = std::move(cpus);
 }
 
-int available_threads() { return omp_in_parallel() != 0 ? 1 : num_threads(); }
+int available_threads() { return t_in_part ? 1 : num_threads(); }
 
 namespace parallel_detail {
+namespace {
+
+/// Ranges of one parallel_for.
+struct Job {
+  i64 count, grain, units, parts;
+  RangeFn fn;
+  void* context;
+  std::atomic_flag failed = ATOMIC_FLAG_INIT;
+  std::exception_ptr error = {};
+
+  void run(i64 part) {
+    const i64 begin = units * part / parts * grain;
+    const i64 end = std::min(count, units * (part + 1) / parts * grain);
+    t_in_part = true;
+    try {
+      fn(context, begin, end);
+    } catch (...) {
+      if (!failed.test_and_set()) error = std::current_exception();
+    }
+    t_in_part = false;
+  }
+};
+
+}  // namespace
 
 void run(i64 count, i64 grain, RangeFn fn, void* context) {
   if (count <= 0) return;
@@ -80,25 +127,12 @@ void run(i64 count, i64 grain, RangeFn fn, void* context) {
   const int threads = available_threads();
   const i64 parts = std::min<i64>(threads, units);
   if (parts == 1) return fn(context, 0, count);
-
-  std::exception_ptr error;
-  std::atomic_flag taken = ATOMIC_FLAG_INIT;
-  // Always the whole team, though some of it may have no part: when a team is smaller than the one
-  // before, GCC's runtime ends the threads left over, and the next larger team starts new ones.
-#pragma omp parallel num_threads(threads)
-  {
-    stay_on_own_cpu(omp_get_thread_num());
-    for (i64 part = omp_get_thread_num(); part < parts; part += omp_get_num_threads()) {
-      const i64 begin = units * part / parts * grain;
-      const i64 end = std::min(count, units * (part + 1) / parts * grain);
-      try {
-        fn(context, begin, end);
-      } catch (...) {
-        if (!taken.test_and_set()) error = std::current_exception();
-      }
-    }
+  Job job{count, grain, units, parts, fn, context};
+  const auto run_part = [](void* of, i64 part) { static_cast<Job*>(of)->run(part); };
+  if (!team().try_run(threads, parts, run_part, &job)) {
+    for (i64 part = 0; part < parts; ++part) job.run(part);
   }
-  if (error) std::rethrow_exception(error);
+  if (job.error) std::rethrow_exception(job.error);
 }
 
 }  // namespace parallel_detail

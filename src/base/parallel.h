@@ -1,6 +1,6 @@
 #pragma once
-// The one way to use cores. Over OpenMP, so that libraries on the same runtime share its pool.
-// A range is cut into one contiguous part a thread; results must not depend on how it is cut.
+// The one way to use cores. A range is cut into one contiguous part a thread, and a thread that is
+// free takes the part of one that has not come; results must depend on neither.
 #include <atomic>
 #include <type_traits>
 
