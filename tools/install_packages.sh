@@ -4,9 +4,18 @@
 # with nothing missing it calls no package manager at all. Elsewhere than on dpkg systems it only
 # says what to install.
 
+# Debian 12's default Boost is too old; Ubuntu 24.04's is not.
+boost_package() {
+  if grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release; then
+    echo libboost1.81-dev
+  else
+    echo libboost-dev
+  fi
+}
+
 # package | the command that also will do, if any | why
 fathom_packages() {
-  cat <<'LIST'
+  cat <<LIST
 g++|c++|the C++ compiler
 cmake|cmake|configures the build
 ninja-build|ninja|runs the build
@@ -23,6 +32,7 @@ zlib1g-dev||training text in .gz
 libzstd-dev||training text in .zst
 libxxhash-dev||knows tokenised text again by its content
 libssl-dev||names cached pages by keyed hashes of their text
+$(boost_package)||HTTP: Asio and Beast
 libsqlite3-dev||keys and usage of a server
 libpq-dev||the same in PostgreSQL
 libgtest-dev||unit tests

@@ -22,6 +22,7 @@ std::span<const std::unique_ptr<Command>> commands();
 std::unique_ptr<Command> make_inspect();
 std::unique_ptr<Command> make_generate();
 std::unique_ptr<Command> make_chat();
+std::unique_ptr<Command> make_serve();
 std::unique_ptr<Command> make_score();
 std::unique_ptr<Command> make_tokenizer();
 std::unique_ptr<Command> make_convert();

@@ -241,5 +241,40 @@ TEST(Pieces, HoldNothingOfAStopText) {
   EXPECT_EQ(reason, FinishReason::kLength);
 }
 
+/// The last event of the one choice.
+Event end_of(const GenerateRequest& request) {
+  const auto engine = predictable_v3().engine({.context_tokens = 128, .adaptive_drafts = false});
+  const auto stream = value_or_throw(engine->submit(request)).stream;
+  Event end;
+  Events news;
+  while (!stream->done()) {
+    engine->step();
+    stream->try_read(news);
+    if (!news.events.empty()) end = news.events.back();
+  }
+  EXPECT_EQ(end.kind, Event::Kind::kFinish);
+  return end;
+}
+
+// Check 37: who counts tokens needs the number of the one that ended the answer too.
+TEST(Ends, TellWhichTokenOrTextItWas) {
+  const testing::ScopedThreads one(1);
+  const std::vector<i32> ids = ids_of(predictable_v3(), "xxabcyy");
+  GenerateRequest asked = forced(ids);
+  EXPECT_EQ(end_of(asked).id, -1);
+  EXPECT_EQ(end_of(asked).stop_index, -1);
+  asked.stop = {"", "zz", "bc", "abc"};
+  EXPECT_EQ(end_of(asked).stop_index, 3) << "the longer one of those that end together";
+  EXPECT_EQ(end_of(asked).id, -1);
+  asked.stop.clear();
+  asked.stop_token_ids = {ids[4]};
+  asked.top_log_probs = 2;
+  const Event end = end_of(asked);
+  EXPECT_EQ(end.id, ids[4]);
+  EXPECT_EQ(end.num_top, 2);
+  EXPECT_LT(end.log_prob, 0.0);
+  EXPECT_LE(end.log_prob, end.top[0].log_prob);
+}
+
 }  // namespace
 }  // namespace fathom::engine

@@ -73,11 +73,12 @@ struct Event {
   };
   Kind kind = Kind::kToken;
   i32 choice = 0;
-  i32 id = 0;
+  i32 id = 0;             // of kFinish: the token that ended the choice; -1: none did
   double log_prob = 0.0;  // of the raw distribution, where asked for; natural
   i64 num_top = 0;
   std::array<TopLogProb, kMaxTopLogProbs> top{};
   FinishReason reason = FinishReason::kStop;  // of kFinish
+  i32 stop_index = -1;                        // of kFinish: which of `stop` ended the choice
   i64 text_bytes = 0;                         // of Events::text that are new with this event
 };
 

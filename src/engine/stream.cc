@@ -36,6 +36,12 @@ bool Stream::read(Events& out, double timeout_s) {
   return !out.events.empty();
 }
 
+void Stream::listen(std::function<void()> listener) {
+  const std::lock_guard lock(mutex_);
+  listener_ = std::move(listener);
+  if (listener_ && (!unread_.events.empty() || unfinished_ == 0)) listener_();
+}
+
 bool Stream::done() const {
   const std::lock_guard lock(mutex_);
   return unfinished_ == 0 && unread_.events.empty();
@@ -80,9 +86,10 @@ void Stream::set_error(std::string_view message) {
 }
 
 void Stream::notify() {
-  if (has_news_.load(std::memory_order_relaxed) && has_news_.exchange(false)) {
-    readable_.notify_all();
-  }
+  if (!has_news_.load(std::memory_order_relaxed) || !has_news_.exchange(false)) return;
+  readable_.notify_all();
+  const std::lock_guard lock(mutex_);
+  if (listener_) listener_();
 }
 
 }  // namespace fathom::engine

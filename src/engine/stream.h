@@ -2,6 +2,7 @@
 // Where a request's results cross from the engine's thread to its client.
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -25,6 +26,10 @@ class Stream {
   bool read(Events& out, double timeout_s);
   /// As read(), without waiting.
   bool try_read(Events& out) { return read(out, 0.0); }
+  /// `listener` is called whenever there is something new, at once if there is already: by the
+  /// engine's thread, so it must not wait, nor call this stream. One that was there before, or {}
+  /// now, is called no more when this returns.
+  void listen(std::function<void()> listener);
   /// The client wants nothing more: the engine ends the request within a step.
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
   bool cancelled() const { return cancelled_.load(std::memory_order_relaxed); }
@@ -51,6 +56,7 @@ class Stream {
  private:
   mutable std::mutex mutex_;
   std::condition_variable readable_;
+  std::function<void()> listener_;
   Events unread_;
   i64 unfinished_ = 1;  // choices
   std::atomic<bool> has_news_{false};

@@ -98,15 +98,47 @@ class JsonBuilder : public sax::Handler {
         object.by_key_.begin(), object.by_key_.end(),
         [&object](u32 a, u32 b) { return object.members_[a].first == object.members_[b].first; });
     if (same != object.by_key_.end()) {
+      if (limits_.last_key_wins) {
+        keep_last_of_equal_keys(object);
+        return close();
+      }
       return refuse(fmt::format("the object that ends here has the key \"{}\" twice",
                                 sax::excerpt(object.members_[*same].first)));
     }
     return close();
   }
 
+  /// Names the member whose number is too large.
+  bool parse_error(size_t at, const std::string& token, const nlohmann::json::exception& error) {
+    constexpr int kNumberOverflow = 406;
+    if (error.id != kNumberOverflow || open_.empty() || !open_.back().is_object()) {
+      return Handler::parse_error(at, token, error);
+    }
+    return refuse(
+        fmt::format("\"{}\": {}", sax::excerpt(keys_.back()), sax::plain_message(error.what())));
+  }
+
   JsonValue take() { return std::move(root_); }
 
  private:
+  static void keep_last_of_equal_keys(JsonObject& object) {
+    std::vector<bool> is_kept(object.members_.size(), false);
+    for (size_t i = 0; i < object.by_key_.size();) {
+      const std::string& key = object.members_[object.by_key_[i]].first;
+      u32 last = 0;
+      for (; i < object.by_key_.size() && object.members_[object.by_key_[i]].first == key; ++i) {
+        last = std::max(last, object.by_key_[i]);
+      }
+      is_kept[last] = true;
+    }
+    std::vector<JsonMember> kept;
+    for (size_t i = 0; i < is_kept.size(); ++i) {
+      if (is_kept[i]) kept.push_back(std::move(object.members_[i]));
+    }
+    object.members_ = std::move(kept);
+    object.index();
+  }
+
   bool add(JsonValue value) {
     if (++values_ > limits_.max_values) {
       return refuse(fmt::format("more than {} values", limits_.max_values));
@@ -185,6 +217,11 @@ Result<JsonValue> parse_json(std::string_view text, const std::string& where,
                                      text.size(), limits.max_bytes));
   }
   JsonBuilder builder(limits);
+  std::string repaired;
+  if (limits.replace_lone_surrogates) {
+    repaired = sax::without_lone_surrogates(text);
+    text = repaired;
+  }
   if (auto parsed = sax::parse(text, where, builder); !parsed) {
     return tl::unexpected(std::move(parsed.error()));
   }

@@ -97,6 +97,9 @@ struct JsonLimits {
   i64 max_bytes = i64{64} << 20;
   i64 max_depth = 64;
   i64 max_values = 8'000'000;
+  bool last_key_wins = false;  // of equal keys in an object; else they are refused
+  /// Half a surrogate pair in an escape (JavaScript cuts texts there) is U+FFFD; else refused.
+  bool replace_lone_surrogates = false;
 };
 
 /// `where` names the text in messages ("config.json"). Errors (kInvalidInput) give line and column.

@@ -51,6 +51,9 @@ std::string excerpt(std::string_view text, size_t max_bytes = 80);
 /// The part of an nlohmann message after its "[json.exception...] parse error at ...: " prefix.
 std::string plain_message(std::string_view nlohmann_message);
 
+/// The text with \ufffd, of the same length, for every escaped half of a surrogate pair.
+std::string without_lone_surrogates(std::string_view json);
+
 /// Base of handlers: nlohmann's events with every one refused until a subclass (CRTP, by hiding)
 /// takes it. A handler stops the parse by `return refuse("what is wrong")`.
 class Handler {

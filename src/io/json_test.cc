@@ -122,5 +122,35 @@ TEST(Json, MissingFileIsNotFound) {
   EXPECT_EQ(read.error().code(), ErrorCode::kNotFound);
 }
 
+TEST(Json, ANumberThatIsTooLargeNamesItsMember) {
+  EXPECT_THAT(error_of("{\"b\": 1, \"a\": 1e999}"), HasSubstr("\"a\": number overflow"));
+  EXPECT_THAT(error_of("[1e999]"), HasSubstr("number overflow"));
+}
+
+TEST(Json, OfEqualKeysTheLastMayWin) {
+  const JsonLimits limits{.last_key_wins = true};
+  const auto value =
+      parse_json(R"({"a": 1, "b": {"c": 1, "c": 2}, "a": 3, "d": 4, "a": 5})", "j", limits);
+  ASSERT_TRUE(value);
+  EXPECT_EQ(write_json(*value), R"({"b":{"c":2},"d":4,"a":5})");
+  EXPECT_EQ(value->find("a")->as_integer(), 5);
+}
+
+TEST(Json, HalfASurrogatePairMayBeReplaced) {
+  const JsonLimits limits{.replace_lone_surrogates = true};
+  const auto text_of = [&](const std::string& text) {
+    const auto value = parse_json(text, "j", limits);
+    EXPECT_TRUE(value) << text;
+    return value ? value->as_string() : "";
+  };
+  EXPECT_EQ(text_of(R"("\ud83d\ude00")"), "\U0001F600");
+  EXPECT_EQ(text_of(R"("\ud83d")"), "\uFFFD");
+  EXPECT_EQ(text_of(R"("\ude00\ud83d")"), "\uFFFD\uFFFD");
+  EXPECT_EQ(text_of(R"("\ud83d\ud83d\ude00x")"), "\uFFFD\U0001F600x");
+  EXPECT_EQ(text_of(R"("\\ud83d")"), "\\ud83d") << "a backslash, not an escape";
+  EXPECT_FALSE(parse_json(R"("\ud8")", "j", limits));
+  EXPECT_FALSE(parse_json(R"("\ud83d")", "j"));
+}
+
 }  // namespace
 }  // namespace fathom::io

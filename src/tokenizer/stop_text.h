@@ -3,6 +3,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/types.h"
+
 namespace fathom::tokenizer {
 
 /// Watches a stream of text for stop texts, also across pieces; holds back only what could still
@@ -16,14 +18,16 @@ class StopTextFilter {
   std::string_view push(std::string_view piece);
   /// The end of the stream: what was held back.
   std::string finish();
-  bool stopped() const { return stopped_; }
-  /// The stop text that came; empty before.
-  const std::string& stop_text() const { return matched_; }
+  bool stopped() const { return matched_ >= 0; }
+  /// Which of the stop texts came; -1: none has.
+  i32 matched() const { return matched_; }
+  /// That text; empty before.
+  const std::string& stop_text() const;
 
  private:
   std::vector<std::string> stops_;
-  std::string held_, certain_, matched_;
-  bool stopped_ = false;
+  std::string held_, certain_;
+  i32 matched_ = -1;
 };
 
 }  // namespace fathom::tokenizer

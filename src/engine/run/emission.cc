@@ -38,6 +38,8 @@ bool take(Sequence& sequence, Event& event) {
   const GenerateRequest& request = sequence.request();
   if (std::ranges::find(request.stop_token_ids, event.id) != request.stop_token_ids.end()) {
     sequence.finish_reason = FinishReason::kStop;
+    sequence.end = event;
+    sequence.end.kind = Event::Kind::kFinish;
     return false;
   }
   sequence.ids.push_back(event.id);

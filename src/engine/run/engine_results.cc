@@ -152,10 +152,13 @@ void Engine::Impl::fail(Entry& entry, const std::string& message) {
 void Engine::Impl::finish(Entry& entry, FinishReason reason) {
   const std::shared_ptr<Job> job = entry.job;
   const RequestId id = entry.id;
-  Event event{.kind = Event::Kind::kFinish, .reason = reason};
+  Event event{.kind = Event::Kind::kFinish, .id = -1, .reason = reason};
   if (entry.sequence) {
     Sequence& sequence = *entry.sequence;
+    event = sequence.end;
+    event.reason = reason;
     event.choice = sequence.choice;
+    event.stop_index = sequence.text.stop_index();
     prefill_.remove(sequence);
     publish(entry, std::min(sequence.cache.length(), std::ssize(sequence.ids)));
     job->stats.thinking_tokens += sequence.thought.tokens();

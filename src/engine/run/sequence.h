@@ -77,7 +77,8 @@ struct Sequence {
   DraftHistory drafts;
   std::vector<float> raw_logits;  // [vocab] what log-probabilities are taken from, where asked for
   std::optional<FinishReason> finish_reason;
-  std::string error;             // of kError
+  Event end = {.kind = Event::Kind::kFinish, .id = -1};  // what its client will be told of it
+  std::string error;                                     // of kError
   bool step_is_forced = false;   // step_ids holds what the mask forces, not drafts
   bool pass_was_forced = false;  // the last pass ran such step_ids
   // What came of the last pass: drafts that it verified, those it kept, tokens.

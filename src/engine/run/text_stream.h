@@ -35,6 +35,8 @@ class TextStream {
   }
   /// A stop text is complete.
   bool stopped() const { return filter_.stopped(); }
+  /// Which of them; -1: none.
+  i32 stop_index() const { return filter_.matched(); }
 
  private:
   std::optional<tokenizer::StreamDecoder> decoder_;

@@ -26,11 +26,16 @@ struct ParsedChatRequest {
 /// `enable_thinking`, `add_generation_prompt`, `continue_final_message` and `chat_template_kwargs`.
 /// A key whose value is null or empty says nothing. `where` names the text. Errors name the message
 /// and the field: kInvalidInput for what is malformed, kUnsupported for what has no meaning here.
+/// With `unknown` messages may have keys that mean nothing here; their places go there.
 Result<ParsedChatRequest> parse_chat_request(std::string_view text, const std::string& where);
+Result<ParsedChatRequest> read_chat_request(const io::JsonValue& root, const std::string& where,
+                                            std::vector<std::string>* unknown = nullptr);
 
 /// One message. `content` is text or a list of text parts, which are joined with nothing between,
-/// as the templates that take such lists do.
-Result<Message> parse_message(const io::JsonValue& value, const std::string& where);
+/// as the templates that take such lists do. The roles "developer" and "function" are OpenAI's
+/// newer and older names of "system" and "tool".
+Result<Message> parse_message(const io::JsonValue& value, const std::string& where,
+                              std::vector<std::string>* unknown = nullptr);
 
 /// A list of tool definitions, each kept as JSON text.
 Result<std::vector<std::string>> parse_tools(std::string_view text, const std::string& where);

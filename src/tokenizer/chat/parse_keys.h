@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -42,15 +43,21 @@ inline Result<void> read_bool(const io::JsonValue& value, const std::string& pla
 }
 
 /// Gives each member that is not null to its key's reader. One without a key is refused by name
-/// unless it says nothing. `prefix` stands before the name in messages: "m.json: messages[0].".
+/// unless it says nothing; with `unknown` its name goes there instead. `prefix` stands before the
+/// name in messages: "m.json: messages[0].".
 template <typename Reader, size_t N>
 Result<void> read_members(Reader& reader, const std::array<MemberKey<Reader>, N>& keys,
-                          const io::JsonObject& object, const std::string& prefix) {
+                          const io::JsonObject& object, const std::string& prefix,
+                          std::vector<std::string>* unknown = nullptr) {
   for (const auto& [name, value] : object) {
     const auto key = std::find_if(keys.begin(), keys.end(),
                                   [&name = name](const auto& k) { return k.name == name; });
     if (key == keys.end()) {
       if (says_nothing(value)) continue;
+      if (unknown != nullptr) {
+        unknown->push_back(prefix + name);
+        continue;
+      }
       std::array<std::string_view, N> names;
       for (size_t i = 0; i < N; ++i) names[i] = keys[i].name;
       const std::string nearest = nearest_name(name, names);

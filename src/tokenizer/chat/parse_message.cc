@@ -20,20 +20,25 @@ Result<void> read_text(const JsonValue& value, const std::string& place, std::st
 }
 
 /// A text part of a content that is a list.
-Result<std::string> parse_part(const JsonValue& part, const std::string& place) {
+Result<std::string> parse_part(const JsonValue& part, const std::string& place,
+                               std::vector<std::string>* unknown) {
   if (!part.is_object()) return wrong(place, "an object with \"type\"", part);
   const auto type = io::get_string(part, "type", place);
   if (!type) return tl::unexpected(type.error());
-  if (*type != "text") {
+  // What an assistant said instead of an answer comes back as a part of its own.
+  if (*type != "text" && *type != "refusal") {
     return unsupported(fmt::format("{}.type: only \"text\" parts are supported, found {}", place,
                                    io::describe(*part.find("type"))));
   }
   for (const auto& [key, value] : part.as_object()) {
-    if (key != "type" && key != "text" && !says_nothing(value)) {
-      return unsupported(fmt::format("{}.{}: not a key of a text part", place, printable(key)));
+    if (key == "type" || key == *type || says_nothing(value)) continue;
+    if (unknown == nullptr) {
+      return unsupported(
+          fmt::format("{}.{}: not a key of a {} part", place, printable(key), *type));
     }
+    unknown->push_back(place + "." + key);
   }
-  return io::get_string(part, "text", place);
+  return io::get_string(part, *type, place);
 }
 
 /// {"name": ..., "arguments": ...}; arguments as JSON text, or the object itself.
@@ -75,13 +80,17 @@ Result<ToolCall> parse_tool_call(const JsonValue& value, const std::string& plac
 /// Reads the members of one message.
 class MessageReader {
  public:
+  explicit MessageReader(std::vector<std::string>* unknown) : unknown_(unknown) {}
+
   Result<Message> read(const JsonValue& value, const std::string& where) {
     if (!value.is_object()) return wrong(where, "an object", value);
     if (auto role = io::get_string(value, "role", where); !role) {
       return tl::unexpected(role.error());
     }
-    auto done = read_members(*this, kKeys, value.as_object(), where + ".");
+    auto done = read_members(*this, kKeys, value.as_object(), where + ".", unknown_);
     if (!done) return tl::unexpected(done.error());
+    if (message_.role == "developer") message_.role = "system";
+    if (message_.role == "function") message_.role = "tool";
     return std::move(message_);
   }
 
@@ -100,7 +109,7 @@ class MessageReader {
     std::string& content = message_.content.emplace();
     const io::JsonArray& parts = value.as_array();
     for (size_t i = 0; i < parts.size(); ++i) {
-      auto text = parse_part(parts[i], fmt::format("{}[{}]", place, i));
+      auto text = parse_part(parts[i], fmt::format("{}[{}]", place, i), unknown_);
       if (!text) return tl::unexpected(text.error());
       content += *text;
     }
@@ -139,6 +148,7 @@ class MessageReader {
 
   static const std::array<MemberKey<MessageReader>, 9> kKeys;
 
+  std::vector<std::string>* unknown_;
   Message message_;
 };
 
@@ -156,8 +166,9 @@ const std::array<MemberKey<MessageReader>, 9> MessageReader::kKeys = {{
 
 }  // namespace
 
-Result<Message> parse_message(const JsonValue& value, const std::string& where) {
-  return MessageReader().read(value, where);
+Result<Message> parse_message(const JsonValue& value, const std::string& where,
+                              std::vector<std::string>* unknown) {
+  return MessageReader(unknown).read(value, where);
 }
 
 }  // namespace fathom::tokenizer

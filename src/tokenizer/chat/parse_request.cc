@@ -24,7 +24,8 @@ std::vector<std::string> to_texts(const io::JsonArray& values) {
 /// Reads the members of one request.
 class RequestReader {
  public:
-  explicit RequestReader(std::string where) : where_(std::move(where)) {}
+  RequestReader(std::string where, std::vector<std::string>* unknown)
+      : where_(std::move(where)), unknown_(unknown) {}
 
   Result<ParsedChatRequest> read(const JsonValue& root) {
     if (auto done = read_root(root); !done) return tl::unexpected(done.error());
@@ -64,7 +65,8 @@ class RequestReader {
   Result<void> read_messages(const JsonValue& value, const std::string&) {
     const io::JsonArray& messages = value.as_array();
     for (size_t i = 0; i < messages.size(); ++i) {
-      auto message = parse_message(messages[i], fmt::format("{}: messages[{}]", where_, i));
+      auto message =
+          parse_message(messages[i], fmt::format("{}: messages[{}]", where_, i), unknown_);
       if (!message) return tl::unexpected(message.error());
       const bool is_last = i + 1 == messages.size();
       if (message->prefix && !is_last) {
@@ -235,6 +237,7 @@ class RequestReader {
   static const std::array<Key, 5> kTemplateKeys;
 
   std::string where_;
+  std::vector<std::string>* unknown_;
   ParsedChatRequest parsed_;
   std::optional<bool> generates_, continues_;
   bool leaves_tools_out_ = false, one_call_ = false;
@@ -296,7 +299,12 @@ const std::array<RequestReader::Key, 5> RequestReader::kTemplateKeys = {{
 Result<ParsedChatRequest> parse_chat_request(std::string_view text, const std::string& where) {
   auto root = io::parse_json(text, where);
   if (!root) return tl::unexpected(root.error());
-  return RequestReader(where).read(*root);
+  return read_chat_request(*root, where);
+}
+
+Result<ParsedChatRequest> read_chat_request(const JsonValue& root, const std::string& where,
+                                            std::vector<std::string>* unknown) {
+  return RequestReader(where, unknown).read(root);
 }
 
 Result<std::vector<std::string>> parse_tools(std::string_view text, const std::string& where) {

@@ -1,0 +1,141 @@
+#include "cli/serve/loaded_model.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <chrono>
+#include <filesystem>
+
+#include "backend/backend.h"
+#include "base/log.h"
+#include "cli/options/model_options.h"
+#include "config/model/generation_config.h"
+#include "engine/prompt.h"
+#include "grammar/match/vocabulary.h"
+#include "tokenizer/chat/normal_form.h"
+
+namespace fathom::cli {
+namespace {
+
+constexpr i64 kContextsInCache = 4;
+
+ModelOptions model_options(const serve::ModelSection& section) {
+  return {.directory = section.path,
+          .gguf_to = section.gguf_to,
+          .activations = section.activations,
+          .cache = section.cache_dtype,
+          .mla = section.mla,
+          .context_tokens = section.context_tokens};
+}
+
+engine::EngineOptions engine_settings(const serve::ServeConfig& config, const ModelConfig& model) {
+  engine::EngineOptions options =
+      engine_options(model_options(config.model), model, model.max_position_embeddings);
+  options.cost_measurement_s = engine::EngineOptions().cost_measurement_s;
+  options.cache_tokens = config.model.cache_tokens > 0 ? config.model.cache_tokens
+                                                       : kContextsInCache * options.context_tokens;
+  options.draft_tokens = config.model.drafts;
+  options.limits.max_running = config.limits.max_running;
+  options.limits.max_waiting = config.limits.max_waiting;
+  options.limits.max_queue_s = config.limits.max_queue_s;
+  options.limits.wall_clock_s = config.limits.max_request_s;
+  return options;
+}
+
+/// Of the names and sizes of a checkpoint's files.
+std::string fingerprint(const std::string& path) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> files;
+  std::error_code ignored;
+  if (fs::is_directory(path)) {
+    for (const auto& entry : fs::directory_iterator(path, ignored)) {
+      if (!entry.is_regular_file(ignored)) continue;
+      files.push_back(
+          fmt::format("{} {}", entry.path().filename().string(), entry.file_size(ignored)));
+    }
+  } else {
+    files.push_back(fmt::format("{}", fs::file_size(path, ignored)));
+  }
+  std::sort(files.begin(), files.end());
+  std::string all = "fathom 0.1.0";
+  for (const std::string& file : files) all += "\n" + file;
+  return fmt::format("fp_{:016x}", tokenizer::fnv1a(all));
+}
+
+std::string served_name(const serve::ModelSection& section) {
+  if (!section.name.empty()) return section.name;
+  std::filesystem::path path = section.path;
+  if (!path.has_filename()) path = path.parent_path();
+  const std::string name = path.filename().string();
+  return name.empty() || name == "." || name == ".." ? "model" : name;
+}
+
+}  // namespace
+
+struct LoadedModel::Impl {
+  explicit Impl(const serve::ServeConfig& config)
+      : ctx(backend::make_context()),
+        model(load_model(ctx, model_options(config.model))),
+        codec(value_or_throw(engine::load_text_codec(config.model.path))),
+        engine(engine::make_engine(ctx, *model, &codec.tokenizer,
+                                   engine_settings(config, model->config()))),
+        served{.engine = *engine,
+               .codec = codec,
+               .name = served_name(config.model),
+               .aliases = config.model.aliases,
+               .fingerprint = fingerprint(config.model.path),
+               .created = std::chrono::duration_cast<std::chrono::seconds>(
+                              std::chrono::system_clock::now().time_since_epoch())
+                              .count(),
+               .vocab_size = model->config().vocab_size,
+               .trained_context_tokens = model->config().max_position_embeddings,
+               .advice = value_or_throw(load_generation_config(config.model.path)),
+               .vocabulary = std::make_shared<const grammar::Vocabulary>(codec.tokenizer),
+               .grammars = std::make_shared<grammar::CompileCache>(),
+               .max_tokens = config.api.max_tokens,
+               .max_thinking_tokens = config.api.max_thinking_tokens,
+               .reasoning_field = std::string(
+                   kReasoningFieldNames[static_cast<size_t>(config.api.reasoning_field)].second),
+               .strict_fields = config.api.strict_fields},
+        thread(*engine) {
+    served.stop_token_ids =
+        engine::stop_token_ids(codec, model->config(), served.advice.eos_token_id);
+    find_chat_template(config.model);
+  }
+
+  /// Without one the model is served all the same: completions need none.
+  void find_chat_template(const serve::ModelSection& section) {
+    auto found = tokenizer::load_chat_template(section.path, section.chat_template);
+    if (found) {
+      const auto fits = tokenizer::check_chat_tokens(*found->chat_template, codec.tokenizer);
+      if (!fits) found = tl::unexpected(fits.error());
+    }
+    if (found) {
+      served.chat_template = found->chat_template;
+      served.chat_texts = found->texts;
+      log::info("chat template {}", served.chat_template->name);
+      return;
+    }
+    if (!section.chat_template.empty()) throw Error(found.error());
+    served.chat_problem = "this model is served without chat: " + found.error().message();
+    log::warn("{}", served.chat_problem);
+  }
+
+  static constexpr const auto& kReasoningFieldNames = serve::kReasoningFieldNames;
+
+  Ctx ctx;
+  std::unique_ptr<model::Model> model;
+  engine::TextCodec codec;
+  std::unique_ptr<engine::Engine> engine;
+  serve::ServedModel served;
+  engine::EngineThread thread;  // last: it steps the engine
+};
+
+LoadedModel::LoadedModel(const serve::ServeConfig& config)
+    : impl_(std::make_unique<Impl>(config)) {}
+LoadedModel::~LoadedModel() = default;
+
+const serve::ServedModel& LoadedModel::served() const { return impl_->served; }
+engine::Engine& LoadedModel::engine() { return *impl_->engine; }
+
+}  // namespace fathom::cli

@@ -1,0 +1,26 @@
+#pragma once
+// A model with all that answers requests with it.
+#include <memory>
+
+#include "engine/engine_thread.h"
+#include "engine/make_engine.h"
+#include "serve/config/serve_config.h"
+#include "serve/generate/served_model.h"
+
+namespace fathom::cli {
+
+class LoadedModel {
+ public:
+  /// Takes as long as reading the weights does. Throws Error.
+  explicit LoadedModel(const serve::ServeConfig& config);
+  ~LoadedModel();
+
+  const serve::ServedModel& served() const;
+  engine::Engine& engine();
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fathom::cli

@@ -1,0 +1,196 @@
+// A chat answer as chunks: who reads what of them is in serving.md, 1.2.
+#include <fmt/format.h>
+
+#include "serve/api/chat/chat_reply.h"
+#include "serve/api/sse.h"
+#include "serve/api/token_text.h"
+#include "serve/api/usage_json.h"
+
+namespace fathom::serve {
+namespace {
+
+using tokenizer::AnswerPart;
+
+class ChatStream : public http::BodyStream, private GenerationSink {
+ public:
+  ChatStream(ChatReply reply, std::unique_ptr<Run> run, std::string request_id)
+      : reply_(std::move(reply)), run_(std::move(run)), request_id_(std::move(request_id)) {
+    io::JsonObject heading;
+    add_heading(reply_, "chat.completion.chunk", heading);
+    heading_ = io::write_json(heading);
+    heading_.pop_back();
+  }
+
+  void on_news(std::function<void()> wake) override { run_->on_news(wake); }
+
+  State pull(std::string& out) override {
+    out_ = &out;
+    if (!begun_) begin();
+    const bool done = run_->pump(0, *this);
+    flush();
+    if (!done) return State::kMore;
+    end();
+    return State::kEnd;
+  }
+
+ private:
+  /// Parts of one kind that follow one another share a chunk.
+  struct Pending {
+    i64 choice = 0;
+    std::string field;  // of the delta: "content"; empty: nothing is pending
+    std::string text;
+    i64 call = 0;
+  };
+
+  void begin() {
+    begun_ = true;
+    for (i64 choice = 0; choice < num_choices(); ++choice) {
+      write_chunk(choice, R"({"role":"assistant","content":""})", "null");
+    }
+  }
+  i64 num_choices() const { return run_->num_choices(); }
+
+  void token(const engine::Event& event, bool reasoning) override {
+    if (reply_.options.return_token_ids) {
+      if (!token_ids_.empty()) token_ids_ += ',';
+      token_ids_ += std::to_string(event.id);
+    }
+    if (reply_.options.top_logprobs < 0) return;
+    flush_other_choice(event.choice);
+    (reasoning ? reasoning_logprobs_ : content_logprobs_)
+        .push_back(chat_logprob(reply_.model, event, reply_.options.tokens_as_ids));
+  }
+
+  void part(i64 choice, const AnswerPart& part) override {
+    switch (part.kind) {
+      case AnswerPart::Kind::kReasoning:
+        if (reply_.options.include_reasoning) add_text(choice, reply_.model.reasoning_field, part);
+        break;
+      case AnswerPart::Kind::kContent:
+        add_text(choice, "content", part);
+        break;
+      case AnswerPart::Kind::kArguments:
+        add_text(choice, "arguments", part);
+        break;
+      case AnswerPart::Kind::kCallBegin:
+        flush();
+        write_chunk(choice,
+                    fmt::format(R"({{"tool_calls":[{{"index":{},"id":"{}","type":"function",)"
+                                R"("function":{{"name":{},"arguments":""}}}}]}})",
+                                part.call, random_id("call_"), json_text(part.text)),
+                    "null");
+        break;
+      case AnswerPart::Kind::kCallEnd:
+        break;
+    }
+  }
+
+  void finish(const engine::Event& event, const Finish& finish) override {
+    flush();
+    if (finish.reason == Finish::Reason::kError) {
+      append_data(io::write_json(late_error(finish, request_id_)), *out_);
+      failed_ = true;
+      return;
+    }
+    reason_ = finish_name(finish.reason);
+    write_chunk(event.choice, "{}", "\"" + reason_ + "\"", stop_reason(finish));
+  }
+
+  static std::string stop_reason(const Finish& finish) {
+    if (!finish.stop_text.empty()) return json_text(finish.stop_text);
+    return "null";
+  }
+
+  void add_text(i64 choice, std::string_view field, const AnswerPart& part) {
+    const bool same =
+        pending_.field == field && pending_.choice == choice && pending_.call == part.call;
+    if (!same) {
+      flush();
+      pending_ = {.choice = choice, .field = std::string(field), .text = {}, .call = part.call};
+    }
+    pending_.text += part.text;
+  }
+
+  void flush_other_choice(i64 choice) {
+    if (!pending_.field.empty() && pending_.choice != choice) flush();
+  }
+
+  void flush() {
+    if (pending_.field.empty()) return;
+    const std::string text = json_text(pending_.text);
+    std::string delta;
+    if (pending_.field == "arguments") {
+      delta = fmt::format(R"({{"tool_calls":[{{"index":{},"function":{{"arguments":{}}}}}]}})",
+                          pending_.call, text);
+    } else if (pending_.field == "both") {
+      delta = fmt::format(R"({{"reasoning_content":{0},"reasoning":{0}}})", text);
+    } else {
+      delta = fmt::format(R"({{"{}":{}}})", pending_.field, text);
+    }
+    pending_.field.clear();
+    write_chunk(pending_.choice, delta, "null");
+  }
+
+  std::string take_logprobs() {
+    if (content_logprobs_.empty() && reasoning_logprobs_.empty()) return "null";
+    io::JsonObject object;
+    object.set("content", std::move(content_logprobs_));
+    if (!reasoning_logprobs_.empty()) {
+      object.set("reasoning_content", std::move(reasoning_logprobs_));
+    }
+    content_logprobs_ = {};
+    reasoning_logprobs_ = {};
+    return io::write_json(object);
+  }
+
+  void write_chunk(i64 choice, std::string_view delta, std::string_view reason,
+                   std::string_view stop_reason = "") {
+    std::string chunk =
+        fmt::format(R"({},"choices":[{{"index":{},"delta":{},"logprobs":{},"finish_reason":{})",
+                    heading_, choice, delta, take_logprobs(), reason);
+    if (!stop_reason.empty()) chunk += fmt::format(R"(,"stop_reason":{})", stop_reason);
+    if (reply_.options.return_token_ids) {
+      chunk += fmt::format(R"(,"token_ids":[{}])", std::exchange(token_ids_, {}));
+    }
+    chunk += "}]";
+    if (reply_.options.stream.continuous_usage) {
+      chunk += ",\"usage\":" + io::write_json(openai_usage(run_->usage()));
+    } else if (reply_.options.stream.include_usage) {
+      chunk += ",\"usage\":null";
+    }
+    chunk += '}';
+    append_data(chunk, *out_);
+  }
+
+  void end() {
+    run_->finished(failed_ ? 500 : 200, reason_, failed_ ? "server_error" : "");
+    const Usage usage = run_->usage();
+    if (!failed_ && reply_.options.stream.include_usage) {
+      append_data(fmt::format(R"({},"choices":[],"usage":{},"timings":{},"x_fathom":{}}})",
+                              heading_, io::write_json(openai_usage(usage)),
+                              io::write_json(timings(usage)), io::write_json(own_facts(*run_))),
+                  *out_);
+    }
+    append_data(kDone, *out_);
+  }
+
+  ChatReply reply_;
+  std::unique_ptr<Run> run_;
+  std::string request_id_;
+  std::string heading_;  // of every chunk, with its brace open
+  std::string* out_ = nullptr;
+  Pending pending_;
+  io::JsonArray content_logprobs_, reasoning_logprobs_;  // of tokens whose chunk is to come
+  std::string token_ids_;
+  std::string reason_;
+  bool begun_ = false, failed_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<http::BodyStream> stream_chat(ChatReply reply, std::unique_ptr<Run> run,
+                                              const std::string& request_id) {
+  return std::make_unique<ChatStream>(std::move(reply), std::move(run), request_id);
+}
+
+}  // namespace fathom::serve

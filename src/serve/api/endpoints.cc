@@ -1,0 +1,33 @@
+#include "serve/api/endpoints.h"
+
+#include <array>
+
+namespace fathom::serve {
+
+std::span<const Endpoint> endpoints() {
+  static constexpr std::array kEndpoints = {
+      Endpoint{"POST", "/chat/completions", chat_completions},
+      Endpoint{"POST", "/completions", completions},
+      Endpoint{"GET", "/models", list_models, true},
+      Endpoint{"GET", "/models/", show_model, true},
+      Endpoint{"POST", "/tokenize", tokenize},
+      Endpoint{"POST", "/detokenize", detokenize},
+      Endpoint{"GET", "/tokenizer_info", tokenizer_info, true},
+      Endpoint{"POST", "/apply-template", apply_template},
+      Endpoint{"GET", "/capabilities", capabilities, true},
+      Endpoint{"POST", "/embeddings", no_embeddings, true},
+  };
+  return kEndpoints;
+}
+
+std::string_view plain_path(std::string_view path) {
+  while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
+  for (const std::string_view prefix :
+       {std::string_view("/anthropic"), std::string_view("/beta"), std::string_view("/v1")}) {
+    const bool is_whole = path.size() > prefix.size() && path[prefix.size()] == '/';
+    if (path.starts_with(prefix) && is_whole) path.remove_prefix(prefix.size());
+  }
+  return path;
+}
+
+}  // namespace fathom::serve

@@ -1,0 +1,128 @@
+#include "serve/config/serve_config.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+
+namespace fathom::serve {
+namespace {
+
+constexpr std::string_view kPrefix = "FATHOM_SERVE_";
+
+std::string upper(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](unsigned char c) {
+    return static_cast<char>(c >= 'a' && c <= 'z' ? c - 32 : c);
+  });
+  return out;
+}
+
+struct Variable {
+  std::string name;  // "SERVER_PORT"
+  std::string key;   // "server.port"
+};
+
+std::vector<Variable> variables_of(const FieldList& root) {
+  std::vector<Variable> variables;
+  for (const Field& section : root.fields()) {
+    const auto* const table = std::get_if<TableValue>(&section.value);
+    if (table == nullptr) continue;
+    const FieldList list = table->fields();
+    for (const Field& field : list.fields()) {
+      const std::string name = std::string(section.name) + "_" + std::string(field.name);
+      variables.push_back({upper(name), std::string(section.name) + "." + std::string(field.name)});
+    }
+  }
+  return variables;
+}
+
+}  // namespace
+
+void ModelSection::list_fields(FieldList& list) {
+  list.add("path", path, "model directory (Hugging Face layout), or a .gguf file");
+  list.add("name", name, "the model's id; \"\": the last part of its path");
+  list.add("aliases", aliases, "other names it is asked for by; \"claude-*\": all that begin so");
+  list.add("chat_template", chat_template, "a built-in one by name; \"\": the checkpoint's");
+  list.add("gguf_to", gguf_to, "what a .gguf file's matrices are decoded to: auto, bf16, f32");
+  list.add("activations", activations, "auto, f32, bf16, fp8, int8");
+  list.add("cache_dtype", cache_dtype, "auto, f32, bf16, fp8");
+  list.add("mla", mla, "auto, expanded, absorbed");
+  list.add("context_tokens", context_tokens,
+           "prompt and answer of one request; 0: as many as the model takes", {.min = 0});
+  list.add("cache_tokens", cache_tokens,
+           "tokens that the cache of all requests holds; 0: four contexts", {.min = 0});
+  list.add("drafts", drafts, "tokens at most that MTP modules propose for a step; 0: none",
+           {.min = 0, .max = 8});
+}
+
+void ServerSection::list_fields(FieldList& list) {
+  list.add("host", host, "address to listen on");
+  list.add("port", port, "0: one that is free", {.min = 0, .max = 65535});
+  list.add("allowed_hosts", allowed_hosts,
+           "without keys: Host names, beside this machine's, that requests may have");
+  list.add("http_threads", http_threads, "that read requests and write answers",
+           {.min = 1, .max = 64});
+  list.add("worker_threads", worker_threads, "for templates, tokens and grammars",
+           {.min = 1, .max = 256});
+  list.add("drain_delay_s", drain_delay_s,
+           "from SIGTERM, when /ready fails, to the end of new connections", {.min = 0});
+  list.add("drain_timeout_s", drain_timeout_s, "for requests that run at SIGTERM", {.min = 0});
+  list.add("log_format", log_format, kLogFormatNames, "of the line that each request leaves");
+}
+
+void ApiSection::list_fields(FieldList& list) {
+  list.add("max_tokens", max_tokens, "of an answer whose request does not say", {.min = 1});
+  list.add("max_thinking_tokens", max_thinking_tokens, "the same with a thought", {.min = 1});
+  list.add("reasoning_field", reasoning_field, kReasoningFieldNames,
+           "the member that thoughts are in");
+  list.add("strict_fields", strict_fields, "refuse members of a request that mean nothing here");
+}
+
+void LimitsSection::list_fields(FieldList& list) {
+  list.add("max_body_mib", max_body_mib, "of a request", {.min = 0.001, .max = 1024});
+  list.add("max_connections", max_connections, "at once", {.min = 1});
+  list.add("max_connections_per_address", max_connections_per_address,
+           "at once, of one address but this machine's own", {.min = 1});
+  list.add("idle_s", idle_s, "between requests on a connection", {.min = 0.1});
+  list.add("header_s", header_s, "for a request's header", {.min = 0.1});
+  list.add("max_running", max_running, "sequences that are worked on at once",
+           {.min = 1, .max = 1024});
+  list.add("max_waiting", max_waiting, "requests in the queue", {.min = 1, .max = 65536});
+  list.add("max_queue_s", max_queue_s, "a longer estimated wait is refused", {.min = 1});
+  list.add("max_request_s", max_request_s, "from submission to the end", {.min = 1});
+}
+
+void ServeConfig::list_fields(FieldList& list) {
+  list.add("model", model, "what is served");
+  list.add("server", server, "where it listens");
+  list.add("api", api, "defaults of the API");
+  list.add("limits", limits, "what clients may take");
+}
+
+Result<std::vector<std::string>> environment_settings(std::span<const std::string> environment,
+                                                      const FieldList& root) {
+  const std::vector<Variable> variables = variables_of(root);
+  std::vector<std::string_view> names;
+  for (const Variable& variable : variables) names.push_back(variable.name);
+  std::vector<std::string> settings;
+  std::string problems;
+  for (const std::string& entry : environment) {
+    if (!entry.starts_with(kPrefix)) continue;
+    const size_t equals = std::min(entry.find('='), entry.size());
+    const std::string name = entry.substr(kPrefix.size(), equals - kPrefix.size());
+    const auto at = std::ranges::find(names, name);
+    if (at != names.end()) {
+      settings.push_back(variables[static_cast<size_t>(at - names.begin())].key +
+                         entry.substr(equals));
+      continue;
+    }
+    const std::string nearest = nearest_name(name, names);
+    problems += (problems.empty() ? "" : "; ") + entry.substr(0, equals) +
+                ": no key of the configuration" +
+                (nearest.empty() ? "" : "; did you mean " + std::string(kPrefix) + nearest + "?");
+  }
+  if (!problems.empty()) return invalid_input("the environment: " + problems);
+  return settings;
+}
+
+}  // namespace fathom::serve

@@ -1,0 +1,103 @@
+#include "serve/generate/run.h"
+
+#include <algorithm>
+
+namespace fathom::serve {
+namespace {
+
+UsageRecord begin_record(const Call& call, RequestFacts facts) {
+  return {.request_id = call.id,
+          .caller = call.caller,
+          .facts = std::move(facts),
+          .peer = call.request.peer,
+          .started_s = unix_now_s()};
+}
+
+}  // namespace
+
+RequestFacts request_facts(const Call& call, const std::vector<Prepared>& prompts,
+                           const SamplingFields& sampling, std::string model, bool stream) {
+  RequestFacts facts{.endpoint = call.endpoint, .model = std::move(model), .stream = stream};
+  for (const Prepared& prompt : prompts) {
+    facts.prompt_tokens += std::ssize(prompt.request.prompt_ids);
+    facts.max_tokens += prompt.request.max_tokens * prompt.request.num_choices;
+  }
+  facts.priority = static_cast<int>(sampling.priority);
+  facts.end_user = sampling.end_user;
+  return facts;
+}
+
+Run::Run(Call& call, RequestFacts facts)
+    : ticket_(call.ledger, begin_record(call, std::move(facts))) {}
+
+Run::~Run() {
+  const Usage usage = this->usage();
+  UsageRecord& record = ticket_.record();
+  record.cached_tokens = usage.cached_tokens;
+  record.completion_tokens = usage.completion_tokens;
+  record.reasoning_tokens = usage.reasoning_tokens;
+  record.draft_tokens = usage.stats.draft_tokens;
+  record.accepted_tokens = usage.stats.accepted_tokens;
+  record.preemptions = usage.stats.preemptions;
+  record.queue_s = usage.stats.queue_s;
+  record.first_token_s = usage.stats.first_token_s;
+  record.total_s = usage.stats.total_s;
+}
+
+ApiResult<std::unique_ptr<Run>> Run::start(Call& call, std::vector<Prepared> prompts,
+                                           RequestFacts facts) {
+  auto admission = call.accounts.admit(call.caller, facts);
+  if (!admission) return tl::unexpected(std::move(admission.error()));
+  std::unique_ptr<Run> run(new Run(call, std::move(facts)));
+  run->seed_ = prompts.front().request.sampling.seed;
+  run->num_choices_ = prompts.front().request.num_choices;
+  for (Prepared& prompt : prompts) {
+    auto stream = submit(call.model, *admission, prompt.request);
+    if (!stream) {
+      run->finished(stream.error().status, "", stream.error().code);
+      return tl::unexpected(std::move(stream.error()));  // the others are cancelled
+    }
+    run->generations_.push_back(
+        std::make_unique<Generation>(call.model, std::move(*stream), prompt));
+  }
+  call.headers.insert(call.headers.end(), admission->headers.begin(), admission->headers.end());
+  if (const auto clamped = prompts.front().clamped_max_tokens) {
+    call.headers.push_back({"x-fathom-max-tokens", std::to_string(*clamped)});
+  }
+  return run;
+}
+
+void Run::on_news(const std::function<void()>& wake) {
+  for (const auto& generation : generations_) generation->on_news(wake);
+}
+
+bool Run::done() const {
+  return std::ranges::all_of(generations_, [](const auto& each) { return each->done(); });
+}
+
+Usage Run::usage() const {
+  Usage all;
+  for (const auto& generation : generations_) {
+    const Usage usage = generation->usage();
+    all.prompt_tokens += usage.prompt_tokens;
+    all.cached_tokens += usage.cached_tokens;
+    all.completion_tokens += usage.completion_tokens;
+    all.reasoning_tokens += usage.reasoning_tokens;
+    all.stats.draft_tokens += usage.stats.draft_tokens;
+    all.stats.accepted_tokens += usage.stats.accepted_tokens;
+    all.stats.preemptions += usage.stats.preemptions;
+    all.stats.queue_s = std::max(all.stats.queue_s, usage.stats.queue_s);
+    all.stats.first_token_s = std::max(all.stats.first_token_s, usage.stats.first_token_s);
+    all.stats.total_s = std::max(all.stats.total_s, usage.stats.total_s);
+  }
+  return all;
+}
+
+void Run::finished(int status, std::string_view reason, std::string_view error_code) {
+  UsageRecord& record = ticket_.record();
+  record.status = status;
+  record.finish_reason = reason;
+  record.error_code = error_code;
+}
+
+}  // namespace fathom::serve

@@ -1,0 +1,45 @@
+#pragma once
+// All that one HTTP request has the engine do: admitted, queued, counted.
+#include <memory>
+#include <vector>
+
+#include "serve/api/call.h"
+#include "serve/generate/generation.h"
+
+namespace fathom::serve {
+
+class Run {
+ public:
+  /// Admits the request and queues every prompt of it, or none. Adds to the call's headers what the
+  /// client should know.
+  static ApiResult<std::unique_ptr<Run>> start(Call& call, std::vector<Prepared> prompts,
+                                               RequestFacts facts);
+
+  void on_news(const std::function<void()>& wake);
+  /// Gives what came for one prompt to `sink`. True: its generation is over.
+  bool pump(size_t prompt, GenerationSink& sink) { return generations_[prompt]->pump(sink); }
+  bool done() const;
+  size_t num_prompts() const { return generations_.size(); }
+  i64 num_choices() const { return num_choices_; }  // of each prompt
+  /// Of all prompts together; the times are the longest ones.
+  Usage usage() const;
+  u64 seed() const { return seed_; }
+
+  /// How it ended, for the record. Not called: the client went away.
+  void finished(int status, std::string_view reason, std::string_view error_code = {});
+  ~Run();
+
+ private:
+  Run(Call& call, RequestFacts facts);
+
+  Ticket ticket_;
+  std::vector<std::unique_ptr<Generation>> generations_;
+  u64 seed_ = 0;
+  i64 num_choices_ = 1;
+};
+
+/// What is known of the request before it is queued, of these prompts.
+RequestFacts request_facts(const Call& call, const std::vector<Prepared>& prompts,
+                           const SamplingFields& sampling, std::string model, bool stream);
+
+}  // namespace fathom::serve

@@ -1,0 +1,331 @@
+#include "serve/http/connection.h"
+
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/write.hpp>
+#include <exception>
+
+#include "base/log.h"
+
+namespace fathom::serve::http {
+namespace {
+
+namespace asio = boost::asio;
+namespace beast_http = boost::beast::http;
+
+constexpr size_t kMaxUnreadBytes = size_t{64} << 10;  // of requests that have to wait
+constexpr size_t kWriteBytes = size_t{64} << 10;      // that have to be taken within write_s
+constexpr double kFirstSignS = 1;                     // of life, in a stream
+constexpr double kLingerS = 5;
+
+Clock::time_point after(double seconds) {
+  return Clock::now() +
+         std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+}
+
+}  // namespace
+
+Connection::Connection(asio::ip::tcp::socket socket, std::string peer, std::shared_ptr<Hub> hub)
+    : socket_(std::move(socket)),
+      peer_(std::move(peer)),
+      hub_(std::move(hub)),
+      news_(std::make_shared<Signal>(socket_.get_executor())),
+      room_(std::make_shared<Signal>(socket_.get_executor())),
+      write_timer_(socket_.get_executor()) {}
+
+Connection::~Connection() {
+  if (busy_) --hub_->busy;
+  hub_->counts.remove(peer_);
+}
+
+void Connection::start() {
+  const auto self = shared_from_this();
+  asio::co_spawn(
+      socket_.get_executor(), [self] { return self->read_all(); }, asio::detached);
+  asio::co_spawn(
+      socket_.get_executor(), [self] { return self->run(); }, asio::detached);
+}
+
+void Connection::close() {
+  asio::post(socket_.get_executor(), [self = shared_from_this()] {
+    boost::system::error_code ignored;
+    self->socket_.close(ignored);
+  });
+}
+
+Connection::Awaitable<void> Connection::read_all() {
+  const auto self = shared_from_this();
+  while (true) {
+    const auto [error, bytes] = co_await socket_.async_read_some(asio::buffer(chunk_), kAwaitTuple);
+    if (error) break;
+    if (!discarding_) in_.append(chunk_.data(), bytes);
+    news_->raise();
+    while (in_.view().size() > kMaxUnreadBytes && socket_.is_open()) {
+      co_await room_->wait(after(1));
+    }
+  }
+  gone_->store(true);
+  news_->raise();
+}
+
+Connection::Awaitable<void> Connection::run() {
+  const auto self = shared_from_this();
+  try {
+    while (co_await serve_one()) {
+    }
+    co_await linger();
+  } catch (const std::exception& fault) {  // ours; the other connections live on
+    log::error("a connection ended by a fault of ours: {}", fault.what());
+  }
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  room_->raise();
+}
+
+/// False: it was the last one.
+Connection::Awaitable<bool> Connection::serve_one() {
+  if (std::exchange(busy_, false)) --hub_->busy;
+  Parser parser;
+  parser.header_limit(static_cast<std::uint32_t>(hub_->options.max_header_bytes));
+  parser.body_limit(static_cast<std::uint64_t>(hub_->options.max_body_bytes));
+  parser.eager(false);
+  Reading reading = co_await read_header(parser);
+  Request request;
+  if (reading.ok) {
+    request = head_of(parser);
+    chunked_ = parser.get().version() >= 11;
+    head_only_ = request.method == "HEAD";
+    if (auto refusal = hub_->handler.refuse(request)) {
+      const bool keep = parser.is_done() && parser.get().keep_alive();
+      co_return co_await send(std::move(*refusal), keep);
+    }
+    reading = co_await read_body(parser);
+  }
+  if (!reading.ok) {
+    if (reading.status != 0) {
+      co_await send(hub_->handler.error(reading.status, reading.reason), false);
+    }
+    co_return false;
+  }
+  const bool keep = parser.get().keep_alive();
+  request.body = std::move(parser.get().body());
+  co_return co_await answer(std::move(request), keep);
+}
+
+Connection::Reading Connection::feed(Parser& parser) {
+  boost::system::error_code error;
+  const std::string_view bytes = in_.view();
+  in_.consume(parser.put(asio::buffer(bytes.data(), bytes.size()), error));
+  room_->raise();
+  if (!error || error == beast_http::error::need_more) return {.ok = true};
+  if (error == beast_http::error::header_limit) {
+    return {.status = 431, .reason = "the header is too large"};
+  }
+  if (error == beast_http::error::body_limit) {
+    return {.status = 413, .reason = "the body is too large"};
+  }
+  if (error == beast_http::error::bad_version) {
+    return {.status = 505, .reason = "only HTTP/1.0 and HTTP/1.1 are spoken here"};
+  }
+  return {.status = 400, .reason = "this is no HTTP request: " + error.message()};
+}
+
+Connection::Awaitable<Connection::Reading> Connection::read_header(Parser& parser) {
+  const ServerOptions& options = hub_->options;
+  Clock::time_point deadline = after(options.idle_s);
+  while (!parser.is_header_done()) {
+    while (!busy_ && in_.view().starts_with("\r\n")) in_.consume(2);  // as RFC 9112, 2.2 has it
+    if (!in_.view().empty()) {
+      if (!std::exchange(busy_, true)) {
+        ++hub_->busy;
+        deadline = after(options.header_s);
+      }
+      if (const Reading fed = feed(parser); !fed.ok) co_return fed;
+      if (parser.is_header_done()) break;
+    }
+    if (client_gone() || (!busy_ && hub_->stopping)) co_return Reading{};
+    if (Clock::now() >= deadline) {
+      if (!busy_) co_return Reading{};
+      co_return Reading{.status = 408, .reason = "the header took too long"};
+    }
+    co_await news_->wait(deadline);
+  }
+  const auto& fields = parser.get();
+  const auto count = std::distance(fields.begin(), fields.end());
+  if (count > options.max_headers) {
+    co_return Reading{.status = 431, .reason = "too many headers"};
+  }
+  if (fields.version() >= 11 && fields.count(beast_http::field::host) != 1) {
+    co_return Reading{.status = 400, .reason = "a request has one Host header"};
+  }
+  // Anything but "chunked" would make it a guess where the body ends.
+  if (fields.count(beast_http::field::transfer_encoding) > 0 && !parser.chunked()) {
+    co_return Reading{.status = 400, .reason = "the only Transfer-Encoding known here is chunked"};
+  }
+  co_return Reading{.ok = true};
+}
+
+Connection::Awaitable<Connection::Reading> Connection::read_body(Parser& parser) {
+  const ServerOptions& options = hub_->options;
+  parser.eager(true);
+  const bool waits = parser.get()[beast_http::field::expect] == "100-continue";
+  if (waits && chunked_ && in_.view().empty() && !parser.is_done()) {
+    if (!co_await write("HTTP/1.1 100 Continue\r\n\r\n")) co_return Reading{};
+  }
+  const Clock::time_point begin = Clock::now();
+  size_t read = 0;
+  while (!parser.is_done()) {
+    const size_t before = in_.view().size();
+    if (before > 0) {
+      if (const Reading fed = feed(parser); !fed.ok) co_return fed;
+      const size_t taken = before - in_.view().size();
+      read += taken;
+      if (taken > 0) continue;
+    }
+    if (client_gone()) co_return Reading{};
+    const double allowed_s =
+        options.body_grace_s + static_cast<double>(read) / options.body_bytes_per_s;
+    if (seconds_since(begin) >= allowed_s) {
+      co_return Reading{.status = 408, .reason = "the body took too long"};
+    }
+    co_await news_->wait(after(allowed_s - seconds_since(begin)));
+  }
+  co_return Reading{.ok = true};
+}
+
+Request Connection::head_of(const Parser& parser) const {
+  const auto& message = parser.get();
+  Request request;
+  request.method = std::string(message.method_string());
+  const std::string target(message.target());
+  const size_t question = target.find('?');
+  request.path = target.substr(0, question);
+  if (question != std::string::npos) request.query = target.substr(question + 1);
+  for (const auto& field : message) {
+    std::string name(field.name_string());
+    std::ranges::transform(name, name.begin(), [](unsigned char c) {
+      return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    });
+    request.headers.push_back({.name = std::move(name), .value = std::string(field.value())});
+  }
+  request.peer = peer_;
+  request.received = Clock::now();
+  request.client_gone = gone_;
+  return request;
+}
+
+std::function<void()> Connection::wake() const {
+  return [news = news_] { news->raise(); };
+}
+
+Connection::Awaitable<bool> Connection::answer(Request request, bool keep) {
+  struct Slot {
+    Mutex mutex;
+    std::optional<Response> response FATHOM_GUARDED_BY(mutex);
+  };
+  const auto slot = std::make_shared<Slot>();
+  hub_->handler.handle(std::move(request), [slot, wake = wake()](Response response) {
+    {
+      const Lock lock(slot->mutex);
+      slot->response = std::move(response);
+    }
+    wake();
+  });
+  std::optional<Response> response;
+  while (true) {
+    {
+      const Lock lock(slot->mutex);
+      response.swap(slot->response);
+    }
+    if (response || client_gone()) break;
+    co_await news_->wait(after(60));
+  }
+  if (response && response->late) response = co_await when_ready(std::move(*response));
+  if (!response) co_return false;
+  co_return co_await send(std::move(*response), keep);
+}
+
+/// nullopt: the client is gone.
+Connection::Awaitable<std::optional<Response>> Connection::when_ready(Response response) {
+  const std::unique_ptr<LateResponse> late = std::move(response.late);
+  late->on_news(wake());
+  while (!client_gone()) {
+    if (auto ready = late->poll()) co_return ready;
+    co_await news_->wait(after(60));
+  }
+  co_return std::nullopt;
+}
+
+/// False: the connection is of no more use.
+Connection::Awaitable<bool> Connection::send(Response response, bool keep) {
+  keep = keep && !response.close && !hub_->stopping;
+  if (response.stream) co_return co_await send_stream(std::move(response), keep);
+  std::string bytes = write_head(response, Framing::kLength, keep);
+  if (!head_only_) bytes += response.body;
+  co_return co_await write(bytes) && keep;
+}
+
+Connection::Awaitable<bool> Connection::send_stream(Response response, bool keep) {
+  const std::unique_ptr<BodyStream> stream = std::move(response.stream);
+  const bool chunked = chunked_;  // else the body ends with the connection
+  stream->on_news(wake());
+  std::string bytes =
+      write_head(response, chunked ? Framing::kChunked : Framing::kUntilClose, keep && chunked);
+  if (!co_await write(bytes) || head_only_) co_return false;
+  Clock::time_point silent_until = after(kFirstSignS);
+  std::string piece;
+  bool ended = false;
+  while (!ended) {
+    piece.clear();
+    ended = stream->pull(piece) == BodyStream::State::kEnd;
+    if (piece.empty() && !ended && Clock::now() >= silent_until) piece = stream->keep_alive();
+    bytes.clear();
+    if (chunked) {
+      append_chunk(piece, bytes);
+      if (ended) bytes += kLastChunk;
+    } else {
+      bytes = piece;
+    }
+    if (client_gone()) co_return false;
+    if (!bytes.empty()) {
+      if (!co_await write(bytes)) co_return false;
+      silent_until = after(hub_->options.keep_alive_s);
+    }
+    if (!ended) co_await news_->wait(silent_until);
+  }
+  co_return keep&& chunked;
+}
+
+/// False: the client does not take it.
+Connection::Awaitable<bool> Connection::write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const std::string_view piece = bytes.substr(0, kWriteBytes);
+    write_timer_.expires_at(after(hub_->options.write_s));
+    write_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+      boost::system::error_code ignored;
+      if (!error) self->socket_.close(ignored);
+    });
+    const auto [error, written] =
+        co_await asio::async_write(socket_, asio::buffer(piece.data(), piece.size()), kAwaitTuple);
+    write_timer_.cancel();
+    if (error) co_return false;
+    bytes.remove_prefix(piece.size());
+  }
+  co_return true;
+}
+
+/// A connection closed on bytes that nobody read would be reset, and the client lose the answer.
+Connection::Awaitable<void> Connection::linger() {
+  if (client_gone() || !socket_.is_open()) co_return;
+  boost::system::error_code ignored;
+  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  discarding_ = true;
+  in_.clear();
+  room_->raise();
+  const Clock::time_point deadline = after(kLingerS);
+  while (!client_gone() && Clock::now() < deadline) co_await news_->wait(deadline);
+}
+
+}  // namespace fathom::serve::http

@@ -1,0 +1,177 @@
+#include "serve/http/server.h"
+
+#include <fmt/format.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/strand.hpp>
+#include <thread>
+#include <vector>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "serve/http/connection.h"
+
+namespace fathom::serve::http {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+
+constexpr double kClosingS = 2;  // at the end, for connections to notice it
+
+}  // namespace
+
+bool ConnectionCounts::add(const std::string& peer, bool is_own, const ServerOptions& options) {
+  const Lock lock(mutex_);
+  if (total_ >= options.max_connections) return false;
+  i64& of_peer = by_peer_[peer];
+  if (!is_own && of_peer >= options.max_connections_per_peer) return false;
+  ++of_peer;
+  ++total_;
+  return true;
+}
+
+void ConnectionCounts::remove(const std::string& peer) {
+  const Lock lock(mutex_);
+  const auto at = by_peer_.find(peer);
+  if (--at->second == 0) by_peer_.erase(at);
+  --total_;
+}
+
+i64 ConnectionCounts::total() const {
+  const Lock lock(mutex_);
+  return total_;
+}
+
+struct Server::Impl {
+  Impl(const ServerOptions& options, Handler& handler)
+      : hub(std::make_shared<Hub>(options, handler)), acceptor(asio::make_strand(io)) {
+    listen();
+  }
+  ~Impl();
+
+  void listen();
+  asio::awaitable<void> accept();
+  void take(tcp::socket socket);
+  void run();
+  std::vector<std::shared_ptr<Connection>> connections();
+
+  // The hub outlives the context, whose end destroys connections that are still there.
+  std::shared_ptr<Hub> hub;
+  asio::io_context io;
+  tcp::acceptor acceptor;
+  Mutex mutex;
+  std::vector<std::weak_ptr<Connection>> known FATHOM_GUARDED_BY(mutex);
+  std::vector<std::thread> threads;
+};
+
+void Server::Impl::listen() {
+  const ServerOptions& options = hub->options;
+  const std::string where = fmt::format("{}:{}", options.host, options.port);
+  try {
+    tcp::resolver resolver(io);
+    const auto found = resolver.resolve(options.host, std::to_string(options.port),
+                                        tcp::resolver::passive | tcp::resolver::numeric_service);
+    const tcp::endpoint endpoint = *found.begin();
+    acceptor.open(endpoint.protocol());
+    acceptor.set_option(tcp::acceptor::reuse_address(true));
+    acceptor.bind(endpoint);
+    acceptor.listen();
+  } catch (const boost::system::system_error& error) {
+    throw Error(ErrorCode::kIo,
+                fmt::format("cannot listen on {}: {}", where, error.code().message()));
+  }
+}
+
+asio::awaitable<void> Server::Impl::accept() {
+  asio::steady_timer pause(acceptor.get_executor());
+  while (acceptor.is_open()) {
+    tcp::socket socket(asio::make_strand(io));
+    const auto [error] = co_await acceptor.async_accept(socket, kAwaitTuple);
+    if (!error) {
+      take(std::move(socket));
+    } else if (acceptor.is_open()) {
+      log::error("a connection was not accepted: {}", error.message());  // too many open files
+      pause.expires_after(std::chrono::milliseconds(100));
+      co_await pause.async_wait(kAwaitTuple);
+    }
+  }
+}
+
+void Server::Impl::take(tcp::socket socket) {
+  boost::system::error_code error;
+  const auto endpoint = socket.remote_endpoint(error);
+  if (error) return;  // gone already
+  const std::string peer = endpoint.address().to_string();
+  if (!hub->counts.add(peer, endpoint.address().is_loopback(), hub->options)) return;
+  socket.set_option(tcp::no_delay(true), error);
+  const auto connection = std::make_shared<Connection>(std::move(socket), peer, hub);
+  {
+    const Lock lock(mutex);
+    std::erase_if(known, [](const auto& each) { return each.expired(); });
+    known.push_back(connection);
+  }
+  connection->start();
+}
+
+void Server::Impl::run() {
+  while (true) {
+    try {
+      io.run();
+      return;
+    } catch (const std::exception& fault) {  // ours; everybody else is served on
+      log::error("an HTTP thread met a fault of ours: {}", fault.what());
+    }
+  }
+}
+
+std::vector<std::shared_ptr<Connection>> Server::Impl::connections() {
+  const Lock lock(mutex);
+  std::vector<std::shared_ptr<Connection>> alive;
+  for (const auto& each : known) {
+    if (auto connection = each.lock()) alive.push_back(std::move(connection));
+  }
+  return alive;
+}
+
+Server::Impl::~Impl() {
+  for (const auto& connection : connections()) connection->close();
+  const Clock::time_point begin = Clock::now();
+  while (!threads.empty() && hub->counts.total() > 0 && seconds_since(begin) < kClosingS) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  io.stop();
+  for (std::thread& thread : threads) thread.join();
+}
+
+Server::Server(const ServerOptions& options, Handler& handler)
+    : impl_(std::make_unique<Impl>(options, handler)) {}
+
+Server::~Server() { stop_accepting(); }
+
+void Server::start() {
+  asio::co_spawn(
+      impl_->acceptor.get_executor(), [this] { return impl_->accept(); }, asio::detached);
+  for (i64 i = 0; i < impl_->hub->options.threads; ++i) {
+    impl_->threads.emplace_back([this] { impl_->run(); });
+  }
+}
+
+u16 Server::port() const { return impl_->acceptor.local_endpoint().port(); }
+
+void Server::stop_accepting() {
+  impl_->hub->stopping = true;
+  asio::post(impl_->acceptor.get_executor(), [this] {
+    boost::system::error_code ignored;
+    impl_->acceptor.close(ignored);
+  });
+  for (const auto& connection : impl_->connections()) connection->look();
+}
+
+i64 Server::open_connections() const { return impl_->hub->counts.total(); }
+i64 Server::busy_connections() const { return impl_->hub->busy; }
+
+}  // namespace fathom::serve::http

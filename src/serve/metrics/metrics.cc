@@ -1,0 +1,164 @@
+#include "serve/metrics/metrics.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace fathom::serve {
+namespace {
+
+const std::vector<double> kLongSeconds = {0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,   2.5,
+                                          5,    10,    20,   40,  80,   160, 320, 600};
+const std::vector<double> kShortSeconds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+                                           0.1,   0.25,   0.5,   1,    2.5,   5};
+const std::vector<double> kTokens = {1,    10,   50,    100,   200,   500,   1000,
+                                     2000, 5000, 10000, 20000, 50000, 100000};
+
+void write_help(std::string_view name, std::string_view kind, std::string_view help,
+                std::string& out) {
+  out += fmt::format("# HELP fathom_{} {}\n# TYPE fathom_{} {}\n", name, help, name, kind);
+}
+
+void write_value(std::string_view name, std::string_view kind, std::string_view help,
+                 std::string_view labels, double value, std::string& out) {
+  write_help(name, kind, help, out);
+  out += fmt::format("fathom_{}{{{}}} {}\n", name, labels, value);
+}
+
+void write_by(std::string_view name, std::string_view help, std::string_view labels,
+              std::string_view by, const std::map<std::string, i64>& values, std::string& out) {
+  write_help(name, "counter", help, out);
+  for (const auto& [key, value] : values) {
+    out += fmt::format("fathom_{}{{{},{}=\"{}\"}} {}\n", name, labels, by, key, value);
+  }
+}
+
+/// A label's value with what the format escapes.
+std::string label_text(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\\' || c == '"') out += '\\';
+    out += c == '\n' ? ' ' : c;
+  }
+  return out;
+}
+
+}  // namespace
+
+void Histogram::add(double value) {
+  const auto at = std::lower_bound(bounds_.begin(), bounds_.end(), value);
+  ++counts_[static_cast<size_t>(at - bounds_.begin())];
+  sum_ += value;
+}
+
+void Histogram::write(std::string_view name, std::string_view help, std::string_view labels,
+                      std::string& out) const {
+  write_help(name, "histogram", help, out);
+  u64 total = 0;
+  for (size_t i = 0; i < bounds_.size(); ++i) {
+    total += counts_[i];
+    out += fmt::format("fathom_{}_bucket{{{},le=\"{}\"}} {}\n", name, labels, bounds_[i], total);
+  }
+  total += counts_.back();
+  out += fmt::format(
+      "fathom_{0}_bucket{{{1},le=\"+Inf\"}} {2}\nfathom_{0}_sum{{{1}}} {3}\n"
+      "fathom_{0}_count{{{1}}} {2}\n",
+      name, labels, total, sum_);
+}
+
+Metrics::Metrics()
+    : first_token_s_(kLongSeconds),
+      token_s_(kShortSeconds),
+      total_s_(kLongSeconds),
+      queue_s_(kLongSeconds),
+      prefill_s_(kLongSeconds),
+      decode_s_(kLongSeconds),
+      prompt_sizes_(kTokens),
+      answer_sizes_(kTokens) {}
+
+void Metrics::finish(const UsageRecord& record) {
+  const Lock lock(mutex_);
+  --running_requests_;
+  prompt_tokens_ += record.facts.prompt_tokens;
+  cached_tokens_ += record.cached_tokens;
+  generated_tokens_ += record.completion_tokens;
+  if (record.status == 499) {
+    ++cancellations_[record.first_token_s > 0 ? "decode"
+                     : record.queue_s > 0     ? "prefill"
+                                              : "queue"];
+  } else if (record.status == 200) {
+    ++successes_[record.finish_reason];
+  } else {
+    ++errors_[record.error_code];
+  }
+  prompt_sizes_.add(static_cast<double>(record.facts.prompt_tokens));
+  answer_sizes_.add(static_cast<double>(record.completion_tokens));
+  queue_s_.add(record.queue_s);
+  if (record.first_token_s <= 0) return;
+  first_token_s_.add(record.first_token_s);
+  prefill_s_.add(record.first_token_s - record.queue_s);
+  if (record.total_s <= 0) return;
+  const double decode_s = record.total_s - record.first_token_s;
+  total_s_.add(record.total_s);
+  decode_s_.add(decode_s);
+  if (record.completion_tokens > 1) {
+    token_s_.add(decode_s / static_cast<double>(record.completion_tokens - 1));
+  }
+}
+
+void Metrics::refused(const std::string& code) {
+  const Lock lock(mutex_);
+  ++rejections_[code];
+}
+
+std::string Metrics::text(const std::string& model, const engine::Engine* engine) const {
+  std::string out;
+  const std::string labels = fmt::format("model=\"{}\"", label_text(model));
+  const auto counter = [&](std::string_view name, std::string_view help, auto value) {
+    write_value(name, "counter", help, labels, static_cast<double>(value), out);
+  };
+  const auto gauge = [&](std::string_view name, std::string_view help, auto value) {
+    write_value(name, "gauge", help, labels, static_cast<double>(value), out);
+  };
+  {
+    const Lock lock(mutex_);
+    counter("prompt_tokens_total", "Tokens of prompts, of cached ones too.", prompt_tokens_);
+    counter("prompt_tokens_cached_total", "Of those, found in the cache.", cached_tokens_);
+    counter("generation_tokens_total", "Tokens generated.", generated_tokens_);
+    write_by("request_success_total", "Requests that were answered.", labels, "finished_reason",
+             successes_, out);
+    write_by("request_errors_total", "Requests that were queued and failed.", labels, "code",
+             errors_, out);
+    write_by("requests_rejected_total", "Requests that were refused.", labels, "reason",
+             rejections_, out);
+    write_by("requests_cancelled_total", "Requests whose client went away.", labels, "phase",
+             cancellations_, out);
+    gauge("num_requests_open", "Requests that are queued or run.", running_requests_);
+    first_token_s_.write("time_to_first_token_seconds", "From submission.", labels, out);
+    token_s_.write("inter_token_latency_seconds", "Mean of each request.", labels, out);
+    total_s_.write("e2e_request_latency_seconds", "From submission to the end.", labels, out);
+    queue_s_.write("request_queue_time_seconds", "From submission to the start.", labels, out);
+    prefill_s_.write("request_prefill_time_seconds", "From the start to a token.", labels, out);
+    decode_s_.write("request_decode_time_seconds", "From a token to the end.", labels, out);
+    prompt_sizes_.write("request_prompt_tokens", "Tokens of a prompt.", labels, out);
+    answer_sizes_.write("request_generation_tokens", "Tokens of an answer.", labels, out);
+  }
+  if (engine == nullptr) return out;
+  const engine::EngineCounters counters = engine->counters();
+  const double pages = static_cast<double>(engine->num_pages());
+  const double held = pages - static_cast<double>(engine->num_free_pages());
+  gauge("kv_cache_usage_perc", "Share of the cache's pages that hold rows, 0 to 1.", held / pages);
+  counter("num_preemptions_total", "Requests that gave up their pages.", counters.preemptions);
+  counter("prefix_cache_queries_total", "Prompts that were looked for.", counters.cache_queries);
+  counter("prefix_cache_hits_total", "Tokens that were found.", counters.cached_tokens);
+  counter("engine_steps_total", "Steps of the engine.", counters.steps);
+  counter("spec_decode_num_drafts_total", "Runs of drafts.", counters.drafts.drafts);
+  counter("spec_decode_num_draft_tokens_total", "Tokens proposed by MTP.",
+          counters.drafts.draft_tokens);
+  counter("spec_decode_num_accepted_tokens_total", "Of those, kept.",
+          counters.drafts.accepted_tokens);
+  gauge("engine_stalled_seconds", "Since the last step, while there is work.", engine->stalled_s());
+  return out;
+}
+
+}  // namespace fathom::serve

@@ -1,0 +1,57 @@
+#pragma once
+// Answers HTTP requests with a model: routes, keys, errors. Start reading here.
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "serve/accounts/accounts.h"
+#include "serve/api/endpoints.h"
+#include "serve/http/handler.h"
+#include "serve/metrics/ledger.h"
+#include "serve/workers.h"
+
+namespace fathom::serve {
+
+struct ServiceOptions {
+  i64 worker_threads = 4;
+  /// Names under which the server may be asked for beside this machine's own, where there are no
+  /// keys: else any web page could reach it through a name that it points here (DNS rebinding).
+  std::vector<std::string> allowed_hosts = {};
+  bool log_as_json = false;
+};
+
+class Service : public http::Handler {
+ public:
+  Service(ServiceOptions options, Accounts& accounts);
+  ~Service() override;
+
+  /// From now on requests are answered with this model, which must outlive the service's last one.
+  void serve(const ServedModel& model) { model_.store(&model, std::memory_order_release); }
+  /// New requests are refused; what runs goes on.
+  void drain() { draining_ = true; }
+  bool draining() const { return draining_; }
+
+  std::optional<http::Response> refuse(const http::Request& head) override;
+  void handle(http::Request request, std::function<void(http::Response)> done) override;
+  http::Response error(int status, const std::string& reason) override;
+
+ private:
+  struct Route;
+  Route find(const http::Request& request) const;
+  ApiResult<void> check(const http::Request& head, const Route& route) const;
+  http::Response answer(const http::Request& request, const Route& route);
+  ApiResult<http::Response> run(Call& call, const Endpoint& endpoint, const std::string& body);
+  std::optional<http::Response> state(std::string_view path) const;
+  http::Response refusal(const ApiError& error, const http::Request& request, const Route& route);
+
+  ServiceOptions options_;
+  Accounts& accounts_;
+  Metrics metrics_;
+  Ledger ledger_;
+  std::atomic<const ServedModel*> model_{nullptr};
+  std::atomic<bool> draining_{false};
+  Workers workers_;  // last: they use the rest
+};
+
+}  // namespace fathom::serve

@@ -1,0 +1,40 @@
+#include "serve/workers.h"
+
+namespace fathom::serve {
+
+Workers::Workers(i64 threads) {
+  for (i64 i = 0; i < threads; ++i) threads_.emplace_back([this] { loop(); });
+}
+
+Workers::~Workers() {
+  {
+    const Lock lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void Workers::run(std::function<void()> work) {
+  {
+    const Lock lock(mutex_);
+    waiting_.push_back(std::move(work));
+  }
+  changed_.notify_one();
+}
+
+void Workers::loop() {
+  while (true) {
+    std::function<void()> work;
+    {
+      const Lock lock(mutex_);
+      while (!stopping_ && waiting_.empty()) changed_.wait(mutex_);
+      if (stopping_) return;
+      work = std::move(waiting_.front());
+      waiting_.pop_front();
+    }
+    work();
+  }
+}
+
+}  // namespace fathom::serve

@@ -1,0 +1,160 @@
+"""Starting, draining, configuration, metrics: checks 1, 89, 91 and 92."""
+import http.client
+import json
+import re
+import signal
+import subprocess
+import threading
+import time
+import unittest
+
+import harness
+from harness import chat_body
+
+PATH = "/v1/chat/completions"
+
+
+def fathom(*arguments, environ=None):
+    return subprocess.run([harness.FATHOM, "serve", *arguments], capture_output=True, text=True,
+                          timeout=60, env=harness.environment() | (environ or {}))
+
+
+class Operations(unittest.TestCase):
+    def test_01_health_while_loading_and_after(self):
+        server = harness.Server(wait=False)
+        seen, retry = set(), None
+        while (answer := server.get("/health"))[0] != 200:
+            seen.add((answer[0], answer[2]["status"]))
+            retry = answer[1]["Retry-After"]
+            self.assertEqual(server.get("/live")[0], 200)
+            status = server.post(PATH, chat_body())[0]
+            self.assertIn(status, (503, 200))
+        self.assertEqual(seen, {(503, "loading")})
+        self.assertRegex(retry, r"^\d+$")
+        self.assertEqual(server.get("/health")[2], {"status": "ok"})
+
+    def test_89_metrics(self):
+        server = harness.Server()
+        usage = [server.chat(prompt)["usage"] for prompt in harness.sampled_prompts(10)]
+        text = server.get("/metrics")[2]
+        for name in ("prompt_tokens_total prompt_tokens_cached_total generation_tokens_total "
+                     "request_success_total request_errors_total requests_rejected_total "
+                     "requests_cancelled_total num_preemptions_total prefix_cache_queries_total "
+                     "prefix_cache_hits_total kv_cache_usage_perc time_to_first_token_seconds_bucket "
+                     "inter_token_latency_seconds_sum e2e_request_latency_seconds_count "
+                     "request_queue_time_seconds_sum request_prefill_time_seconds_sum "
+                     "request_decode_time_seconds_sum request_prompt_tokens_sum "
+                     "request_generation_tokens_sum").split():
+            self.assertIn("fathom_" + name.split("_bucket")[0], text)
+        for line in text.splitlines():
+            self.assertRegex(line, r"^(# (HELP|TYPE) fathom_\w+ .+|fathom_\w+\{[^}]*\} [0-9.e+-]+)$")
+        self.assertEqual(server.metric("prompt_tokens_total"), sum(u["prompt_tokens"] for u in usage))
+        self.assertEqual(server.metric("generation_tokens_total"),
+                         sum(u["completion_tokens"] for u in usage))
+        count = re.search(r"request_prompt_tokens_count\{.*\} (\d+)", text)
+        self.assertEqual(count[1], "10")
+
+    def test_91_no_word_of_a_prompt_is_logged(self):
+        server = harness.Server(extra=["--verbose", "--log-format", "json"])
+        server.chat("xyzzy-marker", **harness.forced("plugh-answer"))
+        server.post(PATH, '{"messages": "xyzzy-marker"}')
+        server.stop()
+        log = "".join(server.log)
+        self.assertIn('"prompt_tokens"', log)
+        self.assertNotIn("xyzzy", log)
+        self.assertNotIn("plugh", log)
+
+    def test_92_running_streams_end_normally_at_sigterm(self):
+        server = harness.Server(settings=["server.drain_delay_s=0.3"])
+        lines = {}
+        def ask(i):
+            lines[i] = server.stream_lines(PATH, chat_body(str(i), max_tokens=800, ignore_eos=True))
+        threads = [threading.Thread(target=ask, args=(i,)) for i in range(3)]
+        for thread in threads:
+            thread.start()
+        while server.metric("num_requests_open") != 3:
+            time.sleep(0.01)
+        kept = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        kept.request("GET", "/ready")
+        kept.getresponse().read()
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.1)
+        self.assertEqual(server.get("/ready")[0], 503)
+        self.assertEqual(server.get("/live")[0], 200)
+        kept.request("POST", PATH, json.dumps(chat_body()), {"Content-Type": "application/json"})
+        refused = kept.getresponse()
+        self.assertEqual((refused.status, refused.getheader("Connection")), (503, "close"))
+        self.assertEqual(json.loads(refused.read())["error"]["code"], "draining")
+        for thread in threads:
+            thread.join()
+        self.assertEqual(server.process.wait(20), 0)
+        for i in range(3):
+            self.assertEqual(lines[i][-1], "data: [DONE]")
+            self.assertIn('"finish_reason":"length"', lines[i][-2])
+
+    def test_92_a_stream_that_does_not_end_is_told(self):
+        server = harness.Server(settings=["server.drain_delay_s=0", "server.drain_timeout_s=0.2"],
+                                path=harness.model(max_position_embeddings=65536))
+        lines = []
+        ask = threading.Thread(target=lambda: lines.extend(server.stream_lines(
+            PATH, chat_body(max_tokens=60000, ignore_eos=True))))
+        ask.start()
+        while server.metric("num_requests_open") != 1:
+            time.sleep(0.01)
+        server.process.send_signal(signal.SIGTERM)
+        ask.join()
+        self.assertEqual(server.process.wait(10), 0)
+        self.assertEqual(lines[-1], "data: [DONE]")
+        self.assertIn('"error"', lines[-2])
+
+    def test_92_a_second_sigterm_is_now(self):
+        server = harness.Server(settings=["server.drain_delay_s=30"])
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.7)
+        server.process.send_signal(signal.SIGTERM)
+        begin = time.monotonic()
+        server.process.wait(10)
+        self.assertLess(time.monotonic() - begin, 1)
+
+
+class Configuration(unittest.TestCase):
+    def resolved(self, *arguments, environ=None):
+        done = fathom("--print-config", *arguments, environ=environ)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_flags_stand_above_the_environment_and_that_above_the_file(self):
+        file = harness.Folder().path / "serve.toml"
+        file.write_text('[server]\nport = 1000\nhost = "::1"\n[limits]\nidle_s = 7\n')
+        environ = {"FATHOM_SERVE_SERVER_PORT": "2000", "FATHOM_SERVE_API_STRICT_FIELDS": "true"}
+        text = self.resolved("--config", str(file), environ=environ)
+        self.assertIn("port = 2000", text)
+        self.assertIn('host = "::1"', text)
+        self.assertRegex(text, r"idle_s = 7")
+        self.assertIn("strict_fields = true", text)
+        self.assertIn("port = 3000", self.resolved("--config", str(file), "--port", "3000",
+                                                   environ=environ))
+
+    def test_what_is_unknown_is_refused(self):
+        file = harness.Folder().path / "serve.toml"
+        file.write_text("[server]\nprot = 1000\n")
+        for done, word in ((fathom("--config", str(file)), "prot"),
+                           (fathom("--set", "server.prot=1"), "prot"),
+                           (fathom(environ={"FATHOM_SERVE_SERVER_PROT": "1"}), "SERVER_PROT"),
+                           (fathom("--port", "70000"), "70000"),
+                           (fathom("--config", "/nowhere.toml"), "/nowhere.toml"),
+                           (fathom("--model", "/nowhere", "--port", "0"), "/nowhere"),
+                           (fathom(), "--model"),
+                           (fathom("--model", "x", "--host", "0.0.0.0"), "0.0.0.0")):
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn(word, done.stderr)
+
+    def test_a_port_that_is_taken(self):
+        server = harness.Server()
+        done = fathom("--model", str(harness.model()), "--port", str(server.port))
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(str(server.port), done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
