@@ -2,12 +2,18 @@
 
 #include <array>
 
+#include "serve/api/messages/anthropic_error.h"
+
 namespace fathom::serve {
 
 std::span<const Endpoint> endpoints() {
   static constexpr std::array kEndpoints = {
       Endpoint{"POST", "/chat/completions", chat_completions},
       Endpoint{"POST", "/completions", completions},
+      Endpoint{"POST", "/messages", create_message, false, anthropic_error_response},
+      Endpoint{"POST", "/messages/count_tokens", count_message_tokens, false,
+               anthropic_error_response},
+      Endpoint{"POST", "/responses", create_response},
       Endpoint{"GET", "/models", list_models, true},
       Endpoint{"GET", "/models/", show_model, true},
       Endpoint{"POST", "/tokenize", tokenize},

@@ -27,6 +27,9 @@ std::string_view plain_path(std::string_view path);
 
 ApiResult<http::Response> chat_completions(Call& call);
 ApiResult<http::Response> completions(Call& call);
+ApiResult<http::Response> create_message(Call& call);
+ApiResult<http::Response> count_message_tokens(Call& call);
+ApiResult<http::Response> create_response(Call& call);
 ApiResult<http::Response> list_models(Call& call);
 ApiResult<http::Response> show_model(Call& call);
 ApiResult<http::Response> tokenize(Call& call);

@@ -6,6 +6,8 @@
 #include "serve/api/chat/chat_request.h"
 #include "serve/api/completions/completion_request.h"
 #include "serve/api/endpoints.h"
+#include "serve/api/messages/messages_request.h"
+#include "serve/api/responses/responses_request.h"
 
 namespace fathom::serve {
 namespace {
@@ -71,6 +73,8 @@ ApiResult<http::Response> capabilities(Call& call) {
   io::JsonObject fields, body;
   fields.set("/v1/chat/completions", fields_json(chat_rules()));
   fields.set("/v1/completions", fields_json(completion_rules()));
+  fields.set("/v1/messages", fields_json(messages_rules()));
+  fields.set("/v1/responses", fields_json(responses_rules()));
   const tokenizer::ChatTemplate* const chat = call.model.chat_template;
   body.set("model", call.model.name);
   body.set("context_length", call.model.engine.context_tokens());

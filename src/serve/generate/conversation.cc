@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "serve/generate/tool_history.h"
 #include "tokenizer/chat/parse.h"
 
 namespace fathom::serve {
@@ -139,12 +140,13 @@ void read_thinking(FieldReader& reader, std::string_view name, ThinkingWish& wis
     wish = {.thinking = Thinking::kOn};
   } else if (type == "disabled") {
     wish = {.thinking = Thinking::kOff};
-  } else if (type == "adaptive") {
+  } else if (type == "adaptive" || type == "between_tools") {
     wish = {.thinking = Thinking::kOn, .is_hint = true};
   } else {
     inner.fail(bad_request("unsupported_value", inner.path("type"),
                            inner.path("type") +
-                               ": expected \"enabled\", \"disabled\" or \"adaptive\", found " +
+                               ": expected \"enabled\", \"disabled\", \"adaptive\" or "
+                               "\"between_tools\", found " +
                                (type.empty() ? "none" : "\"" + printable(type) + "\"")));
   }
   wish.budget_tokens = budget;
@@ -169,7 +171,13 @@ void apply_thinking(const ThinkingWish& wish, const ServedModel& model,
                     Conversation& conversation) {
   conversation.thinking_budget = wish.budget_tokens;
   if (wish.thinking == Thinking::kDefault) return;
-  if (can_choose(model) || !wish.is_hint) {
+  // V3.1 calls tools without thinking: a hint to think gives way to them.
+  const bool gives_way = wish.is_hint && wish.thinking == Thinking::kOn &&
+                         !conversation.chat.tools.empty() && model.chat_template != nullptr &&
+                         model.chat_template->dialect == tokenizer::ChatDialect::kHybridThought;
+  if (gives_way) {
+    conversation.ignored.push_back("thinking");
+  } else if (can_choose(model) || !wish.is_hint) {
     conversation.chat.thinking = wish.thinking;
   } else if (model.chat_template != nullptr) {
     conversation.ignored.push_back("reasoning_effort");
@@ -193,6 +201,7 @@ Conversation read_conversation(FieldReader& reader, const ServedModel& model, Th
   }
   conversation.chat = std::move(parsed->request);
   conversation.chat.texts = model.chat_texts;
+  order_results(conversation.chat);
   drop_names(model, conversation.chat);
   apply_thinking(wish, model, conversation);
   return conversation;

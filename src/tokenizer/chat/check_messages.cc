@@ -21,16 +21,6 @@ Result<void> check_calls(const ChatTemplate& chat_template, const Message& messa
     return invalid_input(fmt::format("{}.tool_calls: expected at most {}, found {}", where,
                                      kMaxCallsPerMessage, message.tool_calls.size()));
   }
-  const bool takes_one = chat_template.dialect == ChatDialect::kLlama31;
-  if (takes_one && message.tool_calls.size() > 1) {
-    return unsupported(
-        no_form(chat_template, where + ".tool_calls", "more than one call in a message"));
-  }
-  const bool drops_content = takes_one || chat_template.dialect == ChatDialect::kNullContent;
-  if (drops_content && message.content && !message.content->empty()) {
-    // The published template would leave the calls out of the prompt without a word.
-    return unsupported(no_form(chat_template, where + ".content", "text beside tool_calls"));
-  }
   for (size_t i = 0; i < message.tool_calls.size(); ++i) {
     const ToolCall& call = message.tool_calls[i];
     const std::string field = fmt::format("{}.tool_calls[{}]", where, i);

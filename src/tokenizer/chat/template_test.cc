@@ -369,9 +369,6 @@ TEST(ChatTemplateErrors, NameTheMessageAndTheField) {
        "messages[0].tool_calls[0].name: expected a function's name, found none"},
       {"deepseek-v3.2", talk({calling({{"", "f\">", "{}"}})}),
        "messages[0].tool_calls[0].name: a function's name has no quotes"},
-      {"deepseek-v3", talk({{"assistant", "text", {}, {{"", "f", "{}"}}, {}}}),
-       "messages[0].content: the chat template deepseek-v3 (of DeepSeek-V3 of December 2024) has "
-       "no text beside tool_calls"},
       {"deepseek-v2", talk({calling({{"", "f", "{}"}})}),
        "messages[0].tool_calls: the chat "
        "template deepseek-v2 (of DeepSeek-V2, V2-Lite, Coder-V2) has no tools"},
@@ -380,6 +377,25 @@ TEST(ChatTemplateErrors, NameTheMessageAndTheField) {
   for (const auto& bad : kCases) {
     EXPECT_EQ(error_of(bad.name, bad.request).substr(0, bad.expected.size()), bad.expected);
   }
+}
+
+// Agents send both; where the published template would drop one of them it is written all the same.
+TEST(ChatTemplate, TextBesideCallsIsWritten) {
+  const ChatRequest request =
+      talk({user("q"), {"assistant", "I look.", {}, {{"", "f", "{}"}, {"", "g", "{}"}}, {}}});
+  for (const ChatTemplate& chat_template : chat_templates()) {
+    if (!chat_template.has_tools) continue;
+    const auto segments = render_chat(chat_template, request);
+    ASSERT_TRUE(segments) << segments.error().message();
+    const std::string text = chat_text(*segments);
+    size_t at = 0;
+    for (const char* const piece : {"I look.", "f", "g"}) {
+      at = text.find(piece, at);
+      EXPECT_NE(at, std::string::npos) << chat_template.name << ": " << text;
+    }
+  }
+  EXPECT_EQ(chat_text(*render_chat(*find_chat_template("deepseek-v3"), request)),
+            chat_text(*render_chat(*find_chat_template("deepseek-r1-plain"), request)));
 }
 
 TEST(ChatTemplateErrors, ToolsAndThinking) {

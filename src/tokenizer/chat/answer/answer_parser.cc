@@ -47,7 +47,8 @@ AnswerParser::AnswerParser(const ChatTemplate& chat_template, const MarkBytes& m
     : marks_(marks),
       tools_(options.tools.begin(), options.tools.end()),
       think_begin_(marks(kThinkBegin)),
-      thinks_(options.in_thought || chat_template.thinking != ThinkingSupport::kNever),
+      thinks_(options.in_thought || chat_template.thinking != ThinkingSupport::kNever ||
+              MarkBytes::has_token(think_begin_)),
       spaces_thoughts_(spaces_thoughts(chat_template.dialect)),
       out_(std::move(options.stop)) {
   if (!options.tools.empty()) format_ = tool_format(chat_template.dialect);

@@ -64,7 +64,7 @@ class AnswerParser {
   MarkBytes marks_;
   std::set<std::string> tools_;
   std::string think_begin_;
-  bool thinks_ = false;           // the template knows thoughts
+  bool thinks_ = false;           // the template knows thoughts, or the vocabulary does
   bool spaces_thoughts_ = false;  // line breaks around them are the template's own
   Marks thought_marks_, content_marks_;
   PartWriter out_;

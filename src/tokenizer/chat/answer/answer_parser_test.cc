@@ -66,9 +66,13 @@ TEST(Thoughts, TextThatSpellsATokenIsText) {
             "[text]<tool_call>\n{\"name\": \"f\"}\n</tool_call>");
 }
 
-TEST(Thoughts, AModelThatDoesNotThinkHasNone) {
+TEST(Thoughts, OfATemplateWithoutThem) {
   EXPECT_EQ(read_all_ways({.chat_template = "qwen2.5"}, MarkBytes({}), "<think>a</think>b"),
             "[text]<think>a</think>b");
+  const MarkBytes tokens(all_marks());
+  EXPECT_EQ(read_all_ways({.chat_template = "chatml"}, tokens,
+                          with_marks(split_at_marks("<think>a</think>b"), tokens)),
+            "[think]a[text]b");
 }
 
 struct Format {
@@ -181,6 +185,8 @@ TEST_P(CallsTest, BeginInsideAThought) {
   const Asked asked{.chat_template = GetParam().chat_template, .options = thinking()};
   EXPECT_EQ(read_all_ways(asked, tokens, with_marks(split_at_marks("Hm." + two()), tokens)),
             std::string("[think]Hm.") + kF + kG);
+  // Spelled ones may be what it thinks about.
+  EXPECT_EQ(read_all_ways(asked, MarkBytes({}), "Hm." + two()), "[think]Hm." + two());
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, CallsTest, ::testing::ValuesIn(kFormats));

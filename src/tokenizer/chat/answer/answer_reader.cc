@@ -17,10 +17,10 @@ std::optional<i32> token_of(const Tokenizer& tokenizer, std::string_view mark) {
   return id && tokenizer.is_control(*id) ? id : std::nullopt;
 }
 
-/// The marks that this template's answers may have.
+/// The marks that this template's answers may have. A vocabulary with marks of thoughts is that of
+/// a model that may think, whatever its template knows.
 std::vector<std::string_view> marks_of(const ChatTemplate& chat_template) {
-  std::vector<std::string_view> marks;
-  if (chat_template.thinking != ThinkingSupport::kNever) marks = {kThinkBegin, kThinkEnd};
+  std::vector<std::string_view> marks = {kThinkBegin, kThinkEnd};
   if (const auto format = tool_format(chat_template.dialect)) {
     const auto of_calls = tool_marks(*format);
     marks.insert(marks.end(), of_calls.begin(), of_calls.end());
@@ -28,11 +28,11 @@ std::vector<std::string_view> marks_of(const ChatTemplate& chat_template) {
   return marks;
 }
 
-/// Tokens of turns and results, which no answer says.
-constexpr std::string_view kTurnMarks[] = {kUserTurn,    kAssistantTurn, kOutputsBegin, kOutputsEnd,
-                                           kOutputBegin, kOutputEnd,     kImSystem,     kImUser,
-                                           kImAssistant, kImMiddle,      kImEnd,        kImStart,
-                                           kHeaderBegin, kHeaderEnd,     kEndOfTurn};
+/// "<|im_end|>", "<｜User｜>": tokens of turns, results and holes, which no answer says.
+bool is_framed(std::string_view spelling) {
+  return (spelling.starts_with("<|") && spelling.ends_with("|>")) ||
+         (spelling.starts_with("<｜") && spelling.ends_with("｜>"));
+}
 
 }  // namespace
 
@@ -52,16 +52,17 @@ struct AnswerReader::Impl {
         ids[*id] = mark;
       }
     }
-    for (const std::string_view mark : kTurnMarks) {
-      if (const auto id = token_of(tokenizer, mark)) silent.insert(*id);
-    }
     return tokens;
+  }
+
+  /// Whether the token is a mark that means nothing here.
+  bool is_silent(i32 id) const {
+    return tokenizer.is_control(id) && is_framed(tokenizer.token_spelling(id));
   }
 
   const Tokenizer& tokenizer;
   StreamDecoder decoder;
   std::map<i32, std::string> ids;  // of marks
-  std::set<i32> silent;            // ids without a text
   MarkBytes bytes;
   AnswerParser parser;
 };
@@ -74,10 +75,9 @@ AnswerReader& AnswerReader::operator=(AnswerReader&&) noexcept = default;
 AnswerReader::~AnswerReader() = default;
 
 void AnswerReader::push(i32 id, std::vector<AnswerPart>& parts) {
-  if (impl_->silent.contains(id)) return;
   const auto mark = impl_->ids.find(id);
   if (mark == impl_->ids.end()) {
-    impl_->parser.push(impl_->decoder.push(id), parts);
+    if (!impl_->is_silent(id)) impl_->parser.push(impl_->decoder.push(id), parts);
     return;
   }
   // A character cannot go on behind a mark.

@@ -132,6 +132,9 @@ bool may_be_said(const ChatTemplate& chat_template, const Message& message) {
   // Kimi's keeps the thoughts before calls alone.
   const bool drops = chat_template.dialect == ChatDialect::kKimiThinking;
   if (thinks && drops && message.tool_calls.empty()) return false;
+  // Llama's writes text and each call in turns of their own.
+  const bool is_mixed = message.tool_calls.size() + (message.content->empty() ? 0 : 1) > 1;
+  if (chat_template.dialect == ChatDialect::kLlama31 && is_mixed) return false;
   // V2's answers begin with a space that its model writes.
   if (chat_template.dialect == ChatDialect::kPlainTurns) return false;
   return render_chat(chat_template, trial).has_value();
@@ -205,7 +208,7 @@ TEST(AnswerReader, TokensOfTurnsAndPadsSayNothing) {
   const ChatTemplate& v31 = *find_chat_template("deepseek-v3.1");
   const Read read = read_ids(v31, with_tokens(), {.tools = {"f"}},
                              plain("a") + token(kUserTurn) + token(kBos) + plain("b") +
-                                 token(kThinkEnd) + token(kCallEnd) + plain("c"));
+                                 token(kThinkEnd) + token(kCallEnd) + token(kImEnd) + plain("c"));
   EXPECT_EQ(read.shown, "[text]abc");
 }
 

@@ -66,6 +66,17 @@ void write_first_question(const ChatRequest& request, const Message& message, Pr
   out.text(python_strip(content_of(message))).token(kEndOfTurn);
 }
 
+/// The published template takes one call and no text in a message; agents send more: each gets a
+/// turn of its own.
+void write_calls(const ChatRequest& request, const Message& message, PromptWriter& out) {
+  if (!content_of(message).empty()) write_turn(request, message, out);
+  for (const ToolCall& call : message.tool_calls) {
+    begin_turn("assistant", out).text("{\"name\": \"").text(call.name);
+    out.text("\", \"parameters\": ").text(python_json(call.arguments)).text("}");
+    out.token(kEndOfTurn);
+  }
+}
+
 }  // namespace
 
 void render_llama3(const ChatTemplate&, const ChatRequest& request, PromptWriter& out) {
@@ -90,10 +101,7 @@ void render_llama31(const ChatTemplate& chat_template, const ChatRequest& reques
     } else if (message.tool_calls.empty()) {
       write_turn(request, message, out);
     } else {
-      const ToolCall& call = message.tool_calls.front();
-      begin_turn("assistant", out).text("{\"name\": \"").text(call.name);
-      out.text("\", \"parameters\": ").text(python_json(call.arguments)).text("}");
-      out.token(kEndOfTurn);
+      write_calls(request, message, out);
     }
   }
   if (request.add_generation_prompt) begin_turn("assistant", out);

@@ -75,6 +75,8 @@ void begin_result(bool is_first, PromptWriter& out) {
 // Quirk kept: only the second and later calls are followed by the end of the calls and of the turn;
 // a single call is followed by neither. The first-call flag is never reset, so that a second round
 // begins with a newline instead of a new turn.
+// The published template leaves out the calls beside a content, and agents send both: such a
+// message is written as R1 writes it, in a turn of its own.
 void render_null_content(const ChatTemplate& chat_template, const ChatRequest& request,
                          PromptWriter& out) {
   write_system(chat_template, request, out);
@@ -85,11 +87,13 @@ void render_null_content(const ChatTemplate& chat_template, const ChatRequest& r
       out.token(kUserTurn).text(content_of(message));
     } else if (message.role == "assistant" && !message.tool_calls.empty()) {
       is_tool = false;
+      bool opens_turn = !is_first || !content_of(message).empty();
       for (const ToolCall& call : message.tool_calls) {
-        if (!is_first) {
-          out.token(kAssistantTurn).token(kCallsBegin);
+        if (opens_turn) {
+          out.token(kAssistantTurn).text(content_of(message)).token(kCallsBegin);
           write_call(call, out);
           is_first = true;
+          opens_turn = false;
         } else {
           out.text("\n");
           write_call(call, out);
