@@ -91,7 +91,7 @@ class Hostile(unittest.TestCase):
                     continue
                 for value in rng.sample(VALUES, 6) + [KeyError]:
                     refused += self.check(path, replaced(body, place, value)) != 200
-            self.assertGreater(refused, 50)
+            self.assertGreater(refused, 20)
 
     def test_several_at_once(self):
         rng = random.Random(1)
