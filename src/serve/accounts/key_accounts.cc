@@ -86,6 +86,21 @@ std::optional<ApiError> refuse_facts(const Key& key, const RequestFacts& facts,
   return std::nullopt;
 }
 
+/// Whether its prompt was computed for certain. Of one whose client went away before the first
+/// token nobody knows how far it came.
+bool is_prompt_computed(const UsageRecord& record) {
+  return record.completion_tokens > 0 || record.status == 200;
+}
+
+/// What rates are about. A prompt that may have been computed counts: else whoever sends long ones
+/// and goes away would have no limit.
+double work_of(const UsageRecord& record, double cached_weight) {
+  const bool may_be_computed = is_prompt_computed(record) || record.status == 499;
+  if (!may_be_computed) return 0;
+  return static_cast<double>(record.facts.prompt_tokens + record.completion_tokens) -
+         static_cast<double>(record.cached_tokens) * (1 - cached_weight);
+}
+
 i64 to_ms(double seconds) { return std::llround(seconds * 1e3); }
 
 }  // namespace
@@ -174,8 +189,10 @@ UsageRow KeyAccounts::row_of(const UsageRecord& record) const {
   row.finish_reason = record.finish_reason;
   row.error_code = record.error_code;
   row.is_stream = record.facts.stream;
-  row.prompt_tokens = record.facts.prompt_tokens;
-  row.cached_tokens = record.cached_tokens;
+  if (is_prompt_computed(record)) {
+    row.prompt_tokens = record.facts.prompt_tokens;
+    row.cached_tokens = record.cached_tokens;
+  }
   row.completion_tokens = record.completion_tokens;
   row.reasoning_tokens = record.reasoning_tokens;
   row.draft_tokens = record.draft_tokens;
@@ -193,11 +210,9 @@ UsageRow KeyAccounts::row_of(const UsageRecord& record) const {
 void KeyAccounts::finish(const UsageRecord& record) {
   UsageRow row = row_of(record);
   const Reservation held = reservation(record.facts, row.prices);
-  const double cached = static_cast<double>(row.cached_tokens);
-  const Spent spent = {
-      .work = static_cast<double>(row.tokens()) - cached * (1 - options_.accounts.cached_weight),
-      .tokens = row.tokens(),
-      .cost = row.cost};
+  const Spent spent = {.work = work_of(record, options_.accounts.cached_weight),
+                       .tokens = row.tokens(),
+                       .cost = row.cost};
   limits_.finish(row.key_id, held, spent, unix_now_s_());
   if (bookkeeper_ != nullptr) {
     bookkeeper_->add(std::move(row));

@@ -214,6 +214,27 @@ TEST_F(KeyAccountsTest, RefusalsAreInTheWordsOfHttp) {
   EXPECT_EQ(header(fast.error(), "anthropic-ratelimit-requests-reset"), "2026-11-30T00:54:20Z");
 }
 
+TEST_F(KeyAccountsTest, APromptThatWasNotComputedCostsNothing) {
+  options_.prices["all"] = {.input = 1, .output = 1};
+  options_.keys["alice"].tokens_per_minute = 10'000;
+  make();
+  const RequestFacts facts = {.model = "nano", .prompt_tokens = 1000, .max_tokens = 100};
+  UsageRecord record;
+  record.caller = *accounts_->identify(with("api-key", "sk-alice-of-the-tests"));
+  record.facts = facts;
+  record.started_s = kNow;
+  ASSERT_TRUE(admit(facts));
+  record.status = 503;  // the engine's queue was full
+  accounts_->finish(record);
+  EXPECT_EQ(remaining_tokens(*admit(facts)), "8900") << "all came back before this one";
+  record.status = 499;  // gone before the first token: how far it came nobody knows
+  accounts_->finish(record);
+  EXPECT_EQ(remaining_tokens(*admit({.model = "nano"})), "9000") << "of rates it counts";
+  ASSERT_TRUE(accounts_->flush(10));
+  const auto rows = sql()->query("SELECT SUM(prompt_tokens), SUM(cost), COUNT(*) FROM usage", {});
+  EXPECT_EQ(rows.at(0), (SqlRow{i64{0}, i64{0}, i64{2}}));
+}
+
 TEST_F(KeyAccountsTest, AFileThatIsReadAgainChangesKeysAndPrices) {
   make();
   const auto caller = *accounts_->identify(with("api-key", "sk-alice-of-the-tests"));
