@@ -184,12 +184,11 @@ class Waiting(unittest.TestCase):
 
 @unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
 class Tls(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = harness.Folder().path
+    def setUp(self):
+        self.folder = harness.Folder().path
         subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
                         "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
-                        "-keyout", "key.pem", "-out", "cert.pem"], cwd=cls.folder, check=True,
+                        "-keyout", "key.pem", "-out", "cert.pem"], cwd=self.folder, check=True,
                        capture_output=True)
 
     def settings(self, certificate="cert.pem", key="key.pem"):
@@ -220,6 +219,26 @@ class Tls(unittest.TestCase):
         with self.assertRaises((ssl.SSLError, OSError)):
             old.wrap_socket(socket.create_connection(("127.0.0.1", server.port), timeout=10))
         self.assertEqual(ask("GET", "/health")[0], 200)
+
+    def test_95_a_new_certificate_without_an_end(self):
+        server = harness.Server(settings=self.settings(), wait=False)
+        def shown():
+            return ssl.get_server_certificate(("127.0.0.1", server.port))
+        first = shown()
+        kept = ssl._create_unverified_context().wrap_socket(
+            socket.create_connection(("127.0.0.1", server.port), timeout=10))
+        self.addCleanup(kept.close)
+        subprocess.run(["openssl", "req", "-x509", "-key", "key.pem", "-days", "2", "-subj", "/CN=new",
+                        "-out", "cert.pem"], cwd=self.folder, check=True, capture_output=True)
+        while not any("serving" in line for line in server.log):
+            time.sleep(0.02)
+        server.process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + 5
+        while shown() == first and time.monotonic() < end:
+            time.sleep(0.02)
+        self.assertNotEqual(shown(), first)
+        kept.sendall(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.assertIn(b"200 OK", kept.recv(4096))
 
     def test_95_files_that_are_no_certificate(self):
         (self.folder / "none.pem").write_text("nothing")

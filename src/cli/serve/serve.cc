@@ -10,8 +10,10 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "cli/serve/accounts.h"
 #include "cli/serve/loaded_model.h"
 #include "config/run/run_file.h"
+#include "serve/accounts/sql/sql.h"
 #include "serve/generate/generation.h"
 #include "serve/http/server.h"
 #include "serve/service.h"
@@ -114,12 +116,12 @@ class Serve : public Command {
                   "no model: expected --model PATH, or path under [model] of --config");
     }
     refuse_open_doors(config);
-    log::info("configuration:\n{}", write_run_file(field_list(config)));
+    log_config(config);
     return answer(config);
   }
 
  private:
-  void read_config(serve::ServeConfig& config) {
+  void read_config(serve::ServeConfig& config) const {
     std::vector<std::string> settings =
         value_or_throw(serve::environment_settings(environment(), field_list(config)));
     for (size_t i = 0; i < kFlags.size(); ++i) {
@@ -131,8 +133,15 @@ class Serve : public Command {
                        : read_run_file(config_file_, settings, field_list(config)));
   }
 
+  /// Without the password of a database.
+  static void log_config(serve::ServeConfig config) {
+    config.accounts.database = serve::shown_database(config.accounts.database);
+    log::info("configuration:\n{}", write_run_file(field_list(config)));
+  }
+
   /// Without keys everyone who reaches the address may use the model.
   static void refuse_open_doors(const serve::ServeConfig& config) {
+    if (!config.keys.empty() || !config.accounts.database.empty()) return;
     const std::string& host = config.server.host;
     if (host == "localhost" || host == "::1" || host.starts_with("127.")) return;
     throw Error(ErrorCode::kInvalidInput,
@@ -141,15 +150,29 @@ class Serve : public Command {
                             host));
   }
 
-  static int answer(const serve::ServeConfig& config) {
+  /// A file that is wrong changes nothing.
+  void read_again(serve::Accounts& accounts, serve::http::Server& server) const {
+    try {
+      serve::ServeConfig config;
+      read_config(config);
+      server.reload_certificate();
+      reload_accounts(accounts, config);
+      log::info("keys, prices and certificate of {} hold from now on", config_file_);
+    } catch (const Error& error) {
+      log::error("the configuration stays as it is: {}", error.message());
+    }
+  }
+
+  int answer(const serve::ServeConfig& config) const {
     raise_file_limit();
     const InterruptGuard interrupt;
     std::unique_ptr<LoadedModel> model;  // goes last: what is being answered uses it
-    serve::LocalUser accounts;
+    ReloadSignal reload;
+    const auto accounts = make_accounts(config, served_name(config.model));
     serve::Service service({.worker_threads = config.server.worker_threads,
                             .allowed_hosts = config.server.allowed_hosts,
                             .log_as_json = config.server.log_format == serve::LogFormat::kJson},
-                           accounts);
+                           *accounts);
     serve::http::Server server(server_options(config), service);
     server.start();
     log::info("listening on {}://{}:{}", config.server.tls_certificate.empty() ? "http" : "https",
@@ -158,7 +181,10 @@ class Serve : public Command {
     service.serve(model->served());
     log::info("serving {} with a context of {} tokens", model->served().name,
               model->engine().context_tokens());
-    while (!interrupt.interrupted()) std::this_thread::sleep_for(kLookAround);
+    while (!interrupt.interrupted()) {
+      if (reload.take()) read_again(*accounts, server);
+      std::this_thread::sleep_for(kLookAround);
+    }
     if (interrupt.signal() == SIGINT) return kExitInterrupted;
     drain(config.server, service, server, model->engine());
     return kExitOk;

@@ -99,7 +99,7 @@ void linear_rows_of(const LinearArgs& a, int64_t begin, int64_t end, void* scrat
         group.x_scale = a.x_scale == nullptr ? nullptr : a.x_scale + t0 * a.x_scale_stride;
         group.x_scale_stride = a.x_scale_stride;
       }
-      if (a.tokens > kDirectTokens) {
+      if (a.tokens > direct_tokens<Dot, Stored>()) {
         linear_group<Dot, Stored, kScaled>(group, rows, tokens, scratch);
       } else {
         Ahead nothing{};  // the tiles prefetch for themselves
@@ -171,9 +171,10 @@ void linear_rows(const LinearArgs& a, int64_t begin, int64_t end, void* scratch)
   linear_rows_with<DotF32>(a, begin, end, scratch);
 }
 
+/// Weights that are multiplied as they lie leave it unused.
 int64_t linear_scratch_bytes(const LinearArgs& a) {
   const bool packed = a.w_type == WeightType::kInt8 || a.w_type == WeightType::kInt4;
-  if (a.tokens <= kDirectTokens && !packed) return 0;
+  if (a.tokens <= kDirectTileTokens && !packed) return 0;
   const int64_t x_bytes = a.x_is_bf16 ? 2 : 4;
   const int64_t tokens = min(a.tokens, token_block(a.in, x_bytes));
   return kGroupRows *

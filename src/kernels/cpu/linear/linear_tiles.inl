@@ -20,9 +20,19 @@ struct DotF32 {
   static Vec accumulate(Vec acc, Operand w, Operand x) { return fma(w, x, acc); }
 };
 
-/// Up to this many tokens the weights are multiplied as they come from memory, each read once. For
-/// more a group of rows is first decoded into scratch, aligned and in the form that Dot multiplies.
-constexpr int64_t kDirectTokens = 4;
+/// Tokens of a tile whose weights are multiplied as they come from memory.
+constexpr int kDirectTileTokens = 4;
+
+/// Up to this many tokens the weights are multiplied as they come from memory; those of later tiles
+/// come from the first-level cache. For more a group of rows is first decoded into scratch, in the
+/// form that Dot multiplies. Weights that lie in that form are never decoded, and E4M3 to BF16 is
+/// cheap enough to do twice.
+template <class Dot, typename Stored>
+constexpr int64_t direct_tokens() {
+  using X = typename Dot::X;
+  if (sizeof(Stored) == sizeof(X)) return INT64_MAX;
+  return sizeof(X) == 2 ? 2 * kDirectTileTokens : kDirectTileTokens;
+}
 
 template <class Dot, typename Stored>
 struct TileArgs {
@@ -176,7 +186,7 @@ void linear_group_chunk(TileArgs<Dot, Stored> a, int64_t rows, int64_t tokens, A
   constexpr int kFull = kDecodes  ? Vec::kDirectScaledTileTokens
                         : kScaled ? Vec::kScaledTileTokens
                                   : Vec::kTileTokens;
-  constexpr int kTokens = kDirect && kFull > kDirectTokens ? kDirectTokens : kFull;
+  constexpr int kTokens = kDirect && kFull > kDirectTileTokens ? kDirectTileTokens : kFull;
   const auto advance = [&a](int64_t count) {
     a.x += count * a.x_stride;
     a.y += count * a.y_stride;
@@ -185,6 +195,12 @@ void linear_group_chunk(TileArgs<Dot, Stored> a, int64_t rows, int64_t tokens, A
   for (; tokens >= kTokens; tokens -= kTokens, advance(kTokens)) {
     ahead.fetch();
     a.sums = linear_row_tiles<Dot, Stored, kScaled, kDirect, kRows, kTokens>(a, rows);
+  }
+  if constexpr (kDirect && kTokens > 3) {
+    if (tokens == 3) {
+      linear_row_tiles<Dot, Stored, kScaled, kDirect, kRows, 3>(a, rows);
+      return;
+    }
   }
   if constexpr (kTokens > 2) {
     for (; tokens >= 2; tokens -= 2, advance(2)) {
