@@ -100,7 +100,7 @@ struct Service::Route {
 Service::Service(ServiceOptions options, Accounts& accounts)
     : options_(std::move(options)),
       accounts_(accounts),
-      ledger_(accounts, metrics_, options_.log_as_json),
+      ledger_(accounts, metrics_, options_.log_as_json, options_.audit),
       workers_(options_.worker_threads) {}
 
 Service::~Service() = default;
@@ -194,9 +194,9 @@ std::optional<http::Response> Service::refuse(const http::Request& head) {
   return refusal(checked.error(), head, route);
 }
 
-http::Response Service::error(int status, const std::string& reason) {
+http::Response Service::error(int status, const std::string& reason, const http::Request& head) {
   const char* const code = status == 413 ? "request_too_large" : "bad_request";
-  return openai_error_response(plain_error(status, code, reason), "");
+  return refusal(plain_error(status, code, reason), head, find(head));
 }
 
 /// Of what tells about the server itself; nullopt: it is not that.

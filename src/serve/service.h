@@ -19,6 +19,7 @@ struct ServiceOptions {
   /// keys: else any web page could reach it through a name that it points here (DNS rebinding).
   std::vector<std::string> allowed_hosts = {};
   bool log_as_json = false;
+  AuditLog* audit = nullptr;  // null: none
 };
 
 class Service : public http::Handler {
@@ -34,7 +35,7 @@ class Service : public http::Handler {
 
   std::optional<http::Response> refuse(const http::Request& head) override;
   void handle(http::Request request, std::function<void(http::Response)> done) override;
-  http::Response error(int status, const std::string& reason) override;
+  http::Response error(int status, const std::string& reason, const http::Request& head) override;
 
  private:
   struct Route;
