@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 namespace fathom {
 namespace {
 
@@ -95,8 +97,43 @@ TEST(CpuShareTest, ASingleStopCostsLittle) {
   EXPECT_EQ(share.share(), 1.0);
 }
 
+TEST(CpuShareTest, ShortWaitsAreNoReasonToRest) {
+  CpuShare share = make_share();
+  for (int i = 0; i < 100; ++i) {
+    g_cpu.waited += 2 * kMs;
+    g_cpu.pass(2 * kMs);
+    work(share, 20);
+  }
+  EXPECT_EQ(share.share(), 1.0);
+  EXPECT_EQ(g_cpu.rests, 0);
+}
+
+TEST(CpuShareTest, RestsAreAsLongAsTheShareSays) {
+  CpuShare share = make_share();
+  work(share, 70);  // into the second window
+  g_cpu.waited += 35 * kMs;
+  g_cpu.pass(35 * kMs);
+  work(share, 2);  // the window ends
+  ASSERT_LT(share.share(), 0.9);
+  const double before = share.share(), used = work(share, 40);
+  EXPECT_EQ(share.share(), before);
+  EXPECT_NEAR(used, before, 0.08);
+}
+
+/// The second number of schedstat, or -1.
+i64 waited_in_schedstat() {
+  std::ifstream file("/proc/thread-self/schedstat");
+  i64 ran = 0, waited = -1;
+  return file >> ran >> waited ? waited : -1;
+}
+
 TEST(CpuShareTest, TheSystemsClocksRun) {
   const ThreadClocks clocks = system_clocks();
+  if (const i64 before = waited_in_schedstat(); before >= 0) {
+    const i64 waits = clocks.waited();
+    EXPECT_GE(waits, before);
+    EXPECT_LE(waits, waited_in_schedstat());
+  }
   const i64 now = clocks.now(), ran = clocks.ran(), waited = clocks.waited();
   clocks.rest(5'000'000);
   EXPECT_GE(clocks.now() - now, 5'000'000);

@@ -51,6 +51,8 @@ bool spin_until(i64 spin_ns, IsDone&& is_done) {
   return is_done();
 }
 
+u64 of_job(u32 job, i64 part) { return u64{job} << 32 | static_cast<u32>(part); }
+
 /// Keeps the calling thread off the caller's CPU, if the system put both there: it does so where
 /// other programs are busy, for it counts what a program uses and not who waits for whom.
 void leave_cpu(int cpu, int threads) {
@@ -102,10 +104,9 @@ void ThreadTeam::publish(int threads, i64 parts, PartFn fn, void* context) {
   unfinished_.store(static_cast<u32>(parts), std::memory_order_relaxed);
   for (int t = 0; t < threads; ++t) {
     Share& share = shares_[static_cast<size_t>(t)];
-    share.end.store(static_cast<u32>(parts * (t + 1) / threads), std::memory_order_relaxed);
+    share.end.store(of_job(job, parts * (t + 1) / threads), std::memory_order_relaxed);
     // Whoever takes a part of this number sees all that was written before.
-    share.next.store(u64{job} << 32 | static_cast<u32>(parts * t / threads),
-                     std::memory_order_release);
+    share.next.store(of_job(job, parts * t / threads), std::memory_order_release);
   }
   job_.store(job);
   if (sleepers_.load() == 0) return;
@@ -132,7 +133,7 @@ u32 ThreadTeam::wait_for_job(u32 seen, i64 spin_ns) {
   const auto is_new = [&] { return job_.load(std::memory_order_acquire) != seen; };
   while (!spin_until(spin_ns, is_new)) {
     sleepers_.fetch_add(1);
-    if (job_.load() == seen) sleep_while(job_, seen);
+    sleep_while(job_, seen);
     sleepers_.fetch_sub(1);
   }
   return job_.load(std::memory_order_acquire);
@@ -152,7 +153,9 @@ void ThreadTeam::take_parts(u32 job, int thread) {
 
 i64 ThreadTeam::take_from(u32 job, Share& share) {
   u64 next = share.next.load(std::memory_order_acquire);
-  while (next >> 32 == job && static_cast<u32>(next) < share.end.load(std::memory_order_relaxed)) {
+  while (next >> 32 == job) {
+    const u64 end = share.end.load(std::memory_order_relaxed);
+    if (end >> 32 != job || next >= end) return -1;
     if (share.next.compare_exchange_weak(next, next + 1, std::memory_order_acq_rel,
                                          std::memory_order_acquire)) {
       return static_cast<u32>(next);

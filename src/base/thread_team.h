@@ -36,11 +36,11 @@ class ThreadTeam {
   bool try_run(int threads, i64 parts, PartFn fn, void* context);
 
  private:
-  /// Parts of one thread's share that nobody has begun. `next` has the job's number in the upper
-  /// half, so that a worker who comes late takes nothing of a later job.
+  /// Parts of one thread's share that nobody has begun. Both have the job's number in the upper
+  /// half, so that a worker who comes late takes nothing of a later job, nor of two.
   struct alignas(64) Share {
     std::atomic<u64> next{0};
-    std::atomic<u32> end{0};
+    std::atomic<u64> end{0};
   };
 
   void start_workers(int threads);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <mutex>
 #include <set>
 
 namespace fathom {
@@ -37,6 +38,38 @@ TEST(ThreadTeamTest, EveryPartRunsOnceWhetherThreadsSpinOrSleep) {
   }
 }
 
+// Workers that come late meet the next job, of another size, while it is being written.
+TEST(ThreadTeamTest, EveryPartRunsOnceInManyShortJobs) {
+  ThreadTeam team(50'000, kAnywhere);
+  Parts few(3), many(61);
+  for (int round = 1; round <= 60'000; ++round) {
+    Parts& parts = round % 2 == 0 ? few : many;
+    ASSERT_TRUE(team.try_run(3, std::ssize(parts.seen), Parts::visit, &parts));
+  }
+  for (const auto& times : few.seen) EXPECT_EQ(times, 30'000);
+  for (const auto& times : many.seen) EXPECT_EQ(times, 30'000);
+}
+
+TEST(ThreadTeamTest, WorkersBeyondTheThreadsOfAJobTakeNoPart) {
+  ThreadTeam team(100'000, kAnywhere);
+  struct Seen {
+    std::mutex mutex;
+    std::set<std::thread::id> threads;
+  } seen;
+  const auto part = [](void* of, i64) {
+    Seen& s = *static_cast<Seen*>(of);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(20);
+    while (std::chrono::steady_clock::now() < end) {
+    }  // long enough for others to come
+    const std::lock_guard lock(s.mutex);
+    s.threads.insert(std::this_thread::get_id());
+  };
+  for (int round = 0; round < 20; ++round) ASSERT_TRUE(team.try_run(5, 40, part, &seen));
+  seen.threads.clear();
+  for (int round = 0; round < 100; ++round) ASSERT_TRUE(team.try_run(2, 40, part, &seen));
+  EXPECT_LE(seen.threads.size(), 2u);
+}
+
 TEST(ThreadTeamTest, ThreadsBeginWithTheirOwnShare) {
   ThreadTeam team(0, kAnywhere);
   struct Order {
@@ -48,9 +81,13 @@ TEST(ThreadTeamTest, ThreadsBeginWithTheirOwnShare) {
     o.thread[static_cast<size_t>(part)] = std::this_thread::get_id();
     for (++o.begun; o.begun < 2;) std::this_thread::yield();  // each part on a thread of its own
   };
-  ASSERT_TRUE(team.try_run(2, 2, meet, &order));
-  EXPECT_EQ(order.thread[0], std::this_thread::get_id());
-  EXPECT_NE(order.thread[1], std::this_thread::get_id());
+  for (int round = 0; round < 3; ++round) {
+    order.begun = 0;
+    ASSERT_TRUE(team.try_run(2, 2, meet, &order));
+    EXPECT_EQ(order.thread[0], std::this_thread::get_id());
+    EXPECT_NE(order.thread[1], std::this_thread::get_id());
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));  // the worker sleeps, and is woken
+  }
 }
 
 // The last part keeps the caller waiting long after it stopped to look; it must be woken.
@@ -58,6 +95,7 @@ TEST(ThreadTeamTest, ASleepingCallerIsWoken) {
   ThreadTeam team(0, kAnywhere);
   struct Late {
     std::atomic<bool> worker_began{false};
+    std::atomic<bool> worker_ended{false};
     std::thread::id caller = std::this_thread::get_id();
   } late;
   const auto part = [](void* of, i64) {
@@ -67,11 +105,13 @@ TEST(ThreadTeamTest, ASleepingCallerIsWoken) {
     } else {
       l.worker_began = true;
       std::this_thread::sleep_for(std::chrono::milliseconds(3));
+      l.worker_ended = true;
     }
   };
   for (int round = 0; round < 20; ++round) {
-    late.worker_began = false;
+    late.worker_began = late.worker_ended = false;
     ASSERT_TRUE(team.try_run(2, 2, part, &late));
+    EXPECT_TRUE(late.worker_ended);
   }
 }
 

@@ -207,7 +207,8 @@ std::optional<http::Response> Service::state(std::string_view path) const {
   if (path == "/metrics") {
     response.headers.push_back({"Content-Type", "text/plain; version=0.0.4; charset=utf-8"});
     response.body = metrics_.text(model == nullptr ? "" : model->name,
-                                  model == nullptr ? nullptr : &model->engine);
+                                  model == nullptr ? nullptr : &model->engine) +
+                    accounts_.metrics_text();
     return response;
   }
   if (path != "/health" && path != "/ready" && path != "/live") return std::nullopt;

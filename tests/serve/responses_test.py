@@ -125,7 +125,9 @@ class Responses(unittest.TestCase):
         tool = {"type": "custom", "name": "shell"}
         request = body(tools=[tool], tool_choice={"type": "custom", "name": "shell"},
                        max_output_tokens=400, temperature=1, seed=4)
-        items = self.check_items(events(self.server, request))
+        stream = events(self.server, request)
+        items = self.check_items(stream)
+        self.assertEqual(without_ids(stream[-1]["response"]), without_ids(self.ok(request)))
         self.assertEqual((items[0]["type"], items[0]["name"]), ("custom_tool_call", "shell"))
         self.assertIsInstance(items[0]["input"], str)
 

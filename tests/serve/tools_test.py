@@ -1,5 +1,8 @@
 """Tools of POST /v1/chat/completions in every dialect: serving.md, section 7, checks 34 and 55 to 60."""
+import concurrent.futures
 import json
+import pathlib
+import shutil
 import time
 import unittest
 
@@ -7,7 +10,8 @@ import harness
 from harness import chat_body
 
 PATH = "/v1/chat/completions"
-MARKS = ("tool▁call", "｜DSML｜", "<tool_call>", "tool_call_begin", "```json", "<think>", "</think>")
+MARKS = ("tool▁call", "｜DSML｜", "<tool_call>", "tool_call_begin", "```json", "<think>", "</think>",
+         "<|im_", "tool_calls_section")
 
 
 def function(name, parameters=None, **more):
@@ -43,13 +47,30 @@ def calls_of(message):
     return [call["function"] for call in message.get("tool_calls") or []]
 
 
+def model_with(tokens):
+    """The tiny model, whose tokens of turns and calls have other names."""
+    path = harness.model(max_position_embeddings=4096)
+    if not tokens:
+        return path
+    copy = pathlib.Path(harness.Folder().path) / "tiny"
+    shutil.copytree(path, copy)
+    tokenizer = json.loads((copy / "tokenizer.json").read_text())
+    renamed = [token for token in tokenizer["added_tokens"] if not token["special"]]
+    assert len(renamed) >= len(tokens), tokenizer["added_tokens"]
+    for i, token in enumerate(renamed):
+        token["content"] = tokens[i] if i < len(tokens) else f"<|unused_{i}|>"
+    (copy / "tokenizer.json").write_text(json.dumps(tokenizer))
+    return copy
+
+
 class Dialect:
     """One class a chat template: what must hold in each."""
     template = None
+    tokens = ()
 
     @classmethod
     def setUpClass(cls):
-        cls.server = harness.Server(harness.model(max_position_embeddings=4096), template=cls.template,
+        cls.server = harness.Server(model_with(cls.tokens), template=cls.template,
                                     settings=["model.context_tokens=4096"])
 
     def body(self, **fields):
@@ -68,7 +89,8 @@ class Dialect:
 
     def test_55_choices(self):
         for seed in range(4):
-            answer = self.server.ok(PATH, self.body(tools=TOOLS, tool_choice="required", seed=seed))
+            answer = self.server.ok(PATH, self.body(tools=TOOLS, tool_choice="required", seed=seed,
+                                                     parallel_tool_calls=False))
             choice = answer["choices"][0]
             self.assertGreaterEqual(len(calls_of(choice["message"])), 1)
             self.assertEqual(choice["finish_reason"], "tool_calls")
@@ -131,10 +153,11 @@ class V3(Dialect, unittest.TestCase):
 class V31(Dialect, unittest.TestCase):
     template = "deepseek-v3.1"
 
-    def test_a_hint_to_think_gives_way_to_tools(self):
-        body = self.body(tools=TOOLS, reasoning_effort="high")
-        status, headers, answer = self.server.post(PATH, body)
-        self.assertEqual((status, headers["x-fathom-ignored"]), (200, "thinking"), answer)
+    def test_thinking_gives_way_to_tools(self):
+        for wish in ({"reasoning_effort": "high"}, {"thinking": {"type": "enabled"}}):
+            status, headers, answer = self.server.post(PATH, self.body(tools=TOOLS, **wish))
+            self.assertEqual((status, headers["x-fathom-ignored"]), (200, "thinking"), answer)
+            self.assertNotIn("reasoning_content", answer["choices"][0]["message"])
 
     def test_60_hundreds_of_tools(self):
         many = [function(f"tool_{i}", {"type": "object", "properties": {
@@ -178,6 +201,55 @@ class V32(Dialect, unittest.TestCase):
             self.assertEqual(joined_calls(chunks), calls_of(whole["message"]))
             self.assertEqual(harness.joined(chunks)[0]["reasoning_content"],
                              whole["message"]["reasoning_content"])
+
+    def test_58_drafts_and_company_change_nothing(self):
+        def answer(server, seed):
+            body = self.body(tools=TOOLS, response_format=SCHEMA, seed=seed, max_tokens=300,
+                             thinking={"type": "enabled", "budget_tokens": 6} if seed % 2 else None)
+            if seed % 3:
+                return harness.joined(server.chunks(PATH, body)), joined_calls(server.chunks(PATH, body))
+            choice = server.ok(PATH, body)["choices"][0]
+            message = {"content": choice["message"]["content"] or "",
+                       "reasoning_content": choice["message"].get("reasoning_content", "")}
+            return (message, choice["finish_reason"]), calls_of(choice["message"])
+
+        plain = harness.Server(model_with(()), template=self.template,
+                               settings=["model.context_tokens=4096", "model.drafts=0"])
+        alone = [answer(plain, seed) for seed in range(16)]
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            together = list(pool.map(lambda seed: answer(self.server, seed), range(16)))
+        self.assertEqual(alone, together)
+        for (message, reason), calls in together:
+            self.assertFalse(calls and message["content"])
+            if reason != "length":
+                self.check_calls(calls)
+                self.assertTrue(calls or json.loads(message["content"])["answer"] in ("yes", "no"))
+
+
+class Qwen3(Dialect, unittest.TestCase):
+    template = "qwen3"
+    tokens = ("<|im_start|>", "<|im_end|>", "<tool_call>", "</tool_call>", "<think>", "</think>")
+
+    def body(self, **fields):
+        return super().body(thinking={"type": "enabled", "budget_tokens": 5}, **fields)
+
+
+class Qwen25Spelled(Dialect, unittest.TestCase):
+    """A vocabulary that spells <tool_call>."""
+    template = "qwen2.5"
+    tokens = ("<|im_start|>", "<|im_end|>")
+
+
+class Kimi(Dialect, unittest.TestCase):
+    template = "kimi-k2"
+    tokens = ("<|im_system|>", "<|im_user|>", "<|im_assistant|>", "<|im_middle|>", "<|im_end|>",
+              "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>", "<|tool_call_begin|>",
+              "<|tool_call_end|>", "<|tool_call_argument_begin|>")
+
+
+class Llama(Dialect, unittest.TestCase):
+    template = "llama-3.1"
+    tokens = ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
 
 
 if __name__ == "__main__":

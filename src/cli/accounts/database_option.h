@@ -7,10 +7,14 @@
 
 namespace fathom::cli {
 
-/// --database, and the variable of the server's setting.
-void add_database_option(Arguments& command, std::string& database);
+struct DatabaseOption {
+  std::string database, config;
+};
+
+/// --database, --config; one of them is needed, or FATHOM_DATABASE.
+void add_database_option(Arguments& command, DatabaseOption& option);
 
 /// Throws Error if none is named.
-serve::Books open_books(const std::string& database);
+serve::Books open_books(const DatabaseOption& option);
 
 }  // namespace fathom::cli

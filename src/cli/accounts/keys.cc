@@ -124,7 +124,7 @@ class Keys : public Command {
   }
 
   Arguments add_, list_, revoke_;
-  std::string database_;
+  DatabaseOption database_;
   serve::KeyConfig settings_;
   std::string name_, period_ = "month";
   bool static_ = false, json_ = false;

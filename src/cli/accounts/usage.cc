@@ -51,7 +51,7 @@ class Usage : public Command {
   }
 
  private:
-  std::string database_;
+  DatabaseOption database_;
   serve::UsageQuery query_;
   std::string by_ = "key,day", key_;
   bool csv_ = false, json_ = false;

@@ -62,6 +62,8 @@ std::string fingerprint(const std::string& path) {
   return fmt::format("fp_{:016x}", tokenizer::fnv1a(all));
 }
 
+}  // namespace
+
 std::string served_name(const serve::ModelSection& section) {
   if (!section.name.empty()) return section.name;
   std::filesystem::path path = section.path;
@@ -69,8 +71,6 @@ std::string served_name(const serve::ModelSection& section) {
   const std::string name = path.filename().string();
   return name.empty() || name == "." || name == ".." ? "model" : name;
 }
-
-}  // namespace
 
 struct LoadedModel::Impl {
   explicit Impl(const serve::ServeConfig& config)

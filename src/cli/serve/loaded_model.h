@@ -1,6 +1,7 @@
 #pragma once
 // A model with all that answers requests with it.
 #include <memory>
+#include <string>
 
 #include "engine/engine_thread.h"
 #include "engine/make_engine.h"
@@ -8,6 +9,9 @@
 #include "serve/generate/served_model.h"
 
 namespace fathom::cli {
+
+/// The model's id in the API: its name, else the last part of its path.
+std::string served_name(const serve::ModelSection& section);
 
 class LoadedModel {
  public:

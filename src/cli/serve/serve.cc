@@ -10,8 +10,10 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "cli/serve/accounts.h"
 #include "cli/serve/loaded_model.h"
 #include "config/run/run_file.h"
+#include "serve/accounts/sql/sql.h"
 #include "serve/http/server.h"
 #include "serve/service.h"
 
@@ -110,12 +112,12 @@ class Serve : public Command {
                   "no model: expected --model PATH, or path under [model] of --config");
     }
     refuse_open_doors(config);
-    log::info("configuration:\n{}", write_run_file(field_list(config)));
+    log_config(config);
     return answer(config);
   }
 
  private:
-  void read_config(serve::ServeConfig& config) {
+  void read_config(serve::ServeConfig& config) const {
     std::vector<std::string> settings =
         value_or_throw(serve::environment_settings(environment(), field_list(config)));
     for (size_t i = 0; i < kFlags.size(); ++i) {
@@ -127,8 +129,15 @@ class Serve : public Command {
                        : read_run_file(config_file_, settings, field_list(config)));
   }
 
+  /// Without the password of a database.
+  static void log_config(serve::ServeConfig config) {
+    config.accounts.database = serve::shown_database(config.accounts.database);
+    log::info("configuration:\n{}", write_run_file(field_list(config)));
+  }
+
   /// Without keys everyone who reaches the address may use the model.
   static void refuse_open_doors(const serve::ServeConfig& config) {
+    if (!config.keys.empty() || !config.accounts.database.empty()) return;
     const std::string& host = config.server.host;
     if (host == "localhost" || host == "::1" || host.starts_with("127.")) return;
     throw Error(ErrorCode::kInvalidInput,
@@ -137,15 +146,28 @@ class Serve : public Command {
                             host));
   }
 
-  static int answer(const serve::ServeConfig& config) {
+  /// A file that is wrong changes nothing.
+  void read_again(serve::Accounts& accounts) const {
+    try {
+      serve::ServeConfig config;
+      read_config(config);
+      reload_accounts(accounts, config);
+      log::info("keys and prices of {} hold from now on", config_file_);
+    } catch (const Error& error) {
+      log::error("the configuration stays as it is: {}", error.message());
+    }
+  }
+
+  int answer(const serve::ServeConfig& config) const {
     raise_file_limit();
     const InterruptGuard interrupt;
     std::unique_ptr<LoadedModel> model;  // goes last: what is being answered uses it
-    serve::LocalUser accounts;
+    ReloadSignal reload;
+    const auto accounts = make_accounts(config, served_name(config.model));
     serve::Service service({.worker_threads = config.server.worker_threads,
                             .allowed_hosts = config.server.allowed_hosts,
                             .log_as_json = config.server.log_format == serve::LogFormat::kJson},
-                           accounts);
+                           *accounts);
     serve::http::Server server(server_options(config), service);
     server.start();
     log::info("listening on http://{}:{}", config.server.host, server.port());
@@ -153,7 +175,10 @@ class Serve : public Command {
     service.serve(model->served());
     log::info("serving {} with a context of {} tokens", model->served().name,
               model->engine().context_tokens());
-    while (!interrupt.interrupted()) std::this_thread::sleep_for(kLookAround);
+    while (!interrupt.interrupted()) {
+      if (reload.take()) read_again(*accounts);
+      std::this_thread::sleep_for(kLookAround);
+    }
     if (interrupt.signal() == SIGINT) return kExitInterrupted;
     drain(config.server, service, server, model->engine());
     return kExitOk;

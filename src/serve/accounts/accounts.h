@@ -51,6 +51,8 @@ struct UsageRecord {
   double queue_s = 0.0, first_token_s = 0.0, total_s = 0.0;
 };
 
+class Books;
+
 class Accounts {
  public:
   virtual ~Accounts() = default;
@@ -62,6 +64,10 @@ class Accounts {
   virtual void finish(const UsageRecord& record) = 0;
   /// Whether requests need a key: without, only this machine's own are served.
   virtual bool has_keys() const = 0;
+  /// For those who may ask what is kept; nullptr: nothing is.
+  virtual const Books* books() const { return nullptr; }
+  /// About what is kept, in Prometheus's text format.
+  virtual std::string metrics_text() const { return {}; }
 };
 
 /// No keys: everyone is the local user, nothing is limited or kept.

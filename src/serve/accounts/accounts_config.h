@@ -12,8 +12,6 @@ namespace fathom::serve {
 struct AccountsConfig {
   std::string database;
   double cached_weight = 0.1;
-  std::string audit_log;
-  i64 audit_days = 30;
 
   void list_fields(FieldList& list);
 };

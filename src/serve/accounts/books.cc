@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -52,11 +53,19 @@ std::unique_ptr<Sql> Books::open() const {
   return sql;
 }
 
-std::vector<UsageLine> Books::usage(const UsageQuery& query) const {
-  return usage_report(*open(), query);
+std::unique_ptr<Sql> Books::open_existing() const {
+  if (!is_postgres(database_) && !std::filesystem::exists(database_)) {
+    throw Error(ErrorCode::kNotFound,
+                database_ + ": there is no such database; `fathom keys add` and a server make one");
+  }
+  return open();
 }
 
-std::vector<Key> Books::keys() const { return read_keys(*open()); }
+std::vector<UsageLine> Books::usage(const UsageQuery& query) const {
+  return usage_report(*open_existing(), query);
+}
+
+std::vector<Key> Books::keys() const { return read_keys(*open_existing()); }
 
 NewKey Books::add_key(const std::string& name, KeyConfig config) const {
   NewKey made = make_key(name, config);
@@ -65,7 +74,7 @@ NewKey Books::add_key(const std::string& name, KeyConfig config) const {
 }
 
 bool Books::revoke_key(const std::string& which) const {
-  return serve::revoke_key(*open(), which, unix_now_s());
+  return serve::revoke_key(*open_existing(), which, unix_now_s());
 }
 
 std::string Books::key_id_of(const std::string& which) const {

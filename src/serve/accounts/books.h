@@ -29,6 +29,8 @@ class Books {
   std::string key_id_of(const std::string& which) const;
 
  private:
+  /// Who only asks makes no database. Throws Error{kNotFound} where there is none.
+  std::unique_ptr<Sql> open_existing() const;
   std::unique_ptr<Sql> open() const;
 
   std::string database_;

@@ -12,6 +12,7 @@
 
 #include "serve/accounts/bookkeeper.h"
 #include "serve/accounts/test_databases.h"
+#include "serve/accounts/usage/usage_table.h"
 
 namespace fathom::serve {
 namespace {
@@ -45,6 +46,25 @@ double unix_now_s() {
 
 i64 number(Sql& sql, const std::string& statement, std::initializer_list<SqlValue> values = {}) {
   return integer_of(sql.query(statement, values).at(0).at(0));
+}
+
+/// `fathom keys` beside a running server: the last to close a database removes its log, and must
+/// see that it is not the last.
+TEST(KillTest, ASecondConnectionTakesNoLocksFromTheFirst) {
+  testing::TempDir folder;
+  const std::string database = (folder.path() / "usage.db").string();
+  const auto server = open_sql(database);
+  require_schema(*server, database);
+  open_sql(database);  // as a report does, in the same process
+  const std::string other = "python3 -c \"import sqlite3; c = sqlite3.connect('" + database +
+                            "'); c.execute('UPDATE fathom_meta SET value = 7 WHERE name = "
+                            "\\'keys\\''); c.commit(); c.close()\"";
+  ASSERT_EQ(std::system(other.c_str()), 0);
+  EXPECT_TRUE(std::filesystem::exists(database + "-wal"));
+  write_usage(*server, {{UsageRow{.row_id = "1"}}});
+  const auto reader = open_sql(database);
+  EXPECT_EQ(number(*reader, "SELECT COUNT(*) FROM usage"), 1);
+  EXPECT_EQ(number(*reader, "SELECT value FROM fathom_meta WHERE name = 'keys'"), 7);
 }
 
 TEST(KillTest, WhatWasAddedASecondBeforeIsThereAndSumsAreThoseOfTheRows) {

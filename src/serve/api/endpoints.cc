@@ -22,6 +22,11 @@ std::span<const Endpoint> endpoints() {
       Endpoint{"POST", "/apply-template", apply_template},
       Endpoint{"GET", "/capabilities", capabilities, true},
       Endpoint{"POST", "/embeddings", no_embeddings, true},
+      Endpoint{"GET", "/usage", own_usage},
+      Endpoint{"GET", "/admin/usage", all_usage},
+      Endpoint{"GET", "/admin/keys", list_keys},
+      Endpoint{"POST", "/admin/keys", add_key},
+      Endpoint{"DELETE", "/admin/keys/", revoke_key},
   };
   return kEndpoints;
 }

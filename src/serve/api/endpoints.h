@@ -38,5 +38,10 @@ ApiResult<http::Response> tokenizer_info(Call& call);
 ApiResult<http::Response> apply_template(Call& call);
 ApiResult<http::Response> capabilities(Call& call);
 ApiResult<http::Response> no_embeddings(Call& call);
+ApiResult<http::Response> own_usage(Call& call);
+ApiResult<http::Response> all_usage(Call& call);
+ApiResult<http::Response> list_keys(Call& call);
+ApiResult<http::Response> add_key(Call& call);
+ApiResult<http::Response> revoke_key(Call& call);
 
 }  // namespace fathom::serve

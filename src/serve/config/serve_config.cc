@@ -97,6 +97,9 @@ void ServeConfig::list_fields(FieldList& list) {
   list.add("server", server, "where it listens");
   list.add("api", api, "defaults of the API");
   list.add("limits", limits, "what clients may take");
+  list.add("accounts", accounts, "keys that are made, and what was used");
+  list.add("keys", keys, "keys of this file, as `fathom keys add --static` prints them");
+  list.add("prices", prices, "of tokens");
 }
 
 Result<std::vector<std::string>> environment_settings(std::span<const std::string> environment,

@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/types.h"
 #include "config/field_list.h"
+#include "serve/accounts/accounts_config.h"
 
 namespace fathom::serve {
 
@@ -82,6 +83,9 @@ struct ServeConfig {
   ServerSection server;
   ApiSection api;
   LimitsSection limits;
+  AccountsConfig accounts;
+  KeyConfigs keys;
+  PriceTables prices;
 
   void list_fields(FieldList& list);
 };

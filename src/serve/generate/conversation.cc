@@ -171,9 +171,10 @@ void apply_thinking(const ThinkingWish& wish, const ServedModel& model,
                     Conversation& conversation) {
   conversation.thinking_budget = wish.budget_tokens;
   if (wish.thinking == Thinking::kDefault) return;
-  // V3.1 calls tools without thinking: a hint to think gives way to them.
-  const bool gives_way = wish.is_hint && wish.thinking == Thinking::kOn &&
-                         !conversation.chat.tools.empty() && model.chat_template != nullptr &&
+  // V3.1 calls tools without thinking. As in DeepSeek's own API the tools win: agents ask for both
+  // in every request.
+  const bool gives_way = wish.thinking == Thinking::kOn && !conversation.chat.tools.empty() &&
+                         model.chat_template != nullptr &&
                          model.chat_template->dialect == tokenizer::ChatDialect::kHybridThought;
   if (gives_way) {
     conversation.ignored.push_back("thinking");

@@ -92,6 +92,17 @@ TEST_F(LimitsTest, AQuotaEndsWithItsPeriod) {
   EXPECT_TRUE(admit(1000));
 }
 
+TEST_F(LimitsTest, WhatARequestHeldBackIsFreeWhenItEndsWhileOthersRun) {
+  set({.quota_tokens = 1000, .budget = 1000});
+  ASSERT_TRUE(admit(300, 300));
+  ASSERT_TRUE(admit(300, 300));
+  limits_.finish(key_.id, {.tokens = 300, .cost = 300}, {.work = 100, .tokens = 100, .cost = 100},
+                 now_);
+  ASSERT_FALSE(admit(601, 0)) << "100 are used and 300 held back";
+  ASSERT_FALSE(admit(0, 601));
+  EXPECT_TRUE(admit(600, 600));
+}
+
 TEST_F(LimitsTest, ABudgetIsOfMoney) {
   set({.budget = 1000, .period = Period::kMonth});
   ASSERT_TRUE(admit(1, 600));

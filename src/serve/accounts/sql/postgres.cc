@@ -74,7 +74,7 @@ class Postgres : public Sql {
     std::string text = PQerrorMessage(connection_);
     while (text.ends_with('\n')) text.pop_back();
     for (char& c : text) {
-      if (c == '\n') c = ' ';
+      if (c == '\n' || c == '\t') c = ' ';
     }
     return text;
   }

@@ -61,14 +61,16 @@ class Sqlite : public Sql {
     sqlite3_stmt* statement;
   };
 
-  /// Who uses the machine is nobody else's business.
+  /// Who uses the machine is nobody else's business. One that exists is not opened here: to close
+  /// it would end all locks that this process has on it through other connections.
   static void make_private(const std::string& path) {
-    const int file = ::open(path.c_str(), O_CREAT | O_CLOEXEC | O_RDWR, 0600);
-    if (file < 0) {
+    const int file = ::open(path.c_str(), O_CREAT | O_EXCL | O_CLOEXEC | O_RDWR, 0600);
+    if (file >= 0) {
+      ::close(file);
+    } else if (errno != EEXIST) {
       throw Error(ErrorCode::kIo,
                   fmt::format("{}: cannot be opened: {}", path, std::strerror(errno)));
     }
-    ::close(file);
   }
 
   [[noreturn]] void fail() const {

@@ -1,6 +1,7 @@
 // Sums of usage_daily, cut as somebody asks.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <utility>
@@ -19,7 +20,7 @@ constexpr std::array<std::pair<UsageColumn, std::string_view>, 6> kColumns = {
      {UsageColumn::kModel, "model"},
      {UsageColumn::kUser, "user"}}};
 
-/// A line of usage_daily.
+/// A line of usage_daily, or the sum of some.
 struct Day {
   std::string date, key, model, user;
   UsageSums sums;
@@ -37,6 +38,29 @@ Day day_of(const SqlRow& row) {
                    .completion_tokens = integer_of(row[8]),
                    .reasoning_tokens = integer_of(row[9]),
                    .cost = integer_of(row[10])}};
+}
+
+/// What no column of the report needs is summed in the database: end users alone may be millions of
+/// lines.
+std::string statement_for(const std::vector<UsageColumn>& by) {
+  const auto needs = [&by](std::initializer_list<UsageColumn> columns) {
+    return std::ranges::find_first_of(by, columns) != by.end();
+  };
+  const auto pick = [](bool is_needed, const char* column) {
+    return is_needed ? column : "CAST('' AS TEXT)";
+  };
+  const bool has_date = needs({UsageColumn::kDay, UsageColumn::kWeek, UsageColumn::kMonth});
+  std::string sums;
+  for (const char* column : {"requests", "errors", "prompt_tokens", "cached_tokens",
+                             "completion_tokens", "reasoning_tokens", "cost"}) {
+    sums += fmt::format(", CAST(SUM(d.{}) AS BIGINT)", column);
+  }
+  return fmt::format(
+      "SELECT {}, {}, {}, {}{} FROM usage_daily d LEFT JOIN api_keys k ON k.key_id = d.key_id"
+      " WHERE d.date >= $1 AND d.date <= $2 AND ($3 = '' OR d.key_id = $3) GROUP BY 1, 2, 3, 4",
+      pick(has_date, "d.date"), pick(needs({UsageColumn::kKey}), "COALESCE(k.name, d.key_id)"),
+      pick(needs({UsageColumn::kModel}), "d.model"),
+      pick(needs({UsageColumn::kUser}), "d.end_user"), sums);
 }
 
 std::string week_of(const std::string& date) {
@@ -91,12 +115,9 @@ std::vector<UsageColumn> parse_usage_columns(std::string_view text) {
 }
 
 std::vector<UsageLine> usage_report(Sql& sql, const UsageQuery& query) {
-  const auto rows = sql.query(
-      "SELECT d.date, COALESCE(k.name, d.key_id), d.model, d.end_user, d.requests, d.errors,"
-      " d.prompt_tokens, d.cached_tokens, d.completion_tokens, d.reasoning_tokens, d.cost"
-      " FROM usage_daily d LEFT JOIN api_keys k ON k.key_id = d.key_id"
-      " WHERE d.date >= $1 AND d.date <= $2 AND ($3 = '' OR d.key_id = $3)",
-      {query.from, query.to.empty() ? "9999-12-31" : query.to, query.key_id});
+  const auto rows =
+      sql.query(statement_for(query.by),
+                {query.from, query.to.empty() ? "9999-12-31" : query.to, query.key_id});
   std::map<std::vector<std::string>, UsageSums> groups;
   for (const SqlRow& row : rows) {
     const Day day = day_of(row);

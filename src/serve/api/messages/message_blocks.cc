@@ -196,12 +196,13 @@ class BlockReader {
       message.reasoning_content += member(block, "thinking", place);
     } else if (type == "tool_use") {
       const JsonValue* const input = block.find("input");
-      if (input != nullptr && !input->is_object()) {
+      const bool is_given = input != nullptr && !input->is_null();
+      if (is_given && !input->is_object()) {
         return fail("invalid_type", place + ".input", "an object", input);
       }
       message.tool_calls.push_back({.id = member(block, "id", place),
                                     .name = member(block, "name", place),
-                                    .arguments = input == nullptr ? "{}" : io::write_json(*input)});
+                                    .arguments = is_given ? io::write_json(*input) : "{}"});
     } else {
       refuse(block, place);
     }
