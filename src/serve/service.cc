@@ -101,7 +101,7 @@ struct Service::Route {
 Service::Service(ServiceOptions options, Accounts& accounts)
     : options_(std::move(options)),
       accounts_(accounts),
-      ledger_(accounts, metrics_, options_.log_as_json),
+      ledger_(accounts, metrics_, options_.log_as_json, options_.audit),
       workers_(options_.worker_threads) {}
 
 Service::~Service() = default;

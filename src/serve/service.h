@@ -19,6 +19,7 @@ struct ServiceOptions {
   /// keys: else any web page could reach it through a name that it points here (DNS rebinding).
   std::vector<std::string> allowed_hosts = {};
   bool log_as_json = false;
+  AuditLog* audit = nullptr;  // null: none
 };
 
 class Service : public http::Handler {

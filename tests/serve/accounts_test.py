@@ -224,6 +224,39 @@ class Killed(unittest.TestCase):
             self.assertGreaterEqual(answered - before, sum(t < killed - 1 for t in times))
 
 
+class Audit(unittest.TestCase):
+    def lines(self, level):
+        accounts = Accounts()
+        folder = accounts.database.parent / "audit"
+        with accounts.config.open("a") as file:
+            file.write(f'audit = "{level}"\naudit_folder = "{folder}"\n')
+        key = accounts.add_key("alice")
+        server = accounts.start()
+        headers = bearer(key)
+        self.assertEqual(server.post(PATH, chat_body("Xyzzy?", max_tokens=5), headers)[0], 200)
+        text = server.post(PATH, chat_body("Plugh?", max_tokens=5, stream=True), headers)[2]
+        said = "".join(json.loads(line[6:])["choices"][0]["delta"].get("content", "")
+                       for line in text.split("\n") if line.startswith("data: {"))
+        self.assertEqual(server.post(PATH, chat_body(), bearer("sk-fathom-no"))[0], 401)
+        server.stop()
+        files = list(folder.glob("audit-*.jsonl"))
+        self.assertEqual([oct(file.stat().st_mode & 0o777) for file in files], ["0o600"])
+        return [json.loads(line) for line in files[0].read_text().splitlines()], said
+
+    def test_metadata_has_no_words(self):
+        lines, _ = self.lines("metadata")
+        self.assertEqual([line["status"] for line in lines], [200, 200, 401])
+        self.assertEqual([line.get("key") for line in lines], ["alice", "alice", None])
+        self.assertEqual(lines[0]["peer"], "127.0.0.1")
+        self.assertNotIn("Xyzzy", json.dumps(lines))
+
+    def test_content_has_what_was_asked_and_answered(self):
+        lines, said = self.lines("content")
+        self.assertEqual(lines[0]["asked"]["messages"][0]["content"], "Xyzzy?")
+        self.assertEqual([answer["content"] for answer in lines[1]["answers"]], [said])
+        self.assertEqual(lines[2]["error_code"], "invalid_api_key")
+
+
 class Files(unittest.TestCase):
     def test_static_keys_and_prices_are_read_again_at_sighup(self):
         accounts = Accounts()

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "serve/accounts/accounts.h"
+#include "serve/accounts/audit/audit_log.h"
 #include "serve/config/serve_config.h"
 
 namespace fathom::cli {
@@ -14,6 +15,9 @@ namespace fathom::cli {
 /// the name that rows and prices are by. Throws Error for a database that does not open.
 std::unique_ptr<serve::Accounts> make_accounts(const serve::ServeConfig& config,
                                                const std::string& model);
+
+/// null where none is asked for.
+std::unique_ptr<serve::AuditLog> make_audit_log(const serve::AccountsConfig& config);
 
 /// Keys and prices of a file that was read again.
 void reload_accounts(serve::Accounts& accounts, const serve::ServeConfig& config);

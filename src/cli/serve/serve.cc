@@ -163,10 +163,12 @@ class Serve : public Command {
     const InterruptGuard interrupt;
     std::unique_ptr<LoadedModel> model;  // goes last: what is being answered uses it
     ReloadSignal reload;
+    const auto audit = make_audit_log(config.accounts);
     const auto accounts = make_accounts(config, served_name(config.model));
     serve::Service service({.worker_threads = config.server.worker_threads,
                             .allowed_hosts = config.server.allowed_hosts,
-                            .log_as_json = config.server.log_format == serve::LogFormat::kJson},
+                            .log_as_json = config.server.log_format == serve::LogFormat::kJson,
+                            .audit = audit.get()},
                            *accounts);
     serve::http::Server server(server_options(config), service);
     server.start();

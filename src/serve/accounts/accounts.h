@@ -47,6 +47,9 @@ struct UsageRecord {
   std::string error_code;
   i64 cached_tokens = 0, completion_tokens = 0, reasoning_tokens = 0;
   i64 draft_tokens = 0, accepted_tokens = 0, preemptions = 0;
+  /// What was asked and answered, only where Ledger::wants_words().
+  io::JsonValue asked = {};
+  io::JsonArray answers = {};
   // Seconds; 0 for what was not reached.
   double queue_s = 0.0, first_token_s = 0.0, total_s = 0.0;
 };

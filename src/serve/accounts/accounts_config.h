@@ -3,6 +3,7 @@
 #include <string>
 
 #include "config/field_list.h"
+#include "serve/accounts/audit/audit_level.h"
 #include "serve/accounts/keys/key.h"
 #include "serve/accounts/money.h"
 
@@ -12,8 +13,12 @@ namespace fathom::serve {
 struct AccountsConfig {
   std::string database;
   double cached_weight = 0.1;
+  AuditLevel audit = AuditLevel::kOff;
+  std::string audit_folder;
+  i64 audit_days = 30;
 
   void list_fields(FieldList& list);
+  void check(const std::string& prefix, Problems& problems) const;
 };
 
 using KeyConfigs = std::map<std::string, KeyConfig>;

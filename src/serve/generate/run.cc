@@ -10,7 +10,43 @@ UsageRecord begin_record(const Call& call, RequestFacts facts) {
           .caller = call.caller,
           .facts = std::move(facts),
           .peer = call.request.peer,
-          .started_s = unix_now_s()};
+          .started_s = unix_now_s(),
+          .asked = call.ledger.wants_words() ? call.body : io::JsonValue()};
+}
+
+/// Keeps what it passes on.
+class Recorder : public GenerationSink {
+ public:
+  Recorder(GenerationSink& sink, std::map<i64, tokenizer::Answer>& answers)
+      : sink_(sink), answers_(answers) {}
+  void prompt_token(const engine::Event& event) override { sink_.prompt_token(event); }
+  void token(const engine::Event& event, bool reasoning) override { sink_.token(event, reasoning); }
+  void part(i64 choice, const tokenizer::AnswerPart& part) override {
+    tokenizer::add(part, answers_[choice]);
+    sink_.part(choice, part);
+  }
+  void finish(const engine::Event& end, const Finish& finish) override {
+    sink_.finish(end, finish);
+  }
+
+ private:
+  GenerationSink& sink_;
+  std::map<i64, tokenizer::Answer>& answers_;
+};
+
+io::JsonObject answer_json(const tokenizer::Answer& answer) {
+  io::JsonObject object;
+  io::JsonArray calls;
+  for (const tokenizer::ToolCall& call : answer.tool_calls) {
+    io::JsonObject one;
+    one.set("name", call.name);
+    one.set("arguments", call.arguments);
+    calls.emplace_back(std::move(one));
+  }
+  if (!answer.reasoning.empty()) object.set("reasoning", answer.reasoning);
+  object.set("content", answer.content);
+  if (!calls.empty()) object.set("tool_calls", std::move(calls));
+  return object;
 }
 
 }  // namespace
@@ -25,6 +61,12 @@ RequestFacts request_facts(const Call& call, const std::vector<Prepared>& prompt
   facts.priority = static_cast<int>(sampling.priority);
   facts.end_user = sampling.end_user;
   return facts;
+}
+
+bool Run::pump(size_t prompt, GenerationSink& sink) {
+  if (answers_.empty()) return generations_[prompt]->pump(sink);
+  Recorder recorder(sink, answers_[prompt]);
+  return generations_[prompt]->pump(recorder);
 }
 
 Run::Run(Call& call, RequestFacts facts)
@@ -42,6 +84,9 @@ Run::~Run() {
   record.queue_s = usage.stats.queue_s;
   record.first_token_s = usage.stats.first_token_s;
   record.total_s = usage.stats.total_s;
+  for (const auto& choices : answers_) {
+    for (const auto& [choice, answer] : choices) record.answers.emplace_back(answer_json(answer));
+  }
 }
 
 ApiResult<std::unique_ptr<Run>> Run::start(Call& call, std::vector<Prepared> prompts,
@@ -51,6 +96,7 @@ ApiResult<std::unique_ptr<Run>> Run::start(Call& call, std::vector<Prepared> pro
   std::unique_ptr<Run> run(new Run(call, std::move(facts)));
   run->seed_ = prompts.front().request.sampling.seed;
   run->num_choices_ = prompts.front().request.num_choices;
+  if (call.ledger.wants_words()) run->answers_.resize(prompts.size());
   for (Prepared& prompt : prompts) {
     auto stream = submit(call.model, *admission, prompt.request);
     if (!stream) {

@@ -1,5 +1,6 @@
 #pragma once
 // All that one HTTP request has the engine do: admitted, queued, counted.
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -17,7 +18,7 @@ class Run {
 
   void on_news(const std::function<void()>& wake);
   /// Gives what came for one prompt to `sink`. True: its generation is over.
-  bool pump(size_t prompt, GenerationSink& sink) { return generations_[prompt]->pump(sink); }
+  bool pump(size_t prompt, GenerationSink& sink);
   bool done() const;
   size_t num_prompts() const { return generations_.size(); }
   i64 num_choices() const { return num_choices_; }  // of each prompt
@@ -34,6 +35,8 @@ class Run {
 
   Ticket ticket_;
   std::vector<std::unique_ptr<Generation>> generations_;
+  std::vector<std::map<i64, tokenizer::Answer>>
+      answers_;  // by prompt and choice, for the audit log
   u64 seed_ = 0;
   i64 num_choices_ = 1;
 };

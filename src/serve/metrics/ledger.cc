@@ -2,12 +2,21 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
+
 #include "base/log.h"
 #include "base/text.h"
 #include "io/json.h"
+#include "serve/accounts/limits/period.h"
 
 namespace fathom::serve {
 namespace {
+
+constexpr size_t kMostPathBytes = 200;
+
+double unix_now_s() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
 
 double ms(double seconds) { return seconds * 1e3; }
 
@@ -32,11 +41,36 @@ io::JsonObject log_fields(const UsageRecord& record) {
   return fields;
 }
 
+io::JsonObject audit_fields(const UsageRecord& record) {
+  io::JsonObject fields;
+  fields.set("time", utc_time(static_cast<i64>(record.started_s)));
+  fields.set("key_id", record.caller.key_id);
+  fields.set("peer", record.peer);
+  fields.set("end_user", record.facts.end_user);
+  for (const auto& [name, value] : log_fields(record)) fields.set(name, value);
+  if (!record.asked.is_null()) fields.set("asked", record.asked);
+  if (!record.answers.empty()) fields.set("answers", record.answers);
+  return fields;
+}
+
+/// Of a request that was never queued, perhaps of nobody.
+io::JsonObject refusal_fields(const std::string& request_id, const std::string& path, int status,
+                              const std::string& code) {
+  io::JsonObject fields;
+  fields.set("time", utc_time(static_cast<i64>(unix_now_s())));
+  fields.set("request_id", request_id);
+  fields.set("endpoint", printable(path.substr(0, kMostPathBytes)));
+  fields.set("status", status);
+  fields.set("error_code", code);
+  return fields;
+}
+
 }  // namespace
 
 void Ledger::finish(const UsageRecord& record) {
   accounts_.finish(record);
   metrics_.finish(record);
+  if (audit_ != nullptr) audit_->add(audit_fields(record));
   if (!log::enabled(log::Level::kInfo)) return;
   if (log_as_json_) {
     log::info("{}", io::write_json(log_fields(record)));
@@ -52,6 +86,7 @@ void Ledger::finish(const UsageRecord& record) {
 void Ledger::refused(const std::string& request_id, const std::string& endpoint, int status,
                      const std::string& code) {
   metrics_.refused(code);
+  if (audit_ != nullptr) audit_->add(refusal_fields(request_id, endpoint, status, code));
   log::debug("{} {} {} {}", request_id, printable(endpoint), status, code);
 }
 

@@ -4,16 +4,20 @@
 
 #include "base/mutex.h"
 #include "serve/accounts/accounts.h"
+#include "serve/accounts/audit/audit_log.h"
 #include "serve/metrics/metrics.h"
 
 namespace fathom::serve {
 
 class Ledger {
  public:
-  Ledger(Accounts& accounts, Metrics& metrics, bool log_as_json)
-      : accounts_(accounts), metrics_(metrics), log_as_json_(log_as_json) {}
+  /// `audit` may be null.
+  Ledger(Accounts& accounts, Metrics& metrics, bool log_as_json, AuditLog* audit = nullptr)
+      : accounts_(accounts), metrics_(metrics), log_as_json_(log_as_json), audit_(audit) {}
 
   void began() { metrics_.began(); }
+  /// Whether records are to hold what was said.
+  bool wants_words() const { return audit_ != nullptr && audit_->wants_words(); }
   /// A queued request has ended. Any thread.
   void finish(const UsageRecord& record);
   /// A request was answered with an error before it was queued.
@@ -24,6 +28,7 @@ class Ledger {
   Accounts& accounts_;
   Metrics& metrics_;
   bool log_as_json_;
+  AuditLog* audit_;
 };
 
 /// The record of one queued request: told to the ledger when this is destroyed. Until somebody says

@@ -45,7 +45,7 @@ std::string unquoted(std::string_view quoted) {
   return out;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "'";
   for (const char c : text) {
     if (c == '\\' || c == '\'') out.push_back('\\');
@@ -120,10 +120,10 @@ class FormWriter {
 
  private:
   void append(const std::vector<Part>& parts) {
-    for (const Part& part : parts) form_ += part.is_text ? quoted(part.value) : part.value;
+    for (const Part& part : parts) form_ += part.is_text ? in_quotes(part.value) : part.value;
   }
   void flush() {
-    if (!pending_.empty()) form_.append("{{").append(quoted(pending_)).append("}}");
+    if (!pending_.empty()) form_.append("{{").append(in_quotes(pending_)).append("}}");
     pending_.clear();
   }
 
