@@ -178,7 +178,7 @@ class Page(unittest.TestCase):
         self.send("First question")
         self.assertEqual(self.texts("user"), ["First question"])
         self.assertRegex(self.one(".speed").text,
-                         r"^[\d.]+ tokens/s · first token [\d.]+ s · \d+ tokens · \d+ of \d+ prompt tokens cached$")
+                         r"^[\d.]+ tokens/s · first token [\d.]+ s · \d+ tokens · \d+ of \d+ prompt tokens cached( · drafts \d+ % accepted)?$")
         self.button(".message.assistant .again")
         self.until(lambda: self.find(".message.assistant .count"), "branches")
         self.finish()

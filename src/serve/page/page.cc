@@ -60,7 +60,7 @@ std::vector<Asset> make_assets() {
 }
 
 const Asset* find_asset(std::string_view path) {
-  static const std::vector<Asset> assets = make_assets();
+  static const auto& assets = *new std::vector<Asset>(make_assets());  // outlives every thread
   const auto at =
       std::find_if(assets.begin(), assets.end(), [&](const Asset& a) { return a.path == path; });
   return at == assets.end() ? nullptr : &*at;
