@@ -31,7 +31,7 @@ libpcre2-dev||Unicode patterns of the tokenizer
 zlib1g-dev||training text in .gz
 libzstd-dev||training text in .zst
 libxxhash-dev||knows tokenised text again by its content
-libssl-dev||names cached pages by keyed hashes of their text
+libssl-dev||keyed hashes of cached text; TLS
 $(boost_package)||HTTP: Asio and Beast
 libsqlite3-dev||keys and usage of a server
 libpq-dev||the same in PostgreSQL

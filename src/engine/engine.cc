@@ -100,10 +100,11 @@ Engine::Impl::~Impl() {
 }
 
 void Engine::Impl::fail_all(const std::string& message) {
-  const std::lock_guard lock(mutex_);
-  for (Entry& entry : entries_) {
-    if (entry.job) fail(entry, message);
+  {
+    const std::lock_guard lock(mutex_);
+    failure_ = message;  // a pass may be working on the sequences now
   }
+  work_.notify_all();
 }
 
 void Engine::Impl::wait(double timeout_s) {
@@ -137,6 +138,16 @@ i64 Engine::Impl::num_cached_pages() const {
   return pages;
 }
 
+i64 Engine::Impl::num_running() const {
+  const std::lock_guard lock(mutex_);
+  return scheduler_.num_running();
+}
+
+i64 Engine::Impl::num_waiting() const {
+  const std::lock_guard lock(mutex_);
+  return scheduler_.num_waiting();
+}
+
 double Engine::Impl::stalled_s() const {
   const std::lock_guard lock(mutex_);
   return scheduler_.has_work() ? now_s() - scheduler_.last_step_s() : 0.0;
@@ -156,6 +167,8 @@ EngineCounters Engine::counters() const { return impl_->counters(); }
 i64 Engine::num_pages() const { return impl_->num_pages(); }
 i64 Engine::num_free_pages() const { return impl_->num_free_pages(); }
 i64 Engine::num_cached_pages() const { return impl_->num_cached_pages(); }
+i64 Engine::num_running() const { return impl_->num_running(); }
+i64 Engine::num_waiting() const { return impl_->num_waiting(); }
 double Engine::stalled_s() const { return impl_->stalled_s(); }
 
 std::unique_ptr<Engine> make_engine(Ctx& ctx, const model::Model& model,

@@ -51,8 +51,8 @@ class Engine {
   /// One step: a pass over all decoding sequences, then layers of a chunk of prompts. False if
   /// there was nothing to do.
   bool step();
-  /// Ends everything that waits or runs as FinishReason::kError: after a step that threw, which is
-  /// a fault of ours.
+  /// Ends everything that waits or runs as FinishReason::kError, when the next step begins: after a
+  /// step that threw, which is a fault of ours, or when nothing may go on.
   void fail_all(const std::string& message);
   /// Until there may be something to do, or `timeout_s` is over.
   void wait(double timeout_s);
@@ -66,6 +66,9 @@ class Engine {
   i64 num_pages() const;
   i64 num_free_pages() const;
   i64 num_cached_pages() const;
+  /// Sequences that hold pages, and requests in the queue.
+  i64 num_running() const;
+  i64 num_waiting() const;
   /// Seconds since the last step began while there is work; 0 without: what a watchdog looks at.
   double stalled_s() const;
 

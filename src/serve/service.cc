@@ -195,9 +195,9 @@ std::optional<http::Response> Service::refuse(const http::Request& head) {
   return refusal(checked.error(), head, route);
 }
 
-http::Response Service::error(int status, const std::string& reason) {
+http::Response Service::error(int status, const std::string& reason, const http::Request& head) {
   const char* const code = status == 413 ? "request_too_large" : "bad_request";
-  return openai_error_response(plain_error(status, code, reason), "");
+  return refusal(plain_error(status, code, reason), head, find(head));
 }
 
 /// Of what tells about the server itself; nullopt: it is not that.

@@ -35,7 +35,7 @@ class Service : public http::Handler {
 
   std::optional<http::Response> refuse(const http::Request& head) override;
   void handle(http::Request request, std::function<void(http::Response)> done) override;
-  http::Response error(int status, const std::string& reason) override;
+  http::Response error(int status, const std::string& reason, const http::Request& head) override;
 
  private:
   struct Route;

@@ -78,7 +78,7 @@ class Server:
     def _read_log(self):
         for line in self.process.stderr:
             self.log.append(line)
-            found = re.search(r"listening on http://[^:]+:(\d+)", line)
+            found = re.search(r"listening on https?://[^:]+:(\d+)", line)
             if found:
                 self.port = int(found[1])
 

@@ -2,7 +2,10 @@
 import http.client
 import json
 import re
+import shutil
 import signal
+import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -105,7 +108,7 @@ class Operations(unittest.TestCase):
         ask.join()
         self.assertEqual(server.process.wait(10), 0)
         self.assertEqual(lines[-1], "data: [DONE]")
-        self.assertIn('"error"', lines[-2])
+        self.assertEqual(json.loads(lines[-2][6:])["error"]["code"], "draining")
 
     def test_92_a_second_sigterm_is_now(self):
         server = harness.Server(settings=["server.drain_delay_s=30"])
@@ -115,6 +118,136 @@ class Operations(unittest.TestCase):
         begin = time.monotonic()
         server.process.wait(10)
         self.assertLess(time.monotonic() - begin, 1)
+
+
+class Waiting(unittest.TestCase):
+    """One request at a time, one in the queue."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = harness.Server(settings=["limits.max_running=1", "limits.max_waiting=1",
+                                              "server.keep_alive_s=0.2"],
+                                    path=harness.model(max_position_embeddings=65536))
+
+    def occupied(self, requests):
+        """Connections with so many requests that take their time."""
+        body = json.dumps(chat_body(max_tokens=60000, ignore_eos=True, stream=True))
+        connections = []
+        for i in range(requests):
+            connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+            connection.request("POST", PATH, body, {"Content-Type": "application/json"})
+            connections.append(connection)
+            while self.server.metric("num_requests_open") != i + 1:
+                time.sleep(0.01)
+        return connections
+
+    def close(self, connections):
+        for connection in connections:
+            connection.close()
+        end = time.monotonic() + 5
+        while self.server.metric("num_requests_running") and time.monotonic() < end:
+            time.sleep(0.01)
+        self.assertEqual(self.server.metric("num_requests_running"), 0)
+        self.assertEqual(self.server.metric("num_requests_waiting"), 0)
+
+    def test_78_a_full_queue(self):
+        connections = self.occupied(2)
+        begin = time.monotonic()
+        status, headers, answer = self.server.post(PATH, chat_body())
+        self.assertLess(time.monotonic() - begin, 1)
+        self.assertEqual((status, answer["error"]["code"]), (503, "server_overloaded"))
+        self.assertRegex(headers["Retry-After"], r"^\d+$")
+        self.close(connections)
+        self.server.chat()
+
+    def test_83_comments_while_a_stream_waits(self):
+        connections = self.occupied(1)
+        body = json.dumps(chat_body("Next", stream=True))
+        request = (f"POST {PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                   f"Content-Length: {len(body)}\r\n\r\n{body}")
+        begin = time.monotonic()
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=10) as waiting:
+            waiting.sendall(request.encode())
+            text = waiting.recv(65536).decode()
+            self.assertLess(time.monotonic() - begin, 1)
+            self.assertTrue(text.startswith("HTTP/1.1 200"), text)
+            while text.count(": keep-alive\n\n") < 3:
+                text += waiting.recv(65536).decode()
+            self.assertLess(time.monotonic() - begin, 4)
+            self.close(connections)
+            while "[DONE]" not in text:
+                text += waiting.recv(65536).decode()
+
+    def test_80_in_the_queue(self):
+        self.close(self.occupied(2))
+
+
+@unittest.skipUnless(shutil.which("openssl"), "openssl is not installed")
+class Tls(unittest.TestCase):
+    def setUp(self):
+        self.folder = harness.Folder().path
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                        "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+                        "-keyout", "key.pem", "-out", "cert.pem"], cwd=self.folder, check=True,
+                       capture_output=True)
+
+    def settings(self, certificate="cert.pem", key="key.pem"):
+        return [f"server.tls_certificate={self.folder / certificate}",
+                f"server.tls_key={self.folder / key}"]
+
+    def test_95_tls(self):
+        server = harness.Server(settings=self.settings(), wait=False)
+        trust = ssl.create_default_context(cafile=str(self.folder / "cert.pem"))
+        trust.set_alpn_protocols(["h2", "http/1.1"])
+        def ask(method, path, body=None):
+            connection = http.client.HTTPSConnection("127.0.0.1", server.port, timeout=20, context=trust)
+            connection.request(method, path, body, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            self.assertEqual(connection.sock.selected_alpn_protocol(), "http/1.1")
+            text = answer.read().decode()
+            connection.close()
+            return answer.status, text
+        while ask("GET", "/ready")[0] != 200:
+            time.sleep(0.05)
+        status, text = ask("POST", PATH, json.dumps(chat_body(stream=True, max_tokens=50)))
+        self.assertEqual((status, text.endswith("data: [DONE]\n\n")), (200, True))
+        # Plain HTTP is refused, and nothing breaks.
+        self.assertNotIn("200", server.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+        old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+        old.maximum_version = ssl.TLSVersion.TLSv1_1
+        with self.assertRaises((ssl.SSLError, OSError)):
+            old.wrap_socket(socket.create_connection(("127.0.0.1", server.port), timeout=10))
+        self.assertEqual(ask("GET", "/health")[0], 200)
+
+    def test_95_a_new_certificate_without_an_end(self):
+        server = harness.Server(settings=self.settings(), wait=False)
+        def shown():
+            return ssl.get_server_certificate(("127.0.0.1", server.port))
+        first = shown()
+        kept = ssl._create_unverified_context().wrap_socket(
+            socket.create_connection(("127.0.0.1", server.port), timeout=10))
+        self.addCleanup(kept.close)
+        subprocess.run(["openssl", "req", "-x509", "-key", "key.pem", "-days", "2", "-subj", "/CN=new",
+                        "-out", "cert.pem"], cwd=self.folder, check=True, capture_output=True)
+        while not any("serving" in line for line in server.log):
+            time.sleep(0.02)
+        server.process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + 5
+        while shown() == first and time.monotonic() < end:
+            time.sleep(0.02)
+        self.assertNotEqual(shown(), first)
+        kept.sendall(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.assertIn(b"200 OK", kept.recv(4096))
+
+    def test_95_files_that_are_no_certificate(self):
+        (self.folder / "none.pem").write_text("nothing")
+        for settings in (self.settings("none.pem"), self.settings(key="none.pem"),
+                         self.settings("away.pem")):
+            options = [option for setting in settings for option in ("--set", setting)]
+            done = fathom("--model", "x", "--port", "0", *options)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(".pem", done.stderr)
 
 
 class Configuration(unittest.TestCase):

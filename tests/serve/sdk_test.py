@@ -53,7 +53,8 @@ SCRIPT = textwrap.dedent("""
         if chunk.choices:
             text += chunk.choices[0].delta.content or ""
     out["streamed"], out["streamed_usage"] = text, usage.total_tokens
-    with client.chat.completions.stream(**common) as stream:
+    forced = {"extra_body": {"structured_outputs": {"choice": ["helped"]}}, "max_tokens": 50}
+    with client.chat.completions.stream(**{**common, **forced}) as stream:
         out["helper"] = stream.get_final_completion().choices[0].message.content
     forced = client.chat.completions.create(
         model="tiny", messages=messages, response_format={"type": "json_schema", "json_schema": {
@@ -91,7 +92,7 @@ class Sdk(unittest.TestCase):
         out = json.loads(done.stdout)
         self.assertEqual(out["models"], ["tiny"])
         self.assertEqual(out["streamed"], out["content"])
-        self.assertEqual(out["helper"], out["content"])
+        self.assertEqual(out["helper"], "helped")
         self.assertEqual(out["usage"][0] + out["usage"][1], out["usage"][2])
         self.assertEqual(out["streamed_usage"], out["usage"][2])
         self.assertIn(out["json"]["a"], ("x", "y"))

@@ -131,6 +131,7 @@ class Wire(unittest.TestCase):
 
     def test_connections_are_kept_and_close_when_idle(self):
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
+        self.addCleanup(connection.close)
         for path in ("/v1/models", "/nowhere", "/v1/models"):
             connection.request("GET", path)
             response = connection.getresponse()

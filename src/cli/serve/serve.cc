@@ -14,6 +14,7 @@
 #include "cli/serve/loaded_model.h"
 #include "config/run/run_file.h"
 #include "serve/accounts/sql/sql.h"
+#include "serve/generate/generation.h"
 #include "serve/http/server.h"
 #include "serve/service.h"
 
@@ -71,6 +72,9 @@ serve::http::ServerOptions server_options(const serve::ServeConfig& config) {
   options.max_connections_per_peer = config.limits.max_connections_per_address;
   options.idle_s = config.limits.idle_s;
   options.header_s = config.limits.header_s;
+  options.keep_alive_s = config.server.keep_alive_s;
+  options.tls_certificate = config.server.tls_certificate;
+  options.tls_key = config.server.tls_key;
   return options;
 }
 
@@ -147,12 +151,13 @@ class Serve : public Command {
   }
 
   /// A file that is wrong changes nothing.
-  void read_again(serve::Accounts& accounts) const {
+  void read_again(serve::Accounts& accounts, serve::http::Server& server) const {
     try {
       serve::ServeConfig config;
       read_config(config);
+      server.reload_certificate();
       reload_accounts(accounts, config);
-      log::info("keys and prices of {} hold from now on", config_file_);
+      log::info("keys, prices and certificate of {} hold from now on", config_file_);
     } catch (const Error& error) {
       log::error("the configuration stays as it is: {}", error.message());
     }
@@ -172,13 +177,14 @@ class Serve : public Command {
                            *accounts);
     serve::http::Server server(server_options(config), service);
     server.start();
-    log::info("listening on http://{}:{}", config.server.host, server.port());
+    log::info("listening on {}://{}:{}", config.server.tls_certificate.empty() ? "http" : "https",
+              config.server.host, server.port());
     model = std::make_unique<LoadedModel>(config);
     service.serve(model->served());
     log::info("serving {} with a context of {} tokens", model->served().name,
               model->engine().context_tokens());
     while (!interrupt.interrupted()) {
-      if (reload.take()) read_again(*accounts);
+      if (reload.take()) read_again(*accounts, server);
       std::this_thread::sleep_for(kLookAround);
     }
     if (interrupt.signal() == SIGINT) return kExitInterrupted;
@@ -202,7 +208,7 @@ class Serve : public Command {
     if (idle()) return;
     log::warn("{} requests did not end within {} s", server.busy_connections(),
               limits.drain_timeout_s);
-    engine.fail_all("draining: the server goes down");
+    engine.fail_all(serve::kDraining);
     sleep_until(limits.drain_timeout_s + kLastWordsS, idle);
   }
 

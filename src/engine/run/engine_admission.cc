@@ -1,5 +1,6 @@
 // Who runs: requests that start, that share what they compute, and that give up their pages.
 #include <algorithm>
+#include <utility>
 
 #include "engine/run/emission.h"
 #include "engine/run/engine_impl.h"
@@ -7,6 +8,11 @@
 namespace fathom::engine {
 
 void Engine::Impl::end_unwanted(double now) {
+  if (const auto failure = std::exchange(failure_, std::nullopt)) {
+    for (Entry& entry : entries_) {
+      if (entry.job) fail(entry, *failure);
+    }
+  }
   for (Entry& entry : entries_) {
     if (!entry.job) continue;
     if (entry.job->stream->cancelled()) {

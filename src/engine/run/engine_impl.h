@@ -38,6 +38,8 @@ struct Engine::Impl {
   i64 num_pages() const { return cache_.num_pages(); }
   i64 num_free_pages() const;
   i64 num_cached_pages() const;
+  i64 num_running() const;
+  i64 num_waiting() const;
   double stalled_s() const;
 
  private:
@@ -136,6 +138,7 @@ struct Engine::Impl {
   std::vector<Entry> entries_;  // by RequestId::slot
   std::map<std::string, TenantId> tenants_;
   EngineCounters counters_{};
+  std::optional<std::string> failure_;  // that ends everything when the next step begins
   bool reads_disk_ = false;  // the next request's pages, a few a step
 
   // Of the step under way; kept, so that it allocates nothing.

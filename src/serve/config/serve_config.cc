@@ -64,6 +64,10 @@ void ServerSection::list_fields(FieldList& list) {
            {.min = 1, .max = 64});
   list.add("worker_threads", worker_threads, "for templates, tokens and grammars",
            {.min = 1, .max = 256});
+  list.add("tls_certificate", tls_certificate, "PEM file, with its chain; \"\": plain HTTP");
+  list.add("tls_key", tls_key, "PEM file of its key");
+  list.add("keep_alive_s", keep_alive_s, "of silence in a stream, before a comment is sent",
+           {.min = 0.05});
   list.add("drain_delay_s", drain_delay_s,
            "from SIGTERM, when /ready fails, to the end of new connections", {.min = 0});
   list.add("drain_timeout_s", drain_timeout_s, "for requests that run at SIGTERM", {.min = 0});

@@ -40,6 +40,8 @@ struct ServerSection {
   std::vector<std::string> allowed_hosts;
   i64 http_threads = 2;
   i64 worker_threads = 4;
+  std::string tls_certificate, tls_key;
+  double keep_alive_s = 10;
   double drain_delay_s = 5;
   double drain_timeout_s = 60;
   LogFormat log_format = LogFormat::kText;

@@ -1,5 +1,7 @@
 #include "serve/generate/generation.h"
 
+#include "base/log.h"
+
 namespace fathom::serve {
 
 using tokenizer::AnswerPart;
@@ -16,6 +18,12 @@ std::string_view finish_name(Finish::Reason reason) {
       break;
   }
   return "error";
+}
+
+ApiError late_error(const Finish& finish, const std::string& request_id) {
+  if (finish.error == kDraining) return overloaded("draining", kDraining, 5);
+  log::error("request {}: {}", request_id, finish.error);
+  return server_fault(request_id);
 }
 
 Generation::Generation(const ServedModel& model, std::shared_ptr<engine::Stream> stream,

@@ -24,6 +24,11 @@ struct Finish {
 /// "stop", "length", "tool_calls", "error".
 std::string_view finish_name(Finish::Reason reason);
 
+/// The error of requests that the server's end does not wait for.
+inline constexpr const char* kDraining = "the server is going down";
+/// What a client is told of an error that comes after its status line; the log gets the rest.
+ApiError late_error(const Finish& finish, const std::string& request_id);
+
 /// Tokens and text of a request, as far as they are known.
 struct Usage {
   i64 prompt_tokens = 0, cached_tokens = 0;

@@ -4,7 +4,6 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/write.hpp>
 #include <exception>
 
 #include "base/log.h"
@@ -27,13 +26,14 @@ Clock::time_point after(double seconds) {
 
 }  // namespace
 
-Connection::Connection(asio::ip::tcp::socket socket, std::string peer, std::shared_ptr<Hub> hub)
-    : socket_(std::move(socket)),
+Connection::Connection(Wire::Socket socket, std::shared_ptr<asio::ssl::context> tls,
+                       std::string peer, std::shared_ptr<Hub> hub)
+    : wire_(std::move(socket), std::move(tls)),
       peer_(std::move(peer)),
       hub_(std::move(hub)),
-      news_(std::make_shared<Signal>(socket_.get_executor())),
-      room_(std::make_shared<Signal>(socket_.get_executor())),
-      write_timer_(socket_.get_executor()) {}
+      news_(std::make_shared<Signal>(wire_.executor())),
+      room_(std::make_shared<Signal>(wire_.executor())),
+      write_timer_(wire_.executor()) {}
 
 Connection::~Connection() {
   if (busy_) --hub_->busy;
@@ -43,26 +43,21 @@ Connection::~Connection() {
 void Connection::start() {
   const auto self = shared_from_this();
   asio::co_spawn(
-      socket_.get_executor(), [self] { return self->read_all(); }, asio::detached);
-  asio::co_spawn(
-      socket_.get_executor(), [self] { return self->run(); }, asio::detached);
+      wire_.executor(), [self] { return self->run(); }, asio::detached);
 }
 
 void Connection::close() {
-  asio::post(socket_.get_executor(), [self = shared_from_this()] {
-    boost::system::error_code ignored;
-    self->socket_.close(ignored);
-  });
+  asio::post(wire_.executor(), [self = shared_from_this()] { self->wire_.close(); });
 }
 
 Connection::Awaitable<void> Connection::read_all() {
   const auto self = shared_from_this();
   while (true) {
-    const auto [error, bytes] = co_await socket_.async_read_some(asio::buffer(chunk_), kAwaitTuple);
-    if (error) break;
+    const size_t bytes = co_await wire_.read(chunk_.data(), chunk_.size());
+    if (bytes == 0) break;
     if (!discarding_) in_.append(chunk_.data(), bytes);
     news_->raise();
-    while (in_.view().size() > kMaxUnreadBytes && socket_.is_open()) {
+    while (in_.view().size() > kMaxUnreadBytes && wire_.is_open()) {
       co_await room_->wait(after(1));
     }
   }
@@ -73,15 +68,35 @@ Connection::Awaitable<void> Connection::read_all() {
 Connection::Awaitable<void> Connection::run() {
   const auto self = shared_from_this();
   try {
-    while (co_await serve_one()) {
+    if (co_await begin()) {
+      while (co_await serve_one()) {
+      }
+      co_await linger();
     }
-    co_await linger();
   } catch (const std::exception& fault) {  // ours; the other connections live on
     log::error("a connection ended by a fault of ours: {}", fault.what());
   }
-  boost::system::error_code ignored;
-  socket_.close(ignored);
+  wire_.close();
   room_->raise();
+}
+
+/// False: the client and we do not understand each other.
+Connection::Awaitable<bool> Connection::begin() {
+  close_after(hub_->options.header_s);
+  const bool understood = co_await wire_.handshake();
+  write_timer_.cancel();
+  if (!understood) co_return false;
+  asio::co_spawn(
+      wire_.executor(), [self = shared_from_this()] { return self->read_all(); }, asio::detached);
+  co_return true;
+}
+
+/// Unless the timer is cancelled before.
+void Connection::close_after(double seconds) {
+  write_timer_.expires_at(after(seconds));
+  write_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
+    if (!error) self->wire_.close();
+  });
 }
 
 /// False: it was the last one.
@@ -105,7 +120,7 @@ Connection::Awaitable<bool> Connection::serve_one() {
   }
   if (!reading.ok) {
     if (reading.status != 0) {
-      co_await send(hub_->handler.error(reading.status, reading.reason), false);
+      co_await send(hub_->handler.error(reading.status, reading.reason, request), false);
     }
     co_return false;
   }
@@ -302,15 +317,10 @@ Connection::Awaitable<bool> Connection::send_stream(Response response, bool keep
 Connection::Awaitable<bool> Connection::write(std::string_view bytes) {
   while (!bytes.empty()) {
     const std::string_view piece = bytes.substr(0, kWriteBytes);
-    write_timer_.expires_at(after(hub_->options.write_s));
-    write_timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
-      boost::system::error_code ignored;
-      if (!error) self->socket_.close(ignored);
-    });
-    const auto [error, written] =
-        co_await asio::async_write(socket_, asio::buffer(piece.data(), piece.size()), kAwaitTuple);
+    close_after(hub_->options.write_s);
+    const bool taken = co_await wire_.write(piece);
     write_timer_.cancel();
-    if (error) co_return false;
+    if (!taken) co_return false;
     bytes.remove_prefix(piece.size());
   }
   co_return true;
@@ -318,9 +328,8 @@ Connection::Awaitable<bool> Connection::write(std::string_view bytes) {
 
 /// A connection closed on bytes that nobody read would be reset, and the client lose the answer.
 Connection::Awaitable<void> Connection::linger() {
-  if (client_gone() || !socket_.is_open()) co_return;
-  boost::system::error_code ignored;
-  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+  if (client_gone() || !wire_.is_open()) co_return;
+  wire_.shutdown_send();
   discarding_ = true;
   in_.clear();
   room_->raise();

@@ -2,7 +2,6 @@
 // Internal to http/ (Boost): one client's connection.
 #include <array>
 #include <boost/asio/awaitable.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -13,6 +12,7 @@
 
 #include "serve/http/hub.h"
 #include "serve/http/signal.h"
+#include "serve/http/wire.h"
 
 namespace fathom::serve::http {
 
@@ -39,7 +39,8 @@ class InBuffer {
 /// and answers them, in order.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(boost::asio::ip::tcp::socket socket, std::string peer, std::shared_ptr<Hub> hub);
+  Connection(Wire::Socket socket, std::shared_ptr<boost::asio::ssl::context> tls, std::string peer,
+             std::shared_ptr<Hub> hub);
   ~Connection();
 
   void start();
@@ -62,6 +63,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Awaitable<void> read_all();
   Awaitable<void> run();
+  Awaitable<bool> begin();
+  void close_after(double seconds);
   Awaitable<bool> serve_one();
   Awaitable<Reading> read_header(Parser& parser);
   Awaitable<Reading> read_body(Parser& parser);
@@ -76,7 +79,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::function<void()> wake() const;
   bool client_gone() const { return gone_->load(std::memory_order_relaxed); }
 
-  boost::asio::ip::tcp::socket socket_;
+  Wire wire_;
   std::string peer_;
   std::shared_ptr<Hub> hub_;
   std::shared_ptr<Signal> news_;  // of the client, of an answer

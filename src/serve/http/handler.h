@@ -14,8 +14,9 @@ class Handler {
   virtual std::optional<Response> refuse(const Request& head) = 0;
   /// Calls `done` once, here or later on any thread.
   virtual void handle(Request request, std::function<void(Response)> done) = 0;
-  /// What is wrong below the level of requests: 400, 408, 413, 431. `reason` is for people.
-  virtual Response error(int status, const std::string& reason) = 0;
+  /// What is wrong below the level of requests: 400, 408, 413, 431. `reason` is for people; `head`
+  /// is what is known of the request, nothing perhaps.
+  virtual Response error(int status, const std::string& reason, const Request& head) = 0;
 };
 
 }  // namespace fathom::serve::http

@@ -49,9 +49,12 @@ i64 ConnectionCounts::total() const {
 struct Server::Impl {
   Impl(const ServerOptions& options, Handler& handler)
       : hub(std::make_shared<Hub>(options, handler)), acceptor(asio::make_strand(io)) {
+    load_certificate();
     listen();
   }
   ~Impl();
+
+  void load_certificate();
 
   void listen();
   asio::awaitable<void> accept();
@@ -65,8 +68,17 @@ struct Server::Impl {
   tcp::acceptor acceptor;
   Mutex mutex;
   std::vector<std::weak_ptr<Connection>> known FATHOM_GUARDED_BY(mutex);
+  std::shared_ptr<asio::ssl::context> tls FATHOM_GUARDED_BY(mutex);  // null: plain HTTP
   std::vector<std::thread> threads;
 };
+
+void Server::Impl::load_certificate() {
+  const ServerOptions& options = hub->options;
+  if (options.tls_certificate.empty()) return;
+  auto loaded = load_tls(options.tls_certificate, options.tls_key);
+  const Lock lock(mutex);
+  tls = std::move(loaded);
+}
 
 void Server::Impl::listen() {
   const ServerOptions& options = hub->options;
@@ -108,9 +120,10 @@ void Server::Impl::take(tcp::socket socket) {
   const std::string peer = endpoint.address().to_string();
   if (!hub->counts.add(peer, endpoint.address().is_loopback(), hub->options)) return;
   socket.set_option(tcp::no_delay(true), error);
-  const auto connection = std::make_shared<Connection>(std::move(socket), peer, hub);
+  std::shared_ptr<Connection> connection;
   {
     const Lock lock(mutex);
+    connection = std::make_shared<Connection>(std::move(socket), tls, peer, hub);
     std::erase_if(known, [](const auto& each) { return each.expired(); });
     known.push_back(connection);
   }
@@ -159,6 +172,8 @@ void Server::start() {
     impl_->threads.emplace_back([this] { impl_->run(); });
   }
 }
+
+void Server::reload_certificate() { impl_->load_certificate(); }
 
 u16 Server::port() const { return impl_->acceptor.local_endpoint().port(); }
 

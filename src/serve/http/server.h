@@ -18,10 +18,11 @@ struct ServerOptions {
   i64 max_body_bytes = i64{32} << 20;
   double header_s = 10;  // from a request's first byte to the end of its header
   double body_grace_s = 10;
-  double body_bytes_per_s = 1024;  // a body's least speed after body_grace_s
-  double idle_s = 75;              // between requests; longer than the 60 s of common proxies
-  double write_s = 30;             // a client that takes nothing for so long is gone
-  double keep_alive_s = 10;        // of silence in a stream, before something is sent
+  double body_bytes_per_s = 1024;        // a body's least speed after body_grace_s
+  double idle_s = 75;                    // between requests; longer than the 60 s of common proxies
+  double write_s = 30;                   // a client that takes nothing for so long is gone
+  double keep_alive_s = 10;              // of silence in a stream, before something is sent
+  std::string tls_certificate, tls_key;  // PEM files; empty: plain HTTP
   i64 max_connections = 4096;
   i64 max_connections_per_peer = 64;  // but for this machine's own addresses, where proxies are
 };
@@ -35,6 +36,9 @@ class Server {
   ~Server();
 
   void start();
+  /// Reads the certificate and its key again, for connections to come. Throws Error that names the
+  /// file; then the old ones stay.
+  void reload_certificate();
   /// The one that was given or found.
   u16 port() const;
   /// No new connections, and those that wait for a next request are closed. What is being answered

@@ -147,6 +147,8 @@ std::string Metrics::text(const std::string& model, const engine::Engine* engine
   const engine::EngineCounters counters = engine->counters();
   const double pages = static_cast<double>(engine->num_pages());
   const double held = pages - static_cast<double>(engine->num_free_pages());
+  gauge("num_requests_running", "Sequences that hold pages.", engine->num_running());
+  gauge("num_requests_waiting", "Requests in the engine's queue.", engine->num_waiting());
   gauge("kv_cache_usage_perc", "Share of the cache's pages that hold rows, 0 to 1.", held / pages);
   counter("num_preemptions_total", "Requests that gave up their pages.", counters.preemptions);
   counter("prefix_cache_queries_total", "Prompts that were looked for.", counters.cache_queries);

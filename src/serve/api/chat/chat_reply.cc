@@ -1,7 +1,5 @@
 #include "serve/api/chat/chat_reply.h"
 
-#include "base/log.h"
-
 namespace fathom::serve {
 
 void add_heading(const ChatReply& reply, std::string_view object, io::JsonObject& out) {
@@ -16,11 +14,6 @@ io::JsonObject own_facts(const Run& run) {
   io::JsonObject facts;
   facts.set("seed", static_cast<i64>(run.seed()));
   return facts;
-}
-
-io::JsonValue late_error(const Finish& finish, const std::string& request_id) {
-  log::error("request {}: {}", request_id, finish.error);
-  return openai_error(server_fault(request_id));
 }
 
 }  // namespace fathom::serve

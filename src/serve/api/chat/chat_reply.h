@@ -23,9 +23,6 @@ void add_heading(const ChatReply& reply, std::string_view object, io::JsonObject
 /// {"seed": ...}: what was drawn for the client.
 io::JsonObject own_facts(const Run& run);
 
-/// One late error, where the status line has gone out already.
-io::JsonValue late_error(const Finish& finish, const std::string& request_id);
-
 std::unique_ptr<http::BodyStream> stream_chat(ChatReply reply, std::unique_ptr<Run> run,
                                               const std::string& request_id);
 std::unique_ptr<http::LateResponse> whole_chat(ChatReply reply, std::unique_ptr<Run> run,

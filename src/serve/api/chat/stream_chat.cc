@@ -88,7 +88,7 @@ class ChatStream : public http::BodyStream, private GenerationSink {
   void finish(const engine::Event& event, const Finish& finish) override {
     flush();
     if (finish.reason == Finish::Reason::kError) {
-      append_data(io::write_json(late_error(finish, request_id_)), *out_);
+      append_data(io::write_json(openai_error(late_error(finish, request_id_))), *out_);
       failed_ = true;
       return;
     }

@@ -49,7 +49,7 @@ class WholeChat : public http::LateResponse, private GenerationSink {
     for (const Choice& choice : choices_) {
       if (choice.finish.reason != Finish::Reason::kError) continue;
       run_->finished(500, "error", "server_error");
-      return json_response(late_error(choice.finish, request_id_), 500);
+      return openai_error_response(late_error(choice.finish, request_id_), request_id_);
     }
     run_->finished(200, finish_name(choices_.front().finish.reason));
     const Usage usage = run_->usage();

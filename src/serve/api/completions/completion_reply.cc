@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "base/log.h"
 #include "serve/api/completions/completion_choice.h"
 #include "serve/api/sse.h"
 #include "serve/api/usage_json.h"
@@ -41,8 +40,7 @@ class Results {
     for (const CompletionSink& sink : sinks) {
       for (const CompletionChoice& choice : sink.choices) {
         if (!choice.finish || choice.finish->reason != Finish::Reason::kError) continue;
-        log::error("request {}: {}", request_id, choice.finish->error);
-        return server_fault(request_id);
+        return late_error(*choice.finish, request_id);
       }
     }
     return std::nullopt;

@@ -3,7 +3,6 @@
 
 #include <optional>
 
-#include "base/log.h"
 #include "serve/api/messages/anthropic_error.h"
 #include "serve/api/messages/messages_reply.h"
 #include "serve/api/sse.h"
@@ -119,10 +118,9 @@ class MessageStream : public http::BodyStream, private GenerationSink {
 
   void end() {
     if (finish_.reason == Finish::Reason::kError) {
-      log::error("request {}: {}", request_id_, finish_.error);
       run_->finished(500, "error", "server_error");
       const std::string error =
-          io::write_json(anthropic_error(server_fault(request_id_), request_id_));
+          io::write_json(anthropic_error(late_error(finish_, request_id_), request_id_));
       *out_ += "event: error\n";
       append_data(error, *out_);
       return;

@@ -1,5 +1,4 @@
 // An answer as one message.
-#include "base/log.h"
 #include "serve/api/messages/anthropic_error.h"
 #include "serve/api/messages/messages_reply.h"
 
@@ -72,9 +71,8 @@ class WholeMessage : public http::LateResponse, private GenerationSink {
 
   http::Response result() {
     if (finish_.reason == Finish::Reason::kError) {
-      log::error("request {}: {}", request_id_, finish_.error);
       run_->finished(500, "error", "server_error");
-      return anthropic_error_response(server_fault(request_id_), request_id_);
+      return anthropic_error_response(late_error(finish_, request_id_), request_id_);
     }
     run_->finished(200, finish_name(finish_.reason));
     io::JsonArray content;

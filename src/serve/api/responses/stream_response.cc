@@ -2,7 +2,6 @@
 // and each piece is told where it belongs.
 #include <fmt/format.h>
 
-#include "base/log.h"
 #include "serve/api/responses/responses_reply.h"
 #include "serve/api/sse.h"
 #include "serve/api/token_text.h"
@@ -153,9 +152,8 @@ class ResponseStream : public http::BodyStream, private GenerationSink {
   void end() {
     const Usage usage = run_->usage();
     if (finish_.reason == Finish::Reason::kError) {
-      log::error("request {}: {}", request_id_, finish_.error);
       run_->finished(500, "error", "server_error");
-      const ApiError error = server_fault(request_id_);
+      const ApiError error = late_error(finish_, request_id_);
       event("error", fmt::format(R"("code":"{}","message":{},"param":null)", error.code,
                                  json_text(error.message)));
       response_event(

@@ -1,5 +1,4 @@
 // An answer as one response.
-#include "base/log.h"
 #include "serve/api/responses/responses_reply.h"
 #include "serve/api/token_text.h"
 
@@ -56,9 +55,8 @@ class WholeResponse : public http::LateResponse, private GenerationSink {
 
   http::Response result() {
     if (finish_.reason == Finish::Reason::kError) {
-      log::error("request {}: {}", request_id_, finish_.error);
       run_->finished(500, "error", "server_error");
-      return openai_error_response(server_fault(request_id_), request_id_);
+      return openai_error_response(late_error(finish_, request_id_), request_id_);
     }
     run_->finished(200, finish_name(finish_.reason));
     const Usage usage = run_->usage();
