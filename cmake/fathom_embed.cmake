@@ -1,12 +1,14 @@
 # fathom_embed(report page_assets.cc NAMESPACE fathom::report HEADER report/page/page_assets.h
 #   kPageCss=report/page/page.css ...): text files become string constants of a module, made again when
-# a file changes. The header declares them: extern const std::string_view kReportCss;
+# a file changes; a path may be absolute. The header declares them: extern const std::string_view
+# kReportCss;
 function(fathom_embed module output)
   cmake_parse_arguments(ARG "" "NAMESPACE;HEADER" "" ${ARGN})
   set(files)
   foreach(pair IN LISTS ARG_UNPARSED_ARGUMENTS)
     string(REGEX REPLACE ".*=" "" file ${pair})
-    list(APPEND files ${CMAKE_CURRENT_SOURCE_DIR}/${file})
+    get_filename_component(file ${file} ABSOLUTE BASE_DIR ${CMAKE_CURRENT_SOURCE_DIR})
+    list(APPEND files ${file})
   endforeach()
   set(generated ${CMAKE_CURRENT_BINARY_DIR}/${module}/${output})
   add_custom_command(OUTPUT ${generated}

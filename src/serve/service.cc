@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "serve/page/page.h"
 
 namespace fathom::serve {
 namespace {
@@ -110,9 +111,9 @@ Service::Route Service::find(const http::Request& request) const {
   const std::string_view method =
       request.method == "HEAD" ? std::string_view("GET") : std::string_view(request.method);
   const bool is_state = route.path == "/health" || route.path == "/live" || route.path == "/ready";
-  if (is_state || route.path == "/metrics") {
+  if (is_state || route.path == "/metrics" || is_page(route.path)) {
     route.allowed = "GET, HEAD";
-    route.is_open = is_state;
+    route.is_open = route.path != "/metrics";
     return route;
   }
   for (const Endpoint& endpoint : endpoints()) {
@@ -269,7 +270,9 @@ http::Response Service::answer(const http::Request& request, const Route& route)
 
 void Service::handle(http::Request request, std::function<void(http::Response)> done) {
   const Route route = find(request);
-  if (auto response = state(route.path)) {
+  auto response = state(route.path);
+  if (!response) response = page_response(route.path, request);
+  if (response) {
     add_headers(*response, request, request_id(request), {});
     return done(std::move(*response));
   }

@@ -18,6 +18,7 @@
 #include "cli/options/text_input.h"
 #include "cli/output.h"
 #include "io/json.h"
+#include "tokenizer/chat/answer/answer_reader.h"
 #include "tokenizer/chat/parse.h"
 #include "tokenizer/chat/template.h"
 
@@ -28,7 +29,7 @@ using tokenizer::ChatRequest;
 using tokenizer::ChatTemplate;
 using tokenizer::Message;
 
-constexpr std::string_view kBeginOfThought = "<think>", kEndOfThought = "</think>";
+constexpr std::string_view kEndOfThought = "</think>";
 constexpr i64 kConversationTokens = 8192;  // context of a conversation unless --context says
 
 std::string template_names() {
@@ -167,18 +168,22 @@ class Chat : public Command {
     return request;
   }
 
-  void set_prompt(const tokenizer::Tokenizer& tokenizer,
-                  engine::GenerateRequest& generation) const {
-    const auto segments = tokenizer::render_chat(*template_, request_);
+  void set_prompt(const tokenizer::Tokenizer& tokenizer, engine::GenerateRequest& generation) {
+    auto segments = tokenizer::render_chat(*template_, request_);
     if (!segments) {
       const std::string where = messages_file_.empty() ? "" : messages_file_ + ": ";
       throw Error(segments.error().code(), where + segments.error().message());
     }
+    if (generation.make_mask) {
+      const auto opening = tokenizer::own_thought_opening(*template_, request_, *segments);
+      segments->insert(segments->end(), opening.begin(), opening.end());
+    }
     if (show_prompt_) err::print("{}\n", tokenizer::chat_text(*segments));
     generation.prompt_ids = tokenizer::encode_chat(tokenizer, *segments);
     generation.thinking.reset();
+    in_thought_ = tokenizer::ends_in_thought(*segments);
     // A grammar is of the answer, not of the thought before it.
-    if (generation.make_mask && tokenizer::ends_in_thought(*segments)) {
+    if (generation.make_mask && in_thought_) {
       generation.thinking = engine::ThinkingParams{.end_id = end_of_thought(tokenizer)};
     }
   }
@@ -234,7 +239,7 @@ class Chat : public Command {
         const InterruptGuard interrupt;
         const auto result = engine::generate(engine, generation, print, interrupt.flag());
         print("\n");
-        remember_answer(result.text);
+        remember_answer(codec.tokenizer, result);
         report_speed(result, model);
         // Ctrl-C ends the answer alone.
         if (interrupt.interrupted() && interrupt.signal() != SIGINT) return kExitInterrupted;
@@ -255,15 +260,20 @@ class Chat : public Command {
 
   /// Thoughts are kept apart from the answer where the template wants them apart. (Qwen3's finds
   /// them in the answer.)
-  void remember_answer(const std::string& text) {
-    Message message{.role = "assistant", .content = text};
-    const size_t end = text.rfind(kEndOfThought);
+  void remember_answer(const tokenizer::Tokenizer& tokenizer,
+                       const engine::GenerateResult& result) {
+    Message message{.role = "assistant", .content = result.text};
     const bool keeps_apart = template_->dialect == tokenizer::ChatDialect::kDsml ||
                              template_->dialect == tokenizer::ChatDialect::kKimiThinking;
-    if (keeps_apart && end != std::string::npos) {
-      const size_t begin = text.starts_with(kBeginOfThought) ? kBeginOfThought.size() : 0;
-      message.reasoning_content = text.substr(begin, end - begin);
-      message.content = text.substr(end + kEndOfThought.size());
+    if (keeps_apart) {
+      tokenizer::AnswerReader reader(*template_, tokenizer, {.in_thought = in_thought_});
+      std::vector<tokenizer::AnswerPart> parts;
+      for (const i32 id : result.token_ids) reader.push(id, parts);
+      reader.finish(true, parts);
+      tokenizer::Answer answer;
+      for (const tokenizer::AnswerPart& part : parts) tokenizer::add(part, answer);
+      message.reasoning_content = std::move(answer.reasoning);
+      message.content = std::move(answer.content);
     }
     request_.messages.push_back(std::move(message));
   }
@@ -308,6 +318,7 @@ class Chat : public Command {
   const ChatTemplate* template_ = nullptr;
   std::string system_, message_, messages_file_, tools_file_, template_name_;
   bool think_ = false, show_prompt_ = false, json_ = false;
+  bool in_thought_ = false;  // the last prompt ends inside a thought
 };
 
 }  // namespace

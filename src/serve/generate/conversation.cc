@@ -208,12 +208,17 @@ Conversation read_conversation(FieldReader& reader, const ServedModel& model, Th
   return conversation;
 }
 
-ApiResult<Prompt> render(const ServedModel& model, const tokenizer::ChatRequest& chat) {
+ApiResult<Prompt> render(const ServedModel& model, const tokenizer::ChatRequest& chat,
+                         bool opens_thought) {
   if (model.chat_template == nullptr) {
     return tl::unexpected(bad_request("unsupported_value", "messages", model.chat_problem));
   }
-  const auto segments = tokenizer::render_chat(*model.chat_template, chat);
+  auto segments = tokenizer::render_chat(*model.chat_template, chat);
   if (!segments) return tl::unexpected(of_reader(segments.error(), ""));
+  if (opens_thought) {
+    const auto opening = tokenizer::own_thought_opening(*model.chat_template, chat, *segments);
+    segments->insert(segments->end(), opening.begin(), opening.end());
+  }
   return Prompt{.ids = tokenizer::encode_chat(model.codec.tokenizer, *segments),
                 .text = tokenizer::chat_text(*segments),
                 .in_thought = tokenizer::ends_in_thought(*segments)};

@@ -43,8 +43,10 @@ struct Prompt {
   std::string text;         // for people: control tokens and a client's characters look alike
   bool in_thought = false;  // what the model writes first is a thought
 };
-/// 400 names the message and the field.
-ApiResult<Prompt> render(const ServedModel& model, const tokenizer::ChatRequest& chat);
+/// 400 names the message and the field. `opens_thought`: also a thought that the model would open
+/// itself.
+ApiResult<Prompt> render(const ServedModel& model, const tokenizer::ChatRequest& chat,
+                         bool opens_thought = false);
 
 /// The model that a request asks for.
 struct NamedModel {

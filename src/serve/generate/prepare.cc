@@ -43,31 +43,6 @@ void set_thought(const ServedModel& model, const Conversation& conversation, Pre
   prepared.request.thinking = thinking;
 }
 
-/// Where the model writes the mark of its thought itself (Qwen3, R1-0528), neither a budget nor a
-/// grammar would know of the thought: the latter would keep the model from it. There the prompt
-/// opens it.
-void open_thought(const ServedModel& model, const tokenizer::ChatRequest& chat, Prompt& prompt) {
-  using tokenizer::ChatDialect;
-  using tokenizer::ThinkingSupport;
-  const tokenizer::ChatTemplate& chat_template = *model.chat_template;
-  const bool thinks = chat_template.thinking == ThinkingSupport::kAlways ||
-                      (chat_template.thinking == ThinkingSupport::kDefaultOn &&
-                       chat.thinking != tokenizer::Thinking::kOff);
-  // Behind results DeepSeek's models go on without a turn of their own.
-  const bool is_chat_ml = chat_template.dialect == ChatDialect::kQwen3;
-  const bool begins_turn = chat.add_generation_prompt && !chat.continue_final_message &&
-                           (is_chat_ml || chat.messages.back().role != "tool");
-  const auto begin = model.codec.tokenizer.token_to_id(tokenizer::kThinkBegin);
-  if (prompt.in_thought || !thinks || !begins_turn || !begin) return;
-  prompt.ids.push_back(*begin);
-  prompt.text += tokenizer::kThinkBegin;
-  if (chat_template.dialect != ChatDialect::kKimiThinking) {
-    model.codec.tokenizer.encode_to("\n", {.text = tokenizer::TextKind::kPlain}, prompt.ids);
-    prompt.text += '\n';
-  }
-  prompt.in_thought = true;
-}
-
 /// An answer ends at the template's end-of-turn token, whatever the configs say.
 void add_end_of_turn(const ServedModel& model, engine::GenerateRequest& request) {
   const auto end = model.codec.tokenizer.token_to_id(model.chat_template->end_of_turn);
@@ -101,11 +76,11 @@ ApiError context_length_exceeded(i64 prompt_tokens, i64 context_tokens) {
 
 ApiResult<Prepared> prepare_chat(const ServedModel& model, Conversation conversation,
                                  const SamplingFields& sampling, AnswerFormat format) {
-  auto prompt = render(model, conversation.chat);
+  // Neither a grammar nor a budget would know of a thought that the model opens itself.
+  const bool is_held = format.spec.kind != grammar::GrammarSpec::Kind::kText ||
+                       !conversation.chat.tools.empty() || conversation.thinking_budget;
+  auto prompt = render(model, conversation.chat, is_held);
   if (!prompt) return tl::unexpected(std::move(prompt.error()));
-  const bool is_held =
-      format.spec.kind != grammar::GrammarSpec::Kind::kText || !conversation.chat.tools.empty();
-  if (is_held || conversation.thinking_budget) open_thought(model, conversation.chat, *prompt);
   Prepared prepared;
   prepared.ignored = std::move(conversation.ignored);
   prepared.include_stop_text = sampling.include_stop_text;

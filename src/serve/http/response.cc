@@ -30,6 +30,7 @@ std::string_view status_text(int status) {
   static constexpr Known kKnown[] = {
       {200, "OK"},
       {204, "No Content"},
+      {304, "Not Modified"},
       {400, "Bad Request"},
       {401, "Unauthorized"},
       {403, "Forbidden"},
@@ -63,7 +64,7 @@ std::string write_head(const Response& response, Framing framing, bool keep) {
   }
   const std::tm now = fmt::gmtime(std::time(nullptr));
   out += fmt::format("Date: {:%a, %d %b %Y %H:%M:%S} GMT\r\n", now);
-  if (framing == Framing::kLength && response.status != 204) {
+  if (framing == Framing::kLength && response.status != 204 && response.status != 304) {
     out += fmt::format("Content-Length: {}\r\n", response.body.size());
   }
   if (framing == Framing::kChunked) out += "Transfer-Encoding: chunked\r\n";

@@ -89,6 +89,26 @@ bool ends_in_thought(std::span<const Segment> segments) {
   return false;
 }
 
+std::vector<Segment> own_thought_opening(const ChatTemplate& chat_template,
+                                         const ChatRequest& request,
+                                         std::span<const Segment> prompt) {
+  const bool thinks =
+      chat_template.thinking == ThinkingSupport::kAlways ||
+      (chat_template.thinking == ThinkingSupport::kDefaultOn && request.thinking != Thinking::kOff);
+  // Behind results DeepSeek's models go on without a turn of their own.
+  const bool has_turn = chat_template.dialect == ChatDialect::kQwen3 ||
+                        chat_template.dialect == ChatDialect::kKimiThinking ||
+                        request.messages.back().role != "tool";
+  const bool begins_turn =
+      request.add_generation_prompt && !request.continue_final_message && has_turn;
+  if (!thinks || !begins_turn || ends_in_thought(prompt)) return {};
+  std::vector<Segment> opening = {{SegmentKind::kToken, std::string(kThinkBegin)}};
+  if (chat_template.dialect != ChatDialect::kKimiThinking) {
+    opening.push_back({SegmentKind::kText, "\n"});
+  }
+  return opening;
+}
+
 std::string_view after_last_think_end(std::string_view text) {
   const size_t at = text.rfind(kThinkEnd);
   return at == std::string_view::npos ? text : text.substr(at + kThinkEnd.size());

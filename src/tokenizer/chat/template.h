@@ -118,6 +118,12 @@ const ChatTemplate* find_chat_template(std::string_view name);
 std::string chat_text(std::span<const Segment> segments);
 /// Whether the prompt ends inside a thought, so that what the model writes first is reasoning.
 bool ends_in_thought(std::span<const Segment> segments);
+/// What the model itself writes first to open its thought behind this prompt (Qwen3, R1-0528,
+/// Kimi-K2-Thinking), for callers that need to know of the thought before it comes: a grammar of
+/// the answer or a budget of the thought. Empty: the prompt has opened it, or there will be none.
+std::vector<Segment> own_thought_opening(const ChatTemplate& chat_template,
+                                         const ChatRequest& request,
+                                         std::span<const Segment> prompt);
 
 /// Tokens by their id, text as the plain text of a client. A token that the vocabulary lacks is
 /// text, as it would be to Hugging Face (R1-Distill-Qwen has no tool tokens); for those that a

@@ -379,6 +379,33 @@ TEST(ChatTemplateErrors, NameTheMessageAndTheField) {
   }
 }
 
+// Templates whose models write <think> themselves, where they are asked to think and speak next.
+TEST(ChatTemplate, AThoughtThatTheModelOpensIsKnown) {
+  std::set<std::string> opens;
+  for (const ChatTemplate& chat_template : chat_templates()) {
+    const auto opening = [&](const ChatRequest& request) {
+      const auto prompt = render_chat(chat_template, request);
+      return prompt ? chat_text(own_thought_opening(chat_template, request, *prompt)) : "";
+    };
+    const std::string first = opening(talk({user("q")}));
+    if (!first.empty()) opens.insert(std::string(chat_template.name) + " " + first);
+    ChatRequest off = talk({user("q")});
+    off.thinking = Thinking::kOff;
+    EXPECT_EQ(opening(off), "") << chat_template.name;
+    ChatRequest closed = talk({user("q")});
+    closed.add_generation_prompt = false;
+    EXPECT_EQ(opening(closed), "") << chat_template.name;
+    const std::string behind_result =
+        opening(talk({user("q"), calling({{"", "f", "{}"}}), result("r")}));
+    const bool is_deepseek = chat_template.end_of_turn == kEos;
+    EXPECT_EQ(behind_result, is_deepseek ? "" : first) << chat_template.name;
+  }
+  EXPECT_EQ(opens,
+            (std::set<std::string>{"deepseek-r1-0528 <think>\n", "deepseek-r1-plain <think>\n",
+                                   "deepseek-r1-distill-plain <think>\n", "qwen3 <think>\n",
+                                   "kimi-k2-thinking <think>"}));
+}
+
 // Agents send both; where the published template would drop one of them it is written all the same.
 TEST(ChatTemplate, TextBesideCallsIsWritten) {
   const ChatRequest request =

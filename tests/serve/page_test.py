@@ -1,0 +1,400 @@
+#!/usr/bin/env python3
+"""The chat page in Debian's headless Chromium: serving.md, section 7, checks 97 to 100.
+
+Skipped where chromium, chromedriver or python3-selenium is missing. Answers are forced where their text
+matters: a chat may carry any field of a request in its settings, so one that is imported does.
+"""
+import json
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+import unittest
+
+import harness
+
+SYSTEM_PYTHON = "/usr/bin/python3"  # for whose python Debian's packages are
+try:
+    from selenium import webdriver
+except ImportError:
+    if os.path.realpath(sys.executable) != os.path.realpath(SYSTEM_PYTHON) and os.path.exists(SYSTEM_PYTHON):
+        os.execv(SYSTEM_PYTHON, [SYSTEM_PYTHON, *sys.argv])
+    print("skipped: no python3-selenium")
+    sys.exit(77)
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+DRIVER, BROWSER = shutil.which("chromedriver"), shutil.which("chromium")
+WAIT_S = 20
+
+ANSWER = r"""# Heading
+
+Text with **bold**, `\(x\)` in code, $a^2+b^2=c^2$ and \(y\).
+
+$$
+\frac{1}{2}
+
++ 1
+$$
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+```python
+def f():
+	return "\(x\)" # $5$ <b>
+```
+
+<script>window.harmed = 1</script><img src=x onerror="window.harmed = 1">
+
+![picture](https://example.com/p.png) [bad](javascript:harm()) [good](https://example.com)
+
+It costs $5 and $6."""
+
+
+def chat_file(name, nodes=(), **settings):
+    return {"format": "fathom-chats", "version": 1, "preferences": {}, "chats": [
+        {"id": name, "title": name, "created": 1, "updated": 2, "system": "", "settings": settings,
+         "draft": "", "nodes": list(nodes), "chosen": {}}]}
+
+
+def node(name, parent, role, content):
+    return {"id": name, "parent": parent, "role": role, "content": content, "reasoning": "",
+            "state": "done", "created": 1}
+
+
+class Page(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        path = harness.model(max_position_embeddings=32768)
+        cls.server = harness.Server(path, settings=["api.max_tokens=40"])
+        options = webdriver.ChromeOptions()
+        for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+                         "--window-size=1200,800", "--force-prefers-reduced-motion"):
+            options.add_argument(argument)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        options.binary_location = BROWSER
+        cls.browser = webdriver.Chrome(service=Service(DRIVER), options=options)
+        cls.url = f"http://127.0.0.1:{cls.server.port}/"
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.browser.quit()
+        cls.server.stop()
+
+    def setUp(self):
+        self.browser.set_window_size(1200, 800)
+        self.browser.get(self.url)
+        self.clear()
+
+    def tearDown(self):
+        wrong = [e["message"] for e in self.browser.get_log("browser") if e["level"] == "SEVERE"]
+        self.assertEqual(wrong, [])
+        self.assertEqual(self.js("""return performance.getEntriesByType('resource')
+            .map(e => e.name).filter(n => !n.startsWith(location.origin) && !n.startsWith('blob:'))"""), [])
+
+    # What a person does and sees.
+
+    def js(self, text, *arguments):
+        return self.browser.execute_script(text, *arguments)
+
+    def find(self, selector):
+        return self.browser.find_elements(By.CSS_SELECTOR, selector)
+
+    def one(self, selector):
+        self.until(lambda: self.find(selector), selector)
+        return self.find(selector)[-1]
+
+    def until(self, done, what, wait_s=WAIT_S):
+        end = time.monotonic() + wait_s
+        while True:
+            value = done()
+            if value:
+                return value
+            self.assertLess(time.monotonic(), end, f"waited for {what}")
+            time.sleep(0.02)
+
+    def ready(self):
+        self.until(lambda: "tokens of context" in self.one("#model").text, "the model's name")
+
+    def clear(self):
+        self.ready()
+        self.browser.execute_async_script("""const done = arguments[0];
+            const open = indexedDB.open('fathom', 1);
+            open.onsuccess = () => {
+              const t = open.result.transaction('chats', 'readwrite');
+              t.objectStore('chats').clear();
+              t.oncomplete = () => { open.result.close(); done(); };
+            };""")
+        self.browser.get("about:blank")
+        self.browser.get(self.url)
+        self.ready()
+
+    def is_running(self):
+        return self.one("#stop").is_displayed()
+
+    def finish(self):
+        self.until(lambda: not self.is_running(), "the end of the answer")
+
+    def send(self, text, wait=True):
+        self.one("#input").send_keys(text, Keys.ENTER)
+        if wait:
+            self.finish()
+
+    def load(self, content):
+        """Imports a file as a person does."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder, "chats.json")
+            path.write_text(content if isinstance(content, str) else json.dumps(content))
+            self.one("#import-file").send_keys(str(path))
+            self.until(lambda: self.one("#toast").is_displayed(), "the end of the import")
+        return self.one("#toast-text").text
+
+    def saved(self):
+        """The chats as they are kept."""
+        return self.browser.execute_async_script("""const done = arguments[0];
+            const open = indexedDB.open('fathom', 1);
+            open.onsuccess = () => {
+              const all = open.result.transaction('chats').objectStore('chats').getAll();
+              all.onsuccess = () => { open.result.close(); done(all.result); };
+            };""")
+
+    def texts(self, role):
+        return [e.text for e in self.find(f".message.{role} .body")]
+
+    def long_chat(self):
+        self.load(chat_file("long", ignore_eos=True, max_tokens=20000, logit_bias={"10": 2}))
+
+    def button(self, selector):
+        self.js("arguments[0].click()", self.one(selector))
+
+    # The checks.
+
+    def test_97_send_edit_regenerate_and_branches(self):
+        self.send("First question")
+        self.assertEqual(self.texts("user"), ["First question"])
+        self.assertRegex(self.one(".speed").text,
+                         r"^[\d.]+ tokens/s · first token [\d.]+ s · \d+ tokens · \d+ of \d+ prompt tokens cached( · drafts \d+ % accepted)?$")
+        self.button(".message.assistant .again")
+        self.until(lambda: self.find(".message.assistant .count"), "branches")
+        self.finish()
+        self.assertEqual(self.one(".message.assistant .count").text, "2/2")
+        self.button(".message.user .edit")
+        field = self.one(".editor textarea")
+        field.clear()
+        field.send_keys("Second question")
+        self.one(".editor button[type=submit]").click()
+        self.finish()
+        self.assertEqual((self.texts("user"), self.one(".message.user .count").text),
+                         (["Second question"], "2/2"))
+        self.button(".message.user [aria-label='Previous branch']")
+        self.assertEqual((self.texts("user"), self.one(".message.user .count").text),
+                         (["First question"], "1/2"))
+        self.assertEqual(self.one(".message.assistant .count").text, "2/2")
+        chat = self.saved()[0]
+        roles = [(n["role"], n["parent"] == "root") for n in chat["nodes"]]
+        self.assertEqual(roles, [("user", True), ("assistant", False), ("assistant", False),
+                                 ("user", True), ("assistant", False)])
+        self.browser.refresh()
+        self.ready()
+        self.assertEqual(self.texts("user"), ["First question"])
+
+    def test_97_stop_and_continue(self):
+        self.long_chat()
+        self.send("Go", wait=False)
+        self.until(lambda: len(self.texts("assistant")[-1]) > 20 if self.find(".body") else False, "some text")
+        self.one("#input").send_keys(Keys.ESCAPE)
+        self.finish()
+        self.assertEqual(self.one(".notice").text, "Stopped.")
+        self.until(lambda: self.server.metric("num_requests_open") == 0, "the server to hear of it")
+        before = self.saved()[0]["nodes"][-1]["content"]
+        self.button(".continue")
+        self.until(lambda: len(self.saved()[0]["nodes"][-1]["content"]) > len(before) + 5, "more text")
+        self.one("#stop").click()
+        self.finish()
+        nodes = self.saved()[0]["nodes"]
+        self.assertEqual(len(nodes), 2)
+        self.assertTrue(nodes[-1]["content"].startswith(before))
+
+    def test_97_a_reload_while_it_streams_loses_nothing(self):
+        self.long_chat()
+        self.send("Go", wait=False)
+        self.until(lambda: len(self.saved()[0]["nodes"][-1]["content"]) > 20, "what is saved every second")
+        seen = self.js("return document.querySelector('.message.assistant .body').textContent.length")
+        self.browser.refresh()
+        self.ready()
+        node_now = self.saved()[0]["nodes"][-1]
+        self.assertEqual(node_now["state"], "interrupted")
+        shown = self.js("return document.querySelector('.message.assistant .body').textContent.length")
+        self.assertGreater(shown, 0.8 * seen)
+        self.assertEqual(self.one(".notice").text, "This answer was interrupted.")
+        self.assertTrue(self.find(".continue"))
+
+    def test_98_markdown_maths_and_code(self):
+        self.load(chat_file("forced", structured_outputs={"choice": [ANSWER]}, max_tokens=2000))
+        self.send("Go")
+        self.until(lambda: self.saved()[0]["nodes"][-1]["state"] == "done", "the end")
+        self.assertEqual(self.saved()[0]["nodes"][-1]["content"], ANSWER)
+        body = ".message.assistant .body "
+        streamed = self.js(f"return document.querySelector('{body}').textContent")
+        for selector, count in (("h1", 1), ("strong", 1), ("td", 2), ("pre", 1), ("math", 3), ("img", 0),
+                                ("script", 0), ("a", 3), (".hljs-keyword", 2)):
+            self.assertEqual(len(self.find(body + selector)), count, selector)
+        self.assertEqual(self.js(f"return document.querySelector('{body} pre').textContent"),
+                         'def f():\n\treturn "\\(x\\)" # $5$ <b>')
+        self.assertEqual(self.one(body + "p code").text, r"\(x\)")
+        self.assertIn("<script>window.harmed = 1</script>", streamed)
+        self.assertIn("It costs $5 and $6.", streamed)
+        self.assertIsNone(self.js("return window.harmed ?? null"))
+        links = [(a.get_attribute("href"), a.get_attribute("rel")) for a in self.find(body + "a")]
+        self.assertEqual(links, [("https://example.com/p.png", "noopener noreferrer"), (None, "noopener noreferrer"),
+                                 ("https://example.com/", "noopener noreferrer")])
+        self.browser.refresh()
+        self.ready()
+        self.assertEqual(self.js(f"return document.querySelector('{body}').textContent"), streamed)
+
+    def test_98_finished_blocks_are_never_made_again_and_no_task_is_long(self):
+        result = self.browser.execute_async_script("""const [done] = arguments;
+            import('/page/markdown.js').then(({Markdown}) => {
+              const block = 'Some *text* with $x_1$ and `code`.\\n\\n```js\\nlet a = "b";\\n```\\n\\n- one\\n- two\\n\\n';
+              const text = block.repeat(800);
+              const root = document.createElement('div');
+              document.body.append(root);
+              const view = new Markdown(root);
+              let longest = 0, first = null, same = true;
+              for (let at = 150; at < text.length; at += 150) {
+                const begun = performance.now();
+                view.update(text.slice(0, at), false);
+                longest = Math.max(longest, performance.now() - begun);
+                if (at > 600) { first ??= root.firstChild; same &&= first === root.firstChild; }
+              }
+              view.update(text, true);
+              const whole = document.createElement('div');
+              new Markdown(whole).update(text, true);
+              const equal = whole.textContent === root.textContent;
+              root.remove();
+              done({longest, same, equal});
+            });""")
+        self.assertTrue(result["same"] and result["equal"], result)
+        self.assertLess(result["longest"], 100, result)
+
+    def test_rank_1_it_follows_at_the_end_and_never_moves_a_reader(self):
+        self.load(chat_file("forced", structured_outputs={"choice": ["line\n\n" * 120]}, max_tokens=2000))
+        rest = "const s = document.getElementById('scroll'); return s.scrollHeight - s.scrollTop - s.clientHeight"
+        self.send("Go")
+        self.until(lambda: self.js(rest) <= 2, "the end to be followed")
+        self.js("document.getElementById('scroll').scrollTop = 300")
+        self.until(lambda: self.one("#down").is_displayed(), "the button to the end")
+        self.button(".message.assistant .again")
+        self.until(lambda: self.find(".message.assistant .count"), "the second answer")
+        self.finish()
+        self.until(lambda: self.js(rest) <= 2, "asking to go to the end")
+        self.js("document.getElementById('scroll').scrollTop = 300")
+        self.until(lambda: self.one("#down").is_displayed(), "the button to the end")
+        self.js("""const p = document.createElement('p'); p.style.height = '900px';
+                   document.getElementById('thread').append(p);""")
+        time.sleep(0.1)
+        self.assertEqual(self.js("return document.getElementById('scroll').scrollTop"), 300)
+        self.one("#down").click()
+        self.until(lambda: self.js(rest) <= 2, "the end")
+        self.assertFalse(self.one("#down").is_displayed())
+
+    def test_99_no_sideways_scroll_on_a_phone(self):
+        question = "a" * 300
+        content = ANSWER + "\n\n" + "x" * 300 + "\n\n```\n" + "y" * 300 + "\n```\n\n| " + "wide | " * 40
+        self.load(chat_file("phone", [node("q", "root", "user", question), node("a", "q", "assistant", content)]))
+        self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                     {"width": 360, "height": 640, "deviceScaleFactor": 1, "mobile": True})
+        try:
+            for selector in ("html", "main", "#scroll"):
+                wide = self.js(f"const e = document.querySelector('{selector}'); return [e.scrollWidth, innerWidth]")
+                self.assertLessEqual(wide[0], 360, selector)
+            small = self.js("""return [...document.querySelectorAll('button, input, textarea, summary')]
+                .filter(e => e.checkVisibility() && e.type !== 'checkbox')
+                .map(e => [e.id || e.className || e.textContent, e.getBoundingClientRect().height])
+                .filter(e => e[1] < 44)""")
+            self.assertEqual(small, [])
+            self.button("#open-sidebar")
+            self.until(lambda: self.one("#new-chat").is_displayed(), "the list of chats")
+            self.assertTrue(self.js("return document.querySelector('main').inert"))
+            self.button("#close-sidebar")
+        finally:
+            self.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+    def test_99_by_keys_alone(self):
+        self.browser.switch_to.active_element.send_keys("Question", Keys.SHIFT + Keys.ENTER + Keys.NULL, "two")
+        self.js("""document.getElementById('input').dispatchEvent(new KeyboardEvent('keydown',
+                   {key: 'Enter', isComposing: true, bubbles: true, cancelable: true}))""")
+        self.assertEqual(self.texts("user"), [])  # a character was composed: nothing is sent
+        self.browser.switch_to.active_element.send_keys(Keys.ENTER)
+        self.until(lambda: self.find(".message.user"), "the question")
+        self.finish()
+        self.assertEqual(self.texts("user"), ["Question\ntwo"])
+        self.until(lambda: self.one("#status").get_attribute("textContent") == "The answer is complete.",
+                   "what screen readers hear")
+        names = []
+        for _ in range(30):
+            self.browser.switch_to.active_element.send_keys(Keys.TAB)
+            names.append(self.js("const e = document.activeElement; return e.ariaLabel || e.textContent"))
+        for name in ("New chat", "Settings", "Regenerate", "Edit", "Copy", "Search chats by title", "Export all"):
+            self.assertIn(name, names)
+        nameless = self.js("""return [...document.querySelectorAll('button, input, textarea, select')]
+            .filter(e => !(e.ariaLabel || e.textContent.trim() || e.labels?.length)).map(e => e.outerHTML)""")
+        self.assertEqual(nameless, [])
+
+    def test_100_what_is_exported_is_imported(self):
+        self.send("Question")
+        self.button(".message.assistant .again")
+        self.until(lambda: self.find(".message.assistant .count"), "branches")
+        self.finish()
+        self.one("#open-settings").click()
+        self.one("[name=system]").send_keys("Be short.")
+        self.one("[name=temperature]").send_keys("0.5")
+        self.one("[name=key]").send_keys("secret-key")
+        self.one("#settings button[value=save]").click()
+        self.until(lambda: self.saved()[0]["settings"], "the settings")
+        before = self.saved()
+        self.assertEqual((before[0]["settings"], before[0]["system"]), ({"temperature": 0.5}, "Be short."))
+        exported = self.browser.execute_async_script("""const done = arguments[0];
+            URL.createObjectURL = (blob) => { blob.text().then(done); return 'blob:none'; };
+            HTMLAnchorElement.prototype.click = () => {};
+            document.getElementById('export-all').click();""")
+        self.assertNotIn("secret-key", exported)
+        self.assertNotIn("secret-key", json.dumps(before) + self.js("return JSON.stringify(localStorage)"))
+        self.js("sessionStorage.clear()")
+        self.clear()
+        self.assertEqual(self.saved(), [])
+        self.assertEqual(self.load(exported), "Imported 1 chat.")
+        self.assertEqual(self.saved(), before)
+
+    def test_100_a_wrong_file_changes_nothing(self):
+        circle = chat_file("circle", [node("a", "b", "user", ""), node("b", "a", "user", "")])
+        for content, message in (("{", "no JSON"), ("[]", "format"), ({"format": "fathom-chats", "version": 9}, "version"),
+                                 (circle, "chats[0].nodes[0].parent"),
+                                 (chat_file("x", [{"id": 5}]), "chats[0].nodes[0].id: expected a string")):
+            self.js("document.getElementById('toast').hidden = true")
+            self.assertIn(message, self.load(content))
+        self.assertEqual(self.saved(), [])
+
+    def test_files_say_what_they_may_do(self):
+        for path in ("/", "/page/app.js", "/page/app.css", "/page/library/katex.js"):
+            status, headers, _ = self.server.get(path)
+            self.assertEqual(status, 200, path)
+            self.assertIn("default-src 'self'", headers["Content-Security-Policy"])
+            self.assertNotIn("unsafe", headers["Content-Security-Policy"])
+            self.assertEqual(headers["X-Content-Type-Options"], "nosniff")
+            status, again, text = self.server.get(path, {"If-None-Match": headers["ETag"]})
+            self.assertEqual((status, text, again["Content-Length"]), (304, "", None))
+        self.assertEqual(self.server.get("/page/nothing.js")[0], 404)
+        self.assertEqual(self.server.post("/", {})[0], 405)
+
+
+if __name__ == "__main__":
+    if not (DRIVER and BROWSER):
+        print("skipped: no chromium or no chromedriver")
+        sys.exit(77)
+    unittest.main()
