@@ -2,15 +2,26 @@
 
 namespace fathom::serve {
 
-void KeyBook::set(Keys& keys, std::vector<Key> list) {
-  Keys fresh;
+KeyBook::Keys KeyBook::by_id(std::vector<Key> list) {
+  Keys keys;
   for (Key& key : list) {
     if (key.revoked_s != 0) continue;
     const std::string id = key.id;
-    fresh.emplace(id, std::make_shared<const Key>(std::move(key)));
+    keys.emplace(id, std::make_shared<const Key>(std::move(key)));
   }
+  return keys;
+}
+
+void KeyBook::set_static(std::vector<Key> keys) {
+  Keys fresh = by_id(std::move(keys));
   const Lock lock(mutex_);
-  keys = std::move(fresh);
+  static_ = std::move(fresh);
+}
+
+void KeyBook::set_created(std::vector<Key> keys) {
+  Keys fresh = by_id(std::move(keys));
+  const Lock lock(mutex_);
+  created_ = std::move(fresh);
 }
 
 void KeyBook::append(const Keys& keys, std::vector<Key>& list) {

@@ -12,8 +12,8 @@ namespace fathom::serve {
 /// The keys that are valid now: of the file, and of the database. Any thread.
 class KeyBook {
  public:
-  void set_static(std::vector<Key> keys) { set(static_, std::move(keys)); }
-  void set_created(std::vector<Key> keys) { set(created_, std::move(keys)); }
+  void set_static(std::vector<Key> keys);
+  void set_created(std::vector<Key> keys);
 
   /// By what a client holds; nullptr: it is no key.
   std::shared_ptr<const Key> find_secret(std::string_view secret) const;
@@ -23,7 +23,7 @@ class KeyBook {
 
  private:
   using Keys = std::unordered_map<std::string, std::shared_ptr<const Key>>;  // by id
-  void set(Keys& keys, std::vector<Key> list);
+  static Keys by_id(std::vector<Key> list);
   static void append(const Keys& keys, std::vector<Key>& list);
 
   mutable Mutex mutex_;
