@@ -212,10 +212,18 @@ class Page(unittest.TestCase):
         self.assertEqual(self.one(".notice").text, "Stopped.")
         self.until(lambda: self.server.metric("num_requests_open") == 0, "the server to hear of it")
         before = self.saved()[0]["nodes"][-1]["content"]
+        self.js("""window.sent = [];
+            const original = window.fetch;
+            window.fetch = (url, options) => {
+              if (options?.body) window.sent.push(JSON.parse(options.body));
+              return original(url, options);
+            };""")
         self.button(".continue")
         self.until(lambda: len(self.saved()[0]["nodes"][-1]["content"]) > len(before) + 5, "more text")
         self.one("#stop").click()
         self.finish()
+        self.assertEqual(self.js("return window.sent[0].messages.at(-1)"),
+                         {"role": "assistant", "content": before, "prefix": True})
         nodes = self.saved()[0]["nodes"]
         self.assertEqual(len(nodes), 2)
         self.assertTrue(nodes[-1]["content"].startswith(before))
@@ -379,6 +387,56 @@ class Page(unittest.TestCase):
             self.js("document.getElementById('toast').hidden = true")
             self.assertIn(message, self.load(content))
         self.assertEqual(self.saved(), [])
+
+    def forget_log(self, *expected):
+        """What the browser rightly complained about."""
+        wrong = [entry for entry in self.browser.get_log("browser") if entry["level"] == "SEVERE"]
+        for entry in wrong:
+            self.assertTrue(any(part in entry["message"] for part in expected), entry)
+
+    def banner(self, text):
+        self.until(lambda: text in self.one("#banner-text").text, text)
+
+    def test_rank_7_a_thought_is_folded_in_and_timed(self):
+        thinking = {"structured_outputs": {"choice": ["said"]}, "max_tokens": 400, "ignore_eos": True,
+                    "logit_bias": {"10": 2}, "thinking": "enabled"}
+        self.load(chat_file("thought", **thinking))
+        self.send("Go")
+        summary = self.one(".thinking summary")
+        self.assertRegex(summary.text, r"^Thought for [\d.]+ s$")
+        self.assertFalse(self.one(".thought").is_displayed())
+        summary.click()
+        self.until(lambda: self.one(".thought").is_displayed(), "the thought")
+        node_now = self.saved()[0]["nodes"][-1]
+        self.assertGreater(len(node_now["reasoning"]), 10)
+
+    def test_rank_14_banners(self):
+        self.send("Kept")
+        bare = harness.Server(template=None)
+        self.browser.get(f"http://127.0.0.1:{bare.port}/")
+        self.banner("no chat template")
+        self.forget_log("none")
+        self.one("#input").send_keys("Hi", Keys.ENTER)
+        self.until(lambda: "template" in self.one(".notice.bad").text, "what the server says")
+        self.forget_log("400")
+        bare.stop()
+        self.one("#banner-retry").click()
+        self.banner("does not answer")
+        self.assertEqual(self.texts("user"), ["Hi"])  # what was said can be read
+        self.forget_log("ERR_CONNECTION_REFUSED", "400")
+
+    def test_without_its_libraries_it_shows_plain_text(self):
+        self.load(chat_file("plain", [node("q", "root", "user", "q"), node("a", "q", "assistant", ANSWER)]))
+        self.browser.execute_cdp_cmd("Network.enable", {})
+        self.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": ["*/page/library/*"]})
+        try:
+            self.browser.refresh()
+            self.ready()
+            self.assertIn("without Markdown libraries", self.one("#model").text)
+            self.assertEqual(self.js("return document.querySelector('.assistant .body').textContent"), ANSWER)
+        finally:
+            self.browser.execute_cdp_cmd("Network.setBlockedURLs", {"urls": []})
+        self.forget_log("ERR_BLOCKED_BY_CLIENT")
 
     def test_files_say_what_they_may_do(self):
         for path in ("/", "/page/app.js", "/page/app.css", "/page/library/katex.js"):
