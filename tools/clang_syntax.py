@@ -19,7 +19,7 @@ import sys
 # Warnings that Clang 14 has no name for, and what belongs to GCC's precompiled headers: without those a
 # file has to include what it uses.
 GCC_ONLY = {"-Wno-restrict", "-Wno-stringop-overflow", "-Wno-stringop-overread", "-Wno-maybe-uninitialized",
-            "-fpch-preprocess", "-Winvalid-pch"}
+            "-Wno-bidi-chars", "-fpch-preprocess", "-Winvalid-pch"}
 PRECOMPILED = "cmake_pch.hxx"
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TEST_MARKS = ("_test.cc", "_bench.cc", "_fuzz.cc", "replay_main.cc")
