@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "serve/api/chat/chat_reply.h"
+#include "serve/api/event_stream.h"
 #include "serve/api/sse.h"
 #include "serve/api/token_text.h"
 #include "serve/api/usage_json.h"
@@ -11,26 +12,14 @@ namespace {
 
 using tokenizer::AnswerPart;
 
-class ChatStream : public http::BodyStream, private GenerationSink {
+class ChatStream : public EventStream {
  public:
   ChatStream(ChatReply reply, std::unique_ptr<Run> run, std::string request_id)
-      : reply_(std::move(reply)), run_(std::move(run)), request_id_(std::move(request_id)) {
+      : EventStream(std::move(run), std::move(request_id)), reply_(std::move(reply)) {
     io::JsonObject heading;
     add_heading(reply_, "chat.completion.chunk", heading);
     heading_ = io::write_json(heading);
     heading_.pop_back();
-  }
-
-  void on_news(std::function<void()> wake) override { run_->on_news(wake); }
-
-  State pull(std::string& out) override {
-    out_ = &out;
-    if (!begun_) begin();
-    const bool done = run_->pump(0, *this);
-    flush();
-    if (!done) return State::kMore;
-    end();
-    return State::kEnd;
   }
 
  private:
@@ -42,8 +31,7 @@ class ChatStream : public http::BodyStream, private GenerationSink {
     i64 call = 0;
   };
 
-  void begin() {
-    begun_ = true;
+  void open_stream() override {
     for (i64 choice = 0; choice < num_choices(); ++choice) {
       write_chunk(choice, R"({"role":"assistant","content":""})", "null");
     }
@@ -115,7 +103,7 @@ class ChatStream : public http::BodyStream, private GenerationSink {
     if (!pending_.field.empty() && pending_.choice != choice) flush();
   }
 
-  void flush() {
+  void flush() override {
     if (pending_.field.empty()) return;
     const std::string text = json_text(pending_.text);
     std::string delta;
@@ -162,7 +150,7 @@ class ChatStream : public http::BodyStream, private GenerationSink {
     append_data(chunk, *out_);
   }
 
-  void end() {
+  void end() override {
     run_->finished(failed_ ? 500 : 200, reason_, failed_ ? "server_error" : "");
     const Usage usage = run_->usage();
     if (!failed_ && reply_.options.stream.include_usage) {
@@ -175,15 +163,12 @@ class ChatStream : public http::BodyStream, private GenerationSink {
   }
 
   ChatReply reply_;
-  std::unique_ptr<Run> run_;
-  std::string request_id_;
   std::string heading_;  // of every chunk, with its brace open
-  std::string* out_ = nullptr;
   Pending pending_;
   io::JsonArray content_logprobs_, reasoning_logprobs_;  // of tokens whose chunk is to come
   std::string token_ids_;
   std::string reason_;
-  bool begun_ = false, failed_ = false;
+  bool failed_ = false;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <optional>
 
+#include "serve/api/event_stream.h"
 #include "serve/api/messages/anthropic_error.h"
 #include "serve/api/messages/messages_reply.h"
 #include "serve/api/sse.h"
@@ -12,23 +13,13 @@ namespace {
 
 using tokenizer::AnswerPart;
 
-class MessageStream : public http::BodyStream, private GenerationSink {
+class MessageStream : public EventStream {
  public:
   MessageStream(MessagesReply reply, std::unique_ptr<Run> run, std::string request_id)
-      : reply_(std::move(reply)), run_(std::move(run)), request_id_(std::move(request_id)) {}
+      : EventStream(std::move(run), std::move(request_id)), reply_(std::move(reply)) {}
 
-  void on_news(std::function<void()> wake) override { run_->on_news(wake); }
   std::string_view keep_alive() const override {
     return "event: ping\ndata: {\"type\":\"ping\"}\n\n";
-  }
-
-  State pull(std::string& out) override {
-    out_ = &out;
-    const bool done = run_->pump(0, *this);
-    flush();
-    if (!done) return State::kMore;
-    end();
-    return State::kEnd;
   }
 
  private:
@@ -88,7 +79,7 @@ class MessageStream : public http::BodyStream, private GenerationSink {
   }
 
   /// The text that came for the open block.
-  void flush() {
+  void flush() override {
     if (text_.empty()) return;
     if (open_ == AnswerPart::Kind::kReasoning) {
       delta("thinking_delta", "thinking", text_);
@@ -116,7 +107,7 @@ class MessageStream : public http::BodyStream, private GenerationSink {
     finish_ = finish;
   }
 
-  void end() {
+  void end() override {
     if (finish_.reason == Finish::Reason::kError) {
       run_->finished(500, "error", "server_error");
       const std::string error =
@@ -133,9 +124,6 @@ class MessageStream : public http::BodyStream, private GenerationSink {
   }
 
   MessagesReply reply_;
-  std::unique_ptr<Run> run_;
-  std::string request_id_;
-  std::string* out_ = nullptr;
   std::optional<AnswerPart::Kind> open_;  // of the block that is being written
   std::string text_;                      // of it, not written yet
   i64 index_ = 0;

@@ -2,6 +2,7 @@
 // and each piece is told where it belongs.
 #include <fmt/format.h>
 
+#include "serve/api/event_stream.h"
 #include "serve/api/responses/responses_reply.h"
 #include "serve/api/sse.h"
 #include "serve/api/token_text.h"
@@ -12,25 +13,12 @@ namespace {
 using tokenizer::AnswerPart;
 using Kind = OutputItem::Kind;
 
-class ResponseStream : public http::BodyStream, private GenerationSink {
+class ResponseStream : public EventStream {
  public:
   ResponseStream(ResponsesReply reply, std::unique_ptr<Run> run, std::string request_id)
-      : reply_(std::move(reply)),
-        run_(std::move(run)),
-        request_id_(std::move(request_id)),
+      : EventStream(std::move(run), std::move(request_id)),
+        reply_(std::move(reply)),
         items_(reply_.tools) {}
-
-  void on_news(std::function<void()> wake) override { run_->on_news(wake); }
-
-  State pull(std::string& out) override {
-    out_ = &out;
-    if (!begun_) begin();
-    const bool done = run_->pump(0, *this);
-    flush();
-    if (!done) return State::kMore;
-    end();
-    return State::kEnd;
-  }
 
  private:
   void event(std::string_view name, std::string_view members) {
@@ -51,8 +39,7 @@ class ResponseStream : public http::BodyStream, private GenerationSink {
                             io::write_json(item_json(items_.last()))));
   }
 
-  void begin() {
-    begun_ = true;
+  void open_stream() override {
     response_event("response.created", {});
     response_event("response.in_progress", {});
   }
@@ -84,7 +71,7 @@ class ResponseStream : public http::BodyStream, private GenerationSink {
 
   /// The text that came for the open item. A custom tool's is told when it is whole: until then it
   /// is JSON.
-  void flush() {
+  void flush() override {
     if (pending_.empty() || items_.last().kind == Kind::kCustomCall) return;
     const std::string text = json_text(pending_);
     switch (items_.last().kind) {
@@ -149,7 +136,7 @@ class ResponseStream : public http::BodyStream, private GenerationSink {
     finish_ = finish;
   }
 
-  void end() {
+  void end() override {
     const Usage usage = run_->usage();
     if (finish_.reason == Finish::Reason::kError) {
       run_->finished(500, "error", "server_error");
@@ -171,14 +158,10 @@ class ResponseStream : public http::BodyStream, private GenerationSink {
   }
 
   ResponsesReply reply_;
-  std::unique_ptr<Run> run_;
-  std::string request_id_;
   OutputItems items_;
-  std::string* out_ = nullptr;
   std::string pending_;     // text of the open item, not told yet
   io::JsonArray logprobs_;  // of its tokens
   i64 number_ = 0;
-  bool begun_ = false;
   Finish finish_;
 };
 
