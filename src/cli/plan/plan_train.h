@@ -1,0 +1,24 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "cli/plan/scenario.h"
+
+namespace fathom::cli {
+
+/// fathom plan train RUN.toml --cluster C
+class PlanTrain {
+ public:
+  void add(Arguments& parent);
+  bool chosen() const { return command_.chosen(); }
+  int run();
+
+ private:
+  Arguments command_;
+  ScenarioOptions scenario_;
+  std::string run_file_, explain_;
+  std::vector<std::string> settings_;
+  bool json_ = false;
+};
+
+}  // namespace fathom::cli
