@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "cli/plan/scenario.h"
+#include "cli/plan/simulation.h"
 
 namespace fathom::cli {
 
@@ -16,7 +17,13 @@ class PlanTrain {
  private:
   Arguments command_;
   ScenarioOptions scenario_;
-  std::string run_file_, explain_;
+  void print(const Scenario& scenario, const PlannedRun& planned,
+             const plan::TrainingPlan& plan) const;
+  void write_page(const Scenario& scenario, const PlannedRun& planned,
+                  const plan::TrainingPlan& plan) const;
+
+  SimulationOptions simulation_;
+  std::string run_file_, explain_, page_;
   std::vector<std::string> settings_;
   bool json_ = false;
 };

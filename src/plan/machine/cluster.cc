@@ -189,6 +189,8 @@ void Cluster::check(const std::string&, Problems& problems) const {
     require(problems, "cpu.read_gb_s", cpu.read_gb_s, "a bandwidth");
     require(problems, "cpu.gemm_gflops", cpu.gemm_gflops, "a speed");
     require(problems, "cpu.memory_gb", cpu.memory_gb, "a size");
+    require(problems, "cpu.training_frac", cpu.training_frac, "a share");
+    require(problems, "cpu.decode_read_frac", cpu.decode_read_frac, "a share");
     return;
   }
   require(problems, "gpus", static_cast<double>(gpus), "a number of GPUs");

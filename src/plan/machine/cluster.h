@@ -156,8 +156,8 @@ struct CpuSection {
   i64 threads = 0;
   double read_gb_s = 0.0;
   double gemm_gflops = 0.0;       // BF16 products as fathom's GEMM reaches them
-  double training_frac = 0.0;     // share of gemm_gflops that training's useful arithmetic reaches
-  double decode_read_frac = 0.0;  // share of read_gb_s that decoding reaches
+  double training_frac = 0.5;     // share of gemm_gflops that training's useful arithmetic reaches
+  double decode_read_frac = 0.8;  // share of read_gb_s that decoding reaches
   double memory_gb = 0.0;
   std::string source;
 
