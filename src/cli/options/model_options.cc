@@ -20,6 +20,10 @@ void add_model_options(Arguments& command, ModelOptions& options) {
                   "Model directory (Hugging Face layout), or a .gguf file")
       .required()
       .type_name("PATH");
+  add_loading_options(command, options);
+}
+
+void add_loading_options(Arguments& command, ModelOptions& options) {
   command
       .add_option(
           "--gguf-to", options.gguf_to,

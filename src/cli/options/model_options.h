@@ -22,6 +22,9 @@ struct ModelOptions {
 /// --model, --gguf-to, --activations, --cache-dtype, --mla, --context.
 void add_model_options(Arguments& command, ModelOptions& options);
 
+/// The same without --model.
+void add_loading_options(Arguments& command, ModelOptions& options);
+
 /// --activations, --cache-dtype, --mla.
 void add_run_options(Arguments& command, ModelOptions& options);
 
