@@ -185,6 +185,7 @@ class Serve : public Command {
               model->engine().context_tokens());
     while (!interrupt.interrupted()) {
       if (reload.take()) read_again(*accounts, server);
+      for (const std::string& key : accounts->take_gone()) model->engine().forget(key);
       std::this_thread::sleep_for(kLookAround);
     }
     if (interrupt.signal() == SIGINT) return kExitInterrupted;
