@@ -24,6 +24,7 @@ std::unique_ptr<Command> make_generate();
 std::unique_ptr<Command> make_chat();
 std::unique_ptr<Command> make_serve();
 std::unique_ptr<Command> make_score();
+std::unique_ptr<Command> make_eval();
 std::unique_ptr<Command> make_tokenizer();
 std::unique_ptr<Command> make_convert();
 std::unique_ptr<Command> make_init();

@@ -22,6 +22,9 @@ struct ModelOptions {
 /// --model, --gguf-to, --activations, --cache-dtype, --mla, --context.
 void add_model_options(Arguments& command, ModelOptions& options);
 
+/// The same without --model.
+void add_loading_options(Arguments& command, ModelOptions& options);
+
 /// --activations, --cache-dtype, --mla.
 void add_run_options(Arguments& command, ModelOptions& options);
 
@@ -29,6 +32,9 @@ void add_run_options(Arguments& command, ModelOptions& options);
 /// for one of packed integers, else BF16.
 engine::EngineOptions engine_options(const ModelOptions& options, const ModelConfig& config,
                                      i64 wanted_context_tokens);
+
+/// Throws Error for a path that is neither a directory nor a GGUF file.
+void check_model_path(const std::string& path);
 
 std::unique_ptr<model::Model> load_model(Ctx& ctx, const ModelOptions& options);
 

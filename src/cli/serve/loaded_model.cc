@@ -58,6 +58,13 @@ std::string served_name(const serve::ModelSection& section) {
   return name.empty() || name == "." || name == ".." ? "model" : name;
 }
 
+void check_model(const serve::ModelSection& section) {
+  check_model_path(section.path);
+  if (std::filesystem::is_directory(section.path)) value_or_throw(load_model_config(section.path));
+  if (section.chat_template.empty()) return;
+  value_or_throw(tokenizer::parse_chat_template_name(section.chat_template));
+}
+
 struct LoadedModel::Impl {
   explicit Impl(const serve::ServeConfig& config)
       : ctx(backend::make_context()),
@@ -69,7 +76,7 @@ struct LoadedModel::Impl {
         served{.engine = *engine,
                .codec = codec,
                .name = served_name(config.model),
-               .aliases = config.model.aliases,
+               .aliases = serve::ModelAliases(config.model.aliases),
                .fingerprint = fmt::format(
                    "fp_{:016x}", tokenizer::fnv1a(content.content + std::string(kProgram))),
                .created = std::chrono::duration_cast<std::chrono::seconds>(
@@ -125,6 +132,9 @@ LoadedModel::LoadedModel(const serve::ServeConfig& config)
 LoadedModel::~LoadedModel() = default;
 
 const serve::ServedModel& LoadedModel::served() const { return impl_->served; }
+void LoadedModel::set_aliases(std::vector<std::string> aliases) {
+  impl_->served.aliases.set(std::move(aliases));
+}
 engine::Engine& LoadedModel::engine() { return *impl_->engine; }
 
 }  // namespace fathom::cli

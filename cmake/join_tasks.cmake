@@ -1,0 +1,15 @@
+# cmake -DOUTPUT= -DFILES="a.toml;b.toml" -P join_tasks.cmake
+# Raw strings have a limit of length in some compilers, so each file is one, joined by the compiler.
+set(text "// Made by cmake/join_tasks.cmake.\n#include \"eval/task/built_in.h\"\n\nnamespace fathom::eval {\n\n")
+string(APPEND text "const std::string_view kBuiltInTasks =")
+foreach(file IN LISTS FILES)
+  get_filename_component(name "${file}" NAME_WE)
+  file(READ "${file}" content)
+  string(FIND "${content}" ")__text__\"" clash)
+  if(NOT clash EQUAL -1)
+    message(FATAL_ERROR "${file} contains the end mark of a raw string")
+  endif()
+  string(APPEND text "\n    R\"__text__(# task: ${name}\n${content})__text__\"")
+endforeach()
+string(APPEND text "\n    \"\";\n\n}  // namespace fathom::eval\n")
+file(WRITE "${OUTPUT}" "${text}")

@@ -1,0 +1,94 @@
+#include "cli/eval/subject.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "backend/backend.h"
+#include "io/content_hash.h"
+
+namespace fathom::cli {
+namespace {
+
+constexpr i64 kMinCacheTokens = 16'384;
+
+/// No text has more tokens than bytes, but for the one that begins it.
+i64 longest_request_tokens(std::span<const eval::Task> tasks) {
+  i64 longest = 1;
+  for (const eval::Task& task : tasks) {
+    const bool generates = task.output == eval::OutputKind::kGenerate;
+    for (const eval::Item& item : task.items) {
+      longest =
+          std::max(longest, std::ssize(item.prompt) + (generates ? task.prompt.max_tokens : 0));
+      for (const eval::ContextAndText& each : item.options) {
+        longest = std::max(longest, std::ssize(each.context) + std::ssize(each.text));
+      }
+    }
+  }
+  return longest + 1;
+}
+
+/// What answers depend on: the files' names, sizes and times, and how they are computed.
+std::string identity_of(const ModelOptions& options, const engine::EngineOptions& engine) {
+  namespace fs = std::filesystem;
+  std::vector<fs::path> files = {options.directory};
+  if (fs::is_directory(options.directory)) {
+    files.clear();
+    for (const auto& entry : fs::directory_iterator(options.directory)) {
+      if (entry.is_regular_file()) files.push_back(entry.path());
+    }
+    std::ranges::sort(files);
+  }
+  io::Hasher hasher;
+  for (const fs::path& file : files) {
+    hasher.add(file.filename().string());
+    hasher.add(static_cast<i64>(fs::file_size(file)));
+    hasher.add(static_cast<i64>(fs::last_write_time(file).time_since_epoch().count()));
+  }
+  hasher.add(static_cast<i64>(engine.run.activations));
+  hasher.add(static_cast<i64>(engine.cache_dtype));
+  hasher.add(static_cast<i64>(engine.run.mla_form));
+  hasher.add(options.context_tokens);  // what does not fit is cut
+  hasher.add(options.gguf_to);
+  return io::to_string(hasher.digest());
+}
+
+std::string dtype_name(const engine::EngineOptions& options) {
+  switch (options.run.activations) {
+    case ops::Activations::kF32:
+      return "float32";
+    case ops::Activations::kBf16:
+      return "bfloat16";
+    case ops::Activations::kInt8:
+      return "int8";
+    default:
+      return "float8";
+  }
+}
+
+}  // namespace
+
+LocalSubject::LocalSubject(const ModelOptions& options, std::span<const eval::Task> tasks,
+                           const std::atomic<bool>* interrupted)
+    : ctx_(backend::make_context()),
+      weights_(load_model(ctx_, options)),
+      codec_(value_or_throw(engine::load_text_codec(options.directory))) {
+  eval::EngineModelOptions settings;
+  settings.engine = engine_options(options, weights_->config(), longest_request_tokens(tasks));
+  settings.engine.cache_tokens = std::max(2 * settings.engine.context_tokens, kMinCacheTokens);
+  settings.engine.draft_tokens = 0;
+  settings.stop_token_ids = engine::stop_token_ids(codec_, weights_->config(), {});
+  settings.interrupted = interrupted;
+  settings.facts.kind = "fathom";
+  settings.facts.name = options.directory;
+  settings.facts.arguments = "pretrained=" + options.directory;
+  settings.facts.identity = identity_of(options, settings.engine);
+  settings.facts.dtype = dtype_name(settings.engine);
+  engine_ = std::make_unique<eval::EngineModel>(ctx_, *weights_, codec_, settings);
+}
+
+RemoteSubject::RemoteSubject(const eval::EndpointOptions& options, const std::string& tokenizer) {
+  if (!tokenizer.empty()) codec_ = value_or_throw(engine::load_text_codec(tokenizer));
+  endpoint_ = std::make_unique<eval::EndpointModel>(options, codec_ ? &*codec_ : nullptr);
+}
+
+}  // namespace fathom::cli

@@ -1,0 +1,36 @@
+#pragma once
+// Metrics of generated answers.
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "eval/task/task_spec.h"
+#include "eval/text/regex.h"
+#include "io/json.h"
+
+namespace fathom::eval {
+
+/// A prompt's filters and comparison, compiled once.
+class AnswerScorer {
+ public:
+  /// Throws Error{kInvalidInput} for a regular expression that is none.
+  explicit AnswerScorer(const PromptSpec& prompt);
+
+  /// Names of the filters, "none" where the prompt has none.
+  const std::vector<std::string>& filters() const { return filters_; }
+  /// What a filter makes of an answer; `document` is what its expressions see beside {{answer}}.
+  Result<std::string> filtered(const std::string& filter, const std::string& answer,
+                               const io::JsonValue& document) const;
+  /// The value of a metric; `target` is a text or a list of texts, of which the best counts.
+  double score(std::string_view metric, const std::string& answer, const io::JsonValue& target,
+               const io::JsonValue& document) const;
+
+ private:
+  std::string normalised(std::string_view text) const;
+  const PromptSpec& prompt_;
+  std::vector<std::string> filters_;
+  std::vector<Regex> ignore_;
+};
+
+}  // namespace fathom::eval

@@ -1,0 +1,100 @@
+#include "eval/metric/answer_rules.h"
+
+#include <charconv>
+#include <cmath>
+#include <limits>
+
+#include "base/check.h"
+#include "eval/metric/math_equal.h"
+#include "eval/text/python_json.h"
+#include "eval/text/python_text.h"
+#include "tokenizer/unicode/unicode.h"
+#include "tokenizer/unicode/utf8.h"
+
+namespace fathom::eval {
+namespace {
+
+constexpr double kNumberTolerance = 1e-3;
+
+bool is_ascii_punctuation(char32_t c) {
+  return (c >= 0x21 && c <= 0x2F) || (c >= 0x3A && c <= 0x40) || (c >= 0x5B && c <= 0x60) ||
+         (c >= 0x7B && c <= 0x7E);
+}
+
+bool is_punctuation(char32_t c) {
+  const auto mask = tokenizer::UnicodeTable::instance().category(c);
+  return is_ascii_punctuation(c) || (mask & tokenizer::kPunctuation) != 0 || c == 0xFF5E;
+}
+
+}  // namespace
+
+std::string trivia_normalised(std::string_view text) {
+  std::string spaced;
+  const std::string small = lower(text);
+  for (size_t at = 0; at < small.size();) {
+    const auto point = tokenizer::decode_utf8(small, at);
+    const char32_t c = point.value;
+    const bool blank = is_ascii_punctuation(c) || c == 0x2018 || c == 0x2019 || c == 0xB4;
+    if (blank) {
+      spaced += ' ';
+    } else {
+      spaced += small.substr(at, point.num_bytes);
+    }
+    at += point.num_bytes;
+  }
+  std::vector<std::string> words;
+  for (std::string& word : split(spaced, "")) {
+    if (word != "a" && word != "an" && word != "the") words.push_back(std::move(word));
+  }
+  return join(words, " ");
+}
+
+std::string chinese_normalised(std::string_view text) {
+  std::string out;
+  const std::string small = lower(text);
+  for (size_t at = 0; at < small.size();) {
+    const auto point = tokenizer::decode_utf8(small, at);
+    if (!is_punctuation(point.value) && !tokenizer::is_white_space(point.value)) {
+      out += small.substr(at, point.num_bytes);
+    }
+    at += point.num_bytes;
+  }
+  return out;
+}
+
+double number_of(std::string_view text) {
+  std::string digits = replace_all(strip(text), ",", "");
+  digits = replace_all(digits, "$", "");
+  digits = replace_all(digits, "\xE2\x88\x92", "-");  // the minus sign of typesetters
+  while (!digits.empty() && (digits.back() == '.' || digits.back() == '%')) digits.pop_back();
+  double value = 0.0;
+  const auto end = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  const bool whole = end.ec == std::errc() && end.ptr == digits.data() + digits.size();
+  return whole && !digits.empty() ? value : std::numeric_limits<double>::quiet_NaN();
+}
+
+double answer_rule(std::string_view metric, const std::string& answer, const io::JsonValue& right,
+                   const io::JsonValue&) {
+  const auto yes = [](bool equal) { return equal ? 1.0 : 0.0; };
+  if (metric == "em" || metric == "f1") {
+    std::vector<std::string> spans;
+    if (right.is_array()) {
+      for (const io::JsonValue& each : right.as_array()) spans.push_back(python_str(each));
+    } else {
+      spans.push_back(python_str(right));
+    }
+    const DropScore drop = drop_score({answer}, spans);
+    return metric == "em" ? drop.exact : drop.f1;
+  }
+  const std::string gold = python_str(right);
+  if (metric == "contains") return yes(answer.find(gold) != answer.npos);
+  if (metric == "number") {
+    return yes(std::abs(number_of(answer) - number_of(gold)) <= kNumberTolerance);
+  }
+  if (metric == "trivia_match") return yes(trivia_normalised(answer) == trivia_normalised(gold));
+  if (metric == "chinese_match") return yes(chinese_normalised(answer) == chinese_normalised(gold));
+  FATHOM_CHECK(metric == "math_equal", metric);
+  return yes(math_equal(answer, gold) == Verdict::kEqual);
+}
+
+}  // namespace fathom::eval

@@ -1,0 +1,47 @@
+#pragma once
+// A model in this process: its requests share an engine, whose cache computes what they have in
+// common once.
+#include <atomic>
+#include <memory>
+
+#include "engine/make_engine.h"
+#include "engine/prompt.h"
+#include "eval/model/encoded_text.h"
+#include "eval/model/language_model.h"
+
+namespace fathom::eval {
+
+struct EngineModelOptions {
+  engine::EngineOptions engine;  // context_tokens: the window
+  ModelFacts facts;              // max_length and tokens are filled in
+  std::vector<i32> stop_token_ids;
+  const std::atomic<bool>* interrupted = nullptr;
+};
+
+class EngineModel : public LanguageModel {
+ public:
+  /// All must outlive it. Throws Error as make_engine() does.
+  EngineModel(Ctx& ctx, const model::Model& model, const engine::TextCodec& codec,
+              const EngineModelOptions& options);
+  ~EngineModel() override;
+
+  void score(std::span<const ContextAndText> requests, const OnScore& done) override;
+  void generate(std::span<const GenerationRequest> requests, const OnText& done) override;
+  void score_documents(std::span<const RollingRequest> requests, const OnScore& done) override;
+  ModelFacts facts() const override { return options_.facts; }
+  ModelWork work() const override;
+
+ private:
+  struct Scored;
+  void score_batch(std::span<Scored> batch, const OnScore& done);
+  void hand_on(const Scored& scored, const OnScore& done);
+
+  Ctx& ctx_;
+  const engine::TextCodec& codec_;
+  i64 vocab_;
+  EngineModelOptions options_;
+  std::unique_ptr<engine::Engine> engine_;
+  u64 asked_tokens_ = 0;
+};
+
+}  // namespace fathom::eval

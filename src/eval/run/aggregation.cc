@@ -1,0 +1,137 @@
+#include "eval/run/aggregation.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+
+#include "eval/metric/statistics.h"
+#include "eval/text/regex.h"
+
+namespace fathom::eval {
+namespace {
+
+double perplexity(std::span<const double> log_probs) { return std::exp(-mean(log_probs)); }
+
+/// -log-probability of all documents a unit of them.
+double loss_a_unit(std::span<const TaskResult* const> results, Aggregation aggregation) {
+  double log_prob = 0.0;
+  i64 units = 0;
+  for (const TaskResult* const result : results) {
+    for (size_t i = 0; i < result->items.size(); ++i) {
+      log_prob += result->items[i].scores.options.front().log_prob;
+      units += units_of(aggregation, result->task.items[i].prompt);
+    }
+  }
+  return -log_prob / static_cast<double>(units);
+}
+
+MetricResult aggregate_documents(std::span<const TaskResult* const> results,
+                                 const MetricInfo& info) {
+  const double loss = loss_a_unit(results, info.aggregation);
+  MetricResult out;
+  out.metric = info.name;
+  out.filter = "none";
+  out.higher_is_better = info.higher_is_better;
+  out.value =
+      info.aggregation == Aggregation::kBitsPerByte ? loss / std::numbers::ln2 : std::exp(loss);
+  return out;
+}
+
+bool is_share(std::span<const double> values) {
+  return std::all_of(values.begin(), values.end(), [](double v) { return v == 0.0 || v == 1.0; });
+}
+
+MetricResult aggregate_one(const MetricInfo& info, std::span<const double> values,
+                           i64 bootstrap_iterations) {
+  MetricResult out;
+  out.metric = info.name;
+  out.higher_is_better = info.higher_is_better;
+  if (info.aggregation == Aggregation::kPerplexity) {
+    out.value = perplexity(values);
+    if (values.size() > 1 && bootstrap_iterations > 0) {
+      // As lm-eval limits the resamples of what has no formula.
+      out.stderr_of_value = bootstrap_stderr(values, bootstrap_iterations, perplexity);
+    }
+    return out;
+  }
+  out.value = mean(values);
+  out.stderr_of_value = mean_stderr(values);
+  if (is_share(values)) out.interval = wilson_interval(out.value, std::ssize(values));
+  return out;
+}
+
+}  // namespace
+
+i64 units_of(Aggregation aggregation, const std::string& document) {
+  if (aggregation != Aggregation::kWordPerplexity) return std::ssize(document);
+  // re.split counts the empty pieces at both ends too.
+  static const Regex space = value_or_throw(Regex::compile("\\s+"));
+  return std::ssize(space.find_all(document)) + 1;
+}
+
+std::vector<MetricResult> aggregate(const TaskResult& result, i64 bootstrap_iterations) {
+  std::vector<MetricResult> metrics;
+  if (result.items.empty()) return metrics;
+  const size_t views = result.items.front().views.size();
+  for (size_t v = 0; v < views; ++v) {
+    for (size_t m = 0; m < result.task.prompt.metrics.size(); ++m) {
+      std::vector<double> values;
+      for (const ItemResult& item : result.items) values.push_back(item.views[v].values[m]);
+      const MetricInfo* const info = find_metric(result.task.prompt.metrics[m], result.task.output);
+      if (result.task.output == OutputKind::kRolling) {
+        metrics.push_back(aggregate_documents(std::array{&result}, *info));
+        continue;
+      }
+      metrics.push_back(aggregate_one(*info, values, bootstrap_iterations));
+      metrics.back().filter = result.items.front().views[v].filter;
+    }
+  }
+  return metrics;
+}
+
+std::vector<GroupResult> aggregate_groups(std::span<const TaskResult> results) {
+  std::vector<GroupResult> groups;
+  for (const TaskResult& result : results) {
+    if (result.task.group.empty()) continue;
+    if (groups.empty() || groups.back().name != result.task.group) {
+      groups.push_back({.name = result.task.group});
+    }
+    groups.back().parts.push_back(&result);
+  }
+  for (GroupResult& group : groups) {
+    for (const TaskResult* const part : group.parts) {
+      const i64 n = std::ssize(part->items);
+      group.items += n;
+      group.chance += part->chance * static_cast<double>(n);
+    }
+    group.chance /= static_cast<double>(group.items);
+    for (size_t m = 0; m < group.parts.front()->metrics.size(); ++m) {
+      const Task& task = group.parts.front()->task;
+      MetricResult out = group.parts.front()->metrics[m];
+      if (task.output == OutputKind::kRolling) {
+        group.metrics.push_back(
+            aggregate_documents(group.parts, *find_metric(out.metric, task.output)));
+        continue;
+      }
+      double sum = 0.0;
+      bool has_errors = true, shares = true;
+      std::vector<PartError> errors;
+      for (const TaskResult* const part : group.parts) {
+        const MetricResult& metric = part->metrics[m];
+        const i64 n = std::ssize(part->items);
+        sum += metric.value * static_cast<double>(n);
+        has_errors &= metric.stderr_of_value.has_value();
+        shares &= metric.interval.has_value();
+        errors.push_back({metric.stderr_of_value.value_or(0.0), n});
+      }
+      out.value = sum / static_cast<double>(group.items);
+      out.stderr_of_value = has_errors ? std::optional(pooled_stderr(errors)) : std::nullopt;
+      out.interval = shares ? std::optional(wilson_interval(out.value, group.items)) : std::nullopt;
+      group.metrics.push_back(out);
+    }
+  }
+  return groups;
+}
+
+}  // namespace fathom::eval

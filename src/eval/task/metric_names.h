@@ -1,0 +1,33 @@
+#pragma once
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "eval/task/task_spec.h"
+
+namespace fathom::eval {
+
+/// How a metric's values of single items become one number.
+enum class Aggregation {
+  kMean,
+  kPerplexity,   // exp of the mean of negative values
+  kBitsPerByte,  // of sums over all documents, then one division
+  kBytePerplexity,
+  kWordPerplexity,
+};
+
+struct MetricInfo {
+  std::string_view name;  // as lm-eval spells it, where it has it
+  OutputKind output;
+  std::string_view meaning;
+  Aggregation aggregation = Aggregation::kMean;
+  bool higher_is_better = true;
+};
+
+std::span<const MetricInfo> all_metrics();
+/// Null if there is none of this name for this output.
+const MetricInfo* find_metric(std::string_view name, OutputKind output);
+/// What is wrong with a metric of a task file: "" if nothing.
+std::string check_metric(std::string_view name, OutputKind output);
+
+}  // namespace fathom::eval
