@@ -116,7 +116,7 @@ std::string machine_file(const engine::MachineSpeed& machine,
   return fmt::format(
       "# Made by fathom bench --machine-file.\ngpus = 1\n\n[cpu]\nthreads = {}\nread_gb_s = "
       "{:.1f}\n"
-      "gemm_gflops = {:.1f}\ntraining_frac = {:.3f}\ndecode_read_frac = {:.3f}\nmemory_gb = "
+      "gemm_gflops = {:.1f}\ntraining_frac = {:.3f}\ndecode_read_frac = {:.3f}\nhost_memory_gb = "
       "{:.1f}\n"
       "source = {}\n",
       num_threads(), machine.read_bytes_per_s / 1e9, gemm_flops_per_s / 1e9,

@@ -94,9 +94,9 @@ Scenario load_scenario(const ScenarioOptions& options, const plan::Layout& initi
   }
   const ClusterText file = cluster_text(options.cluster);
   const FieldList root = field_list(scenario);
-  std::vector<std::string> edits;
-  for (const std::string& edit : options.edits) edits.push_back(plan::full_key(root, edit));
-  auto read = parse_run_file(file.text, file.where, edits, root);
+  auto full = plan::full_keys(root, options.edits);
+  if (!full) throw Error(full.error().code(), "--if " + full.error().message());
+  auto read = parse_run_file(file.text, file.where, *full, root);
   if (!read) throw Error(read.error().code(), as_if(read.error().message()));
   if (scenario.layout.gpus == 0) scenario.layout.gpus = scenario.cluster.gpus;
   return scenario;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "cli/arguments/value_check.h"
@@ -77,7 +78,8 @@ Simulation simulate(const plan::Cluster& cluster, const plan::TrainingPlan& plan
 std::string simulation_text(const Simulation& s, const plan::TrainingPlan& plan) {
   std::string text = fmt::format(
       "simulated          {:.2f} s a step ({:+.1f} % of the plan's), {} tasks on {} GPUs\n",
-      s.step.step.value, 100.0 * (s.step.step / plan.step - 1.0), s.step.tasks, plan.layout.gpus);
+      s.step.step.value, std::round(1000.0 * (s.step.step / plan.step - 1.0)) / 10.0 + 0.0,
+      s.step.tasks, plan.layout.gpus);
   text += fmt::format(
       "  bubble {:.2f} s, exchange that no compute hides {:.2f} s, mean of the ranks; a GPU waits "
       "{:.2f} ms\n  for the slowest of its group, an exchange\n",

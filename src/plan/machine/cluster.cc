@@ -165,7 +165,7 @@ void CpuSection::list_fields(FieldList& list) {
            {.min = 0.0, .max = 1.0});
   list.add("decode_read_frac", decode_read_frac, "decoding's reads over read_gb_s",
            {.min = 0.0, .max = 1.5});
-  list.add("memory_gb", memory_gb, "memory, 1e9 bytes", kPositive);
+  list.add("host_memory_gb", host_memory_gb, "memory, 1e9 bytes", kPositive);
   add_source(list, source);
 }
 
@@ -188,7 +188,7 @@ void Cluster::check(const std::string&, Problems& problems) const {
   if (is_cpu()) {
     require(problems, "cpu.read_gb_s", cpu.read_gb_s, "a bandwidth");
     require(problems, "cpu.gemm_gflops", cpu.gemm_gflops, "a speed");
-    require(problems, "cpu.memory_gb", cpu.memory_gb, "a size");
+    require(problems, "cpu.host_memory_gb", cpu.host_memory_gb, "a size");
     require(problems, "cpu.training_frac", cpu.training_frac, "a share");
     require(problems, "cpu.decode_read_frac", cpu.decode_read_frac, "a share");
     return;
@@ -228,35 +228,46 @@ void Cluster::check(const std::string&, Problems& problems) const {
   }
 }
 
-std::string full_key(const FieldList& root, const std::string& setting) {
+Result<std::string> full_key(const FieldList& root, const std::string& setting) {
   const std::string name = setting.substr(0, setting.find('='));
   if (name.find('.') != std::string::npos || root.find(name) != nullptr) return setting;
-  std::string found;
+  std::vector<std::string_view> sections;
   for (const Field& field : root.fields()) {
     const auto* table = std::get_if<TableValue>(&field.value);
-    if (table == nullptr || table->fields().find(name) == nullptr) continue;
-    if (!found.empty()) return setting;  // two sections have it
-    found = field.name;
+    if (table != nullptr && table->fields().find(name) != nullptr) sections.push_back(field.name);
   }
-  return found.empty() ? setting : found + "." + setting;
+  if (sections.empty()) return setting;
+  if (sections.size() == 1) return fmt::format("{}.{}", sections.front(), setting);
+  std::string list;
+  for (const std::string_view section : sections) list += fmt::format(" {}.{}", section, name);
+  return invalid_input(fmt::format("{}: several tables have it, name one:{}", setting, list));
+}
+
+Result<std::vector<std::string>> full_keys(const FieldList& root,
+                                           std::span<const std::string> settings) {
+  std::vector<std::string> full;
+  for (const std::string& setting : settings) {
+    auto key = full_key(root, setting);
+    if (!key) return tl::unexpected(key.error());
+    full.push_back(std::move(*key));
+  }
+  return full;
 }
 
 Result<void> edit_cluster(Cluster& cluster, std::span<const std::string> settings) {
   const FieldList root = field_list(cluster);
-  std::vector<std::string> full;
-  full.reserve(settings.size());
-  for (const std::string& setting : settings) full.push_back(full_key(root, setting));
-  return parse_run_file("", "settings", full, root);
+  const auto full = full_keys(root, settings);
+  if (!full) return tl::unexpected(full.error());
+  return parse_run_file("", "settings", *full, root);
 }
 
 Result<Cluster> parse_cluster(std::string_view text, const std::string& where,
                               std::span<const std::string> settings) {
   Cluster cluster;
   const FieldList root = field_list(cluster);
-  std::vector<std::string> full;
-  full.reserve(settings.size());
-  for (const std::string& setting : settings) full.push_back(full_key(root, setting));
-  auto read = parse_run_file(text, where, full, root);
+  const auto full = full_keys(root, settings);
+  if (!full) return tl::unexpected(full.error());
+  auto read = parse_run_file(text, where, *full, root);
   if (!read) return tl::unexpected(read.error());
   return cluster;
 }

@@ -158,7 +158,7 @@ struct CpuSection {
   double gemm_gflops = 0.0;       // BF16 products as fathom's GEMM reaches them
   double training_frac = 0.5;     // share of gemm_gflops that training's useful arithmetic reaches
   double decode_read_frac = 0.8;  // share of read_gb_s that decoding reaches
-  double memory_gb = 0.0;
+  double host_memory_gb = 0.0;
   std::string source;
 
   void list_fields(FieldList& list);
@@ -182,7 +182,7 @@ struct Cluster {
   void check(const std::string& prefix, Problems& problems) const;
 
   bool is_cpu() const { return cpu.threads > 0; }
-  Bytes memory() const { return Bytes((is_cpu() ? cpu.memory_gb : gpu.memory_gb) * 1e9); }
+  Bytes memory() const { return Bytes((is_cpu() ? cpu.host_memory_gb : gpu.memory_gb) * 1e9); }
   BytesPerSecond memory_rate() const { return BytesPerSecond(gpu.memory_gb_s * 1e9); }
   BytesPerSecond nic_rate() const { return BytesPerSecond(node.nic_gb_s * 1e9); }
   BytesPerSecond nvlink_rate() const { return BytesPerSecond(node.nvlink_gb_s * 1e9); }
@@ -191,8 +191,11 @@ struct Cluster {
 };
 
 /// "sms=132" or "gpu.sms=132": a key that one section alone has may go without its section. The
-/// full spelling, or the text itself where it names no such key (reading it then says so).
-std::string full_key(const FieldList& root, const std::string& setting);
+/// full spelling, or the text itself where it names no such key (reading it then says so). An Error
+/// lists the sections if several have the key.
+[[nodiscard]] Result<std::string> full_key(const FieldList& root, const std::string& setting);
+[[nodiscard]] Result<std::vector<std::string>> full_keys(const FieldList& root,
+                                                         std::span<const std::string> settings);
 
 /// A cluster file's text with `settings` ("gpu.sms=132") applied to it. The Error lists all
 /// problems.

@@ -47,7 +47,7 @@ GemmTime few_rows_gemm_time(const Cluster& cluster, const GemmShape& shape, Prec
   GemmTime best = gemm_time(cluster, shape, Product::kForward, precision, sms);
   const Precision used = cluster.has_fp8() ? precision : Precision::kBf16;
   best.memory = best.memory / cluster.gemm.read_frac;
-  for (const i64 rows : {kTile, kTile / 2}) {
+  for (i64 rows = kTile; rows >= kTile / 8; rows /= 2) {
     for (i64 columns = kTile; columns >= kTile / 8; columns /= 2) {
       const i64 tiles = shape.count * ceil_div(shape.m, rows) * ceil_div(shape.n, columns);
       const i64 waves = ceil_div(tiles, sms);

@@ -36,9 +36,9 @@ struct GemmTime {
 GemmTime gemm_time(const Cluster& cluster, const GemmShape& shape, Product product,
                    Precision precision, i64 sms);
 
-/// A product of few rows, as in decoding: tiles are as small (64 rows, 16 columns) as fills the
-/// SMs, and weights are read at read_frac of the memory bandwidth. Source: DeepGEMM's table for M =
-/// 64 and 128.
+/// A product of few rows, as in decoding: tiles are as small (16 rows or columns) as fills the SMs
+/// and wastes no rows, and weights are read at read_frac of the memory bandwidth. Source:
+/// DeepGEMM's table for M = 64 and 128.
 GemmTime few_rows_gemm_time(const Cluster& cluster, const GemmShape& shape, Precision precision,
                             i64 sms);
 

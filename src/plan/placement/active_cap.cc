@@ -86,6 +86,9 @@ class Forest {
   std::vector<size_t> stack_;
 };
 
+/// GPUs in a row that may pass an expert on so that the last has room for one more.
+constexpr int kLongestChain = 3;
+
 /// The repair of one cap.
 class Cap {
  public:
@@ -99,7 +102,8 @@ class Cap {
   bool run() {
     for (size_t gpu = 0; gpu < active_.size(); ++gpu) {
       while (active_[gpu] > max_active_) {
-        if (!drop_one(gpu)) break;
+        std::vector<bool> on_way(active_.size(), false);
+        if (!drop_one(gpu, kLongestChain, on_way)) break;
       }
     }
     return std::all_of(active_.begin(), active_.end(), [&](i64 n) { return n <= max_active_; });
@@ -108,8 +112,10 @@ class Cap {
  private:
   Edge& edge(i32 i) { return flow_.edges()[at(i)]; }
 
-  /// One expert less on `gpu`: the smallest share that some other host takes.
-  bool drop_one(size_t gpu) {
+  /// One expert less on `gpu`: the smallest share that some other host takes. A host that is full
+  /// itself hands on one of its own, `chain` times at most and never back to a GPU `on_way`.
+  bool drop_one(size_t gpu, int chain, std::vector<bool>& on_way) {
+    on_way[gpu] = true;
     std::vector<i32> mine;
     for (const i32 i : flow_.edges_of_gpu(gpu)) {
       if (edge(i).tokens > 0) mine.push_back(i);
@@ -117,20 +123,22 @@ class Cap {
     std::sort(mine.begin(), mine.end(),
               [&](i32 a, i32 b) { return edge(a).tokens < edge(b).tokens; });
     for (const i32 i : mine) {
-      if (hand_on(i)) return true;
+      if (hand_on(i, chain, on_way)) return true;
     }
+    on_way[gpu] = false;
     return false;
   }
 
   /// Gives a whole share to another host of its expert; that host makes room by passing tokens on
   /// along shares that exist already.
-  bool hand_on(i32 share) {
+  bool hand_on(i32 share, int chain, std::vector<bool>& on_way) {
     for (const i32 i : flow_.edges_of_expert(at(edge(share).expert))) {
       const auto host = at(edge(i).gpu);
-      if (i == share || (edge(i).tokens == 0 && active_[host] >= max_active_)) continue;
+      const bool full = edge(i).tokens == 0 && active_[host] >= max_active_;
+      if (i == share || on_way[host] || (full && chain == 0)) continue;
       const Saved before{flow_.edges(), flow_.loads(), active_};
       move(share, i, edge(share).tokens);
-      if (make_room(host, share)) return true;
+      if (make_room(host, share) && (!full || drop_one(host, chain - 1, on_way))) return true;
       flow_.edges() = before.edges;
       flow_.loads() = before.loads;
       active_ = before.active;

@@ -112,6 +112,13 @@ TEST(RelabelTest, KeepsEveryGpusLoadAndMovesLess) {
   EXPECT_EQ(before, after);
 }
 
+TEST(RelabelTest, ASmallGainIsNotWorthMoving) {
+  const Placement now = place_experts(kFirst, kShape);
+  EXPECT_FALSE(worth_moving(kFirst, now, now, 8));
+  EXPECT_TRUE(worth_moving(kSecond, now, place_experts(kSecond, kShape), 8));
+  EXPECT_FALSE(worth_moving(kSecond, now, place_experts(kSecond, kShape), 8, /*least_gain=*/0.9));
+}
+
 struct RedundancyCase {
   std::vector<i64> tokens;
   ExpertHosts hosts;
@@ -200,14 +207,15 @@ Prefill prefill(u64 seed) {
 }
 
 TEST(RedundancyTest, SixteenHostedNineActive) {
+  double gaps = 0.0;
   for (u64 seed = 0; seed < 10; ++seed) {
     const Prefill p = prefill(seed);
     const TokenRouting routing = route_tokens(p.tokens, p.hosts, 32, 9);
-    std::printf("seed %d: %d active, %.2f %% above the bound\n", static_cast<int>(seed),
-                static_cast<int>(routing.most_active), 100.0 * routing.gap());
-    EXPECT_LE(routing.most_active, 11) << seed;
+    EXPECT_LE(routing.most_active, 9) << seed;
     EXPECT_LE(routing.gap(), 0.10) << seed;
+    gaps += routing.gap();
   }
+  EXPECT_LE(gaps / 10.0, 0.06);
 }
 
 TEST(RedundancyTest, ALayerTakesMicroseconds) {

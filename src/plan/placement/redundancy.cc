@@ -12,7 +12,7 @@
 namespace fathom::plan {
 namespace {
 
-constexpr std::array<double, 6> kSlacks = {0.0, 0.005, 0.01, 0.02, 0.05, 0.10};
+constexpr std::array<double, 7> kSlacks = {0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.10};
 
 size_t at(i64 i) { return static_cast<size_t>(i); }
 

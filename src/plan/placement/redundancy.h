@@ -39,7 +39,7 @@ struct TokenRouting {
 /// ceil(w(S) / |N(S)|)), Newton's method on max_S w(S) / |N(S)|. Then cycles of shares are
 /// cancelled, which leaves at most E + U - 1 of them, and GPUs with more than `max_active` experts
 /// (0: any number) hand their smallest shares on along alternating paths while loads stay within T
-/// (1 + slack); the least slack of 0, 0.5, 1, 2, 5 and 10 % that does it is taken.
+/// (1 + slack); the least slack of 0, 0.5, 1, 2, 3, 5 and 10 % that does it is taken.
 TokenRouting route_tokens(std::span<const i64> tokens, const ExpertHosts& hosts, i64 gpus,
                           i64 max_active = 0);
 

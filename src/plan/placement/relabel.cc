@@ -128,6 +128,13 @@ Placement relabel(const Placement& now, const Placement& next, const PlacementSh
   return result;
 }
 
+bool worth_moving(std::span<const float> load, const Placement& now, const Placement& next,
+                  i64 gpus, double least_gain) {
+  const double before = imbalance(gpu_loads(load, now, gpus));
+  const double after = imbalance(gpu_loads(load, next, gpus));
+  return after < before * (1.0 - least_gain);
+}
+
 i64 moved_slots(const Placement& now, const Placement& next) {
   i64 moved = 0;
   for (size_t slot = 0; slot < next.expert_of_slot.size(); ++slot) {

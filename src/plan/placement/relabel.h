@@ -18,4 +18,9 @@ Placement relabel(const Placement& now, const Placement& next, const PlacementSh
 /// Slots whose expert is another one: weights that have to be sent.
 i64 moved_slots(const Placement& now, const Placement& next);
 
+/// Does `next` lower the largest load of a GPU by more than `least_gain`, a share of what it is?
+/// Below that, sending weights costs more than it brings.
+bool worth_moving(std::span<const float> load, const Placement& now, const Placement& next,
+                  i64 gpus, double least_gain = 0.05);
+
 }  // namespace fathom::plan
