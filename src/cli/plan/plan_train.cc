@@ -16,6 +16,12 @@
 #include "plan/training/training_plan.h"
 
 namespace fathom::cli {
+namespace {
+
+/// Operations that a browser draws without stopping to think.
+constexpr i64 kMostDrawn = 100'000;
+
+}  // namespace
 
 void PlanTrain::add(Arguments& parent) {
   command_ = parent.add_command("train", "Memory, time and cost of a training run");
@@ -64,6 +70,11 @@ int PlanTrain::run() {
       text += (i > 0 ? "; " : "") + plan.problems[i];
     }
     throw Error(ErrorCode::kInvalidInput, text);
+  }
+  if (const i64 drawn = num_operations(plan.schedule); !page_.empty() && drawn > kMostDrawn) {
+    throw Error(
+        ErrorCode::kInvalidInput,
+        fmt::format("--page: the step has {} operations, expected at most {}", drawn, kMostDrawn));
   }
   print(scenario, planned, plan);
   if (!page_.empty()) write_page(scenario, planned, plan);

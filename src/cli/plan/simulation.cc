@@ -17,6 +17,11 @@ double mean_seconds(const std::vector<plan::Seconds>& times) {
   return times.empty() ? 0.0 : sum / static_cast<double>(times.size());
 }
 
+/// A simulation holds the ends of all tasks of an operation for every GPU of a pipeline rank.
+constexpr i64 kMostGpus = 1 << 17;
+/// An operation is some dozens of events.
+constexpr i64 kMostTracedOperations = 100'000;
+
 io::JsonArray seconds_array(const std::vector<plan::Seconds>& times) {
   io::JsonArray array;
   for (const plan::Seconds time : times) array.emplace_back(time.value);
@@ -59,6 +64,18 @@ Simulation simulate(const plan::Cluster& cluster, const plan::TrainingPlan& plan
     throw Error(ErrorCode::kInvalidInput, fmt::format("--slow-gpu: found {}, expected 0 to {}",
                                                       options.slow_gpu, plan.layout.gpus - 1));
   }
+  if (plan.layout.gpus > kMostGpus) {
+    throw Error(
+        ErrorCode::kInvalidInput,
+        fmt::format("--simulate: found {} GPUs, expected at most {}", plan.layout.gpus, kMostGpus));
+  }
+  keep_trace = keep_trace || !options.trace.empty();
+  if (const i64 operations = num_operations(plan.schedule);
+      keep_trace && operations > kMostTracedOperations) {
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("--trace: the step has {} operations, expected at most {}", operations,
+                            kMostTracedOperations));
+  }
   Simulation simulation;
   simulation.step = simulate_step(cluster, plan,
                                   {.seed = static_cast<u64>(options.seed),
@@ -67,7 +84,7 @@ Simulation simulate(const plan::Cluster& cluster, const plan::TrainingPlan& plan
                                    .routing_spread = options.routing_spread,
                                    .slow_gpu = options.slow_gpu,
                                    .slow_factor = options.slow_factor,
-                                   .keep_trace = keep_trace || !options.trace.empty()});
+                                   .keep_trace = keep_trace});
   const double steps = plan.run.tokens / plan.run.step_tokens().value;
   simulation.run =
       simulate_failures(cluster.operation, plan.layout.gpus, simulation.step.step * steps,

@@ -189,12 +189,13 @@ DecodePlan best_decode(const Cluster& cluster, const ModelConfig& config,
 PrefillPlan plan_prefill(const Cluster& cluster, const ModelConfig& config,
                          const ServingSetting& setting, i64 micro_batch, i64 prompt) {
   PrefillPlan plan{.tokens = tokens(micro_batch)};
+  const bool exchanges = setting.ranks > 1 && config.has_experts();
   LayerSetting layer{
       .tokens = micro_batch,
       .seq_len = prompt,
       .expert_ranks = std::min(setting.ranks, std::max<i64>(1, config.n_routed_experts)),
       .precision = setting.precision,
-      .sms = cluster.gpu.sms - (setting.ranks > 1 ? cluster.exchange.prefill_sms : 0),
+      .sms = cluster.gpu.sms - (exchanges ? cluster.exchange.prefill_sms : 0),
       .recompute = false,
       .training = false};
   const ExchangeReach reach = exchange_reach(config, setting.ranks, cluster.node.gpus);

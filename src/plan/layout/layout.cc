@@ -51,8 +51,13 @@ std::vector<std::string> layout_problems(const Layout& l, const Cluster& cluster
   if (l.stages() > units) {
     problems.push_back(fmt::format("{} stages for {} layers", l.stages(), units));
   }
-  const std::string schedule = schedule_problem(l.schedule, l.pipeline_ranks,
-                                                l.micro_batches(run.sequences), l.chunks_per_rank);
+  const i64 micro_batches = l.micro_batches(run.sequences);
+  if (micro_batches > kMostMicroBatches) {
+    problems.push_back(fmt::format("{} micro-batches a pipeline, expected at most {}",
+                                   micro_batches, kMostMicroBatches));
+  }
+  const std::string schedule =
+      schedule_problem(l.schedule, l.pipeline_ranks, micro_batches, l.chunks_per_rank);
   if (!schedule.empty()) problems.push_back(fmt::format("{}: {}", to_string(l.schedule), schedule));
   if (l.precision == Precision::kFp8 && !cluster.has_fp8()) {
     problems.push_back(fmt::format("precision = fp8, {} has no FP8 products", cluster.gpu.name));

@@ -44,6 +44,9 @@ inline constexpr std::array<std::pair<Precision, std::string_view>, 2> kPrecisio
     {Precision::kFp8, "fp8"},
 }};
 
+/// Of a pipeline and step: schedules are lists, and a step of more would be no step.
+inline constexpr i64 kMostMicroBatches = 1 << 16;
+
 struct Layout {
   i64 gpus = 0;  // 0: all of the cluster
   i64 pipeline_ranks = 1;

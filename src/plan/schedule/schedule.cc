@@ -52,6 +52,12 @@ std::string to_string(const ScheduleOp& op, bool one_chunk) {
   return "?";
 }
 
+i64 num_operations(const Schedule& schedule) {
+  i64 count = 0;
+  for (const auto& ops : schedule.ops) count += std::ssize(ops);
+  return count;
+}
+
 std::string_view to_string(ScheduleKind kind) { return kNames[static_cast<size_t>(kind)]; }
 
 std::string schedule_problem(ScheduleKind kind, i64 ranks, i64 micro_batches, i64 chunks_per_rank) {

@@ -52,6 +52,9 @@ struct Schedule {
   i64 chunks_per_rank() const { return chunks.empty() ? 0 : std::ssize(chunks.front()); }
 };
 
+/// Of all ranks.
+i64 num_operations(const Schedule& schedule);
+
 enum class ScheduleKind { k1F1B, kInterleaved, kZbH1, kDualPipe, kDualPipeV };
 std::string_view to_string(ScheduleKind kind);  // "1f1b", "interleaved", "zb-h1", ...
 
