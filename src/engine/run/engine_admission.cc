@@ -74,6 +74,7 @@ bool Engine::Impl::start(Entry& entry, const Turn& turn, double now) {
     pages_.count_query(sequence, limit, cached);
     entry.job->stats.cached_tokens = cached;
     entry.job->stats.queue_s = now - entry.job->submitted_s;
+    report_prefilled(entry, cached);
   }
   if (entry.spilled) begin_to_restore(entry, cached);
   if (!entry.restored_tokens) follow(entry, cached);
@@ -134,7 +135,10 @@ void Engine::Impl::take_shared_prefixes(double now) {
     FATHOM_CHECK(fits, "no room for ", hold, " tokens that had pages");
     if (drafts_for(sequence)) drafter_->begin(sequence, cached);
     scheduler_.resume(entry.id, cached, now);
-    if (entry.job->stats.preemptions == 0) entry.job->stats.cached_tokens = cached;
+    if (entry.job->stats.preemptions == 0) {
+      entry.job->stats.cached_tokens = cached;
+      report_prefilled(entry, cached);
+    }
     follow(entry, cached);
   }
 }

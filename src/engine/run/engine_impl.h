@@ -102,6 +102,8 @@ struct Engine::Impl {
   void chunk_completed(std::unique_lock<std::mutex>& lock, std::span<const ChunkItem> completed);
   void replay(Sequence& sequence, i64 begin, i64 end);
 
+  void report_prefilled(Entry& entry, i64 tokens);
+
   // What a pass gave (engine_results.cc).
   void settle_run(Entry& entry);
   void emit_prompt(Entry& entry, const PrefillItem& item, size_t index);
@@ -139,7 +141,7 @@ struct Engine::Impl {
   std::map<std::string, TenantId> tenants_;
   EngineCounters counters_{};
   std::optional<std::string> failure_;  // that ends everything when the next step begins
-  bool reads_disk_ = false;  // the next request's pages, a few a step
+  bool reads_disk_ = false;             // the next request's pages, a few a step
 
   // Of the step under way; kept, so that it allocates nothing.
   std::vector<Sequence*> batch_;
