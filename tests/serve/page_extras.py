@@ -144,6 +144,25 @@ class ChatPageExtras(ChatPageTest):
         self.send("More")
         self.assertTrue(self.find(".thought")[0].is_displayed())
 
+    def test_rank_6_a_thought_that_was_stopped_goes_on(self):
+        self.load(chat_file("thinks", thinking="enabled", ignore_eos=True, max_tokens=20000, logit_bias={"70": 100}))
+        self.send("Go", wait=False)
+        self.until(lambda: len(self.saved()[0]["nodes"][-1]["reasoning"]) > 20, "some of the thought")
+        self.one("#stop").click()
+        self.finish()
+        before = self.until(lambda: self.saved()[0]["nodes"][-1], "the answer")
+        self.assertEqual((before["state"], before["content"]), ("stopped", ""))
+        self.watch_requests()
+        self.button(".continue")
+        self.until(lambda: len(self.saved()[0]["nodes"][-1]["reasoning"]) > len(before["reasoning"]) + 5, "more of it")
+        self.one("#stop").click()
+        self.finish()
+        self.assertEqual(self.js("return window.sent[0].messages.at(-1)"), {
+            "role": "assistant", "content": "", "reasoning_content": before["reasoning"], "prefix": True})
+        after = self.saved()[0]["nodes"]
+        self.assertEqual(len(after), 2)
+        self.assertTrue(after[-1]["reasoning"].startswith(before["reasoning"]))
+
     def test_rank_11_speed_is_told_while_it_comes_and_after_a_stop(self):
         self.long_chat()
         self.send("Go", wait=False)
@@ -152,6 +171,22 @@ class ChatPageExtras(ChatPageTest):
         self.one("#stop").click()
         self.finish()
         self.assertRegex(self.text(".message.assistant .speed"), r"tokens/s · first token [\d.]+ s · \d+ tokens")
+
+    def test_rank_11_how_far_the_prompt_is_read(self):
+        self.load(chat_file("reading", max_tokens=5))
+        self.js("""window.seen = [];
+            new MutationObserver(() => {
+              const bar = document.querySelector('progress:not([hidden])');
+              if (bar) window.seen.push([bar.value, document.querySelector('.assistant .notice').textContent]);
+            }).observe(document.getElementById('thread'), {subtree: true, childList: true, attributes: true, characterData: true});""")
+        self.attach(book_txt="word " * 1500)
+        self.send("Read it")
+        seen = self.js("return window.seen")
+        self.assertGreater(len({value for value, _ in seen}), 1, seen)
+        self.assertEqual([value for value, _ in seen], sorted(value for value, _ in seen))
+        self.assertRegex(seen[-1][1], r"^Reading the prompt: \d+ of 7\d{3} tokens$")
+        self.assertFalse(self.one("progress").is_displayed())
+        self.assertNotIn("progress", self.saved()[0]["nodes"][-1])
 
     def settings(self):
         self.one("#open-settings").click()

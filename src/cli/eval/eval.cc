@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <utility>
@@ -42,6 +43,23 @@ class EvalCommand : public Command {
         .add_option("-m,--model,model", model_.directory,
                     "Model directory (Hugging Face layout), or a .gguf file")
         .type_name("PATH");
+    command_
+        .add_option(
+            "--endpoint", endpoint_.url,
+            "In place of it: an OpenAI-compatible server, such as http://127.0.0.1:8000/v1; "
+            "OPENAI_API_KEY is its key")
+        .type_name("URL");
+    command_.add_option("--endpoint-model", endpoint_.model, "The model's name there");
+    command_
+        .add_option("--tokenizer", tokenizer_,
+                    "With --endpoint: the model's directory or .gguf file; log-probabilities are "
+                    "asked for by token ids")
+        .type_name("PATH");
+    command_.add_flag("--chat", endpoint_.chat,
+                      "With --endpoint: ask /chat/completions; generation alone");
+    command_.add_option("--connections", endpoint_.connections, "With --endpoint: requests at once")
+        .check(integer_from(1))
+        .show_default();
     command_
         .add_option("-t,--tasks", tasks_,
                     "Built-in tasks (--list) or .toml files of your own, separated by commas")
@@ -97,7 +115,9 @@ class EvalCommand : public Command {
     }
     if (tasks_.empty())
       throw Error(ErrorCode::kInvalidInput, "--tasks names none; --list shows them");
-    if (model_.directory.empty()) throw Error(ErrorCode::kInvalidInput, "--model is missing");
+    if (model_.directory.empty() && endpoint_.url.empty()) {
+      throw Error(ErrorCode::kInvalidInput, "a model is missing: a path, or --endpoint");
+    }
     if (!out_.empty()) io::require_output_directory(out_);
     std::vector<eval::Task> tasks = read_tasks();
     const InterruptGuard interrupt;
@@ -105,11 +125,12 @@ class EvalCommand : public Command {
     facts.started = unix_now();
     facts.stamp = eval::file_stamp(facts.started);
     try {
-      LocalSubject subject(model_, tasks, interrupt.flag());
-      facts.model = subject.model().facts();
-      const auto results = ask_and_keep(subject.model(), std::move(tasks));
+      const std::unique_ptr<Subject> subject = open_subject(tasks, interrupt.flag());
+      eval::LanguageModel& model = subject->model();
+      facts.model = model.facts();
+      const auto results = ask_and_keep(model, std::move(tasks));
       facts.seconds = unix_now() - facts.started;
-      report_work(subject.model().work(), facts.seconds);
+      report_work(model.work(), facts.seconds);
       return finish(results, facts);
     } catch (const eval::EvaluationInterrupted&) {
       throw Interrupted();
@@ -117,6 +138,17 @@ class EvalCommand : public Command {
   }
 
  private:
+  std::unique_ptr<Subject> open_subject(const std::vector<eval::Task>& tasks,
+                                        const std::atomic<bool>* interrupted) {
+    if (endpoint_.url.empty()) return std::make_unique<LocalSubject>(model_, tasks, interrupted);
+    const char* const key = std::getenv("OPENAI_API_KEY");
+    endpoint_.key = key == nullptr ? "" : key;
+    endpoint_.window = model_.context_tokens > 0 ? model_.context_tokens : endpoint_.window;
+    endpoint_.interrupted = interrupted;
+    if (endpoint_.model.empty()) endpoint_.model = model_.directory;
+    return std::make_unique<RemoteSubject>(endpoint_, tokenizer_);
+  }
+
   std::vector<eval::Task> read_tasks() const {
     eval::BuildOptions options{.data = data_, .preset = preset_, .limit = limit_};
     if (command_.given("--shots")) options.shots = shots_;
@@ -179,8 +211,9 @@ class EvalCommand : public Command {
 
   Arguments command_;
   ModelOptions model_;
+  eval::EndpointOptions endpoint_;
   std::vector<std::string> tasks_, compare_;
-  std::string data_ = ".", preset_ = "lm-eval", out_;
+  std::string tokenizer_, data_ = ".", preset_ = "lm-eval", out_;
   i64 shots_ = 0, limit_ = 0, bootstrap_ = 100'000;
   bool list_ = false, json_ = false;
 };

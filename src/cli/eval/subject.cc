@@ -86,4 +86,9 @@ LocalSubject::LocalSubject(const ModelOptions& options, std::span<const eval::Ta
   engine_ = std::make_unique<eval::EngineModel>(ctx_, *weights_, codec_, settings);
 }
 
+RemoteSubject::RemoteSubject(const eval::EndpointOptions& options, const std::string& tokenizer) {
+  if (!tokenizer.empty()) codec_ = value_or_throw(engine::load_text_codec(tokenizer));
+  endpoint_ = std::make_unique<eval::EndpointModel>(options, codec_ ? &*codec_ : nullptr);
+}
+
 }  // namespace fathom::cli

@@ -72,6 +72,13 @@ std::string served_name(const serve::ModelSection& section) {
   return name.empty() || name == "." || name == ".." ? "model" : name;
 }
 
+void check_model(const serve::ModelSection& section) {
+  check_model_path(section.path);
+  if (std::filesystem::is_directory(section.path)) value_or_throw(load_model_config(section.path));
+  if (section.chat_template.empty()) return;
+  value_or_throw(tokenizer::parse_chat_template_name(section.chat_template));
+}
+
 struct LoadedModel::Impl {
   explicit Impl(const serve::ServeConfig& config)
       : ctx(backend::make_context()),
@@ -82,7 +89,7 @@ struct LoadedModel::Impl {
         served{.engine = *engine,
                .codec = codec,
                .name = served_name(config.model),
-               .aliases = config.model.aliases,
+               .aliases = serve::ModelAliases(config.model.aliases),
                .fingerprint = fingerprint(config.model.path),
                .created = std::chrono::duration_cast<std::chrono::seconds>(
                               std::chrono::system_clock::now().time_since_epoch())
@@ -136,6 +143,9 @@ LoadedModel::LoadedModel(const serve::ServeConfig& config)
 LoadedModel::~LoadedModel() = default;
 
 const serve::ServedModel& LoadedModel::served() const { return impl_->served; }
+void LoadedModel::set_aliases(std::vector<std::string> aliases) {
+  impl_->served.aliases.set(std::move(aliases));
+}
 engine::Engine& LoadedModel::engine() { return *impl_->engine; }
 
 }  // namespace fathom::cli

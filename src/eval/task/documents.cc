@@ -125,7 +125,8 @@ Result<std::vector<Record>> read_records(const fs::path& path, const SourceSpec&
   const Result<std::string> text = read_text(path);
   if (!text) return tl::unexpected(text.error());
   const std::string name = path.string();
-  const std::string kind = fs::path(io::without_compression(name)).extension().string();
+  std::string kind = fs::path(io::without_compression(name)).extension().string();
+  if (!source.format.empty()) kind = "." + source.format;
   if (kind == ".jsonl") return read_lines(name, *text);
   if (kind == ".json") return read_whole(name, *text, source.rows);
   if (kind == ".csv") return read_table(name, *text, ',', source.columns);
@@ -135,6 +136,16 @@ Result<std::vector<Record>> read_records(const fs::path& path, const SourceSpec&
   return std::vector<Record>{{JsonValue(std::move(whole)), name}};
 }
 
+/// "name: text" each, as a task file's check has found them to be.
+std::vector<std::pair<std::string, std::string>> pairs_of(const std::vector<std::string>& lines) {
+  std::vector<std::pair<std::string, std::string>> pairs;
+  for (const std::string& line : lines) {
+    const size_t colon = line.find(": ");
+    pairs.emplace_back(line.substr(0, colon), line.substr(colon + 2));
+  }
+  return pairs;
+}
+
 /// The templates of a source, parsed once.
 struct SourceTemplates {
   explicit SourceTemplates(const SourceSpec& source)
@@ -142,14 +153,16 @@ struct SourceTemplates {
         where(value_or_throw(Template::parse(source.where))),
         subtask(value_or_throw(Template::parse(source.subtask))),
         side_file(value_or_throw(Template::parse(source.side_file))) {
-    for (const std::string& field : source.fields) {
-      const size_t colon = field.find(": ");
-      fields.emplace_back(field.substr(0, colon),
-                          value_or_throw(Template::parse(field.substr(colon + 2))));
+    for (const auto& [name, text] : pairs_of(source.fields)) {
+      fields.emplace_back(name, value_or_throw(Template::parse(text)));
     }
+    JsonObject object;
+    for (auto& [name, text] : pairs_of(source.names)) object.set(name, std::move(text));
+    names = JsonValue(std::move(object));
   }
   Template each, where, subtask, side_file;
   std::vector<std::pair<std::string, Template>> fields;
+  JsonValue names;
 };
 
 /// A record as documents: one, or one for each element of a list in it.
@@ -162,6 +175,11 @@ class DocumentMaker {
   void begin_file(std::string path) { path_ = std::move(path); }
 
   Result<void> add(Record record, const std::string& file) {
+    if (record.value.is_array()) {
+      JsonObject row;
+      row.set("row", std::move(record.value));
+      record.value = JsonValue(std::move(row));
+    }
     if (!record.value.is_object()) {
       return invalid_input(fmt::format("{}: expected an object, found {}", record.place,
                                        io::describe(record.value)));
@@ -208,6 +226,7 @@ class DocumentMaker {
     JsonObject visible = record.value.as_object();
     visible.set("@file", file);
     visible.set("@path", path_);
+    if (!source_.names.empty()) visible.set("@names", templates_.names);
     if (!source_.side_file.empty()) {
       const Result<const std::string*> side = side_text(record, JsonValue(visible));
       if (!side) return tl::unexpected(side.error());

@@ -224,6 +224,7 @@ Result<JsonValue> Expression::Node::evaluate(const JsonValue& document) const {
       return JsonValue(std::move(list));
     }
     case Kind::kMember:
+      if (!of && name == "@item") return document;
       if (!of) return member_of(document, name);
       break;
     case Kind::kElement:

@@ -2,6 +2,7 @@
 // The expressions of task files: values out of a document, and what is made of them.
 //
 //   question.stem                      a member of a member
+//   @item                              the whole document
 //   choices[0], choices[-1]            an element
 //   question.choices[].text            of every element
 //   [option1, option2]   'text'   3    lists, texts, integers

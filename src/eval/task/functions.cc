@@ -15,6 +15,7 @@
 #include "eval/text/python_json.h"
 #include "eval/text/python_text.h"
 #include "eval/text/regex.h"
+#include "eval/text/sha256.h"
 
 namespace fathom::eval {
 namespace {
@@ -209,6 +210,40 @@ Result<JsonValue> letters_of(const JsonValue& value) {
   return JsonValue(std::move(letters));
 }
 
+/// "A. first", "B. second", ...
+Result<JsonValue> lettered(const JsonValue& value, const JsonValue& between) {
+  if (!between.is_string()) return expected("a text", between);
+  const Result<JsonValue> letters = letters_of(value);
+  if (!letters) return letters;
+  JsonArray lines;
+  for (size_t i = 0; i < value.as_array().size(); ++i) {
+    lines.emplace_back(letters->as_array()[i].as_string() + between.as_string() +
+                       python_str(value.as_array()[i]));
+  }
+  return JsonValue(std::move(lines));
+}
+
+Result<JsonValue> member_named(const JsonValue& value, const JsonValue& name) {
+  if (!name.is_string()) return expected("a text", name);
+  const JsonValue* const found = value.find(name.as_string());
+  if (found != nullptr) return *found;
+  return expected("the name of a member", name);
+}
+
+/// In the order of the elements' hashes with a seed, so that it depends on nothing else.
+Result<JsonValue> shuffled(const JsonValue& value, const JsonValue& seed) {
+  if (!value.is_array()) return expected("a list", value);
+  std::vector<std::pair<std::string, size_t>> order;
+  for (size_t i = 0; i < value.as_array().size(); ++i) {
+    const std::string text = python_str(value.as_array()[i]);
+    order.emplace_back(sha256_hex(python_str(seed) + "\n" + text), i);
+  }
+  std::ranges::sort(order);
+  JsonArray out;
+  for (const auto& each : order) out.push_back(value.as_array()[each.second]);
+  return JsonValue(std::move(out));
+}
+
 Result<JsonValue> values_of(const JsonValue& value) {
   if (!value.is_object()) return expected("an object", value);
   JsonArray values;
@@ -288,6 +323,9 @@ const std::map<std::string, std::pair<i64, ValueFunction>, std::less<>>& value_f
       {"text", {0, [](V v, A) { return text_value(python_str(v)); }}},
       {"size", {0, size_of}},
       {"values", {0, [](V v, A) { return values_of(v); }}},
+      {"lettered", {1, [](V v, A a) { return lettered(v, a[0]); }}},
+      {"member", {1, [](V v, A a) { return member_named(v, a[0]); }}},
+      {"shuffle", {1, [](V v, A a) { return shuffled(v, a[0]); }}},
       {"letters", {0, [](V v, A) { return letters_of(v); }}},
       {"drop_spans", {0, [](V v, A) { return drop_spans(v); }}},
       {"flat", {0, [](V v, A) { return flattened(v); }}},

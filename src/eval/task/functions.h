@@ -13,11 +13,12 @@
 //     int: the integer that it spells       text: any value as Python's str() shows it
 //   of a list
 //     join(separator)  size  letters: ['A', 'B', ...], as many
+//     lettered(between): "A" + between + each    shuffle(seed): in an order of its own
 //     slice(begin, end): elements, or of a text characters, as Python counts them
 //     flat: of a list of lists
 //     drop_spans: DROP's answers as lists of spans
 //   of an object
-//     values: its members' values
+//     values: its members' values    member(name): one of them
 //   of any value
 //     index(list): where it stands there    pick(list): the list's element of this index
 //     minus(n)  plus(n)   equals(value): 1 or 0   or(value): that in place of null or ""

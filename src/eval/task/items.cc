@@ -86,7 +86,9 @@ class Builder {
     if (!test) return tl::unexpected(test.error());
     test_ = std::move(*test);
     if (!source_.shots.empty()) {
-      auto shots = read_documents(options_.data, source_.shots, source_);
+      SourceSpec examples = source_;
+      if (!source_.shot_fields.empty()) examples.fields = source_.shot_fields;
+      auto shots = read_documents(options_.data, source_.shots, examples);
       if (!shots) return tl::unexpected(shots.error());
       shots_ = std::move(*shots);
     }

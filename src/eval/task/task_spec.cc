@@ -17,16 +17,28 @@ void check_template(const std::string& key, const std::string& text, Problems& p
   if (!parsed) problems.invalid(key, parsed.error().message());
 }
 
+/// "name: text" each; the text a template if it is a field's.
+void check_pairs(const std::string& key, const std::vector<std::string>& pairs, bool templates,
+                 Problems& problems) {
+  for (const std::string& pair : pairs) {
+    const size_t colon = pair.find(": ");
+    if (colon == pair.npos || colon == 0) {
+      problems.invalid(key, fmt::format("expected \"name: {}\", found \"{}\"",
+                                        templates ? "template" : "text", pair));
+    } else if (templates) {
+      check_template(key, pair.substr(colon + 2), problems);
+    }
+  }
+}
+
 void check_source(const std::string& key, const SourceSpec& source, Problems& problems) {
   if (source.test.empty()) problems.invalid(key + ".test", "names no file");
-  for (const std::string& field : source.fields) {
-    const size_t colon = field.find(": ");
-    if (colon == field.npos || colon == 0) {
-      problems.invalid(key + ".fields",
-                       fmt::format("expected \"name: template\", found \"{}\"", field));
-    } else {
-      check_template(key + ".fields", field.substr(colon + 2), problems);
-    }
+  check_pairs(key + ".fields", source.fields, true, problems);
+  check_pairs(key + ".shot_fields", source.shot_fields, true, problems);
+  check_pairs(key + ".names", source.names, false, problems);
+  constexpr std::string_view kFormats[] = {"", "jsonl", "json", "csv", "tsv", "text"};
+  if (std::ranges::find(kFormats, source.format) == std::end(kFormats)) {
+    problems.invalid(key + ".format", "expected jsonl, json, csv, tsv or text");
   }
   check_template(key + ".rows", source.rows, problems);
   check_template(key + ".each", source.each, problems);
@@ -92,6 +104,9 @@ void SourceSpec::list_fields(FieldList& list) {
   list.add("subtask", subtask, "a task of its own for each value, as TASK_VALUE");
   list.add("side_file", side_file, "a text below --data that prompts see as @side");
   list.add("fields", fields, "names for the prompts: \"name: template\"");
+  list.add("shot_fields", shot_fields, "the same of the files with examples; none: as fields");
+  list.add("names", names, "\"key: text\": prompts see them as the object @names");
+  list.add("format", format, "jsonl, json, csv, tsv or text; \"\": by the files' names");
   list.add("keep_fields", keep_fields, "the fields become part of the stored document");
 }
 

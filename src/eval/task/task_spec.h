@@ -37,8 +37,8 @@ inline constexpr std::array<std::pair<ShotOrder, std::string_view>, 2> kShotOrde
 struct SourceSpec {
   std::vector<std::string> test, shots;
   std::vector<std::string> columns;
-  std::string rows, each, where, subtask, side_file;
-  std::vector<std::string> fields;
+  std::string rows, each, where, subtask, side_file, format;
+  std::vector<std::string> fields, shot_fields, names;
   bool keep_fields = false;
 
   void list_fields(FieldList& list);

@@ -79,7 +79,7 @@ Metrics::Metrics()
 void Metrics::finish(const UsageRecord& record) {
   const Lock lock(mutex_);
   --running_requests_;
-  prompt_tokens_ += record.facts.prompt_tokens;
+  prompt_tokens_ += record.prompt_tokens;
   cached_tokens_ += record.cached_tokens;
   generated_tokens_ += record.completion_tokens;
   if (record.status == 499) {
@@ -93,11 +93,11 @@ void Metrics::finish(const UsageRecord& record) {
   }
   prompt_sizes_.add(static_cast<double>(record.facts.prompt_tokens));
   answer_sizes_.add(static_cast<double>(record.completion_tokens));
-  queue_s_.add(record.queue_s);
+  if (record.queue_s > 0) queue_s_.add(record.queue_s);
   if (record.first_token_s <= 0) return;
   first_token_s_.add(record.first_token_s);
   prefill_s_.add(record.first_token_s - record.queue_s);
-  if (record.total_s <= 0) return;
+  if (record.status == 499 || record.total_s <= 0) return;
   const double decode_s = record.total_s - record.first_token_s;
   total_s_.add(record.total_s);
   decode_s_.add(decode_s);
@@ -130,7 +130,8 @@ std::string Metrics::text(const std::string& model, const engine::Engine* engine
   };
   {
     const Lock lock(mutex_);
-    counter("prompt_tokens_total", "Tokens of prompts, of cached ones too.", prompt_tokens_);
+    counter("prompt_tokens_total", "Tokens of prompts that were computed or found in the cache.",
+            prompt_tokens_);
     counter("prompt_tokens_cached_total", "Of those, found in the cache.", cached_tokens_);
     counter("generation_tokens_total", "Tokens generated.", generated_tokens_);
     write_by("request_success_total", "Requests that were answered.", labels, "finished_reason",

@@ -39,10 +39,11 @@ function takeChunk(node, chunk, begun) {
   }
 }
 
-function settingsOf(chat, continues) {
+function settingsOf(chat, unfinished) {
   const {thinking, ...sampling} = chat.settings;
-  // What is gone on with is past its thought. The effort is a hint, which R1 may pass over.
-  if (continues) return {...sampling, reasoning_effort: 'none'};
+  // An answer without a thought is gone on with behind it. The effort is a hint, which R1 may pass over.
+  if (unfinished && !unfinished.reasoning) return {...sampling, reasoning_effort: 'none'};
+  if (unfinished) return sampling;  // its thought says that it thinks, whatever was chosen since
   return thinking ? {...sampling, thinking: {type: thinking}} : sampling;
 }
 
@@ -66,7 +67,7 @@ export async function answer(chat, {question, unfinished}, show) {
   saveChat(chat);
   show(chat, node, 'begin');
   try {
-    const ended = await streamChat({messages, ...settingsOf(chat, Boolean(unfinished))}, controller.signal, (chunk) => {
+    const ended = await streamChat({messages, ...settingsOf(chat, unfinished)}, controller.signal, (chunk) => {
       takeChunk(node, chunk, begun);
       show(chat, node, 'delta');
     });

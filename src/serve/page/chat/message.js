@@ -143,7 +143,7 @@ export class MessageView {
     if (node.role !== 'assistant') return;
     this.tools.append(this.button(texts.regenerate, () => actions.regenerate(node), {class: 'again'}));
     const isWhole = node.state === 'done' && node.finish !== 'length';
-    if (!isWhole && node.content) {
+    if (!isWhole && (node.content || node.reasoning)) {
       this.tools.append(this.button(texts.continue, () => actions.resume(node), {class: 'continue'}));
     }
     this.tools.append(this.button(texts.raw, () => this.toggleRaw(), {class: 'raw-button', 'aria-expanded': String(Boolean(this.raw))}));

@@ -82,11 +82,7 @@ export function messagesTo(chat, node, continues) {
   for (let n = node; n; n = byId.get(n.parent)) {
     messages.unshift(...messagesOf(n));
   }
-  if (continues) {
-    // Templates have no place for the thought of an answer that is gone on with.
-    const {reasoning_content: thought, ...last} = messages.pop();
-    messages.push({...last, prefix: true});
-  }
+  if (continues) messages.at(-1).prefix = true;
   if (chat.system) messages.unshift({role: 'system', content: chat.system});
   return messages;
 }
