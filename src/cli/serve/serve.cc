@@ -200,6 +200,7 @@ class Serve : public Command {
         manager.ready(serving);
       }
       if (!service.stalls()) manager.alive();
+      for (const std::string& key : accounts->take_gone()) model->engine().forget(key);
       std::this_thread::sleep_for(kLookAround);
     }
     manager.stopping(fmt::format("{} requests are being answered", server.busy_connections()));

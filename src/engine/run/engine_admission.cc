@@ -29,6 +29,17 @@ void Engine::Impl::end_unwanted(double now) {
   }
 }
 
+void Engine::Impl::drop_forgotten() {
+  for (const std::string& tenant : std::exchange(forgotten_, {})) {
+    cache_.flush(tenant);
+    for (Entry& entry : entries_) {
+      if (entry.job && entry.job->request.tenant == tenant) {
+        entry.job->request.cache_use = CacheUse::kNone;
+      }
+    }
+  }
+}
+
 void Engine::Impl::start_waiting(double now) {
   reads_disk_ = false;
   while (const auto turn = scheduler_.next_to_start(now)) {

@@ -71,6 +71,8 @@ class Accounts {
   virtual bool has_keys() const = 0;
   /// For those who may ask what is kept; nullptr: nothing is.
   virtual const Books* books() const { return nullptr; }
+  /// Ids of keys that are valid no longer since this was last asked: nothing of theirs is to stay.
+  virtual std::vector<std::string> take_gone() { return {}; }
   /// About what is kept, in Prometheus's text format.
   virtual std::string metrics_text() const { return {}; }
 };

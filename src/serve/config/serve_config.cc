@@ -117,11 +117,19 @@ void LimitsSection::list_fields(FieldList& list) {
   list.add("max_request_s", max_request_s, "from submission to the end", {.min = 1});
 }
 
+void CacheSection::list_fields(FieldList& list) {
+  list.add("directory", directory,
+           "folder, this server's alone, where cached pages outlive memory and restarts; \"\": none. "
+           "What users wrote is in it");
+  list.add("max_gib", max_gib, "that its files take at most", {.min = 0.001});
+}
+
 void ServeConfig::list_fields(FieldList& list) {
   list.add("model", model, "what is served");
   list.add("server", server, "where it listens");
   list.add("api", api, "defaults of the API");
   list.add("limits", limits, "what clients may take");
+  list.add("cache", cache, "what is kept of prompts and answers on disk");
   list.add("accounts", accounts, "keys that are made, and what was used");
   list.add("keys", keys, "keys of this file, as `fathom keys add --static` prints them");
   list.add("prices", prices, "of tokens");

@@ -90,11 +90,20 @@ struct LimitsSection {
   void list_fields(FieldList& list);
 };
 
+/// [cache]: what is kept of prompts and answers beside memory.
+struct CacheSection {
+  std::string directory;
+  double max_gib = 16;
+
+  void list_fields(FieldList& list);
+};
+
 struct ServeConfig {
   ModelSection model;
   ServerSection server;
   ApiSection api;
   LimitsSection limits;
+  CacheSection cache;
   AccountsConfig accounts;
   KeyConfigs keys;
   PriceTables prices;

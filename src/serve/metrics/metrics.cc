@@ -154,6 +154,11 @@ std::string Metrics::text(const std::string& model, const engine::Engine* engine
   counter("num_preemptions_total", "Requests that gave up their pages.", counters.preemptions);
   counter("prefix_cache_queries_total", "Prompts that were looked for.", counters.cache_queries);
   counter("prefix_cache_hits_total", "Tokens that were found.", counters.cached_tokens);
+  counter("disk_cache_hits_total", "Pages that were read back from disk.", counters.disk.pages_read);
+  counter("disk_cache_misses_total", "Searches on disk that found no page.", counters.disk.misses);
+  counter("disk_cache_corrupt_total", "Files that were damaged, and are gone.",
+          counters.disk.damaged);
+  gauge("disk_cache_bytes", "Of all its files.", counters.disk.size_bytes);
   counter("engine_steps_total", "Steps of the engine.", counters.steps);
   counter("spec_decode_num_drafts_total", "Runs of drafts.", counters.drafts.drafts);
   counter("spec_decode_num_draft_tokens_total", "Tokens proposed by MTP.",
