@@ -90,7 +90,7 @@ def write_tasks(folder, data, names):
         if name == "mmlu":
             parts = {}
             for split, file in (("test", test), ("dev", data / "mmlu/dev.jsonl")):
-                for line in file.read_text().splitlines():
+                for line in filter(None, file.read_text("utf-8").split("\n")):
                     subject = json.loads(line)["subject"]
                     parts.setdefault(subject, {}).setdefault(split, []).append(line)
             for subject, splits in parts.items():

@@ -84,6 +84,8 @@ class EvalCommand : public Command {
                     "Resamples for standard errors that have no formula; 0: none")
         .check(integer_from(0))
         .show_default();
+    command_.add_flag("--unsafe-code", unsafe_code_,
+                      "Run programs that the model wrote without bubblewrap, under limits alone");
     command_
         .add_option("--compare", compare_,
                     "Two results folders, A,B, of fathom or lm-eval: differences with intervals")
@@ -120,8 +122,10 @@ class EvalCommand : public Command {
     }
     if (!out_.empty()) io::require_output_directory(out_);
     std::vector<eval::Task> tasks = read_tasks();
+    build_sandbox(tasks);
     const InterruptGuard interrupt;
     eval::RunFacts facts{.preset = preset_, .limit = limit_, .bootstrap_iterations = bootstrap_};
+    if (sandbox_) facts.sandbox_layers = sandbox_->layers();
     facts.started = unix_now();
     facts.stamp = eval::file_stamp(facts.started);
     try {
@@ -168,10 +172,18 @@ class EvalCommand : public Command {
     return all;
   }
 
+  /// Before the model is loaded: what cannot be run is said at once.
+  void build_sandbox(const std::vector<eval::Task>& tasks) {
+    if (!std::any_of(tasks.begin(), tasks.end(), eval::runs_programs)) return;
+    sandbox_ = value_or_throw(unsafe_code_ ? eval::Sandbox::unconfined() : eval::Sandbox::build());
+    log::info("programs run behind: {}", fmt::join(sandbox_->layers(), ", "));
+  }
+
   std::vector<eval::TaskResult> ask(eval::LanguageModel& model,
                                     std::vector<eval::Task> tasks) const {
     ProgressLine progress;
     eval::EvaluationOptions options{.bootstrap_iterations = bootstrap_};
+    if (sandbox_) options.sandbox = &*sandbox_;
     options.on_progress = [&](i64 done, i64 total) { progress.update("answers", done, total); };
     return eval::evaluate(model, std::move(tasks), options);
   }
@@ -215,7 +227,8 @@ class EvalCommand : public Command {
   std::vector<std::string> tasks_, compare_;
   std::string tokenizer_, data_ = ".", preset_ = "lm-eval", out_;
   i64 shots_ = 0, limit_ = 0, bootstrap_ = 100'000;
-  bool list_ = false, json_ = false;
+  bool list_ = false, json_ = false, unsafe_code_ = false;
+  std::optional<eval::Sandbox> sandbox_;
 };
 
 }  // namespace

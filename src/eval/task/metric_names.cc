@@ -32,6 +32,7 @@ constexpr MetricInfo kMetrics[] = {
     {"word_perplexity", kRolling, "the same for pieces between white space",
      Aggregation::kWordPerplexity, false},
     {"exact_match", kGenerate, "the answer is a right one, after what the prompt says to ignore"},
+    {kPassMetric, kGenerate, "the prompt's program passes with the answer in it"},
     {"contains", kGenerate, "a right answer stands in the answer"},
     {"number", kGenerate, "answer and right answer are the same number, to a thousandth"},
     {"math_equal", kGenerate, "answer and right answer are the same in mathematics"},
