@@ -20,7 +20,7 @@ import re
 import subprocess
 import sys
 
-ROOT_FOLDERS = ("src", "tests", "tools", "docs", "cmake", "configs", "fuzz", "bench", "examples", "web")
+ROOT_FOLDERS = ("src", "tests", "tools", "docs", "cmake", "configs", "fuzz", "bench", "examples", "packaging", "web")
 PLANNED = "not there yet"
 TEST_NAME = re.compile(
     r"[A-Z]\w*\.[A-Z]\w*|(?:house|cli|fuzz|serve)\.[a-z0-9_]+(?!\.|\w)")

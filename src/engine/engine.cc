@@ -107,6 +107,14 @@ void Engine::Impl::fail_all(const std::string& message) {
   work_.notify_all();
 }
 
+void Engine::Impl::forget(const std::string& tenant) {
+  {
+    const std::lock_guard lock(mutex_);
+    forgotten_.push_back(tenant);
+  }
+  work_.notify_all();
+}
+
 void Engine::Impl::wait(double timeout_s) {
   std::unique_lock lock(mutex_);
   if (scheduler_.has_work()) timeout_s = std::min(timeout_s, 0.001);  // readers, limits
@@ -160,6 +168,7 @@ Result<Submission> Engine::submit(GenerateRequest request) {
 }
 bool Engine::step() { return impl_->step(); }
 void Engine::fail_all(const std::string& message) { impl_->fail_all(message); }
+void Engine::forget(const std::string& tenant) { impl_->forget(tenant); }
 void Engine::wait(double timeout_s) { impl_->wait(timeout_s); }
 i64 Engine::context_tokens() const { return impl_->context_tokens(); }
 bool Engine::drafts() const { return impl_->drafts(); }

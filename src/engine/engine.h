@@ -54,6 +54,9 @@ class Engine {
   /// Ends everything that waits or runs as FinishReason::kError, when the next step begins: after a
   /// step that threw, which is a fault of ours, or when nothing may go on.
   void fail_all(const std::string& message);
+  /// Drops the tenant's cached pages, in memory and on disk, when the next step begins; what it has
+  /// running leaves none behind. For users who go.
+  void forget(const std::string& tenant);
   /// Until there may be something to do, or `timeout_s` is over.
   void wait(double timeout_s);
 

@@ -86,14 +86,17 @@ struct Event {
 struct RequestStats {
   i64 prompt_tokens = 0;
   i64 cached_tokens = 0;     // of the prompt, found in the cache
+  i64 prefilled_tokens = 0;  // of the prompt, cached or computed
+  i64 begun_tokens = 0;      // these, and those of the chunk that is being computed
   i64 generated_tokens = 0;  // of all choices, stop tokens not counted
   i64 thinking_tokens = 0;   // of those, thoughts and the tokens that ended them
   i64 draft_tokens = 0;      // proposed
   i64 accepted_tokens = 0;   // of those, kept
   i64 preemptions = 0;
   double queue_s = 0.0;        // from submission to its start
+  double prefilled_s = 0.0;    // from submission to the last change of prefilled_tokens
   double first_token_s = 0.0;  // from submission to the first token
-  double total_s = 0.0;        // from submission to the end
+  double total_s = 0.0;        // from submission to the end; until then, to the last token
 };
 
 }  // namespace fathom::engine

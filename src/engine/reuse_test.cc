@@ -183,6 +183,36 @@ TEST_P(DiskReuseTest, ASecondEngineFindsThePagesOnDisk) {
   EXPECT_GT(third->counters().disk.damaged, 0);
 }
 
+// In memory and on disk, and what runs meanwhile leaves none; other tenants keep theirs.
+TEST_P(DiskReuseTest, NothingIsLeftOfAForgottenTenant) {
+  const testing::TempDir directory;
+  const auto pages = directory.path() / "pages";
+  const GenerateRequest asked = request(some_ids(1000, 7), "a");
+  const GenerateRequest other = request(some_ids(500, 8), "b");
+  {
+    const auto one = engine(pages);
+    run_one(*one, asked);
+    run_one(*one, other);
+    const auto running = value_or_throw(one->submit(request(some_ids(700, 9), "a"))).stream;
+    one->step();
+    one->forget("a");
+    std::vector<Answer> answers(1);
+    while (!running->done()) {
+      one->step();
+      collect(*running, answers);
+    }
+    EXPECT_EQ(run_one(*one, asked).stats.cached_tokens, 0);
+    EXPECT_EQ(run_one(*one, other).stats.cached_tokens, 499);
+    one->forget("a");
+    one->step();
+  }
+  const auto two = engine(pages);
+  while (!two->counters().disk.is_scanned) std::this_thread::yield();
+  EXPECT_EQ(run_one(*two, request(some_ids(700, 9), "a")).stats.cached_tokens, 0);
+  EXPECT_EQ(run_one(*two, asked).stats.cached_tokens, 0);
+  EXPECT_EQ(run_one(*two, other).stats.cached_tokens, 499);
+}
+
 // Reading pages of one request holds nobody up: a few a step.
 TEST_P(DiskReuseTest, OthersDecodeWhilePagesAreRead) {
   const testing::TempDir directory;

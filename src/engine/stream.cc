@@ -80,6 +80,11 @@ void Stream::set_stats(const RequestStats& stats) {
   stats_ = stats;
 }
 
+void Stream::report_progress(const RequestStats& stats) {
+  set_stats(stats);
+  has_news_ = true;
+}
+
 void Stream::set_error(std::string_view message) {
   const std::lock_guard lock(mutex_);
   error_ = message;

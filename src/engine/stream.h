@@ -26,9 +26,9 @@ class Stream {
   bool read(Events& out, double timeout_s);
   /// As read(), without waiting.
   bool try_read(Events& out) { return read(out, 0.0); }
-  /// `listener` is called whenever there is something new, at once if there is already: by the
-  /// engine's thread, so it must not wait, nor call this stream. One that was there before, or {}
-  /// now, is called no more when this returns.
+  /// `listener` is called whenever there are events or progress, at once if there are events: by
+  /// the engine's thread, so it must not wait, nor call this stream. One that was there before, or
+  /// {} now, is called no more when this returns.
   void listen(std::function<void()> listener);
   /// The client wants nothing more: the engine ends the request within a step.
   void cancel() { cancelled_.store(true, std::memory_order_relaxed); }
@@ -47,6 +47,8 @@ class Stream {
   /// Appends an event with its new text.
   void write(const Event& event, std::string_view text);
   void set_stats(const RequestStats& stats);
+  /// The same where there is no event that the client would be woken for.
+  void report_progress(const RequestStats& stats);
   void set_error(std::string_view message);
   /// Wakes the reader: once a step, not once a token.
   void notify();

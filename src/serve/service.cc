@@ -12,6 +12,7 @@ namespace fathom::serve {
 namespace {
 
 constexpr double kLoadingRetryS = 5;
+constexpr double kStalledS = 60;
 
 /// Of a Host header, without the port and the brackets of an IPv6 address.
 std::string_view host_name(std::string_view host) {
@@ -200,6 +201,11 @@ http::Response Service::error(int status, const std::string& reason, const http:
   return refusal(plain_error(status, code, reason), head, find(head));
 }
 
+bool Service::stalls() const {
+  const ServedModel* const model = model_.load(std::memory_order_acquire);
+  return model != nullptr && model->engine.stalled_s() > kStalledS;
+}
+
 /// Of what tells about the server itself; nullopt: it is not that.
 std::optional<http::Response> Service::state(std::string_view path) const {
   const ServedModel* const model = model_.load(std::memory_order_acquire);
@@ -212,10 +218,8 @@ std::optional<http::Response> Service::state(std::string_view path) const {
     return response;
   }
   if (path != "/health" && path != "/ready" && path != "/live") return std::nullopt;
-  constexpr double kStalledS = 60;
-  const bool stalls = model != nullptr && model->engine.stalled_s() > kStalledS;
   const char* status = "ok";
-  if (stalls) {
+  if (stalls()) {
     status = "stalled";
   } else if (path != "/live" && model == nullptr) {
     status = "loading";

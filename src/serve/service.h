@@ -32,6 +32,8 @@ class Service : public http::Handler {
   /// New requests are refused; what runs goes on.
   void drain() { draining_ = true; }
   bool draining() const { return draining_; }
+  /// The engine has work and has not moved for so long that it will not.
+  bool stalls() const;
 
   std::optional<http::Response> refuse(const http::Request& head) override;
   void handle(http::Request request, std::function<void(http::Response)> done) override;

@@ -1,4 +1,5 @@
 """Keys, limits and usage of a real server: serving.md, section 7, checks 2, 79, 90, 91 and the kill of section 5."""
+import http.client
 import json
 import os
 import pathlib
@@ -186,9 +187,49 @@ class Usage(unittest.TestCase):
         self.assertNotIn(marker.encode(), kept)
         self.assertNotIn(alice.encode(), kept)
 
+    def test_90_who_goes_away_pays_for_what_was_computed(self):
+        accounts = Accounts(settings=["limits.max_running=1", "server.drain_delay_s=0"],
+                            toml='[prices.all]\ninput = 1\n')
+        key = accounts.add_key("alice")
+        server = accounts.server = harness.Server(
+            path=harness.model(max_position_embeddings=65536), settings=accounts.settings,
+            extra=["--config", str(accounts.config)])
+        metric = lambda name: float(server.get("/metrics", bearer(key))[2].split(f"fathom_{name}{{")[1]
+                                    .split("}", 1)[1].split()[0])
+        def send(content):
+            body = json.dumps(chat_body(content, max_tokens=60000, ignore_eos=True, stream=True))
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+            connection.request("POST", PATH, body, bearer(key) | {"Content-Type": "application/json"})
+            return connection
+        def gone(connection, count):
+            connection.close()
+            return accounts.settled(count)
+        running = send("Hi")
+        while metric("num_requests_running") != 1:
+            time.sleep(0.01)
+        waiting = send("word " * 200)
+        while metric("num_requests_waiting") != 1:
+            time.sleep(0.01)
+        self.assertEqual(len(gone(waiting, 1)), 1)
+        self.assertEqual(accounts.rows("status, prompt_tokens, completion_tokens, cost"), [(499, 0, 0, 0)])
+        gone(running, 2)
+        reading = send("word " * 12000)
+        response = reading.getresponse()
+        while metric("num_requests_running") != 1:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        response.close()
+        gone(reading, 3)
+        prompt, cached, cost = accounts.rows("prompt_tokens, cached_tokens, cost")[-1]
+        self.assertGreater(prompt, 0)
+        self.assertLess(prompt, 60000, "its prompt was not read to the end")
+        self.assertEqual(cost, (prompt - cached) * 1000)
+        text = server.get("/metrics", bearer(key))[2]
+        for phase in ("queue", "prefill", "decode"):
+            self.assertIn(f'phase="{phase}"}} 1', text)
+
     def cancel(self, server, key, marker):
         """Leaves a stream after its first text."""
-        import http.client
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
         body = chat_body(marker, max_tokens=800, ignore_eos=True, stream=True)
         connection.request("POST", PATH, json.dumps(body), bearer(key) | {"Content-Type": "application/json"})
@@ -251,6 +292,19 @@ class Audit(unittest.TestCase):
         self.assertEqual([line.get("key") for line in lines], ["alice", "alice", None])
         self.assertEqual(lines[0]["peer"], "127.0.0.1")
         self.assertNotIn("Xyzzy", json.dumps(lines))
+
+    def test_the_client_behind_a_trusted_proxy_is_named(self):
+        for trusted, peer in (('[]', "127.0.0.1"), ('["127.0.0.1", "10.0.0.0/8"]', "203.0.113.9")):
+            accounts = Accounts(settings=[f"server.trusted_proxies={trusted}"])
+            folder = accounts.database.parent / "audit"
+            with accounts.config.open("a") as file:
+                file.write(f'audit = "metadata"\naudit_folder = "{folder}"\n')
+            headers = bearer(accounts.add_key("alice")) | {"X-Forwarded-For": "192.0.2.1, 203.0.113.9, 10.0.0.7"}
+            server = accounts.start()
+            self.assertEqual(server.post(PATH, chat_body(max_tokens=1), headers)[0], 200)
+            server.stop()
+            file, = folder.glob("audit-*.jsonl")
+            self.assertEqual(json.loads(file.read_text())["peer"], peer)
 
     def test_content_has_what_was_asked_and_answered(self):
         lines, said = self.lines("content")

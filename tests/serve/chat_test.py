@@ -147,6 +147,40 @@ class Chat(unittest.TestCase):
         counts = [chunk["usage"]["completion_tokens"] for chunk in chunks]
         self.assertEqual(counts, sorted(counts))
 
+    def test_progress_of_the_prompt_comes_before_its_first_token(self):
+        server = harness.Server(path=harness.model(max_position_embeddings=8192), template="deepseek-v3")
+        content = "word " * 1500
+        server.chat(content[:500], max_tokens=1)  # its prompt is cached
+        chunks = server.chunks(PATH, chat_body(content, return_progress=True, timings_per_token=True,
+                                               stream_options={"include_usage": True}))
+        told = [chunk["prompt_progress"] for chunk in chunks if "prompt_progress" in chunk]
+        usage = chunks[-1]["usage"]
+        self.assertEqual({each["total"] for each in told}, {usage["prompt_tokens"]})
+        self.assertEqual({each["cache"] for each in told}, {usage["prompt_tokens_details"]["cached_tokens"]})
+        done = [each["processed"] for each in told]
+        self.assertGreaterEqual(done[0], told[0]["cache"])
+        self.assertGreater(done[0], 400)
+        self.assertEqual(done, sorted(set(done)))
+        self.assertGreaterEqual(len(done), 5, "a chunk has 512 tokens")
+        self.assertEqual(done[-1], usage["prompt_tokens"])
+        times = [each["time_ms"] for each in told]
+        self.assertEqual(times, sorted(times))
+        kinds = ["progress" if "prompt_progress" in chunk else "text" for chunk in chunks]
+        self.assertEqual(kinds, ["text"] + ["progress"] * len(told) + ["text"] * (len(kinds) - len(told) - 1))
+        self.assertTrue(all(chunk["choices"][0]["delta"] == {} for chunk in chunks if "prompt_progress" in chunk))
+        # Timings are in every chunk, and of the tokens that have come.
+        counts = [chunk["timings"]["predicted_n"] for chunk in chunks]
+        self.assertEqual((counts[0], counts[-1]), (0, 8))
+        self.assertEqual(counts, sorted(counts))
+        self.assertGreater(chunks[-2]["timings"]["predicted_ms"], 0)
+        plain = server.chunks(PATH, chat_body(content))
+        self.assertFalse(any("timings" in chunk or "prompt_progress" in chunk for chunk in plain))
+        fields = server.get("/v1/capabilities")[2]["fields"]
+        for path in (PATH, "/v1/completions"):
+            for name in ("return_progress", "timings_per_token"):
+                self.assertIn(name, fields[path]["honoured"])
+        self.assertEqual(server.post(PATH, chat_body(return_progress="yes"))[0], 400)
+
     def test_20_deltas_are_whole_characters(self):
         text = "a\U0001F600é€\U0001F468‍\U0001F469!"
         chunks = self.server.chunks(PATH, chat_body(**forced(text)))
@@ -242,6 +276,26 @@ class Chat(unittest.TestCase):
         same = self.server.ok("/apply-template", {
             "messages": messages, "continue_final_message": True, "add_generation_prompt": False})
         self.assertEqual(same, prompt)
+
+    def test_30_a_thought_is_continued(self):
+        messages = [{"role": "user", "content": "Hi"},
+                    {"role": "assistant", "reasoning_content": "Let me", "content": "", "prefix": True}]
+        prompt = self.server.ok("/apply-template", {"messages": messages})["prompt"]
+        self.assertTrue(prompt.endswith("<think>Let me"), prompt)
+        for _ in range(2):  # what came is sent back, and the thought goes on
+            answer = self.server.chat(messages=messages, max_tokens=5, logit_bias={"70": 100})
+            self.assertEqual(answer["usage"]["completion_tokens_details"]["reasoning_tokens"], 5)
+            message = answer["choices"][0]["message"]
+            self.assertEqual(message["content"], "")
+            messages[1]["reasoning_content"] += message["reasoning_content"]
+        messages[1]["content"] = "So"
+        prompt = self.server.ok("/apply-template", {"messages": messages})["prompt"]
+        self.assertTrue(prompt.endswith(messages[1]["reasoning_content"] + "</think>So"), prompt)
+        self.assertEqual(self.server.chat(messages=messages, max_tokens=5)
+                         ["usage"]["completion_tokens_details"]["reasoning_tokens"], 0)
+        messages[1]["content"] = ""
+        self.assertIn("reasoning_content", self.refused(
+            "messages[1].reasoning_content", messages=messages, thinking=False)["message"])
 
     def test_31_thinking_by_any_name(self):
         def end(**fields):

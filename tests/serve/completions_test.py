@@ -161,6 +161,22 @@ class Completions(unittest.TestCase):
             self.assertEqual(part["reason"], choice["finish_reason"])
         self.assertEqual(usage["total_tokens"], whole["usage"]["total_tokens"])
 
+    def test_progress_is_told_of_each_prompt(self):
+        chunks = self.server.chunks(PATH, {"prompt": ["One and two", "three"], "max_tokens": 3, "n": 2,
+                                           "return_progress": True, "timings_per_token": True})
+        told = {}
+        for chunk in chunks:
+            self.assertIn("timings", chunk)
+            choice = chunk["choices"][0]
+            if "prompt_progress" in chunk:
+                self.assertEqual((choice["text"], choice["finish_reason"]), ("", None))
+                told[choice["index"]] = chunk["prompt_progress"]
+            else:
+                self.assertIn(choice["index"] // 2 * 2, told, "progress comes first")
+        self.assertEqual(set(told), {0, 2})
+        for progress in told.values():
+            self.assertEqual(progress["processed"], progress["total"])
+
     def test_wrong_prompts(self):
         for prompt in (None, 5, [], [[]], [5, "a"], [[5], 6], [99999], [-1], {"a": 1}, ["a"] * 257,
                        [[5]] * 257, [1.5]):

@@ -3,12 +3,14 @@
 
   tests/serve/load.py PORT --streams 64 --tokens 200        each answer is of that length
   tests/serve/load.py PORT --streams 1000 --seconds 60 --abort 0.3
-                                                             marked answers, some of them dropped midway
+                                                             marked answers, some of them dropped midway;
+                                                             --pid N: memory of that process meanwhile
 """
 import argparse
 import json
 import random
 import re
+import resource
 import selectors
 import socket
 import sys
@@ -47,8 +49,14 @@ class Stream:
                        re.findall(r'"delta":\{"content":"((?:[^"\\]|\\.)*)"', self.text.decode()))
 
 
+def resident_mib(pid):
+    with open(f"/proc/{pid}/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize() / 2**20
+
+
 def run(options):
     selector, number, open_streams = selectors.DefaultSelector(), 0, 0
+    memory, next_look = [], time.monotonic() + options.seconds / 10
     begin, firsts, counts = time.monotonic(), [], {"whole": 0, "dropped": 0, "lost": 0, "mixed": 0}
 
     def start():
@@ -60,6 +68,9 @@ def run(options):
     for _ in range(options.streams):
         start()
     while open_streams:
+        if options.pid and number >= options.streams and time.monotonic() >= next_look:
+            memory.append(round(resident_mib(options.pid), 1))
+            next_look += options.seconds / 10
         for key, _ in selector.select(10):
             stream = key.data
             if not stream.read():
@@ -84,7 +95,8 @@ def run(options):
     print(json.dumps(counts | {
         "seconds": round(seconds, 3), "streams_per_s": round(number / seconds, 1),
         "tokens_per_s": None if options.seconds else round(number * options.tokens / seconds),
-        "first_ms_median": round(1e3 * firsts[len(firsts) // 2], 1) if firsts else None}))
+        "first_ms_median": round(1e3 * firsts[len(firsts) // 2], 1) if firsts else None,
+        "resident_mib": memory}))
     return 1 if counts["lost"] or counts["mixed"] else 0
 
 
@@ -95,4 +107,5 @@ if __name__ == "__main__":
     parser.add_argument("--tokens", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=0.0)
     parser.add_argument("--abort", type=float, default=0.0)
+    parser.add_argument("--pid", type=int)
     sys.exit(run(parser.parse_args()))

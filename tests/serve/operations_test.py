@@ -137,7 +137,8 @@ class Waiting(unittest.TestCase):
             connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=20)
             connection.request("POST", PATH, body, {"Content-Type": "application/json"})
             connections.append(connection)
-            while self.server.metric("num_requests_open") != i + 1:
+            # The first has to have left the queue, or there is no place for the second.
+            while (self.server.metric("num_requests_open"), self.server.metric("num_requests_running")) != (i + 1, 1):
                 time.sleep(0.01)
         return connections
 
@@ -245,9 +246,134 @@ class Tls(unittest.TestCase):
         for settings in (self.settings("none.pem"), self.settings(key="none.pem"),
                          self.settings("away.pem")):
             options = [option for setting in settings for option in ("--set", setting)]
-            done = fathom("--model", "x", "--port", "0", *options)
+            done = fathom("--model", str(harness.model()), "--port", "0", *options)
             self.assertEqual(done.returncode, 1)
             self.assertIn(".pem", done.stderr)
+
+
+class Reload(unittest.TestCase):
+    """What SIGHUP changes."""
+
+    def setUp(self):
+        self.file = harness.Folder().path / "serve.toml"
+        self.file.write_text("")
+
+    def start(self, *extra):
+        return harness.Server(extra=["--config", str(self.file), *extra])
+
+    def reload(self, server, text, said):
+        self.file.write_text(text)
+        seen = len(server.log)
+        server.process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + 5
+        while not any(said in line for line in server.log[seen:]) and time.monotonic() < end:
+            time.sleep(0.02)
+        news = "".join(server.log[seen:])
+        self.assertIn(said, news)
+        return news
+
+    def test_93_aliases_and_the_log_level(self):
+        server = self.start()
+        status = lambda: server.post(PATH, chat_body(model="claude-3", max_tokens=1))[0]
+        self.assertEqual(status(), 404)
+        news = self.reload(server, '[model]\naliases = ["claude-*"]\n[server]\nlog_level = "debug"\n', "hold")
+        self.assertNotIn("restart", news)
+        self.assertEqual(status(), 200)
+        server.post(PATH, "{")
+        end = time.monotonic() + 5
+        while not any("invalid_json" in line for line in server.log) and time.monotonic() < end:
+            time.sleep(0.02)
+        self.assertTrue(any("invalid_json" in line for line in server.log), "refusals are of level debug")
+        self.reload(server, '[server]\nlog_level = "loud"\n', "loud")
+        self.assertEqual(status(), 200, "a file that is wrong changes nothing")
+        self.reload(server, "", "hold")
+        self.assertEqual(status(), 404)
+
+    def test_93_what_waits_for_a_restart_is_named(self):
+        server = self.start()
+        news = self.reload(server, "[limits]\nmax_running = 3\n[server]\nport = 99\n", "restart")
+        self.assertIn("limits.max_running", news)
+        self.assertNotIn("server.port", news, "the flag stands above the file")
+
+    def test_verbose_stands_above_the_file(self):
+        server = self.start("--verbose")
+        self.reload(server, '[server]\nlog_level = "error"\n', "hold")
+        server.post(PATH, "{")
+        server.stop()
+        self.assertTrue(any("invalid_json" in line for line in server.log))
+
+
+class Notify(unittest.TestCase):
+    """The service manager's side of sd_notify(3)."""
+
+    def listen(self, address):
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(manager.close)
+        manager.bind(address)
+        manager.settimeout(20)
+        return manager
+
+    def start(self, name, **environ):
+        return harness.Server(settings=["server.drain_delay_s=0"], environ={"NOTIFY_SOCKET": name} | environ)
+
+    def until(self, manager, word):
+        """What is told up to the first message with the word, as dictionaries."""
+        told = []
+        while not told or word not in told[-1]:
+            lines = manager.recv(4096).decode().splitlines()
+            told.append(dict(line.split("=", 1) for line in lines))
+        return told
+
+    def test_ready_reloading_stopping(self):
+        path = str(harness.Folder().path / "notify")
+        manager = self.listen(path)
+        server = self.start(path)
+        told = self.until(manager, "READY")
+        self.assertIn("loading", told[0]["STATUS"])
+        self.assertNotIn("READY", told[0])
+        self.assertIn("serving tiny", told[-1]["STATUS"])
+        server.process.send_signal(signal.SIGHUP)
+        told = self.until(manager, "READY")
+        self.assertEqual(told[0]["RELOADING"], "1")
+        asked = int(told[0]["MONOTONIC_USEC"])
+        self.assertLess(abs(time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000 - asked), 20_000_000)
+        server.process.send_signal(signal.SIGTERM)
+        told = self.until(manager, "STOPPING")
+        self.assertEqual(server.process.wait(20), 0)
+        self.assertFalse(any("WATCHDOG" in each for each in told), "nobody asked for it")
+
+    def test_the_watchdog_is_told_while_the_engine_moves(self):
+        name = f"fathom-test-{time.monotonic_ns()}"
+        manager = self.listen("\0" + name)
+        server = self.start("@" + name, WATCHDOG_USEC="600000")
+        self.until(manager, "READY")
+        times = []
+        for _ in range(4):
+            self.until(manager, "WATCHDOG")
+            times.append(time.monotonic())
+        gaps = [b - a for a, b in zip(times, times[1:])]
+        self.assertLess(max(gaps), 0.6)
+        self.assertGreater(min(gaps), 0.1, "not with every look around")
+        server.stop()
+
+    def test_another_process_has_the_watchdog(self):
+        path = str(harness.Folder().path / "notify")
+        manager = self.listen(path)
+        self.start(path, WATCHDOG_USEC="100000", WATCHDOG_PID="1")
+        self.until(manager, "READY")
+        manager.settimeout(0.5)
+        with self.assertRaises(socket.timeout):
+            self.until(manager, "WATCHDOG")
+
+    def test_a_socket_of_another_kind_is_refused(self):
+        done = fathom("--model", str(harness.model()), "--port", "0",
+                      environ={"NOTIFY_SOCKET": "vsock:2:1"})
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("NOTIFY_SOCKET", done.stderr)
+
+    def test_a_manager_that_went_away_stops_nothing(self):
+        server = self.start("/nowhere/notify")
+        server.chat()
 
 
 class Configuration(unittest.TestCase):
@@ -276,11 +402,26 @@ class Configuration(unittest.TestCase):
                            (fathom(environ={"FATHOM_SERVE_SERVER_PROT": "1"}), "SERVER_PROT"),
                            (fathom("--port", "70000"), "70000"),
                            (fathom("--config", "/nowhere.toml"), "/nowhere.toml"),
-                           (fathom("--model", "/nowhere", "--port", "0"), "/nowhere"),
+                           (fathom("--set", "model.activations=fp9"), "fp9"),
+                           (fathom("--set", "server.log_level=loud"), "loud"),
+                           (fathom("--model", str(harness.model()), "--port", "0",
+                                   "--set", 'server.trusted_proxies=["10.0.0.0/99"]'), "10.0.0.0/99"),
                            (fathom(), "--model"),
                            (fathom("--model", "x", "--host", "0.0.0.0"), "0.0.0.0")):
             self.assertEqual(done.returncode, 1, done.stderr)
             self.assertIn(word, done.stderr)
+
+    def test_a_model_that_is_wrong_is_seen_before_anybody_connects(self):
+        folder = harness.Folder().path
+        (folder / "config.json").write_text("{}")
+        (folder / "a.gguf").write_text("no GGUF")
+        for words, said in (((folder / "none",), "none"), ((folder / "a.gguf",), "a.gguf"),
+                            ((folder,), "config.json"),
+                            ((harness.model(), "--chat-template", "deepsek-v3"), "deepseek-v3")):
+            done = fathom("--model", *map(str, words), "--port", "0")
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn(said, done.stderr)
+            self.assertNotIn("listening", done.stderr)
 
     def test_a_port_that_is_taken(self):
         server = harness.Server()

@@ -202,6 +202,26 @@ class V32(Dialect, unittest.TestCase):
             self.assertEqual(harness.joined(chunks)[0]["reasoning_content"],
                              whole["message"]["reasoning_content"])
 
+    def test_34_a_lost_thought_is_given_back_to_its_calls(self):
+        body = self.body(tools=TOOLS, tool_choice="required", seed=5, thinking={"type": "enabled", "budget_tokens": 9})
+        whole = self.server.ok(PATH, body)["choices"][0]["message"]
+        thought, calls = whole["reasoning_content"], whole["tool_calls"]
+        streamed = [call for chunk in self.server.chunks(PATH, body) for choice in chunk["choices"]
+                    for call in choice["delta"].get("tool_calls", []) if "id" in call]
+        self.assertTrue(thought)
+        def prompt(ids, **fields):
+            turn = [call | {"id": one} for call, one in zip(calls, ids)]
+            results = [{"role": "tool", "tool_call_id": one, "content": "sun"} for one in ids]
+            return self.server.ok("/apply-template", {"tools": TOOLS, "thinking": True, "messages": [
+                {"role": "user", "content": "Weather?"},
+                {"role": "assistant", "content": "", "tool_calls": turn} | fields, *results]})["prompt"]
+        known = prompt([call["id"] for call in calls], reasoning_content=thought)
+        self.assertIn(thought, known)
+        self.assertEqual(prompt([call["id"] for call in calls]), known)
+        self.assertEqual(prompt([call["id"] for call in streamed]), known)
+        self.assertNotIn(thought, prompt([f"call_{i}" for i in range(len(calls))]))
+        self.assertIn("another", prompt([call["id"] for call in calls], reasoning_content="another"))
+
     def test_58_drafts_and_company_change_nothing(self):
         def answer(server, seed):
             body = self.body(tools=TOOLS, response_format=SCHEMA, seed=seed, max_tokens=300,

@@ -101,16 +101,19 @@ engine::EngineOptions engine_options(const ModelOptions& options, const ModelCon
   return result;
 }
 
+void check_model_path(const std::string& path) {
+  if (std::filesystem::is_directory(path) || io::gguf::is_gguf(path)) return;
+  const bool exists = std::filesystem::exists(path);
+  if (exists) value_or_throw(io::open_downloaded(path));  // says what it is instead
+  throw Error(
+      exists ? ErrorCode::kInvalidInput : ErrorCode::kNotFound,
+      fmt::format("{}: {}; --model takes a directory with config.json, *.safetensors and "
+                  "tokenizer.json, or a .gguf file",
+                  path, exists ? "neither a directory nor a GGUF file" : "no such directory"));
+}
+
 std::unique_ptr<model::Model> load_model(Ctx& ctx, const ModelOptions& options) {
-  if (!std::filesystem::is_directory(options.directory) && !io::gguf::is_gguf(options.directory)) {
-    const bool exists = std::filesystem::exists(options.directory);
-    if (exists) value_or_throw(io::open_downloaded(options.directory));  // says what it is instead
-    throw Error(exists ? ErrorCode::kInvalidInput : ErrorCode::kNotFound,
-                fmt::format("{}: {}; --model takes a directory with config.json, *.safetensors and "
-                            "tokenizer.json, or a .gguf file",
-                            options.directory,
-                            exists ? "neither a directory nor a GGUF file" : "no such directory"));
-  }
+  check_model_path(options.directory);
   model::LoadOptions load;
   if (options.gguf_to == "f32") load.gguf_dtype = DType::kF32;
   if (options.gguf_to == "bf16") load.gguf_dtype = DType::kBF16;

@@ -33,6 +33,9 @@ void add_run_options(Arguments& command, ModelOptions& options);
 engine::EngineOptions engine_options(const ModelOptions& options, const ModelConfig& config,
                                      i64 wanted_context_tokens);
 
+/// Throws Error for a path that is neither a directory nor a GGUF file.
+void check_model_path(const std::string& path);
+
 std::unique_ptr<model::Model> load_model(Ctx& ctx, const ModelOptions& options);
 
 }  // namespace fathom::cli

@@ -1,7 +1,5 @@
 #pragma once
-// Who may use `fathom serve`, and the signal to read its file again.
-#include <signal.h>
-
+// Who may use `fathom serve`.
 #include <memory>
 #include <string>
 
@@ -18,23 +16,5 @@ std::unique_ptr<serve::Accounts> make_accounts(const serve::ServeConfig& config,
 
 /// null where none is asked for.
 std::unique_ptr<serve::AuditLog> make_audit_log(const serve::AccountsConfig& config);
-
-/// Keys and prices of a file that was read again.
-void reload_accounts(serve::Accounts& accounts, const serve::ServeConfig& config);
-
-/// While it lives SIGHUP, which else ends the process, asks for the file to be read again.
-class ReloadSignal {
- public:
-  ReloadSignal();
-  ~ReloadSignal();
-  ReloadSignal(const ReloadSignal&) = delete;
-  ReloadSignal& operator=(const ReloadSignal&) = delete;
-
-  /// Whether one came since the last time.
-  bool take();
-
- private:
-  struct sigaction previous_ = {};
-};
 
 }  // namespace fathom::cli

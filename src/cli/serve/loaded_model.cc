@@ -12,12 +12,14 @@
 #include "config/model/generation_config.h"
 #include "engine/prompt.h"
 #include "grammar/match/vocabulary.h"
+#include "io/content_sample.h"
 #include "tokenizer/chat/normal_form.h"
 
 namespace fathom::cli {
 namespace {
 
 constexpr i64 kContextsInCache = 4;
+constexpr std::string_view kProgram = " fathom 0.1.0";  // another one may give another answer
 
 ModelOptions model_options(const serve::ModelSection& section) {
   return {.directory = section.path,
@@ -28,7 +30,8 @@ ModelOptions model_options(const serve::ModelSection& section) {
           .context_tokens = section.context_tokens};
 }
 
-engine::EngineOptions engine_settings(const serve::ServeConfig& config, const ModelConfig& model) {
+engine::EngineOptions engine_settings(const serve::ServeConfig& config, const ModelConfig& model,
+                                      const std::string& fingerprint) {
   engine::EngineOptions options =
       engine_options(model_options(config.model), model, model.max_position_embeddings);
   options.cost_measurement_s = engine::EngineOptions().cost_measurement_s;
@@ -39,27 +42,10 @@ engine::EngineOptions engine_settings(const serve::ServeConfig& config, const Mo
   options.limits.max_waiting = config.limits.max_waiting;
   options.limits.max_queue_s = config.limits.max_queue_s;
   options.limits.wall_clock_s = config.limits.max_request_s;
+  options.disk = {.directory = config.cache.directory,
+                  .max_bytes = static_cast<i64>(config.cache.max_gib * (i64{1} << 30)),
+                  .content = fingerprint + std::string(kProgram)};
   return options;
-}
-
-/// Of the names and sizes of a checkpoint's files.
-std::string fingerprint(const std::string& path) {
-  namespace fs = std::filesystem;
-  std::vector<std::string> files;
-  std::error_code ignored;
-  if (fs::is_directory(path)) {
-    for (const auto& entry : fs::directory_iterator(path, ignored)) {
-      if (!entry.is_regular_file(ignored)) continue;
-      files.push_back(
-          fmt::format("{} {}", entry.path().filename().string(), entry.file_size(ignored)));
-    }
-  } else {
-    files.push_back(fmt::format("{}", fs::file_size(path, ignored)));
-  }
-  std::sort(files.begin(), files.end());
-  std::string all = "fathom 0.1.0";
-  for (const std::string& file : files) all += "\n" + file;
-  return fmt::format("fp_{:016x}", tokenizer::fnv1a(all));
 }
 
 }  // namespace
@@ -72,18 +58,27 @@ std::string served_name(const serve::ModelSection& section) {
   return name.empty() || name == "." || name == ".." ? "model" : name;
 }
 
+void check_model(const serve::ModelSection& section) {
+  check_model_path(section.path);
+  if (std::filesystem::is_directory(section.path)) value_or_throw(load_model_config(section.path));
+  if (section.chat_template.empty()) return;
+  value_or_throw(tokenizer::parse_chat_template_name(section.chat_template));
+}
+
 struct LoadedModel::Impl {
   explicit Impl(const serve::ServeConfig& config)
       : ctx(backend::make_context()),
         model(load_model(ctx, model_options(config.model))),
         codec(value_or_throw(engine::load_text_codec(config.model.path))),
+        content(value_or_throw(io::sample_content(config.model.path))),
         engine(engine::make_engine(ctx, *model, &codec.tokenizer,
-                                   engine_settings(config, model->config()))),
+                                   engine_settings(config, model->config(), content.this_write))),
         served{.engine = *engine,
                .codec = codec,
                .name = served_name(config.model),
-               .aliases = config.model.aliases,
-               .fingerprint = fingerprint(config.model.path),
+               .aliases = serve::ModelAliases(config.model.aliases),
+               .fingerprint = fmt::format(
+                   "fp_{:016x}", tokenizer::fnv1a(content.content + std::string(kProgram))),
                .created = std::chrono::duration_cast<std::chrono::seconds>(
                               std::chrono::system_clock::now().time_since_epoch())
                               .count(),
@@ -126,6 +121,7 @@ struct LoadedModel::Impl {
   Ctx ctx;
   std::unique_ptr<model::Model> model;
   engine::TextCodec codec;
+  io::ContentSample content;
   std::unique_ptr<engine::Engine> engine;
   serve::ServedModel served;
   engine::EngineThread thread;  // last: it steps the engine
@@ -136,6 +132,9 @@ LoadedModel::LoadedModel(const serve::ServeConfig& config)
 LoadedModel::~LoadedModel() = default;
 
 const serve::ServedModel& LoadedModel::served() const { return impl_->served; }
+void LoadedModel::set_aliases(std::vector<std::string> aliases) {
+  impl_->served.aliases.set(std::move(aliases));
+}
 engine::Engine& LoadedModel::engine() { return *impl_->engine; }
 
 }  // namespace fathom::cli

@@ -2,6 +2,7 @@
 // A model with all that answers requests with it.
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "engine/engine_thread.h"
 #include "engine/make_engine.h"
@@ -13,6 +14,10 @@ namespace fathom::cli {
 /// The model's id in the API: its name, else the last part of its path.
 std::string served_name(const serve::ModelSection& section);
 
+/// Throws Error for what can be seen to be wrong without reading weights: the path, config.json,
+/// the name of a chat template.
+void check_model(const serve::ModelSection& section);
+
 class LoadedModel {
  public:
   /// Takes as long as reading the weights does. Throws Error.
@@ -21,6 +26,8 @@ class LoadedModel {
 
   const serve::ServedModel& served() const;
   engine::Engine& engine();
+  /// Other names under which it may be asked for, also while requests are read.
+  void set_aliases(std::vector<std::string> aliases);
 
  private:
   struct Impl;

@@ -12,6 +12,8 @@
 #include "cli/output.h"
 #include "cli/serve/accounts.h"
 #include "cli/serve/loaded_model.h"
+#include "cli/serve/reload.h"
+#include "cli/serve/service_manager.h"
 #include "config/run/run_file.h"
 #include "serve/accounts/sql/sql.h"
 #include "serve/generate/generation.h"
@@ -70,6 +72,7 @@ serve::http::ServerOptions server_options(const serve::ServeConfig& config) {
   options.max_body_bytes = static_cast<i64>(config.limits.max_body_mib * (1 << 20));
   options.max_connections = config.limits.max_connections;
   options.max_connections_per_peer = config.limits.max_connections_per_address;
+  options.trusted_proxies = config.server.trusted_proxies;
   options.idle_s = config.limits.idle_s;
   options.header_s = config.limits.header_s;
   options.keep_alive_s = config.server.keep_alive_s;
@@ -116,8 +119,13 @@ class Serve : public Command {
                   "no model: expected --model PATH, or path under [model] of --config");
     }
     refuse_open_doors(config);
+    check_model(config.model);
+    // By --verbose or --quiet, which stand above the configuration.
+    const bool is_level_fixed =
+        log::enabled(log::Level::kDebug) || !log::enabled(log::Level::kInfo);
+    if (!is_level_fixed) log::set_level(config.server.log_level);
     log_config(config);
-    return answer(config);
+    return answer(config, is_level_fixed);
   }
 
  private:
@@ -151,23 +159,22 @@ class Serve : public Command {
   }
 
   /// A file that is wrong changes nothing.
-  void read_again(serve::Accounts& accounts, serve::http::Server& server) const {
+  void read_again(const serve::ServeConfig& started, const Running& running) const {
     try {
-      serve::ServeConfig config;
-      read_config(config);
-      server.reload_certificate();
-      reload_accounts(accounts, config);
-      log::info("keys, prices and certificate of {} hold from now on", config_file_);
+      serve::ServeConfig next;
+      read_config(next);
+      reload(started, next, running);
     } catch (const Error& error) {
       log::error("the configuration stays as it is: {}", error.message());
     }
   }
 
-  int answer(const serve::ServeConfig& config) const {
+  int answer(const serve::ServeConfig& config, bool is_level_fixed) const {
     raise_file_limit();
+    ServiceManager manager;
     const InterruptGuard interrupt;
     std::unique_ptr<LoadedModel> model;  // goes last: what is being answered uses it
-    ReloadSignal reload;
+    ReloadSignal reload_signal;
     const auto audit = make_audit_log(config.accounts);
     const auto accounts = make_accounts(config, served_name(config.model));
     serve::Service service({.worker_threads = config.server.worker_threads,
@@ -179,27 +186,40 @@ class Serve : public Command {
     server.start();
     log::info("listening on {}://{}:{}", config.server.tls_certificate.empty() ? "http" : "https",
               config.server.host, server.port());
+    manager.loading("loading " + config.model.path);
     model = std::make_unique<LoadedModel>(config);
     service.serve(model->served());
-    log::info("serving {} with a context of {} tokens", model->served().name,
-              model->engine().context_tokens());
+    const std::string serving = fmt::format("serving {} with a context of {} tokens",
+                                            model->served().name, model->engine().context_tokens());
+    log::info("{}", serving);
+    manager.ready(serving);
     while (!interrupt.interrupted()) {
-      if (reload.take()) read_again(*accounts, server);
+      if (reload_signal.take()) {
+        manager.reloading();
+        read_again(config, {*accounts, server, *model, is_level_fixed});
+        manager.ready(serving);
+      }
+      if (!service.stalls()) manager.alive();
+      for (const std::string& key : accounts->take_gone()) model->engine().forget(key);
       std::this_thread::sleep_for(kLookAround);
     }
+    manager.stopping(fmt::format("{} requests are being answered", server.busy_connections()));
     if (interrupt.signal() == SIGINT) return kExitInterrupted;
-    drain(config.server, service, server, model->engine());
+    drain(config.server, service, server, model->engine(), manager);
     return kExitOk;
   }
 
   /// Lets what runs come to its end. A second signal ends the process by itself.
   static void drain(const serve::ServerSection& limits, serve::Service& service,
-                    serve::http::Server& server, engine::Engine& engine) {
+                    serve::http::Server& server, engine::Engine& engine, ServiceManager& manager) {
     log::info("going down: {} requests are being answered", server.busy_connections());
     const Clock::time_point begin = Clock::now();
     service.drain();
     const auto sleep_until = [&](double seconds, auto done) {
-      while (!done() && seconds_since(begin) < seconds) std::this_thread::sleep_for(kLookAround);
+      while (!done() && seconds_since(begin) < seconds) {
+        if (!service.stalls()) manager.alive();
+        std::this_thread::sleep_for(kLookAround);
+      }
     };
     sleep_until(limits.drain_delay_s, [] { return false; });
     server.stop_accepting();

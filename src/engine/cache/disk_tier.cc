@@ -100,7 +100,10 @@ bool DiskTier::offer(const PageEntry& page, std::string_view owner, const u8* da
 DiskTier::Match DiskTier::longest(const ChainKey& parent, std::span<const i32> text, RowKind rows) {
   take_reports();
   const SiblingOrder::Match match = catalogue_.by_text().longest(parent, text, rows);
-  if (match.page == nullptr || !catalogue_.find(match.page->key)->is_written) return {};
+  if (match.page == nullptr || !catalogue_.find(match.page->key)->is_written) {
+    ++stats_.misses;
+    return {};
+  }
   return {match.page->key, match.tokens};
 }
 

@@ -29,6 +29,17 @@ void Engine::Impl::end_unwanted(double now) {
   }
 }
 
+void Engine::Impl::drop_forgotten() {
+  for (const std::string& tenant : std::exchange(forgotten_, {})) {
+    cache_.flush(tenant);
+    for (Entry& entry : entries_) {
+      if (entry.job && entry.job->request.tenant == tenant) {
+        entry.job->request.cache_use = CacheUse::kNone;
+      }
+    }
+  }
+}
+
 void Engine::Impl::start_waiting(double now) {
   reads_disk_ = false;
   while (const auto turn = scheduler_.next_to_start(now)) {
@@ -74,6 +85,7 @@ bool Engine::Impl::start(Entry& entry, const Turn& turn, double now) {
     pages_.count_query(sequence, limit, cached);
     entry.job->stats.cached_tokens = cached;
     entry.job->stats.queue_s = now - entry.job->submitted_s;
+    report_prefilled(entry, cached);
   }
   if (entry.spilled) begin_to_restore(entry, cached);
   if (!entry.restored_tokens) follow(entry, cached);
@@ -134,7 +146,10 @@ void Engine::Impl::take_shared_prefixes(double now) {
     FATHOM_CHECK(fits, "no room for ", hold, " tokens that had pages");
     if (drafts_for(sequence)) drafter_->begin(sequence, cached);
     scheduler_.resume(entry.id, cached, now);
-    if (entry.job->stats.preemptions == 0) entry.job->stats.cached_tokens = cached;
+    if (entry.job->stats.preemptions == 0) {
+      entry.job->stats.cached_tokens = cached;
+      report_prefilled(entry, cached);
+    }
     follow(entry, cached);
   }
 }

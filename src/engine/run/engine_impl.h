@@ -31,6 +31,7 @@ struct Engine::Impl {
   Result<Submission> submit(GenerateRequest request);
   bool step();
   void fail_all(const std::string& message);
+  void forget(const std::string& tenant);
   void wait(double timeout_s);
   i64 context_tokens() const { return options_.context_tokens; }
   bool drafts() const { return drafter_.has_value(); }
@@ -69,6 +70,7 @@ struct Engine::Impl {
   std::unique_ptr<Sequence> make_sequence(const std::shared_ptr<Job>& job, i32 choice) const;
 
   // Who runs (engine_admission.cc).
+  void drop_forgotten();
   double now_s() const { return seconds_since(epoch_); }
   bool is_blocked(const Entry& entry) const {
     return entry.job->stream->unread_bytes() > options_.max_unread_bytes;
@@ -101,6 +103,8 @@ struct Engine::Impl {
   double decode_in_pause(double layers_s);
   void chunk_completed(std::unique_lock<std::mutex>& lock, std::span<const ChunkItem> completed);
   void replay(Sequence& sequence, i64 begin, i64 end);
+
+  void report_prefilled(Entry& entry, i64 tokens);
 
   // What a pass gave (engine_results.cc).
   void settle_run(Entry& entry);
@@ -139,7 +143,8 @@ struct Engine::Impl {
   std::map<std::string, TenantId> tenants_;
   EngineCounters counters_{};
   std::optional<std::string> failure_;  // that ends everything when the next step begins
-  bool reads_disk_ = false;  // the next request's pages, a few a step
+  std::vector<std::string> forgotten_;  // tenants, until the next step begins
+  bool reads_disk_ = false;             // the next request's pages, a few a step
 
   // Of the step under way; kept, so that it allocates nothing.
   std::vector<Sequence*> batch_;

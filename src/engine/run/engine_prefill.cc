@@ -38,6 +38,9 @@ void Engine::Impl::begin_chunk(const StepPlan& plan) {
                       .begin = chunk.begin,
                       .tokens = end - chunk.begin,
                       .logits = logits});
+    RequestStats& stats = entry->job->stats;
+    stats.begun_tokens = std::max(stats.begun_tokens, end);
+    entry->job->stream->set_stats(stats);
   }
   prefill_.start(items_);
 }
@@ -148,9 +151,21 @@ void Engine::Impl::chunk_completed(std::unique_lock<std::mutex>& lock,
     Sequence& sequence = *item.sequence;
     if (sequence.exact_tokens == item.begin) sequence.exact_tokens += item.tokens;
     counters_.prompt_tokens += static_cast<u64>(item.tokens);
-    emit_prompt(*find(sequence.id), item, i);
+    Entry& entry = *find(sequence.id);
+    report_prefilled(entry, item.begin + item.tokens);
+    emit_prompt(entry, item, i);
   }
   prefill_.forget_finished();
+}
+
+/// So many of its prompt's rows are there: what it computes again after a preemption is no news.
+void Engine::Impl::report_prefilled(Entry& entry, i64 tokens) {
+  RequestStats& stats = entry.job->stats;
+  if (tokens <= stats.prefilled_tokens && stats.prefilled_s > 0) return;
+  stats.prefilled_tokens = std::max(stats.prefilled_tokens, tokens);
+  stats.begun_tokens = std::max(stats.begun_tokens, tokens);
+  stats.prefilled_s = now_s() - entry.job->submitted_s;
+  entry.job->stream->report_progress(stats);
 }
 
 /// Rows [begin, end) of generated tokens as decoding made them: a preempted sequence goes on with

@@ -19,6 +19,8 @@ void Engine::Impl::settle_run(Entry& entry) {
     stats.draft_tokens += sequence.drafted;
     stats.accepted_tokens += sequence.accepted;
   }
+  stats.total_s = now_s() - entry.job->submitted_s;
+  entry.job->stream->set_stats(stats);
   scheduler_.decoded(entry.id, sequence.emitted);
   if (sequence.finish_reason) return finish(entry, *sequence.finish_reason);
   publish_whole_pages(entry);
@@ -109,7 +111,7 @@ void Engine::Impl::first_token(Entry& entry, View<float, 1> logits) {
   stats.generated_tokens += sequence.generated();
   counters_.generated_tokens += static_cast<u64>(sequence.generated());
   if (stats.first_token_s == 0.0) {
-    stats.first_token_s = now_s() - entry.job->submitted_s;
+    stats.first_token_s = stats.total_s = now_s() - entry.job->submitted_s;
     entry.job->stream->set_stats(stats);
   }
   scheduler_.decoded(entry.id, sequence.generated());

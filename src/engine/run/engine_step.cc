@@ -10,6 +10,7 @@ bool Engine::Impl::step() {
   const Clock::time_point begin = Clock::now();
   std::unique_lock lock(mutex_);
   const double now = now_s();
+  drop_forgotten();
   end_unwanted(now);
   take_shared_prefixes(now);
   start_waiting(now);

@@ -45,12 +45,14 @@ struct UsageRecord {
   int status = 200;        // 499: the client went away
   std::string finish_reason;
   std::string error_code;
+  /// Of the prompt, as far as the engine came: cached, computed, or being computed at its end.
+  i64 prompt_tokens = 0;
   i64 cached_tokens = 0, completion_tokens = 0, reasoning_tokens = 0;
   i64 draft_tokens = 0, accepted_tokens = 0, preemptions = 0;
   /// What was asked and answered, only where Ledger::wants_words().
   io::JsonValue asked = {};
   io::JsonArray answers = {};
-  // Seconds; 0 for what was not reached.
+  // Seconds; 0 for what was not reached. total_s of one whose client went away: to its last token.
   double queue_s = 0.0, first_token_s = 0.0, total_s = 0.0;
 };
 
@@ -69,6 +71,8 @@ class Accounts {
   virtual bool has_keys() const = 0;
   /// For those who may ask what is kept; nullptr: nothing is.
   virtual const Books* books() const { return nullptr; }
+  /// Ids of keys that are valid no longer since this was last asked: nothing of theirs is to stay.
+  virtual std::vector<std::string> take_gone() { return {}; }
   /// About what is kept, in Prometheus's text format.
   virtual std::string metrics_text() const { return {}; }
 };

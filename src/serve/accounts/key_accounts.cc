@@ -86,19 +86,15 @@ std::optional<ApiError> refuse_facts(const Key& key, const RequestFacts& facts,
   return std::nullopt;
 }
 
-/// Whether its prompt was computed for certain. Of one whose client went away before the first
-/// token nobody knows how far it came.
-bool is_prompt_computed(const UsageRecord& record) {
-  return record.completion_tokens > 0 || record.status == 200;
+/// Nobody pays for a request that failed by a fault of ours before its first token.
+bool is_billed(const UsageRecord& record) {
+  return record.completion_tokens > 0 || record.status == 200 || record.status == 499;
 }
 
-/// What rates are about. A prompt that may have been computed counts: else whoever sends long ones
-/// and goes away would have no limit.
-double work_of(const UsageRecord& record, double cached_weight) {
-  const bool may_be_computed = is_prompt_computed(record) || record.status == 499;
-  if (!may_be_computed) return 0;
-  return static_cast<double>(record.facts.prompt_tokens + record.completion_tokens) -
-         static_cast<double>(record.cached_tokens) * (1 - cached_weight);
+/// What rates are about.
+double work_of(const UsageRow& row, double cached_weight) {
+  return static_cast<double>(row.prompt_tokens + row.completion_tokens) -
+         static_cast<double>(row.cached_tokens) * (1 - cached_weight);
 }
 
 i64 to_ms(double seconds) { return std::llround(seconds * 1e3); }
@@ -189,8 +185,8 @@ UsageRow KeyAccounts::row_of(const UsageRecord& record) const {
   row.finish_reason = record.finish_reason;
   row.error_code = record.error_code;
   row.is_stream = record.facts.stream;
-  if (is_prompt_computed(record)) {
-    row.prompt_tokens = record.facts.prompt_tokens;
+  if (is_billed(record)) {
+    row.prompt_tokens = record.prompt_tokens;
     row.cached_tokens = record.cached_tokens;
   }
   row.completion_tokens = record.completion_tokens;
@@ -210,7 +206,7 @@ UsageRow KeyAccounts::row_of(const UsageRecord& record) const {
 void KeyAccounts::finish(const UsageRecord& record) {
   UsageRow row = row_of(record);
   const Reservation held = reservation(record.facts, row.prices);
-  const Spent spent = {.work = work_of(record, options_.accounts.cached_weight),
+  const Spent spent = {.work = work_of(row, options_.accounts.cached_weight),
                        .tokens = row.tokens(),
                        .cost = row.cost};
   limits_.finish(row.key_id, held, spent, unix_now_s_());

@@ -30,6 +30,7 @@ class KeyAccounts : public Accounts {
   void finish(const UsageRecord& record) override;
   bool has_keys() const override { return true; }
   const Books* books() const override { return bookkeeper_ == nullptr ? nullptr : &books_; }
+  std::vector<std::string> take_gone() override { return book_.take_gone(); }
   std::string metrics_text() const override;
 
   /// Static keys and prices of a file that was read again.

@@ -144,6 +144,7 @@ TEST_F(KeyAccountsTest, ARequestBecomesARowWithThePriceOfThatMoment) {
   record.started_s = kNow;
   record.status = 499;
   record.finish_reason = "cancelled";
+  record.prompt_tokens = 1000;
   record.cached_tokens = 400;
   record.completion_tokens = 50;
   record.reasoning_tokens = 20;
@@ -214,7 +215,7 @@ TEST_F(KeyAccountsTest, RefusalsAreInTheWordsOfHttp) {
   EXPECT_EQ(header(fast.error(), "anthropic-ratelimit-requests-reset"), "2026-11-30T00:54:20Z");
 }
 
-TEST_F(KeyAccountsTest, APromptThatWasNotComputedCostsNothing) {
+TEST_F(KeyAccountsTest, OfAPromptWhatWasComputedIsPaidFor) {
   options_.prices["all"] = {.input = 1, .output = 1};
   options_.keys["alice"].tokens_per_minute = 10'000;
   make();
@@ -226,13 +227,21 @@ TEST_F(KeyAccountsTest, APromptThatWasNotComputedCostsNothing) {
   ASSERT_TRUE(admit(facts));
   record.status = 503;  // the engine's queue was full
   accounts_->finish(record);
-  EXPECT_EQ(remaining_tokens(*admit(facts)), "8900") << "all came back before this one";
-  record.status = 499;  // gone before the first token: how far it came nobody knows
+  ASSERT_TRUE(admit(facts));
+  record.status = 499;  // gone while it waited
   accounts_->finish(record);
-  EXPECT_EQ(remaining_tokens(*admit({.model = "nano"})), "9000") << "of rates it counts";
+  EXPECT_EQ(remaining_tokens(*admit(facts)), "8900") << "all came back before this one";
+  record.prompt_tokens = 300;  // gone in the midst of its prompt
+  record.cached_tokens = 100;
+  accounts_->finish(record);
+  EXPECT_EQ(remaining_tokens(*admit(facts)), "8690") << "200, 100 at a tenth, and this one's";
+  record.status = 500;  // our fault: nobody pays
+  accounts_->finish(record);
+  EXPECT_EQ(remaining_tokens(*admit({.model = "nano"})), "9790");
   ASSERT_TRUE(accounts_->flush(10));
-  const auto rows = sql()->query("SELECT SUM(prompt_tokens), SUM(cost), COUNT(*) FROM usage", {});
-  EXPECT_EQ(rows.at(0), (SqlRow{i64{0}, i64{0}, i64{2}}));
+  const auto rows = sql()->query(
+      "SELECT SUM(prompt_tokens), SUM(cached_tokens), SUM(cost), COUNT(*) FROM usage", {});
+  EXPECT_EQ(rows.at(0), (SqlRow{i64{300}, i64{100}, i64{200'000}, i64{4}}));
 }
 
 TEST_F(KeyAccountsTest, AFileThatIsReadAgainChangesKeysAndPrices) {
@@ -253,6 +262,7 @@ TEST_F(KeyAccountsTest, WithoutADatabaseLimitsHoldAndNothingIsKept) {
   UsageRecord record;
   record.caller = *accounts_->identify(with("api-key", "sk-alice-of-the-tests"));
   record.facts = facts;
+  record.prompt_tokens = facts.prompt_tokens;
   record.started_s = kNow;
   accounts_->finish(record);
   EXPECT_EQ(admit(facts).error().code, "insufficient_quota");

@@ -21,6 +21,7 @@ class EventStream : public http::BodyStream, protected GenerationSink {
   State pull(std::string& out) override {
     out_ = &out;
     if (!std::exchange(pulled_, true)) open_stream();
+    tell_progress();
     const bool done = run_->pump(0, *this);
     flush();
     if (!done) return State::kMore;
@@ -31,6 +32,8 @@ class EventStream : public http::BodyStream, protected GenerationSink {
  protected:
   /// What is said before the engine has anything.
   virtual void open_stream() {}
+  /// How far the prompt is, for clients that want to know.
+  virtual void tell_progress() {}
   /// The text that came and is not written yet.
   virtual void flush() = 0;
   virtual void end() = 0;

@@ -1,6 +1,9 @@
 #include "serve/config/serve_config.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <initializer_list>
 
 #include "base/text.h"
 
@@ -55,11 +58,27 @@ void ModelSection::list_fields(FieldList& list) {
            {.min = 0, .max = 8});
 }
 
+/// The spellings of flags that the other commands take too.
+void ModelSection::check(const std::string& prefix, Problems& problems) const {
+  const auto check_word = [&](const char* key, const std::string& word,
+                              std::initializer_list<std::string_view> words) {
+    if (std::ranges::find(words, word) != words.end()) return;
+    problems.invalid(prefix + key, fmt::format("expected one of {}, found \"{}\"",
+                                               fmt::join(words, ", "), printable(word)));
+  };
+  check_word("gguf_to", gguf_to, {"auto", "bf16", "f32"});
+  check_word("activations", activations, {"auto", "f32", "bf16", "fp8", "int8"});
+  check_word("cache_dtype", cache_dtype, {"auto", "f32", "bf16", "fp8"});
+  check_word("mla", mla, {"auto", "expanded", "absorbed"});
+}
+
 void ServerSection::list_fields(FieldList& list) {
   list.add("host", host, "address to listen on");
   list.add("port", port, "0: one that is free", {.min = 0, .max = 65535});
   list.add("allowed_hosts", allowed_hosts,
            "without keys: Host names, beside this machine's, that requests may have");
+  list.add("trusted_proxies", trusted_proxies,
+           "addresses and networks (10.0.0.0/8) whose X-Forwarded-For says who asks");
   list.add("http_threads", http_threads, "that read requests and write answers",
            {.min = 1, .max = 64});
   list.add("worker_threads", worker_threads, "for templates, tokens and grammars",
@@ -72,6 +91,8 @@ void ServerSection::list_fields(FieldList& list) {
            "from SIGTERM, when /ready fails, to the end of new connections", {.min = 0});
   list.add("drain_timeout_s", drain_timeout_s, "for requests that run at SIGTERM", {.min = 0});
   list.add("log_format", log_format, kLogFormatNames, "of the line that each request leaves");
+  list.add("log_level", log_level, kLogLevelNames,
+           "from this on; --verbose and --quiet stand above");
 }
 
 void ApiSection::list_fields(FieldList& list) {
@@ -96,11 +117,19 @@ void LimitsSection::list_fields(FieldList& list) {
   list.add("max_request_s", max_request_s, "from submission to the end", {.min = 1});
 }
 
+void CacheSection::list_fields(FieldList& list) {
+  list.add("directory", directory,
+           "folder, this server's alone, where cached pages outlive memory and restarts; \"\": none. "
+           "What users wrote is in it");
+  list.add("max_gib", max_gib, "that its files take at most", {.min = 0.001});
+}
+
 void ServeConfig::list_fields(FieldList& list) {
   list.add("model", model, "what is served");
   list.add("server", server, "where it listens");
   list.add("api", api, "defaults of the API");
   list.add("limits", limits, "what clients may take");
+  list.add("cache", cache, "what is kept of prompts and answers on disk");
   list.add("accounts", accounts, "keys that are made, and what was used");
   list.add("keys", keys, "keys of this file, as `fathom keys add --static` prints them");
   list.add("prices", prices, "of tokens");

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/types.h"
 #include "config/field_list.h"
 #include "serve/accounts/accounts_config.h"
@@ -27,17 +28,25 @@ struct ModelSection {
   i64 drafts = 3;
 
   void list_fields(FieldList& list);
+  void check(const std::string& prefix, Problems& problems) const;
 };
 
 enum class LogFormat { kText, kJson };
 inline constexpr std::array<std::pair<LogFormat, std::string_view>, 2> kLogFormatNames = {
     {{LogFormat::kText, "text"}, {LogFormat::kJson, "json"}}};
 
+inline constexpr std::array<std::pair<log::Level, std::string_view>, 4> kLogLevelNames = {
+    {{log::Level::kDebug, "debug"},
+     {log::Level::kInfo, "info"},
+     {log::Level::kWarn, "warn"},
+     {log::Level::kError, "error"}}};
+
 /// [server]: where it listens and how it ends.
 struct ServerSection {
   std::string host = "127.0.0.1";
   i64 port = 8080;
   std::vector<std::string> allowed_hosts;
+  std::vector<std::string> trusted_proxies;
   i64 http_threads = 2;
   i64 worker_threads = 4;
   std::string tls_certificate, tls_key;
@@ -45,6 +54,7 @@ struct ServerSection {
   double drain_delay_s = 5;
   double drain_timeout_s = 60;
   LogFormat log_format = LogFormat::kText;
+  log::Level log_level = log::Level::kInfo;
 
   void list_fields(FieldList& list);
 };
@@ -80,11 +90,20 @@ struct LimitsSection {
   void list_fields(FieldList& list);
 };
 
+/// [cache]: what is kept of prompts and answers beside memory.
+struct CacheSection {
+  std::string directory;
+  double max_gib = 16;
+
+  void list_fields(FieldList& list);
+};
+
 struct ServeConfig {
   ModelSection model;
   ServerSection server;
   ApiSection api;
   LimitsSection limits;
+  CacheSection cache;
   AccountsConfig accounts;
   KeyConfigs keys;
   PriceTables prices;

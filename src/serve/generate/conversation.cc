@@ -230,11 +230,7 @@ ApiResult<NamedModel> resolve_model(FieldReader& reader, const ServedModel& mode
   if (!name || name->empty() || *name == model.name) return NamedModel{.name = model.name};
   if (*name == "deepseek-chat") return NamedModel{.name = *name, .thinking = Thinking::kOff};
   if (*name == "deepseek-reasoner") return NamedModel{.name = *name, .thinking = Thinking::kOn};
-  for (const std::string& alias : model.aliases) {
-    const bool is_prefix = alias.ends_with('*');
-    const std::string_view stem = std::string_view(alias).substr(0, alias.size() - is_prefix);
-    if (is_prefix ? name->starts_with(stem) : *name == stem) return NamedModel{.name = *name};
-  }
+  if (model.aliases.has(*name)) return NamedModel{.name = *name};
   ApiError error =
       not_found("model_not_found", fmt::format("the model \"{}\" is not served here; \"{}\" is",
                                                printable(name->substr(0, 200)), model.name));

@@ -75,6 +75,7 @@ Run::Run(Call& call, RequestFacts facts)
 Run::~Run() {
   const Usage usage = this->usage();
   UsageRecord& record = ticket_.record();
+  record.prompt_tokens = usage.stats.begun_tokens;
   record.cached_tokens = usage.cached_tokens;
   record.completion_tokens = usage.completion_tokens;
   record.reasoning_tokens = usage.reasoning_tokens;
@@ -129,9 +130,12 @@ Usage Run::usage() const {
     all.cached_tokens += usage.cached_tokens;
     all.completion_tokens += usage.completion_tokens;
     all.reasoning_tokens += usage.reasoning_tokens;
+    all.stats.prefilled_tokens += usage.stats.prefilled_tokens;
+    all.stats.begun_tokens += usage.stats.begun_tokens;
     all.stats.draft_tokens += usage.stats.draft_tokens;
     all.stats.accepted_tokens += usage.stats.accepted_tokens;
     all.stats.preemptions += usage.stats.preemptions;
+    all.stats.prefilled_s = std::max(all.stats.prefilled_s, usage.stats.prefilled_s);
     all.stats.queue_s = std::max(all.stats.queue_s, usage.stats.queue_s);
     all.stats.first_token_s = std::max(all.stats.first_token_s, usage.stats.first_token_s);
     all.stats.total_s = std::max(all.stats.total_s, usage.stats.total_s);

@@ -24,6 +24,7 @@ class Run {
   i64 num_choices() const { return num_choices_; }  // of each prompt
   /// Of all prompts together; the times are the longest ones.
   Usage usage() const;
+  Usage usage(size_t prompt) const { return generations_[prompt]->usage(); }
   u64 seed() const { return seed_; }
 
   /// How it ended, for the record. Not called: the client went away.

@@ -129,8 +129,6 @@ std::span<const FieldRule> sampling_rules() {
       FieldRule{"priority"},
       FieldRule{"cache_salt"},
       FieldRule{"model"},
-      FieldRule{"stream"},
-      FieldRule{"stream_options"},
       FieldRule{"user", kNone},
       FieldRule{"user_id", kNone},
       FieldRule{"safety_identifier", kNone},

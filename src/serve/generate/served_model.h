@@ -8,6 +8,8 @@
 #include "engine/engine.h"
 #include "engine/prompt.h"
 #include "grammar/compile_cache.h"
+#include "serve/generate/model_aliases.h"
+#include "serve/generate/thought_memory.h"
 #include "tokenizer/chat/template.h"
 
 namespace fathom::grammar {
@@ -19,11 +21,11 @@ namespace fathom::serve {
 struct ServedModel {
   engine::Engine& engine;
   const engine::TextCodec& codec;
-  std::string name;                       // its id, under which clients ask for it
-  std::vector<std::string> aliases = {};  // other names; "claude-*" is all that begin so
-  std::string fingerprint;                // of weights and program
-  i64 created = 0;                        // seconds since 1970
-  i64 vocab_size = 0;                     // of the model: rows of its head
+  std::string name;  // its id, under which clients ask for it
+  ModelAliases aliases = ModelAliases();
+  std::string fingerprint;  // of weights and program
+  i64 created = 0;          // seconds since 1970
+  i64 vocab_size = 0;       // of the model: rows of its head
   i64 trained_context_tokens = 0;
   GenerationConfig advice;  // of the checkpoint's authors
   std::vector<i32> stop_token_ids;
@@ -35,6 +37,7 @@ struct ServedModel {
   std::string chat_template_text = {};
   std::shared_ptr<const grammar::Vocabulary> vocabulary = nullptr;
   std::shared_ptr<grammar::CompileCache> grammars = nullptr;
+  std::shared_ptr<ThoughtMemory> thoughts = std::make_shared<ThoughtMemory>();
   i64 max_tokens = 8192;                              // of an answer whose request does not say
   i64 max_thinking_tokens = 16384;                    // the same with a thought
   std::string reasoning_field = "reasoning_content";  // or "reasoning", or "both"

@@ -11,28 +11,17 @@
 #include <string_view>
 
 #include "serve/http/hub.h"
+#include "serve/http/in_buffer.h"
 #include "serve/http/signal.h"
 #include "serve/http/wire.h"
 
 namespace fathom::serve::http {
 
-/// Bytes that came and were not understood yet.
-class InBuffer {
- public:
-  void append(const char* data, size_t bytes) { bytes_.append(data, bytes); }
-  std::string_view view() const { return std::string_view(bytes_).substr(begin_); }
-  void consume(size_t bytes) {
-    begin_ += bytes;
-    if (begin_ < bytes_.size()) return;
-    bytes_.clear();
-    begin_ = 0;
-  }
-  void clear() { consume(bytes_.size() - begin_); }
-
- private:
-  std::string bytes_;
-  size_t begin_ = 0;
-};
+/// So many seconds from now.
+inline Clock::time_point after(double seconds) {
+  return Clock::now() +
+         std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+}
 
 /// Two coroutines on one strand. One reads whatever comes, always, so that a client that goes away
 /// is noticed at once, also in the midst of an answer. The other takes requests out of what came
@@ -66,10 +55,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Awaitable<bool> begin();
   void close_after(double seconds);
   Awaitable<bool> serve_one();
+
+  // Reading (connection_reading.cc).
   Awaitable<Reading> read_header(Parser& parser);
   Awaitable<Reading> read_body(Parser& parser);
   Reading feed(Parser& parser);
   Request head_of(const Parser& parser) const;
+
   Awaitable<bool> answer(Request request, bool keep);
   Awaitable<std::optional<Response>> when_ready(Response response);
   Awaitable<bool> send(Response response, bool keep);

@@ -7,6 +7,7 @@
 
 #include "base/mutex.h"
 #include "serve/http/server.h"
+#include "serve/http/trusted_proxies.h"
 
 namespace fathom::serve::http {
 
@@ -26,9 +27,10 @@ class ConnectionCounts {
 
 struct Hub {
   Hub(const ServerOptions& options_in, Handler& handler_in)
-      : options(options_in), handler(handler_in) {}
+      : options(options_in), proxies(options_in.trusted_proxies), handler(handler_in) {}
 
   ServerOptions options;
+  TrustedProxies proxies;
   Handler& handler;
   ConnectionCounts counts = {};
   std::atomic<i64> busy{0};           // connections that read or answer a request

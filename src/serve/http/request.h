@@ -27,7 +27,7 @@ struct Request {
   std::string query;   // behind it
   std::vector<Header> headers;
   std::string body;  // whole; empty while only the header is known
-  std::string peer;  // the address that the connection comes from
+  std::string peer;  // the address that it comes from; of the client where a trusted proxy asks
   Clock::time_point received = {};
   /// Set when the client went away: what is not begun yet need not be.
   std::shared_ptr<const std::atomic<bool>> client_gone;

@@ -118,7 +118,8 @@ void Server::Impl::take(tcp::socket socket) {
   const auto endpoint = socket.remote_endpoint(error);
   if (error) return;  // gone already
   const std::string peer = endpoint.address().to_string();
-  if (!hub->counts.add(peer, endpoint.address().is_loopback(), hub->options)) return;
+  const bool is_own = endpoint.address().is_loopback() || hub->proxies.has(endpoint.address());
+  if (!hub->counts.add(peer, is_own, hub->options)) return;
   socket.set_option(tcp::no_delay(true), error);
   std::shared_ptr<Connection> connection;
   {

@@ -2,6 +2,7 @@
 // HTTP/1.1 over TCP. All of Boost is behind this header.
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/types.h"
 #include "serve/http/handler.h"
@@ -24,13 +25,14 @@ struct ServerOptions {
   double keep_alive_s = 10;              // of silence in a stream, before something is sent
   std::string tls_certificate, tls_key;  // PEM files; empty: plain HTTP
   i64 max_connections = 4096;
-  i64 max_connections_per_peer = 64;  // but for this machine's own addresses, where proxies are
+  i64 max_connections_per_peer = 64;  // but for this machine's own addresses and trusted proxies
+  std::vector<std::string> trusted_proxies;  // addresses and networks
 };
 
 class Server {
  public:
-  /// Listens; nothing is answered before start(). `handler` must outlive it. Throws Error{kIo} that
-  /// names the address.
+  /// Listens; nothing is answered before start(). `handler` must outlive it. Throws Error: kIo that
+  /// names the address, kInvalidInput for proxies that are none.
   Server(const ServerOptions& options, Handler& handler);
   /// Closes every connection.
   ~Server();

@@ -79,7 +79,7 @@ Metrics::Metrics()
 void Metrics::finish(const UsageRecord& record) {
   const Lock lock(mutex_);
   --running_requests_;
-  prompt_tokens_ += record.facts.prompt_tokens;
+  prompt_tokens_ += record.prompt_tokens;
   cached_tokens_ += record.cached_tokens;
   generated_tokens_ += record.completion_tokens;
   if (record.status == 499) {
@@ -93,11 +93,11 @@ void Metrics::finish(const UsageRecord& record) {
   }
   prompt_sizes_.add(static_cast<double>(record.facts.prompt_tokens));
   answer_sizes_.add(static_cast<double>(record.completion_tokens));
-  queue_s_.add(record.queue_s);
+  if (record.queue_s > 0) queue_s_.add(record.queue_s);
   if (record.first_token_s <= 0) return;
   first_token_s_.add(record.first_token_s);
   prefill_s_.add(record.first_token_s - record.queue_s);
-  if (record.total_s <= 0) return;
+  if (record.status == 499 || record.total_s <= 0) return;
   const double decode_s = record.total_s - record.first_token_s;
   total_s_.add(record.total_s);
   decode_s_.add(decode_s);
@@ -122,7 +122,8 @@ std::string Metrics::text(const std::string& model, const engine::Engine* engine
   };
   {
     const Lock lock(mutex_);
-    counter("prompt_tokens_total", "Tokens of prompts, of cached ones too.", prompt_tokens_);
+    counter("prompt_tokens_total", "Tokens of prompts that were computed or found in the cache.",
+            prompt_tokens_);
     counter("prompt_tokens_cached_total", "Of those, found in the cache.", cached_tokens_);
     counter("generation_tokens_total", "Tokens generated.", generated_tokens_);
     write_by("request_success_total", "Requests that were answered.", labels, "finished_reason",
@@ -153,6 +154,11 @@ std::string Metrics::text(const std::string& model, const engine::Engine* engine
   counter("num_preemptions_total", "Requests that gave up their pages.", counters.preemptions);
   counter("prefix_cache_queries_total", "Prompts that were looked for.", counters.cache_queries);
   counter("prefix_cache_hits_total", "Tokens that were found.", counters.cached_tokens);
+  counter("disk_cache_hits_total", "Pages that were read back from disk.", counters.disk.pages_read);
+  counter("disk_cache_misses_total", "Searches on disk that found no page.", counters.disk.misses);
+  counter("disk_cache_corrupt_total", "Files that were damaged, and are gone.",
+          counters.disk.damaged);
+  gauge("disk_cache_bytes", "Of all its files.", counters.disk.size_bytes);
   counter("engine_steps_total", "Steps of the engine.", counters.steps);
   counter("spec_decode_num_drafts_total", "Runs of drafts.", counters.drafts.drafts);
   counter("spec_decode_num_draft_tokens_total", "Tokens proposed by MTP.",

@@ -108,9 +108,9 @@ Result<void> check_end(const ChatTemplate& chat_template, const ChatRequest& req
                          "continued, found one of role " +
                          in_quotes(last.role));
   }
-  if (!last.reasoning_content.empty() && chat_template.dialect != ChatDialect::kDsml) {
-    return unsupported(no_form(chat_template, where + ".reasoning_content",
-                               "thoughts apart from the content before an answer to continue"));
+  if (!last.reasoning_content.empty() && chat_template.thinking == ThinkingSupport::kNever) {
+    return unsupported(
+        no_form(chat_template, where + ".reasoning_content", "thoughts to go on with"));
   }
   return {};
 }

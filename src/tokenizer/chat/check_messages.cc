@@ -90,7 +90,8 @@ Result<void> check_message(const ChatTemplate& chat_template, const Message& mes
   if (!is_assistant && !message.tool_calls.empty()) {
     return invalid_input(where + ".tool_calls: only an assistant calls tools");
   }
-  if (!message.content && message.tool_calls.empty()) {
+  const bool is_thought = is_assistant && message.prefix && !message.reasoning_content.empty();
+  if (!message.content && message.tool_calls.empty() && !is_thought) {
     return invalid_input(where + ".content: expected a string, found none");
   }
   if (auto good = check_name(chat_template, message, round, where); !good) return good;

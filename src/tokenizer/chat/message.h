@@ -15,7 +15,8 @@ struct ToolCall {
 
 struct Message {
   std::string role;                    // "system", "user", "assistant" or "tool"
-  std::optional<std::string> content;  // required, but for an assistant that calls tools
+  std::optional<std::string> content;  // required, but for an assistant that calls tools, and for
+                                       // a thought to go on with
   std::string reasoning_content;       // an assistant's thoughts, apart from its answer
   std::vector<ToolCall> tool_calls;    // an assistant's; an empty list counts as none
   std::string tool_call_id;  // of a tool's result. Templates write results in message order and no
@@ -60,7 +61,8 @@ struct ChatRequest {
   /// message (template.h).
   bool add_generation_prompt = true;
   /// Ends the prompt with the last character of the last message, an assistant's, for the model to
-  /// go on from there. There is no generation prompt then.
+  /// go on from there. There is no generation prompt then. With reasoning_content and no content
+  /// that is inside its thought.
   bool continue_final_message = false;
   /// What Llama 3.1 and its successors call today, as they write it: "26 Jul 2024".
   std::optional<std::string> date_string = {};

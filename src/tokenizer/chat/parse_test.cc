@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+
 #include "tokenizer/chat/template.h"
 
 namespace fathom::tokenizer {
@@ -98,7 +100,39 @@ TEST(ParseChatRequest, AContinuationThatCannotBeIsRefused) {
             "it out, so it cannot be continued");
   EXPECT_EQ(prompt("deepseek-v3", thought + R"(,"reasoning_content":"t"}])"),
             "messages[0].reasoning_content: the chat template deepseek-v3 (of DeepSeek-V3 of "
-            "December 2024) has no thoughts apart from the content before an answer to continue");
+            "December 2024) has no thoughts to go on with");
+}
+
+TEST(ParseChatRequest, AThoughtIsContinuedWhereTheModelWasThinking) {
+  constexpr std::string_view kBegin = "<｜begin▁of▁sentence｜><｜User｜>q<｜Assistant｜>";
+  const auto going_on = [](std::string_view rest) {
+    return R"({"messages":[{"role":"user","content":"q"},{"role":"assistant","prefix":true,)" +
+           std::string(rest);
+  };
+  const std::string thought = going_on(R"("reasoning_content":"Let me"}])");
+  const std::string answer = going_on(R"("reasoning_content":"Let me","content":"So"}])");
+  const std::map<std::string_view, std::string_view> openings = {
+      {"deepseek-v3.1", "<think>"},        {"deepseek-v3.2-exp", "<think>"},
+      {"deepseek-v3.2", "<think>"},        {"deepseek-r1", "<think>\n"},
+      {"deepseek-r1-0528", "<think>\n"},   {"deepseek-r1-plain", "<think>\n"},
+      {"deepseek-r1-distill", "<think>\n"}};
+  for (const auto& [name, opening] : openings) {
+    const std::string begin = std::string(kBegin) + std::string(opening) + "Let me";
+    EXPECT_EQ(prompt(name, thought + "}"), begin) << name;
+    EXPECT_EQ(prompt(name, answer + "}"), begin + "</think>So") << name;
+  }
+  EXPECT_EQ(prompt("qwen3", going_on(R"("reasoning":"Let me","content":null}]})")),
+            "<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant\n<think>\nLet me");
+  EXPECT_EQ(prompt("deepseek-v3.1", thought + R"(,"thinking":false})"),
+            "messages[1].reasoning_content: the chat template deepseek-v3.1 (of DeepSeek-V3.1) "
+            "opens no thought here that the model could go on with");
+  EXPECT_EQ(prompt("deepseek-v3.1", answer + R"(,"thinking":false})"),
+            std::string(kBegin) + "</think>So");
+  EXPECT_EQ(prompt("deepseek-v3.1", going_on(R"("content":null}]})")),
+            "messages[1].content: expected a string, found none");
+  EXPECT_EQ(prompt("deepseek-v3.1",
+                   R"([{"role":"assistant","reasoning_content":"Let me","prefix":true}])"),
+            "messages[0].reasoning_content: expected a message before the thought to go on with");
 }
 
 TEST(ParseChatRequest, TheGenerationPromptCanBeLeftOut) {

@@ -55,6 +55,7 @@ Result<std::vector<Segment>> render_chat(const ChatTemplate& chat_template,
   if (auto good = check_chat_request(chat_template, request); !good) {
     return tl::unexpected(good.error());
   }
+  if (goes_on_thinking(request)) return render_thought(chat_template, request);
   PromptWriter out;
   renderer_of(chat_template.dialect)(chat_template, request, out);
   if (request.continue_final_message && !out.is_closed()) {
@@ -79,34 +80,6 @@ std::string chat_text(std::span<const Segment> segments) {
   std::string text;
   for (const Segment& segment : segments) text += segment.text;
   return text;
-}
-
-bool ends_in_thought(std::span<const Segment> segments) {
-  for (size_t i = segments.size(); i-- > 0;) {
-    if (segments[i].kind == SegmentKind::kToken) return segments[i].text == kThinkBegin;
-    if (segments[i].text != "\n") return false;  // R1 has a newline after the token
-  }
-  return false;
-}
-
-std::vector<Segment> own_thought_opening(const ChatTemplate& chat_template,
-                                         const ChatRequest& request,
-                                         std::span<const Segment> prompt) {
-  const bool thinks =
-      chat_template.thinking == ThinkingSupport::kAlways ||
-      (chat_template.thinking == ThinkingSupport::kDefaultOn && request.thinking != Thinking::kOff);
-  // Behind results DeepSeek's models go on without a turn of their own.
-  const bool has_turn = chat_template.dialect == ChatDialect::kQwen3 ||
-                        chat_template.dialect == ChatDialect::kKimiThinking ||
-                        request.messages.back().role != "tool";
-  const bool begins_turn =
-      request.add_generation_prompt && !request.continue_final_message && has_turn;
-  if (!thinks || !begins_turn || ends_in_thought(prompt)) return {};
-  std::vector<Segment> opening = {{SegmentKind::kToken, std::string(kThinkBegin)}};
-  if (chat_template.dialect != ChatDialect::kKimiThinking) {
-    opening.push_back({SegmentKind::kText, "\n"});
-  }
-  return opening;
 }
 
 std::string_view after_last_think_end(std::string_view text) {

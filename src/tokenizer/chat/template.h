@@ -110,7 +110,8 @@ const ChatTemplate* find_chat_template(std::string_view name);
 /// kUnsupported where the template has no form for what is asked) name the message and the field:
 ///   messages[2].tool_calls[0].arguments: expected a JSON object, found an array
 /// `reasoning_content` is written by V3.2, Qwen3 and Kimi-K2-Thinking (of the running turn); the
-/// other templates drop thoughts, and so do we.
+/// other templates drop thoughts, and so do we. Of a message to go on with it is written as the
+/// model writes it, whatever the template would do.
 [[nodiscard]] Result<std::vector<Segment>> render_chat(const ChatTemplate& chat_template,
                                                        const ChatRequest& request);
 

@@ -157,6 +157,7 @@ Message user(std::string text) { return {"user", std::move(text), {}, {}, {}}; }
 Message calling(std::vector<ToolCall> calls) {
   return {"assistant", std::nullopt, {}, std::move(calls), {}};
 }
+Message answer(std::string text) { return {"assistant", std::move(text), {}, {}, {}}; }
 Message result(std::string text, std::string id = {}) {
   return {"tool", std::move(text), {}, {}, std::move(id)};
 }
@@ -279,6 +280,22 @@ TEST(ChatTemplate, SaysWhetherThePromptEndsInsideAThought) {
   }
   thinking.add_generation_prompt = false;
   EXPECT_FALSE(ends_in_thought(*render_chat(*find_chat_template("deepseek-v3.1"), thinking)));
+  // A prefix of V3.1 stands inside the thought that its template opens, one of a thought always
+  // does.
+  ChatRequest going_on = talk({user("q"), answer("So")});
+  going_on.add_generation_prompt = false;
+  going_on.continue_final_message = going_on.messages[1].prefix = true;
+  const ChatTemplate& v31 = *find_chat_template("deepseek-v3.1");
+  EXPECT_FALSE(ends_in_thought(*render_chat(v31, going_on)));
+  going_on.messages[1].reasoning_content = "Let me";
+  EXPECT_FALSE(ends_in_thought(*render_chat(v31, going_on)));
+  going_on.messages[1].content = "";
+  EXPECT_TRUE(ends_in_thought(*render_chat(v31, going_on)));
+  going_on = talk({user("q"), answer("So")});
+  going_on.add_generation_prompt = false;
+  going_on.continue_final_message = going_on.messages[1].prefix = true;
+  going_on.thinking = Thinking::kOn;
+  EXPECT_TRUE(ends_in_thought(*render_chat(v31, going_on)));
 }
 
 TEST(ChatTemplate, NullContentEqualsEmptyContentBesideCalls) {

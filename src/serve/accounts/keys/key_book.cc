@@ -1,5 +1,7 @@
 #include "serve/accounts/keys/key_book.h"
 
+#include <utility>
+
 namespace fathom::serve {
 
 KeyBook::Keys KeyBook::by_id(std::vector<Key> list) {
@@ -12,15 +14,31 @@ KeyBook::Keys KeyBook::by_id(std::vector<Key> list) {
   return keys;
 }
 
+void KeyBook::note_gone(const Keys& before, const Keys& after) {
+  for (const auto& [id, key] : before) {
+    if (!after.contains(id)) gone_.push_back(id);
+  }
+}
+
 void KeyBook::set_static(std::vector<Key> keys) {
   Keys fresh = by_id(std::move(keys));
   const Lock lock(mutex_);
+  note_gone(static_, fresh);
   static_ = std::move(fresh);
 }
 
 void KeyBook::set_created(std::vector<Key> keys) {
+  std::vector<std::string> revoked;
+  for (const Key& key : keys) {
+    if (key.revoked_s != 0) revoked.push_back(key.id);
+  }
   Keys fresh = by_id(std::move(keys));
   const Lock lock(mutex_);
+  for (std::string& id : revoked) {
+    // Also of those that were revoked while no server ran: their pages may be on disk.
+    if (revoked_.insert(id).second && !created_.contains(id)) gone_.push_back(std::move(id));
+  }
+  note_gone(created_, fresh);
   created_ = std::move(fresh);
 }
 
@@ -49,6 +67,11 @@ std::vector<Key> KeyBook::all() const {
   append(static_, list);
   append(created_, list);
   return list;
+}
+
+std::vector<std::string> KeyBook::take_gone() {
+  const Lock lock(mutex_);
+  return std::exchange(gone_, {});
 }
 
 std::vector<Key> KeyBook::static_keys() const {

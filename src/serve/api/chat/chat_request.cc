@@ -6,7 +6,6 @@ namespace fathom::serve {
 namespace {
 
 std::span<const FieldRule> own_rules() {
-  static constexpr auto kNone = FieldClass::kNoEffect;
   static constexpr std::array kRules = {
       FieldRule{"logprobs"},
       FieldRule{"top_logprobs"},
@@ -14,8 +13,6 @@ std::span<const FieldRule> own_rules() {
       FieldRule{"return_token_ids"},
       FieldRule{"return_tokens_as_token_ids"},
       FieldRule{"echo", FieldClass::kRefused},
-      FieldRule{"timings_per_token", kNone},
-      FieldRule{"return_progress", kNone},
   };
   return kRules;
 }
@@ -32,21 +29,9 @@ void read_logprobs(FieldReader& reader, ChatOptions& options) {
 
 }  // namespace
 
-StreamOptions read_stream_options(FieldReader& reader) {
-  StreamOptions options;
-  options.stream = reader.boolean("stream").value_or(false);
-  const io::JsonObject* const given = reader.object("stream_options");
-  if (given == nullptr) return options;
-  FieldReader inner(*given, "stream_options.");
-  options.include_usage = inner.boolean("include_usage").value_or(false);
-  options.continuous_usage = inner.boolean("continuous_usage_stats").value_or(false);
-  inner.boolean("include_obfuscation");
-  if (inner.error()) reader.fail(*inner.error());
-  return options;
-}
-
 std::vector<std::span<const FieldRule>> chat_rules() {
-  return {conversation_rules(), sampling_rules(), answer_format_rules(), own_rules()};
+  return {conversation_rules(), sampling_rules(), answer_format_rules(), stream_rules(),
+          own_rules()};
 }
 
 ApiResult<ChatBody> read_chat_body(const Call& call) {

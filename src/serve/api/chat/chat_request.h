@@ -1,15 +1,10 @@
 #pragma once
 // The body of POST /v1/chat/completions.
 #include "serve/api/call.h"
+#include "serve/api/stream_counts.h"
 #include "serve/generate/prepare.h"
 
 namespace fathom::serve {
-
-struct StreamOptions {
-  bool stream = false;
-  bool include_usage = false;     // in a chunk of its own, at the end
-  bool continuous_usage = false;  // in every chunk
-};
 
 struct ChatOptions {
   NamedModel model;
@@ -30,8 +25,5 @@ struct ChatBody {
 /// The body's members by class, for the published list and for check_fields().
 std::vector<std::span<const FieldRule>> chat_rules();
 ApiResult<ChatBody> read_chat_body(const Call& call);
-
-/// `stream` and `stream_options`, of both of OpenAI's older dialects.
-StreamOptions read_stream_options(FieldReader& reader);
 
 }  // namespace fathom::serve

@@ -15,7 +15,10 @@ using tokenizer::AnswerPart;
 class ChatStream : public EventStream {
  public:
   ChatStream(ChatReply reply, std::unique_ptr<Run> run, std::string request_id)
-      : EventStream(std::move(run), std::move(request_id)), reply_(std::move(reply)) {
+      : EventStream(std::move(run), std::move(request_id)),
+        reply_(std::move(reply)),
+        progress_(reply_.options.stream, run_->num_prompts()),
+        turns_(static_cast<size_t>(run_->num_choices())) {
     io::JsonObject heading;
     add_heading(reply_, "chat.completion.chunk", heading);
     heading_ = io::write_json(heading);
@@ -31,6 +34,13 @@ class ChatStream : public EventStream {
     i64 call = 0;
   };
 
+  /// What a choice did so far, for the next request to go on from.
+  struct Turn {
+    std::string thought;
+    std::vector<std::string> call_ids;
+  };
+  Turn& turn(i64 choice) { return turns_[static_cast<size_t>(choice)]; }
+
   void open_stream() override {
     for (i64 choice = 0; choice < num_choices(); ++choice) {
       write_chunk(choice, R"({"role":"assistant","content":""})", "null");
@@ -38,7 +48,15 @@ class ChatStream : public EventStream {
   }
   i64 num_choices() const { return run_->num_choices(); }
 
+  void tell_progress() override {
+    if (!reply_.options.stream.progress) return;
+    const auto news = progress_.news(0, run_->usage());
+    if (!news) return;
+    write_chunk(0, "{}", "null", ",\"prompt_progress\":" + io::write_json(*news));
+  }
+
   void token(const engine::Event& event, bool reasoning) override {
+    tell_progress();  // the last of it stands before the first token
     if (reply_.options.return_token_ids) {
       if (!token_ids_.empty()) token_ids_ += ',';
       token_ids_ += std::to_string(event.id);
@@ -52,6 +70,7 @@ class ChatStream : public EventStream {
   void part(i64 choice, const AnswerPart& part) override {
     switch (part.kind) {
       case AnswerPart::Kind::kReasoning:
+        turn(choice).thought += part.text;
         if (reply_.options.include_reasoning) add_text(choice, reply_.model.reasoning_field, part);
         break;
       case AnswerPart::Kind::kContent:
@@ -61,32 +80,34 @@ class ChatStream : public EventStream {
         add_text(choice, "arguments", part);
         break;
       case AnswerPart::Kind::kCallBegin:
-        flush();
-        write_chunk(choice,
-                    fmt::format(R"({{"tool_calls":[{{"index":{},"id":"{}","type":"function",)"
-                                R"("function":{{"name":{},"arguments":""}}}}]}})",
-                                part.call, random_id("call_"), json_text(part.text)),
-                    "null");
+        begin_call(choice, part);
         break;
       case AnswerPart::Kind::kCallEnd:
         break;
     }
   }
 
+  void begin_call(i64 choice, const AnswerPart& part) {
+    flush();
+    turn(choice).call_ids.push_back(random_id("call_"));
+    write_chunk(choice,
+                fmt::format(R"({{"tool_calls":[{{"index":{},"id":"{}","type":"function",)"
+                            R"("function":{{"name":{},"arguments":""}}}}]}})",
+                            part.call, turn(choice).call_ids.back(), json_text(part.text)),
+                "null");
+  }
+
   void finish(const engine::Event& event, const Finish& finish) override {
     flush();
+    keep_thought(reply_, turn(event.choice).call_ids, turn(event.choice).thought);
     if (finish.reason == Finish::Reason::kError) {
       append_data(io::write_json(openai_error(late_error(finish, request_id_))), *out_);
       failed_ = true;
       return;
     }
     reason_ = finish_name(finish.reason);
-    write_chunk(event.choice, "{}", "\"" + reason_ + "\"", stop_reason(finish));
-  }
-
-  static std::string stop_reason(const Finish& finish) {
-    if (!finish.stop_text.empty()) return json_text(finish.stop_text);
-    return "null";
+    const std::string stop = finish.stop_text.empty() ? "null" : json_text(finish.stop_text);
+    write_chunk(event.choice, "{}", fmt::format(R"("{}","stop_reason":{})", reason_, stop));
   }
 
   void add_text(i64 choice, std::string_view field, const AnswerPart& part) {
@@ -131,23 +152,18 @@ class ChatStream : public EventStream {
     return io::write_json(object);
   }
 
+  /// `reason`: of the finish, with what else the choice has behind it; `more`: of the chunk.
   void write_chunk(i64 choice, std::string_view delta, std::string_view reason,
-                   std::string_view stop_reason = "") {
+                   std::string_view more = "") {
     std::string chunk =
         fmt::format(R"({},"choices":[{{"index":{},"delta":{},"logprobs":{},"finish_reason":{})",
                     heading_, choice, delta, take_logprobs(), reason);
-    if (!stop_reason.empty()) chunk += fmt::format(R"(,"stop_reason":{})", stop_reason);
     if (reply_.options.return_token_ids) {
       chunk += fmt::format(R"(,"token_ids":[{}])", std::exchange(token_ids_, {}));
     }
     chunk += "}]";
-    if (reply_.options.stream.continuous_usage) {
-      chunk += ",\"usage\":" + io::write_json(openai_usage(run_->usage()));
-    } else if (reply_.options.stream.include_usage) {
-      chunk += ",\"usage\":null";
-    }
-    chunk += '}';
-    append_data(chunk, *out_);
+    chunk += more;
+    append_data(chunk + chunk_counts(reply_.options.stream, *run_) + "}", *out_);
   }
 
   void end() override {
@@ -163,7 +179,9 @@ class ChatStream : public EventStream {
   }
 
   ChatReply reply_;
-  std::string heading_;  // of every chunk, with its brace open
+  PromptProgress progress_;
+  std::vector<Turn> turns_;  // by choice
+  std::string heading_;      // of every chunk, with its brace open
   Pending pending_;
   io::JsonArray content_logprobs_, reasoning_logprobs_;  // of tokens whose chunk is to come
   std::string token_ids_;

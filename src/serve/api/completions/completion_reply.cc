@@ -1,5 +1,7 @@
 #include "serve/api/completions/completion_reply.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "serve/api/completions/completion_choice.h"
@@ -86,7 +88,9 @@ class WholeCompletion : public http::LateResponse {
 
 class CompletionStream : public http::BodyStream {
  public:
-  explicit CompletionStream(Results results) : results_(std::move(results)) {
+  explicit CompletionStream(Results results)
+      : results_(std::move(results)),
+        progress_(results_.reply.options.stream, results_.run->num_prompts()) {
     heading_ = io::write_json(results_.heading());
     heading_.pop_back();
   }
@@ -101,6 +105,7 @@ class CompletionStream : public http::BodyStream {
       append_data(kDone, out);
       return State::kEnd;
     }
+    tell_progress(out);
     for (CompletionSink& sink : results_.sinks) {
       for (CompletionChoice& choice : sink.choices) {
         if (choice.has_news()) write(choice, out);
@@ -113,29 +118,42 @@ class CompletionStream : public http::BodyStream {
 
  private:
   void write(CompletionChoice& choice, std::string& out) {
-    const StreamOptions& stream = results_.reply.options.stream;
     if (choice.finish) reason_ = finish_name(choice.finish->reason);
-    std::string chunk =
-        heading_ + ",\"choices\":[" + io::write_json(choice.take(results_.reply.options)) + "]";
-    if (stream.continuous_usage) {
-      chunk += ",\"usage\":" + io::write_json(openai_usage(results_.run->usage()));
-    } else if (stream.include_usage) {
-      chunk += ",\"usage\":null";
+    write_chunk(io::write_json(choice.take(results_.reply.options)), "", out);
+  }
+
+  void write_chunk(std::string_view choice, std::string_view more, std::string& out) {
+    append_data(fmt::format(R"({},"choices":[{}]{}{}}})", heading_, choice, more,
+                            chunk_counts(results_.reply.options.stream, *results_.run)),
+                out);
+  }
+
+  /// Before the text that it led to.
+  void tell_progress(std::string& out) {
+    if (!results_.reply.options.stream.progress) return;
+    for (size_t i = 0; i < results_.sinks.size(); ++i) {
+      const auto news = progress_.news(i, results_.run->usage(i));
+      if (!news) continue;
+      const i64 index = results_.sinks[i].choices.front().index;
+      write_chunk(
+          fmt::format(R"({{"index":{},"text":"","logprobs":null,"finish_reason":null}})", index),
+          ",\"prompt_progress\":" + io::write_json(*news), out);
     }
-    append_data(chunk + "}", out);
   }
 
   void end(std::string& out) {
     results_.run->finished(200, reason_);
     if (results_.reply.options.stream.include_usage) {
-      append_data(heading_ + ",\"choices\":[],\"usage\":" +
-                      io::write_json(openai_usage(results_.run->usage())) + "}",
+      const Usage usage = results_.run->usage();
+      append_data(fmt::format(R"({},"choices":[],"usage":{},"timings":{}}})", heading_,
+                              io::write_json(openai_usage(usage)), io::write_json(timings(usage))),
                   out);
     }
     append_data(kDone, out);
   }
 
   Results results_;
+  PromptProgress progress_;
   std::string heading_;  // of every chunk, with its brace open
   std::string reason_;
 };

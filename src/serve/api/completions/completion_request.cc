@@ -150,7 +150,7 @@ class PromptReader {
 }  // namespace
 
 std::vector<std::span<const FieldRule>> completion_rules() {
-  return {own_rules(), sampling_rules(), answer_format_rules()};
+  return {own_rules(), sampling_rules(), answer_format_rules(), stream_rules()};
 }
 
 ApiResult<CompletionBody> read_completion_body(const Call& call) {

@@ -1,7 +1,7 @@
 #pragma once
 // The body of POST /v1/completions.
 #include "serve/api/call.h"
-#include "serve/api/chat/chat_request.h"
+#include "serve/api/stream_counts.h"
 #include "serve/generate/prepare.h"
 
 namespace fathom::serve {

@@ -86,6 +86,14 @@ void render_kimi(const ChatTemplate& chat_template, const ChatRequest& request, 
 void render_kimi_thinking(const ChatTemplate& chat_template, const ChatRequest& request,
                           PromptWriter& out);
 
+/// Whether the message to go on with has thoughts, which most templates have no place for. An
+/// answer without thinking is gone on with as if it had none.
+bool goes_on_thinking(const ChatRequest& request);
+/// The prompt of such a message: the turn as it was opened for the model, then the thoughts and
+/// what follows them as the model writes it. Without content the model is still thinking.
+[[nodiscard]] Result<std::vector<Segment>> render_thought(const ChatTemplate& chat_template,
+                                                          const ChatRequest& request);
+
 /// The definitions of tools as V2.5's model card has them, for it and the models up to R1-0528,
 /// whose templates take none. Appended to the system text. Nothing if there are no tools.
 void write_markdown_tools(const ChatRequest& request, bool after_text, PromptWriter& out);
