@@ -265,20 +265,29 @@ INSTANTIATE_TEST_SUITE_P(
              0,
              "one two ",
              {" three"}},
-        Form{"humaneval", "v3",
-             {{"HumanEval.jsonl.gz",
-               R"({"task_id":"H/0","prompt":"def f():\n    \"\"\"One.\"\"\"\n","entry_point":"f","canonical_solution":"    return 1\n","test":"def check(f): assert f() == 1"})"}},
-             0, "def f():\n    \"\"\"One.\"\"\"", {"    return 1\n"}},
-        Form{"mbpp", "v3",
-             {{"mbpp/mbpp.jsonl",
-               R"({"task_id":2,"text":"Two.","code":"def g():\r\n  return 2","test_list":["assert g() == 2"],"test_setup_code":""})" "\n"
-               R"({"task_id":11,"text":"One.","code":"def f(): return 1","test_list":["assert f() == 1","assert f()"],"test_setup_code":""})"}},
-             1,
-             "You are an expert Python programmer, and here is your task: Two. Your code should pass these tests:\n\n"
-             "assert g() == 2\n[BEGIN]\ndef g():\n  return 2\n[DONE]\n\n"
-             "You are an expert Python programmer, and here is your task: One. Your code should pass these tests:\n\n"
-             "assert f() == 1\nassert f()\n[BEGIN]\n",
-             {"def f(): return 1\n[DONE]"}},
+        Form{
+            "humaneval",
+            "v3",
+            {{"HumanEval.jsonl.gz",
+              R"({"task_id":"H/0","prompt":"def f():\n    \"\"\"One.\"\"\"\n","entry_point":"f","canonical_solution":"    return 1\n","test":"def check(f): assert f() == 1"})"}},
+            0,
+            "def f():\n    \"\"\"One.\"\"\"",
+            {"    return 1\n"}},
+        Form{
+            "mbpp",
+            "v3",
+            {{"mbpp/mbpp.jsonl",
+              R"json({"task_id":2,"text":"Two.","code":"def g():\r\n  return 2","test_list":["assert g() == 2"],"test_setup_code":""})json"
+              "\n"
+              R"json({"task_id":11,"text":"One.","code":"def f(): return 1","test_list":["assert f() == 1","assert f()"],"test_setup_code":""})json"}},
+            1,
+            "You are an expert Python programmer, and here is your task: Two. Your code should "
+            "pass these tests:\n\n"
+            "assert g() == 2\n[BEGIN]\ndef g():\n  return 2\n[DONE]\n\n"
+            "You are an expert Python programmer, and here is your task: One. Your code should "
+            "pass these tests:\n\n"
+            "assert f() == 1\nassert f()\n[BEGIN]\n",
+            {"def f(): return 1\n[DONE]"}},
         Form{
             "siqa",
             "lm-eval",
@@ -299,27 +308,26 @@ INSTANTIATE_TEST_SUITE_P(
             "It fell therefore",
             {"  it broke.", "  it flew."},
             0}),
-    [](const ::testing::TestParamInfo<Form>& each) {
-    return std::string(each.param.task); });
+    [](const ::testing::TestParamInfo<Form>& each) { return std::string(each.param.task); });
 
-  TEST(Gpqa, OptionsAreInAnOrderOfTheItem) {
-    const fs::path folder = fs::path(::testing::TempDir()) / "forms_gpqa";
-    fs::create_directories(folder);
-    std::ofstream(folder / "gpqa_diamond.csv")
-        << "Question,Correct Answer,Incorrect Answer 1,Incorrect Answer 2,Incorrect Answer "
-           "3\nWhy?,r,x,y,z\n"
-           "How?,r,x,y,z\nWho?,r,x,y,z\nWhere?,r,x,y,z\n";
-    const auto tasks = value_or_throw(
-        build_tasks(value_or_throw(load_task("gpqa_diamond")), {.data = folder, .preset = "v3"}));
-    std::set<std::string> places;
-    for (const Item& item : tasks[0].items) {
-      const std::string right = item.target.as_string() + ") r";
-      EXPECT_THAT(item.prompt, HasSubstr(right));
-      places.insert(right);
-    }
-    EXPECT_GT(places.size(), 1u) << "not always the same letter";
-    fs::remove_all(folder);
+TEST(Gpqa, OptionsAreInAnOrderOfTheItem) {
+  const fs::path folder = fs::path(::testing::TempDir()) / "forms_gpqa";
+  fs::create_directories(folder);
+  std::ofstream(folder / "gpqa_diamond.csv")
+      << "Question,Correct Answer,Incorrect Answer 1,Incorrect Answer 2,Incorrect Answer "
+         "3\nWhy?,r,x,y,z\n"
+         "How?,r,x,y,z\nWho?,r,x,y,z\nWhere?,r,x,y,z\n";
+  const auto tasks = value_or_throw(
+      build_tasks(value_or_throw(load_task("gpqa_diamond")), {.data = folder, .preset = "v3"}));
+  std::set<std::string> places;
+  for (const Item& item : tasks[0].items) {
+    const std::string right = item.target.as_string() + ") r";
+    EXPECT_THAT(item.prompt, HasSubstr(right));
+    places.insert(right);
   }
+  EXPECT_GT(places.size(), 1u) << "not always the same letter";
+  fs::remove_all(folder);
+}
 
 }  // namespace
 }  // namespace fathom::eval
