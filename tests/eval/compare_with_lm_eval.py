@@ -42,6 +42,7 @@ TASKS = {
 }
 GENERATE = {
     "gsm8k": """
+num_fewshot: 5
 generation_kwargs: {until: ["Question:", "</s>", "<|im_end|>"], do_sample: false, temperature: 0.0}
 metric_list:
   - {metric: exact_match, aggregation: mean, higher_is_better: true, ignore_case: true, ignore_punctuation: false,
