@@ -122,6 +122,8 @@ void CacheSection::list_fields(FieldList& list) {
            "folder, this server's alone, where cached pages outlive memory and restarts; \"\": none. "
            "What users wrote is in it");
   list.add("max_gib", max_gib, "that its files take at most", {.min = 0.001});
+  list.add("share", share, "of the cache that one key keeps while others need some",
+           {.min = 0.01, .max = 1});
 }
 
 void ServeConfig::list_fields(FieldList& list) {
