@@ -11,6 +11,10 @@ function element(tag, attributes = {}, ...children) {
 
 const figure = (value) => (Math.abs(value) >= 100 ? value.toFixed(2) : value.toFixed(4));
 const tasks = [...new Set(data.runs.flatMap((run) => Object.keys(run.tasks)))].sort();
+const sameName = data.runs.length > 1 && data.runs[0].model === data.runs[1].model;
+const nameOf = (r) => data.runs[r].model + (sameName ? ` (${'ab'[r]})` : '');
+const NUMBERS = ['items', 'value', '95 %', 'difference'];
+const heading = (text) => element('th', NUMBERS.includes(text) ? {class: 'number'} : {}, text);
 const label = (row) => (row.filter === 'none' ? row.metric : `${row.metric} (${row.filter})`);
 
 /** Value, interval and the line of guessing, each in percent of the bar. */
@@ -30,27 +34,30 @@ function bar(row, chance, second) {
   return node;
 }
 
+function metricLine(task, row, r, chance) {
+  const share = row.low !== undefined;
+  const line = element('tr', {tabindex: '0'}, element('th', {scope: 'row'}, task), element('td', {}, label(row)),
+    element('td', {}, data.runs.length > 1 ? nameOf(r) : ''), element('td', {class: 'number'}, String(row.items)),
+    element('td', {class: 'number'}, figure(row.value)),
+    element('td', {class: 'number'}, share ? `${figure(row.low)} – ${figure(row.high)}` : row.stderr === undefined ? '' : `± ${figure(row.stderr)}`),
+    element('td', {}, share ? bar(row, chance, r === 1) : ''));
+  const open = () => choose(task, row.filter, row.metric);
+  line.addEventListener('click', open);
+  line.addEventListener('keydown', (event) => event.key === 'Enter' && open());
+  return line;
+}
+
 function drawMetrics() {
   const body = element('tbody');
   for (const task of tasks) {
-    data.runs.forEach((run, r) => {
-      const own = run.tasks[task];
-      for (const row of own ? own.metrics : []) {
-        const share = row.low !== undefined;
-        const line = element('tr', {tabindex: '0'}, element('th', {scope: 'row'}, task), element('td', {}, label(row)),
-          element('td', {}, data.runs.length > 1 ? run.model : ''), element('td', {class: 'number'}, String(row.items)),
-          element('td', {class: 'number'}, figure(row.value)),
-          element('td', {class: 'number'}, share ? `${figure(row.low)} – ${figure(row.high)}` : row.stderr === undefined ? '' : `± ${figure(row.stderr)}`),
-          element('td', {}, share ? bar(row, own.chance, r === 1) : ''));
-        const open = () => choose(task, row.filter, row.metric);
-        line.addEventListener('click', open);
-        line.addEventListener('keydown', (event) => event.key === 'Enter' && open());
-        body.append(line);
-      }
-    });
+    const chance = data.runs.map((run) => run.tasks[task]?.chance).find((c) => c);
+    const rows = data.runs.flatMap((run, r) => (run.tasks[task]?.metrics ?? []).map((row) => ({row, r})));
+    const order = [...new Set(rows.map(({row}) => label(row)))];
+    rows.sort((a, b) => order.indexOf(label(a.row)) - order.indexOf(label(b.row)) || a.r - b.r);
+    for (const {row, r} of rows) body.append(metricLine(task, row, r, chance));
   }
   const head = ['task', 'metric', data.runs.length > 1 ? 'model' : '', 'items', 'value', '95 %', ''];
-  $('metrics').append(element('table', {}, element('thead', {}, element('tr', {}, ...head.map((h) => element('th', {}, h)))), body));
+  $('metrics').append(element('table', {}, element('thead', {}, element('tr', {}, ...head.map(heading))), body));
 }
 
 function drawDifferences() {
@@ -61,7 +68,7 @@ function drawDifferences() {
     element('td', {class: 'number'}, String(row.items)), element('td', {class: 'number'}, sign(row.mean)),
     element('td', {class: 'number'}, `${sign(row.low)} – ${sign(row.high)}`), element('td', {}, row.tie ? 'tie' : row.mean > 0 ? 'second' : 'first')));
   const head = ['task', 'metric', 'items', 'difference', '95 %', 'larger'];
-  $('differences').append(element('table', {}, element('thead', {}, element('tr', {}, ...head.map((h) => element('th', {}, h)))), element('tbody', {}, ...rows)));
+  $('differences').append(element('table', {}, element('thead', {}, element('tr', {}, ...head.map(heading))), element('tbody', {}, ...rows)));
 }
 
 // ---- the browser of items
@@ -102,7 +109,7 @@ function drawList() {
   $('list').replaceChildren(...list.map((item) => {
     const value = valueOf(item);
     const button = element('button', {type: 'button', class: value === 1 ? 'right' : value === 0 ? 'wrong' : 'other'},
-      `${item.id}: ${promptOf(item).trim().split('\n').slice(-2).join(' ').slice(-90)}`);
+      `${item.id}: ${promptOf(item).trim().split('\n\n').pop().replace(/\s+/g, ' ').slice(0, 90)}`);
     button.addEventListener('click', () => { shown = item.document; drawList(); $('item').focus(); });
     if (item.document === shown) button.setAttribute('aria-current', 'true');
     return element('li', {}, button);
@@ -115,7 +122,7 @@ function optionsTable(item, other) {
   const sums = [numbers(item), numbers(other)], best = sums.map((s) => s.indexOf(Math.max(...s)));
   const options = Object.values(item.arguments ?? {});
   const several = new Set(options.map((o) => o.arg_0)).size > 1;
-  return element('table', {}, element('thead', {}, element('tr', {}, ...['option', ...data.runs.map((run) => `log p, ${run.model}`), 'greedy'].map((h) => element('th', {}, h)))),
+  return element('table', {}, element('thead', {}, element('tr', {}, ...['option', ...data.runs.map((_, r) => `log p, ${nameOf(r)}`), 'greedy'].map((h) => element('th', {}, h)))),
     element('tbody', {}, ...options.map((option, i) => element('tr', {class: String(i) === item.target ? 'gold' : ''},
       element('td', {}, several ? `…${option.arg_0.slice(-80)}|${option.arg_1}` : option.arg_1),
       ...data.runs.map((_, r) => element('td', {class: best[r] === i ? 'chosen' : ''}, Number.isFinite(sums[r][i]) ? sums[r][i].toFixed(4) : '–')),
@@ -131,7 +138,7 @@ function drawItem(item) {
   if (Array.isArray(item.resps?.[0]?.[0])) {
     parts.push(element('h3', {}, 'Options'), optionsTable(item, other));
   } else {
-    [item, other].forEach((one, r) => one && parts.push(element('h3', {}, `Answer of ${data.runs[r].model}`),
+    [item, other].forEach((one, r) => one && parts.push(element('h3', {}, `Answer of ${nameOf(r)}`),
       element('pre', {}, String(one.resps?.[0]?.[0] ?? '')), element('p', {}, 'compared: ', element('code', {}, String(one.filtered_resps?.[0] ?? '')))));
   }
   parts.push(element('h3', {}, 'Right'), element('pre', {}, String(item.target)));

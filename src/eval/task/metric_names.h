@@ -17,6 +17,7 @@ enum class Aggregation {
   kBitsPerByte,  // of sums over all documents, then one division
   kBytePerplexity,
   kWordPerplexity,
+  kWeighted,  // a mean over instructions, of which an item has several
 };
 
 struct MetricInfo {
