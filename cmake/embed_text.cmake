@@ -1,5 +1,7 @@
 # cmake -DOUTPUT= -DNAMESPACE= -DHEADER= -DSOURCE_DIR= -DPAIRS="kName=file;..." -P embed_text.cmake
-# Writes a C++ file that defines every kName as the file's text.
+# Writes a C++ file that defines every kName as the file's text. With -DTABLE=function it defines that function,
+# which returns every name with its text: std::span<const EmbeddedFile>.
+set(table "")
 set(text "// Made by cmake/embed_text.cmake.\n#include \"${HEADER}\"\n\nnamespace ${NAMESPACE} {\n")
 foreach(pair IN LISTS PAIRS)
   string(REGEX MATCH "^([^=]+)=(.+)$" matched "${pair}")
@@ -10,7 +12,14 @@ foreach(pair IN LISTS PAIRS)
   if(NOT clash EQUAL -1)
     message(FATAL_ERROR "${file} contains the end mark of a raw string")
   endif()
-  string(APPEND text "\nconst std::string_view ${name} = R\"__text__(${content})__text__\";\n")
+  if(TABLE)
+    string(APPEND table "    {\"${name}\", R\"__text__(${content})__text__\"},\n")
+  else()
+    string(APPEND text "\nconst std::string_view ${name} = R\"__text__(${content})__text__\";\n")
+  endif()
 endforeach()
+if(TABLE)
+  string(APPEND text "\nstd::span<const EmbeddedFile> ${TABLE}() {\n  static const EmbeddedFile files[] = {\n${table}  };\n  return files;\n}\n")
+endif()
 string(APPEND text "\n}  // namespace ${NAMESPACE}\n")
 file(WRITE "${OUTPUT}" "${text}")

@@ -12,6 +12,8 @@ namespace fathom::serve {
 namespace {
 
 constexpr double kLoadingRetryS = 5;
+constexpr double kSampleS = 5;
+constexpr size_t kSamples = 720;  // an hour
 constexpr double kStalledS = 60;
 
 /// Of a Host header, without the port and the brackets of an IPv6 address.
@@ -102,10 +104,22 @@ struct Service::Route {
 Service::Service(ServiceOptions options, Accounts& accounts)
     : options_(std::move(options)),
       accounts_(accounts),
-      ledger_(accounts, metrics_, options_.log_as_json, options_.audit),
+      history_(kSamples),
+      ledger_(accounts, metrics_, open_, options_.log_as_json, options_.audit),
+      operations_{.metrics = metrics_,
+                  .requests = open_,
+                  .history = history_,
+                  .draining = draining_,
+                  .started_s = unix_now_s()},
+      sampler_(kSampleS, [this] { take_sample(); }),
       workers_(options_.worker_threads) {}
 
 Service::~Service() = default;
+
+void Service::serve(const ServedModel& model) {
+  model_.store(&model, std::memory_order_release);
+  take_sample();
+}
 
 Service::Route Service::find(const http::Request& request) const {
   Route route{.path = plain_path(request.path)};
@@ -173,7 +187,7 @@ ApiResult<void> Service::check(const http::Request& head, const Route& route) co
   if (route.endpoint != nullptr && model_.load(std::memory_order_acquire) == nullptr) {
     return tl::unexpected(overloaded("loading", "the model is being loaded", kLoadingRetryS));
   }
-  if (route.endpoint != nullptr && draining_) {
+  if (route.endpoint != nullptr && draining_ && !route.endpoint->is_for_operators) {
     return tl::unexpected(overloaded("draining", "the server is going down", kLoadingRetryS));
   }
   return {};
@@ -234,6 +248,12 @@ std::optional<http::Response> Service::state(std::string_view path) const {
   return response;
 }
 
+void Service::take_sample() {
+  const ServedModel* const model = model_.load(std::memory_order_acquire);
+  if (model == nullptr) return;
+  history_.add(activity_of(model->engine, metrics_), load_of(model->engine), unix_now_s());
+}
+
 ApiResult<http::Response> Service::run(Call& call, const Endpoint& endpoint,
                                        const std::string& body) {
   if (endpoint.method == "POST") {
@@ -251,6 +271,7 @@ http::Response Service::answer(const http::Request& request, const Route& route)
             .model = *model_.load(std::memory_order_acquire),
             .accounts = accounts_,
             .ledger = ledger_,
+            .operations = operations_,
             .caller = std::move(*caller),
             .id = request_id(request),
             .endpoint = std::string(route.endpoint->path),

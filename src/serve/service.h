@@ -9,6 +9,8 @@
 #include "serve/api/endpoints.h"
 #include "serve/http/handler.h"
 #include "serve/metrics/ledger.h"
+#include "serve/metrics/operations.h"
+#include "serve/metrics/sampler.h"
 #include "serve/workers.h"
 
 namespace fathom::serve {
@@ -28,7 +30,7 @@ class Service : public http::Handler {
   ~Service() override;
 
   /// From now on requests are answered with this model, which must outlive the service's last one.
-  void serve(const ServedModel& model) { model_.store(&model, std::memory_order_release); }
+  void serve(const ServedModel& model);
   /// New requests are refused; what runs goes on.
   void drain() { draining_ = true; }
   bool draining() const { return draining_; }
@@ -46,15 +48,20 @@ class Service : public http::Handler {
   http::Response answer(const http::Request& request, const Route& route);
   ApiResult<http::Response> run(Call& call, const Endpoint& endpoint, const std::string& body);
   std::optional<http::Response> state(std::string_view path) const;
+  void take_sample();
   http::Response refusal(const ApiError& error, const http::Request& request, const Route& route);
 
   ServiceOptions options_;
   Accounts& accounts_;
   Metrics metrics_;
+  OpenRequests open_;
+  History history_;
   Ledger ledger_;
   std::atomic<const ServedModel*> model_{nullptr};
   std::atomic<bool> draining_{false};
-  Workers workers_;  // last: they use the rest
+  const Operations operations_;
+  Sampler sampler_;  // this and what follows last: they use the rest
+  Workers workers_;
 };
 
 }  // namespace fathom::serve

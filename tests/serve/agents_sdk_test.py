@@ -5,9 +5,7 @@ import textwrap
 import unittest
 
 import harness
-import sdk_test
-
-sdk_test.VERSIONS["anthropic"] = "anthropic>=2"
+import packages
 
 MESSAGES = textwrap.dedent("""
     import json, sys
@@ -83,9 +81,9 @@ class AgentsSdks(unittest.TestCase):
                                     settings=["model.context_tokens=4096"])
 
     def run_script(self, name, script):
-        python = sdk_test.python_with(name)
+        python = packages.sdk(name)
         if python is None:
-            self.skipTest(f"{sdk_test.VERSIONS[name]} cannot be installed here")
+            self.skipTest(f"{packages.SDKS[name]} cannot be installed here")
         done = subprocess.run([str(python), "-c", script, f"http://127.0.0.1:{self.server.port}"],
                               capture_output=True, text=True, timeout=120)
         self.assertEqual(done.returncode, 0, done.stderr[-3000:])

@@ -7,7 +7,7 @@ import sys
 import unittest
 
 import harness
-import sdk_test
+import packages
 from harness import chat_body
 
 EXAMPLES = harness.ROOT / "examples"
@@ -20,9 +20,9 @@ def served():
 class Programs(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.python = sdk_test.python_with("today")
+        cls.python = packages.sdk("today")
         if cls.python is None:
-            raise unittest.SkipTest(f"{sdk_test.VERSIONS['today']} cannot be installed here")
+            raise unittest.SkipTest(f"{packages.SDKS['today']} cannot be installed here")
         cls.server = served()
 
     def run_example(self, name, *arguments, text="", rc=0):

@@ -126,6 +126,11 @@ class Server:
     def post(self, path, body, headers=None, timeout=60):
         return self.request("POST", path, body, headers, timeout)
 
+    def ok_get(self, path, headers=None):
+        status, _, answer = self.get(path, headers)
+        assert status == 200, (path, status, answer)
+        return answer
+
     def ok(self, path, body):
         status, headers, answer = self.post(path, body)
         assert status == 200, (status, answer)

@@ -4,36 +4,12 @@ The SDKs come from PyPI into a virtual environment beside the binary, which is k
 packages cannot be had, the tests are skipped by name.
 """
 import json
-import pathlib
 import subprocess
-import sys
 import textwrap
 import unittest
 
 import harness
-
-VERSIONS = {"today": "openai", "v2": "openai>=2,<3"}
-INSTALL_S = 240
-
-
-def python_with(name):
-    """The interpreter of an environment that has this SDK; None: it cannot be had here."""
-    folder = pathlib.Path(harness.FATHOM).resolve().parent / "sdk" / name
-    python = folder / "bin/python"
-    ready = folder / "ready"
-    if ready.exists():
-        return python
-    try:
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, capture_output=True,
-                       timeout=INSTALL_S)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check",
-                        "--retries", "0", "--timeout", "10", VERSIONS[name]], check=True,
-                       capture_output=True, timeout=INSTALL_S)
-    except (subprocess.SubprocessError, OSError):
-        return None
-    ready.write_text("")
-    return python
-
+import packages
 
 SCRIPT = textwrap.dedent("""
     import json, sys, time
@@ -83,9 +59,9 @@ class Sdk(unittest.TestCase):
         cls.server = harness.Server()
 
     def check(self, name):
-        python = python_with(name)
+        python = packages.sdk(name)
         if python is None:
-            self.skipTest(f"{VERSIONS[name]} cannot be installed here")
+            self.skipTest(f"{packages.SDKS[name]} cannot be installed here")
         done = subprocess.run([str(python), "-c", SCRIPT, f"http://127.0.0.1:{self.server.port}"],
                               capture_output=True, text=True, timeout=120, env=harness.environment())
         self.assertEqual(done.returncode, 0, done.stderr)

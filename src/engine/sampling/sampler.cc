@@ -26,6 +26,13 @@ constexpr auto kFalling = [](const auto& a, const auto& b) {
   return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
 };
 
+/// A penalty near 0 makes numbers of logits that no float holds: they become the largest one, so
+/// that an infinity is always a fault of the weights.
+float penalised(float before, double logit) {
+  constexpr double kLargest = std::numeric_limits<float>::max();
+  return static_cast<float>(std::isfinite(before) ? std::clamp(logit, -kLargest, kLargest) : logit);
+}
+
 }  // namespace
 
 Result<void> validate(const SamplingParams& p) {
@@ -80,11 +87,12 @@ void Sampler::bias_and_penalise(View<float, 1> logits) const {
   const bool repetition = params_.repetition_penalty != 1.0;
   if (!repetition && params_.presence_penalty == 0.0 && params_.frequency_penalty == 0.0) return;
   for (const i32 id : seen_ids_) {
-    double logit = static_cast<double>(logits(id));
+    const float before = logits(id);
+    double logit = static_cast<double>(before);
     logit = logit > 0 ? logit / params_.repetition_penalty : logit * params_.repetition_penalty;
     const i32 count = generated_count_[static_cast<size_t>(id)];
     if (count > 0) logit -= params_.presence_penalty + params_.frequency_penalty * count;
-    logits(id) = static_cast<float>(logit);
+    logits(id) = penalised(before, logit);
   }
 }
 

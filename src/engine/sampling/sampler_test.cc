@@ -185,6 +185,22 @@ TEST(Sampler, ADenormalTemperatureIsGreedy) {
   }
 }
 
+TEST(Sampler, APenaltyNearZeroMakesNoInfinity) {
+  const std::array<i32, 2> prompt = {0, 1};
+  for (const double temperature : {0.0, 1.0}) {
+    for (const double penalty : {5e-324, 1e-300, 1e-40}) {
+      Sampler sampler({.temperature = temperature, .repetition_penalty = penalty}, 3, 3);
+      sampler.observe_prompt(prompt);
+      EXPECT_EQ(sample_once(sampler, {3.0f, -1.0f, 1.6f}), 0);  // 3 by a tiny number is the largest
+    }
+  }
+  Sampler broken({.temperature = 0.0, .repetition_penalty = 0.5}, 2, 2);
+  broken.observe_prompt(prompt);
+  const float infinity = std::numeric_limits<float>::infinity();
+  EXPECT_THROW(sample_once(broken, {infinity, -infinity}),
+               Error);  // weights that are broken stay so
+}
+
 TEST(Sampler, ValidateListsEveryProblem) {
   const auto result = validate({.temperature = -1.0, .top_p = 0.0, .min_p = 2.0});
   ASSERT_FALSE(result);

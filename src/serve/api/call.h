@@ -9,6 +9,7 @@
 #include "serve/generate/served_model.h"
 #include "serve/http/request.h"
 #include "serve/metrics/ledger.h"
+#include "serve/metrics/operations.h"
 
 namespace fathom::serve {
 
@@ -17,6 +18,7 @@ struct Call {
   const ServedModel& model;
   Accounts& accounts;
   Ledger& ledger;
+  const Operations& operations;
   Caller caller;
   std::string id;                          // x-request-id
   std::string endpoint;                    // "/chat/completions"

@@ -23,10 +23,14 @@ std::span<const Endpoint> endpoints() {
       Endpoint{"GET", "/capabilities", capabilities, true},
       Endpoint{"POST", "/embeddings", no_embeddings, true},
       Endpoint{"GET", "/usage", own_usage},
-      Endpoint{"GET", "/admin/usage", all_usage},
-      Endpoint{"GET", "/admin/keys", list_keys},
-      Endpoint{"POST", "/admin/keys", add_key},
-      Endpoint{"DELETE", "/admin/keys/", revoke_key},
+      Endpoint{"GET", "/admin/usage", all_usage, false, openai_error_response, true},
+      Endpoint{"GET", "/admin/keys", list_keys, false, openai_error_response, true},
+      Endpoint{"POST", "/admin/keys", add_key, false, openai_error_response, true},
+      Endpoint{"DELETE", "/admin/keys/", revoke_key, false, openai_error_response, true},
+      Endpoint{"GET", "/admin/status", show_status, true, openai_error_response, true},
+      Endpoint{"GET", "/admin/history", show_history, true, openai_error_response, true},
+      Endpoint{"GET", "/admin/requests", list_requests, true, openai_error_response, true},
+      Endpoint{"DELETE", "/admin/requests/", end_request, true, openai_error_response, true},
   };
   return kEndpoints;
 }

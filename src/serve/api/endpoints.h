@@ -18,6 +18,7 @@ struct Endpoint {
   EndpointFunction run;   // may take its time, on a worker thread
   bool is_quick = false;  // or does not: on the HTTP thread
   ErrorWriter write_error = openai_error_response;  // in the words of its dialect
+  bool is_for_operators = false;                    // answered while the server goes down, too
 };
 
 std::span<const Endpoint> endpoints();
@@ -43,5 +44,9 @@ ApiResult<http::Response> all_usage(Call& call);
 ApiResult<http::Response> list_keys(Call& call);
 ApiResult<http::Response> add_key(Call& call);
 ApiResult<http::Response> revoke_key(Call& call);
+ApiResult<http::Response> show_status(Call& call);
+ApiResult<http::Response> show_history(Call& call);
+ApiResult<http::Response> list_requests(Call& call);
+ApiResult<http::Response> end_request(Call& call);
 
 }  // namespace fathom::serve

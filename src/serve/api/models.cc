@@ -8,6 +8,7 @@
 #include "serve/api/endpoints.h"
 #include "serve/api/messages/messages_request.h"
 #include "serve/api/responses/responses_request.h"
+#include "serve/generate/sampling_fields.h"
 
 namespace fathom::serve {
 namespace {
@@ -50,6 +51,23 @@ io::JsonObject fields_json(std::span<const std::span<const FieldRule>> rules) {
   return object;
 }
 
+/// What holds for a request that says nothing.
+io::JsonObject defaults_json(const ServedModel& model) {
+  engine::GenerateRequest request;
+  apply_sampling({}, model, request);
+  const engine::SamplingParams& sampling = request.sampling;
+  io::JsonObject object;
+  object.set("temperature", sampling.temperature);
+  object.set("top_p", sampling.top_p);
+  object.set("min_p", sampling.min_p);
+  object.set("top_k", sampling.top_k);
+  object.set("presence_penalty", sampling.presence_penalty);
+  object.set("repetition_penalty", sampling.repetition_penalty);
+  object.set("max_tokens", model.max_tokens);
+  object.set("max_thinking_tokens", model.max_thinking_tokens);
+  return object;
+}
+
 }  // namespace
 
 ApiResult<http::Response> list_models(Call& call) {
@@ -83,6 +101,7 @@ ApiResult<http::Response> capabilities(Call& call) {
   body.set("thinking", chat != nullptr && chat->thinking != tokenizer::ThinkingSupport::kNever);
   body.set("drafts", call.model.engine.drafts());
   body.set("strict_fields", call.model.strict_fields);
+  body.set("defaults", defaults_json(call.model));
   body.set("fields", std::move(fields));
   return json_response(std::move(body));
 }

@@ -22,6 +22,13 @@ std::string_view finish_name(Finish::Reason reason) {
 
 ApiError late_error(const Finish& finish, const std::string& request_id) {
   if (finish.error == kDraining) return overloaded("draining", kDraining, 5);
+  if (finish.error == kEndedByOperator) {
+    return {.status = 403,
+            .type = "permission_error",
+            .code = "request_ended",
+            .message = kEndedByOperator,
+            .headers = {{"x-should-retry", "false"}}};
+  }
   log::error("request {}: {}", request_id, finish.error);
   return server_fault(request_id);
 }
@@ -116,7 +123,9 @@ void Generation::take_finish(const engine::Event& event, std::string_view text,
       finish = {.reason = Finish::Reason::kError, .error = stream_->error()};
       break;
     case engine::FinishReason::kInterrupted:
-      finish = {.reason = Finish::Reason::kError, .error = "the server ended the request"};
+      // This cancels only what is told no more: what is told here somebody else cancelled.
+      finish = {.reason = Finish::Reason::kError,
+                .error = stream_->cancelled() ? kEndedByOperator : "the server ended the request"};
       break;
   }
   end(choice, event, finish, sink);

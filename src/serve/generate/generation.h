@@ -26,6 +26,8 @@ std::string_view finish_name(Finish::Reason reason);
 
 /// The error of requests that the server's end does not wait for.
 inline constexpr const char* kDraining = "the server is going down";
+/// Of one that an operator ended.
+inline constexpr const char* kEndedByOperator = "an operator of this server ended the request";
 /// What a client is told of an error that comes after its status line; the log gets the rest.
 ApiError late_error(const Finish& finish, const std::string& request_id);
 

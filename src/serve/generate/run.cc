@@ -104,6 +104,7 @@ ApiResult<std::unique_ptr<Run>> Run::start(Call& call, std::vector<Prepared> pro
       run->finished(stream.error().status, "", stream.error().code);
       return tl::unexpected(std::move(stream.error()));  // the others are cancelled
     }
+    run->ticket_.open().add(*stream);
     run->generations_.push_back(
         std::make_unique<Generation>(call.model, std::move(*stream), prompt));
   }
@@ -141,6 +142,12 @@ Usage Run::usage() const {
     all.stats.total_s = std::max(all.stats.total_s, usage.stats.total_s);
   }
   return all;
+}
+
+ApiError Run::failed(const Finish& finish, const std::string& request_id) {
+  ApiError error = late_error(finish, request_id);
+  finished(error.status, finish_name(finish.reason), error.code);
+  return error;
 }
 
 void Run::finished(int status, std::string_view reason, std::string_view error_code) {

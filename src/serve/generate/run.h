@@ -27,7 +27,9 @@ class Run {
   Usage usage(size_t prompt) const { return generations_[prompt]->usage(); }
   u64 seed() const { return seed_; }
 
-  /// How it ended, for the record. Not called: the client went away.
+  /// What a client is told of a choice that ended so, which ends the request; it is recorded.
+  ApiError failed(const Finish& finish, const std::string& request_id);
+  /// How it ended, for the record. Neither called: the client went away.
   void finished(int status, std::string_view reason, std::string_view error_code = {});
   ~Run();
 

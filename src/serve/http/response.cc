@@ -31,6 +31,7 @@ std::string_view status_text(int status) {
       {200, "OK"},
       {204, "No Content"},
       {304, "Not Modified"},
+      {308, "Permanent Redirect"},
       {400, "Bad Request"},
       {401, "Unauthorized"},
       {403, "Forbidden"},

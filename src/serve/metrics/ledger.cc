@@ -67,7 +67,8 @@ io::JsonObject refusal_fields(const std::string& request_id, const std::string& 
 
 }  // namespace
 
-void Ledger::finish(const UsageRecord& record) {
+void Ledger::finish(const OpenRequest& request, const UsageRecord& record) {
+  open_.close(request);
   accounts_.finish(record);
   metrics_.finish(record);
   if (audit_ != nullptr) audit_->add(audit_fields(record));

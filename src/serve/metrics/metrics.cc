@@ -111,6 +111,14 @@ void Metrics::refused(const std::string& code) {
   ++rejections_[code];
 }
 
+Outcomes Metrics::outcomes() const {
+  const Lock lock(mutex_);
+  return {.finished = successes_,
+          .failed = errors_,
+          .refused = rejections_,
+          .cancelled = cancellations_};
+}
+
 std::string Metrics::text(const std::string& model, const engine::Engine* engine) const {
   std::string out;
   const std::string labels = fmt::format("model=\"{}\"", label_text(model));

@@ -28,6 +28,11 @@ class Histogram {
   double sum_ = 0.0;
 };
 
+/// How requests ended, counted by finish reason, error code, reason of refusal, and phase.
+struct Outcomes {
+  std::map<std::string, i64> finished, failed, refused, cancelled;
+};
+
 class Metrics {
  public:
   Metrics();
@@ -35,6 +40,7 @@ class Metrics {
   void refused(const std::string& code);
   void began() { add(running_requests_, 1); }
 
+  Outcomes outcomes() const;
   /// Prometheus's text format; `engine` may be null while the model loads.
   std::string text(const std::string& model, const engine::Engine* engine) const;
 

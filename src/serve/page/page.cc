@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "serve/page/page_assets.h"
@@ -12,49 +14,51 @@
 namespace fathom::serve {
 namespace {
 
-constexpr std::string_view kHtml = "text/html; charset=utf-8";
-constexpr std::string_view kCss = "text/css; charset=utf-8";
-constexpr std::string_view kScript = "text/javascript; charset=utf-8";
+constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kTypes = {
+    {{".html", "text/html; charset=utf-8"},
+     {".css", "text/css; charset=utf-8"},
+     {".js", "text/javascript; charset=utf-8"},
+     {".svg", "image/svg+xml"}}};
 
-// Only what this server itself sends is loaded, run or asked: no script of an answer, no picture from
-// elsewhere, no frame of another site around the page.
+// Where a page is beside its file's own path.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kPages = {
+    {{"/", "chat/index.html"}, {"/admin", "admin/index.html"}}};
+
+// Only what this server itself sends is loaded, run or asked: no script of an answer, no picture
+// from elsewhere, no frame of another site around the page.
 constexpr std::string_view kPolicy =
     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'";
 
 struct Asset {
-  std::string_view path;
+  std::string path;
   std::string_view type;
   std::string_view text;
   std::string tag;  // of the contents, for ETag
 };
 
+std::string_view type_of(std::string_view path) {
+  for (const auto& [ending, type] : kTypes) {
+    if (path.ends_with(ending)) return type;
+  }
+  return "application/octet-stream";
+}
+
+/// Pages stand at their addresses alone: elsewhere their relative links would lead nowhere.
+std::string address_of(std::string_view file) {
+  for (const auto& [address, page] : kPages) {
+    if (file == page) return std::string(address);
+  }
+  return fmt::format("/page/{}", file);
+}
+
 std::vector<Asset> make_assets() {
-  std::vector<Asset> assets = {
-      {"/", kHtml, kIndexHtml, {}},
-      {"/page/app.css", kCss, kAppCss, {}},
-      {"/page/icon.svg", "image/svg+xml", kIconSvg, {}},
-      {"/page/app.js", kScript, kAppJs, {}},
-      {"/page/answer.js", kScript, kAnswerJs, {}},
-      {"/page/api.js", kScript, kApiJs, {}},
-      {"/page/dom.js", kScript, kDomJs, {}},
-      {"/page/markdown.js", kScript, kMarkdownJs, {}},
-      {"/page/math.js", kScript, kMathJs, {}},
-      {"/page/message.js", kScript, kMessageJs, {}},
-      {"/page/safe_html.js", kScript, kSafeHtmlJs, {}},
-      {"/page/settings.js", kScript, kSettingsJs, {}},
-      {"/page/sidebar.js", kScript, kSidebarJs, {}},
-      {"/page/store.js", kScript, kStoreJs, {}},
-      {"/page/texts.js", kScript, kTextsJs, {}},
-      {"/page/thread.js", kScript, kThreadJs, {}},
-      {"/page/transfer.js", kScript, kTransferJs, {}},
-      {"/page/tree.js", kScript, kTreeJs, {}},
-      {"/page/library/marked.js", kScript, kMarked, {}},
-      {"/page/library/katex.js", kScript, kKatex, {}},
-      {"/page/library/highlight.js", kScript, kHighlight, {}},
-  };
-  for (Asset& asset : assets) {
-    asset.tag = fmt::format("\"{:016x}\"", std::hash<std::string_view>{}(asset.text));
+  std::vector<Asset> assets;
+  for (const auto& [path, text] : page_files()) {
+    assets.push_back({.path = address_of(path),
+                      .type = type_of(path),
+                      .text = text,
+                      .tag = fmt::format("\"{:016x}\"", std::hash<std::string_view>{}(text))});
   }
   return assets;
 }
@@ -74,6 +78,12 @@ std::optional<http::Response> page_response(std::string_view path, const http::R
   const Asset* const asset = find_asset(path);
   if (asset == nullptr) return std::nullopt;
   http::Response response;
+  if (path != "/" && request.path.ends_with('/')) {
+    // Links of "/admin/" would begin there, so the browser is sent to where they lead somewhere.
+    response.status = 308;
+    response.headers = {{"Location", fmt::format("..{}", path.substr(path.rfind('/')))}};
+    return response;
+  }
   response.headers = {{"ETag", asset->tag},
                       {"Cache-Control", "no-cache"},
                       {"Content-Security-Policy", std::string(kPolicy)},

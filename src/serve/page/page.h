@@ -1,5 +1,6 @@
 #pragma once
-// The chat page at "/": files that are part of the program, for everybody, key or not.
+// The chat page at "/" and the operator's page at "/admin": files that are part of the program, for
+// everybody, key or not.
 #include <optional>
 #include <string_view>
 
@@ -7,7 +8,7 @@
 
 namespace fathom::serve {
 
-/// Whether there is a file of the page at this plain path: "/" or "/page/app.js".
+/// Whether there is a file of the pages at this plain path: "/", "/admin" or "/page/chat/app.js".
 bool is_page(std::string_view path);
 
 /// The file, or 304 where the browser has it; nullopt: there is none.

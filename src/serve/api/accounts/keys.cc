@@ -1,6 +1,6 @@
 // /admin/keys: what `fathom keys` does, over HTTP.
 #include "serve/accounts/keys/key_json.h"
-#include "serve/api/accounts/admin.h"
+#include "serve/api/accounts/books_of.h"
 #include "serve/api/endpoints.h"
 
 namespace fathom::serve {

@@ -3,7 +3,7 @@
 
 #include "serve/accounts/limits/period.h"
 #include "serve/accounts/usage/usage_text.h"
-#include "serve/api/accounts/admin.h"
+#include "serve/api/accounts/books_of.h"
 #include "serve/api/endpoints.h"
 #include "serve/api/query.h"
 

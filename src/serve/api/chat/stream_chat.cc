@@ -101,7 +101,7 @@ class ChatStream : public EventStream {
     flush();
     keep_thought(reply_, turn(event.choice).call_ids, turn(event.choice).thought);
     if (finish.reason == Finish::Reason::kError) {
-      append_data(io::write_json(openai_error(late_error(finish, request_id_))), *out_);
+      append_data(io::write_json(openai_error(run_->failed(finish, request_id_))), *out_);
       failed_ = true;
       return;
     }
@@ -167,7 +167,7 @@ class ChatStream : public EventStream {
   }
 
   void end() override {
-    run_->finished(failed_ ? 500 : 200, reason_, failed_ ? "server_error" : "");
+    if (!failed_) run_->finished(200, reason_);
     const Usage usage = run_->usage();
     if (!failed_ && reply_.options.stream.include_usage) {
       append_data(fmt::format(R"({},"choices":[],"usage":{},"timings":{},"x_fathom":{}}})",

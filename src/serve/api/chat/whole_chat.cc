@@ -48,8 +48,7 @@ class WholeChat : public http::LateResponse, private GenerationSink {
   http::Response result() {
     for (const Choice& choice : choices_) {
       if (choice.finish.reason != Finish::Reason::kError) continue;
-      run_->finished(500, "error", "server_error");
-      return openai_error_response(late_error(choice.finish, request_id_), request_id_);
+      return openai_error_response(run_->failed(choice.finish, request_id_), request_id_);
     }
     run_->finished(200, finish_name(choices_.front().finish.reason));
     const Usage usage = run_->usage();

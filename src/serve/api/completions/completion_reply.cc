@@ -38,11 +38,11 @@ class Results {
   }
 
   /// The error of the first choice that has one, to be told in its place.
-  std::optional<ApiError> error() const {
+  std::optional<ApiError> error() {
     for (const CompletionSink& sink : sinks) {
       for (const CompletionChoice& choice : sink.choices) {
         if (!choice.finish || choice.finish->reason != Finish::Reason::kError) continue;
-        return late_error(*choice.finish, request_id);
+        return run->failed(*choice.finish, request_id);
       }
     }
     return std::nullopt;
@@ -63,7 +63,6 @@ class WholeCompletion : public http::LateResponse {
   std::optional<http::Response> poll() override {
     if (!results_.pump()) return std::nullopt;
     if (const auto error = results_.error()) {
-      results_.run->finished(500, "error", error->code);
       return openai_error_response(*error, results_.request_id);
     }
     const std::string_view reason =
@@ -100,7 +99,6 @@ class CompletionStream : public http::BodyStream {
   State pull(std::string& out) override {
     const bool done = results_.pump();
     if (const auto error = results_.error()) {
-      results_.run->finished(500, "error", error->code);
       append_data(io::write_json(openai_error(*error)), out);
       append_data(kDone, out);
       return State::kEnd;

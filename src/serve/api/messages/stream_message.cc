@@ -109,9 +109,8 @@ class MessageStream : public EventStream {
 
   void end() override {
     if (finish_.reason == Finish::Reason::kError) {
-      run_->finished(500, "error", "server_error");
       const std::string error =
-          io::write_json(anthropic_error(late_error(finish_, request_id_), request_id_));
+          io::write_json(anthropic_error(run_->failed(finish_, request_id_), request_id_));
       *out_ += "event: error\n";
       append_data(error, *out_);
       return;

@@ -71,8 +71,7 @@ class WholeMessage : public http::LateResponse, private GenerationSink {
 
   http::Response result() {
     if (finish_.reason == Finish::Reason::kError) {
-      run_->finished(500, "error", "server_error");
-      return anthropic_error_response(late_error(finish_, request_id_), request_id_);
+      return anthropic_error_response(run_->failed(finish_, request_id_), request_id_);
     }
     run_->finished(200, finish_name(finish_.reason));
     io::JsonArray content;

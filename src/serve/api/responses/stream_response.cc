@@ -139,8 +139,7 @@ class ResponseStream : public EventStream {
   void end() override {
     const Usage usage = run_->usage();
     if (finish_.reason == Finish::Reason::kError) {
-      run_->finished(500, "error", "server_error");
-      const ApiError error = late_error(finish_, request_id_);
+      const ApiError error = run_->failed(finish_, request_id_);
       event("error", fmt::format(R"("code":"{}","message":{},"param":null)", error.code,
                                  json_text(error.message)));
       response_event(

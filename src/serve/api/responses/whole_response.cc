@@ -55,8 +55,7 @@ class WholeResponse : public http::LateResponse, private GenerationSink {
 
   http::Response result() {
     if (finish_.reason == Finish::Reason::kError) {
-      run_->finished(500, "error", "server_error");
-      return openai_error_response(late_error(finish_, request_id_), request_id_);
+      return openai_error_response(run_->failed(finish_, request_id_), request_id_);
     }
     run_->finished(200, finish_name(finish_.reason));
     const Usage usage = run_->usage();

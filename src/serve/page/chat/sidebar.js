@@ -1,5 +1,5 @@
 // The list of chats.
-import {byId, make} from './dom.js';
+import {byId, make} from '../shared/dom.js';
 import {texts} from './texts.js';
 
 export function showChats(chats, current, {open, remove}) {

@@ -1,6 +1,7 @@
 // Answers while they come. They belong to their chat, not to what is on the screen: another chat may be
 // looked at meanwhile. What has come is saved every second.
-import {streamChat} from './api.js';
+import {contextLength, streamChat} from './api.js';
+import {addCalls} from './calls.js';
 import {saveChat} from './store.js';
 import {addNode, messagesTo} from './tree.js';
 import {texts} from './texts.js';
@@ -21,23 +22,28 @@ function takeChunk(node, chunk, begun) {
   if (chunk.usage) node.usage = chunk.usage;
   if (chunk.timings) node.timings = chunk.timings;
   if (chunk.model) node.model = chunk.model;
-  for (const {delta, finish_reason: reason} of chunk.choices) {
+  if (chunk.prompt_progress) node.progress = chunk.prompt_progress;
+  for (const {delta, finish_reason: reason} of chunk.choices ?? []) {
     const thought = delta.reasoning_content ?? delta.reasoning ?? '';
     const said = delta.content ?? '';
     const now = performance.now();
-    if ((thought || said) && node.first_ms === undefined) node.first_ms = now - begun;
+    if (thought || said || delta.tool_calls) {
+      node.first_ms ??= now - begun;
+      node.last_ms = now - begun;
+    }
     if (thought) node.thought_ms = now - begun - (node.first_ms ?? 0) + (node.thought_before_ms ?? 0);
     node.reasoning += thought;
     node.content += said;
-    if (delta.tool_calls) node.tool_calls = [...(node.tool_calls ?? []), ...delta.tool_calls];
+    if (delta.tool_calls) addCalls(node, delta.tool_calls);
     if (reason) node.finish = reason;
   }
 }
 
-function settingsOf(chat, continues) {
+function settingsOf(chat, unfinished) {
   const {thinking, ...sampling} = chat.settings;
-  // What is gone on with is past its thought. The effort is a hint, which R1 may pass over.
-  if (continues) return {...sampling, reasoning_effort: 'none'};
+  // An answer without a thought is gone on with behind it. The effort is a hint, which R1 may pass over.
+  if (unfinished && !unfinished.reasoning) return {...sampling, reasoning_effort: 'none'};
+  if (unfinished) return sampling;  // its thought says that it thinks, whatever was chosen since
   return thinking ? {...sampling, thinking: {type: thinking}} : sampling;
 }
 
@@ -50,7 +56,8 @@ export async function answer(chat, {question, unfinished}, show) {
   const node = unfinished ?? addNode(chat, question.id, 'assistant');
   const messages = messagesTo(chat, unfinished ?? question, Boolean(unfinished));
   const controller = new AbortController();
-  for (const name of ['error', 'finish', 'usage', 'timings', 'first_ms']) delete node[name];
+  for (const name of ['error', 'finish', 'usage', 'timings', 'first_ms', 'last_ms']) delete node[name];
+  node.context = contextLength();
   node.state = 'streaming';
   if (node.thought_ms !== undefined) node.thought_before_ms = node.thought_ms;
   running.set(chat.id, {controller, node, chat});
@@ -60,7 +67,7 @@ export async function answer(chat, {question, unfinished}, show) {
   saveChat(chat);
   show(chat, node, 'begin');
   try {
-    const ended = await streamChat({messages, ...settingsOf(chat, Boolean(unfinished))}, controller.signal, (chunk) => {
+    const ended = await streamChat({messages, ...settingsOf(chat, unfinished)}, controller.signal, (chunk) => {
       takeChunk(node, chunk, begun);
       show(chat, node, 'delta');
     });
@@ -72,6 +79,7 @@ export async function answer(chat, {question, unfinished}, show) {
     if (!isStop) node.error = fault instanceof TypeError ? texts.lost : fault.message;
   }
   clearInterval(timer);
+  delete node.progress;
   running.delete(chat.id);
   chat.updated = Date.now();
   await saveChat(chat);

@@ -1,11 +1,12 @@
 // The chat page: what is looked at and what buttons and keys do. Start reading here.
+import {Attachments} from './attachments.js';
 import {answer, anyRunning, markInterrupted, runningNode, saveRunning, stopAnswer} from './answer.js';
 import {serverState} from './api.js';
-import {announce, byId} from './dom.js';
+import {announce, byId} from '../shared/dom.js';
 import {canRender} from './markdown.js';
 import {openSettings} from './settings.js';
 import {showChats, toast, toggleSidebar, watchWidth} from './sidebar.js';
-import {allChats, deleteChat, openStore, readPreferences, saveChat} from './store.js';
+import {allChats, deleteChat, openStore, readPreferences, saveChat, savePreferences} from './store.js';
 import {texts} from './texts.js';
 import {Thread} from './thread.js';
 import {exportAll, exportMarkdown, fromJson} from './transfer.js';
@@ -17,10 +18,17 @@ let chats = [];
 let chat = newChat();
 let capabilities = null;
 
+const attachments = new Attachments({
+  files: () => chat.files,
+  changed: () => saveDraft(),
+  complain: (text) => toast(text),
+});
+
 const thread = new Thread({
   edit: editMessage,
   regenerate: (node) => ask(chat.nodes.find((n) => n.id === node.parent)),
   resume: (node) => answer(chat, {unfinished: node}, onAnswer),
+  giveResults: (node, results) => ask(addNode(chat, node.id, 'tool', {results})),
   choose(node, step) {
     chooseSibling(chat, node, step);
     saveChat(chat);
@@ -61,7 +69,9 @@ function refresh() {
 
 function openChat(next) {
   chat = next;
+  chat.files ??= [];  // a chat of an older version has none
   input.value = chat.draft ?? '';
+  attachments.show();
   fitInput();
   location.hash = chats.includes(chat) ? chat.id : '';
   thread.show(chat);
@@ -85,11 +95,14 @@ async function removeChat(gone) {
 
 function send() {
   const text = input.value;
-  if (!text.trim() || runningNode(chat)) return;
+  if (!(text.trim() || chat.files.length > 0) || runningNode(chat)) return;
   const last = path(chat).at(-1);
-  const question = addNode(chat, last?.id ?? 'root', 'user', {content: text});
-  if (!chat.title) chat.title = titleOf(text);
+  const files = chat.files.length > 0 ? {files: chat.files} : {};
+  const question = addNode(chat, last?.id ?? 'root', 'user', {content: text, ...files});
+  if (!chat.title) chat.title = titleOf(text.trim() ? text : chat.files[0].name);
   chat.draft = input.value = '';
+  chat.files = [];
+  attachments.show();
   fitInput();
   chats = [chat, ...chats.filter((other) => other !== chat)];
   location.hash = chat.id;
@@ -101,7 +114,7 @@ function send() {
 function editMessage(node, text) {
   if (runningNode(chat)) return;
   if (node.role === 'user') {
-    ask(addNode(chat, node.parent, 'user', {content: text}));
+    ask(addNode(chat, node.parent, 'user', node.files ? {content: text, files: node.files} : {content: text}));
     return;
   }
   addNode(chat, node.parent, 'assistant', {content: text, reasoning: node.reasoning, edited: true});
@@ -152,7 +165,8 @@ async function importFile(file) {
       markInterrupted(one);
       await saveChat(one);
     }
-    Object.assign(preferences, theirs);
+    Object.assign(preferences, theirs, {presets: {...preferences.presets, ...theirs.presets}});
+    savePreferences(preferences);
     chats = await allChats();
     openChat(chats.find((other) => other.id === chat.id) ?? chats[0] ?? chat);
     toast(texts.imported(imported.length));

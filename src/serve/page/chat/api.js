@@ -1,10 +1,12 @@
 // The server: requests of this page's own origin.
+import {headersOf, problemOf} from '../shared/server.js';
 import {apiKey} from './store.js';
 
-function headers() {
-  const key = apiKey.get();
-  return key ? {Authorization: `Bearer ${key}`} : {};
-}
+const headers = () => headersOf(apiKey.get());
+
+let context;
+/** Tokens of the model's context; undefined before the server has told. */
+export const contextLength = () => context;
 
 /** {state: ok | away | loading | draining | stalled | key, capabilities} */
 export async function serverState() {
@@ -18,7 +20,9 @@ export async function serverState() {
   try {
     const response = await fetch('v1/capabilities', {headers: headers()});
     if (response.status === 401 || response.status === 403) return {state: 'key'};
-    return {state: 'ok', capabilities: await response.json()};
+    const capabilities = await response.json();
+    context = capabilities.context_length;
+    return {state: 'ok', capabilities};
   } catch {
     return {state: 'away'};
   }
@@ -49,13 +53,11 @@ export async function streamChat(fields, signal, take) {
   const response = await fetch('v1/chat/completions', {
     method: 'POST',
     headers: {'Content-Type': 'application/json', ...headers()},
-    body: JSON.stringify({...fields, stream: true, stream_options: {include_usage: true}}),
+    body: JSON.stringify({...fields, stream: true, return_progress: true,
+      stream_options: {include_usage: true, continuous_usage_stats: true}}),
     signal,
   });
-  if (!response.ok) {
-    const answer = await response.json().catch(() => null);
-    throw new Error(answer?.error?.message ?? `${response.status} ${response.statusText}`);
-  }
+  if (!response.ok) throw new Error(await problemOf(response));
   const stream = events(response.body);
   for (;;) {
     const {value, done} = await stream.next();

@@ -1,5 +1,5 @@
 // The messages of the chat that is looked at, and where one is in them.
-import {byId, make} from './dom.js';
+import {byId, make} from '../shared/dom.js';
 import {MessageView} from './message.js';
 import {texts} from './texts.js';
 import {path} from './tree.js';

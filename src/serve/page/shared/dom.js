@@ -1,4 +1,4 @@
-// The page's elements and how new ones are made.
+// A page's elements and how new ones are made.
 export const byId = (id) => document.getElementById(id);
 
 /** make('button', {class: 'icon', onclick: f}, 'text', node...) */
@@ -27,4 +27,12 @@ export async function copyText(text) {
   field.select();
   document.execCommand('copy');
   field.remove();
+}
+
+/** A file that the browser saves. */
+export function download(name, type, text) {
+  const url = URL.createObjectURL(new Blob([text], {type}));
+  const link = make('a', {href: url, download: name});
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 10000);
 }

@@ -1,6 +1,6 @@
 // Markdown as it comes. Only the last block can still change: those before it are made once and never
 // touched again, so that they can be selected and a long answer costs no more than a short one.
-import {copyText, make} from './dom.js';
+import {copyText, make} from '../shared/dom.js';
 import {blockMath, drawMath, inlineMath, isOpenMath} from './math.js';
 import {safeFragment} from './safe_html.js';
 import {texts} from './texts.js';

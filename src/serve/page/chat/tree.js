@@ -1,7 +1,11 @@
 // A chat is a tree of messages: editing and regenerating add branches and destroy nothing.
-//   chat  {id, title, created, updated, system, settings, draft, nodes: [node], chosen: {parent id: id}}
-//   node  {id, parent, role, content, reasoning, state, ...}; parent of the first ones: "root"
+//   chat  {id, title, created, updated, system, settings, draft, files, nodes: [node], chosen: {parent id: id}}
+//   node  {id, parent, role, content, reasoning, state, files?, tool_calls?, results?, ...}; parent of the first ones:
+//         "root"; role: user, assistant, or tool with the `results` [{tool_call_id, name, content}] of an answer's calls
+//   files [{name, text}]: of a question, or of the one that is being written
 // state: done | streaming | stopped | interrupted | failed. Nothing here knows the page.
+import {withFiles} from './file_text.js';
+
 let counter = 0;
 export function newId() {
   counter += 1;
@@ -11,7 +15,7 @@ export function newId() {
 export function newChat() {
   const now = Date.now();
   return {id: newId(), title: '', created: now, updated: now, system: '', settings: {}, draft: '',
-    nodes: [], chosen: {}};
+    files: [], nodes: [], chosen: {}};
 }
 
 export function addNode(chat, parent, role, fields = {}) {
@@ -49,20 +53,36 @@ export function chooseSibling(chat, node, step) {
   if (at >= 0 && at < all.length) chat.chosen[node.parent] = all[at].id;
 }
 
+/** Calls that came to their end. One that was cut is no call to anybody. */
+export function wholeCalls(node) {
+  return (node.tool_calls ?? []).filter(({function: {arguments: text}}) => {
+    try {
+      const value = JSON.parse(text);
+      return typeof value === 'object' && value !== null && !Array.isArray(value);
+    } catch {
+      return false;
+    }
+  });
+}
+
+function messagesOf(node) {
+  if (node.role === 'tool') return node.results.map((result) => ({role: 'tool', ...result}));
+  const message = {role: node.role, content: withFiles(node.content, node.files)};
+  if (node.role === 'user') return [message];
+  const calls = wholeCalls(node);
+  if (calls.length > 0) message.tool_calls = calls;
+  if (node.reasoning) message.reasoning_content = node.reasoning;
+  return [message];
+}
+
 /** What is sent: everything up to `node`, which is the answer to be continued or the last question. */
 export function messagesTo(chat, node, continues) {
   const messages = [];
   const byId = new Map(chat.nodes.map((n) => [n.id, n]));
   for (let n = node; n; n = byId.get(n.parent)) {
-    const message = {role: n.role, content: n.content};
-    if (n.role === 'assistant' && n.reasoning) message.reasoning_content = n.reasoning;
-    messages.unshift(message);
+    messages.unshift(...messagesOf(n));
   }
-  if (continues) {
-    // Templates have no place for the thought of an answer that is gone on with.
-    const {reasoning_content: thought, ...last} = messages.pop();
-    messages.push({...last, prefix: true});
-  }
+  if (continues) messages.at(-1).prefix = true;
   if (chat.system) messages.unshift({role: 'system', content: chat.system});
   return messages;
 }

@@ -1,5 +1,7 @@
 // Chats and preferences in IndexedDB, by browser. Where there is none (private windows of some browsers)
 // they live as long as the page, which says so.
+import {tabKey} from '../shared/server.js';
+
 let database = null;
 const memory = new Map();
 
@@ -48,8 +50,4 @@ export function savePreferences(preferences) {
   localStorage.setItem('fathom.preferences', JSON.stringify(preferences));
 }
 
-/** Of this tab alone, and gone with it. */
-export const apiKey = {
-  get: () => sessionStorage.getItem('fathom.key') ?? '',
-  set: (key) => (key ? sessionStorage.setItem('fathom.key', key) : sessionStorage.removeItem('fathom.key')),
-};
+export const apiKey = tabKey('fathom.key');

@@ -1,6 +1,7 @@
-#include "serve/api/accounts/admin.h"
+#include "serve/api/accounts/books_of.h"
 
 #include "base/log.h"
+#include "serve/api/admin/admin.h"
 
 namespace fathom::serve {
 namespace {
@@ -16,11 +17,8 @@ ApiResult<const Books*> books_of(const Call& call) {
 }
 
 ApiResult<const Books*> admin_books_of(const Call& call) {
-  if (call.caller.is_admin) return books_of(call);
-  return tl::unexpected(ApiError{.status = 403,
-                                 .type = "permission_error",
-                                 .code = "admin_only",
-                                 .message = "this needs a key of an admin"});
+  if (auto checked = check_admin(call); !checked) return tl::unexpected(checked.error());
+  return books_of(call);
 }
 
 ApiError of_books(const Error& error) {
