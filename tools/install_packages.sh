@@ -35,6 +35,7 @@ libssl-dev||keyed hashes of cached text; TLS
 $(boost_package)||HTTP: Asio and Beast
 libsqlite3-dev||keys and usage of a server
 libpq-dev||the same in PostgreSQL
+bubblewrap|bwrap|runs the programs that a model writes in evaluations
 libjs-marked||Markdown in the chat page
 libjs-katex||maths in the chat page
 libjs-highlight.js||code in the chat page

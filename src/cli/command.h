@@ -30,6 +30,7 @@ std::unique_ptr<Command> make_convert();
 std::unique_ptr<Command> make_init();
 std::unique_ptr<Command> make_bench();
 std::unique_ptr<Command> make_train();
+std::unique_ptr<Command> make_plan();
 std::unique_ptr<Command> make_report();
 std::unique_ptr<Command> make_keys();
 std::unique_ptr<Command> make_usage();

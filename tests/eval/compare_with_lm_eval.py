@@ -42,6 +42,7 @@ TASKS = {
 }
 GENERATE = {
     "gsm8k": """
+num_fewshot: 5
 generation_kwargs: {until: ["Question:", "</s>", "<|im_end|>"], do_sample: false, temperature: 0.0}
 metric_list:
   - {metric: exact_match, aggregation: mean, higher_is_better: true, ignore_case: true, ignore_punctuation: false,
@@ -90,7 +91,7 @@ def write_tasks(folder, data, names):
         if name == "mmlu":
             parts = {}
             for split, file in (("test", test), ("dev", data / "mmlu/dev.jsonl")):
-                for line in file.read_text().splitlines():
+                for line in filter(None, file.read_text("utf-8").split("\n")):
                     subject = json.loads(line)["subject"]
                     parts.setdefault(subject, {}).setdefault(split, []).append(line)
             for subject, splits in parts.items():

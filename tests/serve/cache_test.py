@@ -1,4 +1,4 @@
-"""What prompts have in common is computed once, for one key alone: serving.md, section 7, checks 72, 73 and 75."""
+"""What prompts have in common is computed once, for one key alone: serving.md, section 7, checks 72 to 75."""
 import pathlib
 import signal
 import time
@@ -65,6 +65,19 @@ class Memory(unittest.TestCase):
         second, _ = self.ask(self.keys[0], chat_body(messages=[turn, answer, {"role": "user", "content": "And?"}],
                                                      thinking={"type": "enabled"}, max_tokens=1))
         self.assertGreaterEqual(cached(second), before_thought - 128)
+
+    def test_74_a_tool_turn_whose_arguments_were_written_again(self):
+        tool = {"type": "function", "function": {"name": "find", "parameters": {
+            "type": "object", "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}}}}
+        question = {"role": "user", "content": "Check 74. " + LONG[:400]}
+
+        def turns(arguments):
+            call = {"id": "c", "type": "function", "function": {"name": "find", "arguments": arguments}}
+            return [question, {"role": "assistant", "content": None, "tool_calls": [call]},
+                    {"role": "tool", "tool_call_id": "c", "content": "found"}]
+        first, _ = self.ask(self.keys[0], chat_body(messages=turns('{"a":"x","b":1}'), tools=[tool], max_tokens=1))
+        again, _ = self.ask(self.keys[0], chat_body(messages=turns('{ "a": "x",  "b": 1 }'), tools=[tool], max_tokens=1))
+        self.assertGreaterEqual(cached(again), first["usage"]["prompt_tokens"] - 1)
 
 
 class Disk(unittest.TestCase):

@@ -164,6 +164,23 @@ class Messages(unittest.TestCase):
                                 tools=[WEATHER], temperature=1, seed=1))["content"]
         self.assertEqual([b.get("text") for b in prompt("ab")], [b.get("text") for b in prompt("ba")])
 
+    def test_74_calls_get_back_the_thought_that_led_to_them(self):
+        thinks = {"tools": [WEATHER], "thinking": {"type": "enabled", "budget_tokens": 9}}
+        request = body("Weather?", tool_choice={"type": "any"}, max_tokens=300, temperature=1, seed=3, **thinks)
+        for message in (self.ok(request), accumulated(events(self.server, request))):
+            thought, *calls = message["content"]
+            self.assertEqual({call["type"] for call in calls}, {"tool_use"})
+
+            def count(rename, *before):
+                turn = [call | {"id": rename(call["id"])} for call in calls]
+                results = [{"type": "tool_result", "tool_use_id": call["id"], "content": "sun"} for call in turn]
+                return self.ok({"model": "tiny", **thinks, "messages": [
+                    {"role": "user", "content": "Weather?"}, {"role": "assistant", "content": [*before, *turn]},
+                    {"role": "user", "content": results}]}, PATH + "/count_tokens")["input_tokens"]
+            whole, lost = count(str, thought), count(str.swapcase)
+            self.assertEqual(whole - lost, len(thought["thinking"].encode()))
+            self.assertEqual(count(str), whole)
+
     def test_70_tokens_are_counted_as_they_are_used(self):
         for request in (body(), body("Hi " * 50, system="S"), body(tools=[WEATHER]),
                         body(messages=[{"role": "user", "content": "a"},

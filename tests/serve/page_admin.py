@@ -95,6 +95,27 @@ class AdminPage(AdminPageTest):
                        "document.querySelector('.plot path.series-0').getAttribute('d')")
         self.assertNotIn("NaN", path)
 
+    def test_samples_are_added_once_and_the_oldest_go(self):
+        found = self.browser.execute_async_script("""const [done] = arguments;
+            import('/page/admin/activity.js').then(({Activity}) => {
+              const names = ['seconds', 'prompt_tokens', 'cached_tokens', 'generated_tokens', 'draft_tokens', 'accepted_tokens',
+                             'finished', 'failed', 'refused', 'cancelled', 'running', 'waiting', 'cache_share'];
+              const samples = (from, to) => {
+                const end_s = Array.from({length: to - from}, (_, i) => 5 * (from + i));
+                return {end_s, ...Object.fromEntries(names.map((name) => [name, end_s.map(() => 1)]))};
+              };
+              const activity = new Activity();
+              const seen = [activity.after];
+              activity.add(samples(1, 101));
+              seen.push(activity.after, activity.columns.end_s.length);
+              activity.add(samples(101, 801));
+              seen.push(activity.after, activity.columns.end_s.length, activity.columns.end_s[0], activity.columns.running.length);
+              activity.forget();
+              seen.push(activity.after);
+              done(seen);
+            });""")
+        self.assertEqual(found, [0, 500, 100, 4000, 720, 405, 720, 0])
+
     def test_pause_stops_the_requests(self):
         self.one("#pause").click()
         self.assertEqual(self.one("#pause").get_attribute("aria-pressed"), "true")

@@ -152,6 +152,22 @@ class Responses(unittest.TestCase):
         self.assertEqual(status, 200, answer)
         self.assertEqual(headers["x-fathom-ignored"], "input[8].web_search_call")
 
+    def test_74_calls_get_back_the_thought_that_led_to_them(self):
+        request = body(tools=[WEATHER], tool_choice="required", reasoning={"effort": "low"}, max_output_tokens=3000,
+                       temperature=1, seed=3)
+        for response in (self.ok(request), events(self.server, request)[-1]["response"]):
+            items = [item for item in response["output"] if item["type"] == "function_call"]
+            thought = "".join(item["content"][0]["text"] for item in response["output"] if item["type"] == "reasoning")
+            self.assertTrue(items and thought, response)
+
+            def used(rename):
+                calls = [{"type": "function_call", "name": item["name"], "arguments": item["arguments"],
+                          "call_id": rename(item["call_id"])} for item in items]
+                results = [{"type": "function_call_output", "call_id": call["call_id"], "output": "sun"} for call in calls]
+                return self.ok(body([{"role": "user", "content": "hi"}, *calls, *results], tools=[WEATHER],
+                                    reasoning={"effort": "low"}, max_output_tokens=1))["usage"]["input_tokens"]
+            self.assertEqual(used(str) - used(str.swapcase), len(thought.encode()))
+
     def test_65_a_cap_makes_it_incomplete(self):
         for request in (body(max_output_tokens=2),
                         body(max_output_tokens=2, reasoning={"effort": "high"})):

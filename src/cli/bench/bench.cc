@@ -12,14 +12,18 @@
 #include "cli/arguments/value_check.h"
 #include "cli/bench/bench_json.h"
 #include "cli/bench/bench_text.h"
+#include "cli/bench/machine_file.h"
 #include "cli/command.h"
 #include "cli/options/model_options.h"
 #include "cli/options/storage_options.h"
 #include "cli/output.h"
 #include "engine/measure/benchmark.h"
 #include "engine/measure/verification.h"
+#include "io/files/atomic_file.h"
+#include "io/files/output_path.h"
 #include "io/json.h"
 #include "model/weights/random_weights.h"
+#include "ops/gemm/gemm_peak.h"
 
 namespace fathom::cli {
 namespace {
@@ -116,6 +120,10 @@ class Bench : public Command {
         .check(number_between(0, 1));
     add_run_options(command, model_);
     command.add_flag("--no-verify", no_verify_, "Time without checking first");
+    command
+        .add_option("--machine-file", machine_file_,
+                    "Also write this machine as fathom plan --cluster reads it")
+        .type_name("FILE");
     command.add_flag("--json", json_, "One JSON object");
     command.footer(
         "Checks the model's numbers first, then measures the machine, then the model.\n"
@@ -130,6 +138,7 @@ class Bench : public Command {
   int run() override {
     if (no_prefill_) options_.prefill_tokens.clear();
     if (no_batches_) options_.batches.clear();
+    if (!machine_file_.empty()) io::require_output_file(machine_file_);
     Ctx ctx = backend::make_context();
     const auto model = make_model(ctx);
     if (beside_options_.prompt_tokens > model->config().max_position_embeddings) {
@@ -154,6 +163,7 @@ class Bench : public Command {
     const std::vector<BesidePromptTiming> beside = beside_options_.prompt_tokens > 0
                                                        ? run_beside_prompt(ctx, *model)
                                                        : std::vector<BesidePromptTiming>();
+    if (!machine_file_.empty()) write_machine_file(ctx, *model, machine, timings);
     if (json_) {
       print_json(ctx, *model, machine, timings, drafts, beside);
     } else {
@@ -176,6 +186,14 @@ class Bench : public Command {
     ModelConfig config = value_or_throw(load_model_config(config_));
     if (mtp_modules_ >= 0) config.num_nextn_predict_layers = mtp_modules_;
     return model::Model::random(ctx, config, {.storage = model_storage(storage_, config)});
+  }
+
+  void write_machine_file(Ctx& ctx, const model::Model& model, const engine::MachineSpeed& machine,
+                          const std::vector<Timing>& timings) const {
+    const double peak = ops::gemm_peak_flops_per_s(ctx);
+    const double training = measure_training_frac(ctx, model.config());
+    io::write_file_atomically(machine_file_,
+                              machine_file(machine, timings, peak, training, source()));
   }
 
   engine::Verification verify(Ctx& ctx, const model::Model& model) const {
@@ -317,7 +335,7 @@ class Bench : public Command {
   bool drafts_ = false;
   i64 mtp_modules_ = -1;  // as the config has it
   ModelOptions model_;
-  std::string config_;
+  std::string config_, machine_file_;
   StorageOptions storage_ = {.linear = "bf16", .int4_group_size = 128};
   bool no_prefill_ = false, no_batches_ = false, no_verify_ = false, json_ = false;
   Clock::time_point start_;

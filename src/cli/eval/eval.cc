@@ -20,10 +20,12 @@
 #include "cli/progress.h"
 #include "eval/model/answer_store.h"
 #include "eval/model/request_runner.h"
+#include "eval/result/page.h"
 #include "eval/result/result_files.h"
 #include "eval/result/stored_run.h"
 #include "eval/run/evaluation.h"
 #include "eval/task/task_file.h"
+#include "io/files/atomic_file.h"
 #include "io/files/directories.h"
 #include "io/files/output_path.h"
 
@@ -84,10 +86,17 @@ class EvalCommand : public Command {
                     "Resamples for standard errors that have no formula; 0: none")
         .check(integer_from(0))
         .show_default();
+    command_.add_flag("--unsafe-code", unsafe_code_,
+                      "Run programs that the model wrote without bubblewrap, under limits alone");
     command_
         .add_option("--compare", compare_,
-                    "Two results folders, A,B, of fathom or lm-eval: differences with intervals")
+                    "Two results folders, A,B, of fathom or lm-eval: differences with intervals; "
+                    "one, with --page")
         .delimiter(',');
+    command_
+        .add_option("--page", page_,
+                    "Write a page of the results of --out or --compare: bars, intervals, items")
+        .type_name("FILE");
     add_loading_options(command_, model_);
     command_.add_flag("--json", json_, "Print the results file instead of a table");
     command_.footer(
@@ -105,12 +114,9 @@ class EvalCommand : public Command {
       print_task_list();
       return kExitOk;
     }
+    if (!page_.empty()) io::require_output_file(page_);
     if (!compare_.empty()) {
-      if (compare_.size() != 2) {
-        throw Error(ErrorCode::kInvalidInput, "--compare: expected two folders, A,B");
-      }
-      print_comparison(value_or_throw(eval::read_stored_run(compare_[0])),
-                       value_or_throw(eval::read_stored_run(compare_[1])));
+      compare();
       return kExitOk;
     }
     if (tasks_.empty())
@@ -118,10 +124,15 @@ class EvalCommand : public Command {
     if (model_.directory.empty() && endpoint_.url.empty()) {
       throw Error(ErrorCode::kInvalidInput, "a model is missing: a path, or --endpoint");
     }
+    if (!page_.empty() && out_.empty()) {
+      throw Error(ErrorCode::kInvalidInput, "--page shows what --out keeps: --out is missing");
+    }
     if (!out_.empty()) io::require_output_directory(out_);
     std::vector<eval::Task> tasks = read_tasks();
+    build_sandbox(tasks);
     const InterruptGuard interrupt;
     eval::RunFacts facts{.preset = preset_, .limit = limit_, .bootstrap_iterations = bootstrap_};
+    if (sandbox_) facts.sandbox_layers = sandbox_->layers();
     facts.started = unix_now();
     facts.stamp = eval::file_stamp(facts.started);
     try {
@@ -168,10 +179,39 @@ class EvalCommand : public Command {
     return all;
   }
 
+  /// Of runs that were written: a page, the differences, or both.
+  void compare() const {
+    const size_t count = compare_.size();
+    if (count > 2 || (count == 1 && page_.empty())) {
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("--compare: expected two folders, A,B, found {}", count));
+    }
+    std::vector<eval::StoredRun> runs;
+    for (const std::string& folder : compare_) {
+      runs.push_back(value_or_throw(eval::read_stored_run(folder)));
+    }
+    if (count == 2) print_comparison(runs[0], runs[1]);
+    write_page(runs);
+  }
+
+  void write_page(std::span<const eval::StoredRun> runs) const {
+    if (page_.empty()) return;
+    io::write_file_atomically(page_, eval::results_page(runs, unix_now()));
+    log::info("page written to {}", page_);
+  }
+
+  /// Before the model is loaded: what cannot be run is said at once.
+  void build_sandbox(const std::vector<eval::Task>& tasks) {
+    if (!std::any_of(tasks.begin(), tasks.end(), eval::runs_programs)) return;
+    sandbox_ = value_or_throw(unsafe_code_ ? eval::Sandbox::unconfined() : eval::Sandbox::build());
+    log::info("programs run behind: {}", fmt::join(sandbox_->layers(), ", "));
+  }
+
   std::vector<eval::TaskResult> ask(eval::LanguageModel& model,
                                     std::vector<eval::Task> tasks) const {
     ProgressLine progress;
     eval::EvaluationOptions options{.bootstrap_iterations = bootstrap_};
+    if (sandbox_) options.sandbox = &*sandbox_;
     options.on_progress = [&](i64 done, i64 total) { progress.update("answers", done, total); };
     return eval::evaluate(model, std::move(tasks), options);
   }
@@ -199,7 +239,10 @@ class EvalCommand : public Command {
 
   int finish(const std::vector<eval::TaskResult>& results, const eval::RunFacts& facts) const {
     if (!out_.empty()) {
-      log::info("written to {}", eval::write_results(out_, results, facts).string());
+      const std::filesystem::path folder = eval::write_results(out_, results, facts);
+      log::info("written to {}", folder.string());
+      const eval::StoredRun run = value_or_throw(eval::read_stored_run(folder));
+      write_page({&run, 1});
     }
     if (json_) {
       out::print("{}\n", eval::results_text(results, facts));
@@ -213,9 +256,10 @@ class EvalCommand : public Command {
   ModelOptions model_;
   eval::EndpointOptions endpoint_;
   std::vector<std::string> tasks_, compare_;
-  std::string tokenizer_, data_ = ".", preset_ = "lm-eval", out_;
+  std::string tokenizer_, data_ = ".", preset_ = "lm-eval", out_, page_;
   i64 shots_ = 0, limit_ = 0, bootstrap_ = 100'000;
-  bool list_ = false, json_ = false;
+  bool list_ = false, json_ = false, unsafe_code_ = false;
+  std::optional<eval::Sandbox> sandbox_;
 };
 
 }  // namespace

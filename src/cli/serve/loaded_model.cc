@@ -37,6 +37,7 @@ engine::EngineOptions engine_settings(const serve::ServeConfig& config, const Mo
   options.cost_measurement_s = engine::EngineOptions().cost_measurement_s;
   options.cache_tokens = config.model.cache_tokens > 0 ? config.model.cache_tokens
                                                        : kContextsInCache * options.context_tokens;
+  options.max_cache_share = config.cache.share;
   options.draft_tokens = config.model.drafts;
   options.limits.max_running = config.limits.max_running;
   options.limits.max_waiting = config.limits.max_waiting;

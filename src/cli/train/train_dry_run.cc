@@ -9,19 +9,17 @@
 #include "cli/train/train_progress.h"
 #include "io/json.h"
 #include "ops/gemm/gemm_peak.h"
+#include "plan/training/cpu_run.h"
 #include "tensor/buffer.h"
 
 namespace fathom::cli {
 namespace {
 
-/// Useful arithmetic of a tuned run; printed beside the bound, never as a promise.
-constexpr double kUsualPeakFrac = 0.5;
-
 struct DryRun {
   train::RunCost cost;
   double peak_flops_per_s = 0.0;
   double total_flops = 0.0;
-  double least_seconds = 0.0;
+  plan::CpuRun time;
   i64 free_bytes = 0;
 };
 
@@ -33,7 +31,9 @@ DryRun dry_run(const train::RunSetup& setup) {
       train::run_cost(ctx, setup, setup.config.train.micro_batch_sequences, result.free_bytes);
   result.peak_flops_per_s = ops::gemm_peak_flops_per_s(ctx);
   result.total_flops = result.cost.total_flops(setup.plan);
-  result.least_seconds = result.total_flops / result.peak_flops_per_s;
+  // With the usual share of the peak: printed beside the bound, never as a promise.
+  result.time =
+      plan_cpu_run({.gemm_gflops = result.peak_flops_per_s / 1e9}, plan::Flops(result.total_flops));
   return result;
 }
 
@@ -62,8 +62,8 @@ void print_text(const train::RunSetup& setup, const DryRun& run) {
   out::print(
       "time               at least {} at the {:.1f} GFLOP/s that {} threads reach here; "
       "about {} at half of it\n",
-      format_duration(run.least_seconds), run.peak_flops_per_s / 1e9, num_threads(),
-      format_duration(run.least_seconds / kUsualPeakFrac));
+      format_duration(run.time.least.value), run.peak_flops_per_s / 1e9, num_threads(),
+      format_duration(run.time.expected.value));
   out::print("memory             {} are free\n{}", format_bytes(run.free_bytes),
              train::format_memory(run.cost.memory));
   if (run.cost.memory.total() > run.free_bytes) {
@@ -82,7 +82,7 @@ void print_json(const train::RunSetup& setup, const DryRun& run) {
   object.set("flops_per_token", run.cost.flops.per_token());
   object.set("flops", run.total_flops);
   object.set("peak_flops_per_s", run.peak_flops_per_s);
-  object.set("least_seconds", run.least_seconds);
+  object.set("least_seconds", run.time.least.value);
   object.set("memory_bytes", run.cost.memory.total());
   object.set("activation_bytes", run.cost.memory.activations());
   object.set("free_bytes", run.free_bytes);

@@ -17,6 +17,14 @@ void erase_any(std::string& text, std::string_view characters) {
   std::erase_if(text, [&](char c) { return characters.find(c) != characters.npos; });
 }
 
+/// A template over a document and an answer.
+Result<std::string> filled(const std::string& text, const std::string& answer,
+                           const io::JsonValue& document) {
+  io::JsonObject visible = document.as_object();
+  visible.set("answer", answer);
+  return value_or_throw(Template::parse(text)).text(io::JsonValue(std::move(visible)));
+}
+
 }  // namespace
 
 AnswerScorer::AnswerScorer(const PromptSpec& prompt) : prompt_(prompt) {
@@ -31,10 +39,12 @@ Result<std::string> AnswerScorer::filtered(const std::string& filter, const std:
                                            const io::JsonValue& document) const {
   const auto found = prompt_.filters.find(filter);
   if (found == prompt_.filters.end()) return answer;
-  io::JsonObject visible = document.as_object();
-  visible.set("answer", answer);
-  return value_or_throw(Template::parse(found->second.answer))
-      .text(io::JsonValue(std::move(visible)));
+  return filled(found->second.answer, answer, document);
+}
+
+Result<std::string> AnswerScorer::program(const std::string& answer,
+                                          const io::JsonValue& document) const {
+  return filled(prompt_.program, answer, document);
 }
 
 /// In lm-eval's order: regular expressions, case, punctuation, digits.

@@ -22,6 +22,8 @@ class AnswerScorer {
   /// What a filter makes of an answer; `document` is what its expressions see beside {{answer}}.
   Result<std::string> filtered(const std::string& filter, const std::string& answer,
                                const io::JsonValue& document) const;
+  /// The program that is run with a filtered answer in it.
+  Result<std::string> program(const std::string& answer, const io::JsonValue& document) const;
   /// The value of a metric; `target` is a text or a list of texts, of which the best counts.
   double score(std::string_view metric, const std::string& answer, const io::JsonValue& target,
                const io::JsonValue& document) const;

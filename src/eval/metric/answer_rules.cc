@@ -1,10 +1,12 @@
 #include "eval/metric/answer_rules.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
 
 #include "base/check.h"
+#include "eval/metric/ifeval.h"
 #include "eval/metric/math_equal.h"
 #include "eval/text/python_json.h"
 #include "eval/text/python_text.h"
@@ -24,6 +26,17 @@ bool is_ascii_punctuation(char32_t c) {
 bool is_punctuation(char32_t c) {
   const auto mask = tokenizer::UnicodeTable::instance().category(c);
   return is_ascii_punctuation(c) || (mask & tokenizer::kPunctuation) != 0 || c == 0xFF5E;
+}
+
+/// IFEval's four numbers of one item.
+double instructions_followed(std::string_view metric, const std::string& answer,
+                             const io::JsonValue& document) {
+  const bool loose = metric.find("loose") != metric.npos;
+  const std::vector<bool> all = value_or_throw(followed_instructions(document, answer, loose));
+  const auto count = static_cast<double>(std::count(all.begin(), all.end(), true));
+  const auto total = static_cast<double>(all.size());
+  if (metric.starts_with("prompt")) return count == total ? 1.0 : 0.0;
+  return total > 0 ? count / total : 1.0;
 }
 
 }  // namespace
@@ -74,7 +87,8 @@ double number_of(std::string_view text) {
 }
 
 double answer_rule(std::string_view metric, const std::string& answer, const io::JsonValue& right,
-                   const io::JsonValue&) {
+                   const io::JsonValue& document) {
+  if (metric.find("_level_") != metric.npos) return instructions_followed(metric, answer, document);
   const auto yes = [](bool equal) { return equal ? 1.0 : 0.0; };
   if (metric == "em" || metric == "f1") {
     std::vector<std::string> spans;

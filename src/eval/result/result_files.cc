@@ -119,6 +119,9 @@ JsonObject own_results(std::span<const TaskResult> results, const RunFacts& fact
   }
   JsonObject own;
   own.set("preset", facts.preset);
+  if (!facts.sandbox_layers.empty()) {
+    own.set("sandbox", JsonArray(facts.sandbox_layers.begin(), facts.sandbox_layers.end()));
+  }
   own.set("tasks", std::move(tasks));
   return own;
 }

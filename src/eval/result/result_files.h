@@ -14,7 +14,8 @@ namespace fathom::eval {
 struct RunFacts {
   ModelFacts model;
   std::string preset;
-  i64 limit = 0;  // 0: none
+  std::vector<std::string> sandbox_layers;  // where programs were run
+  i64 limit = 0;                            // 0: none
   i64 bootstrap_iterations = 0;
   u64 shot_seed = 1234;
   double started = 0.0;  // Unix time

@@ -42,6 +42,24 @@ bool is_share(std::span<const double> values) {
   return std::all_of(values.begin(), values.end(), [](double v) { return v == 0.0 || v == 1.0; });
 }
 
+/// A mean over the instructions of all items; `values` are shares of each item's.
+MetricResult aggregate_instructions(const TaskResult& result, const MetricInfo& info,
+                                    std::span<const double> values) {
+  double sum = 0.0, total = 0.0;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const io::JsonValue* const list =
+        result.task.items[i].document.visible.find("instruction_id_list");
+    const auto count =
+        list != nullptr && list->is_array() ? static_cast<double>(list->as_array().size()) : 1.0;
+    sum += values[i] * count;
+    total += count;
+  }
+  MetricResult out;
+  out.metric = info.name;
+  out.value = total > 0 ? sum / total : 0.0;
+  return out;
+}
+
 MetricResult aggregate_one(const MetricInfo& info, std::span<const double> values,
                            i64 bootstrap_iterations) {
   MetricResult out;
@@ -83,7 +101,9 @@ std::vector<MetricResult> aggregate(const TaskResult& result, i64 bootstrap_iter
         metrics.push_back(aggregate_documents(std::array{&result}, *info));
         continue;
       }
-      metrics.push_back(aggregate_one(*info, values, bootstrap_iterations));
+      metrics.push_back(info->aggregation == Aggregation::kWeighted
+                            ? aggregate_instructions(result, *info, values)
+                            : aggregate_one(*info, values, bootstrap_iterations));
       metrics.back().filter = result.items.front().views[v].filter;
     }
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
 #include "eval/metric/answer_metrics.h"
 #include "eval/run/aggregation.h"
 
@@ -90,15 +91,25 @@ class Questions {
   std::vector<GeneratedText*> answers_;
 };
 
+double run_answer(const Task& task, const AnswerScorer& scorer, const std::string& answer,
+                  const Item& item, const EvaluationOptions& options) {
+  const std::string program = value_or_throw(scorer.program(answer, item.document.visible));
+  const RunLimits limits = {.wall_s = task.prompt.program_s};
+  return options.sandbox->run_python(program, limits).passed ? 1.0 : 0.0;
+}
+
 void score_answer(const Task& task, const AnswerScorer& scorer, const Item& item,
-                  ItemResult& result) {
+                  const EvaluationOptions& options, ItemResult& result) {
   for (const std::string& filter : scorer.filters()) {
     ItemView view{.filter = filter,
                   .answer = value_or_throw(
                       scorer.filtered(filter, result.answer.text, item.document.visible)),
                   .values = {}};
     for (const std::string& metric : task.prompt.metrics) {
-      view.values.push_back(scorer.score(metric, view.answer, item.target, item.document.visible));
+      view.values.push_back(
+          metric == kPassMetric
+              ? run_answer(task, scorer, view.answer, item, options)
+              : scorer.score(metric, view.answer, item.target, item.document.visible));
     }
     result.views.push_back(std::move(view));
   }
@@ -116,13 +127,13 @@ double value_of(const Task& task, const std::string& metric, const Item& item,
   }
 }
 
-void score_items(TaskResult& result) {
+void score_items(TaskResult& result, const EvaluationOptions& options) {
   const Task& task = result.task;
   const AnswerScorer scorer(task.prompt);
   for (size_t i = 0; i < task.items.size(); ++i) {
     ItemResult& item = result.items[i];
     if (task.output == OutputKind::kGenerate) {
-      score_answer(task, scorer, task.items[i], item);
+      score_answer(task, scorer, task.items[i], options, item);
       continue;
     }
     ItemView view;
@@ -143,10 +154,13 @@ double chance_of(const Task& task) {
 
 }  // namespace
 
+bool runs_programs(const Task& task) { return wants(task, kPassMetric); }
+
 std::vector<TaskResult> evaluate(LanguageModel& model, std::vector<Task> tasks,
                                  const EvaluationOptions& options) {
   std::vector<TaskResult> results;
   for (Task& task : tasks) {
+    FATHOM_CHECK(options.sandbox != nullptr || !runs_programs(task), task.name);
     TaskResult result;
     result.items.resize(task.items.size());
     result.chance = chance_of(task);
@@ -155,7 +169,7 @@ std::vector<TaskResult> evaluate(LanguageModel& model, std::vector<Task> tasks,
   }
   Questions(results).ask(model, options);
   for (TaskResult& result : results) {
-    score_items(result);
+    score_items(result, options);
     result.metrics = aggregate(result, options.bootstrap_iterations);
   }
   return results;

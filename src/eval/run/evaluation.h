@@ -7,6 +7,7 @@
 
 #include "eval/metric/option_metrics.h"
 #include "eval/model/language_model.h"
+#include "eval/sandbox/sandbox.h"
 #include "eval/task/items.h"
 #include "eval/task/metric_names.h"
 
@@ -41,10 +42,14 @@ struct TaskResult {
 };
 
 struct EvaluationOptions {
+  const Sandbox* sandbox = nullptr;    // for tasks whose answers are programs
   i64 bootstrap_iterations = 100'000;  // of standard errors that have no formula
   /// Answers of all tasks: `done` of `total` requests.
   std::function<void(i64 done, i64 total)> on_progress;
 };
+
+/// Does it run programs that a model wrote?
+bool runs_programs(const Task& task);
 
 /// Asks everything that the tasks want to know, many items at a time, and works out the metrics.
 /// Deterministic: equal models, tasks and options give equal results.

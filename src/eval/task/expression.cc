@@ -193,8 +193,8 @@ class Parser {
       }
       if (c == '\\' && at_ + 1 < text_.size()) {
         const char next = text_[++at_];
-        out += next == 'n' ? '\n' : next == 't' ? '\t' : next;
-        if (next != 'n' && next != 't' && next != quote && next != '\\')
+        out += next == 'n' ? '\n' : next == 't' ? '\t' : next == 'r' ? '\r' : next;
+        if (next != 'n' && next != 't' && next != 'r' && next != quote && next != '\\')
           out.insert(out.size() - 1, 1, '\\');
       } else {
         out += c;

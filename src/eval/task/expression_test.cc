@@ -40,6 +40,7 @@ TEST(Expression, TakesValuesAndMakesTexts) {
       {"{{'The answer is 12.'|find('answer is ([0-9]+)')}}", "12"},
       {"{{'a b'|sub('(a) (b)', '\\2 \\1')}}", "b a"},
       {"{{'one\\ntwo'|before('\\n')}}", "one"},
+      {"{{'a\\rb'|replace('\\r', '-')}}", "a-b"},
       {"{{'aé€'|slice(1, 3)}}", "é€"},
       {"{{'Big'|lower_first}}", "big"},
       {"{{list|size}}", "3"},

@@ -303,6 +303,15 @@ Result<JsonValue> added(const JsonValue& value, const JsonValue& other, i64 sign
   return JsonValue(sum);
 }
 
+Result<JsonValue> between(const JsonValue& value, Arguments args) {
+  for (const JsonValue* const each : {&value, &args[0], &args[1]}) {
+    if (!each->is_integer()) return expected("an integer", *each);
+  }
+  const i64 number = value.as_integer();
+  return JsonValue(args[0].as_integer() <= number && number <= args[1].as_integer() ? i64{1}
+                                                                                    : i64{0});
+}
+
 using ValueFunction = std::function<Result<JsonValue>(const JsonValue&, Arguments)>;
 
 Result<JsonValue> to_integer(const JsonValue& value, Arguments args) {
@@ -333,6 +342,7 @@ const std::map<std::string, std::pair<i64, ValueFunction>, std::less<>>& value_f
       {"slice", {2, sliced}},
       {"index", {1, [](V v, A a) { return index_in(v, a[0]); }}},
       {"pick", {1, [](V v, A a) { return pick_from(v, a[0]); }}},
+      {"between", {2, between}},
       {"minus", {1, [](V v, A a) { return added(v, a[0], -1); }}},
       {"plus", {1, [](V v, A a) { return added(v, a[0], 1); }}},
       {"equals", {1, [](V v, A a) { return JsonValue(equal(v, a[0]) ? i64{1} : i64{0}); }}},

@@ -21,7 +21,8 @@
 //     values: its members' values    member(name): one of them
 //   of any value
 //     index(list): where it stands there    pick(list): the list's element of this index
-//     minus(n)  plus(n)   equals(value): 1 or 0   or(value): that in place of null or ""
+//     minus(n)  plus(n)   between(a, b), equals(value): 1 or 0   or(value): that in place of null
+//     or ""
 #include <span>
 #include <string>
 

@@ -88,6 +88,7 @@ class Builder {
     if (!source_.shots.empty()) {
       SourceSpec examples = source_;
       if (!source_.shot_fields.empty()) examples.fields = source_.shot_fields;
+      if (!source_.shot_where.empty()) examples.where = source_.shot_where;
       auto shots = read_documents(options_.data, source_.shots, examples);
       if (!shots) return tl::unexpected(shots.error());
       shots_ = std::move(*shots);

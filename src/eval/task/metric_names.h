@@ -7,6 +7,9 @@
 
 namespace fathom::eval {
 
+/// A program around the answer is run, and passes.
+inline constexpr std::string_view kPassMetric = "pass@1";
+
 /// How a metric's values of single items become one number.
 enum class Aggregation {
   kMean,
@@ -14,6 +17,7 @@ enum class Aggregation {
   kBitsPerByte,  // of sums over all documents, then one division
   kBytePerplexity,
   kWordPerplexity,
+  kWeighted,  // a mean over instructions, of which an item has several
 };
 
 struct MetricInfo {

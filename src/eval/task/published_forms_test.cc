@@ -266,6 +266,29 @@ INSTANTIATE_TEST_SUITE_P(
              "one two ",
              {" three"}},
         Form{
+            "humaneval",
+            "v3",
+            {{"HumanEval.jsonl.gz",
+              R"({"task_id":"H/0","prompt":"def f():\n    \"\"\"One.\"\"\"\n","entry_point":"f","canonical_solution":"    return 1\n","test":"def check(f): assert f() == 1"})"}},
+            0,
+            "def f():\n    \"\"\"One.\"\"\"",
+            {"    return 1\n"}},
+        Form{
+            "mbpp",
+            "v3",
+            {{"mbpp/mbpp.jsonl",
+              R"json({"task_id":2,"text":"Two.","code":"def g():\r\n  return 2","test_list":["assert g() == 2"],"test_setup_code":""})json"
+              "\n"
+              R"json({"task_id":11,"text":"One.","code":"def f(): return 1","test_list":["assert f() == 1","assert f()"],"test_setup_code":""})json"}},
+            1,
+            "You are an expert Python programmer, and here is your task: Two. Your code should "
+            "pass these tests:\n\n"
+            "assert g() == 2\n[BEGIN]\ndef g():\n  return 2\n[DONE]\n\n"
+            "You are an expert Python programmer, and here is your task: One. Your code should "
+            "pass these tests:\n\n"
+            "assert f() == 1\nassert f()\n[BEGIN]\n",
+            {"def f(): return 1\n[DONE]"}},
+        Form{
             "siqa",
             "lm-eval",
             {{"socialiqa/dev.jsonl",

@@ -43,6 +43,7 @@ void check_source(const std::string& key, const SourceSpec& source, Problems& pr
   check_template(key + ".rows", source.rows, problems);
   check_template(key + ".each", source.each, problems);
   check_template(key + ".where", source.where, problems);
+  check_template(key + ".shot_where", source.shot_where, problems);
   check_template(key + ".subtask", source.subtask, problems);
   check_template(key + ".side_file", source.side_file, problems);
 }
@@ -71,7 +72,8 @@ void check_prompt(const std::string& key, OutputKind output, const PromptSpec& p
                                                               {".shot_text", &prompt.shot_text},
                                                               {".shot_target", &prompt.shot_target},
                                                               {".description", &prompt.description},
-                                                              {".shot_group", &prompt.shot_group}};
+                                                              {".shot_group", &prompt.shot_group},
+                                                              {".program", &prompt.program}};
   for (const auto& [name, text] : texts) check_template(key + name, *text, problems);
   for (const auto& [name, filter] : prompt.filters) {
     check_template(key + ".filter." + name + ".answer", filter.answer, problems);
@@ -89,6 +91,8 @@ void check_prompt(const std::string& key, OutputKind output, const PromptSpec& p
   if (prompt.stride > 0 && prompt.window > 0 && prompt.stride > prompt.window) {
     problems.invalid(key + ".stride", "expected at most the window");
   }
+  const bool runs = std::ranges::find(prompt.metrics, kPassMetric) != prompt.metrics.end();
+  if (runs) require(".program", prompt.program);
   check_metrics(key, output, prompt, problems);
 }
 
@@ -101,6 +105,7 @@ void SourceSpec::list_fields(FieldList& list) {
   list.add("rows", rows, "of a .json file: the list of its items, as {{member}}");
   list.add("each", each, "a list in each item: every element of it is an item of its own");
   list.add("where", where, "items where this is 0, False or empty are left out");
+  list.add("shot_where", shot_where, "the same of the files with examples; \"\": as where");
   list.add("subtask", subtask, "a task of its own for each value, as TASK_VALUE");
   list.add("side_file", side_file, "a text below --data that prompts see as @side");
   list.add("fields", fields, "names for the prompts: \"name: template\"");
@@ -136,6 +141,8 @@ void PromptSpec::list_fields(FieldList& list) {
   list.add("main_metric", main_metric, "the one of the overview; \"\": the first");
   list.add("stop", stop, "texts that end an answer");
   list.add("max_tokens", max_tokens, "of an answer", {.min = 1, .max = kMaxAnswerTokens});
+  list.add("program", program, "Python that passes if the {{answer}} in it is right");
+  list.add("program_s", program_s, "seconds that it may take", {.min = 0.1, .max = 3600});
   list.add("window", window,
            "of a document, tokens that one pass sees; 0: as many as the model can",
            {.min = 0, .max = kMaxAnswerTokens});

@@ -37,7 +37,7 @@ inline constexpr std::array<std::pair<ShotOrder, std::string_view>, 2> kShotOrde
 struct SourceSpec {
   std::vector<std::string> test, shots;
   std::vector<std::string> columns;
-  std::string rows, each, where, subtask, side_file, format;
+  std::string rows, each, where, shot_where, subtask, side_file, format;
   std::vector<std::string> fields, shot_fields, names;
   bool keep_fields = false;
 
@@ -63,6 +63,8 @@ struct PromptSpec {
   std::vector<std::string> stop;
   i64 max_tokens = 256;
   i64 window = 0, stride = 0;
+  std::string program;
+  double program_s = 10.0;
   std::map<std::string, FilterSpec> filters;
   bool ignore_case = false, ignore_punctuation = false, ignore_numbers = false;
   std::vector<std::string> ignore;

@@ -6,7 +6,6 @@
 #include "serve/api/endpoints.h"
 #include "serve/api/token_text.h"
 #include "serve/generate/conversation.h"
-#include "serve/generate/tool_history.h"
 
 namespace fathom::serve {
 namespace {
@@ -34,7 +33,7 @@ ApiResult<Prompt> templated(Call& call, FieldReader& reader,
     return tl::unexpected(checked.error());
   }
   tell_ignored(call, conversation.ignored);
-  restore_thoughts(*call.model.thoughts, call.caller.key_id, conversation.chat);
+  call.model.calls->restore(call.caller.key_id, conversation.chat);
   return render(call.model, conversation.chat);
 }
 

@@ -90,10 +90,11 @@ struct LimitsSection {
   void list_fields(FieldList& list);
 };
 
-/// [cache]: what is kept of prompts and answers beside memory.
+/// [cache]: what is kept of prompts and answers, in memory and beside it.
 struct CacheSection {
   std::string directory;
   double max_gib = 16;
+  double share = 0.5;
 
   void list_fields(FieldList& list);
 };

@@ -1,6 +1,7 @@
 #include "serve/generate/generation.h"
 
 #include "base/log.h"
+#include "serve/api/call.h"
 
 namespace fathom::serve {
 
@@ -41,6 +42,7 @@ Generation::Generation(const ServedModel& model, std::shared_ptr<engine::Stream>
       choices_(static_cast<size_t>(prepared.request.num_choices)),
       unfinished_(prepared.request.num_choices) {
   if (!prepared.chat) return;
+  call_prefix_ = prepared.chat->call_prefix;
   for (Choice& choice : choices_) {
     choice.reader.emplace(*model.chat_template, model.codec.tokenizer,
                           tokenizer::AnswerOptions{.in_thought = prepared.chat->in_thought,
@@ -132,8 +134,11 @@ void Generation::take_finish(const engine::Event& event, std::string_view text,
 }
 
 void Generation::give(Choice& choice, i64 index, GenerationSink& sink) {
-  for (const AnswerPart& part : parts_) {
-    if (part.kind == AnswerPart::Kind::kCallBegin) choice.calls = true;
+  for (AnswerPart& part : parts_) {
+    if (part.kind == AnswerPart::Kind::kCallBegin) {
+      choice.calls = true;
+      part.id = random_id(call_prefix_);
+    }
     sink.part(index, part);
   }
   parts_.clear();

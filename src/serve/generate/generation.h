@@ -47,6 +47,7 @@ class GenerationSink {
   virtual void prompt_token(const engine::Event& event) { static_cast<void>(event); }
   /// A token was generated; its text may come later. `reasoning`: it belongs to a thought.
   virtual void token(const engine::Event& event, bool reasoning) = 0;
+  /// A call's beginning has its id.
   virtual void part(i64 choice, const tokenizer::AnswerPart& part) = 0;
   /// `end`: if its id is >= 0, the token that ended the choice, which no token() told.
   virtual void finish(const engine::Event& end, const Finish& finish) = 0;
@@ -85,6 +86,7 @@ class Generation {
   std::shared_ptr<engine::Stream> stream_;
   std::vector<std::string> stops_;
   bool include_stop_text_;
+  std::string call_prefix_;  // of the ids of calls
   std::vector<Choice> choices_;
   i64 unfinished_;
   engine::Events news_;

@@ -14,8 +14,9 @@ namespace fathom::serve {
 /// How the tokens of an answer are read; unset for plain text, which is taken as it is.
 struct ChatAnswer {
   bool in_thought = false;
-  std::vector<std::string> tools;  // that may be called
-  std::vector<std::string> stop;   // texts that end the content
+  std::vector<std::string> tools;     // that may be called
+  std::string call_prefix = "call_";  // of the ids that calls get
+  std::vector<std::string> stop;      // texts that end the content
 };
 
 /// A request that only needs its place in the queue.

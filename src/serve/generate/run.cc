@@ -14,11 +14,13 @@ UsageRecord begin_record(const Call& call, RequestFacts facts) {
           .asked = call.ledger.wants_words() ? call.body : io::JsonValue()};
 }
 
-/// Keeps what it passes on.
+/// Keeps what it passes on, and the calls of a choice before its end is told: the client may come
+/// back with them at once.
 class Recorder : public GenerationSink {
  public:
-  Recorder(GenerationSink& sink, std::map<i64, tokenizer::Answer>& answers)
-      : sink_(sink), answers_(answers) {}
+  Recorder(GenerationSink& sink, std::map<i64, tokenizer::Answer>& answers, CallMemory& calls,
+           const std::string& account)
+      : sink_(sink), answers_(answers), calls_(calls), account_(account) {}
   void prompt_token(const engine::Event& event) override { sink_.prompt_token(event); }
   void token(const engine::Event& event, bool reasoning) override { sink_.token(event, reasoning); }
   void part(i64 choice, const tokenizer::AnswerPart& part) override {
@@ -26,12 +28,15 @@ class Recorder : public GenerationSink {
     sink_.part(choice, part);
   }
   void finish(const engine::Event& end, const Finish& finish) override {
+    calls_.keep(account_, answers_[end.choice]);
     sink_.finish(end, finish);
   }
 
  private:
   GenerationSink& sink_;
   std::map<i64, tokenizer::Answer>& answers_;
+  CallMemory& calls_;
+  const std::string& account_;
 };
 
 io::JsonObject answer_json(const tokenizer::Answer& answer) {
@@ -65,12 +70,14 @@ RequestFacts request_facts(const Call& call, const std::vector<Prepared>& prompt
 
 bool Run::pump(size_t prompt, GenerationSink& sink) {
   if (answers_.empty()) return generations_[prompt]->pump(sink);
-  Recorder recorder(sink, answers_[prompt]);
+  Recorder recorder(sink, answers_[prompt], *calls_, ticket_.record().caller.key_id);
   return generations_[prompt]->pump(recorder);
 }
 
 Run::Run(Call& call, RequestFacts facts)
-    : ticket_(call.ledger, begin_record(call, std::move(facts))) {}
+    : ticket_(call.ledger, begin_record(call, std::move(facts))),
+      calls_(call.model.calls),
+      keeps_words_(call.ledger.wants_words()) {}
 
 Run::~Run() {
   const Usage usage = this->usage();
@@ -85,6 +92,7 @@ Run::~Run() {
   record.queue_s = usage.stats.queue_s;
   record.first_token_s = usage.stats.first_token_s;
   record.total_s = usage.stats.total_s;
+  if (!keeps_words_) return;
   for (const auto& choices : answers_) {
     for (const auto& [choice, answer] : choices) record.answers.emplace_back(answer_json(answer));
   }
@@ -97,7 +105,10 @@ ApiResult<std::unique_ptr<Run>> Run::start(Call& call, std::vector<Prepared> pro
   std::unique_ptr<Run> run(new Run(call, std::move(facts)));
   run->seed_ = prompts.front().request.sampling.seed;
   run->num_choices_ = prompts.front().request.num_choices;
-  if (call.ledger.wants_words()) run->answers_.resize(prompts.size());
+  const auto may_call = [](const Prepared& each) { return each.chat && !each.chat->tools.empty(); };
+  if (run->keeps_words_ || std::ranges::any_of(prompts, may_call)) {
+    run->answers_.resize(prompts.size());
+  }
   for (Prepared& prompt : prompts) {
     auto stream = submit(call.model, *admission, prompt.request);
     if (!stream) {

@@ -38,8 +38,10 @@ class Run {
 
   Ticket ticket_;
   std::vector<std::unique_ptr<Generation>> generations_;
-  std::vector<std::map<i64, tokenizer::Answer>>
-      answers_;  // by prompt and choice, for the audit log
+  std::shared_ptr<CallMemory> calls_;
+  /// By prompt and choice, where the audit log or the memory of calls wants them; else empty.
+  std::vector<std::map<i64, tokenizer::Answer>> answers_;
+  bool keeps_words_ = false;  // for the audit log
   u64 seed_ = 0;
   i64 num_choices_ = 1;
 };

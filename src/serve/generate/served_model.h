@@ -8,8 +8,8 @@
 #include "engine/engine.h"
 #include "engine/prompt.h"
 #include "grammar/compile_cache.h"
+#include "serve/generate/call_memory.h"
 #include "serve/generate/model_aliases.h"
-#include "serve/generate/thought_memory.h"
 #include "tokenizer/chat/template.h"
 
 namespace fathom::grammar {
@@ -37,7 +37,7 @@ struct ServedModel {
   std::string chat_template_text = {};
   std::shared_ptr<const grammar::Vocabulary> vocabulary = nullptr;
   std::shared_ptr<grammar::CompileCache> grammars = nullptr;
-  std::shared_ptr<ThoughtMemory> thoughts = std::make_shared<ThoughtMemory>();
+  std::shared_ptr<CallMemory> calls = std::make_shared<CallMemory>();
   i64 max_tokens = 8192;                              // of an answer whose request does not say
   i64 max_thinking_tokens = 16384;                    // the same with a thought
   std::string reasoning_field = "reasoning_content";  // or "reasoning", or "both"

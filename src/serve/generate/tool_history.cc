@@ -18,14 +18,6 @@ std::string tool_definition(const std::string& name, const std::optional<std::st
   return io::write_json(tool);
 }
 
-void restore_thoughts(ThoughtMemory& memory, const std::string& account,
-                      tokenizer::ChatRequest& chat) {
-  for (Message& message : chat.messages) {
-    if (message.tool_calls.empty() || !message.reasoning_content.empty()) continue;
-    message.reasoning_content = memory.find(account, message.tool_calls.front().id);
-  }
-}
-
 void order_results(tokenizer::ChatRequest& chat) {
   std::vector<Message>& messages = chat.messages;
   for (auto caller = messages.begin(); caller != messages.end(); ++caller) {

@@ -4,7 +4,6 @@
 #include <string>
 
 #include "io/json.h"
-#include "serve/generate/thought_memory.h"
 #include "tokenizer/chat/message.h"
 
 namespace fathom::serve {
@@ -13,11 +12,6 @@ namespace fathom::serve {
 /// none.
 std::string tool_definition(const std::string& name, const std::optional<std::string>& description,
                             const io::JsonValue* parameters, std::optional<bool> strict);
-
-/// Gives calls that a client sends back without their thought that thought again, where the
-/// template has a place for it: DeepSeek's models are trained to see it until the turn ends.
-void restore_thoughts(ThoughtMemory& memory, const std::string& account,
-                      tokenizer::ChatRequest& chat);
 
 /// Puts the results that follow an assistant's calls into the order of the calls: templates write
 /// no ids, so a result answers the call at its place.

@@ -2,21 +2,19 @@
 #include "serve/api/chat/chat_reply.h"
 #include "serve/api/endpoints.h"
 #include "serve/api/sse.h"
-#include "serve/generate/tool_history.h"
 
 namespace fathom::serve {
 
 ApiResult<http::Response> chat_completions(Call& call) {
   auto body = read_chat_body(call);
   if (!body) return tl::unexpected(std::move(body.error()));
-  restore_thoughts(*call.model.thoughts, call.caller.key_id, body->conversation.chat);
+  call.model.calls->restore(call.caller.key_id, body->conversation.chat);
   auto prepared = prepare_chat(call.model, std::move(body->conversation), body->sampling,
                                std::move(body->format));
   if (!prepared) return tl::unexpected(std::move(prepared.error()));
   tell_ignored(call, prepared->ignored);
   ChatReply reply{.model = call.model,
                   .options = body->options,
-                  .account = call.caller.key_id,
                   .id = random_id("chatcmpl-"),
                   .created = static_cast<i64>(unix_now_s())};
   if (reply.options.return_token_ids) reply.prompt_ids = prepared->request.prompt_ids;

@@ -10,12 +10,6 @@ void add_heading(const ChatReply& reply, std::string_view object, io::JsonObject
   out.set("system_fingerprint", reply.model.fingerprint);
 }
 
-void keep_thought(const ChatReply& reply, std::span<const std::string> call_ids,
-                  const std::string& thought) {
-  if (!reply.model.chat_template->traits.writes_thoughts) return;
-  reply.model.thoughts->keep(reply.account, call_ids, thought);
-}
-
 io::JsonObject own_facts(const Run& run) {
   io::JsonObject facts;
   facts.set("seed", static_cast<i64>(run.seed()));

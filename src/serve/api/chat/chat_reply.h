@@ -12,18 +12,13 @@ namespace fathom::serve {
 struct ChatReply {
   const ServedModel& model;
   ChatOptions options;
-  std::string account;  // whose it is
-  std::string id;       // "chatcmpl-..."
+  std::string id;  // "chatcmpl-..."
   i64 created = 0;
   std::vector<i32> prompt_ids = {};  // where the client wants them back
 };
 
 /// The members that whole answers and chunks begin with.
 void add_heading(const ChatReply& reply, std::string_view object, io::JsonObject& out);
-
-/// Remembers what led to the calls, where the template has a place for it in the next request.
-void keep_thought(const ChatReply& reply, std::span<const std::string> call_ids,
-                  const std::string& thought);
 
 /// {"seed": ...}: what was drawn for the client.
 io::JsonObject own_facts(const Run& run);

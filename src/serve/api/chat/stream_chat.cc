@@ -17,8 +17,7 @@ class ChatStream : public EventStream {
   ChatStream(ChatReply reply, std::unique_ptr<Run> run, std::string request_id)
       : EventStream(std::move(run), std::move(request_id)),
         reply_(std::move(reply)),
-        progress_(reply_.options.stream, run_->num_prompts()),
-        turns_(static_cast<size_t>(run_->num_choices())) {
+        progress_(reply_.options.stream, run_->num_prompts()) {
     io::JsonObject heading;
     add_heading(reply_, "chat.completion.chunk", heading);
     heading_ = io::write_json(heading);
@@ -33,13 +32,6 @@ class ChatStream : public EventStream {
     std::string text;
     i64 call = 0;
   };
-
-  /// What a choice did so far, for the next request to go on from.
-  struct Turn {
-    std::string thought;
-    std::vector<std::string> call_ids;
-  };
-  Turn& turn(i64 choice) { return turns_[static_cast<size_t>(choice)]; }
 
   void open_stream() override {
     for (i64 choice = 0; choice < num_choices(); ++choice) {
@@ -70,7 +62,6 @@ class ChatStream : public EventStream {
   void part(i64 choice, const AnswerPart& part) override {
     switch (part.kind) {
       case AnswerPart::Kind::kReasoning:
-        turn(choice).thought += part.text;
         if (reply_.options.include_reasoning) add_text(choice, reply_.model.reasoning_field, part);
         break;
       case AnswerPart::Kind::kContent:
@@ -89,17 +80,15 @@ class ChatStream : public EventStream {
 
   void begin_call(i64 choice, const AnswerPart& part) {
     flush();
-    turn(choice).call_ids.push_back(random_id("call_"));
     write_chunk(choice,
                 fmt::format(R"({{"tool_calls":[{{"index":{},"id":"{}","type":"function",)"
                             R"("function":{{"name":{},"arguments":""}}}}]}})",
-                            part.call, turn(choice).call_ids.back(), json_text(part.text)),
+                            part.call, part.id, json_text(part.text)),
                 "null");
   }
 
   void finish(const engine::Event& event, const Finish& finish) override {
     flush();
-    keep_thought(reply_, turn(event.choice).call_ids, turn(event.choice).thought);
     if (finish.reason == Finish::Reason::kError) {
       append_data(io::write_json(openai_error(run_->failed(finish, request_id_))), *out_);
       failed_ = true;
@@ -180,8 +169,7 @@ class ChatStream : public EventStream {
 
   ChatReply reply_;
   PromptProgress progress_;
-  std::vector<Turn> turns_;  // by choice
-  std::string heading_;      // of every chunk, with its brace open
+  std::string heading_;  // of every chunk, with its brace open
   Pending pending_;
   io::JsonArray content_logprobs_, reasoning_logprobs_;  // of tokens whose chunk is to come
   std::string token_ids_;

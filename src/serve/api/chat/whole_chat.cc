@@ -98,20 +98,17 @@ class WholeChat : public http::LateResponse, private GenerationSink {
     return message;
   }
 
-  io::JsonArray calls_json(const tokenizer::Answer& answer) const {
+  static io::JsonArray calls_json(const tokenizer::Answer& answer) {
     io::JsonArray calls;
-    std::vector<std::string> ids;
     for (const tokenizer::ToolCall& call : answer.tool_calls) {
       io::JsonObject function, object;
-      ids.push_back(random_id("call_"));
       function.set("name", call.name);
       function.set("arguments", call.arguments);
-      object.set("id", ids.back());
+      object.set("id", call.id);
       object.set("type", "function");
       object.set("function", std::move(function));
       calls.push_back(std::move(object));
     }
-    keep_thought(reply_, ids, answer.reasoning);
     return calls;
   }
 

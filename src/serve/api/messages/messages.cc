@@ -8,10 +8,12 @@ namespace fathom::serve {
 ApiResult<http::Response> create_message(Call& call) {
   auto body = read_messages_body(call, false);
   if (!body) return tl::unexpected(std::move(body.error()));
+  call.model.calls->restore(call.caller.key_id, body->conversation.chat);
   auto prepared = prepare_chat(call.model, std::move(body->conversation), body->sampling,
                                std::move(body->format));
   if (!prepared) return tl::unexpected(std::move(prepared.error()));
   tell_ignored(call, prepared->ignored);
+  prepared->chat->call_prefix = "toolu_";
   MessagesReply reply{.id = random_id("msg_"),
                       .model = body->model.name,
                       .is_clamped = prepared->clamped_max_tokens.has_value()};
@@ -34,6 +36,7 @@ ApiResult<http::Response> create_message(Call& call) {
 ApiResult<http::Response> count_message_tokens(Call& call) {
   auto body = read_messages_body(call, true);
   if (!body) return tl::unexpected(std::move(body.error()));
+  call.model.calls->restore(call.caller.key_id, body->conversation.chat);
   const auto prompt = render(call.model, body->conversation.chat);
   if (!prompt) return tl::unexpected(prompt.error());
   tell_ignored(call, body->conversation.ignored);

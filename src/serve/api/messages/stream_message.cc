@@ -46,7 +46,7 @@ class MessageStream : public EventStream {
     switch (part.kind) {
       case AnswerPart::Kind::kCallBegin:
         open(part.kind, fmt::format(R"({{"type":"tool_use","id":"{}","name":{},"input":{{}}}})",
-                                    random_id("toolu_"), json_text(part.text)));
+                                    part.id, json_text(part.text)));
         break;
       case AnswerPart::Kind::kCallEnd:
         close();

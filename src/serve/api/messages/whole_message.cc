@@ -23,7 +23,7 @@ class WholeMessage : public http::LateResponse, private GenerationSink {
  private:
   struct Block {
     AnswerPart::Kind kind;  // kReasoning, kContent, or kCallBegin with its arguments in `text`
-    std::string name, text;
+    std::string id, name, text;
   };
 
   void token(const engine::Event&, bool) override {}
@@ -31,7 +31,7 @@ class WholeMessage : public http::LateResponse, private GenerationSink {
   void part(i64, const AnswerPart& part) override {
     switch (part.kind) {
       case AnswerPart::Kind::kCallBegin:
-        blocks_.push_back({part.kind, part.text, {}});
+        blocks_.push_back({part.kind, part.id, part.text, {}});
         break;
       case AnswerPart::Kind::kArguments:
         blocks_.back().text += part.text;
@@ -41,7 +41,7 @@ class WholeMessage : public http::LateResponse, private GenerationSink {
       case AnswerPart::Kind::kReasoning:
       case AnswerPart::Kind::kContent:
         if (blocks_.empty() || blocks_.back().kind != part.kind) {
-          blocks_.push_back({part.kind, {}, {}});
+          blocks_.push_back({part.kind, {}, {}, {}});
         }
         blocks_.back().text += part.text;
     }
@@ -62,7 +62,7 @@ class WholeMessage : public http::LateResponse, private GenerationSink {
       // Arguments that were cut, or are no JSON, cannot stand in a message.
       auto input = io::parse_json(block.text, "input");
       object.set("type", "tool_use");
-      object.set("id", random_id("toolu_"));
+      object.set("id", block.id);
       object.set("name", block.name);
       object.set("input", input && input->is_object() ? *std::move(input) : io::JsonObject());
     }

@@ -98,7 +98,7 @@ void OutputItems::open(const AnswerPart& part) {
     item.tool = client_name(tools_, part.text);
     item.kind = item.tool.is_custom ? Kind::kCustomCall : Kind::kFunctionCall;
     item.id = random_id(item.tool.is_custom ? "ctc_" : "fc_");
-    item.call_id = random_id("call_");
+    item.call_id = part.id;
   }
   items_.push_back(std::move(item));
 }

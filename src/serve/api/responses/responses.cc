@@ -16,6 +16,7 @@ ApiResult<http::Response> create_response(Call& call) {
                        .echo = echoed(call, *body)};
   http::Response response;
   if (body->stream) response.headers = sse_headers();
+  call.model.calls->restore(call.caller.key_id, body->conversation.chat);
   auto prepared = prepare_chat(call.model, std::move(body->conversation), body->sampling,
                                std::move(body->format));
   if (!prepared) {

@@ -35,8 +35,15 @@ export class MessageView {
     this.element.append(this.body, this.calls.element, this.progress, this.notice, this.speed, this.tools);
     if (node.results) this.body.replaceWith(resultsView(node.results));
     this.text = isAnswer ? new Markdown(this.body) : null;
+    this.isDrawn = false;
+  }
+
+  /** What takes its time; until then there is an empty box. */
+  draw() {
+    if (this.isDrawn) return;
+    this.isDrawn = true;
     this.update();
-    if (node.role === 'user') this.foldIn();
+    if (this.node.role === 'user') this.foldIn();
   }
 
   addThought() {

@@ -6,6 +6,7 @@ import {path} from './tree.js';
 
 const stickPx = 32;      // nearer to the end than this, the page follows what comes
 const paintEveryMs = 50;
+const drawMs = 40;       // of a long chat's messages, until the browser may do something else
 
 export class Thread {
   constructor(actions) {
@@ -13,6 +14,7 @@ export class Thread {
     this.scroll = byId('scroll');
     this.list = byId('thread');
     this.views = new Map();
+    this.undrawn = [];
     this.sticks = true;
     this.pending = null;
     this.timer = null;
@@ -23,21 +25,47 @@ export class Thread {
     new ResizeObserver(() => this.follow()).observe(this.scroll);
   }
 
-  /** Shows the chat's branch anew; keeps the place unless it is another chat. */
+  /** Shows the chat's branch. What was there of it stays as it is, and so does the place. */
   show(chat) {
     const isOther = this.chat !== chat;
-    const top = this.scroll.scrollTop;
     this.chat = chat;
-    this.views.clear();
-    const nodes = path(chat);
-    this.list.replaceChildren(...nodes.map((node) => {
-      const view = new MessageView(chat, node, this.actions);
-      this.views.set(node.id, view);
-      return view.element;
-    }));
-    if (nodes.length === 0) this.list.append(make('p', {class: 'empty note'}, texts.empty));
+    const before = isOther ? new Map() : this.views;
+    this.views = new Map();
+    for (const node of path(chat)) {
+      // An answer that is gone on with was drawn as a whole one.
+      const kept = node.state === 'streaming' ? null : before.get(node.id);
+      this.views.set(node.id, kept ?? new MessageView(chat, node, this.actions));
+    }
+    const elements = [...this.views.values()].map((view) => view.element);
+    for (const element of [...this.list.children]) {
+      if (!elements.includes(element)) element.remove();
+    }
+    // Branches part once: what is kept stands before all that is new.
+    this.list.append(...elements.filter((element) => !element.isConnected));
+    if (elements.length === 0) this.list.append(make('p', {class: 'empty note'}, texts.empty));
+    for (const view of this.views.values()) if (view.isDrawn) view.update();
+    this.undrawn = [...this.views.values()].filter((view) => !view.isDrawn);
+    this.drawSome();
     if (isOther) this.toEnd();
-    else if (!this.sticks) this.scroll.scrollTop = top;
+  }
+
+  /** Draws messages, the last ones first, a little at a time. */
+  drawSome() {
+    clearTimeout(this.drawTimer);
+    const begun = performance.now();
+    while (this.undrawn.length > 0 && performance.now() - begun < drawMs) {
+      const view = this.undrawn.pop();
+      this.keepPlace(view.element, () => view.draw());
+    }
+    if (this.undrawn.length > 0) this.drawTimer = setTimeout(() => this.drawSome(), 0);
+  }
+
+  /** Does something to a message; what the reader looks at below it does not move. */
+  keepPlace(element, action) {
+    const {bottom} = element.getBoundingClientRect();
+    const isAbove = !this.sticks && bottom <= this.scroll.getBoundingClientRect().top;
+    action();
+    if (isAbove) this.scroll.scrollTop += element.getBoundingClientRect().bottom - bottom;
   }
 
   /** The node has more text. Painted soon, at most 20 times a second, less where painting is slow. */

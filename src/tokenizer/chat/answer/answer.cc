@@ -11,7 +11,7 @@ void add(const AnswerPart& part, Answer& answer) {
       answer.content += part.text;
       break;
     case AnswerPart::Kind::kCallBegin:
-      answer.tool_calls.push_back({.id = {}, .name = part.text, .arguments = {}});
+      answer.tool_calls.push_back({.id = part.id, .name = part.text, .arguments = {}});
       break;
     case AnswerPart::Kind::kArguments:
       answer.tool_calls.back().arguments += part.text;

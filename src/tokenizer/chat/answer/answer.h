@@ -21,13 +21,15 @@ struct AnswerPart {
   Kind kind = Kind::kContent;
   std::string text = {};
   i64 call = 0;  // of a call's parts: its index, from 0
+  /// Of kCallBegin, where whoever hands parts on gives calls names. No template writes one.
+  std::string id = {};
   /// Of kCallEnd: the arguments are one whole JSON object. False: the answer was cut inside them,
   /// or the model wrote something else, which is then there as it was written.
   bool complete = false;
   bool operator==(const AnswerPart&) const = default;
 };
 
-/// All parts together. The ids of the calls are empty.
+/// All parts together.
 struct Answer {
   std::string reasoning, content;
   std::vector<ToolCall> tool_calls;

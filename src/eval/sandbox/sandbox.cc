@@ -1,0 +1,166 @@
+#include "eval/sandbox/sandbox.h"
+
+#include <fmt/format.h>
+#include <openssl/rand.h>
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+
+#include "base/text.h"
+#include "eval/sandbox/child_process.h"
+#include "eval/sandbox/seccomp_filter.h"
+
+namespace fathom::eval {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kProgramFd = 5, kFilterFd = 6;
+constexpr double kProbeS = 20.0;
+
+std::string find_program(std::string_view name) {
+  for (const char* const folder : {"/usr/bin", "/bin", "/usr/local/bin"}) {
+    const fs::path path = fs::path(folder) / name;
+    std::error_code ignored;
+    if (fs::is_regular_file(path, ignored)) return path.string();
+  }
+  return {};
+}
+
+std::string random_hex() {
+  std::array<u8, 32> bytes;
+  if (RAND_bytes(bytes.data(), static_cast<int>(bytes.size())) != 1) {
+    throw Error(ErrorCode::kIo, "the system gave no random numbers");
+  }
+  std::string hex;
+  for (const u8 byte : bytes) hex += fmt::format("{:02x}", byte);
+  return hex;
+}
+
+/// Behind the last line of a program: descriptor 3 holds the secret, 4 takes it.
+constexpr std::string_view kTail = "\n\nimport os as _os\n_os.write(4, _os.pread(3, 64, 0))\n";
+
+}  // namespace
+
+Result<Sandbox> Sandbox::unconfined() {
+  Sandbox sandbox;
+  sandbox.python_ = find_program("python3");
+  if (sandbox.python_.empty()) return unsupported("programs cannot be run: no python3 in /usr/bin");
+  sandbox.layers_ = {"limits"};
+  if (geteuid() == 0) sandbox.layers_.emplace_back("uid");
+  return sandbox;
+}
+
+Result<Sandbox> Sandbox::build() {
+  Result<Sandbox> sandbox = unconfined();
+  if (!sandbox) return sandbox;
+  sandbox->bwrap_ = find_program("bwrap");
+  if (sandbox->bwrap_.empty()) {
+    return unsupported(
+        "programs that a model wrote are run in bubblewrap alone, which is not installed here "
+        "(Debian: apt-get install bubblewrap); --unsafe-code runs them without it");
+  }
+  sandbox->layers_.emplace_back("bubblewrap");
+  sandbox->prlimit_ = find_program("prlimit");
+  sandbox->filter_ = seccomp_filter();
+  if (!sandbox->filter_.empty()) sandbox->layers_.emplace_back("seccomp");
+  const RunOutcome probe = sandbox->run_python("print('here')", {.wall_s = kProbeS});
+  if (!probe.passed || probe.output != "here\n") {
+    return unsupported(fmt::format(
+        "programs that a model wrote are run in bubblewrap alone, which does not work here: {}; "
+        "--unsafe-code runs them without it",
+        probe.errors.empty() ? "it ended without a word" : printable(probe.errors)));
+  }
+  return sandbox;
+}
+
+std::vector<std::string> Sandbox::command(int program_fd, int filter_fd) const {
+  const std::string program = fmt::format("/dev/fd/{}", program_fd);
+  if (bwrap_.empty())
+    return {"/usr/bin/env",
+            "-i",
+            "PATH=/usr/bin:/bin",
+            "PYTHONHASHSEED=0",
+            "OMP_NUM_THREADS=1",
+            python_,
+            "-I",
+            "-B",
+            program};
+  std::vector<std::string> words = {bwrap_,
+                                    "--unshare-all",
+                                    "--unshare-user",
+                                    "--disable-userns",
+                                    "--die-with-parent",
+                                    "--new-session",
+                                    "--clearenv",
+                                    "--ro-bind",
+                                    "/usr",
+                                    "/usr",
+                                    "--symlink",
+                                    "usr/bin",
+                                    "/bin",
+                                    "--symlink",
+                                    "usr/lib",
+                                    "/lib",
+                                    "--symlink",
+                                    "usr/lib64",
+                                    "/lib64",
+                                    "--proc",
+                                    "/proc",
+                                    "--dev",
+                                    "/dev",
+                                    "--size",
+                                    "67108864",
+                                    "--tmpfs",
+                                    "/tmp",
+                                    "--cap-drop",
+                                    "ALL",
+                                    "--uid",
+                                    "65534",
+                                    "--gid",
+                                    "65534",
+                                    "--setenv",
+                                    "PATH",
+                                    "/usr/bin:/bin",
+                                    "--setenv",
+                                    "PYTHONHASHSEED",
+                                    "0",
+                                    "--setenv",
+                                    "OMP_NUM_THREADS",
+                                    "1",
+                                    "--setenv",
+                                    "HOME",
+                                    "/tmp",
+                                    "--chdir",
+                                    "/tmp",
+                                    "--ro-bind-data",
+                                    fmt::format("{}", program_fd),
+                                    "/tmp/program.py"};
+  if (!filter_.empty()) {
+    words.insert(words.end(), {"--seccomp", fmt::format("{}", filter_fd)});
+  }
+  // In a namespace of its own a user's processes are counted anew.
+  if (geteuid() != 0 && !prlimit_.empty()) words.insert(words.end(), {prlimit_, "--nproc=64"});
+  words.insert(words.end(), {python_, "-I", "-B", "/tmp/program.py"});
+  return words;
+}
+
+RunOutcome Sandbox::run_python(std::string_view program, const RunLimits& limits,
+                               std::string_view input) const {
+  const Descriptor text = file_of(std::string(program) + std::string(kTail), "program");
+  const Descriptor filter = file_of(filter_, "filter");
+  ChildRequest request;
+  request.command = command(kProgramFd, kFilterFd);
+  request.descriptors = {{text.get(), kProgramFd}};
+  if (!filter_.empty()) request.descriptors.emplace_back(filter.get(), kFilterFd);
+  request.input = input;
+  request.secret = random_hex();
+  request.other_user = geteuid() == 0;
+  ChildResult result = run_child(request, limits);
+  result.outcome.passed =
+      !result.outcome.timed_out && result.outcome.exit_code == 0 && result.said == request.secret;
+  return std::move(result.outcome);
+}
+
+}  // namespace fathom::eval

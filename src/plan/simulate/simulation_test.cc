@@ -1,0 +1,97 @@
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "plan/simulate/step_simulation.h"
+#include "plan/test_models.h"
+
+namespace fathom::plan {
+namespace {
+
+SimulatedStep simulated(const TrainingPlan& plan, const SimulationSetting& setting,
+                        const std::vector<std::string>& edits = {}) {
+  return simulate_step(shipped_cluster("h800", edits), plan, setting);
+}
+
+TEST(SimulationTest, WithoutSpreadsEqualsThePlan) {
+  for (const auto overlap : {Overlap::kPairs, Overlap::kNone, Overlap::kAlone}) {
+    for (const auto kind : {ScheduleKind::kDualPipe, ScheduleKind::kZbH1, ScheduleKind::k1F1B,
+                            ScheduleKind::kDualPipeV, ScheduleKind::kInterleaved}) {
+      Layout layout = v3_layout();
+      layout.schedule = kind;
+      layout.overlap = overlap;
+      if (kind == ScheduleKind::kDualPipeV) layout.pipeline_ranks = 8;
+      if (kind == ScheduleKind::kInterleaved) {
+        layout.pipeline_ranks = 8;
+        layout.chunks_per_rank = 2;
+        layout.micro_batch_sequences = 1;
+        layout.gpus = 1024;
+      }
+      const TrainingPlan plan = v3_plan(layout);
+      ASSERT_TRUE(plan.problems.empty()) << plan.problems.front();
+      const SimulatedStep step = simulated(plan, {});
+      EXPECT_NEAR(step.step.value, plan.step.value, 1e-9 * plan.step.value)
+          << to_string(kind) << " " << static_cast<int>(overlap);
+      for (size_t r = 0; r < step.bubble.size(); ++r) {
+        EXPECT_NEAR(step.bubble[r].value, plan.timeline.bubble[r].value, 1e-6);
+      }
+      EXPECT_EQ(step.skew.value, 0.0);
+    }
+  }
+}
+
+TEST(SimulationTest, SpreadsAndASlowGpuOnlyCost) {
+  const TrainingPlan plan = v3_plan();
+  const double even = simulated(plan, {}).step.value;
+  const SimulatedStep spread = simulated(plan, {.seed = 1, .task_spread = 0.05});
+  EXPECT_GT(spread.step.value, even);
+  EXPECT_GT(spread.skew.value, 0.0);
+  const SimulatedStep slow = simulated(plan, {.slow_gpu = 1000, .slow_factor = 1.2});
+  EXPECT_GT(slow.step.value, even * 1.05);
+  EXPECT_LT(slow.step.value, even * 1.25);
+  EXPECT_EQ(simulated(plan, {.seed = 1, .task_spread = 0.05}).step, spread.step);
+  EXPECT_NE(simulated(plan, {.seed = 2, .task_spread = 0.05}).step, spread.step);
+}
+
+TEST(SimulationTest, ASlowGpuMakesItsWholeGroupWait) {
+  const TrainingPlan plan = v3_plan();
+  const SimulatedStep slow = simulated(plan, {.slow_gpu = 0, .slow_factor = 1.5});
+  const SimulatedStep even = simulated(plan, {});
+  EXPECT_GT(slow.exposed_exchange[0].value, even.exposed_exchange[0].value);
+}
+
+TEST(SimulationTest, TraceCoversEveryTaskOfOnePipeline) {
+  const TrainingPlan plan = v3_plan();
+  const SimulatedStep step = simulated(plan, {.keep_trace = true});
+  EXPECT_EQ(std::ssize(step.trace) * plan.layout.data_ranks(), step.tasks);
+  Seconds end;
+  for (const TraceEvent& event : step.trace) {
+    EXPECT_LT(event.start, event.end);
+    end = larger(end, event.end);
+  }
+  EXPECT_NEAR(end.value, plan.timeline.makespan.value, 1e-6);
+}
+
+TEST(SimulationTest, TwoThousandGpusInSeconds) {
+  const TrainingPlan plan = v3_plan();
+  const auto start = std::chrono::steady_clock::now();
+  const SimulatedStep step =
+      simulated(plan, {.seed = 3, .gpu_spread = 0.01, .task_spread = 0.02, .routing_spread = 0.05});
+  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+  std::printf("%ld tasks of 2,048 GPUs in %.2f s: a step of %.2f s\n",
+              static_cast<long>(step.tasks), time.count(), step.step.value);
+  EXPECT_LE(time.count(), 30.0);  // 10 s where nothing else runs
+}
+
+TEST(SimulationTest, FailuresAgreeWithTheClosedForm) {
+  const OperationSection operation = shipped_cluster("h800").operation;
+  const Reliability expected = reliability(operation, 2048);
+  const SimulatedRun run =
+      simulate_failures(operation, 2048, Seconds(365 * 86400.0), expected.checkpoint_interval, 1);
+  EXPECT_GT(run.failures, 200);
+  EXPECT_NEAR(run.goodput, expected.goodput, 0.01);
+}
+
+}  // namespace
+}  // namespace fathom::plan
