@@ -244,6 +244,13 @@ Result<JsonValue> shuffled(const JsonValue& value, const JsonValue& seed) {
   return JsonValue(std::move(out));
 }
 
+Result<JsonValue> pairs_of(const JsonValue& value) {
+  if (!value.is_object()) return expected("an object", value);
+  JsonArray pairs;
+  for (const auto& [key, each] : value.as_object()) pairs.emplace_back(JsonArray{key, each});
+  return JsonValue(std::move(pairs));
+}
+
 Result<JsonValue> values_of(const JsonValue& value) {
   if (!value.is_object()) return expected("an object", value);
   JsonArray values;
@@ -331,6 +338,7 @@ const std::map<std::string, std::pair<i64, ValueFunction>, std::less<>>& value_f
       {"int", {0, to_integer}},
       {"text", {0, [](V v, A) { return text_value(python_str(v)); }}},
       {"size", {0, size_of}},
+      {"pairs", {0, [](V v, A) { return pairs_of(v); }}},
       {"values", {0, [](V v, A) { return values_of(v); }}},
       {"lettered", {1, [](V v, A a) { return lettered(v, a[0]); }}},
       {"member", {1, [](V v, A a) { return member_named(v, a[0]); }}},
