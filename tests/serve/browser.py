@@ -36,8 +36,10 @@ def chromium():
     if "browser" not in _shared:
         options = webdriver.ChromeOptions()
         for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
-                         "--window-size=1200,800", "--force-prefers-reduced-motion"):
+                         "--window-size=1200,800", "--force-prefers-reduced-motion", "--disable-extensions",
+                         "--disable-background-networking", "--disable-sync", "--no-first-run"):
             options.add_argument(argument)
+        options.page_load_strategy = "eager"  # tests wait for what they need
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
         options.binary_location = BROWSER
         _shared["browser"] = webdriver.Chrome(service=Service(DRIVER), options=options)
@@ -86,7 +88,7 @@ class BrowserTest(unittest.TestCase):
             if value:
                 return value
             self.assertLess(time.monotonic(), end, f"waited for {what}")
-            time.sleep(0.01)
+            time.sleep(0.02)
 
     def text(self, selector):
         """Of an element that may be drawn anew at any moment."""

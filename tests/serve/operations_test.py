@@ -67,6 +67,21 @@ class Operations(unittest.TestCase):
         self.assertNotIn("xyzzy", log)
         self.assertNotIn("plugh", log)
 
+    def test_every_line_of_a_json_log_is_an_object(self):
+        server = harness.Server(extra=["--log-format", "json", "--verbose"])
+        server.chat("Hi")
+        server.post(PATH, "{")
+        server.get("/v1/models/%22%5c%ff%c3")
+        server.stop()
+        lines = [json.loads(line) for line in server.log]
+        for line in lines:
+            self.assertRegex(line["time"], r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
+            self.assertIn(line["level"], ("debug", "info", "warning", "error"))
+        request, = [line for line in lines if line.get("endpoint") == "/chat/completions"]
+        self.assertEqual((request["status"], request["completion_tokens"]), (200, 8))
+        self.assertTrue(any("configuration" in line.get("message", "") for line in lines))
+        self.assertTrue(any("invalid_json" in line.get("message", "") for line in lines))
+
     def test_92_running_streams_end_normally_at_sigterm(self):
         server = harness.Server(settings=["server.drain_delay_s=0.3"])
         lines = {}

@@ -62,6 +62,7 @@ class ChatPageExtras(ChatPageTest):
                              ({"large_txt": b"a" * ((1 << 20) + 1)}, "larger than 1 MiB")):
             self.attach(**files)
             self.until(lambda: words in self.text("#toast-text"), words)
+            self.assertIn(words, self.text("#status"))  # what screen readers hear
             self.assertEqual(self.find("#files .file"), [])
         self.attach(just_txt=b"a" * (1 << 20), picture_gif=b"GIF89a")
         self.until(lambda: len(self.find("#files .file")) == 1, "the file that is not too large")
@@ -69,7 +70,7 @@ class ChatPageExtras(ChatPageTest):
     def test_rank_15_long_pastes_and_drops_become_files(self):
         dropped = self.js("""const data = new DataTransfer();
             data.items.add(new File(['dropped text'], 'a.txt', {type: 'text/plain'}));
-            const fire = (name) => document.querySelector('main').dispatchEvent(
+            const fire = (name) => document.getElementById('sidebar').dispatchEvent(
                 new DragEvent(name, {dataTransfer: data, bubbles: true, cancelable: true}));
             return [fire('dragover'), document.querySelector('main').classList.contains('dropping'), fire('drop'),
                     document.querySelector('main').classList.contains('dropping')];""")

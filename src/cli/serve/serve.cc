@@ -18,6 +18,7 @@
 #include "serve/accounts/sql/sql.h"
 #include "serve/generate/generation.h"
 #include "serve/http/server.h"
+#include "serve/metrics/json_log.h"
 #include "serve/service.h"
 
 namespace fathom::cli {
@@ -118,6 +119,7 @@ class Serve : public Command {
       throw Error(ErrorCode::kInvalidInput,
                   "no model: expected --model PATH, or path under [model] of --config");
     }
+    if (config.server.log_format == serve::LogFormat::kJson) serve::log_as_json();
     refuse_open_doors(config);
     check_model(config.model);
     // By --verbose or --quiet, which stand above the configuration.

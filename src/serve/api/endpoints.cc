@@ -5,6 +5,21 @@
 #include "serve/api/messages/anthropic_error.h"
 
 namespace fathom::serve {
+namespace {
+
+constexpr Endpoint for_operators(std::string_view method, std::string_view path,
+                                 EndpointFunction run) {
+  return {.method = method, .path = path, .run = run, .is_for_operators = true};
+}
+
+constexpr Endpoint quick_for_operators(std::string_view method, std::string_view path,
+                                       EndpointFunction run) {
+  Endpoint endpoint = for_operators(method, path, run);
+  endpoint.is_quick = true;
+  return endpoint;
+}
+
+}  // namespace
 
 std::span<const Endpoint> endpoints() {
   static constexpr std::array kEndpoints = {
@@ -23,14 +38,14 @@ std::span<const Endpoint> endpoints() {
       Endpoint{"GET", "/capabilities", capabilities, true},
       Endpoint{"POST", "/embeddings", no_embeddings, true},
       Endpoint{"GET", "/usage", own_usage},
-      Endpoint{"GET", "/admin/usage", all_usage, false, openai_error_response, true},
-      Endpoint{"GET", "/admin/keys", list_keys, false, openai_error_response, true},
-      Endpoint{"POST", "/admin/keys", add_key, false, openai_error_response, true},
-      Endpoint{"DELETE", "/admin/keys/", revoke_key, false, openai_error_response, true},
-      Endpoint{"GET", "/admin/status", show_status, true, openai_error_response, true},
-      Endpoint{"GET", "/admin/history", show_history, true, openai_error_response, true},
-      Endpoint{"GET", "/admin/requests", list_requests, true, openai_error_response, true},
-      Endpoint{"DELETE", "/admin/requests/", end_request, true, openai_error_response, true},
+      for_operators("GET", "/admin/usage", all_usage),
+      for_operators("GET", "/admin/keys", list_keys),
+      for_operators("POST", "/admin/keys", add_key),
+      for_operators("DELETE", "/admin/keys/", revoke_key),
+      quick_for_operators("GET", "/admin/status", show_status),
+      quick_for_operators("GET", "/admin/history", show_history),
+      quick_for_operators("GET", "/admin/requests", list_requests),
+      quick_for_operators("DELETE", "/admin/requests/", end_request),
   };
   return kEndpoints;
 }

@@ -90,7 +90,7 @@ void ServerSection::list_fields(FieldList& list) {
   list.add("drain_delay_s", drain_delay_s,
            "from SIGTERM, when /ready fails, to the end of new connections", {.min = 0});
   list.add("drain_timeout_s", drain_timeout_s, "for requests that run at SIGTERM", {.min = 0});
-  list.add("log_format", log_format, kLogFormatNames, "of the line that each request leaves");
+  list.add("log_format", log_format, kLogFormatNames, "of the log's lines");
   list.add("log_level", log_level, kLogLevelNames,
            "from this on; --verbose and --quiet stand above");
 }
@@ -118,9 +118,10 @@ void LimitsSection::list_fields(FieldList& list) {
 }
 
 void CacheSection::list_fields(FieldList& list) {
-  list.add("directory", directory,
-           "folder, this server's alone, where cached pages outlive memory and restarts; \"\": none. "
-           "What users wrote is in it");
+  list.add(
+      "directory", directory,
+      "folder, this server's alone, where cached pages outlive memory and restarts; \"\": none. "
+      "What users wrote is in it");
   list.add("max_gib", max_gib, "that its files take at most", {.min = 0.001});
   list.add("share", share, "of the cache that one key keeps while others need some",
            {.min = 0.01, .max = 1});

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "io/json.h"
 #include "serve/accounts/limits/period.h"
+#include "serve/metrics/json_log.h"
 
 namespace fathom::serve {
 namespace {
@@ -74,7 +75,7 @@ void Ledger::finish(const OpenRequest& request, const UsageRecord& record) {
   if (audit_ != nullptr) audit_->add(audit_fields(record));
   if (!log::enabled(log::Level::kInfo)) return;
   if (log_as_json_) {
-    log::info("{}", io::write_json(log_fields(record)));
+    log_members(log::Level::kInfo, log_fields(record));
   } else {
     log::info(
         "{} {} {}: {} prompt tokens ({} cached), {} generated, first after {:.1f} ms, {:.1f} ms",

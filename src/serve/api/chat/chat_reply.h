@@ -12,7 +12,7 @@ namespace fathom::serve {
 struct ChatReply {
   const ServedModel& model;
   ChatOptions options;
-  std::string id;       // "chatcmpl-..."
+  std::string id;  // "chatcmpl-..."
   i64 created = 0;
   std::vector<i32> prompt_ids = {};  // where the client wants them back
 };

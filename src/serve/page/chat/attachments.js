@@ -46,24 +46,25 @@ export class Attachments {
       event.target.value = '';
     });
     byId('input').addEventListener('paste', (event) => this.paste(event));
-    const page = document.querySelector('main');
-    for (const name of ['dragenter', 'dragover']) page.addEventListener(name, (event) => this.dragOver(event, page));
-    for (const name of ['dragleave', 'drop']) {
-      page.addEventListener(name, (event) => {
-        if (name === 'drop' || !page.contains(event.relatedTarget)) page.classList.remove('dropping');
-      });
-    }
-    page.addEventListener('drop', (event) => {
-      if (!event.dataTransfer.types.includes('Files')) return;
-      event.preventDefault();
-      this.add([...event.dataTransfer.files]);
-    });
+    this.takeDrops();
   }
 
-  dragOver(event, page) {
-    if (!event.dataTransfer.types.includes('Files')) return;
-    event.preventDefault();  // else a drop opens the file in place of the page
-    page.classList.add('dropping');
+  /** Of files, anywhere: a drop that nobody takes opens the file in place of the page. */
+  takeDrops() {
+    const page = document.querySelector('main');
+    const listen = (name, action) => addEventListener(name, (event) => {
+      if (!event.dataTransfer.types.includes('Files')) return;
+      event.preventDefault();
+      action(event);
+    });
+    for (const name of ['dragenter', 'dragover']) listen(name, () => page.classList.add('dropping'));
+    listen('dragleave', (event) => {
+      if (!event.relatedTarget) page.classList.remove('dropping');  // it left the window
+    });
+    listen('drop', (event) => {
+      page.classList.remove('dropping');
+      this.add([...event.dataTransfer.files]);
+    });
   }
 
   async add(found) {

@@ -1,5 +1,5 @@
 // The list of chats.
-import {byId, make} from '../shared/dom.js';
+import {announce, byId, make} from '../shared/dom.js';
 import {texts} from './texts.js';
 
 export function showChats(chats, current, {open, remove}) {
@@ -41,6 +41,7 @@ let undoTimer = null;
 export function toast(text, undo) {
   clearTimeout(undoTimer);
   byId('toast-text').textContent = text;
+  announce(text);
   byId('toast-undo').hidden = !undo;
   byId('toast-undo').onclick = () => {
     byId('toast').hidden = true;
