@@ -108,17 +108,15 @@ ServingMemory serving_memory(const Cluster& cluster, const ModelConfig& config,
   ServingMemory memory;
   const double matrix = operand_bytes(setting.precision);
   const double experts = dbl(slots_per_rank(config, setting));
-  double all = 0.0, embedding = 0.0;
+  double all = 0.0;
   for_each_parameter(config, [&](const Parameter& parameter) {
     if (parameter.part == ModelPart::kMtp) return;
     const double bytes =
         dbl(parameter.elements()) * (parameter.kind == ParameterKind::kMatrix ? matrix : 2.0);
     if (parameter.expert > 0) return;  // all are alike: expert 0 stands for a slot
     all += parameter.expert == 0 ? bytes * experts : bytes;
-    if (parameter.part == ModelPart::kEmbedding && !config.tie_word_embeddings) embedding += bytes;
   });
   memory.weights = Bytes(all);
-  memory.read_a_step = Bytes(all - embedding);
   const double left = std::max(0.0, cluster.memory().value - all);
   memory.cache = Bytes(left * cluster.serving.free_memory_frac);
   memory.cache_a_token = BytesPerToken(dbl(cache_bytes_per_token(config, setting.cache_dtype)));

@@ -19,8 +19,7 @@ struct ServingSetting {
 
 struct ServingMemory {
   Bytes weights;
-  Bytes read_a_step;  // without the embedding table
-  Bytes cache;        // room for it
+  Bytes cache;  // room for it
   BytesPerToken cache_a_token;
   Tokens cached_tokens() const { return cache / cache_a_token; }
 };

@@ -162,9 +162,10 @@ void CpuSection::list_fields(FieldList& list) {
   list.add("read_gb_s", read_gb_s, "measured memory reads", kPositive);
   list.add("gemm_gflops", gemm_gflops, "measured BF16 products", kPositive);
   list.add("training_frac", training_frac, "useful arithmetic of training over gemm_gflops",
-           {.min = 0.0, .max = 1.0});
-  list.add("decode_read_frac", decode_read_frac, "decoding's reads over read_gb_s",
-           {.min = 0.0, .max = 1.5});
+           {.min = 0.0, .max = 100.0});
+  list.add("decode_read_frac", decode_read_frac,
+           "decoding's reads over read_gb_s; caches may give more than memory",
+           {.min = 0.0, .max = 100.0});
   list.add("host_memory_gb", host_memory_gb, "memory, 1e9 bytes", kPositive);
   add_source(list, source);
 }

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cmath>
 
 #include "plan/advice/advice.h"
 #include "plan/model_size.h"
@@ -42,6 +43,23 @@ TEST(RankMemoryTest, ParametersOfAllRanksAreTheModels) {
     }
     // DualPipe holds every stage twice; the MTP module's embedding and head are the model's.
     EXPECT_DOUBLE_EQ(sum, static_cast<double>((size.total + size.mtp) * plan.schedule.paths));
+  }
+}
+
+TEST(RankMemoryTest, BytesOfAParameter) {
+  Layout layout = v3_layout();
+  for (const bool sharded : {true, false}) {
+    layout.shard_optimizer = sharded;
+    layout.bf16_moments = sharded;
+    const RankMemory m = v3_plan(layout).memory[5];
+    const double all = m.dense_parameters + m.expert_parameters;
+    EXPECT_DOUBLE_EQ(m.weights.value, 2.0 * all);
+    EXPECT_DOUBLE_EQ(m.gradients.value, 4.0 * all);
+    // Mirrored stages: 2 * 128 copies of what is dense, 2 * 2 of an expert.
+    const double state =
+        sharded ? 8.0 * (m.dense_parameters / 256 + m.expert_parameters / 4) : 12.0 * all;
+    EXPECT_DOUBLE_EQ(m.optimizer.value, state);
+    EXPECT_NEAR(m.fragmentation.value, 0.05 / 1.05 * m.total().value, 1.0);
   }
 }
 
@@ -84,6 +102,50 @@ TEST(StagesTest, V3sLastStageCarriesHeadAndMtp) {
   EXPECT_EQ(layers, 61u);
   EXPECT_EQ(plan.stages.back().layers.size(), 1u);
   EXPECT_EQ(plan.stages.back().times.size(), 1u + 2u + 1u);  // layer, MTP module and head, head
+}
+
+TEST(StagesTest, AHeavyHeadLeavesItsStageFewLayers) {
+  const ModelConfig config = dense_model(8, 1024, 4096, 8, 8, 256000);
+  const Layout layout{.gpus = 2, .pipeline_ranks = 2, .precision = Precision::kBf16};
+  const auto stages = make_stages(shipped_cluster("h800"), config, layout, 2048);
+  EXPECT_LE(stages.back().layers.size(), 2u);
+  EXPECT_TRUE(stages.back().head);
+  EXPECT_TRUE(stages.front().embedding);
+}
+
+TEST(PassTasksTest, OverlappedPairsLeaveNothingOut) {
+  const TrainingPlan plan = v3_plan();
+  for (const auto& [f, b] : {std::pair(1, 1), std::pair(0, 15), std::pair(15, 3)}) {
+    const auto &forward = plan.stages[static_cast<size_t>(f)].times,
+               &backward = plan.stages[static_cast<size_t>(b)].times;
+    const auto sum = [](const PassTasks& tasks, Stream stream) {
+      Seconds total;
+      for (const PassTask& task : tasks) {
+        if (task.stream == stream) total += task.time;
+      }
+      return total.value;
+    };
+    for (const Stream stream : {Stream::kCompute, Stream::kExchange}) {
+      EXPECT_NEAR(sum(overlapped_tasks(forward, backward), stream),
+                  sum(forward_tasks(forward), stream) + sum(backward_tasks(backward), stream),
+                  1e-12);
+    }
+    EXPECT_LE(duration(overlapped_tasks(forward, backward)),
+              duration(forward_tasks(forward)) + duration(backward_tasks(backward)));
+  }
+}
+
+TEST(TrainingPlanTest, EveryKeyCountsAsIfNoneWereMasked) {
+  const TrainingPlan plan = v3_plan();
+  const double keys = 6.0 * 128 * (192 + 128) * 4096 * 61;  // q.k and p.v, three products each
+  EXPECT_NEAR(plan.flops_per_s_per_gpu(false),
+              plan.tokens_per_s_per_gpu() * (plan.flops.matrices + keys), 1e6);
+}
+
+TEST(TrainingPlanTest, CheckpointsEveryTwentySomeMinutes) {
+  const TrainingPlan plan = v3_plan();
+  EXPECT_NEAR(plan.goodput, 0.967, 0.001);
+  EXPECT_NEAR(plan.checkpoint_interval.value, std::sqrt(2.0 * 30.0 * 50.7e3 * 3600 / 2048), 0.1);
 }
 
 // ---- layouts
@@ -168,6 +230,8 @@ TEST(AdviceTest, EveryGainIsAtLeastNothingAndInItsRange) {
     EXPECT_GE(r.most, r.gain) << r.advice.name;
     EXPECT_FALSE(r.bottleneck.empty());
   }
+  EXPECT_LT(results[1].least, results[1].gain);
+  EXPECT_GT(results[1].most, results[1].gain);
 }
 
 /// plan.md §10's estimates of training, which were made by hand.
