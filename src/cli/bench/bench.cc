@@ -191,7 +191,7 @@ class Bench : public Command {
   void write_machine_file(Ctx& ctx, const model::Model& model, const engine::MachineSpeed& machine,
                           const std::vector<Timing>& timings) const {
     const double peak = ops::gemm_peak_flops_per_s(ctx);
-    const double training = measure_training_frac(ctx, model.config());
+    const double training = measure_training_flops_per_s(ctx, model.config());
     io::write_file_atomically(machine_file_,
                               machine_file(machine, timings, peak, training, source()));
   }

@@ -13,7 +13,6 @@
 #include "config/run/training_recipe.h"
 #include "model/training/memory/training_memory.h"
 #include "model/training/training_model.h"
-#include "ops/gemm/gemm_peak.h"
 #include "plan/machine/cluster.h"
 #include "plan/training_flops.h"
 #include "tensor/buffer.h"
@@ -81,7 +80,7 @@ double best_pass_seconds(Ctx& ctx, const ModelConfig& config, const TrainingReci
 
 }  // namespace
 
-double measure_training_frac(Ctx& ctx, const ModelConfig& config) {
+double measure_training_flops_per_s(Ctx& ctx, const ModelConfig& config) {
   TrainingRecipe recipe;
   const auto room = static_cast<i64>(kMemoryShare * static_cast<double>(free_memory_bytes()));
   try {
@@ -89,7 +88,7 @@ double measure_training_frac(Ctx& ctx, const ModelConfig& config) {
     const double seconds = best_pass_seconds(ctx, config, recipe);
     const double flops = plan::training_flops(config, kSeqLen).per_token() *
                          static_cast<double>(kSequences * kSeqLen);
-    return flops / seconds / ops::gemm_peak_flops_per_s(ctx);
+    return flops / seconds;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kUnsupported || error.code() == ErrorCode::kOutOfMemory) {
       return 0.0;
@@ -100,7 +99,7 @@ double measure_training_frac(Ctx& ctx, const ModelConfig& config) {
 
 std::string machine_file(const engine::MachineSpeed& machine,
                          const std::vector<engine::Timing>& timings, double gemm_flops_per_s,
-                         double training_frac, const std::string& model) {
+                         double training_flops_per_s, const std::string& model) {
   const plan::CpuSection usual;
   double decode_frac = usual.decode_read_frac;
   bool decoded = false;
@@ -109,7 +108,7 @@ std::string machine_file(const engine::MachineSpeed& machine,
     decode_frac = t.bytes / t.median_s / machine.read_bytes_per_s;
     decoded = true;
   }
-  const bool trained = training_frac > 0.0;
+  const bool trained = training_flops_per_s > 0.0;
   const std::string source = fmt::format(
       "fathom bench on {}, {} threads, {}: training {}, decoding {}", cpu_brand(), num_threads(),
       model, trained ? "measured" : "assumed", decoded ? "measured" : "assumed");
@@ -120,7 +119,7 @@ std::string machine_file(const engine::MachineSpeed& machine,
       "{:.1f}\n"
       "source = {}\n",
       num_threads(), machine.read_bytes_per_s / 1e9, gemm_flops_per_s / 1e9,
-      trained ? training_frac : usual.training_frac, decode_frac,
+      trained ? training_flops_per_s / gemm_flops_per_s : usual.training_frac, decode_frac,
       static_cast<double>(free_memory_bytes()) / 1e9, toml_string(source));
 }
 

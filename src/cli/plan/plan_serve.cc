@@ -73,6 +73,8 @@ void PlanServe::add(Arguments& parent) {
   command_.add_option("--imbalance", imbalance_, "Largest over mean load of GPUs' experts")
       .check(number_between(1, 100))
       .show_default();
+  command_.add_option("--precision", precision_, "Of weights; default: as the config stores them")
+      .one_of({"fp8", "bf16"});
   command_.add_flag("--fp8-cache", fp8_cache_, "Cache in FP8 instead of BF16");
   command_.add_flag("--one-micro-batch", one_micro_batch_,
                     "Wait for every exchange instead of computing another micro-batch");
@@ -111,6 +113,7 @@ void PlanServe::add(Arguments& parent) {
 plan::ServingSetting PlanServe::setting(i64 ranks) const {
   return {.ranks = ranks,
           .redundant_experts = redundant_,
+          .precision = precision_ == "fp8" ? plan::Precision::kFp8 : plan::Precision::kBf16,
           .cache_dtype = fp8_cache_ ? DType::kF8E4M3 : DType::kBF16,
           .two_micro_batches = !one_micro_batch_,
           .imbalance = imbalance_};
@@ -168,9 +171,10 @@ void PlanServe::print_text(const Scenario& scenario, const ModelConfig& config,
   out::print(
       "memory of decoding {} GPUs: weights {:.1f} GB of {:.0f}; cache {:.1f} GB = {:.0f} K tokens "
       "of "
-      "{:.0f} bytes\n",
+      "{:.0f} bytes{}\n",
       decode_ranks_, m.weights.value / 1e9, cluster.memory().value / 1e9, m.cache.value / 1e9,
-      m.cached_tokens().value / 1e3, m.cache_a_token.value);
+      m.cached_tokens().value / 1e3, m.cache_a_token.value,
+      m.weights > cluster.memory() ? ": THE WEIGHTS DO NOT FIT" : "");
   out::print("decode             requests of {} tokens\n", context_);
   out::print("  {:>6} {:>8} {:>10} {:>10} {:>8} {:>10} {:>12}  bound by\n", "batch", "TPOT ms",
              "products", "attention", "other", "exchange", "tokens/s GPU");
@@ -255,6 +259,10 @@ int PlanServe::run() {
         fmt::format("--prices: found {} numbers, expected 3: hit,miss,output", prices_.size()));
   }
   const ModelConfig config = value_or_throw(load_model_config(model_));
+  if (precision_.empty()) {
+    const auto& stored = config.quantization_config;
+    precision_ = stored && stored->has_fp8() ? "fp8" : "bf16";
+  }
   const Scenario scenario = load_scenario(scenario_);
   if (scenario.cluster.is_cpu()) {
     print_cpu(scenario.cluster, config, static_cast<double>(context_));

@@ -32,7 +32,7 @@ class PlanServe {
 
   Arguments command_;
   ScenarioOptions scenario_;
-  std::string model_;
+  std::string model_, precision_;
   i64 prefill_ranks_ = 32, decode_ranks_ = 144, redundant_ = 32;
   i64 prompt_ = 4096, context_ = 4989;
   double tpot_ms_ = 50.0, imbalance_ = 1.0;

@@ -3,29 +3,18 @@
 #include <unistd.h>
 
 #include <array>
-#include <thread>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "cli/command.h"
-#include "cli/interrupt.h"
 #include "cli/output.h"
-#include "cli/serve/accounts.h"
 #include "cli/serve/loaded_model.h"
-#include "cli/serve/reload.h"
-#include "cli/serve/service_manager.h"
+#include "cli/serve/running_server.h"
 #include "config/run/run_file.h"
 #include "serve/accounts/sql/sql.h"
-#include "serve/generate/generation.h"
-#include "serve/http/server.h"
 #include "serve/metrics/json_log.h"
-#include "serve/service.h"
 
 namespace fathom::cli {
 namespace {
-
-constexpr auto kLookAround = std::chrono::milliseconds(20);
-constexpr double kLastWordsS = 2;  // for streams to be told that they end
 
 /// A flag and the key of the configuration that it sets.
 struct ServeFlag {
@@ -65,23 +54,6 @@ std::vector<std::string> environment() {
   return entries;
 }
 
-serve::http::ServerOptions server_options(const serve::ServeConfig& config) {
-  serve::http::ServerOptions options;
-  options.host = config.server.host;
-  options.port = config.server.port;
-  options.threads = config.server.http_threads;
-  options.max_body_bytes = static_cast<i64>(config.limits.max_body_mib * (1 << 20));
-  options.max_connections = config.limits.max_connections;
-  options.max_connections_per_peer = config.limits.max_connections_per_address;
-  options.trusted_proxies = config.server.trusted_proxies;
-  options.idle_s = config.limits.idle_s;
-  options.header_s = config.limits.header_s;
-  options.keep_alive_s = config.server.keep_alive_s;
-  options.tls_certificate = config.server.tls_certificate;
-  options.tls_key = config.server.tls_key;
-  return options;
-}
-
 class Serve : public Command {
  public:
   Arguments add(Arguments& app) override {
@@ -105,12 +77,12 @@ class Serve : public Command {
   }
 
   int run() override {
-    serve::ServeConfig config;
     if (keys_) {
-      out::write(describe_run_file(field_list(config)));
+      serve::ServeConfig defaults;
+      out::write(describe_run_file(field_list(defaults)));
       return kExitOk;
     }
-    read_config(config);
+    serve::ServeConfig config = read_config();
     if (print_config_) {
       out::write(write_run_file(field_list(config)));
       return kExitOk;
@@ -127,11 +99,15 @@ class Serve : public Command {
         log::enabled(log::Level::kDebug) || !log::enabled(log::Level::kInfo);
     if (!is_level_fixed) log::set_level(config.server.log_level);
     log_config(config);
-    return answer(config, is_level_fixed);
+    raise_file_limit();
+    return RunningServer(
+               std::move(config), [this] { return read_config(); }, is_level_fixed)
+        .run();
   }
 
  private:
-  void read_config(serve::ServeConfig& config) const {
+  serve::ServeConfig read_config() const {
+    serve::ServeConfig config;
     std::vector<std::string> settings =
         value_or_throw(serve::environment_settings(environment(), field_list(config)));
     for (size_t i = 0; i < kFlags.size(); ++i) {
@@ -141,6 +117,7 @@ class Serve : public Command {
     value_or_throw(config_file_.empty()
                        ? parse_run_file("", "options", settings, field_list(config))
                        : read_run_file(config_file_, settings, field_list(config)));
+    return config;
   }
 
   /// Without the password of a database.
@@ -158,80 +135,6 @@ class Serve : public Command {
                 fmt::format("server.host: {} can be reached from other machines, and there are no "
                             "keys: expected 127.0.0.1, ::1 or localhost",
                             host));
-  }
-
-  /// A file that is wrong changes nothing.
-  void read_again(const serve::ServeConfig& started, const Running& running) const {
-    try {
-      serve::ServeConfig next;
-      read_config(next);
-      reload(started, next, running);
-    } catch (const Error& error) {
-      log::error("the configuration stays as it is: {}", error.message());
-    }
-  }
-
-  int answer(const serve::ServeConfig& config, bool is_level_fixed) const {
-    raise_file_limit();
-    ServiceManager manager;
-    const InterruptGuard interrupt;
-    std::unique_ptr<LoadedModel> model;  // goes last: what is being answered uses it
-    ReloadSignal reload_signal;
-    const auto audit = make_audit_log(config.accounts);
-    const auto accounts = make_accounts(config, served_name(config.model));
-    serve::Service service({.worker_threads = config.server.worker_threads,
-                            .allowed_hosts = config.server.allowed_hosts,
-                            .log_as_json = config.server.log_format == serve::LogFormat::kJson,
-                            .audit = audit.get()},
-                           *accounts);
-    serve::http::Server server(server_options(config), service);
-    server.start();
-    log::info("listening on {}://{}:{}", config.server.tls_certificate.empty() ? "http" : "https",
-              config.server.host, server.port());
-    manager.loading("loading " + config.model.path);
-    model = std::make_unique<LoadedModel>(config);
-    service.serve(model->served());
-    const std::string serving = fmt::format("serving {} with a context of {} tokens",
-                                            model->served().name, model->engine().context_tokens());
-    log::info("{}", serving);
-    manager.ready(serving);
-    while (!interrupt.interrupted()) {
-      if (reload_signal.take()) {
-        manager.reloading();
-        read_again(config, {*accounts, server, *model, is_level_fixed});
-        manager.ready(serving);
-      }
-      if (!service.stalls()) manager.alive();
-      for (const std::string& key : accounts->take_gone()) model->engine().forget(key);
-      std::this_thread::sleep_for(kLookAround);
-    }
-    manager.stopping(fmt::format("{} requests are being answered", server.busy_connections()));
-    if (interrupt.signal() == SIGINT) return kExitInterrupted;
-    drain(config.server, service, server, model->engine(), manager);
-    return kExitOk;
-  }
-
-  /// Lets what runs come to its end. A second signal ends the process by itself.
-  static void drain(const serve::ServerSection& limits, serve::Service& service,
-                    serve::http::Server& server, engine::Engine& engine, ServiceManager& manager) {
-    log::info("going down: {} requests are being answered", server.busy_connections());
-    const Clock::time_point begin = Clock::now();
-    service.drain();
-    const auto sleep_until = [&](double seconds, auto done) {
-      while (!done() && seconds_since(begin) < seconds) {
-        if (!service.stalls()) manager.alive();
-        std::this_thread::sleep_for(kLookAround);
-      }
-    };
-    sleep_until(limits.drain_delay_s, [] { return false; });
-    server.stop_accepting();
-    const auto idle = [&] { return server.busy_connections() == 0; };
-    sleep_until(limits.drain_timeout_s, idle);
-    if (idle()) return;
-    log::warn("{} requests did not end within {} s", server.busy_connections(),
-              limits.drain_timeout_s);
-    engine.fail_all(serve::kDraining);
-    sleep_until(limits.drain_timeout_s + kLastWordsS, idle);
   }
 
   Arguments command_;
