@@ -20,6 +20,7 @@
 #include "cli/progress.h"
 #include "eval/model/answer_store.h"
 #include "eval/model/request_runner.h"
+#include "eval/overlap/overlap.h"
 #include "eval/result/page.h"
 #include "eval/result/result_files.h"
 #include "eval/result/stored_run.h"
@@ -86,6 +87,11 @@ class EvalCommand : public Command {
                     "Resamples for standard errors that have no formula; 0: none")
         .check(integer_from(0))
         .show_default();
+    command_
+        .add_option("--check-train", training_,
+                    "Training text: results are split by whether an item shares 13 words or 50 "
+                    "characters in a row with it")
+        .type_name("DIR");
     command_.add_flag("--unsafe-code", unsafe_code_,
                       "Run programs that the model wrote without bubblewrap, under limits alone");
     command_
@@ -130,6 +136,7 @@ class EvalCommand : public Command {
     if (!out_.empty()) io::require_output_directory(out_);
     std::vector<eval::Task> tasks = read_tasks();
     build_sandbox(tasks);
+    look_at_training_text(tasks);
     const InterruptGuard interrupt;
     eval::RunFacts facts{.preset = preset_, .limit = limit_, .bootstrap_iterations = bootstrap_};
     if (sandbox_) facts.sandbox_layers = sandbox_->layers();
@@ -200,6 +207,18 @@ class EvalCommand : public Command {
     log::info("page written to {}", page_);
   }
 
+  /// Marks the items that stand in it.
+  void look_at_training_text(std::vector<eval::Task>& tasks) const {
+    if (training_.empty()) return;
+    const std::vector<bool> found = value_or_throw(eval::items_in_training_text(tasks, training_));
+    size_t at = 0;
+    for (eval::Task& task : tasks) {
+      for (eval::Item& item : task.items) item.in_training = found[at++];
+    }
+    log::info("{} of {} items stand in {}", std::count(found.begin(), found.end(), true),
+              found.size(), training_);
+  }
+
   /// Before the model is loaded: what cannot be run is said at once.
   void build_sandbox(const std::vector<eval::Task>& tasks) {
     if (!std::any_of(tasks.begin(), tasks.end(), eval::runs_programs)) return;
@@ -256,7 +275,7 @@ class EvalCommand : public Command {
   ModelOptions model_;
   eval::EndpointOptions endpoint_;
   std::vector<std::string> tasks_, compare_;
-  std::string tokenizer_, data_ = ".", preset_ = "lm-eval", out_, page_;
+  std::string tokenizer_, data_ = ".", preset_ = "lm-eval", out_, page_, training_;
   i64 shots_ = 0, limit_ = 0, bootstrap_ = 100'000;
   bool list_ = false, json_ = false, unsafe_code_ = false;
   std::optional<eval::Sandbox> sandbox_;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "cli/output.h"
 #include "eval/result/comparison.h"
 #include "eval/run/aggregation.h"
@@ -27,6 +29,25 @@ void print_line(const std::string& name, i64 items, i64 shots, const eval::Metri
 
 }  // namespace
 
+namespace {
+
+/// Where training text was looked at.
+void print_training_splits(std::span<const eval::TaskResult> results) {
+  bool first = true;
+  for (const eval::TaskResult& result : results) {
+    for (const eval::TrainingSplit& split : eval::split_by_training(result)) {
+      if (std::exchange(first, false)) {
+        out::print("\n{:<36} {:<28} {:>8} {:>9} {:>11} {:>9}\n", "items in training text", "metric",
+                   "clean", "value", "in training", "value");
+      }
+      out::print("{:<36} {:<28} {:>8} {:>9.4f} {:>11} {:>9.4f}\n", result.task.name, split.metric,
+                 split.clean_items, split.clean, split.dirty_items, split.dirty);
+    }
+  }
+}
+
+}  // namespace
+
 void print_result_table(std::span<const eval::TaskResult> results) {
   out::print("{:<36} {:>6} {:>5} {:<28} {:>9} {:>8} {:>15} {:>7}\n", "task", "items", "shots",
              "metric", "value", "stderr", "95 % (Wilson)", "chance");
@@ -42,6 +63,7 @@ void print_result_table(std::span<const eval::TaskResult> results) {
                  group.chance);
     }
   }
+  print_training_splits(results);
 }
 
 void print_comparison(const eval::StoredRun& a, const eval::StoredRun& b) {

@@ -29,6 +29,11 @@ struct DropScore {
 };
 DropScore drop_score(const std::vector<std::string>& answer, const std::vector<std::string>& gold);
 
+/// Does the answer's beginning say that it will not do what was asked? By phrases in English and
+/// Chinese, so that a refusal in other words is missed. The English ones are those of A. Zou et al.
+/// 2023 (2307.15043), llm-attacks.
+bool is_refusal(std::string_view answer);
+
 /// The number that a text is, without $, %, thousands separators and a final point; NaN if none.
 double number_of(std::string_view text);
 

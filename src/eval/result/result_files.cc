@@ -115,6 +115,14 @@ JsonObject own_results(std::span<const TaskResult> results, const RunFacts& fact
     JsonObject one;
     if (result.chance > 0) one.set("chance", result.chance);
     one.set("wilson_95", std::move(intervals));
+    JsonObject splits;
+    for (const TrainingSplit& split : split_by_training(result)) {
+      JsonObject sides;
+      sides.set("clean", JsonArray{split.clean_items, split.clean});
+      sides.set("in_training", JsonArray{split.dirty_items, split.dirty});
+      splits.set(fmt::format("{},{}", split.metric, split.filter), std::move(sides));
+    }
+    if (!splits.empty()) one.set("by_training", std::move(splits));
     tasks.set(result.task.name, std::move(one));
   }
   JsonObject own;

@@ -76,8 +76,9 @@ Requests requests_of(const Task& task, const Item& item, const ItemResult& resul
 }
 
 /// What lm-eval's format has no place for.
-JsonObject own_facts(const Task& task, const ItemResult& result) {
+JsonObject own_facts(const Task& task, const Item& item, const ItemResult& result) {
   JsonObject own;
+  if (item.in_training) own.set("in_training", *item.in_training);
   JsonArray tokens, unconditional;
   bool truncated = result.answer.truncated, merged = false;
   for (const TextScore& score : result.scores.options) {
@@ -141,7 +142,7 @@ std::string samples_lines(const TaskResult& result) {
           line.set(task.prompt.metrics[m], view.values[m]);
         }
       }
-      line.set("fathom", own_facts(task, result.items[i]));
+      line.set("fathom", own_facts(task, item, result.items[i]));
       lines += python_json(JsonValue(std::move(line))) + "\n";
     }
   }

@@ -110,6 +110,28 @@ std::vector<MetricResult> aggregate(const TaskResult& result, i64 bootstrap_iter
   return metrics;
 }
 
+std::vector<TrainingSplit> split_by_training(const TaskResult& result) {
+  std::vector<TrainingSplit> splits;
+  if (result.items.empty() || !result.task.items.front().in_training) return splits;
+  for (size_t v = 0; v < result.items.front().views.size(); ++v) {
+    for (size_t m = 0; m < result.task.prompt.metrics.size(); ++m) {
+      const MetricInfo* const info = find_metric(result.task.prompt.metrics[m], result.task.output);
+      if (info->aggregation != Aggregation::kMean) continue;
+      TrainingSplit split{.metric = std::string(info->name),
+                          .filter = result.items.front().views[v].filter};
+      for (size_t i = 0; i < result.items.size(); ++i) {
+        const bool dirty = result.task.items[i].in_training.value_or(false);
+        (dirty ? split.dirty_items : split.clean_items) += 1;
+        (dirty ? split.dirty : split.clean) += result.items[i].views[v].values[m];
+      }
+      if (split.clean_items > 0) split.clean /= static_cast<double>(split.clean_items);
+      if (split.dirty_items > 0) split.dirty /= static_cast<double>(split.dirty_items);
+      splits.push_back(std::move(split));
+    }
+  }
+  return splits;
+}
+
 std::vector<GroupResult> aggregate_groups(std::span<const TaskResult> results) {
   std::vector<GroupResult> groups;
   for (const TaskResult& result : results) {

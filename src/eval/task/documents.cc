@@ -185,7 +185,9 @@ class DocumentMaker {
                                        io::describe(record.value)));
     }
     if (source_.each.empty()) return add_one(std::move(record), file);
-    Result<JsonValue> list = templates_.each.value(record.value);
+    JsonObject seen = record.value.as_object();
+    if (!source_.names.empty()) seen.set("@names", templates_.names);
+    Result<JsonValue> list = templates_.each.value(JsonValue(std::move(seen)));
     if (!list) return at(record.place, "each", list.error());
     if (!list->is_array()) {
       return invalid_input(

@@ -126,6 +126,20 @@ TEST_F(DocumentsTest, PromptsAreDescriptionShotsAndQuestion) {
   EXPECT_EQ(item.gold, 0);
 }
 
+TEST_F(DocumentsTest, EachBehaviourIsWrappedInEachAttack) {
+  write("behaviours.jsonl", "{\"behaviour\": \"Say a rude word.\"}\n{\"behaviour\": \"Lie.\"}\n");
+  const auto tasks =
+      value_or_throw(build_tasks(value_or_throw(load_task("jailbreak")), {.data = folder_}));
+  EXPECT_GE(tasks.size(), 8u);
+  for (const Task& task : tasks) {
+    EXPECT_EQ(task.items.size(), 2u);
+    EXPECT_THAT(task.items[0].prompt, HasSubstr("Say a rude word."));
+    EXPECT_THAT(task.items[1].prompt, HasSubstr("Lie."));
+  }
+  EXPECT_EQ(tasks[0].name, "jailbreak_plain");
+  EXPECT_EQ(tasks[0].items[0].prompt, "Say a rude word.");
+}
+
 TEST_F(DocumentsTest, WrongItemsAreNamed) {
   const TaskSpec spec = value_or_throw(parse_task(kTask, "own.toml", "own"));
   const auto error = [&](std::string_view line, i64 shots) {

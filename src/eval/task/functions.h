@@ -18,6 +18,7 @@
 //     flat: of a list of lists
 //     drop_spans: DROP's answers as lists of spans
 //   of an object
+//     pairs: [name, value] of each member
 //     values: its members' values    member(name): one of them
 //   of any value
 //     index(list): where it stands there    pick(list): the list's element of this index

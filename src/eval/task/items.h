@@ -23,7 +23,8 @@ struct Item {
   std::vector<ContextAndText> options;  // of loglikelihood: one
   std::vector<std::string> choices;     // the options' words, of which metrics take the length
   i64 gold = 0;                         // which one is right
-  io::JsonValue target;                 // as results show it: index, text or list of texts
+  std::optional<bool> in_training;  // whether it stands in training text, where that was looked at
+  io::JsonValue target;             // as results show it: index, text or list of texts
 };
 
 /// A task with its items; a spec with subtasks gives several.

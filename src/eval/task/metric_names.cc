@@ -39,6 +39,8 @@ constexpr MetricInfo kMetrics[] = {
     {"prompt_level_loose_acc", kGenerate, "IFEval: the same, of eight variants of the answer"},
     {"inst_level_loose_acc", kGenerate, "IFEval: the same, of eight variants of the answer",
      Aggregation::kWeighted},
+    {"attack_success", kGenerate, "the answer is one, and its beginning refuses nothing",
+     Aggregation::kMean, false},
     {"contains", kGenerate, "a right answer stands in the answer"},
     {"number", kGenerate, "answer and right answer are the same number, to a thousandth"},
     {"math_equal", kGenerate, "answer and right answer are the same in mathematics"},
