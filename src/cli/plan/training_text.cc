@@ -70,7 +70,9 @@ std::string step_lines(const TrainingPlan& p) {
 }  // namespace
 
 std::string training_text(const TrainingPlan& p, const plan::Cluster& cluster) {
-  std::string text = fmt::format("cluster            {} {}\n", cluster.gpus, cluster.gpu.name);
+  std::string text = fmt::format(
+      "cluster            {} {}, network of ${:.1f} M\n", cluster.gpus, cluster.gpu.name,
+      static_cast<double>(cluster.gpus) * cluster.network.endpoint_cost_usd / 1e6);
   text += layout_line(p) + memory_lines(p) + step_lines(p);
   text += fmt::format("rate               {:.0f} tokens/s a GPU, {:.1f} B tokens a day\n",
                       p.tokens_per_s_per_gpu(), p.rate().value * 86400.0 / 1e9);

@@ -93,7 +93,7 @@ struct ExchangeSection {
   double dispatch_backward_gb_s = 0.0;
   double combine_backward_gb_s = 0.0;
   double alone_gb_s = 0.0;  // nothing running beside it
-  double skew_us = 0.0;     // a rank's mean wait for the slowest, an exchange
+  double wait_us = 0.0;     // for the slowest rank, an exchange beside compute; 0: none
   i64 prefill_sms = 24;
   std::vector<double> low_latency_ranks;  // EP size of each entry
   std::vector<double> low_latency_dispatch_us;

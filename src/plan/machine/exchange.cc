@@ -117,7 +117,8 @@ Seconds exchange_time(const Cluster& cluster, const ModelConfig& config, Exchang
                       const ExchangeReach& reach, Tokens tokens, Precision precision) {
   const Seconds time = time_at(cluster, config, what, reach, tokens, precision,
                                overlapped_rate(cluster.exchange, what));
-  return time * multicast_factor(cluster, config, reach, precision);
+  return time * multicast_factor(cluster, config, reach, precision) +
+         microseconds(cluster.exchange.wait_us);
 }
 
 Seconds exchange_time_alone(const Cluster& cluster, const ModelConfig& config, Exchange what,

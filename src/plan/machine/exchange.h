@@ -26,7 +26,7 @@ Bytes exchange_bytes(const Cluster& cluster, const ModelConfig& config, Exchange
                      const ExchangeReach& reach, Tokens tokens, Precision precision);
 
 /// The larger of the network card's time and NVLink's (rows to GPUs of other nodes are forwarded
-/// over it), at the rates beside compute.
+/// over it), at the rates beside compute, plus wait_us.
 Seconds exchange_time(const Cluster& cluster, const ModelConfig& config, Exchange what,
                       const ExchangeReach& reach, Tokens tokens, Precision precision);
 

@@ -259,6 +259,13 @@ TEST(TrainingPlanTest, MoreOfAnythingNeverTakesLonger) {
   }
 }
 
+TEST(TrainingPlanTest, WaitsForTheSlowestRankCost) {
+  const std::string waits = "exchange.wait_us=2060";
+  const double base = v3_plan().step.value, waiting = v3_plan(v3_layout(), {waits}).step.value;
+  EXPECT_GT(waiting, base);
+  EXPECT_LT(waiting, base * 1.06);  // 28.4 ms of exchange still hide behind 31 ms of compute
+}
+
 TEST(TrainingPlanTest, ClosedFormIsNearThePlayedSchedule) {
   const TrainingPlan plan = v3_plan();
   const size_t middle = plan.stages.size() / 2;
