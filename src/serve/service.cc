@@ -15,6 +15,7 @@ constexpr double kLoadingRetryS = 5;
 constexpr double kSampleS = 5;
 constexpr size_t kSamples = 720;  // an hour
 constexpr double kStalledS = 60;
+constexpr const char* kCrossOrigin = "cross_origin";
 
 /// Of a Host header, without the port and the brackets of an IPv6 address.
 std::string_view host_name(std::string_view host) {
@@ -75,8 +76,8 @@ class WithHeaders : public http::LateResponse {
   Clock::time_point received_;
 };
 
-void add_headers(http::Response& response, const http::Request& request, const std::string& id,
-                 std::vector<http::Header> headers) {
+void append_headers(http::Response& response, const http::Request& request, const std::string& id,
+                    std::vector<http::Header> headers) {
   headers.push_back({"x-request-id", id});
   headers.push_back({"X-Content-Type-Options", "nosniff"});
   if (response.late) {
@@ -104,6 +105,7 @@ struct Service::Route {
 Service::Service(ServiceOptions options, Accounts& accounts)
     : options_(std::move(options)),
       accounts_(accounts),
+      origins_(options_.allowed_origins),
       history_(kSamples),
       ledger_(accounts, metrics_, open_, options_.log_as_json, options_.audit),
       operations_{.metrics = metrics_,
@@ -165,7 +167,7 @@ ApiResult<void> Service::check(const http::Request& head, const Route& route) co
   if (head.method == "OPTIONS") {
     return tl::unexpected(ApiError{.status = 403,
                                    .type = "permission_error",
-                                   .code = "cross_origin",
+                                   .code = kCrossOrigin,
                                    .message = "pages of other origins are not served here"});
   }
   const bool reads = head.method == "GET" || head.method == "HEAD";
@@ -193,6 +195,12 @@ ApiResult<void> Service::check(const http::Request& head, const Route& route) co
   return {};
 }
 
+void Service::add_headers(http::Response& response, const http::Request& request,
+                          const std::string& id, std::vector<http::Header> headers) const {
+  for (http::Header& header : origins_.headers(request)) headers.push_back(std::move(header));
+  append_headers(response, request, id, std::move(headers));
+}
+
 http::Response Service::refusal(const ApiError& error, const http::Request& request,
                                 const Route& route) {
   const std::string id = request_id(request);
@@ -207,6 +215,9 @@ std::optional<http::Response> Service::refuse(const http::Request& head) {
   const Route route = find(head);
   const auto checked = check(head, route);
   if (checked) return std::nullopt;
+  if (checked.error().code == kCrossOrigin) {
+    if (auto allowed = origins_.preflight(head, route.allowed)) return allowed;
+  }
   return refusal(checked.error(), head, route);
 }
 

@@ -7,6 +7,7 @@
 
 #include "serve/accounts/accounts.h"
 #include "serve/api/endpoints.h"
+#include "serve/cross_origin.h"
 #include "serve/http/handler.h"
 #include "serve/metrics/ledger.h"
 #include "serve/metrics/operations.h"
@@ -20,6 +21,7 @@ struct ServiceOptions {
   /// Names under which the server may be asked for beside this machine's own, where there are no
   /// keys: else any web page could reach it through a name that it points here (DNS rebinding).
   std::vector<std::string> allowed_hosts = {};
+  std::vector<std::string> allowed_origins = {};  // of web pages, see is_origin()
   bool log_as_json = false;
   AuditLog* audit = nullptr;  // null: none
 };
@@ -34,6 +36,7 @@ class Service : public http::Handler {
   /// New requests are refused; what runs goes on.
   void drain() { draining_ = true; }
   bool draining() const { return draining_; }
+  void set_allowed_origins(std::vector<std::string> origins) { origins_.set(std::move(origins)); }
   /// The engine has work and has not moved for so long that it will not.
   bool stalls() const;
 
@@ -49,10 +52,13 @@ class Service : public http::Handler {
   ApiResult<http::Response> run(Call& call, const Endpoint& endpoint, const std::string& body);
   std::optional<http::Response> state(std::string_view path) const;
   void take_sample();
+  void add_headers(http::Response& response, const http::Request& request, const std::string& id,
+                   std::vector<http::Header> headers) const;
   http::Response refusal(const ApiError& error, const http::Request& request, const Route& route);
 
   ServiceOptions options_;
   Accounts& accounts_;
+  CrossOrigin origins_;
   Metrics metrics_;
   OpenRequests open_;
   History history_;

@@ -156,6 +156,15 @@ class Admin(unittest.TestCase):
         self.assertEqual((status["model"], status["draining"], status["has_keys"], status["keeps_usage"]),
                          ("tiny", False, False, False))
 
+    def test_files_of_the_cache_are_told(self):
+        folder = harness.Folder().path
+        server = harness.Server(settings=[f'cache.directory="{folder}"'])
+        server.chat("word " * 100)
+        until(lambda: server.ok_get("/admin/status")["cache"]["disk_bytes"] > 0, "pages on disk")
+        self.assertEqual(server.ok_get("/admin/status")["cache"]["disk_bytes"], server.metric("disk_cache_bytes"))
+        self.assertEqual(self.server.ok_get("/admin/status")["cache"]["disk_bytes"], 0)
+        server.stop()
+
     def test_history_adds_up(self):
         self.server.chat("Something")
         before = self.server.ok_get("/admin/status")["totals"]

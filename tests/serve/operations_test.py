@@ -83,7 +83,7 @@ class Operations(unittest.TestCase):
         self.assertTrue(any("invalid_json" in line.get("message", "") for line in lines))
 
     def test_92_running_streams_end_normally_at_sigterm(self):
-        server = harness.Server(settings=["server.drain_delay_s=0.3"])
+        server = harness.Server(settings=["server.drain_delay_s=1.5"])
         lines = {}
         def ask(i):
             lines[i] = server.stream_lines(PATH, chat_body(str(i), max_tokens=800, ignore_eos=True))
@@ -96,7 +96,9 @@ class Operations(unittest.TestCase):
         kept.request("GET", "/ready")
         kept.getresponse().read()
         server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.1)
+        end = time.monotonic() + 1
+        while server.get("/ready")[0] == 200 and time.monotonic() < end:
+            time.sleep(0.02)
         self.assertEqual(server.get("/ready")[0], 503)
         self.assertEqual(server.get("/live")[0], 200)
         kept.request("POST", PATH, json.dumps(chat_body()), {"Content-Type": "application/json"})
@@ -291,9 +293,12 @@ class Reload(unittest.TestCase):
         server = self.start()
         status = lambda: server.post(PATH, chat_body(model="claude-3", max_tokens=1))[0]
         self.assertEqual(status(), 404)
-        news = self.reload(server, '[model]\naliases = ["claude-*"]\n[server]\nlog_level = "debug"\n', "hold")
+        origin = lambda: server.get("/v1/models", {"Origin": "https://a.b"})[1]["Access-Control-Allow-Origin"]
+        self.assertIsNone(origin())
+        news = self.reload(server, '[model]\naliases = ["claude-*"]\n[server]\nlog_level = "debug"\n'
+                                   'allowed_origins = ["https://a.b"]\n', "hold")
         self.assertNotIn("restart", news)
-        self.assertEqual(status(), 200)
+        self.assertEqual((status(), origin()), (200, "https://a.b"))
         server.post(PATH, "{")
         end = time.monotonic() + 5
         while not any("invalid_json" in line for line in server.log) and time.monotonic() < end:
@@ -419,6 +424,8 @@ class Configuration(unittest.TestCase):
                            (fathom("--config", "/nowhere.toml"), "/nowhere.toml"),
                            (fathom("--set", "model.activations=fp9"), "fp9"),
                            (fathom("--set", "server.log_level=loud"), "loud"),
+                           (fathom("--set", 'server.allowed_origins=["*"]'), '"*"'),
+                           (fathom("--set", 'server.allowed_origins=["https://a.b/"]'), '"https://a.b/"'),
                            (fathom("--model", str(harness.model()), "--port", "0",
                                    "--set", 'server.trusted_proxies=["10.0.0.0/99"]'), "10.0.0.0/99"),
                            (fathom(), "--model"),

@@ -318,8 +318,7 @@ class ChatPage(ChatPageTest):
         self.until(lambda: text in self.one("#banner-text").text, text)
 
     def test_rank_7_a_thought_is_folded_in_and_timed(self):
-        thinking = {"structured_outputs": {"choice": ["said"]}, "max_tokens": 400, "ignore_eos": True,
-                    "logit_bias": {"10": 2}, "thinking": "enabled"}
+        thinking = {"max_tokens": 60, "ignore_eos": True, "logit_bias": {"70": 100}, "thinking": "enabled"}
         self.load(chat_file("thought", **thinking))
         self.send("Go")
         summary = self.one(".thinking summary")

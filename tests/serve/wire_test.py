@@ -53,6 +53,29 @@ class Wire(unittest.TestCase):
         self.assertEqual(status, 403)
         self.assertFalse([h for h in headers if h.lower().startswith("access-control")])
 
+    def test_05_pages_that_are_listed(self):
+        page = "https://chat.example.org"
+        server = harness.Server(settings=[f'server.allowed_origins=["{page}", "http://localhost:3000"]'])
+        asked = {"Origin": page, "Access-Control-Request-Method": "POST",
+                 "Access-Control-Request-Headers": "authorization,content-type,x-stainless-os"}
+        status, headers, _ = server.request("OPTIONS", PATH, headers=asked)
+        self.assertEqual((status, headers["Access-Control-Allow-Origin"]), (204, page))
+        self.assertEqual(headers["Access-Control-Allow-Methods"], "POST")
+        self.assertEqual(headers["Access-Control-Allow-Headers"], asked["Access-Control-Request-Headers"])
+        for body in (chat_body(max_tokens=1), chat_body(max_tokens=1, stream=True), {"messages": 5}):
+            status, headers, _ = server.post(PATH, body, {"Origin": page})
+            self.assertEqual((headers["Access-Control-Allow-Origin"], headers["Vary"]), (page, "Origin"), status)
+        self.assertEqual(server.get("/health", {"Origin": page})[1]["Access-Control-Allow-Origin"], page)
+        for other in (page + ".evil.example", "https://evil.example", "null", "http://chat.example.org", page + ":8443"):
+            status, headers, _ = server.request("OPTIONS", PATH, headers=asked | {"Origin": other})
+            self.assertEqual(status, 403, other)
+            names = list(headers) + list(server.get("/v1/models", {"Origin": other})[1])
+            self.assertFalse([name for name in names if name.lower().startswith("access-control")], other)
+        status, headers, _ = server.request("OPTIONS", PATH, headers=asked | {"Access-Control-Request-Headers": "a<b>"})
+        self.assertEqual((status, headers["Access-Control-Allow-Headers"]), (204, None))
+        self.assertEqual(server.request("OPTIONS", "/nothing", headers=asked)[0], 404)
+        self.assertEqual(server.request("OPTIONS", PATH, headers=asked | {"Host": "evil.example"})[0], 421)
+
     def test_06_only_json(self):
         for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
             status, _, answer = self.server.post(PATH, chat_body(), {"Content-Type": kind})

@@ -22,6 +22,7 @@ extern "C" void on_reload_signal(int) { g_reload.store(true); }
 bool holds_at_once(std::string_view key) {
   static constexpr std::array kSections = {std::string_view("keys."), std::string_view("prices.")};
   static constexpr std::array kKeys = {std::string_view("model.aliases"),
+                                       std::string_view("server.allowed_origins"),
                                        std::string_view("server.log_level")};
   return std::ranges::any_of(kSections, [&](auto each) { return key.starts_with(each); }) ||
          std::ranges::find(kKeys, key) != kKeys.end();
@@ -61,7 +62,9 @@ void reload(serve::ServeConfig started, serve::ServeConfig next, const Running& 
   running.server.reload_certificate();
   reload_keys(running.accounts, next);
   running.model.set_aliases(next.model.aliases);
-  log::info("keys, prices, aliases, log level and certificate hold as they are now configured");
+  running.service.set_allowed_origins(next.server.allowed_origins);
+  log::info(
+      "keys, prices, aliases, origins, log level and certificate hold as they are now configured");
   const std::vector<std::string> waiting = waiting_keys(started, next);
   if (!waiting.empty()) log::warn("changed, and waits for a restart: {}", fmt::join(waiting, ", "));
   if (!running.is_level_fixed) log::set_level(next.server.log_level);

@@ -6,6 +6,7 @@
 #include "serve/accounts/accounts.h"
 #include "serve/config/serve_config.h"
 #include "serve/http/server.h"
+#include "serve/service.h"
 
 namespace fathom::cli {
 
@@ -27,14 +28,15 @@ class ReloadSignal {
 /// The parts of a running server that can change.
 struct Running {
   serve::Accounts& accounts;
+  serve::Service& service;
   serve::http::Server& server;
   LoadedModel& model;
   bool is_level_fixed = false;  // of the log, by --verbose or --quiet
 };
 
-/// Keys, prices, aliases, the log's level and the certificate of `next` hold from now on; of what
-/// else is not as in `started` the log says that it waits for a restart. Throws Error, and changes
-/// nothing, where the certificate is wrong.
+/// Keys, prices, aliases, allowed origins, the log's level and the certificate of `next` hold from
+/// now on; of what else is not as in `started` the log says that it waits for a restart. Throws
+/// Error, and changes nothing, where the certificate is wrong.
 void reload(serve::ServeConfig started, serve::ServeConfig next, const Running& running);
 
 }  // namespace fathom::cli

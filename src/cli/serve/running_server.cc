@@ -19,6 +19,7 @@ constexpr double kLastWordsS = 2;  // for streams to be told that they end
 serve::ServiceOptions service_options(const serve::ServeConfig& config, serve::AuditLog* audit) {
   return {.worker_threads = config.server.worker_threads,
           .allowed_hosts = config.server.allowed_hosts,
+          .allowed_origins = config.server.allowed_origins,
           .log_as_json = config.server.log_format == serve::LogFormat::kJson,
           .audit = audit};
 }
@@ -91,7 +92,7 @@ void RunningServer::look_around() {
 /// A file that is wrong changes nothing.
 void RunningServer::read_again() {
   try {
-    reload(config_, read_config_(), {*accounts_, server_, *model_, is_level_fixed_});
+    reload(config_, read_config_(), {*accounts_, service_, server_, *model_, is_level_fixed_});
   } catch (const Error& error) {
     log::error("the configuration stays as it is: {}", error.message());
   }

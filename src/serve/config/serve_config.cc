@@ -6,6 +6,7 @@
 #include <initializer_list>
 
 #include "base/text.h"
+#include "serve/cross_origin.h"
 
 namespace fathom::serve {
 namespace {
@@ -79,6 +80,8 @@ void ServerSection::list_fields(FieldList& list) {
            "without keys: Host names, beside this machine's, that requests may have");
   list.add("trusted_proxies", trusted_proxies,
            "addresses and networks (10.0.0.0/8) whose X-Forwarded-For says who asks");
+  list.add("allowed_origins", allowed_origins,
+           "origins of web pages that may use the API, such as https://chat.example.org");
   list.add("http_threads", http_threads, "that read requests and write answers",
            {.min = 1, .max = 64});
   list.add("worker_threads", worker_threads, "for templates, tokens and grammars",
@@ -93,6 +96,15 @@ void ServerSection::list_fields(FieldList& list) {
   list.add("log_format", log_format, kLogFormatNames, "of the log's lines");
   list.add("log_level", log_level, kLogLevelNames,
            "from this on; --verbose and --quiet stand above");
+}
+
+void ServerSection::check(const std::string& prefix, Problems& problems) const {
+  for (const std::string& origin : allowed_origins) {
+    if (is_origin(origin)) continue;
+    problems.invalid(prefix + "allowed_origins",
+                     fmt::format("expected origins such as https://chat.example.org, found \"{}\"",
+                                 printable(origin)));
+  }
 }
 
 void ApiSection::list_fields(FieldList& list) {

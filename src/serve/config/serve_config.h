@@ -47,6 +47,7 @@ struct ServerSection {
   i64 port = 8080;
   std::vector<std::string> allowed_hosts;
   std::vector<std::string> trusted_proxies;
+  std::vector<std::string> allowed_origins;
   i64 http_threads = 2;
   i64 worker_threads = 4;
   std::string tls_certificate, tls_key;
@@ -57,6 +58,7 @@ struct ServerSection {
   log::Level log_level = log::Level::kInfo;
 
   void list_fields(FieldList& list);
+  void check(const std::string& prefix, Problems& problems) const;
 };
 
 enum class ReasoningField { kReasoningContent, kReasoning, kBoth };

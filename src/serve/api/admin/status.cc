@@ -34,6 +34,9 @@ io::JsonObject cache_json(const engine::Engine& engine, const engine::EngineCoun
   object.set("cached_pages", engine.num_cached_pages());
   object.set("queries", static_cast<i64>(counters.cache_queries));
   object.set("cached_tokens", static_cast<i64>(counters.cached_tokens));
+  object.set("disk_bytes", counters.disk.size_bytes);
+  object.set("disk_pages_read", counters.disk.pages_read);
+  object.set("disk_files_damaged", counters.disk.damaged);
   return object;
 }
 

@@ -14,6 +14,7 @@ export const texts = {
     open: ['In flight', 'requests'],
     cache: ['Cache in use', '% of its pages'],
     hits: ['Found in the cache', '% of prompt tokens'],
+    disk: ['Cache on disk', 'MiB'],
     drafts: ['Drafts accepted', '%'],
     finished: ['Answered', 'requests'],
     wrong: ['Failed', 'requests'],

@@ -35,6 +35,7 @@ export class Tiles {
       open: count(open.queue + open.prefill + open.decode),
       cache: share(cache.pages - cache.free_pages, cache.pages),
       hits: share(totals.cached_tokens, totals.cached_tokens + totals.prompt_tokens),
+      disk: cache.disk_bytes > 0 ? short(cache.disk_bytes / (1 << 20)) : texts.none,
       drafts: engine.drafts ? share(totals.accepted_tokens, totals.draft_tokens) : texts.none,
       finished: count(totals.finished),
       wrong: count(totals.failed),

@@ -8,6 +8,7 @@ import {texts} from './texts.js';
 import {siblings, wholeCalls} from './tree.js';
 
 const longLines = 15, longCharacters = 1500;  // of a question; longer ones are folded in
+const pieceCharacters = 10000;  // of an answer that are drawn at once
 const opened = new Set();  // ids of messages whose thought or whole text was asked for
 
 function stateText(node) {
@@ -36,14 +37,21 @@ export class MessageView {
     if (node.results) this.body.replaceWith(resultsView(node.results));
     this.text = isAnswer ? new Markdown(this.body) : null;
     this.isDrawn = false;
+    this.drawn = 0;  // characters of an answer, while it is drawn in pieces
   }
 
-  /** What takes its time; until then there is an empty box. */
+  /** Draws the message, or some more of a long one; until then there is an empty box. True: all of it is there. */
   draw() {
-    if (this.isDrawn) return;
+    const {content, role, state} = this.node;
+    this.drawn += pieceCharacters;
+    if (this.text && state !== 'streaming' && this.drawn < content.length) {
+      this.text.update(content.slice(0, this.drawn), false);
+      return false;
+    }
     this.isDrawn = true;
     this.update();
-    if (this.node.role === 'user') this.foldIn();
+    if (role === 'user') this.foldIn();
+    return true;
   }
 
   addThought() {

@@ -54,8 +54,10 @@ export class Thread {
     clearTimeout(this.drawTimer);
     const begun = performance.now();
     while (this.undrawn.length > 0 && performance.now() - begun < drawMs) {
-      const view = this.undrawn.pop();
-      this.keepPlace(view.element, () => view.draw());
+      const view = this.undrawn.at(-1);
+      this.keepPlace(view.element, () => {
+        if (view.isDrawn || view.draw()) this.undrawn.pop();
+      });
     }
     if (this.undrawn.length > 0) this.drawTimer = setTimeout(() => this.drawSome(), 0);
   }
