@@ -45,7 +45,7 @@ class ChatPageExtras(ChatPageTest):
         self.assertEqual(self.find("#files .file"), [])
         self.assertEqual(self.texts("user"), ["What is this?"])
         self.one(".message.user .file summary").click()
-        self.assertEqual(self.text(".message.user .file pre"), "first\nsecond")
+        self.until(lambda: self.text(".message.user .file pre") == "first\nsecond", "the text of the file")
         question = self.saved()[0]["nodes"][0]
         self.assertEqual((question["content"], question["files"]),
                          ("What is this?", [{"name": "notes.txt", "text": "first\nsecond"}]))

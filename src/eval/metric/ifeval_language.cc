@@ -50,13 +50,13 @@ std::string by_words(const std::string& text) {
   std::string best = "en";
   i64 most = 0;
   const std::vector<std::string> words = split(lower(text), "");
-  for (const auto& [code, frequent] : kWords) {
+  for (const auto& language : kWords) {
     const i64 count = std::ranges::count_if(words, [&](const std::string& word) {
-      return frequent.find(" " + word + " ") != frequent.npos;
+      return language.second.find(" " + word + " ") != language.second.npos;
     });
     if (count > most) {
       most = count;
-      best = code;
+      best = language.first;
     }
   }
   return best;

@@ -23,7 +23,7 @@ namespace {
 constexpr uid_t kNobody = 65534;
 constexpr rlim_t kMaxProcesses = 64, kMaxFiles = 64, kStackBytes = rlim_t{64} << 20;
 constexpr size_t kMaxSaid = 256;
-constexpr int kSecretFd = 3, kAnswerFd = 4, kFirstOwnFd = 5;
+constexpr int kSecretFd = 3, kAnswerFd = 4;
 constexpr int kParkingFd = 100;  // above all numbers that the child wants
 
 [[noreturn]] void refuse(const char* what) {
