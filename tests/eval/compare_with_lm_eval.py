@@ -4,17 +4,22 @@ lm-eval is large and takes minutes, so this is no test of the fast set:
   python3 -m venv lm && lm/bin/pip install 'lm_eval[hf]==0.4.13'
   lm/bin/python tests/eval/compare_with_lm_eval.py --fathom build/release/fathom --model DIR --data SETS \\
       --tasks arc_easy,piqa --limit 100 --shots 0
+With --over-http lm-eval asks `fathom serve` (its model local-completions) in place of transformers: whatever client and
+server add is then all that can differ.
 MODEL is a directory in F32 that transformers reads too (`fathom convert --to f32`); SETS holds the files that
 the built-in tasks name. Prompts must be equal by their hashes, log-probabilities to 1e-3 a token, accuracies
 exactly. Exit 1 if they are not.
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 MMLU_TEXT = ('"{{question.strip()}}\\nA. {{choices[0]}}\\nB. {{choices[1]}}\\nC. {{choices[2]}}\\n'
@@ -131,6 +136,32 @@ def run(command, **options):
     return time.monotonic() - started
 
 
+@contextlib.contextmanager
+def lm_model(options):
+    """lm-eval's arguments for the model, while it can be asked."""
+    if not options.over_http:
+        yield ["--model", "hf", "--model_args", f"pretrained={options.model},dtype=float32,max_length={options.max_length}",
+               "--device", "cpu", "--batch_size", "1"]
+        return
+    server = subprocess.Popen([options.fathom, "serve", "--model", options.model, "--port", "0", "--name", "it",
+                               "--context", str(options.max_length + 512)], stderr=subprocess.PIPE, text=True)
+    try:
+        port = None
+        for line in server.stderr:
+            port = port or re.search(r"listening on http://[^:]+:(\d+)", line)
+            if " serving " in line:
+                break
+        if port is None:
+            sys.exit("fathom serve has ended")
+        threading.Thread(target=server.stderr.read, daemon=True).start()
+        yield ["--model", "local-completions", "--model_args",
+               f"base_url=http://127.0.0.1:{port[1]}/v1/completions,model=it,tokenizer={options.model},"
+               f"tokenizer_backend=huggingface,max_length={options.max_length},num_concurrent=4"]
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fathom", required=True)
@@ -140,6 +171,7 @@ def parse():
     parser.add_argument("--limit", type=int, default=50)
     parser.add_argument("--shots", type=int)
     parser.add_argument("--max-length", type=int, default=2048)
+    parser.add_argument("--over-http", action="store_true", help="lm-eval asks fathom serve")
     parser.add_argument("--keep", type=pathlib.Path, help="folder for both programs' results")
     return parser.parse_args()
 
@@ -186,11 +218,10 @@ def main():
         shots = [] if options.shots is None else ["--num_fewshot", str(options.shots)]
         environment = dict(os.environ, HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", CUDA_VISIBLE_DEVICES="",
                            HF_HOME=str(folder / "hf"))
-        lm_s = run([sys.executable, "-m", "lm_eval", "run", "--model", "hf", "--model_args",
-                    f"pretrained={options.model},dtype=float32,max_length={options.max_length}", "--device", "cpu",
-                    "--batch_size", "1", "--include_path", str(folder), "--tasks", ",".join(written),
-                    "--limit", str(options.limit), "--output_path", str(folder / "lm"), "--log_samples", *shots],
-                   env=environment, stdout=subprocess.DEVNULL, stderr=(folder / "lm.log").open("w"))
+        with lm_model(options) as model, (folder / "lm.log").open("w") as log:
+            lm_s = run([sys.executable, "-m", "lm_eval", "run", *model, "--include_path", str(folder), "--tasks",
+                        ",".join(written), "--limit", str(options.limit), "--output_path", str(folder / "lm"),
+                        "--log_samples", *shots], env=environment, stdout=subprocess.DEVNULL, stderr=log)
         shots = [] if options.shots is None else ["--shots", str(options.shots)]
         own_s = run([options.fathom, "eval", options.model, "--data", str(options.data), "--tasks",
                      ",".join(names), "--limit", str(options.limit), "--context", str(options.max_length),
