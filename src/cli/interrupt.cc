@@ -38,6 +38,16 @@ extern "C" void on_ending_signal(int signal) {
   errno = saved_errno;
 }
 
+/// What is left of a guard that a signal ended: the same request once more, on the way out.
+extern "C" void on_repeated_signal(int signal) {
+  const int saved_errno = errno;
+  if (monotonic_ns() - g_interrupted_ns.load() >= kSameRequestNs) {
+    ::signal(signal, SIG_DFL);
+    ::raise(signal);
+  }
+  errno = saved_errno;
+}
+
 void catch_signal(int signal, struct sigaction& previous) {
   sigaction(signal, nullptr, &previous);
   if (previous.sa_handler == SIG_IGN) return;
@@ -55,6 +65,9 @@ InterruptGuard::InterruptGuard() {
 
 InterruptGuard::~InterruptGuard() {
   for (size_t i = 0; i < kEndingSignals.size(); ++i) {
+    if (kEndingSignals[i] == signal() && previous_[i].sa_handler == SIG_DFL) {
+      previous_[i].sa_handler = on_repeated_signal;
+    }
     sigaction(kEndingSignals[i], &previous_[i], nullptr);
   }
 }
