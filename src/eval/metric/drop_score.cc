@@ -7,6 +7,7 @@
 #include "eval/text/python_json.h"
 #include "eval/text/python_text.h"
 #include "eval/text/regex.h"
+#include "io/text/python_format.h"
 
 namespace fathom::eval {
 namespace {
@@ -34,7 +35,7 @@ std::string normalised_word(std::string word) {
              (c >= 0x7B && c <= 0x7E);
     });
   }
-  if (is_number(word, value)) word = python_float(value);
+  if (is_number(word, value)) word = io::python_float(value);
   static const Regex articles = value_or_throw(Regex::compile("\\b(a|an|the)\\b"));
   return join(split(articles.replace(word, " "), ""), " ");
 }

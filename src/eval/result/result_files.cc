@@ -12,6 +12,7 @@
 #include "eval/text/sha256.h"
 #include "io/files/atomic_file.h"
 #include "io/files/directories.h"
+#include "io/text/python_format.h"
 
 namespace fathom::eval {
 namespace {
@@ -212,7 +213,7 @@ std::string results_text(std::span<const TaskResult> results, const RunFacts& fa
   root.set("fewshot_as_multiturn", JsonValue());
   root.set("chat_template", JsonValue());
   root.set("chat_template_sha", JsonValue());
-  root.set("total_evaluation_time_seconds", python_float(facts.seconds));
+  root.set("total_evaluation_time_seconds", io::python_float(facts.seconds));
   root.set("fathom", own_results(results, facts));
   return python_json(root, 2);
 }

@@ -5,6 +5,7 @@
 #include "eval/run/aggregation.h"
 #include "eval/text/python_json.h"
 #include "eval/text/sha256.h"
+#include "io/text/python_format.h"
 
 namespace fathom::eval {
 namespace {
@@ -15,7 +16,7 @@ using io::JsonValue;
 
 /// lm-eval prints every answer as a text: ["-12.5", "False"].
 JsonValue printed(const TextScore& score) {
-  return JsonArray{python_float(score.log_prob), score.greedy ? "True" : "False"};
+  return JsonArray{io::python_float(score.log_prob), score.greedy ? "True" : "False"};
 }
 
 JsonValue generation_settings(const PromptSpec& prompt) {
@@ -58,7 +59,7 @@ Requests requests_of(const Task& task, const Item& item, const ItemResult& resul
     return out;
   }
   if (task.output == OutputKind::kRolling) {
-    const JsonValue log_prob = python_float(result.scores.options.front().log_prob);
+    const JsonValue log_prob = io::python_float(result.scores.options.front().log_prob);
     JsonObject document;
     document.set("arg_0", item.prompt);
     out.add(std::move(document), log_prob, log_prob);

@@ -2,73 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <cmath>
 #include <string_view>
 
 #include "base/types.h"
+#include "io/text/python_format.h"
 
 namespace fathom::eval {
 namespace {
-
-/// Digits and decimal exponent of a positive finite number: 0.DIGITS times ten to the exponent.
-struct Decimal {
-  std::string digits;
-  int exponent = 0;
-};
-
-Decimal shortest_decimal(double value) {
-  char buffer[40];
-  const auto end =
-      std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::scientific);
-  const std::string_view text(buffer, static_cast<size_t>(end.ptr - buffer));
-  const size_t e = text.find('e');
-  Decimal decimal;
-  for (const char c : text.substr(0, e)) {
-    if (c != '.') decimal.digits += c;
-  }
-  const char* first = text.data() + e + 1;
-  if (*first == '+') ++first;
-  std::from_chars(first, text.data() + text.size(), decimal.exponent);
-  ++decimal.exponent;
-  return decimal;
-}
-
-void append_json_string(std::string_view text, std::string& out) {
-  out += '"';
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      default:
-        if (static_cast<u8>(c) < 0x20) {
-          out += fmt::format("\\u{:04x}", static_cast<int>(c));
-        } else {
-          out += c;
-        }
-    }
-  }
-  out += '"';
-}
 
 class JsonWriter {
  public:
@@ -89,7 +30,7 @@ class JsonWriter {
         write_number(value.as_number());
         break;
       case io::JsonKind::kString:
-        append_json_string(value.as_string(), text);
+        io::append_python_string(value.as_string(), text);
         break;
       case io::JsonKind::kArray: {
         Frame frame(*this, '[', ']', depth);
@@ -103,7 +44,7 @@ class JsonWriter {
         Frame frame(*this, '{', '}', depth);
         for (const auto& [key, each] : value.as_object()) {
           frame.next();
-          append_json_string(key, text);
+          io::append_python_string(key, text);
           text += ": ";
           write(each, depth + 1);
         }
@@ -147,7 +88,7 @@ class JsonWriter {
 
   void write_number(double value) {
     if (std::isfinite(value)) {
-      text += python_float(value);
+      text += io::python_float(value);
     } else {
       text += std::isnan(value) ? "NaN" : value > 0 ? "Infinity" : "-Infinity";
     }
@@ -194,29 +135,6 @@ std::string repr(const io::JsonValue& value) {
 
 }  // namespace
 
-std::string python_float(double value) {
-  if (std::isnan(value)) return "nan";
-  if (std::isinf(value)) return value > 0 ? "inf" : "-inf";
-  const std::string sign = std::signbit(value) ? "-" : "";
-  if (value == 0) return sign + "0.0";
-  const Decimal decimal = shortest_decimal(std::abs(value));
-  const int count = static_cast<int>(decimal.digits.size());
-  if (decimal.exponent < -3 || decimal.exponent > 16) {
-    std::string text = sign + decimal.digits.substr(0, 1);
-    if (count > 1) text += "." + decimal.digits.substr(1);
-    return text + fmt::format("e{}{:02d}", decimal.exponent > 0 ? '+' : '-',
-                              std::abs(decimal.exponent - 1));
-  }
-  if (decimal.exponent <= 0) {
-    return sign + "0." + std::string(static_cast<size_t>(-decimal.exponent), '0') + decimal.digits;
-  }
-  const auto whole = static_cast<size_t>(decimal.exponent);
-  if (decimal.exponent >= count) {
-    return sign + decimal.digits + std::string(whole - decimal.digits.size(), '0') + ".0";
-  }
-  return sign + decimal.digits.substr(0, whole) + "." + decimal.digits.substr(whole);
-}
-
 std::string python_json(const io::JsonValue& value, int indent) {
   JsonWriter writer(indent);
   writer.write(value, 0);
@@ -232,7 +150,7 @@ std::string python_str(const io::JsonValue& value) {
     case io::JsonKind::kInteger:
       return fmt::format("{}", value.as_integer());
     case io::JsonKind::kNumber:
-      return python_float(value.as_number());
+      return io::python_float(value.as_number());
     case io::JsonKind::kString:
       return value.as_string();
     case io::JsonKind::kArray: {

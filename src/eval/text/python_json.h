@@ -6,9 +6,6 @@
 
 namespace fathom::eval {
 
-/// repr(float): the fewest digits that read back the same, "1.0", "1e-05", "1e+16"; "nan", "inf".
-std::string python_float(double value);
-
 /// json.dumps(value, ensure_ascii=False), with `indent` (0: None) as its `indent`. Numbers that are
 /// not finite are NaN, Infinity and -Infinity, as there.
 std::string python_json(const io::JsonValue& value, int indent = 0);

@@ -1,6 +1,5 @@
 #include "eval/text/python_text.h"
 
-#include "tokenizer/unicode/unicode.h"
 #include "tokenizer/unicode/utf8.h"
 
 namespace fathom::eval {
@@ -8,9 +7,6 @@ namespace {
 
 using tokenizer::append_utf8;
 using tokenizer::decode_utf8;
-
-/// Python counts four separators of ASCII as white space too, which Unicode's property does not.
-bool is_space(char32_t c) { return tokenizer::is_white_space(c) || (c >= 0x1C && c <= 0x1F); }
 
 /// Letters whose large and small forms alternate: even is large.
 bool is_paired_even(char32_t c) {
@@ -68,27 +64,6 @@ i64 num_characters(std::string_view text) {
   return count;
 }
 
-std::string_view strip_left(std::string_view text) {
-  while (!text.empty()) {
-    const auto point = decode_utf8(text, 0);
-    if (!is_space(point.value)) break;
-    text.remove_prefix(point.num_bytes);
-  }
-  return text;
-}
-
-std::string_view strip_right(std::string_view text) {
-  while (!text.empty()) {
-    size_t at = text.size() - 1;
-    while (at > 0 && (static_cast<u8>(text[at]) & 0xC0) == 0x80) --at;
-    if (!is_space(decode_utf8(text, at).value)) break;
-    text = text.substr(0, at);
-  }
-  return text;
-}
-
-std::string_view strip(std::string_view text) { return strip_left(strip_right(text)); }
-
 std::string lower(std::string_view text) { return mapped(text, lower_of); }
 std::string upper(std::string_view text) { return mapped(text, upper_of); }
 
@@ -122,16 +97,16 @@ std::vector<std::string> split(std::string_view text, std::string_view separator
       at = found + separator.size();
     }
   }
-  for (text = strip(text); !text.empty(); text = strip_left(text)) {
-    size_t end = 0;
-    while (end < text.size()) {
-      const auto point = decode_utf8(text, end);
-      if (is_space(point.value)) break;
-      end += point.num_bytes;
+  size_t begin = 0;
+  for (size_t at = 0; at < text.size();) {
+    const auto point = decode_utf8(text, at);
+    if (tokenizer::is_python_space(point.value)) {
+      if (begin < at) parts.emplace_back(text.substr(begin, at - begin));
+      begin = at + point.num_bytes;
     }
-    parts.emplace_back(text.substr(0, end));
-    text.remove_prefix(end);
+    at += point.num_bytes;
   }
+  if (begin < text.size()) parts.emplace_back(text.substr(begin));
   return parts;
 }
 

@@ -5,15 +5,20 @@
 #include <vector>
 
 #include "base/types.h"
+#include "tokenizer/unicode/python_text.h"
 
 namespace fathom::eval {
 
 /// len(text): code points.
 i64 num_characters(std::string_view text);
-/// str.strip(), .lstrip(), .rstrip(): without the white space that Python counts.
-std::string_view strip(std::string_view text);
-std::string_view strip_left(std::string_view text);
-std::string_view strip_right(std::string_view text);
+/// str.strip(), .lstrip(), .rstrip().
+inline std::string_view strip(std::string_view text) { return tokenizer::python_strip(text); }
+inline std::string_view strip_left(std::string_view text) {
+  return tokenizer::python_strip_left(text);
+}
+inline std::string_view strip_right(std::string_view text) {
+  return tokenizer::python_strip_right(text);
+}
 /// str.lower() and .upper() of ASCII, Latin, Greek and Cyrillic letters; others stay.
 std::string lower(std::string_view text);
 std::string upper(std::string_view text);

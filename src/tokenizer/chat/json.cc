@@ -1,12 +1,11 @@
 #include "tokenizer/chat/json.h"
 
-#include <fmt/format.h>
-
 #include <charconv>
 #include <cmath>
 
 #include "base/check.h"
 #include "base/types.h"
+#include "io/text/python_format.h"
 #include "tokenizer/unicode/utf8.h"
 
 namespace fathom::tokenizer {
@@ -14,76 +13,14 @@ namespace {
 
 bool is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
-void append_quoted(std::string_view text, std::string& out) {
-  out.push_back('"');
-  for (const char c : text) {
-    switch (c) {
-      case '"':
-        out += "\\\"";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      case '\b':
-        out += "\\b";
-        break;
-      case '\f':
-        out += "\\f";
-        break;
-      default:
-        if (static_cast<u8>(c) < 0x20) {
-          out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-        } else {
-          out.push_back(c);
-        }
-    }
-  }
-  out.push_back('"');
-}
-
-/// repr(float): the fewest digits that read back the same, fixed from 1e-4 up to below 1e16.
-std::string python_float(double value) {
-  if (std::isinf(value)) return value < 0 ? "-Infinity" : "Infinity";
-  char buffer[32];
-  const auto end =
-      std::to_chars(buffer, buffer + sizeof(buffer), value, std::chars_format::scientific);
-  const std::string scientific(buffer, end.ptr);
-  const bool negative = scientific.front() == '-';
-  const size_t e = scientific.find('e');
-  std::string digits;
-  for (const char c : scientific.substr(negative ? 1 : 0, e - (negative ? 1 : 0))) {
-    if (c != '.') digits.push_back(c);
-  }
-  const int exponent = std::stoi(scientific.substr(e + 1));
-  std::string text;
-  if (exponent < -4 || exponent >= 16) {
-    text = digits.substr(0, 1) + (digits.size() > 1 ? "." + digits.substr(1) : "") +
-           fmt::format("e{}{:02}", exponent < 0 ? '-' : '+', std::abs(exponent));
-  } else if (exponent < 0) {
-    text = "0." + std::string(static_cast<size_t>(-exponent - 1), '0') + digits;
-  } else {
-    const auto whole = static_cast<size_t>(exponent) + 1;
-    if (digits.size() < whole) digits.append(whole - digits.size(), '0');
-    text = digits.substr(0, whole) + "." + (digits.size() > whole ? digits.substr(whole) : "0");
-  }
-  return (negative ? "-" : "") + text;
-}
-
 std::string python_number(std::string_view literal) {
   if (literal.find_first_of(".eE") == std::string_view::npos) {
     return literal == "-0" ? "0" : std::string(literal);  // int("-0") is 0
   }
   // from_chars leaves its argument alone on overflow and underflow; strtod gives inf and 0.
-  return python_float(std::strtod(std::string(literal).c_str(), nullptr));
+  const double value = std::strtod(std::string(literal).c_str(), nullptr);
+  if (std::isinf(value)) return value < 0 ? "-Infinity" : "Infinity";  // as json.dumps has it
+  return io::python_float(value);
 }
 
 /// Walks over valid JSON text, token by token.
@@ -181,7 +118,7 @@ void append_value(Cursor& cursor, int indent, std::string& out) {
   do {
     const char c = cursor.peek();
     if (c == '"') {
-      append_quoted(cursor.string(), out);
+      io::append_python_string(cursor.string(), out);
     } else if (c == '{' || c == '[') {
       out.push_back(c);
       cursor.skip();

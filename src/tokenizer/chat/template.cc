@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 
 #include "base/check.h"
-#include "tokenizer/chat/python_text.h"
 #include "tokenizer/chat/render/render.h"
+#include "tokenizer/unicode/python_text.h"
 
 namespace fathom::tokenizer {
 namespace {

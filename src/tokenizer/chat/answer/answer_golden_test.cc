@@ -4,7 +4,7 @@
 
 #include "io/json.h"
 #include "tokenizer/chat/answer/test_answers.h"
-#include "tokenizer/chat/python_text.h"
+#include "tokenizer/unicode/python_text.h"
 
 namespace fathom::tokenizer {
 namespace {

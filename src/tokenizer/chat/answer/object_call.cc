@@ -5,7 +5,7 @@
 #include "io/json.h"
 #include "tokenizer/chat/answer/call_reader.h"
 #include "tokenizer/chat/answer/json_scanner.h"
-#include "tokenizer/chat/python_text.h"
+#include "tokenizer/unicode/python_text.h"
 
 namespace fathom::tokenizer {
 namespace {

@@ -2,8 +2,8 @@
 // content,
 // <|im_end|> and a line break.
 #include "tokenizer/chat/json.h"
-#include "tokenizer/chat/python_text.h"
 #include "tokenizer/chat/render/render.h"
+#include "tokenizer/unicode/python_text.h"
 
 namespace fathom::tokenizer {
 namespace {

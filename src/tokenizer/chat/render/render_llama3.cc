@@ -7,8 +7,8 @@
 
 #include "io/json.h"
 #include "tokenizer/chat/json.h"
-#include "tokenizer/chat/python_text.h"
 #include "tokenizer/chat/render/render.h"
+#include "tokenizer/unicode/python_text.h"
 
 namespace fathom::tokenizer {
 namespace {
