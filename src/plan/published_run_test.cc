@@ -35,8 +35,9 @@ TEST(PublishedCounts, Operations) {
   };
   check_row({"3", "GFLOP a trained token, V3", 250, gflop(shipped_model("deepseek-v3")), 0.03});
   check_row({"3", "GFLOP a trained token, V2", 155, gflop(shipped_model("deepseek-v2")), 0.03});
-  check_row({"3", "GFLOP a trained token, Qwen-72B", 394, gflop(qwen_72b()), 0.15});
-  check_row({"3", "GFLOP a trained token, LLaMA-405B", 2448, gflop(llama_405b()), 0.05});
+  check_row({"3", "GFLOP a trained token, Qwen-72B", 394, gflop(qwen_72b()), 0.15},
+            {.specified = 0.03});
+  check_row({"3", "GFLOP a trained token, LLaMA-405B", 2448, gflop(llama_405b()), 0.03});
 }
 
 // ---- DeepSeek-V3's run
@@ -48,7 +49,8 @@ TEST(PublishedRun, DeepSeekV3) {
   check_row({"5", "pre-training, K GPU-hours", 2664, p.gpu_hours(14.8e12) / 1e3, 0.10});
   check_row({"5", "context extension, K GPU-hours", 119, extension_gpu_hours() / 1e3, 0.30});
   check_row(
-      {"6", "cost of 2,788 K hours at $2, M$", 5.576, 2788e3 * p.price_per_hour / 1e6, 0, 1e-9});
+      {"6", "cost of 2,788 K hours at $2, M$", 5.576, 2788e3 * p.price_per_hour / 1e6, 0, 1e-9},
+      {.basis = Basis::kConstant});
   check_row({"7", "step on 2,048 GPUs, s", 19.926, p.step.value, 0.10});
   check_row({"8", "B tokens a day", 272.8, p.rate().value * 86400 / 1e9, 0.10});
   check_row({"9", "TFLOP/s a GPU, causal", 385, p.flops_per_s_per_gpu(true) / 1e12, 0.10});
@@ -66,7 +68,8 @@ TEST(PublishedRun, WithoutOverlapAboutTwentyNineSeconds) {
   Layout layout = v3_layout();
   layout.overlap = Overlap::kNone;
   const TrainingPlan p = v3_plan(layout);
-  check_row({"7", "the same without overlap, s", 29.2, p.step.value, 0.10});
+  // Not published: the specification's own estimate.
+  EXPECT_NEAR(p.step.value, 29.2, 2.9);
 }
 
 TEST(PublishedRun, Bubbles) {

@@ -17,7 +17,8 @@ TEST(PublishedServing, DeepSeeksDay) {
   const double spent = cost(226.75, 8, 2.0, day.period);
   check_row({"26", "cost, $", 87072, spent, 0.001});
   check_row({"26", "income, $", 562027, income(day, {0.14, 0.55, 2.19}), 0.001});
-  check_row({"26", "margin", 5.45, income(day, {0.14, 0.55, 2.19}) / spent - 1.0, 0.002});
+  check_row({"26", "margin", 5.45, income(day, {0.14, 0.55, 2.19}) / spent - 1.0, 0.002},
+            {.specified = 0.001});
 }
 
 TEST(PublishedServing, RatesOfANode) {
@@ -98,14 +99,16 @@ TEST(PublishedServing, Bounds) {
   check_row({"37", "speed-up of MTP at 85 to 90 %", 1.8, speculation_gain(config, 0.875), 0.05});
   const Cluster h800 = shipped_cluster("h800");
   check_row({"38", "experts a token for the price of 8", 13,
-             std::round(4 * h800.node.nvlink_gb_s / h800.node.nic_gb_s), 0, 0});
+             std::round(4 * h800.node.nvlink_gb_s / h800.node.nic_gb_s), 0, 0},
+            {.basis = Basis::kConstant});
 }
 
 TEST(PublishedServing, Failures) {
   const Cluster h800 = shipped_cluster("h800");
   const Reliability r = reliability(h800.operation, 16384);
   check_row({"40", "hours between failures, 16,384 GPUs", 3.1, r.time_between_failures.value / 3600,
-             0.05});
+             0.05},
+            {.basis = Basis::kConstant});
   check_row({"40", "share of the time kept, 16,384 GPUs", 0.90, r.goodput, 0.05});
 }
 

@@ -111,6 +111,10 @@ void check_shape(const LoadMatrix& matrix, const std::string& where) {
     refuse(where, fmt::format("layer {}: found {} experts, expected {} as in layer 0", i,
                               matrix[i].size(), matrix.front().size()));
   }
+  const bool any = std::any_of(matrix.begin(), matrix.end(), [](const std::vector<i64>& layer) {
+    return std::any_of(layer.begin(), layer.end(), [](i64 count) { return count > 0; });
+  });
+  if (!any) refuse(where, "every count is 0, expected loads of experts");
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 #include "io/json.h"
 #include "plan/placement/eplb.h"
 #include "plan/placement/redundancy.h"
+#include "plan/placement/relabel.h"
 
 namespace fathom::cli {
 namespace {
@@ -20,6 +21,9 @@ namespace {
 /// Largest over mean load of the GPUs, layer by layer.
 struct LayerBalance {
   plan::Placement placement;
+  double kept = 1.0;  // on the placement by earlier loads
+  i64 moved = 0;      // slots whose expert is another one than there
+  bool worth_moving = false;
   double as_numbered = 1.0;  // experts on GPUs by their numbers
   double placed = 1.0;       // by the balancer, replicas sharing alike
   double dealt = 1.0;        // tokens dealt to the replicas for the least largest load
@@ -62,6 +66,31 @@ LayerBalance balance_layer(const std::vector<i64>& load, const plan::PlacementSh
   return layer;
 }
 
+/// From where experts are by earlier loads: GPUs are renamed so that fewest experts move.
+void move_from(const std::vector<i64>& earlier, const std::vector<i64>& load,
+               const plan::PlacementShape& shape, LayerBalance& layer) {
+  const std::vector<float> weight(load.begin(), load.end());
+  const std::vector<float> earlier_weight(earlier.begin(), earlier.end());
+  const plan::Placement now = place_experts(earlier_weight, shape);
+  layer.placement = relabel(now, layer.placement, shape);
+  layer.kept = plan::imbalance(gpu_loads(weight, now, shape.gpus));
+  layer.moved = moved_slots(now, layer.placement);
+  layer.worth_moving = plan::worth_moving(weight, now, layer.placement, shape.gpus);
+}
+
+void print_moves(const std::vector<LayerBalance>& layers, const plan::PlacementShape& shape) {
+  i64 moved = 0, worth = 0;
+  for (const LayerBalance& layer : layers) {
+    moved += layer.moved;
+    worth += layer.worth_moving ? 1 : 0;
+  }
+  out::print("left as placed by the earlier loads {:>13.3f} {:>12.3f}\n",
+             mean_of(layers, &LayerBalance::kept), most_of(layers, &LayerBalance::kept));
+  out::print("slots that get another expert      {:>14} of {}\n", moved,
+             shape.replicas * std::ssize(layers));
+  out::print("layers worth moving (gain over 5 %){:>14} of {}\n", worth, layers.size());
+}
+
 void print_text(const std::vector<LayerBalance>& layers, const plan::PlacementShape& shape) {
   const bool hierarchical = shape.groups % shape.nodes == 0;
   out::print("{} layers, {} replicas on {} GPUs in {} node{}: {} placement\n", layers.size(),
@@ -83,7 +112,7 @@ void print_text(const std::vector<LayerBalance>& layers, const plan::PlacementSh
              mean_of(layers, &LayerBalance::dealt) / mean_of(layers, &LayerBalance::as_numbered));
 }
 
-void print_json(const std::vector<LayerBalance>& layers) {
+void print_json(const std::vector<LayerBalance>& layers, bool moves) {
   io::JsonArray rows;
   for (const LayerBalance& layer : layers) {
     const plan::Placement& p = layer.placement;
@@ -94,6 +123,11 @@ void print_json(const std::vector<LayerBalance>& layers) {
     row.set("placed", layer.placed);
     row.set("dealt", layer.dealt);
     row.set("most_active", layer.most_active);
+    if (moves) {
+      row.set("kept", layer.kept);
+      row.set("moved_slots", layer.moved);
+      row.set("worth_moving", layer.worth_moving);
+    }
     rows.emplace_back(std::move(row));
   }
   out::print("{}\n", io::write_json(std::move(rows), 2));
@@ -117,8 +151,23 @@ void PlanBalance::add(Arguments& parent) {
   command_.add_option("--active", active_, "Experts at work on a GPU at most; 0: any number")
       .check(integer_between(0, 1 << 16));
   command_.add_option("--step", step_, "Of a run's metrics; 0: the last").check(integer_from(0));
+  command_.add_option("--before", before_, "Earlier loads, by which the experts are placed now")
+      .type_name("LOADS");
+  command_.add_option("--before-step", before_step_, "Of their run's metrics; 0: the last")
+      .check(integer_from(0));
   command_.add_flag("--json", json_, "Print every layer's placement as JSON");
   command_.footer("Example: fathom plan balance runs/a --gpus 8 --replicas 80");
+}
+
+LoadMatrix PlanBalance::read_earlier(const LoadMatrix& loads) const {
+  LoadMatrix earlier = read_loads(before_, before_step_);
+  if (earlier.size() != loads.size() || earlier.front().size() != loads.front().size()) {
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{}: found {} layers of {} experts, expected {} of {} as in {}",
+                            before_, earlier.size(), earlier.front().size(), loads.size(),
+                            loads.front().size(), loads_));
+  }
+  return earlier;
 }
 
 int PlanBalance::run() {
@@ -127,15 +176,24 @@ int PlanBalance::run() {
   plan::PlacementShape shape{
       .replicas = replicas_, .groups = groups_, .nodes = nodes_, .gpus = gpus_};
   if (shape.replicas == 0) shape.replicas = round_up(experts, gpus_);
-  const std::string problem = plan::placement_problem(experts, shape);
+  std::string problem = plan::placement_problem(experts, shape);
+  if (problem.empty() && gpus_ % nodes_ != 0) {  // of no use to a global placement, but a mistake
+    problem = fmt::format("nodes: found {}, expected a divisor of gpus = {}", nodes_, gpus_);
+  }
   if (!problem.empty()) throw Error(ErrorCode::kInvalidInput, loads_ + ": " + problem);
   std::vector<LayerBalance> layers;
   for (const std::vector<i64>& load : loads) layers.push_back(balance_layer(load, shape, active_));
-  if (json_) {
-    print_json(layers);
-  } else {
-    print_text(layers, shape);
+  const bool moves = !before_.empty();
+  if (moves) {
+    const LoadMatrix earlier = read_earlier(loads);
+    for (size_t l = 0; l < loads.size(); ++l) move_from(earlier[l], loads[l], shape, layers[l]);
   }
+  if (json_) {
+    print_json(layers, moves);
+    return kExitOk;
+  }
+  print_text(layers, shape);
+  if (moves) print_moves(layers, shape);
   return kExitOk;
 }
 

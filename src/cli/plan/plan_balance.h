@@ -4,6 +4,7 @@
 
 #include "base/types.h"
 #include "cli/arguments/arguments.h"
+#include "cli/plan/load_matrix.h"
 
 namespace fathom::cli {
 
@@ -15,9 +16,11 @@ class PlanBalance {
   int run();
 
  private:
+  LoadMatrix read_earlier(const LoadMatrix& loads) const;
+
   Arguments command_;
-  std::string loads_;
-  i64 gpus_ = 8, nodes_ = 1, groups_ = 1, replicas_ = 0, active_ = 0, step_ = 0;
+  std::string loads_, before_;
+  i64 gpus_ = 8, nodes_ = 1, groups_ = 1, replicas_ = 0, active_ = 0, step_ = 0, before_step_ = 0;
   bool json_ = false;
 };
 

@@ -79,6 +79,7 @@ void PlanHardware::add(Arguments& parent) {
 int PlanHardware::run() {
   const PlannedRun planned = load_planned_run(run_file_, settings_);
   const Scenario scenario = load_scenario(scenario_, planned.layout);
+  require_gpus(scenario, scenario_, "the advice is about theirs");
   const auto results = value_or_throw(
       plan::evaluate_advice(scenario.cluster, planned.model, scenario.layout, planned.run));
   if (json_) {
@@ -103,8 +104,12 @@ void PlanSearch::add(Arguments& parent) {
 int PlanSearch::run() {
   const PlannedRun planned = load_planned_run(run_file_, settings_);
   const Scenario scenario = load_scenario(scenario_, planned.layout);
+  require_gpus(scenario, scenario_, "layouts divide a run among them");
   const plan::SearchResult found =
       plan::search_layouts(scenario.cluster, planned.model, scenario.layout, planned.run, keep_);
+  if (found.best.empty()) {
+    throw Error(ErrorCode::kInvalidInput, "no layout of this run fits on this cluster");
+  }
   if (json_) {
     io::JsonArray rows;
     for (const plan::TrainingPlan& p : found.best) rows.emplace_back(training_json(p));
@@ -125,9 +130,6 @@ int PlanSearch::run() {
                l.pipeline_ranks, l.expert_ranks, l.tensor_ranks, schedule, l.micro_batch_sequences,
                plan::kRecomputeNames[static_cast<size_t>(l.recompute)].second,
                largest(p.memory).total().value / 1e9, p.step.value, p.tokens_per_s_per_gpu());
-  }
-  if (found.best.empty()) {
-    throw Error(ErrorCode::kInvalidInput, "no layout of this run fits on this cluster");
   }
   return kExitOk;
 }

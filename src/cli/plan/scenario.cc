@@ -102,6 +102,15 @@ Scenario load_scenario(const ScenarioOptions& options, const plan::Layout& initi
   return scenario;
 }
 
+void require_gpus(const Scenario& scenario, const ScenarioOptions& options, std::string_view what) {
+  if (!scenario.cluster.is_cpu()) return;
+  throw Error(
+      ErrorCode::kInvalidInput,
+      fmt::format("--cluster: found {}, a node without accelerators, expected one with GPUs: "
+                  "{}",
+                  options.cluster, what));
+}
+
 PlannedRun load_planned_run(const std::string& path, const std::vector<std::string>& settings) {
   RunConfig config;
   value_or_throw(read_run_file(path, settings, field_list(config)));

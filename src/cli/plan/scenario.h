@@ -38,6 +38,10 @@ ClusterText cluster_text(const std::string& name);
 /// Layout file first, then cluster file, then edits. `initial` is what a run file says.
 Scenario load_scenario(const ScenarioOptions& options, const plan::Layout& initial = {});
 
+/// Throws Error where the machine file is a node without accelerators, which `what` says nothing
+/// of.
+void require_gpus(const Scenario& scenario, const ScenarioOptions& options, std::string_view what);
+
 struct PlannedRun {
   plan::TrainingRun run;
   plan::Layout layout;  // precision, recompute and micro-batch as the run file has them

@@ -49,6 +49,4 @@ FirstToken first_token(double prompt, TokensPerSecond prefill_rate, double serve
           .decode = decode_step};
 }
 
-double concurrency(double requests_per_s, Seconds stay) { return requests_per_s * stay.value; }
-
 }  // namespace fathom::plan

@@ -49,7 +49,4 @@ FirstToken first_token(double prompt, TokensPerSecond prefill_rate, double serve
                        double utilisation, BytesPerToken cache, BytesPerSecond network,
                        Seconds decode_step);
 
-/// Requests at a time: arrivals a second times how long each stays (Little's law).
-double concurrency(double requests_per_s, Seconds stay);
-
 }  // namespace fathom::plan

@@ -19,7 +19,7 @@ void GpuSection::list_fields(FieldList& list) {
   list.add("name", name, "what it is called");
   list.add("sms", sms, "streaming multiprocessors", kCount);
   list.add("bf16_tflops", bf16_tflops, "dense BF16 peak", kPositive);
-  list.add("fp8_tflops", fp8_tflops, "dense FP8 peak; 0: none", kPositive);
+  list.add("fp8_tflops", fp8_tflops, "dense FP8 peak; 0: none. Times come from [gemm]", kPositive);
   list.add("memory_gb", memory_gb, "memory, 1e9 bytes", kPositive);
   list.add("memory_gb_s", memory_gb_s, "memory bandwidth, 1e9 bytes a second", kPositive);
   list.add("launch_us", launch_us, "least time of a kernel", kPositive);

@@ -28,7 +28,6 @@ struct GemmTime {
   Seconds arithmetic;  // waves * (fixed + block * blocks)
   Seconds memory;      // operands and result over the memory bandwidth
   Seconds total;       // the larger, times the what-if factor
-  bool memory_bound() const { return arithmetic < memory; }
 };
 
 /// tiles = count * ceil(m/128) * ceil(n/128), waves = ceil(tiles / sms). Source: plan P2, fitted to
