@@ -49,9 +49,10 @@ class Eval(unittest.TestCase):
             (cls.folder / f"{name}.toml").write_text(text)
         (cls.folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in ITEMS))
 
-    def fathom(self, *arguments, check=True):
+    def fathom(self, *arguments, check=True, **environment):
         return subprocess.run([harness.FATHOM, "eval", *arguments, "--data", str(self.folder)], cwd=self.folder,
-                              check=check, capture_output=True, text=True, env=harness.environment())
+                              check=check, capture_output=True, text=True,
+                              env={**harness.environment(), **environment})
 
     def samples(self, out, task):
         [file] = (self.folder / out).glob(f"*/samples_{task}_*.jsonl")
@@ -111,6 +112,36 @@ class Eval(unittest.TestCase):
         self.assertIn("refused", self.refused("--endpoint", "http://127.0.0.1:1/v1", *scored, *tokenizer))
         self.assertIn("status 404", self.refused("--endpoint", self.url() + "/no", "--endpoint-model", "tiny", *scored,
                                                  *tokenizer))
+
+    def test_a_busy_server_is_asked_again_with_the_key(self):
+        seen = []
+        reply = json.dumps({"choices": [{"message": {"content": "blue"}, "finish_reason": "stop"}]}).encode()
+        lock = threading.Lock()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                with lock:
+                    seen.append((self.headers["Authorization"], body["model"], body["temperature"]))
+                    status = {1: 503, 2: 429}.get(len(seen), 200)
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(reply)))
+                self.end_headers()
+                self.wfile.write(reply)
+
+            def log_message(self, *_):
+                pass
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            answer = self.fathom("--endpoint", f"http://127.0.0.1:{server.server_port}", "--endpoint-model", "x",
+                                 "--chat", "--connections", "2", "--tasks", "words.toml", "--json",
+                                 OPENAI_API_KEY="secret")
+        finally:
+            server.shutdown()
+            server.server_close()
+        self.assertEqual(json.loads(answer.stdout)["results"]["words"]["sample_len"], len(ITEMS))
+        self.assertEqual(seen, [("Bearer secret", "x", 0)] * (len(ITEMS) + 2))
 
     def test_servers_of_any_kind_are_survived(self):
         """Each reply is wrong in its own way; the message names the field."""
