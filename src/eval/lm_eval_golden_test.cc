@@ -204,5 +204,50 @@ TEST(LmEvalGolden, AwkwardOptionsAreScored) {
                Error);
 }
 
+std::vector<TextScore> document_scores(EngineModel& model, std::span<const RollingRequest> asked) {
+  std::vector<TextScore> scores(asked.size());
+  model.score_documents(asked, [&](size_t i, const TextScore& score) { scores[i] = score; });
+  return scores;
+}
+
+TEST(LmEvalGolden, DocumentsHaveItsSums) {
+  const auto want = lines_of(std::ifstream(kGolden + "/documents.jsonl"));
+  ASSERT_EQ(want.size(), 4u);
+  std::vector<RollingRequest> asked;
+  for (const JsonValue& each : want) asked.push_back({each.find("text")->as_string()});
+  GoldenModel model;
+  const auto scores = document_scores(model.engine(), asked);
+  for (size_t i = 0; i < want.size(); ++i) {
+    EXPECT_EQ(scores[i].tokens, want[i].find("tokens")->as_integer()) << i;
+    EXPECT_NEAR(scores[i].log_prob, want[i].find("log_prob")->as_number(), 5e-3) << i;
+  }
+}
+
+/// Each window can be asked alone: as a text behind what the window shows before it.
+TEST(LmEvalGolden, WindowAndStrideOfADocumentDecideWhatIsSeen) {
+  const std::string text = "stone tree milk house moon river";
+  GoldenModel model;
+  const auto sum_of = [&](const std::vector<ContextAndText>& windows) {
+    double sum = 0;
+    i64 tokens = 0;
+    model.engine().score(windows, [&](size_t, const TextScore& score) {
+      sum += score.log_prob;
+      tokens += score.tokens;
+    });
+    EXPECT_EQ(tokens, 6) << "a word is a token";
+    return sum;
+  };
+  const RollingRequest asked[] = {{text, 3, 0}, {text, 3, 1}};
+  const auto scores = document_scores(model.engine(), asked);
+  EXPECT_NEAR(scores[0].log_prob, sum_of({{"", "stone tree milk"}, {" milk", " house moon river"}}),
+              1e-4);
+  EXPECT_NEAR(scores[1].log_prob,
+              sum_of({{"", "stone tree milk"},
+                      {"stone tree milk", " house"},
+                      {" tree milk house", " moon"},
+                      {" milk house moon", " river"}}),
+              1e-4);
+}
+
 }  // namespace
 }  // namespace fathom::eval

@@ -1,6 +1,7 @@
 """`fathom eval --endpoint` against a real server: what a model says in the same process it says over HTTP."""
 import http.server
 import json
+import shutil
 import subprocess
 import threading
 import unittest
@@ -77,6 +78,20 @@ class Eval(unittest.TestCase):
                     else:
                         self.assertAlmostEqual(float(a[0]), float(b[0]), delta=1e-4)
                         self.assertEqual(a[1], b[1])
+
+    def test_answers_are_known_again_by_the_tokenizer_too(self):
+        """Another tokenizer sends other token ids, so that its answers are others."""
+        other = self.folder / "other"
+        shutil.copytree(harness.model(), other)
+        with open(other / "tokenizer.json", "a") as file:
+            file.write("\n")
+
+        def ask(tokenizer):
+            return self.fathom("--endpoint", self.url(), "--endpoint-model", "tiny", "--tokenizer", str(tokenizer),
+                               "--tasks", "colours.toml", "--context", "512", "--out", "again").stderr
+        self.assertNotIn("answers were there", ask(harness.model()))
+        self.assertIn("answers were there", ask(harness.model()))
+        self.assertNotIn("answers were there", ask(other))
 
     def test_chat_is_generation_alone(self):
         answer = self.fathom("--endpoint", self.url(), "--endpoint-model", "tiny", "--chat", "--tasks", "words.toml",

@@ -136,6 +136,20 @@ num_fewshot: 3
     return list(texts)
 
 
+def write_documents(out, model):
+    """Whole documents, in windows of 256 tokens with as much context as lm-eval gives: one, two and several."""
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+    dice = random.Random(7)
+    texts = [sentence(dice, words, words) for words in (1, 20, 170, 400)]
+    scorer = HFLM(pretrained=str(model), dtype="float32", max_length=256, device="cpu", batch_size=1)
+    sums = scorer.loglikelihood_rolling(
+        [Instance("loglikelihood_rolling", {}, (text,), i) for i, text in enumerate(texts)])
+    write_lines(out / "documents.jsonl", [
+        {"text": text, "tokens": len(scorer.tok_encode(text)), "log_prob": value}
+        for text, value in zip(texts, sums)])
+
+
 # What is kept of a sample; prompts and documents can be made again.
 KEPT = ("doc_id", "filter", "doc_hash", "prompt_hash", "target_hash", "resps", "filtered_resps", "target")
 
@@ -147,6 +161,7 @@ def main():
     model.mkdir(parents=True)
     write_items(data)
     write_model(model, data)
+    write_documents(out, model)
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
         names = write_tasks(folder, data)

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "backend/backend.h"
@@ -127,9 +128,7 @@ class EvalCommand : public Command {
     }
     if (tasks_.empty())
       throw Error(ErrorCode::kInvalidInput, "--tasks names none; --list shows them");
-    if (model_.directory.empty() && endpoint_.url.empty()) {
-      throw Error(ErrorCode::kInvalidInput, "a model is missing: a path, or --endpoint");
-    }
+    check_model_options();
     if (!page_.empty() && out_.empty()) {
       throw Error(ErrorCode::kInvalidInput, "--page shows what --out keeps: --out is missing");
     }
@@ -156,6 +155,25 @@ class EvalCommand : public Command {
   }
 
  private:
+  /// An option that would say nothing of this model is refused.
+  void check_model_options() const {
+    const bool remote = !endpoint_.url.empty();
+    if (remote != model_.directory.empty()) {
+      throw Error(ErrorCode::kInvalidInput,
+                  remote ? fmt::format("--endpoint stands in place of a model, found {} too",
+                                       model_.directory)
+                         : "a model is missing: a path, or --endpoint");
+    }
+    constexpr const char* kRemote[] = {"--endpoint-model", "--tokenizer", "--chat",
+                                       "--connections"};
+    constexpr const char* kLocal[] = {"--gguf-to", "--activations", "--cache-dtype", "--mla"};
+    for (const char* const option : remote ? std::span<const char* const>(kLocal) : kRemote) {
+      if (!command_.given(option)) continue;
+      throw Error(ErrorCode::kInvalidInput, fmt::format("{} has no effect {} --endpoint", option,
+                                                        remote ? "with" : "without"));
+    }
+  }
+
   std::unique_ptr<Subject> open_subject(const std::vector<eval::Task>& tasks,
                                         const std::atomic<bool>* interrupted) {
     if (endpoint_.url.empty()) return std::make_unique<LocalSubject>(model_, tasks, interrupted);
@@ -163,7 +181,6 @@ class EvalCommand : public Command {
     endpoint_.key = key == nullptr ? "" : key;
     endpoint_.window = model_.context_tokens > 0 ? model_.context_tokens : endpoint_.window;
     endpoint_.interrupted = interrupted;
-    if (endpoint_.model.empty()) endpoint_.model = model_.directory;
     return std::make_unique<RemoteSubject>(endpoint_, tokenizer_);
   }
 

@@ -27,13 +27,13 @@ i64 longest_request_tokens(std::span<const eval::Task> tasks) {
   return longest + 1;
 }
 
-/// What answers depend on: the files' names, sizes and times, and how they are computed.
-std::string identity_of(const ModelOptions& options, const engine::EngineOptions& engine) {
+/// Names, sizes and times of a model's files.
+io::Hasher hasher_of_files(const std::string& model) {
   namespace fs = std::filesystem;
-  std::vector<fs::path> files = {options.directory};
-  if (fs::is_directory(options.directory)) {
+  std::vector<fs::path> files = {model};
+  if (fs::is_directory(model)) {
     files.clear();
-    for (const auto& entry : fs::directory_iterator(options.directory)) {
+    for (const auto& entry : fs::directory_iterator(model)) {
       if (entry.is_regular_file()) files.push_back(entry.path());
     }
     std::ranges::sort(files);
@@ -44,6 +44,12 @@ std::string identity_of(const ModelOptions& options, const engine::EngineOptions
     hasher.add(static_cast<i64>(fs::file_size(file)));
     hasher.add(static_cast<i64>(fs::last_write_time(file).time_since_epoch().count()));
   }
+  return hasher;
+}
+
+/// What answers depend on: the files, and how they are computed.
+std::string identity_of(const ModelOptions& options, const engine::EngineOptions& engine) {
+  io::Hasher hasher = hasher_of_files(options.directory);
   hasher.add(static_cast<i64>(engine.run.activations));
   hasher.add(static_cast<i64>(engine.cache_dtype));
   hasher.add(static_cast<i64>(engine.run.mla_form));
@@ -86,8 +92,11 @@ LocalSubject::LocalSubject(const ModelOptions& options, std::span<const eval::Ta
   engine_ = std::make_unique<eval::EngineModel>(ctx_, *weights_, codec_, settings);
 }
 
-RemoteSubject::RemoteSubject(const eval::EndpointOptions& options, const std::string& tokenizer) {
-  if (!tokenizer.empty()) codec_ = value_or_throw(engine::load_text_codec(tokenizer));
+RemoteSubject::RemoteSubject(eval::EndpointOptions options, const std::string& tokenizer) {
+  if (!tokenizer.empty()) {
+    codec_ = value_or_throw(engine::load_text_codec(tokenizer));
+    options.tokenizer = io::to_string(hasher_of_files(tokenizer).digest());
+  }
   endpoint_ = std::make_unique<eval::EndpointModel>(options, codec_ ? &*codec_ : nullptr);
 }
 

@@ -36,7 +36,7 @@ class LocalSubject : public Subject {
 /// A model behind a server. `tokenizer`: a model's directory or file; "": nothing is scored.
 class RemoteSubject : public Subject {
  public:
-  RemoteSubject(const eval::EndpointOptions& options, const std::string& tokenizer);
+  RemoteSubject(eval::EndpointOptions options, const std::string& tokenizer);
   eval::LanguageModel& model() override { return *endpoint_; }
 
  private:

@@ -20,6 +20,7 @@ using io::JsonArray;
 using io::JsonObject;
 using io::JsonValue;
 
+constexpr i64 kAttempts = 3;  // of a request that the server answers with an error
 constexpr auto kBetweenAttempts = std::chrono::milliseconds(500);
 
 JsonArray texts(const std::vector<std::string>& all) { return {all.begin(), all.end()}; }
@@ -42,8 +43,8 @@ ModelFacts EndpointModel::facts() const {
   facts.name = options_.model;
   facts.arguments = fmt::format("model={},base_url={}", options_.model, options_.url);
   facts.max_length = options_.window;
-  facts.identity =
-      fmt::format("{} {} {} {}", facts.kind, options_.url, options_.model, options_.window);
+  facts.identity = fmt::format("{} {} {} {} {}", facts.kind, options_.url, options_.model,
+                               options_.window, options_.tokenizer);
   return facts;
 }
 
@@ -64,7 +65,7 @@ void EndpointModel::send_all(const std::string& path, const std::vector<std::str
     for (i64 attempt = 1;; ++attempt) {
       reply = client.send(path, bodies[index]);
       const bool transient = reply.status == 429 || reply.status >= 500;
-      if (!transient || attempt >= options_.attempts) break;
+      if (!transient || attempt >= kAttempts) break;
       std::this_thread::sleep_for(kBetweenAttempts * attempt);
     }
     if (reply.status != 200) {
@@ -77,7 +78,7 @@ void EndpointModel::send_all(const std::string& path, const std::vector<std::str
   };
   const auto work = [&] {
     try {
-      HttpClient client(url_, options_.key, options_.timeout_s);
+      HttpClient client(url_, options_.key);
       while (const std::optional<size_t> index = take()) answer_one(client, *index);
     } catch (...) {
       const std::lock_guard lock(mutex);
@@ -164,8 +165,7 @@ void EndpointModel::generate(std::span<const GenerationRequest> requests, const 
       body.set("prompt", request.prompt);
     }
     body.set("max_tokens", request.max_tokens);
-    body.set("temperature", request.temperature);
-    body.set("seed", static_cast<i64>(request.seed));
+    body.set("temperature", 0);
     const size_t stops = std::min(request.stop.size(), kMaxStops);
     if (stops > 0) {
       body.set("stop",

@@ -15,10 +15,9 @@ struct EndpointOptions {
   std::string url;    // up to /v1, as base_url of OpenAI's clients
   std::string model;  // its name there
   std::string key;
-  i64 window = 2048;  // tokens of prompt and answer
+  std::string tokenizer;  // identity of the local one: token ids, and so answers, depend on it
+  i64 window = 2048;      // tokens of prompt and answer
   i64 connections = 8;
-  i64 attempts = 3;  // of a request that the server answers with an error
-  double timeout_s = 600;
   bool chat = false;  // /chat/completions in place of /completions: generation alone
   const std::atomic<bool>* interrupted = nullptr;
 };

@@ -22,6 +22,7 @@ namespace http = boost::beast::http;
 using boost::system::error_code;
 
 constexpr u64 kMaxReplyBytes = u64{1} << 30;
+constexpr auto kTimeout = std::chrono::minutes(10);  // of one step: a long answer takes its time
 
 }  // namespace
 
@@ -54,11 +55,8 @@ Result<Url> parse_url(const std::string& text) {
 
 /// Asynchronous operations run one at a time, each until it is done: that is what has time limits.
 struct HttpClient::Impl {
-  Impl(const Url& url_in, std::string key_in, double timeout_s)
-      : url(url_in),
-        key(std::move(key_in)),
-        timeout(std::chrono::milliseconds(static_cast<i64>(timeout_s * 1000))),
-        tls(asio::ssl::context::tls_client) {
+  Impl(const Url& url_in, std::string key_in)
+      : url(url_in), key(std::move(key_in)), tls(asio::ssl::context::tls_client) {
     tls.set_default_verify_paths();
     tls.set_verify_mode(asio::ssl::verify_peer);
   }
@@ -69,7 +67,7 @@ struct HttpClient::Impl {
   template <typename Start>
   void wait(std::string_view what, Start start) {
     error_code result = asio::error::would_block;
-    tcp().expires_after(timeout);
+    tcp().expires_after(kTimeout);
     start([&result](error_code error, auto&&...) { result = error; });
     context.restart();
     context.run();
@@ -115,7 +113,6 @@ struct HttpClient::Impl {
 
   Url url;
   std::string key;
-  std::chrono::milliseconds timeout;
   asio::io_context context;
   asio::ssl::context tls;
   std::optional<beast::tcp_stream> plain;
@@ -124,17 +121,16 @@ struct HttpClient::Impl {
   bool connected = false;
 };
 
-HttpClient::HttpClient(const Url& url, std::string key, double timeout_s)
-    : impl_(std::make_unique<Impl>(url, std::move(key), timeout_s)) {}
+HttpClient::HttpClient(const Url& url, std::string key)
+    : impl_(std::make_unique<Impl>(url, std::move(key))) {}
 HttpClient::~HttpClient() = default;
 
 HttpReply HttpClient::send(const std::string& path, const std::string& body) {
-  http::request<http::string_body> request(body.empty() ? http::verb::get : http::verb::post,
-                                           impl_->url.path + path, 11);
+  http::request<http::string_body> request(http::verb::post, impl_->url.path + path, 11);
   request.set(http::field::host, impl_->url.host + ":" + impl_->url.port);
   request.set(http::field::user_agent, "fathom");
   if (!impl_->key.empty()) request.set(http::field::authorization, "Bearer " + impl_->key);
-  if (!body.empty()) request.set(http::field::content_type, "application/json");
+  request.set(http::field::content_type, "application/json");
   request.body() = body;
   request.prepare_payload();
   while (true) {

@@ -26,11 +26,11 @@ struct HttpReply {
 class HttpClient {
  public:
   /// `key` goes into Authorization, if there is one.
-  HttpClient(const Url& url, std::string key, double timeout_s);
+  HttpClient(const Url& url, std::string key);
   ~HttpClient();
 
-  /// A JSON body to POST; "" asks with GET. `path` is behind the URL's own. A request that failed
-  /// on an old connection is sent once more on a new one. Throws Error{kIo} that names the server
+  /// POST of a JSON body; `path` is behind the URL's own. A request that failed on an old
+  /// connection is sent once more on a new one. Throws Error{kIo} that names the server
   /// and the reason.
   HttpReply send(const std::string& path, const std::string& body);
 

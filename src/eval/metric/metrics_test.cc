@@ -13,13 +13,6 @@
 namespace fathom::eval {
 namespace {
 
-TEST(PassAtK, HasThePapersValues) {
-  EXPECT_NEAR(pass_at_k(10, 3, 1), 0.3, 1e-12);
-  EXPECT_NEAR(pass_at_k(10, 3, 5), 0.916667, 1e-6);
-  EXPECT_EQ(pass_at_k(5, 0, 1), 0.0);
-  EXPECT_EQ(pass_at_k(3, 2, 2), 1.0);
-}
-
 TEST(Statistics, StandardErrorsAndIntervals) {
   const double values[] = {1, 0, 0, 1, 1, 0, 1, 1};
   EXPECT_NEAR(mean(values), 0.625, 1e-15);

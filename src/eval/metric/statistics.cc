@@ -85,14 +85,6 @@ Difference paired_bootstrap(std::span<const double> a, std::span<const double> b
   return {mean(gaps), quantile(0.025), quantile(0.975), std::min(1.0, 2 * tail)};
 }
 
-double pass_at_k(i64 n, i64 c, i64 k) {
-  if (n - c < k) return 1.0;
-  double none = 1.0;
-  for (i64 i = n - c + 1; i <= n; ++i)
-    none *= 1.0 - static_cast<double>(k) / static_cast<double>(i);
-  return 1.0 - none;
-}
-
 double pooled_stderr(std::span<const PartError> parts) {
   double sum = 0.0, count = 0.0;
   for (const PartError& part : parts) {

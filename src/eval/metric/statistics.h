@@ -31,10 +31,6 @@ struct Difference {
 Difference paired_bootstrap(std::span<const double> a, std::span<const double> b, i64 iterations,
                             u64 seed);
 
-/// 1 - C(n - c, k) / C(n, k): a task is solved by one of k samples, where c of n solve it.
-/// Source: M. Chen et al. 2021 (2107.03374), eq. (1).
-double pass_at_k(i64 n, i64 c, i64 k);
-
 /// A group's standard error from those of its parts, as lm-eval pools them: of means over all
 /// items.
 struct PartError {

@@ -31,9 +31,7 @@ std::string key_of(std::string_view identity, const ContextAndText& request) {
 std::string key_of(std::string_view identity, const GenerationRequest& request) {
   std::string stops;
   for (const std::string& stop : request.stop) stops += fmt::format("{}:{}", stop.size(), stop);
-  return key_of(identity, "generate",
-                {request.prompt, stops,
-                 fmt::format("{} {} {}", request.max_tokens, request.temperature, request.seed)});
+  return key_of(identity, "generate", {request.prompt, stops, std::to_string(request.max_tokens)});
 }
 
 std::string key_of(std::string_view identity, const RollingRequest& request) {

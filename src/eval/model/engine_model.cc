@@ -210,8 +210,7 @@ void EngineModel::generate(std::span<const GenerationRequest> requests, const On
                                   options_.engine.context_tokens - std::ssize(request.prompt_ids));
     request.stop = requests[i].stop;
     request.stop_token_ids = options_.stop_token_ids;
-    request.sampling.temperature = requests[i].temperature;
-    request.sampling.seed = requests[i].seed;
+    request.sampling.temperature = 0.0;
     asked.push_back(std::move(request));
   }
   run_requests(

@@ -19,12 +19,11 @@ struct TextScore {
   bool merged = false;     // a token reaches over the border: context and text have fewer tokens
 };
 
+/// Answered by greedy decoding.
 struct GenerationRequest {
   std::string prompt;
   std::vector<std::string> stop;
   i64 max_tokens = 256;
-  double temperature = 0.0;
-  u64 seed = 0;
 };
 
 /// A document that is scored in windows.

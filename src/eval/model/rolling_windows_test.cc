@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <numeric>
 
 namespace fathom::eval {
@@ -45,6 +46,9 @@ TEST(RollingWindows, PredictEachTokenOnceAndSeeNoMoreThanTheyMay) {
         for (const Window& each : rolling_windows(document(tokens), 10, window, stride)) {
           EXPECT_LE(std::ssize(each.ids) - 1, window);
           EXPECT_GE(each.context_tokens, 1);
+          const i64 before = std::ssize(predicted) + 1;
+          const i64 fit = window + 1 - (std::ssize(each.ids) - each.context_tokens);
+          EXPECT_EQ(each.context_tokens, std::min(before, fit));
           predicted.insert(predicted.end(), each.ids.begin() + each.context_tokens, each.ids.end());
         }
         EXPECT_EQ(predicted, tokens == 0 ? std::vector<i32>() : range(0, tokens - 1));

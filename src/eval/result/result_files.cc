@@ -8,6 +8,7 @@
 
 #include "eval/result/sample_hashes.h"
 #include "eval/run/aggregation.h"
+#include "eval/task/few_shot.h"
 #include "eval/text/python_json.h"
 #include "eval/text/sha256.h"
 #include "io/files/atomic_file.h"
@@ -79,7 +80,7 @@ std::string task_hash(const TaskResult& result) {
 }
 
 JsonObject run_config(const RunFacts& facts) {
-  const auto seed = static_cast<i64>(facts.shot_seed);
+  const auto seed = static_cast<i64>(kShotSeed);
   JsonObject out;
   out.set("model", facts.model.kind);
   out.set("model_args", facts.model.arguments);

@@ -17,7 +17,6 @@ struct RunFacts {
   std::vector<std::string> sandbox_layers;  // where programs were run
   i64 limit = 0;                            // 0: none
   i64 bootstrap_iterations = 0;
-  u64 shot_seed = 1234;
   double started = 0.0;  // Unix time
   double seconds = 0.0;
   std::string stamp;  // "2026-11-29T00-15-55.215118", of the files' names

@@ -14,7 +14,7 @@ bool same(const Document& a, const Document& b) {
 }  // namespace
 
 ShotSampler::ShotSampler(std::span<const Document* const> pool, const ShotPolicy& policy)
-    : pool_(pool.begin(), pool.end()), policy_(policy), random_(policy.seed) {}
+    : pool_(pool.begin(), pool.end()), policy_(policy), random_(kShotSeed) {}
 
 Result<std::vector<const Document*>> ShotSampler::sample(const Document& asked) {
   std::vector<const Document*> shots;

@@ -9,12 +9,14 @@
 
 namespace fathom::eval {
 
+/// lm-eval's fewshot_seed.
+inline constexpr u64 kShotSeed = 1234;
+
 struct ShotPolicy {
   i64 shots = 0;
   ShotOrder order = ShotOrder::kRandom;
   bool from_test = false;  // the pool holds the documents that are asked, too
   bool extra = false;      // one more is drawn than shown
-  u64 seed = 1234;
 };
 
 /// Draws for one document after the other, in the order of lm-eval's samplers: the random one takes

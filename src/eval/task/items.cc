@@ -137,8 +137,7 @@ class Builder {
     ShotSampler sampler(pool, {.shots = task.prompt.shots,
                                .order = prompt_.shot_order,
                                .from_test = !own_pool,
-                               .extra = prompt_.shot_extra,
-                               .seed = options_.shot_seed});
+                               .extra = prompt_.shot_extra});
     task.num_documents = std::ssize(test);
     const i64 count =
         options_.limit > 0 ? std::min(options_.limit, std::ssize(test)) : std::ssize(test);
@@ -155,6 +154,11 @@ class Builder {
       if (!item) return tl::unexpected(item.error());
       item->index = i;
       task.items.push_back(std::move(*item));
+    }
+    const bool nothing = std::all_of(task.items.begin(), task.items.end(),
+                                     [](const Item& item) { return item.prompt.empty(); });
+    if (spec_.output == OutputKind::kRolling && nothing) {
+      return invalid_input(fmt::format("task {}: its documents are empty", task.name));
     }
     return task;
   }

@@ -43,7 +43,6 @@ struct BuildOptions {
   std::string preset = "lm-eval";
   std::optional<i64> shots;  // in place of the prompt's
   i64 limit = 0;             // first items of each (sub)task; 0: all
-  u64 shot_seed = 1234;
 };
 
 /// Reads the data and makes the prompts. Errors name the task, the file, the line and the field.

@@ -1,5 +1,4 @@
 #pragma once
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -23,12 +22,10 @@ enum class Aggregation {
 struct MetricInfo {
   std::string_view name;  // as lm-eval spells it, where it has it
   OutputKind output;
-  std::string_view meaning;
   Aggregation aggregation = Aggregation::kMean;
   bool higher_is_better = true;
 };
 
-std::span<const MetricInfo> all_metrics();
 /// Null if there is none of this name for this output.
 const MetricInfo* find_metric(std::string_view name, OutputKind output);
 /// What is wrong with a metric of a task file: "" if nothing.
