@@ -126,6 +126,10 @@ LoadMatrix read_loads(const std::string& path, i64 step) {
   if (file.extension() == ".jsonl") {
     matrix = from_metrics(file, step);
   } else {
+    if (step > 0) {
+      refuse(file.string(),
+             fmt::format("has no steps, expected a run's metrics for step {}", step));
+    }
     const auto mapped = value_or_throw(io::MappedFile::open(file));
     const auto bytes = mapped.bytes();
     if (std::ssize(bytes) > kMaxBytes) refuse(file.string(), "more than 256 MiB");

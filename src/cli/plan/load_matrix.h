@@ -15,7 +15,7 @@ using LoadMatrix = std::vector<std::vector<i64>>;
 ///   JSON                                   [[...], ...] or {"loads": [[...], ...]}
 ///   text                                   a line a layer: counts between spaces or commas
 /// Throws Error that names file, layer and what was found: layers of different lengths, a count
-/// that is negative or no whole number, nothing at all.
+/// that is negative or no whole number, nothing at all, a step of a file without steps.
 LoadMatrix read_loads(const std::string& path, i64 step);
 
 }  // namespace fathom::cli

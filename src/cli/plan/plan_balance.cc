@@ -153,7 +153,9 @@ void PlanBalance::add(Arguments& parent) {
   command_.add_option("--step", step_, "Of a run's metrics; 0: the last").check(integer_from(0));
   command_.add_option("--before", before_, "Earlier loads, by which the experts are placed now")
       .type_name("LOADS");
-  command_.add_option("--before-step", before_step_, "Of their run's metrics; 0: the last")
+  command_
+      .add_option("--before-step", before_step_,
+                  "Of their run's metrics (without --before: of LOADS); 0: the last")
       .check(integer_from(0));
   command_.add_flag("--json", json_, "Print every layer's placement as JSON");
   command_.footer("Example: fathom plan balance runs/a --gpus 8 --replicas 80");
@@ -183,6 +185,7 @@ int PlanBalance::run() {
   if (!problem.empty()) throw Error(ErrorCode::kInvalidInput, loads_ + ": " + problem);
   std::vector<LayerBalance> layers;
   for (const std::vector<i64>& load : loads) layers.push_back(balance_layer(load, shape, active_));
+  if (before_.empty() && before_step_ > 0) before_ = loads_;
   const bool moves = !before_.empty();
   if (moves) {
     const LoadMatrix earlier = read_earlier(loads);
