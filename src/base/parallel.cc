@@ -57,8 +57,13 @@ i64 spin_ns() {
   return policy != nullptr && strcasecmp(policy, "passive") == 0 ? 0 : 200'000;
 }
 
+// Of OwnThreads; 0: this thread uses the process's team.
+thread_local int t_own_threads = 0;
+thread_local ThreadTeam* t_own_team = nullptr;
+
 /// Never destroyed: its threads end with the process, and a forked one has none of them.
 ThreadTeam& team() {
+  if (t_own_team != nullptr) return *t_own_team;
   static ThreadTeam& team = *new ThreadTeam(spin_ns(), stay_on_own_cpu);
   return team;
 }
@@ -68,6 +73,7 @@ thread_local bool t_in_part = false;
 }  // namespace
 
 int num_threads() {
+  if (t_own_threads > 0) return t_own_threads;
   const int set = g_num_threads.load(std::memory_order_relaxed);
   return set > 0 ? set : default_threads();
 }
@@ -93,6 +99,16 @@ void pin_threads() {
 }
 
 int available_threads() { return t_in_part ? 1 : num_threads(); }
+
+OwnThreads::OwnThreads(int threads)
+    : team_(std::make_unique<ThreadTeam>(spin_ns(), [](int) { return false; })),
+      outer_team_(std::exchange(t_own_team, team_.get())),
+      outer_threads_(std::exchange(t_own_threads, std::max(1, threads))) {}
+
+OwnThreads::~OwnThreads() {
+  t_own_team = outer_team_;
+  t_own_threads = outer_threads_;
+}
 
 namespace parallel_detail {
 namespace {

@@ -2,11 +2,14 @@
 // The one way to use cores. A range is cut into one contiguous part a thread, and a thread that is
 // free takes the part of one that has not come; results must depend on neither.
 #include <atomic>
+#include <memory>
 #include <type_traits>
 
 #include "base/types.h"
 
 namespace fathom {
+
+class ThreadTeam;
 
 /// Threads that parallel_for uses: --threads, else OMP_NUM_THREADS, else the CPUs within the quota.
 int num_threads();
@@ -18,6 +21,22 @@ void set_num_threads(int count);
 void pin_threads();
 /// Threads that a parallel_for called here would use: 1 inside another one.
 int available_threads();
+
+/// While it lives, parallel_for on the thread that made it has a team of `threads` of its own, that
+/// thread among them, in place of the process's: for ranks that are threads of one process, which
+/// would otherwise take the one team from each other. num_threads() and available_threads() follow.
+class OwnThreads {
+ public:
+  explicit OwnThreads(int threads);
+  ~OwnThreads();
+  OwnThreads(const OwnThreads&) = delete;
+  OwnThreads& operator=(const OwnThreads&) = delete;
+
+ private:
+  std::unique_ptr<ThreadTeam> team_;
+  ThreadTeam* outer_team_;
+  int outer_threads_;
+};
 
 namespace parallel_detail {
 using RangeFn = void (*)(void* context, i64 begin, i64 end);

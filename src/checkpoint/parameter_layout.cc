@@ -9,17 +9,26 @@ constexpr i64 kSlotAlignment = 16;  // elements: one cache line
 
 }  // namespace
 
-ParameterLayout::ParameterLayout(const ModelConfig& config) {
-  for_each_parameter(config, [this](const Parameter& parameter) {
+ParameterLayout::ParameterLayout(const ModelConfig& config)
+    : ParameterLayout(config, [](const Parameter&) { return true; }) {}
+
+ParameterLayout::ParameterLayout(const ModelConfig& config,
+                                 const std::function<bool(const Parameter&)>& keep) {
+  i64 model_size = 0;
+  for_each_parameter(config, [&](const Parameter& parameter) {
     if (parameter.shared_copy) return;
+    const i64 elements = round_up(parameter.elements(), kSlotAlignment);
+    model_size += elements;
+    if (!keep(parameter)) return;
     const bool matrix =
         parameter.kind == ParameterKind::kMatrix || parameter.kind == ParameterKind::kMatrixBf16;
     by_name_.emplace(parameter.name, slots_.size());
     slots_.push_back({.parameter = parameter,
                       .offset = size_,
+                      .model_offset = model_size - elements,
                       .weight_decay = matrix,
                       .has_gradient = parameter.kind != ParameterKind::kRouterBias});
-    size_ += round_up(parameter.elements(), kSlotAlignment);
+    size_ += elements;
   });
 }
 

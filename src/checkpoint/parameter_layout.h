@@ -2,6 +2,7 @@
 // Where each trained tensor lies in a flat f32 array. Weights, gradients, moments and averages
 // share one layout, so an optimizer step is one pass over flat arrays, and a tensor is found by its
 // checkpoint name. Made from the one enumeration of parameters (config/parameter_list.h).
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@ namespace fathom::checkpoint {
 struct ParameterSlot {
   Parameter parameter;
   i64 offset = 0;             // elements from the array's beginning; a multiple of 16
+  i64 model_offset = 0;       // the same in the layout of the whole model: what ranks agree on
   bool weight_decay = false;  // matrices only: no norm, no bias
   bool has_gradient = true;   // false: e_score_correction_bias, which the balance rule moves
 };
@@ -25,6 +27,8 @@ class ParameterLayout {
  public:
   /// MTP's copies of embedding and head are no slots of their own: they are the main model's.
   explicit ParameterLayout(const ModelConfig& config);
+  /// The part of a model that one rank holds: only parameters that `keep` names have a slot.
+  ParameterLayout(const ModelConfig& config, const std::function<bool(const Parameter&)>& keep);
 
   std::span<const ParameterSlot> slots() const { return slots_; }
   /// Elements of one array: slots and the zeros that pad them to 16.

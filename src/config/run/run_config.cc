@@ -102,6 +102,7 @@ void RunConfig::list_fields(FieldList& list) {
   list.add("train", train, "steps, validation, checkpoints");
   list.add("optimizer", optimizer, "AdamW");
   list.add("schedule", schedule, "the learning rate");
+  list.add("parallel", parallel, "what several ranks are for");
   list.add("precision", recipe.precision, "how numbers are rounded");
   list.add("balance", recipe.balance, "how experts are balanced");
   list.add("mtp", recipe.mtp, "multi-token prediction");

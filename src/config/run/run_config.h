@@ -9,6 +9,7 @@
 #include "config/field_list.h"
 #include "config/run/data_config.h"
 #include "config/run/optimizer_config.h"
+#include "config/run/parallel_config.h"
 #include "config/run/schedule_config.h"
 #include "config/run/training_recipe.h"
 
@@ -78,6 +79,7 @@ struct RunConfig {
   TrainSection train;
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
+  ParallelConfig parallel;
   TrainingRecipe recipe;  // [precision] [balance] [mtp] [recompute]
 
   void list_fields(FieldList& list);

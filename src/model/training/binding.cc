@@ -5,15 +5,21 @@
 namespace fathom::model::training {
 namespace {
 
-/// What a name stands for among the weights.
+/// What a name stands for among the weights; nothing, of what another rank holds.
 struct WeightSource {
   const checkpoint::ParameterLayout& layout;
   const float* array;
   const PackedWeights& packed;
 
-  const PackedLinear* matrix(const std::string& name) const { return packed.find(name); }
-  View<const float, 1> vector(const std::string& name) const { return layout.vector(array, name); }
-  MatRef embedding(const std::string& name) const { return MatRef(layout.matrix(array, name)); }
+  const PackedLinear* matrix(const std::string& name) const {
+    return layout.find(name) == nullptr ? nullptr : packed.find(name);
+  }
+  View<const float, 1> vector(const std::string& name) const {
+    return layout.find(name) == nullptr ? View<const float, 1>() : layout.vector(array, name);
+  }
+  MatRef embedding(const std::string& name) const {
+    return layout.find(name) == nullptr ? MatRef() : MatRef(layout.matrix(array, name));
+  }
   const PackedLinear* tied_head(const MatRef&) const { return matrix("model.embed_tokens.weight"); }
 };
 
@@ -22,8 +28,12 @@ struct GradSource {
   const checkpoint::ParameterLayout& layout;
   float* array;
 
-  View<float, 2> matrix(const std::string& name) const { return layout.matrix(array, name); }
-  View<float, 1> vector(const std::string& name) const { return layout.vector(array, name); }
+  View<float, 2> matrix(const std::string& name) const {
+    return layout.find(name) == nullptr ? View<float, 2>() : layout.matrix(array, name);
+  }
+  View<float, 1> vector(const std::string& name) const {
+    return layout.find(name) == nullptr ? View<float, 1>() : layout.vector(array, name);
+  }
   View<float, 2> embedding(const std::string& name) const { return matrix(name); }
   View<float, 2> tied_head(View<float, 2> embedding) const { return embedding; }
 };

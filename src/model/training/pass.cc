@@ -50,8 +50,9 @@ void count_drafts(const TrainStep& step, View<const i32, 2> largest, i64 k) {
 
 }  // namespace
 
-ModelSaved plan_model(const ModelConfig& config, const TrainingRecipe& recipe,
-                      const Precision& precision, i64 tokens, StoragePlan& plan) {
+ModelSaved plan_model(const PassShape& shape, i64 tokens, StoragePlan& plan) {
+  const ModelConfig& config = shape.config;
+  const SavedFormat stream = shape.precision.stream();
   const i64 modules = config.num_nextn_predict_layers, heads = 1 + modules;
   ModelSaved saved;
   saved.ids = plan.array<i32>("token ids and positions", heads, tokens);
@@ -62,14 +63,13 @@ ModelSaved plan_model(const ModelConfig& config, const TrainingRecipe& recipe,
   saved.first_key = plan.array<i32>("token ids and positions", tokens);
   saved.largest = plan.array<i32>("token ids and positions", 1 + modules, tokens);
   for (i64 layer = 0; layer < config.num_hidden_layers; ++layer) {
-    saved.layers.push_back(plan_block(config, recipe, precision, layer, tokens, plan));
+    saved.layers.push_back(plan_block(shape, layer, tokens, plan));
   }
-  saved.x = plan.matrix("residual stream", precision.stream(), tokens, config.hidden_size);
+  saved.x = plan.matrix("residual stream", stream, tokens, config.hidden_size);
   saved.rstd = plan.array<float>("norms' 1/rms", tokens);
   saved.hidden = plan.array<float>("inputs of the heads", heads, tokens, config.hidden_size);
   for (i64 k = 0; k < modules; ++k) {
-    saved.mtp.push_back(
-        plan_mtp(config, recipe, precision, config.num_hidden_layers + k, tokens, plan));
+    saved.mtp.push_back(plan_mtp(shape, config.num_hidden_layers + k, tokens, plan));
   }
   return saved;
 }

@@ -21,8 +21,7 @@ struct ModelSaved {
   View<float, 3> hidden;  // [1 + mtp, tokens, hidden]  after the final norm and each module's
   std::vector<MtpSaved> mtp;
 };
-ModelSaved plan_model(const ModelConfig& config, const TrainingRecipe& recipe,
-                      const Precision& precision, i64 tokens, StoragePlan& plan);
+ModelSaved plan_model(const PassShape& shape, i64 tokens, StoragePlan& plan);
 
 /// ids, targets, positions and first_key of a batch. Throws InternalError on another shape.
 void set_inputs(Ctx& ctx, const ModelConfig& config, const TrainingBatch& batch,

@@ -12,6 +12,7 @@
 #include "config/model/model_config.h"
 #include "config/run/training_recipe.h"
 #include "device/ctx.h"
+#include "model/exchange/expert_exchange.h"
 #include "model/training/precision.h"
 #include "model/training/step_stats.h"
 #include "model/training/training_batch.h"
@@ -31,6 +32,7 @@ struct TrainStep {
   View<const i32, 1> first_key = {};  // [tokens] first position it may see; empty: 0
   View<const i64, 1> samples = {};    // [sequences]
   bool drop_tokens = false;           // token dropping applies; never in evaluation
+  ExpertExchange* exchange = nullptr;  // where experts are on several ranks
 
   StepStats* stats = nullptr;    // nullptr: none is wanted
   View<i64, 2> raw_counts = {};  // [MoE layers, experts] ACCUMULATED raw top-k; empty: not wanted

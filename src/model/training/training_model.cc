@@ -20,14 +20,13 @@ void fill_zero(float* data, i64 count) {
                [=](i64 begin, i64 end) { std::fill(data + begin, data + end, 0.0f); });
 }
 
-Buffer plan_activations(const ModelConfig& config, const TrainingRecipe& recipe,
-                        const training::Precision& precision, i64 tokens,
+Buffer plan_activations(const training::PassShape& shape, i64 tokens,
                         training::ModelSaved& saved) {
   training::StoragePlan measure(nullptr);
-  training::plan_model(config, recipe, precision, tokens, measure);
+  training::plan_model(shape, tokens, measure);
   Buffer buffer(Device::kCpu, measure.bytes(), "activations of a micro-batch");
   training::StoragePlan plan(buffer.data());
-  saved = training::plan_model(config, recipe, precision, tokens, plan);
+  saved = training::plan_model(shape, tokens, plan);
   return buffer;
 }
 
@@ -39,29 +38,38 @@ float* floats(Buffer& buffer) { return reinterpret_cast<float*>(buffer.data()); 
 }  // namespace
 
 struct TrainingModel::Impl {
-  Impl(const Ctx& ctx, const ModelConfig& c, const TrainingRecipe& r, i64 sequences, i64 length)
+  Impl(const Ctx& ctx, const ModelConfig& c, const TrainingRecipe& r, i64 sequences, i64 length,
+       const RankPart& p)
       : config(c),
         recipe(r),
+        part(p),
         seq_len(length),
-        layout(c),
+        layout(c, [&](const Parameter& parameter) { return part.holds(parameter); }),
         precision(r.precision),
         rope(make_rope_table(c)),
         weight_array(parameter_array(layout, "weights")),
         gradient_array(parameter_array(layout, "gradients")),
-        activations(plan_activations(config, recipe, precision, sequences * length, saved)),
+        activations(plan_activations(sequences * length)),
         packed(config, layout, precision, floats(weight_array)),
         weights(training::bind_weights(config, layout, floats(weight_array), packed)),
         gradients(training::bind_grads(config, layout, floats(gradient_array))) {
     for (const i64 layer : moe_layers(config)) {
       moe_names.push_back(fmt::format("model.layers.{}", layer));
     }
-    raw_counts.resize(moe_names.size() * static_cast<size_t>(config.n_routed_experts));
+    counted.resize(moe_names.size() * static_cast<size_t>(config.n_routed_experts) + 1);
     packed.lay_out(ctx);
   }
 
+  Buffer plan_activations(i64 tokens) {
+    if (part.exchange == nullptr) {
+      return model::plan_activations({config, recipe, precision}, tokens, saved);
+    }
+    const ExchangeRoom room = part.exchange->room(config.num_experts_per_tok, part.expert_room);
+    return model::plan_activations({config, recipe, precision, &room}, tokens, saved);
+  }
   training::TrainStep start(Ctx& ctx, const TrainingBatch& batch);
   View<i64, 2> raw_count_view() {
-    return {raw_counts.data(), {std::ssize(moe_names), config.n_routed_experts}};
+    return {counted.data(), {std::ssize(moe_names), config.n_routed_experts}};
   }
   bool has_batch_loss() const {
     return recipe.balance.batch_aux_loss_weight != 0.0 && !moe_names.empty();
@@ -69,6 +77,7 @@ struct TrainingModel::Impl {
 
   ModelConfig config;
   TrainingRecipe recipe;
+  RankPart part;
   i64 seq_len;
   checkpoint::ParameterLayout layout;
   training::Precision precision;
@@ -80,8 +89,8 @@ struct TrainingModel::Impl {
   training::TrainingModelWeights weights;
   training::ModelGrads gradients;
   std::vector<std::string> moe_names;
-  std::vector<i64> raw_counts;  // [MoE layers, experts] of the step so far
-  i64 counted_sequences = 0;    // that raw_counts holds
+  /// [MoE layers, experts] raw top-k of the step so far, and the sequences they are of.
+  std::vector<i64> counted;
 };
 
 /// The step of a batch, its inputs in place.
@@ -97,7 +106,8 @@ training::TrainStep TrainingModel::Impl::start(Ctx& ctx, const TrainingBatch& ba
                            .recipe = recipe,
                            .precision = precision,
                            .sequences = sequences,
-                           .seq_len = length};
+                           .seq_len = length,
+                           .exchange = part.exchange};
   step.rope.cos = saved.rope.cos.slice(0, 0, tokens);
   step.rope.sin = saved.rope.sin.slice(0, 0, tokens);
   ops::rope_angles(ctx, rope, saved.positions.slice(0, 0, tokens), step.rope);
@@ -108,10 +118,16 @@ training::TrainStep TrainingModel::Impl::start(Ctx& ctx, const TrainingBatch& ba
   return step;
 }
 
+bool RankPart::holds(const Parameter& parameter) const {
+  return exchange == nullptr || parameter.expert < 0 ||
+         exchange->rank_of(parameter.expert) == exchange->rank();
+}
+
 TrainingModel::TrainingModel(const Ctx& ctx, const ModelConfig& config,
-                             const TrainingRecipe& recipe, i64 micro_sequences, i64 seq_len) {
+                             const TrainingRecipe& recipe, i64 micro_sequences, i64 seq_len,
+                             const RankPart& part) {
   check_trainable(config, recipe, micro_sequences, seq_len);
-  impl_ = std::make_unique<Impl>(ctx, config, recipe, micro_sequences, seq_len);
+  impl_ = std::make_unique<Impl>(ctx, config, recipe, micro_sequences, seq_len, part);
 }
 TrainingModel::~TrainingModel() = default;
 
@@ -142,8 +158,7 @@ void TrainingModel::initialise(Ctx&, double std, u64 seed) {
 void TrainingModel::begin_step(Ctx& ctx) {
   refresh_weights(ctx);
   fill_zero(floats(impl_->gradient_array), impl_->layout.size());
-  std::ranges::fill(impl_->raw_counts, 0);
-  impl_->counted_sequences = 0;
+  std::ranges::fill(impl_->counted, 0);
 }
 
 void TrainingModel::refresh_weights(Ctx& ctx) { impl_->packed.pack(ctx); }
@@ -156,8 +171,10 @@ void TrainingModel::count_experts(Ctx& ctx, const TrainingBatch& batch) {
   step.drop_tokens = impl_->recipe.balance.capacity_factor > 0.0;
   step.raw_counts = impl_->raw_count_view();
   training::forward_pass(step, impl_->weights, std::ssize(impl_->weights.mtp), impl_->saved);
-  impl_->counted_sequences += step.sequences;
+  impl_->counted.back() += step.sequences;
 }
+
+std::span<i64> TrainingModel::counted() const { return impl_->counted; }
 
 void TrainingModel::forward_backward(Ctx& ctx, const TrainingBatch& batch, const LossScale& scale,
                                      StepStats& stats) {
@@ -168,12 +185,12 @@ void TrainingModel::forward_backward(Ctx& ctx, const TrainingBatch& batch, const
   step.scale = scale;
   if (m.has_batch_loss()) {
     // One micro-batch is the whole step: its own forward pass counts.
-    if (m.counted_sequences == 0) {
+    if (m.counted.back() == 0) {
       step.raw_counts = m.raw_count_view();
-      m.counted_sequences = step.sequences;
+      m.counted.back() = step.sequences;
     }
-    FATHOM_CHECK(static_cast<double>(m.counted_sequences) == scale.sequences,
-                 "count_experts has seen ", m.counted_sequences, " of the step's ", scale.sequences,
+    FATHOM_CHECK(static_cast<double>(m.counted.back()) == scale.sequences,
+                 "count_experts has seen ", m.counted.back(), " of the step's ", scale.sequences,
                  " sequences");
     step.batch_counts = m.raw_count_view();
   }

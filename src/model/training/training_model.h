@@ -16,18 +16,27 @@
 #include "config/model/model_config.h"
 #include "config/run/training_recipe.h"
 #include "device/ctx.h"
+#include "model/exchange/expert_exchange.h"
 #include "model/training/step_stats.h"
 #include "model/training/training_batch.h"
 #include "tensor/view.h"
 
 namespace fathom::model {
 
+/// What of a model a rank holds, where it is one of several.
+struct RankPart {
+  ExpertExchange* exchange = nullptr;  // of every MoE layer; must outlive the model
+  double expert_room = 0.0;            // ExpertExchange::room's share
+
+  bool holds(const Parameter& parameter) const;
+};
+
 class TrainingModel {
  public:
   /// `ctx` says how weights are packed, and is not held. Throws Error{kUnsupported} that lists
   /// everything of config and recipe it refuses; Error{kOutOfMemory} that names what did not fit.
   TrainingModel(const Ctx& ctx, const ModelConfig& config, const TrainingRecipe& recipe,
-                i64 micro_sequences, i64 seq_len);
+                i64 micro_sequences, i64 seq_len, const RankPart& part = {});
   ~TrainingModel();
 
   const ModelConfig& config() const;
@@ -49,6 +58,9 @@ class TrainingModel {
   /// count_experts runs over every micro-batch first (one more forward pass).
   bool needs_counting_pass() const;
   void count_experts(Ctx& ctx, const TrainingBatch& batch);
+  /// What count_experts has counted, [MoE layers * experts] and, last, the sequences: several ranks
+  /// add theirs up before the first backward pass.
+  std::span<i64> counted() const;
 
   /// Adds the gradient of this micro-batch's share of the step's loss; adds to `stats`.
   void forward_backward(Ctx& ctx, const TrainingBatch& batch, const LossScale& scale,

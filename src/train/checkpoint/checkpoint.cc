@@ -6,6 +6,8 @@
 #include <cstring>
 
 #include "checkpoint/flat_weights.h"
+#include "checkpoint/tensor_codec.h"
+#include "checkpoint/write.h"
 #include "io/content_hash.h"
 #include "io/files/atomic_directory.h"
 #include "io/files/atomic_file.h"
@@ -20,15 +22,9 @@ namespace fs = std::filesystem;
 
 constexpr const char* kManifestName = "trainer.json";
 constexpr const char* kOptimizerName = "optimizer.safetensors";
-constexpr std::string_view kMaster = "master";
 
 std::string tensor_name(const StateArray& array, const checkpoint::ParameterSlot& slot) {
   return fmt::format("{}.{}", array.name, slot.parameter.name);
-}
-
-std::span<u8> slot_bytes(const StateArray& array, const checkpoint::ParameterSlot& slot) {
-  const i64 size = dtype_bytes(array.dtype);
-  return {array.data + slot.offset * size, static_cast<size_t>(slot.parameter.elements() * size)};
 }
 
 /// Everything of a tokenizer that a model directory holds.
@@ -58,28 +54,42 @@ std::string generation_config(const ModelConfig& config) {
   return io::write_json(std::move(object), 2) + "\n";
 }
 
-void write_files(Ctx& ctx, const ModelFiles& files, const fs::path& directory) {
-  checkpoint::write_model_directory(ctx, files.config, *files.layout, files.weights,
-                                    directory.string(), files.dtype);
+void write_files(Ctx& ctx, const ModelFiles& files, const checkpoint::ParameterLayout& layout,
+                 StateGather& state, const StateArray& weights, const fs::path& directory) {
+  const checkpoint::RowSource rows = [&](const Parameter& parameter, i64 begin, i64 count) {
+    const auto* slot = layout.find(checkpoint::shared_source(parameter, files.config));
+    FATHOM_CHECK(slot != nullptr, "no parameter ", parameter.name);
+    const i64 cols = checkpoint::row_shape(parameter.shape).cols;
+    const std::span<const u8> bytes = state.fetch(weights, *slot, begin * cols, count * cols);
+    return View<const float, 2>(reinterpret_cast<const float*>(bytes.data()), {count, cols});
+  };
+  checkpoint::write_checkpoint(ctx, files.config, directory.string(), rows, {.dtype = files.dtype});
   copy_tokenizer(files.tokenizer, directory);
   io::write_file_atomically(directory / "generation_config.json", generation_config(files.config));
 }
 
-void write_arrays(const checkpoint::ParameterLayout& layout, std::span<const StateArray> arrays,
-                  const fs::path& path) {
+void write_arrays(const checkpoint::ParameterLayout& layout, StateGather& state,
+                  std::span<const StateArray* const> arrays, const fs::path& path) {
   std::vector<io::TensorSpec> specs;
-  for (const StateArray& array : arrays) {
+  for (const StateArray* array : arrays) {
     for (const checkpoint::ParameterSlot& slot : layout.slots()) {
-      specs.push_back({tensor_name(array, slot), array.dtype, slot.parameter.shape});
+      specs.push_back({tensor_name(*array, slot), array->dtype, slot.parameter.shape});
     }
   }
   io::SafetensorsWriter writer(path, specs, {{"format", "fathom-optimizer"}});
-  for (const StateArray& array : arrays) {
+  for (const StateArray* array : arrays) {
     for (const checkpoint::ParameterSlot& slot : layout.slots()) {
-      writer.append(tensor_name(array, slot), slot_bytes(array, slot));
+      writer.append(tensor_name(*array, slot),
+                    state.fetch(*array, slot, 0, slot.parameter.elements()));
     }
   }
   writer.commit();
+}
+
+const StateArray& require(const StateGather& state, std::string_view name) {
+  const StateArray* array = state.find(name);
+  FATHOM_CHECK(array != nullptr && array->dtype == DType::kF32, "no f32 array ", name);
+  return *array;
 }
 
 FileRecord record_of(const fs::path& path) {
@@ -102,20 +112,26 @@ std::string check_file(const fs::path& path, const FileRecord& expected) {
   return record_of(path) == expected ? "" : "its bytes have changed since it was written";
 }
 
-void read_array(const io::SafetensorsFile& file, const checkpoint::ParameterLayout& layout,
+void read_array(const io::SafetensorsFile& file, std::span<const parallel::ShardBlock> blocks,
                 const StateArray& array) {
-  for (const checkpoint::ParameterSlot& slot : layout.slots()) {
-    const std::string name = tensor_name(array, slot);
-    const io::StoredTensor* stored = file.find(name);
-    const std::span<u8> bytes = slot_bytes(array, slot);
+  const i64 size = dtype_bytes(array.dtype);
+  const checkpoint::ParameterSlot* checked = nullptr;
+  const io::StoredTensor* stored = nullptr;
+  for (const parallel::ShardBlock& block : blocks) {
+    const checkpoint::ParameterSlot& slot = *block.slot;
+    if (checked != &slot) stored = file.find(tensor_name(array, slot));
+    checked = &slot;
     if (stored == nullptr || stored->dtype != array.dtype ||
         stored->shape != slot.parameter.shape) {
       throw Error(ErrorCode::kInvalidInput,
-                  fmt::format("{}: {}: found {}, expected {} of {} bytes", kOptimizerName, name,
+                  fmt::format("{}: {}: found {}, expected {} {}", kOptimizerName,
+                              tensor_name(array, slot),
                               stored == nullptr ? "nothing" : to_string(*stored),
-                              dtype_name(array.dtype), bytes.size()));
+                              dtype_name(array.dtype), fmt::join(slot.parameter.shape, "x")));
     }
-    std::ranges::copy(stored->bytes, bytes.begin());
+    const i64 begin = block.begin - slot.offset;
+    const i64 count = std::min(block.count, slot.parameter.elements() - begin);
+    std::copy_n(stored->bytes.begin() + begin * size, count * size, array.at(block));
   }
 }
 
@@ -124,10 +140,6 @@ bool has_array(const io::SafetensorsFile& file, const checkpoint::ParameterLayou
                std::string_view name) {
   const StateArray array = {.name = name};
   return file.find(tensor_name(array, layout.slots().front())) != nullptr;
-}
-
-StateArray master_of(std::span<float> weights) {
-  return {kMaster, DType::kF32, reinterpret_cast<u8*>(weights.data())};
 }
 
 }  // namespace
@@ -144,22 +156,25 @@ DType stored_dtype(StoredDType dtype) {
   return DType::kBF16;
 }
 
-void write_model(Ctx& ctx, const ModelFiles& files, const fs::path& directory) {
+void write_model(Ctx& ctx, const ModelFiles& files, StateGather& state, std::string_view weights,
+                 const fs::path& directory) {
+  const checkpoint::ParameterLayout layout(files.config);
   io::AtomicDirectory written(directory);
-  write_files(ctx, files, written.path());
+  write_files(ctx, files, layout, state, require(state, weights), written.path());
   written.commit();
 }
 
-void write_checkpoint(Ctx& ctx, const ModelFiles& files, std::span<const StateArray> arrays,
+void write_checkpoint(Ctx& ctx, const ModelFiles& files, StateGather& state,
                       CheckpointManifest manifest, const fs::path& directory) {
+  const checkpoint::ParameterLayout layout(files.config);
   io::AtomicDirectory written(directory);
-  write_files(ctx, files, written.path());
-  std::vector<StateArray> all(arrays.begin(), arrays.end());
-  if (files.dtype != DType::kF32) {
-    // Only read; StateArray has one pointer for both directions.
-    all.push_back(master_of({const_cast<float*>(files.weights.data()), files.weights.size()}));
+  write_files(ctx, files, layout, state, require(state, kMasterWeights), written.path());
+  std::vector<const StateArray*> arrays;
+  for (const StateArray& array : state.arrays()) {
+    const bool is_in_model = array.name == kMasterWeights && files.dtype == DType::kF32;
+    if (!is_in_model) arrays.push_back(&array);
   }
-  write_arrays(*files.layout, all, written.path() / kOptimizerName);
+  write_arrays(layout, state, arrays, written.path() / kOptimizerName);
   manifest.files.clear();
   for (const auto& entry : fs::directory_iterator(written.path())) {
     manifest.files.emplace(entry.path().filename().string(), record_of(entry.path()));
@@ -168,11 +183,15 @@ void write_checkpoint(Ctx& ctx, const ModelFiles& files, std::span<const StateAr
   written.commit();
 }
 
-Result<CheckpointManifest> verify_checkpoint(const fs::path& directory) {
+Result<CheckpointManifest> read_manifest(const fs::path& directory) {
   const fs::path path = directory / kManifestName;
   const auto json = io::read_json(path);
   if (!json) return tl::unexpected(json.error());
-  auto manifest = parse_manifest(*json, path.string());
+  return parse_manifest(*json, path.string());
+}
+
+Result<CheckpointManifest> verify_checkpoint(const fs::path& directory) {
+  auto manifest = read_manifest(directory);
   if (!manifest) return manifest;
   std::string problems;
   for (const auto& [name, record] : manifest->files) {
@@ -183,15 +202,17 @@ Result<CheckpointManifest> verify_checkpoint(const fs::path& directory) {
   return invalid_input(fmt::format("{} is damaged:{}", directory.string(), problems));
 }
 
-void read_checkpoint(Ctx& ctx, const ModelConfig& config, const checkpoint::ParameterLayout& layout,
+void read_checkpoint(Ctx& ctx, const ModelConfig& config, const parallel::Shards& shards,
                      const fs::path& directory, std::span<const StateArray> arrays,
                      std::span<float> weights) {
   const auto file = value_or_throw(io::SafetensorsFile::open(directory / kOptimizerName));
-  for (const StateArray& array : arrays) read_array(file, layout, array);
-  if (has_array(file, layout, kMaster)) {
-    read_array(file, layout, master_of(weights));
+  for (const StateArray& array : arrays) read_array(file, shards.own_blocks(), array);
+  if (has_array(file, shards.layout(), kMasterWeights)) {
+    read_array(file, shards.blocks(),
+               {kMasterWeights, DType::kF32, reinterpret_cast<u8*>(weights.data()),
+                StateArray::kHeldBlocks});
   } else {
-    checkpoint::read_model_directory(ctx, config, layout, directory.string(), weights);
+    checkpoint::read_model_directory(ctx, config, shards.layout(), directory.string(), weights);
   }
 }
 

@@ -107,8 +107,8 @@ void backward_mlp(const TrainStep& step, const TrainingBlockWeights& w, const Bl
 
 }  // namespace
 
-BlockSaved plan_block(const ModelConfig& config, const TrainingRecipe& recipe,
-                      const Precision& precision, i64 layer, i64 tokens, StoragePlan& plan) {
+BlockSaved plan_block(const PassShape& shape, i64 layer, i64 tokens, StoragePlan& plan) {
+  const auto& [config, recipe, precision, room] = shape;
   BlockSaved saved;
   saved.attention_input = plan_branch(config, recipe.recompute, precision, tokens, plan);
   if (config.is_mla()) {
@@ -118,7 +118,7 @@ BlockSaved plan_block(const ModelConfig& config, const TrainingRecipe& recipe,
   }
   saved.mlp_input = plan_branch(config, recipe.recompute, precision, tokens, plan);
   if (config.is_moe_layer(layer)) {
-    saved.mlp = plan_moe(config, recipe, precision, tokens, plan);
+    saved.mlp = plan_moe(shape, tokens, plan);
   } else {
     saved.mlp = plan_ffn(recipe.recompute, precision, precision.stream(), tokens,
                          config.intermediate_size, plan);

@@ -24,8 +24,7 @@ struct BlockSaved {
   std::variant<FfnSaved, MoeSaved> mlp;
 };
 /// `layer`: a main layer, or num_hidden_layers + k of an MTP module.
-BlockSaved plan_block(const ModelConfig& config, const TrainingRecipe& recipe,
-                      const Precision& precision, i64 layer, i64 tokens, StoragePlan& plan);
+BlockSaved plan_block(const PassShape& shape, i64 layer, i64 tokens, StoragePlan& plan);
 
 /// x += Attention(RMSNorm(x)); x += FFN(RMSNorm(x)).
 ///   x  [tokens, hidden]  f32  the residual stream, updated in place

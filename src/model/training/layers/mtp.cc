@@ -20,16 +20,17 @@ void join(const TrainStep& step, const TrainingMtpWeights& w, View<const float, 
 
 }  // namespace
 
-MtpSaved plan_mtp(const ModelConfig& config, const TrainingRecipe& recipe,
-                  const Precision& precision, i64 layer, i64 tokens, StoragePlan& plan) {
+MtpSaved plan_mtp(const PassShape& shape, i64 layer, i64 tokens, StoragePlan& plan) {
+  const SavedFormat stream = shape.precision.stream();
+  const i64 width = shape.config.hidden_size;
   MtpSaved saved;
   saved.enorm_rstd = plan.array<float>("norms' 1/rms", tokens);
   saved.hnorm_rstd = plan.array<float>("norms' 1/rms", tokens);
-  if (!recipe.recompute.norms) {
-    saved.joined = plan.matrix("norm outputs", precision.stream(), tokens, 2 * config.hidden_size);
+  if (!shape.recipe.recompute.norms) {
+    saved.joined = plan.matrix("norm outputs", stream, tokens, 2 * width);
   }
-  saved.block = plan_block(config, recipe, precision, layer, tokens, plan);
-  saved.out = plan.matrix("residual stream", precision.stream(), tokens, config.hidden_size);
+  saved.block = plan_block(shape, layer, tokens, plan);
+  saved.out = plan.matrix("residual stream", stream, tokens, width);
   saved.out_rstd = plan.array<float>("norms' 1/rms", tokens);
   return saved;
 }

@@ -15,8 +15,7 @@ struct MtpSaved {
   SavedMatrix out;          // [tokens, hidden]    before shared_head.norm
   View<float, 1> out_rstd;  // [tokens]
 };
-MtpSaved plan_mtp(const ModelConfig& config, const TrainingRecipe& recipe,
-                  const Precision& precision, i64 layer, i64 tokens, StoragePlan& plan);
+MtpSaved plan_mtp(const PassShape& shape, i64 layer, i64 tokens, StoragePlan& plan);
 
 /// out = shared_head.norm(TRM_k(eh_proj [RMSNorm_e(Emb(t_{i+k})) ; RMSNorm_h(h^{k-1}_i)])).
 /// Source: DeepSeek-V3 §2.2, eqs (21)-(22), in the released weights' order.

@@ -8,10 +8,21 @@
 #include <vector>
 
 #include "base/checked_math.h"
+#include "config/run/training_recipe.h"
+#include "model/exchange/expert_exchange.h"
+#include "model/training/precision.h"
 #include "ops/gemm/gemm.h"
 #include "tensor/view.h"
 
 namespace fathom::model::training {
+
+/// What decides what a pass saves, and how.
+struct PassShape {
+  const ModelConfig& config;
+  const TrainingRecipe& recipe;
+  const Precision& precision;
+  const ExchangeRoom* room = nullptr;  // of every MoE layer; nullptr: all experts are here
+};
 
 class StoragePlan {
  public:

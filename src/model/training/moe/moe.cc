@@ -6,21 +6,48 @@
 
 namespace fathom::model::training {
 
-MoeSaved plan_moe(const ModelConfig& config, const TrainingRecipe& recipe,
-                  const Precision& precision, i64 tokens, StoragePlan& plan) {
+namespace {
+
+ExpertRows plan_rows(i64 experts, i64 topk, i64 tokens, i64 pairs, StoragePlan& plan) {
+  return {.permuted = {.offsets = plan.array<i32>("routing", experts + 1),
+                       .tokens = plan.array<i32>("routing", tokens * topk),
+                       .slots = plan.array<i32>("routing", tokens * topk),
+                       .row_of = plan.array<i32>("routing", tokens, topk)},
+          .row_weights = plan.array<float>("routing", pairs)};
+}
+
+ArrivedTokens plan_arrived(const ModelConfig& config, const ExchangeRoom& room, StoragePlan& plan) {
+  const i64 topk = config.num_experts_per_tok;
+  return {
+      .counts = {plan.array<i64>("exchange of tokens", room.ranks, room.rounds, room.ranks, 2)},
+      .x = plan.matrix("arrived tokens", received_format(room.wire), room.rows, config.hidden_size),
+      .routing = {.kept = plan.array<i32>("exchange of tokens", room.rows, topk),
+                  .weights = plan.array<float>("exchange of tokens", room.rows, topk)},
+      .rows = plan_rows(room.experts, topk, room.rows, room.pairs, plan)};
+}
+
+SavedMatrix alloc_arrived(const TrainStep& step, i64 rows, Workspace::Scope& scope) {
+  const SavedFormat format = received_format(step.exchange->wire());
+  const i64 cols = step.config.hidden_size;
+  return ops::saved_matrix_at(scope.alloc<u8>(ops::saved_matrix_bytes(format, rows, cols)).data(),
+                              format, rows, cols);
+}
+
+}  // namespace
+
+MoeSaved plan_moe(const PassShape& shape, i64 tokens, StoragePlan& plan) {
+  const auto& [config, recipe, precision, room] = shape;
   const i64 experts = config.n_routed_experts, topk = config.num_experts_per_tok;
-  const i64 width = config.moe_intermediate_size, rows = tokens * topk;
+  const i64 width = config.moe_intermediate_size;
+  const i64 rows = room == nullptr ? tokens * topk : room->pairs;
   MoeSaved saved;
   saved.scores = plan.array<float>("router scores", tokens, experts);
   saved.chosen = plan.array<i32>("routing", tokens, topk);
   saved.kept = recipe.balance.capacity_factor > 0.0 ? plan.array<i32>("routing", tokens, topk)
                                                     : saved.chosen;
   saved.weights = plan.array<float>("routing", tokens, topk);
-  saved.permuted = {.offsets = plan.array<i32>("routing", experts + 1),
-                    .tokens = plan.array<i32>("routing", rows),
-                    .slots = plan.array<i32>("routing", rows),
-                    .row_of = plan.array<i32>("routing", tokens, topk)};
-  saved.row_weights = plan.array<float>("routing", rows);
+  saved.own = plan_rows(experts, topk, tokens, tokens * topk, plan);
+  if (room != nullptr) saved.arrived = plan_arrived(config, *room, plan);
   saved.experts =
       plan_ffn(recipe.recompute, precision, precision.expert_hidden(), rows, width, plan);
   if (config.n_shared_experts > 0) {
@@ -32,11 +59,14 @@ MoeSaved plan_moe(const ModelConfig& config, const TrainingRecipe& recipe,
 
 MoeBackward alloc_moe_backward(const TrainStep& step, const TrainingMoeWeights& w,
                                const MoeSaved& saved, Workspace::Scope& scope) {
-  const i64 rows = num_permuted_rows(saved.permuted), width = step.config.moe_intermediate_size;
+  const i64 rows = num_expert_rows(step, saved), width = step.config.moe_intermediate_size;
   MoeBackward b;
-  b.experts = {.dgate = scope.alloc<float>(rows, width),
-               .dup = scope.alloc<float>(rows, width),
-               .activation = scope.alloc<float>(rows, width)};
+  b.routed.experts = {.dgate = scope.alloc<float>(rows, width),
+                      .dup = scope.alloc<float>(rows, width),
+                      .activation = scope.alloc<float>(rows, width)};
+  if (step.exchange != nullptr) {
+    b.routed.arrived_dy = alloc_arrived(step, num_expert_tokens(step, saved), scope);
+  }
   if (w.shared_experts) {
     b.shared_experts = alloc_ffn_backward(step, scope, w.shared_experts->gate_proj->out);
   }
@@ -61,7 +91,7 @@ void moe_backward_input(const TrainStep& step, const TrainingMoeWeights& w, View
                         const MoeBackward& b, View<float, 2> dx) {
   Workspace::Scope scratch(step.ctx.workspace());
   const auto dweights = scratch.alloc<float>(step.tokens(), saved.weights.dim(1));
-  routed_experts_backward_input(step, w, dy, saved, b.experts, dweights, dx);
+  routed_experts_backward_input(step, w, dy, saved, b.routed, dweights, dx);
   if (w.shared_experts) {
     ffn_backward_input(step, *w.shared_experts, dy, saved.shared_experts, b.shared_experts, dx,
                        Into::kAccumulate);
@@ -74,7 +104,7 @@ void moe_backward_input(const TrainStep& step, const TrainingMoeWeights& w, View
 void moe_backward_weight(const TrainStep& step, const TrainingMoeWeights& w,
                          View<const float, 2> dy, const ops::PackSource& x, const MoeSaved& saved,
                          const MoeBackward& b, const MoeGrads& grads) {
-  routed_experts_backward_weight(step, w, dy, x, saved, b.experts, grads.experts);
+  routed_experts_backward_weight(step, w, dy, x, saved, b.routed, grads.experts);
   if (w.shared_experts) {
     ffn_backward_weight(step, *w.shared_experts, dy, x, saved.shared_experts, b.shared_experts,
                         *grads.shared_experts);

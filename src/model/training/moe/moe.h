@@ -1,4 +1,5 @@
 #pragma once
+#include "model/exchange/expert_exchange.h"
 #include "model/training/layers/ffn.h"
 #include "ops/moe/moe_train.h"
 
@@ -11,22 +12,38 @@ struct TrainingMoeWeights
 /// The gradient of e_score_correction_bias stays 0: the balance rule moves it.
 using MoeGrads = MoeParameters<View<float, 2>, View<float, 1>, FfnGrads>;
 
+/// Tokens grouped by expert: what experts run on.
+struct ExpertRows {
+  ops::PermutedRows permuted;
+  View<float, 1> row_weights;  // [permuted rows]  their routing weights
+};
+/// Tokens that came from the ranks of an expert group. Unused on one rank.
+struct ArrivedTokens {
+  ExchangeCounts counts;
+  SavedMatrix x;           // [rows, hidden]  as they travelled
+  ArrivedRouting routing;  // [rows, topk]
+  ExpertRows rows;
+};
+
 /// What backward needs of the routing and of the experts. Permuted rows: see ops::PermutedRows.
 struct MoeSaved {
   View<float, 2> scores;   // [tokens, experts]  affinities, unbiased
   View<i32, 2> chosen;     // [tokens, topk]
   View<i32, 2> kept;       // [tokens, topk]     chosen, -1 where capacity dropped it; may be chosen
   View<float, 2> weights;  // [tokens, topk]
-  ops::PermutedRows permuted;  // of `kept`
-  View<float, 1> row_weights;  // [tokens*topk]  routing weights of the permuted rows
-  FfnSaved experts;            // [tokens*topk, moe_intermediate]; activation: times its weight
-  FfnSaved shared_experts;     // [tokens, n_shared*moe_intermediate]
+  ExpertRows own;          // of `kept`, among all experts
+  ArrivedTokens arrived;
+  FfnSaved experts;         // [permuted rows, moe_intermediate]; activation: times its weight
+  FfnSaved shared_experts;  // [tokens, n_shared*moe_intermediate]
 };
-MoeSaved plan_moe(const ModelConfig& config, const TrainingRecipe& recipe,
-                  const Precision& precision, i64 tokens, StoragePlan& plan);
+MoeSaved plan_moe(const PassShape& shape, i64 tokens, StoragePlan& plan);
 
+struct RoutedBackward {
+  FfnBackward experts;     // of permuted rows
+  SavedMatrix arrived_dy;  // [rows, hidden]  of the tokens that arrived; unused on one rank
+};
 struct MoeBackward {
-  FfnBackward experts;  // of permuted rows
+  RoutedBackward routed;
   FfnBackward shared_experts;
   View<float, 2> dlogits;  // [tokens, experts]
 };

@@ -44,10 +44,10 @@ void router_training_forward(const TrainStep& step, const TrainingMoeWeights& w,
   ops::moe_route(ctx, scores, w.e_score_correction_bias, options, chosen, weights);
   ops::router_scores(ctx, scores, options.scoring_func, scores);
   const i64 dropped = apply_capacity(step, scores, chosen, kept);
-  const ops::PermutedRows permuted = permuted_rows_of_step(step, saved.permuted);
+  const ops::PermutedRows permuted = permuted_rows_of_step(step, saved.own.permuted);
   ops::group_by_expert(ctx, kept, permuted);
   ops::permute_weights(ctx, weights, permuted,
-                       saved.row_weights.slice(0, 0, num_permuted_rows(permuted)));
+                       saved.own.row_weights.slice(0, 0, num_permuted_rows(permuted)));
   add_statistics(step, w.moe_layer, scores, chosen, dropped);
 }
 

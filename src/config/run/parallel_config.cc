@@ -1,0 +1,22 @@
+#include "config/run/parallel_config.h"
+
+namespace fathom {
+
+void ParallelConfig::list_fields(FieldList& list) {
+  list.add("expert_ranks", expert_ranks,
+           "ranks that the experts of a layer are dealt to; the others hold copies",
+           {.min = 1, .max = 1 << 16});
+  list.add("wire", wire, kWireFormatNames,
+           "how tokens travel to their experts: fp8 (V3) and bf16 come back as bf16 sums, f32 sums "
+           "as one rank does");
+  list.add("round_tokens", round_tokens,
+           "tokens of a rank that are sent at a time; bounds the memory of an exchange",
+           {.min = 1, .max = 1 << 20});
+  list.add("expert_room", expert_room,
+           "room for arriving tokens, in multiples of an even share; 0: for all that could arrive",
+           {.min = 0.0, .max = 1e6});
+  list.add("check_every", check_every,
+           "steps between comparisons of the replicas' weights; 0: never", {.min = 0, .max = 1e12});
+}
+
+}  // namespace fathom

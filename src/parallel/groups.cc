@@ -1,0 +1,29 @@
+#include "parallel/groups.h"
+
+namespace fathom::parallel {
+namespace {
+
+comm::Comm split(comm::Comm& world, i64 color, std::string_view name) {
+  return world.split(static_cast<int>(color), world.rank(), name);
+}
+
+i64 data_color(const RankLayout& layout, i64 rank) { return layout.pipeline_rank(rank); }
+
+i64 expert_color(const RankLayout& layout, i64 rank) {
+  return layout.pipeline_rank(rank) * layout.expert_data() + layout.data_rank(rank) / layout.expert;
+}
+
+i64 expert_data_color(const RankLayout& layout, i64 rank) {
+  return layout.pipeline_rank(rank) * layout.expert + layout.expert_rank(rank);
+}
+
+}  // namespace
+
+Groups::Groups(comm::Comm& world, const RankLayout& layout)
+    : world_(world),
+      layout_(layout),
+      data_(split(world, data_color(layout, world.rank()), "data")),
+      experts_(split(world, expert_color(layout, world.rank()), "experts")),
+      expert_data_(split(world, expert_data_color(layout, world.rank()), "expert-data")) {}
+
+}  // namespace fathom::parallel

@@ -1,0 +1,101 @@
+#include "parallel/ranks.h"
+
+#include <fmt/format.h>
+
+#include <vector>
+
+namespace fathom::parallel {
+namespace {
+
+model::ExpertWire wire_of(WireFormat wire) {
+  switch (wire) {
+    case WireFormat::kF32:
+      return model::ExpertWire::kF32;
+    case WireFormat::kBf16:
+      return model::ExpertWire::kBf16;
+    case WireFormat::kFp8:
+      return model::ExpertWire::kFp8;
+  }
+  return model::ExpertWire::kF32;
+}
+
+/// fn(number) for every integer of the statistics, in a fixed order.
+template <typename Fn>
+void for_integers(model::StepStats& stats, Fn&& fn) {
+  for (i64* number : {&stats.targets, &stats.dropped, &stats.tokens}) fn(*number);
+  for (auto* list : {&stats.mtp_targets, &stats.mtp_drafts, &stats.mtp_accepted}) {
+    for (i64& number : *list) fn(number);
+  }
+  for (auto& counts : stats.expert_counts) {
+    for (i64& number : counts) fn(number);
+  }
+}
+
+template <typename Fn>
+void for_doubles(model::StepStats& stats, Fn&& fn) {
+  for (double* number : {&stats.nll, &stats.balance_loss}) fn(*number);
+  for (auto* list : {&stats.mtp_nll, &stats.router_entropy}) {
+    for (double& number : *list) fn(number);
+  }
+}
+
+}  // namespace
+
+Ranks::Ranks(comm::Comm& world, const ParallelConfig& config, const ModelConfig& model,
+             i64 max_tokens)
+    : groups_(world, rank_layout(config, world.size())), expert_room_(config.expert_room) {
+  if (layout().expert == 1) return;
+  exchange_.emplace(groups_.experts(), model.n_routed_experts, wire_of(config.wire), max_tokens,
+                    config.round_tokens);
+}
+
+model::RankPart Ranks::part() {
+  return {.exchange = exchange_ ? &*exchange_ : nullptr, .expert_room = expert_room_};
+}
+
+Shards Ranks::shards(const checkpoint::ParameterLayout& layout) const {
+  return {layout, groups_.dense_place(), groups_.expert_place()};
+}
+
+bool Ranks::any(bool mine) {
+  i64 flag = mine ? 1 : 0;
+  world().all_reduce_i64({&flag, 1}, comm::Reduce::kMax);
+  return flag != 0;
+}
+
+std::string Ranks::first_message(const std::string& mine) {
+  const i64 size = world().size();
+  i64 first = mine.empty() ? 0 : size - groups_.rank();
+  world().all_reduce_i64({&first, 1}, comm::Reduce::kMax);
+  if (first == 0) return "";
+  const int rank = static_cast<int>(size - first);
+  std::string text = mine;
+  i64 length = std::ssize(text);
+  world().broadcast(std::as_writable_bytes(std::span(&length, 1)), rank);
+  text.resize(static_cast<size_t>(length));
+  world().broadcast(std::as_writable_bytes(std::span(text)), rank);
+  return size == 1 ? text : fmt::format("rank {}: {}", rank, text);
+}
+
+void sum_stats(comm::Comm& group, model::StepStats& stats) {
+  std::vector<i64> integers;
+  for_integers(stats, [&](i64& number) { integers.push_back(number); });
+  group.all_reduce_i64(integers, comm::Reduce::kSum);
+  size_t next = 0;
+  for_integers(stats, [&](i64& number) { number = integers[next++]; });
+
+  std::vector<double> doubles;
+  for_doubles(stats, [&](double& number) { doubles.push_back(number); });
+  std::vector<double> all(doubles.size() * static_cast<size_t>(group.size()));
+  group.all_gather(std::as_bytes(std::span(doubles)), std::as_writable_bytes(std::span(all)));
+  next = 0;
+  for_doubles(stats, [&](double& number) {
+    number = 0.0;
+    for (size_t rank = 0; rank < static_cast<size_t>(group.size()); ++rank) {
+      number += all[rank * doubles.size() + next];
+    }
+    ++next;
+  });
+}
+
+}  // namespace fathom::parallel
