@@ -161,6 +161,38 @@ std::vector<int> allowed_cpus() {
 }
 
 // In a process of its own: pinning lasts.
+TEST(OwnThreadsTest, ThreadsWithTeamsOfTheirOwnDoNotTakeThemFromEachOther) {
+  const int outside = num_threads();
+  std::atomic<int> inside{0};
+  std::vector<std::thread> ranks;
+  for (int rank = 0; rank < 3; ++rank) {
+    ranks.emplace_back([&, rank] {
+      const OwnThreads own(rank + 1);
+      EXPECT_EQ(num_threads(), rank + 1);
+      EXPECT_EQ(available_threads(), rank + 1);
+      ++inside;
+      while (inside < 3) std::this_thread::yield();  // all three teams are there at once
+      for (int i = 0; i < 100; ++i) {
+        std::atomic<i64> covered{0};
+        std::atomic<int> parts{0};
+        parallel_for(30, 1, [&](i64 begin, i64 end) {
+          covered += end - begin;
+          ++parts;
+        });
+        EXPECT_EQ(covered, 30);
+        EXPECT_EQ(parts, rank + 1);
+      }
+      {
+        const OwnThreads inner(5);
+        EXPECT_EQ(num_threads(), 5);
+      }
+      EXPECT_EQ(num_threads(), rank + 1);
+    });
+  }
+  for (std::thread& rank : ranks) rank.join();
+  EXPECT_EQ(num_threads(), outside);
+}
+
 TEST(ParallelDeathTest, PinnedThreadsStayOnACpuEachAndTheCallerIsFree) {
   testing::FLAGS_gtest_death_test_style = "threadsafe";
   const std::vector<int> all = allowed_cpus();

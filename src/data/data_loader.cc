@@ -42,6 +42,15 @@ SampleRange rank_share(SampleRange global, i64 rank, i64 num_ranks) {
   return {global.first + begin, end - begin};
 }
 
+SampleRange batch_of_share(SampleRange share, i64 batch, i64 size) {
+  const i64 begin = std::min(batch * size, share.count);
+  return {share.first + begin, std::min(size, share.count - begin)};
+}
+
+i64 batches_of_shares(i64 samples, i64 num_ranks, i64 size) {
+  return ceil_div(ceil_div(samples, num_ranks), size);
+}
+
 DataLoader::Epoch::Epoch(const TokenDataset& dataset, i64 num_sequences, u64 seed, int source,
                          i64 epoch)
     : number(epoch),

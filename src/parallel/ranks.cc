@@ -33,8 +33,8 @@ void for_integers(model::StepStats& stats, Fn&& fn) {
 
 template <typename Fn>
 void for_doubles(model::StepStats& stats, Fn&& fn) {
-  for (double* number : {&stats.nll, &stats.balance_loss}) fn(*number);
-  for (auto* list : {&stats.mtp_nll, &stats.router_entropy}) {
+  fn(stats.nll);
+  for (auto* list : {&stats.mtp_nll, &stats.balance_losses, &stats.router_entropy}) {
     for (double& number : *list) fn(number);
   }
 }

@@ -7,6 +7,7 @@
 
 #include "backend/backend.h"
 #include "base/rng.h"
+#include "parallel/block_exchange.h"
 #include "train/test_support.h"
 
 namespace fathom::train {
@@ -102,16 +103,18 @@ TEST_F(OptimizerTest, Bf16MomentsFollowTheF32Ones) {
 
 TEST_F(OptimizerTest, NormAndClip) {
   const Optimizer optimizer(layout_, config_);
+  comm::Comm alone = comm::Comm::self();
+  const parallel::Shards shards(layout_);
   double sum = 0.0;
   for (const float g : gradients_) sum += static_cast<double>(g) * static_cast<double>(g);
-  const double norm = optimizer.gradient_norm(ctx_, gradients_);
+  const double norm = parallel::gradient_norm(ctx_, alone, shards, gradients_);
   EXPECT_NEAR(norm, std::sqrt(sum), 1e-9 * norm);
   EXPECT_FLOAT_EQ(optimizer.clip_scale(4.0), 0.25f);
   EXPECT_EQ(optimizer.clip_scale(0.5), 1.0f);
   for (const float bad : {std::numeric_limits<float>::infinity(), std::nanf("")}) {
     std::vector<float> broken = gradients_;
     broken[static_cast<size_t>(layout_.slots()[5].offset)] = bad;
-    EXPECT_FALSE(std::isfinite(optimizer.gradient_norm(ctx_, broken)));
+    EXPECT_FALSE(std::isfinite(parallel::gradient_norm(ctx_, alone, shards, broken)));
   }
 }
 

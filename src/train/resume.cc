@@ -96,6 +96,12 @@ std::optional<ResumePoint> find_resume_point(const RunDirectory& directory, cons
   return point;
 }
 
+ResumePoint resume_point_of(const fs::path& checkpoint) {
+  return {.checkpoint = checkpoint,
+          .manifest = value_or_throw(read_manifest(checkpoint)),
+          .changes = {}};
+}
+
 void restore_trainer(Ctx& ctx, const RunSetup& setup, const ResumePoint& point, Trainer& trainer) {
   if (io::to_string(trainer.loader().fingerprint()) != point.manifest.data_fingerprint) {
     throw Error(ErrorCode::kInvalidInput,
@@ -103,7 +109,7 @@ void restore_trainer(Ctx& ctx, const RunSetup& setup, const ResumePoint& point, 
                             "tokenizer, weights, order or sequence length have changed",
                             point.checkpoint.string()));
   }
-  read_checkpoint(ctx, setup.model, trainer.model().layout(), point.checkpoint,
+  read_checkpoint(ctx, setup.model, trainer.shards(), point.checkpoint,
                   trainer.optimizer().state(), trainer.model().weights());
   const i64 micro = trainer.state().micro_batch_sequences;
   trainer.state() = point.manifest.state;

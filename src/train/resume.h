@@ -25,6 +25,8 @@ struct ResumePoint {
 std::optional<ResumePoint> find_resume_point(const RunDirectory& directory,
                                              const std::filesystem::path& chosen,
                                              const RunSetup& setup);
+/// For the other ranks: the checkpoint that rank 0 has found.
+ResumePoint resume_point_of(const std::filesystem::path& checkpoint);
 
 /// Weights, optimizer and counters as they were at `point`; the size of a micro-batch stays this
 /// process's. Throws Error{kInvalidInput} if the training text is not the one the run began with.

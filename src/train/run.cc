@@ -30,6 +30,17 @@ std::string_view precision_name(TrainPrecision mode) {
   return "";
 }
 
+RunSetup load_setup(const RunConfig& config, i64 ranks) {
+  RunSetup setup = value_or_throw(load_run_setup(config));
+  std::string problems;
+  for (const std::string& problem : parallel::layout_problems(
+           setup.config.parallel, ranks, setup.model, setup.plan.step(1).sequences)) {
+    problems += "\n  " + problem;
+  }
+  if (problems.empty()) return setup;
+  throw Error(ErrorCode::kInvalidInput, fmt::format("run file, on {} ranks:{}", ranks, problems));
+}
+
 /// Everything that lives as long as the run. Built in the order of the members.
 class Run {
  public:
@@ -38,7 +49,9 @@ class Run {
   TrainResult go();
 
  private:
+  RunDirectory open_directory(const fs::path& path) const;
   std::optional<ResumePoint> resume_point(const TrainRequest& request) const;
+  std::optional<ResumePoint> find_own_resume_point(const TrainRequest& request) const;
   data::PreparedData prepare() const;
   RunCost cost() const;
   report::RunInfo info();
@@ -46,6 +59,7 @@ class Run {
   void begin_anew();
 
   void take_step();
+  void tell_end(report::RunState state, const std::string& reason);
   void explain_skip(const report::StepMetrics& metrics);
   bool due(i64 every) const;
   void validate();
@@ -54,8 +68,15 @@ class Run {
   /// Of training, earlier processes included.
   double seconds() const { return earlier_seconds_ + seconds_since(started_); }
 
+  bool is_root() const { return world_.rank() == 0; }
+  /// Asked on all ranks: a signal may have reached any of them.
+  bool stopped() { return trainer_.ranks().any(events_.stopped()); }
+  i64 from_root(i64 number) const;
+
   Ctx& ctx_;
   const TrainEvents& events_;
+  std::optional<comm::Comm> alone_;  // without a world
+  comm::Comm& world_;
   RunSetup setup_;
   RunText text_;
   RunDirectory directory_;
@@ -76,31 +97,55 @@ class Run {
 Run::Run(Ctx& ctx, const TrainRequest& request, const TrainEvents& events)
     : ctx_(ctx),
       events_(events),
-      setup_(value_or_throw(load_run_setup(request.config))),
+      alone_(request.world == nullptr ? std::optional(comm::Comm::self()) : std::nullopt),
+      world_(request.world == nullptr ? *alone_ : *request.world),
+      setup_(load_setup(request.config, world_.size())),
       text_(load_run_text(setup_)),
-      directory_(request.config.run.out),
+      directory_(open_directory(request.config.run.out)),
       resume_(resume_point(request)),
       data_(prepare()),
       cost_(cost()),
       trainer_(ctx_, setup_, data_.train, data_.validation, text_.text_bytes,
-               cost_.micro_batch_sequences),
+               cost_.micro_batch_sequences, &world_),
       writer_(setup_, directory_, trainer_, events_) {
   if (resume_) {
     restore();
   } else {
     begin_anew();
   }
-  if (request.measure_peak) peak_flops_per_s_ = ops::gemm_peak_flops_per_s(ctx_);
-  io::write_file_atomically(directory_.path() / "run.toml",
-                            resolved_run_file(setup_));
-  reporter_ = std::make_unique<report::RunReporter>(
-      directory_.path(), info(), report::ReporterOptions{.last_step_kept = trainer_.state().step});
+  if (is_root()) {
+    if (request.measure_peak) peak_flops_per_s_ = ops::gemm_peak_flops_per_s(ctx_);
+    io::write_file_atomically(directory_.path() / "run.toml", resolved_run_file(setup_));
+    reporter_ = std::make_unique<report::RunReporter>(
+        directory_.path(), info(),
+        report::ReporterOptions{.last_step_kept = trainer_.state().step});
+  }
   earlier_seconds_ = trainer_.state().seconds;
   first_step_ = trainer_.state().step;
   started_ = Clock::now();
 }
 
+RunDirectory Run::open_directory(const fs::path& path) const {
+  return is_root() ? RunDirectory(path) : RunDirectory::of_other_rank(path);
+}
+
+i64 Run::from_root(i64 number) const {
+  world_.broadcast(std::as_writable_bytes(std::span(&number, 1)), /*root=*/0);
+  return number;
+}
+
 std::optional<ResumePoint> Run::resume_point(const TrainRequest& request) const {
+  if (!is_root()) {
+    const i64 step = from_root(0);
+    if (step < 0) return std::nullopt;
+    return resume_point_of(directory_.checkpoint(step));
+  }
+  auto point = find_own_resume_point(request);
+  from_root(point ? point->manifest.state.step : -1);
+  return point;
+}
+
+std::optional<ResumePoint> Run::find_own_resume_point(const TrainRequest& request) const {
   const std::vector<i64> steps = directory_.checkpoint_steps();
   if (request.fresh && !steps.empty()) {
     throw Error(ErrorCode::kInvalidInput,
@@ -123,7 +168,9 @@ data::PreparedData Run::prepare() const {
     throw Error(ErrorCode::kInvalidInput,
                 "data.train: no source: add [data.train.NAME] with paths");
   }
+  if (!is_root()) world_.barrier();  // rank 0 fills the cache of tokens first
   auto prepared = data::prepare_data(setup_.config.data, text_.tokenizer, events_.tokenize);
+  if (is_root()) world_.barrier();
   events_.say(log::Level::kInfo, "text:\n" + data::format_statistics(prepared.statistics()));
   return prepared;
 }
@@ -131,7 +178,9 @@ data::PreparedData Run::prepare() const {
 RunCost Run::cost() const {
   i64 micro = setup_.config.train.micro_batch_sequences;
   if (micro == 0 && resume_) micro = resume_->manifest.state.micro_batch_sequences;
-  RunCost cost = run_cost(ctx_, setup_, micro, free_memory_bytes());
+  const i64 free_bytes = free_memory_bytes() / world_.size();
+  if (micro == 0) micro = choose_micro_batch(ctx_, setup_, free_bytes);
+  RunCost cost = run_cost(ctx_, setup_, from_root(micro), free_bytes);
   events_.say(
       log::Level::kInfo,
       fmt::format("{} parameters, {} active a token; {} steps, {} tokens, {} sequences of {} in "
@@ -161,6 +210,7 @@ void Run::restore() {
   restore_trainer(ctx_, setup_, *resume_, trainer_);
   const i64 step = trainer_.state().step;
   writer_.resumed_from(step);
+  if (!is_root()) return;
   if (const i64 count = directory_.set_aside_after(step); count > 0) {
     events_.say(log::Level::kWarn, fmt::format("{} later checkpoint{} kept as step-*.aside", count,
                                                count == 1 ? "" : "s"));
@@ -190,23 +240,27 @@ TrainResult Run::go() {
   const TrainerState& state = trainer_.state();
   try {
     if (state.step > state.validated_step && due(train.validation_every)) validate();
-    while (state.step < setup_.plan.steps() && !events_.stopped()) {
+    while (state.step < setup_.plan.steps() && !stopped()) {
       take_step();
       if (due(train.validation_every)) validate();
-      if (due(train.checkpoint_every) && !events_.stopped()) save(RunWriter::Need::kUseful);
+      if (due(train.checkpoint_every) && !stopped()) save(RunWriter::Need::kUseful);
     }
     if (writer_.saved_step() != state.step) save(RunWriter::Need::kLast);
     if (state.step == setup_.plan.steps()) {
       writer_.write_models(ctx_, state.step > first_step_);
-      reporter_->finish({.step = state.step, .state = report::RunState::kFinished, .reason = ""});
+      tell_end(report::RunState::kFinished, "");
     } else {
-      reporter_->finish({state.step, report::RunState::kInterrupted, "stopped by a signal"});
+      tell_end(report::RunState::kInterrupted, "stopped by a signal");
     }
   } catch (const Error& error) {
-    reporter_->finish({state.step, report::RunState::kFailed, error.message()});
+    tell_end(report::RunState::kFailed, error.message());
     throw;
   }
   return result();
+}
+
+void Run::tell_end(report::RunState state, const std::string& reason) {
+  if (is_root()) reporter_->finish({trainer_.state().step, state, reason});
 }
 
 void Run::take_step() {
@@ -219,7 +273,7 @@ void Run::take_step() {
   }
   metrics.seconds = seconds();
   trainer_.state().seconds = metrics.seconds;
-  reporter_->step(metrics);
+  if (is_root()) reporter_->step(metrics);
   if (events_.step) events_.step(metrics);
   if (metrics.step == first_step_ + 1) {
     events_.say(log::Level::kInfo, fmt::format("scratch of a step beside that: {}",
@@ -246,7 +300,7 @@ void Run::validate() {
   auto sets = trainer_.validate(ctx_, [this] { return events_.stopped(); });
   if (!sets) return;  // stopped: the resumed run validates this step first
   for (const report::ValidationMetrics& set : *sets) {
-    reporter_->validation(set);
+    if (is_root()) reporter_->validation(set);
     if (events_.validation) events_.validation(set);
   }
   validation_ = std::move(*sets);
@@ -254,7 +308,7 @@ void Run::validate() {
 }
 
 void Run::save(RunWriter::Need need) {
-  reporter_->flush();  // a checkpoint is never ahead of its report
+  if (is_root()) reporter_->flush();  // a checkpoint is never ahead of its report
   trainer_.state().seconds = seconds();
   writer_.save(ctx_, need, validation_);
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "comm/comm.h"
 #include "config/run/run_config.h"
 #include "device/ctx.h"
 #include "report/metrics/metrics.h"
@@ -20,6 +21,9 @@ struct TrainRequest {
   std::filesystem::path resume_from;
   /// Steps' share of the machine's product peak is measured; costs about 0.3 s.
   bool measure_peak = true;
+  /// The ranks that train together; each calls train() with the same request. Rank 0 alone writes
+  /// files and tells of the run. nullptr: this one alone.
+  comm::Comm* world = nullptr;
 };
 
 struct TrainResult {

@@ -13,6 +13,7 @@
 
 namespace fathom::train {
 
+/// With several ranks, every method that writes is called by all of them.
 class RunWriter {
  public:
   /// All of them must outlive it.
@@ -43,7 +44,12 @@ class RunWriter {
  private:
   bool worth_saving(Ctx& ctx, Need need) const;
   void note_best(std::span<const report::ValidationMetrics> validation);
-  ModelFiles model_files(std::span<const float> weights);
+  ModelFiles model_files() const;
+  std::vector<StateArray> arrays() const;
+  void write_one_model(Ctx& ctx, bool trained, std::string_view weights,
+                       const std::filesystem::path& directory);
+  /// Rank 0 writes, the others give it what it asks for; on all ranks what went wrong, if anything.
+  std::optional<Error> write_state(Ctx& ctx, const std::filesystem::path& path);
 
   const RunSetup& setup_;
   const RunDirectory& directory_;

@@ -18,7 +18,7 @@ std::vector<data::ValidationSet> make_sets(std::span<const data::Source> sources
 }
 
 double total_loss(const model::StepStats& stats) {
-  double sum = stats.nll + stats.balance_loss;
+  double sum = stats.nll + stats.balance_loss();
   for (const double nll : stats.mtp_nll) sum += nll;
   return sum;
 }
@@ -31,31 +31,42 @@ data::LoaderConfig loader_config_of(const RunSetup& setup) {
 
 Trainer::Trainer(const Ctx& ctx, const RunSetup& setup, std::span<const data::Source> sources,
                  std::span<const data::Source> validation, std::span<const i32> text_bytes,
-                 i64 micro_batch_sequences)
-    : setup_(setup),
+                 i64 micro_batch_sequences, comm::Comm* world)
+    : alone_(world == nullptr ? std::optional(comm::Comm::self()) : std::nullopt),
+      ranks_(world == nullptr ? *alone_ : *world, setup.config.parallel, setup.model,
+             micro_batch_sequences * setup.plan.seq_len()),
+      setup_(setup),
       sources_(sources),
       text_bytes_(text_bytes),
       loader_(sources, loader_config_of(setup)),
       validation_(make_sets(validation, loader_config_of(setup))),
-      model_(ctx, setup.model, setup.config.recipe, micro_batch_sequences, setup.plan.seq_len()),
-      optimizer_(model_.layout(), setup.config.optimizer),
+      model_(ctx, setup.model, setup.config.recipe, micro_batch_sequences, setup.plan.seq_len(),
+             ranks_.part()),
+      shards_(ranks_.shards(model_.layout())),
+      dense_blocks_(ranks_.groups().data(), shards_, /*experts=*/false),
+      expert_blocks_(ranks_.groups().expert_data(), shards_, /*experts=*/true),
+      optimizer_(shards_, setup.config.optimizer),
       stats_(setup.model) {
   state_.micro_batch_sequences = micro_batch_sequences;
 }
 
 TargetCount Trainer::read_batches(const StepPlan& plan) {
-  const i64 micro = state_.micro_batch_sequences;
+  const i64 micro = state_.micro_batch_sequences, ranks = ranks_.layout().data();
+  const data::SampleRange share =
+      data::rank_share({plan.first_sample, plan.sequences}, ranks_.data_rank(), ranks);
   TargetCount count;
-  num_batches_ = 0;
-  for (i64 done = 0; done < plan.sequences; done += micro) {
-    if (num_batches_ == std::ssize(batches_)) batches_.emplace_back();
-    data::SequenceBatch& batch = batches_[static_cast<size_t>(num_batches_++)];
-    loader_.read({plan.first_sample + done, std::min(micro, plan.sequences - done)}, batch);
+  num_batches_ = data::batches_of_shares(plan.sequences, ranks, micro);
+  if (num_batches_ > std::ssize(batches_)) batches_.resize(static_cast<size_t>(num_batches_));
+  for (i64 i = 0; i < num_batches_; ++i) {
+    data::SequenceBatch& batch = batches_[static_cast<size_t>(i)];
+    loader_.read(data::batch_of_share(share, i, micro), batch);
     const TargetCount part = count_targets(batch, text_bytes_);
     count.targets += part.targets;
     count.text_bytes += part.text_bytes;
   }
-  return count;
+  i64 sums[] = {count.targets, count.text_bytes};
+  ranks_.groups().data().all_reduce_i64(sums, comm::Reduce::kSum);
+  return {.targets = sums[0], .text_bytes = sums[1]};
 }
 
 model::TrainingBatch Trainer::batch_of(const data::SequenceBatch& batch) const {
@@ -80,23 +91,40 @@ std::string Trainer::accumulate(Ctx& ctx, const StepPlan& plan, i64 targets) {
                                   .sequences = static_cast<double>(plan.sequences),
                                   .mtp_weight = plan.mtp_weight};
   model_.begin_step(ctx);
-  if (model_.needs_counting_pass() && num_batches_ > 1) {
-    for (const data::SequenceBatch& batch : batches()) model_.count_experts(ctx, batch_of(batch));
+  if (model_.needs_counting_pass() && (num_batches_ > 1 || ranks_.layout().data() > 1)) {
+    count_step_experts(ctx);
   }
   stats_.clear();
+  std::string not_finite;  // the first; other ranks wait for the passes that are left
   for (const data::SequenceBatch& batch : batches()) {
+    if (!takes_part(batch)) continue;
     model_.forward_backward(ctx, batch_of(batch), scale, stats_);
-    if (!std::isfinite(total_loss(stats_))) {
-      return fmt::format("the loss is not finite: {}", describe_samples({&batch, 1}));
+    if (not_finite.empty() && !std::isfinite(total_loss(stats_))) {
+      not_finite = fmt::format("the loss is not finite: {}", describe_samples({&batch, 1}));
     }
   }
-  return "";
+  parallel::sum_stats(ranks_.groups().world(), stats_);
+  return ranks_.first_message(not_finite);
+}
+
+void Trainer::count_step_experts(Ctx& ctx) {
+  for (const data::SequenceBatch& batch : batches()) {
+    if (takes_part(batch)) model_.count_experts(ctx, batch_of(batch));
+  }
+  ranks_.groups().data().all_reduce_i64(model_.counted(), comm::Reduce::kSum);
+}
+
+void Trainer::sum_gradients(Ctx& ctx) {
+  dense_blocks_.sum_to_owners(ctx, model_.gradients());
+  expert_blocks_.sum_to_owners(ctx, model_.gradients());
 }
 
 void Trainer::update(Ctx& ctx, const StepPlan& plan, double norm) {
   ++state_.updates;
   optimizer_.step(ctx, state_.updates, plan.lr, optimizer_.clip_scale(norm), model_.weights(),
                   model_.gradients());
+  dense_blocks_.gather_from_owners(ctx, model_.weights());
+  expert_blocks_.gather_from_owners(ctx, model_.weights());
   update_router_biases(setup_.config.recipe.balance, plan.bias_update_speed, stats_, model_);
   optimizer_.update_average(ctx, model_.weights());
 }
@@ -105,7 +133,8 @@ report::StepMetrics Trainer::step(Ctx& ctx) {
   const StepPlan plan = setup_.plan.step(state_.step + 1);
   const TargetCount count = read_batches(plan);
   std::string skipped = accumulate(ctx, plan, count.targets);
-  const double norm = optimizer_.gradient_norm(ctx, model_.gradients());
+  sum_gradients(ctx);
+  const double norm = parallel::gradient_norm(ctx, ranks_.world(), shards_, model_.gradients());
   if (skipped.empty() && !std::isfinite(norm)) {
     skipped = fmt::format("the gradient is not finite: {}", describe_samples(batches()));
   }
@@ -134,7 +163,7 @@ report::StepMetrics Trainer::metrics_of(const StepPlan& plan, const TargetCount&
   metrics.loss = stats_.targets == 0 ? 0.0 : stats_.nll / static_cast<double>(stats_.targets);
   metrics.bits_per_byte = bits_per_byte(stats_.nll, count.text_bytes);
   metrics.mtp_loss = ratios(stats_.mtp_nll, stats_.mtp_targets);
-  metrics.balance_loss = stats_.balance_loss;
+  metrics.balance_loss = stats_.balance_loss();
   metrics.lr = plan.lr;
   metrics.grad_norm = norm;
   metrics.bias_update_speed = plan.bias_update_speed;
@@ -149,7 +178,7 @@ std::optional<std::vector<report::ValidationMetrics>> Trainer::validate(
   const i64 cap = state_.step == setup_.plan.steps() ? 0 : setup_.config.train.validation_sequences;
   std::vector<report::ValidationMetrics> all;
   for (const data::ValidationSet& set : validation_) {
-    auto metrics = validate_on(ctx, model_, set,
+    auto metrics = validate_on(ctx, model_, ranks_, set,
                                {.step = state_.step,
                                 .micro_batch_sequences = state_.micro_batch_sequences,
                                 .max_sequences = cap,

@@ -10,6 +10,8 @@
 
 #include "data/data_loader.h"
 #include "model/training/training_model.h"
+#include "parallel/block_exchange.h"
+#include "parallel/ranks.h"
 #include "report/metrics/metrics.h"
 #include "train/checkpoint/trainer_state.h"
 #include "train/optimizer.h"
@@ -20,16 +22,18 @@ namespace fathom::train {
 
 class Trainer {
  public:
-  /// `sources` and `validation` as prepared, `text_bytes` of each id; they and the setup must
-  /// outlive it. Weights are not initialised. Throws Error{kUnsupported | kOutOfMemory}.
+  /// `sources` and `validation` as prepared, `text_bytes` of each id; they, the setup and `world`
+  /// must outlive it. `world`: the ranks that train together, which all do the same calls; nullptr:
+  /// this one alone. Weights are not initialised. Throws Error{kUnsupported | kOutOfMemory}.
   Trainer(const Ctx& ctx, const RunSetup& setup, std::span<const data::Source> sources,
           std::span<const data::Source> validation, std::span<const i32> text_bytes,
-          i64 micro_batch_sequences);
+          i64 micro_batch_sequences, comm::Comm* world = nullptr);
 
   /// The step behind state().step, in this order: forward and backward of every micro-batch, the
-  /// norm of all gradients, clip, AdamW, the router's bias, the average. A loss or a norm that is
-  /// not finite skips everything from the clip on; `skipped` says so, with the samples.
-  /// Deterministic: equal state gives equal bits for any number of threads.
+  /// sum of gradients over ranks, the norm of all, clip, AdamW, the router's bias, the average. A
+  /// loss or a norm that is not finite on any rank skips everything from the clip on, on all;
+  /// `skipped` says so, with the samples. Deterministic: equal state gives equal bits for any
+  /// number of threads. The metrics are of all ranks.
   report::StepMetrics step(Ctx& ctx);
   /// Scores every validation set with the weights as they are. Nothing if it was stopped between
   /// two micro-batches.
@@ -40,11 +44,20 @@ class Trainer {
   const TrainerState& state() const { return state_; }
   model::TrainingModel& model() { return model_; }
   Optimizer& optimizer() { return optimizer_; }
+  const parallel::Shards& shards() const { return shards_; }
+  parallel::Ranks& ranks() { return ranks_; }
   const data::DataLoader& loader() const { return loader_; }
 
  private:
-  /// Reads the step's sequences, a batch for each micro-batch; counts targets and bytes.
+  /// Reads this rank's share of the step's sequences, a batch for each micro-batch; as many on all
+  /// ranks, so that some may be empty. Counts targets and bytes of all ranks.
   TargetCount read_batches(const StepPlan& plan);
+  /// Whether this rank has to run a batch: an empty one only for the experts that it holds.
+  bool takes_part(const data::SequenceBatch& batch) const {
+    return batch.num_sequences > 0 || ranks_.exchanges_experts();
+  }
+  void count_step_experts(Ctx& ctx);
+  void sum_gradients(Ctx& ctx);
   /// Returns what is not finite, with the samples; empty if all is.
   std::string accumulate(Ctx& ctx, const StepPlan& plan, i64 targets);
   void update(Ctx& ctx, const StepPlan& plan, double norm);
@@ -56,12 +69,16 @@ class Trainer {
   }
   model::TrainingBatch batch_of(const data::SequenceBatch& batch) const;
 
+  std::optional<comm::Comm> alone_;  // without `world`
+  parallel::Ranks ranks_;
   const RunSetup& setup_;
   std::span<const data::Source> sources_;
   std::span<const i32> text_bytes_;
   data::DataLoader loader_;
   std::vector<data::ValidationSet> validation_;
   model::TrainingModel model_;
+  parallel::Shards shards_;
+  parallel::BlockExchange dense_blocks_, expert_blocks_;
   Optimizer optimizer_;
   TrainerState state_;
   model::StepStats stats_;

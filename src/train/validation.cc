@@ -46,6 +46,7 @@ std::vector<double> ratios(std::span<const i64> a, std::span<const i64> b) {
 }
 
 std::optional<report::ValidationMetrics> validate_on(Ctx& ctx, model::TrainingModel& model,
+                                                     parallel::Ranks& ranks,
                                                      const data::ValidationSet& set,
                                                      const ValidationOptions& options) {
   const i64 all = set.num_sequences();
@@ -53,12 +54,17 @@ std::optional<report::ValidationMetrics> validate_on(Ctx& ctx, model::TrainingMo
   model::StepStats stats(model.config());
   data::SequenceBatch batch;
   i64 text_bytes = 0;
-  for (i64 first = 0; first < count; first += options.micro_batch_sequences) {
-    if (options.stop_requested && options.stop_requested()) return std::nullopt;
-    set.read({first, std::min(options.micro_batch_sequences, count - first)}, batch);
+  const i64 sharers = ranks.layout().data(), micro = options.micro_batch_sequences;
+  const data::SampleRange share = data::rank_share({0, count}, ranks.data_rank(), sharers);
+  for (i64 i = 0; i < data::batches_of_shares(count, sharers, micro); ++i) {
+    if (ranks.any(options.stop_requested && options.stop_requested())) return std::nullopt;
+    set.read(data::batch_of_share(share, i, micro), batch);
+    if (batch.num_sequences == 0 && !ranks.exchanges_experts()) continue;
     text_bytes += count_targets(batch, options.text_bytes).text_bytes;
     model.forward_only(ctx, as_training_batch(batch, options.isolate_documents), stats);
   }
+  parallel::sum_stats(ranks.world(), stats);
+  ranks.groups().data().all_reduce_i64({&text_bytes, 1}, comm::Reduce::kSum);
   report::ValidationMetrics metrics;
   metrics.step = options.step;
   metrics.set = set.name();

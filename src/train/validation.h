@@ -6,6 +6,7 @@
 
 #include "data/data_loader.h"
 #include "model/training/training_model.h"
+#include "parallel/ranks.h"
 #include "report/metrics/metrics.h"
 
 namespace fathom::train {
@@ -36,8 +37,10 @@ struct ValidationOptions {
   std::function<bool()> stop_requested = {};  // asked between micro-batches
 };
 
-/// The model's packed weights must be fresh. Nothing if it was stopped.
+/// The model's packed weights must be fresh. Every rank scores its share of the set; what is
+/// returned is of all. Nothing if one of them was stopped.
 std::optional<report::ValidationMetrics> validate_on(Ctx& ctx, model::TrainingModel& model,
+                                                     parallel::Ranks& ranks,
                                                      const data::ValidationSet& set,
                                                      const ValidationOptions& options);
 

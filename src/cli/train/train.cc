@@ -1,16 +1,20 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "backend/backend.h"
 #include "base/error.h"
+#include "base/parallel.h"
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/progress.h"
 #include "cli/train/train_dry_run.h"
 #include "cli/train/train_progress.h"
+#include "comm/threads/run_ranks.h"
 #include "config/run/run_file.h"
 #include "io/json.h"
 #include "train/run.h"
@@ -84,6 +88,11 @@ class Train : public Command {
         .add_option("--resume-from", resume_from_,
                     "A checkpoint of the run to go on from, instead of the newest")
         .type_name("DIR");
+    command
+        .add_option("--ranks", ranks_,
+                    "Train on so many ranks, threads of this process; [parallel] of the run file "
+                    "says what they are for")
+        .type_name("N");
     command.add_flag("--json", json_, "Print the result as JSON");
     command.footer(
         "A run that was stopped or killed goes on by the same command, bit for bit. Ctrl-C, "
@@ -127,23 +136,36 @@ class Train : public Command {
     const InterruptGuard interrupt;
     train::TrainResult result;
     {
-      Ctx ctx = backend::make_context();
       TrainProgress progress(setup.plan.steps(), setup.plan.tokens());
       ProgressLine tokenizing;
-      result = train::train(
-          ctx, {.config = setup.config, .fresh = fresh_, .resume_from = resume_from_},
-          {.message = [&](log::Level level,
-                          const std::string& text) { progress.message(level, text); },
-           .step = [&](const report::StepMetrics& metrics) { progress.step(metrics); },
-           .validation =
-               [&](const report::ValidationMetrics& metrics) { progress.validation(metrics); },
-           .stop_requested = [&] { return interrupt.interrupted(); },
-           .tokenize =
-               [&](const data::TokenizeProgress& state) {
-                 interrupt.check();
-                 tokenizing.update(fmt::format("tokenizing {}", state.source), state.file_bytes,
-                                   state.total_file_bytes);
-               }});
+      train::TrainEvents root;
+      root.message = [&](log::Level level, const std::string& text) {
+        progress.message(level, text);
+      };
+      root.step = [&](const report::StepMetrics& metrics) { progress.step(metrics); };
+      root.validation = [&](const report::ValidationMetrics& metrics) {
+        progress.validation(metrics);
+      };
+      root.tokenize = [&](const data::TokenizeProgress& state) {
+        interrupt.check();
+        tokenizing.update(fmt::format("tokenizing {}", state.source), state.file_bytes,
+                          state.total_file_bytes);
+      };
+      root.stop_requested = [&] { return interrupt.interrupted(); };
+      const int threads = std::max(1, num_threads() / ranks_);
+      comm::run_ranks(ranks_, {}, [&](comm::Comm& world) {
+        std::optional<OwnThreads> own;
+        if (world.size() > 1) own.emplace(threads);
+        Ctx ctx = backend::make_context();
+        train::TrainResult of_rank =
+            train::train(ctx,
+                         {.config = setup.config,
+                          .fresh = fresh_,
+                          .resume_from = resume_from_,
+                          .world = &world},
+                         world.rank() == 0 ? root : train::TrainEvents{});
+        if (world.rank() == 0) result = std::move(of_rank);
+      });
     }
     if (json_) {
       print_json(result);
@@ -155,6 +177,7 @@ class Train : public Command {
 
   std::string run_file_, resume_from_;
   std::vector<std::string> settings_;
+  int ranks_ = 1;
   bool dry_run_ = false, print_config_ = false, keys_ = false, fresh_ = false, json_ = false;
 };
 

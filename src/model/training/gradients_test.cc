@@ -17,7 +17,7 @@ struct LossAt {
 LossAt loss_at(Ctx& ctx, TrainingModel& model, const BatchData& data, double mtp_weight) {
   const StepStats stats = run_step(ctx, model, data, mtp_weight).stats;
   const double sum = stats.nll + mtp_weight * stats.mtp_nll[0];
-  return {sum / static_cast<double>(stats.targets) + stats.balance_loss, stats.expert_counts};
+  return {sum / static_cast<double>(stats.targets) + stats.balance_loss(), stats.expert_counts};
 }
 
 // Along a tensor's own gradient the loss must rise by the gradient's square: one number a tensor

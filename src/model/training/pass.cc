@@ -21,6 +21,59 @@ View<T, 2> row_of(const TrainStep& step, View<T, 3> x, i64 k) {
   return x[k].slice(0, 0, step.tokens());
 }
 
+void plan_head(const PassShape& shape, const StageLayers& stage, i64 tokens, StoragePlan& plan,
+               ModelSaved& saved) {
+  const ModelConfig& config = shape.config;
+  const i64 modules = config.num_nextn_predict_layers, width = config.hidden_size;
+  saved.x = plan.matrix("residual stream", shape.precision.stream(), tokens, width);
+  saved.rstd = plan.array<float>("norms' 1/rms", tokens);
+  saved.hidden = plan.array<float>("inputs of the heads", 1 + modules, tokens, width);
+  if (stage.embeddings_arrive) {
+    saved.embeddings = plan.array<float>("MTP's embeddings", modules, tokens, width);
+  }
+  for (i64 k = 0; k < modules; ++k) {
+    saved.mtp.push_back(plan_mtp(shape, config.num_hidden_layers + k, tokens, plan));
+  }
+}
+
+/// The embedding of t_{i+k}: as it arrived, or looked up.
+View<const float, 2> mtp_embedding(const TrainStep& step, const TrainingModelWeights& w,
+                                   const ModelSaved& saved, i64 k, Workspace::Scope& scope) {
+  if (!saved.embeddings.empty()) return row_of(step, saved.embeddings, k - 1);
+  const auto rows = scope.alloc<float>(step.tokens(), step.config.hidden_size);
+  ops::embedding_forward(step.ctx, w.embed_tokens, row_of(step, saved.ids, k), rows);
+  return rows;
+}
+
+/// The head's stage down to its last layer: io.dhidden to io.dx and io.dembeddings.
+void backward_head(const TrainStep& step, const TrainingModelWeights& w, const ModelSaved& saved,
+                   const BackwardIo& io, const ModelGrads& grads) {
+  Ctx& ctx = step.ctx;
+  for (i64 k = std::ssize(w.mtp); k >= 1; --k) {
+    Workspace::Scope scratch(ctx.workspace());
+    const size_t module = static_cast<size_t>(k - 1);
+    mtp_backward(step, w.mtp[module], mtp_embedding(step, w, saved, k, scratch),
+                 row_of(step, saved.hidden, k - 1), io.dhidden[k], saved.mtp[module],
+                 io.dhidden[k - 1], grads.mtp[module], io.dembeddings[k - 1]);
+  }
+  Workspace::Scope scratch(ctx.workspace());
+  const auto x = scratch.alloc<float>(step.tokens(), step.config.hidden_size);
+  load(step, saved.x, x);
+  ops::rmsnorm_backward(ctx, io.dhidden[0], x, w.norm, saved.rstd.slice(0, 0, step.tokens()), io.dx,
+                        grads.norm);
+}
+
+/// Rows of the embedding are added up in one order, wherever the stages are: first the MTP modules',
+/// the last one first.
+void backward_embedding(const TrainStep& step, const ModelSaved& saved, const BackwardIo& io,
+                        View<float, 2> dembed_tokens) {
+  for (i64 k = io.dembeddings.empty() ? 0 : io.dembeddings.dim(0); k >= 1; --k) {
+    ops::embedding_backward(step.ctx, io.dembeddings[k - 1], row_of(step, saved.ids, k),
+                            dembed_tokens);
+  }
+  ops::embedding_backward(step.ctx, io.dx, row_of(step, saved.ids, 0), dembed_tokens);
+}
+
 /// The first position of the document that each position belongs to.
 void find_documents(View<const i32, 1> documents, View<i32, 1> first_key) {
   i32 first = 0;
@@ -50,9 +103,9 @@ void count_drafts(const TrainStep& step, View<const i32, 2> largest, i64 k) {
 
 }  // namespace
 
-ModelSaved plan_model(const PassShape& shape, i64 tokens, StoragePlan& plan) {
+ModelSaved plan_stage(const PassShape& shape, const StageLayers& stage, i64 tokens,
+                      StoragePlan& plan) {
   const ModelConfig& config = shape.config;
-  const SavedFormat stream = shape.precision.stream();
   const i64 modules = config.num_nextn_predict_layers, heads = 1 + modules;
   ModelSaved saved;
   saved.ids = plan.array<i32>("token ids and positions", heads, tokens);
@@ -62,15 +115,10 @@ ModelSaved plan_model(const PassShape& shape, i64 tokens, StoragePlan& plan) {
   saved.rope.sin = plan.array<float>("rotary angles", tokens, config.rope_dim() / 2);
   saved.first_key = plan.array<i32>("token ids and positions", tokens);
   saved.largest = plan.array<i32>("token ids and positions", 1 + modules, tokens);
-  for (i64 layer = 0; layer < config.num_hidden_layers; ++layer) {
+  for (i64 layer = stage.first; layer < stage.end(); ++layer) {
     saved.layers.push_back(plan_block(shape, layer, tokens, plan));
   }
-  saved.x = plan.matrix("residual stream", stream, tokens, config.hidden_size);
-  saved.rstd = plan.array<float>("norms' 1/rms", tokens);
-  saved.hidden = plan.array<float>("inputs of the heads", heads, tokens, config.hidden_size);
-  for (i64 k = 0; k < modules; ++k) {
-    saved.mtp.push_back(plan_mtp(shape, config.num_hidden_layers + k, tokens, plan));
-  }
+  if (stage.head) plan_head(shape, stage, tokens, plan, saved);
   return saved;
 }
 
@@ -78,7 +126,7 @@ void set_inputs(Ctx& ctx, const ModelConfig& config, const TrainingBatch& batch,
                 const ModelSaved& saved) {
   const i64 heads = 1 + config.num_nextn_predict_layers, sequences = batch.tokens.dim(0);
   const i64 seq_len = batch.tokens.dim(1) - heads, capacity = saved.positions.dim(0);
-  FATHOM_CHECK(sequences >= 1 && seq_len >= 1 && sequences * seq_len <= capacity, "tokens ",
+  FATHOM_CHECK(sequences >= 0 && seq_len >= 1 && sequences * seq_len <= capacity, "tokens ",
                batch.tokens, " with ", heads, " heads for ", capacity, " positions");
   FATHOM_CHECK(
       batch.tokens.stride(1) == 1 && (batch.targets.empty() || batch.targets.stride(2) == 1),
@@ -104,25 +152,33 @@ void set_inputs(Ctx& ctx, const ModelConfig& config, const TrainingBatch& batch,
   }
 }
 
-void forward_pass(const TrainStep& step, const TrainingModelWeights& w, i64 modules,
-                  const ModelSaved& saved) {
-  Ctx& ctx = step.ctx;
-  const i64 tokens = step.tokens(), width = step.config.hidden_size;
-  {
-    Workspace::Scope scratch(ctx.workspace());
-    const auto x = scratch.alloc<float>(tokens, width);  // the residual stream
-    ops::embedding_forward(ctx, w.embed_tokens, row_of(step, saved.ids, 0), x);
-    for (size_t layer = 0; layer < w.layers.size(); ++layer) {
-      block_training_forward(step, w.layers[layer], x, saved.layers[layer]);
-    }
-    save(step, x, saved.x);
-    ops::rmsnorm_forward(ctx, x, w.norm, step.config.rms_norm_eps, row_of(step, saved.hidden, 0),
-                         saved.rstd.slice(0, 0, tokens));
+void mtp_embeddings(const TrainStep& step, const TrainingModelWeights& w, const ModelSaved& saved,
+                    View<float, 3> rows) {
+  for (i64 k = 1; k <= rows.dim(0); ++k) {
+    ops::embedding_forward(step.ctx, w.embed_tokens, row_of(step, saved.ids, k), rows[k - 1]);
   }
+}
+
+void forward_pass(const TrainStep& step, const TrainingModelWeights& w, const StageLayers& stage,
+                  i64 modules, View<float, 2> x, const ModelSaved& saved) {
+  Ctx& ctx = step.ctx;
+  if (stage.embedding) {
+    ops::embedding_forward(ctx, w.embed_tokens, row_of(step, saved.ids, 0), x);
+  }
+  for (i64 layer = stage.first; layer < stage.end(); ++layer) {
+    block_training_forward(step, w.layers[static_cast<size_t>(layer)], x,
+                           saved.layers[static_cast<size_t>(layer - stage.first)]);
+  }
+  if (!stage.head) return;
+  save(step, x, saved.x);
+  ops::rmsnorm_forward(ctx, x, w.norm, step.config.rms_norm_eps, row_of(step, saved.hidden, 0),
+                       saved.rstd.slice(0, 0, step.tokens()));
   for (i64 k = 1; k <= modules; ++k) {
-    mtp_training_forward(step, w.mtp[static_cast<size_t>(k - 1)], w.embed_tokens,
-                         row_of(step, saved.hidden, k - 1), row_of(step, saved.ids, k),
-                         row_of(step, saved.hidden, k), saved.mtp[static_cast<size_t>(k - 1)]);
+    Workspace::Scope scratch(ctx.workspace());
+    mtp_training_forward(step, w.mtp[static_cast<size_t>(k - 1)],
+                         mtp_embedding(step, w, saved, k, scratch),
+                         row_of(step, saved.hidden, k - 1), row_of(step, saved.hidden, k),
+                         saved.mtp[static_cast<size_t>(k - 1)]);
   }
 }
 
@@ -150,29 +206,38 @@ void head_losses(const TrainStep& step, const TrainingModelWeights& w, const Mod
   }
 }
 
-void backward_pass(const TrainStep& step, const TrainingModelWeights& w, const ModelSaved& saved,
-                   View<float, 3> dhidden, const ModelGrads& grads) {
-  Ctx& ctx = step.ctx;
-  const i64 tokens = step.tokens(), width = step.config.hidden_size;
-  for (i64 k = std::ssize(w.mtp); k >= 1; --k) {
-    const size_t module = static_cast<size_t>(k - 1);
-    mtp_backward(step, w.mtp[module], w.embed_tokens, row_of(step, saved.hidden, k - 1),
-                 row_of(step, saved.ids, k), dhidden[k], saved.mtp[module], dhidden[k - 1],
-                 grads.mtp[module], grads.embed_tokens);
+void backward_pass(const TrainStep& step, const TrainingModelWeights& w, const StageLayers& stage,
+                   const ModelSaved& saved, const BackwardIo& io, const ModelGrads& grads) {
+  if (stage.head) backward_head(step, w, saved, io, grads);
+  for (i64 layer = stage.end(); layer-- > stage.first;) {
+    const auto at = static_cast<size_t>(layer);
+    block_backward(step, w.layers[at], saved.layers[static_cast<size_t>(layer - stage.first)],
+                   io.dx, grads.layers[at]);
   }
-  Workspace::Scope scratch(ctx.workspace());
-  const auto dx = scratch.alloc<float>(tokens, width);
-  {
-    Workspace::Scope last(ctx.workspace());
-    const auto x = last.alloc<float>(tokens, width);
-    load(step, saved.x, x);
-    ops::rmsnorm_backward(ctx, dhidden[0], x, w.norm, saved.rstd.slice(0, 0, tokens), dx,
-                          grads.norm);
+  if (stage.embedding) backward_embedding(step, saved, io, grads.embed_tokens);
+}
+
+void backward_pass_input(const TrainStep& step, const TrainingModelWeights& w,
+                         const StageLayers& stage, const ModelSaved& saved, const BackwardIo& io,
+                         const ModelGrads& grads, Workspace::Scope& kept,
+                         std::vector<BlockWeightWork>& work) {
+  work.resize(static_cast<size_t>(stage.count));
+  if (stage.head) backward_head(step, w, saved, io, grads);
+  for (i64 layer = stage.end(); layer-- > stage.first;) {
+    const auto at = static_cast<size_t>(layer), here = static_cast<size_t>(layer - stage.first);
+    work[here] = block_backward_input(step, w.layers[at], saved.layers[here], io.dx,
+                                      grads.layers[at], kept);
   }
-  for (size_t layer = w.layers.size(); layer-- > 0;) {
-    block_backward(step, w.layers[layer], saved.layers[layer], dx, grads.layers[layer]);
+  if (stage.embedding) backward_embedding(step, saved, io, grads.embed_tokens);
+}
+
+void backward_pass_weight(const TrainStep& step, const TrainingModelWeights& w,
+                          const StageLayers& stage, const ModelSaved& saved,
+                          const std::vector<BlockWeightWork>& work, const ModelGrads& grads) {
+  for (i64 layer = stage.end(); layer-- > stage.first;) {
+    const auto at = static_cast<size_t>(layer), here = static_cast<size_t>(layer - stage.first);
+    block_backward_weight(step, w.layers[at], saved.layers[here], work[here], grads.layers[at]);
   }
-  ops::embedding_backward(ctx, dx, row_of(step, saved.ids, 0), grads.embed_tokens);
 }
 
 }  // namespace fathom::model::training

@@ -1,6 +1,7 @@
 #include "model/training/step_stats.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace fathom::model {
 
@@ -21,18 +22,24 @@ StepStats::StepStats(const ModelConfig& config) {
   mtp_accepted.resize(modules);
   expert_counts.resize(layers);
   for (auto& counts : expert_counts) counts.resize(static_cast<size_t>(config.n_routed_experts));
+  balance_losses.resize(layers);
   router_entropy.resize(layers);
 }
 
 void StepStats::clear() {
-  nll = balance_loss = 0.0;
+  nll = 0.0;
   targets = dropped = tokens = 0;
   std::ranges::fill(mtp_nll, 0.0);
   std::ranges::fill(mtp_targets, 0);
   std::ranges::fill(mtp_drafts, 0);
   std::ranges::fill(mtp_accepted, 0);
   for (auto& counts : expert_counts) std::ranges::fill(counts, 0);
+  std::ranges::fill(balance_losses, 0.0);
   std::ranges::fill(router_entropy, 0.0);
+}
+
+double StepStats::balance_loss() const {
+  return std::accumulate(balance_losses.begin(), balance_losses.end(), 0.0);
 }
 
 }  // namespace fathom::model

@@ -13,6 +13,8 @@ std::vector<i64> moe_layers(const ModelConfig& config);
 struct StepStats {
   explicit StepStats(const ModelConfig& config);
   void clear();
+  /// The sum, always in the order of the layers, which may be on several ranks.
+  double balance_loss() const;
 
   double nll = 0.0;  // of main targets, in nats
   i64 targets = 0;
@@ -21,10 +23,10 @@ struct StepStats {
   std::vector<i64> mtp_drafts;    // [mtp_depth] tokens that a module drafts
   std::vector<i64> mtp_accepted;  // [mtp_depth] of them that the main model names itself: what
                                   // speculative decoding would accept
-  double balance_loss = 0.0;      // already scaled: its share of the step's loss
   i64 dropped = 0;                // token-expert pairs that capacity dropped
   /// [MoE layers][experts] token-expert pairs; in the order of moe_layers().
   std::vector<std::vector<i64>> expert_counts;
+  std::vector<double> balance_losses;  // [MoE layers] scaled: their share of the step's loss
   std::vector<double> router_entropy;  // [MoE layers] summed over tokens, nats, of s'
   i64 tokens = 0;                      // input tokens
 };

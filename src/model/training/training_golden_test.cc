@@ -78,7 +78,7 @@ class TrainingGolden : public ::testing::TestWithParam<std::string> {
             .mtp_weight = mtp_weight_};
   }
   double total_loss(const StepStats& stats, const LossScale& s) const {
-    double loss = stats.nll / s.targets + stats.balance_loss;
+    double loss = stats.nll / s.targets + stats.balance_loss();
     for (const double nll : stats.mtp_nll) {
       loss += mtp_weight_ / static_cast<double>(stats.mtp_nll.size()) * nll / s.targets;
     }
@@ -112,7 +112,7 @@ TEST_P(TrainingGolden, LossesAndEveryGradient) {
     for (size_t k = 0; k < stats.mtp_nll.size(); ++k) {
       EXPECT_NEAR(stats.mtp_nll[k] / nll[k + 1], 1.0, kLossTol) << "module " << k;
     }
-    EXPECT_NEAR(stats.balance_loss, doubles("balance")[0], kLossTol);
+    EXPECT_NEAR(stats.balance_loss(), doubles("balance")[0], kLossTol);
     double worst = 0.0;
     i64 compared = 0;
     for (const checkpoint::ParameterSlot& slot : model.layout().slots()) {

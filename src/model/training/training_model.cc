@@ -8,9 +8,8 @@
 #include "checkpoint/random_init.h"
 #include "model/attention/rope.h"
 #include "model/training/layers/loss_head.h"
-#include "model/training/pass.h"
 #include "model/training/trainable.h"
-#include "tensor/buffer.h"
+#include "model/training/training_model_impl.h"
 
 namespace fathom::model {
 namespace {
@@ -20,16 +19,6 @@ void fill_zero(float* data, i64 count) {
                [=](i64 begin, i64 end) { std::fill(data + begin, data + end, 0.0f); });
 }
 
-Buffer plan_activations(const training::PassShape& shape, i64 tokens,
-                        training::ModelSaved& saved) {
-  training::StoragePlan measure(nullptr);
-  training::plan_model(shape, tokens, measure);
-  Buffer buffer(Device::kCpu, measure.bytes(), "activations of a micro-batch");
-  training::StoragePlan plan(buffer.data());
-  saved = training::plan_model(shape, tokens, plan);
-  return buffer;
-}
-
 Buffer parameter_array(const checkpoint::ParameterLayout& layout, const char* what) {
   return Buffer(Device::kCpu, layout.size() * static_cast<i64>(sizeof(float)), what);
 }
@@ -37,70 +26,72 @@ float* floats(Buffer& buffer) { return reinterpret_cast<float*>(buffer.data()); 
 
 }  // namespace
 
-struct TrainingModel::Impl {
-  Impl(const Ctx& ctx, const ModelConfig& c, const TrainingRecipe& r, i64 sequences, i64 length,
-       const RankPart& p)
-      : config(c),
-        recipe(r),
-        part(p),
-        seq_len(length),
-        layout(c, [&](const Parameter& parameter) { return part.holds(parameter); }),
-        precision(r.precision),
-        rope(make_rope_table(c)),
-        weight_array(parameter_array(layout, "weights")),
-        gradient_array(parameter_array(layout, "gradients")),
-        activations(plan_activations(sequences * length)),
-        packed(config, layout, precision, floats(weight_array)),
-        weights(training::bind_weights(config, layout, floats(weight_array), packed)),
-        gradients(training::bind_grads(config, layout, floats(gradient_array))) {
-    for (const i64 layer : moe_layers(config)) {
-      moe_names.push_back(fmt::format("model.layers.{}", layer));
-    }
-    counted.resize(moe_names.size() * static_cast<size_t>(config.n_routed_experts) + 1);
-    packed.lay_out(ctx);
+TrainingModel::Impl::Impl(const Ctx& ctx, const ModelConfig& c, const TrainingRecipe& r,
+                          i64 sequences, i64 length, const RankPart& p)
+    : config(c),
+      recipe(r),
+      part(p),
+      stages(p.stages.empty() ? std::vector{whole_model(c)} : p.stages),
+      micro_tokens(sequences * length),
+      seq_len(length),
+      layout(c, [&](const Parameter& parameter) { return part.holds(config, parameter); }),
+      precision(r.precision),
+      rope(make_rope_table(c)),
+      weight_array(parameter_array(layout, "weights")),
+      gradient_array(parameter_array(layout, "gradients")),
+      packed(config, layout, precision, floats(weight_array)),
+      weights(training::bind_weights(config, layout, floats(weight_array), packed)),
+      gradients(training::bind_grads(config, layout, floats(gradient_array))) {
+  for (const i64 layer : moe_layers(config)) {
+    moe_names.push_back(fmt::format("model.layers.{}", layer));
   }
+  counted.resize(moe_names.size() * static_cast<size_t>(config.n_routed_experts) + 1);
+  packed.lay_out(ctx);
+  for (i64 stage = 0; stage < std::ssize(stages); ++stage) {
+    slot(take_slot(stage)).taken = false;  // so that what one takes is asked for now
+  }
+}
 
-  Buffer plan_activations(i64 tokens) {
-    if (part.exchange == nullptr) {
-      return model::plan_activations({config, recipe, precision}, tokens, saved);
-    }
-    const ExchangeRoom room = part.exchange->room(config.num_experts_per_tok, part.expert_room);
-    return model::plan_activations({config, recipe, precision, &room}, tokens, saved);
+i64 TrainingModel::Impl::take_slot(i64 stage) {
+  for (size_t i = 0; i < slots.size(); ++i) {
+    if (slots[i]->taken || slots[i]->stage != stage) continue;
+    slots[i]->taken = true;
+    return static_cast<i64>(i);
   }
-  training::TrainStep start(Ctx& ctx, const TrainingBatch& batch);
-  View<i64, 2> raw_count_view() {
-    return {counted.data(), {std::ssize(moe_names), config.n_routed_experts}};
+  ExchangeRoom room;
+  if (part.exchange != nullptr) {
+    room = part.exchange->room(config.num_experts_per_tok, part.expert_room);
   }
-  bool has_batch_loss() const {
-    return recipe.balance.batch_aux_loss_weight != 0.0 && !moe_names.empty();
-  }
+  const training::PassShape shape{config, recipe, precision,
+                                  part.exchange == nullptr ? nullptr : &room};
+  const StageLayers& layers = stages[static_cast<size_t>(stage)];
+  training::StoragePlan measure(nullptr);
+  training::plan_stage(shape, layers, micro_tokens, measure);
+  auto made = std::make_unique<MicroBatchSlot>();
+  made->stage = stage;
+  made->taken = true;
+  made->storage = Buffer(Device::kCpu, measure.bytes(), "activations of a micro-batch");
+  training::StoragePlan plan(made->storage.data());
+  made->saved = training::plan_stage(shape, layers, micro_tokens, plan);
+  slots.push_back(std::move(made));
+  return std::ssize(slots) - 1;
+}
 
-  ModelConfig config;
-  TrainingRecipe recipe;
-  RankPart part;
-  i64 seq_len;
-  checkpoint::ParameterLayout layout;
-  training::Precision precision;
-  ops::RopeTable rope;
-  Buffer weight_array, gradient_array;
-  training::ModelSaved saved;  // before `activations`, which fills it
-  Buffer activations;
-  training::PackedWeights packed;
-  training::TrainingModelWeights weights;
-  training::ModelGrads gradients;
-  std::vector<std::string> moe_names;
-  /// [MoE layers, experts] raw top-k of the step so far, and the sequences they are of.
-  std::vector<i64> counted;
-};
+void TrainingModel::Impl::set_inputs(Ctx& ctx, MicroBatchSlot& slot, const TrainingBatch& batch) {
+  training::set_inputs(ctx, config, batch, slot.saved);
+  slot.batch = batch;
+  const training::TrainStep step = step_of(ctx, slot);
+  FATHOM_CHECK(step.seq_len <= seq_len, "sequences of ", step.seq_len, " tokens, made for ",
+               seq_len);
+  ops::rope_angles(ctx, rope, slot.saved.positions.slice(0, 0, step.tokens()), step.rope);
+}
 
-/// The step of a batch, its inputs in place.
-training::TrainStep TrainingModel::Impl::start(Ctx& ctx, const TrainingBatch& batch) {
+training::TrainStep TrainingModel::Impl::step_of(Ctx& ctx, MicroBatchSlot& slot) {
   FATHOM_CHECK(packed.packed_for(ctx), "begin_step or refresh_weights comes first");
-  training::set_inputs(ctx, config, batch, saved);
+  const TrainingBatch& batch = slot.batch;
   const i64 sequences = batch.tokens.dim(0);
   const i64 length = batch.tokens.dim(1) - 1 - config.num_nextn_predict_layers;
   const i64 tokens = sequences * length;
-  FATHOM_CHECK(length <= seq_len, "sequences of ", length, " tokens, made for ", seq_len);
   training::TrainStep step{.ctx = ctx,
                            .config = config,
                            .recipe = recipe,
@@ -108,19 +99,13 @@ training::TrainStep TrainingModel::Impl::start(Ctx& ctx, const TrainingBatch& ba
                            .sequences = sequences,
                            .seq_len = length,
                            .exchange = part.exchange};
-  step.rope.cos = saved.rope.cos.slice(0, 0, tokens);
-  step.rope.sin = saved.rope.sin.slice(0, 0, tokens);
-  ops::rope_angles(ctx, rope, saved.positions.slice(0, 0, tokens), step.rope);
-  if (batch.isolate_documents) step.first_key = saved.first_key.slice(0, 0, tokens);
+  step.rope.cos = slot.saved.rope.cos.slice(0, 0, tokens);
+  step.rope.sin = slot.saved.rope.sin.slice(0, 0, tokens);
+  if (batch.isolate_documents) step.first_key = slot.saved.first_key.slice(0, 0, tokens);
   FATHOM_CHECK(recipe.balance.capacity_factor == 0.0 || batch.samples.dim(0) == sequences,
                "samples ", batch.samples, " of ", sequences, " sequences");
   step.samples = batch.samples;
   return step;
-}
-
-bool RankPart::holds(const Parameter& parameter) const {
-  return exchange == nullptr || parameter.expert < 0 ||
-         exchange->rank_of(parameter.expert) == exchange->rank();
 }
 
 TrainingModel::TrainingModel(const Ctx& ctx, const ModelConfig& config,
@@ -140,8 +125,12 @@ std::span<float> TrainingModel::gradients() {
   return {floats(impl_->gradient_array), static_cast<size_t>(impl_->layout.size())};
 }
 i64 TrainingModel::allocated_bytes() const {
+  i64 activations = 0;
+  for (const auto& slot : impl_->slots) {
+    activations += slot->storage.size_bytes() + slot->kept.capacity_bytes();
+  }
   return impl_->weight_array.size_bytes() + impl_->gradient_array.size_bytes() +
-         impl_->activations.size_bytes() + impl_->packed.size_bytes();
+         impl_->packed.size_bytes() + activations;
 }
 
 void TrainingModel::initialise(Ctx&, double std, u64 seed) {
@@ -165,60 +154,77 @@ void TrainingModel::refresh_weights(Ctx& ctx) { impl_->packed.pack(ctx); }
 
 bool TrainingModel::needs_counting_pass() const { return impl_->has_batch_loss(); }
 
+namespace {
+
+/// A slot of the whole model's one stage, and its residual stream, for a pass.
+class WholePass {
+ public:
+  WholePass(TrainingModel& model, Ctx& ctx, const TrainingBatch& batch)
+      : model_(model),
+        slot_(model.take_slot(ctx, 0, batch)),
+        scratch_(ctx.workspace()),
+        tokens_(batch.tokens.dim(0) *
+                (batch.tokens.dim(1) - 1 - model.config().num_nextn_predict_layers)) {}
+  ~WholePass() { model_.free_slot(slot_); }
+  WholePass(const WholePass&) = delete;
+  WholePass& operator=(const WholePass&) = delete;
+
+  i64 slot() const { return slot_; }
+  i64 tokens() const { return tokens_; }
+  View<float, 2> stream() { return scratch_.alloc<float>(tokens_, model_.config().hidden_size); }
+  View<float, 3> embeddings() {
+    const ModelConfig& config = model_.config();
+    if (config.num_nextn_predict_layers == 0) return {};
+    return scratch_.alloc<float>(config.num_nextn_predict_layers, tokens_, config.hidden_size);
+  }
+
+ private:
+  TrainingModel& model_;
+  i64 slot_;
+  Workspace::Scope scratch_;
+  i64 tokens_;
+};
+
+}  // namespace
+
 void TrainingModel::count_experts(Ctx& ctx, const TrainingBatch& batch) {
   if (!impl_->has_batch_loss()) return;
-  training::TrainStep step = impl_->start(ctx, batch);
-  step.drop_tokens = impl_->recipe.balance.capacity_factor > 0.0;
-  step.raw_counts = impl_->raw_count_view();
-  training::forward_pass(step, impl_->weights, std::ssize(impl_->weights.mtp), impl_->saved);
-  impl_->counted.back() += step.sequences;
+  WholePass pass(*this, ctx, batch);
+  stage_forward(ctx, pass.slot(), pass.stream(), nullptr, Dropping::kAsRecipe);
+  impl_->counted.back() += batch.tokens.dim(0);
 }
 
 std::span<i64> TrainingModel::counted() const { return impl_->counted; }
 
 void TrainingModel::forward_backward(Ctx& ctx, const TrainingBatch& batch, const LossScale& scale,
                                      StepStats& stats) {
-  Impl& m = *impl_;
-  training::TrainStep step = m.start(ctx, batch);
-  step.drop_tokens = m.recipe.balance.capacity_factor > 0.0;
-  step.stats = &stats;
-  step.scale = scale;
-  if (m.has_batch_loss()) {
-    // One micro-batch is the whole step: its own forward pass counts.
-    if (m.counted.back() == 0) {
-      step.raw_counts = m.raw_count_view();
-      m.counted.back() = step.sequences;
-    }
-    FATHOM_CHECK(static_cast<double>(m.counted.back()) == scale.sequences,
-                 "count_experts has seen ", m.counted.back(), " of the step's ", scale.sequences,
-                 " sequences");
-    step.batch_counts = m.raw_count_view();
+  WholePass pass(*this, ctx, batch);
+  {
+    Workspace::Scope scratch(ctx.workspace());
+    const auto x = scratch.alloc<float>(pass.tokens(), impl_->config.hidden_size);
+    stage_forward(ctx, pass.slot(), x, &stats, Dropping::kAsRecipe);
   }
-  stats.tokens += step.tokens();
-  training::forward_pass(step, m.weights, std::ssize(m.weights.mtp), m.saved);
-
-  Workspace::Scope scratch(ctx.workspace());
-  const auto dhidden =
-      scratch.alloc<float>(1 + std::ssize(m.weights.mtp), step.tokens(), m.config.hidden_size);
-  training::head_losses(step, m.weights, m.saved, dhidden, m.gradients.lm_head);
-  training::backward_pass(step, m.weights, m.saved, dhidden, m.gradients);
+  if (impl_->counted.back() == 0) impl_->counted.back() = batch.tokens.dim(0);
+  const auto dembeddings = pass.embeddings();
+  stage_backward(ctx, pass.slot(), scale, stats, pass.stream(), dembeddings, WeightWork::kNow);
 }
 
 void TrainingModel::forward_only(Ctx& ctx, const TrainingBatch& batch, StepStats& stats) {
-  training::TrainStep step = impl_->start(ctx, batch);
-  step.stats = &stats;
-  stats.tokens += step.tokens();
-  training::forward_pass(step, impl_->weights, std::ssize(impl_->weights.mtp), impl_->saved);
-  training::head_losses(step, impl_->weights, impl_->saved, /*dhidden=*/{}, /*dhead=*/{});
+  WholePass pass(*this, ctx, batch);
+  stage_forward(ctx, pass.slot(), pass.stream(), &stats, Dropping::kNone);
+  stage_losses(ctx, pass.slot(), stats);
 }
 
 void TrainingModel::forward_logits(Ctx& ctx, const TrainingBatch& batch, View<float, 2> logits) {
-  const training::TrainStep step = impl_->start(ctx, batch);
+  WholePass pass(*this, ctx, batch);
+  MicroBatchSlot& slot = impl_->slot(pass.slot());
+  const training::TrainStep step = impl_->step_of(ctx, slot);
   FATHOM_CHECK(logits.dim(0) == step.tokens() && logits.dim(1) == impl_->config.vocab_size,
                "logits ", logits, " of ", step.tokens(), " tokens");
-  training::forward_pass(step, impl_->weights, /*modules=*/0, impl_->saved);
+  training::forward_pass(step, impl_->weights, impl_->stages.front(), /*modules=*/0, pass.stream(),
+                         slot.saved);
   training::head_logits(step, *impl_->weights.lm_head,
-                        impl_->saved.hidden[0].slice(0, 0, step.tokens()), logits);
+                        slot.saved.hidden[0].slice(0, 0, step.tokens()), logits);
 }
 
 View<float, 1> TrainingModel::router_bias(i64 moe_layer) {

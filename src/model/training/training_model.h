@@ -16,20 +16,12 @@
 #include "config/model/model_config.h"
 #include "config/run/training_recipe.h"
 #include "device/ctx.h"
-#include "model/exchange/expert_exchange.h"
+#include "model/training/rank_part.h"
 #include "model/training/step_stats.h"
 #include "model/training/training_batch.h"
 #include "tensor/view.h"
 
 namespace fathom::model {
-
-/// What of a model a rank holds, where it is one of several.
-struct RankPart {
-  ExpertExchange* exchange = nullptr;  // of every MoE layer; must outlive the model
-  double expert_room = 0.0;            // ExpertExchange::room's share
-
-  bool holds(const Parameter& parameter) const;
-};
 
 class TrainingModel {
  public:
@@ -71,6 +63,33 @@ class TrainingModel {
   void forward_only(Ctx& ctx, const TrainingBatch& batch, StepStats& stats);
   /// Logits of every main position [sequences * seq_len, vocab], for tests and export checks.
   void forward_logits(Ctx& ctx, const TrainingBatch& batch, View<float, 2> logits);
+
+  // The same a stage at a time, for pipelines (parallel/pipeline.h), which carry x and dx from stage
+  // to stage. Several micro-batches are on their way at once, each in a slot of its stage; the views
+  // of its batch live until the slot is free.
+  std::span<const StageLayers> stages() const;
+  /// Slots are made when first needed and kept.
+  i64 take_slot(Ctx& ctx, i64 stage, const TrainingBatch& batch);
+  void free_slot(i64 slot);
+  /// [mtp, tokens, hidden] to be filled before the forward pass of a head's stage that has no
+  /// embedding; empty on others.
+  View<float, 3> arriving_embeddings(i64 slot);
+  /// What fills it, on the embedding's stage. OVERWRITTEN
+  void embed_for_head(Ctx& ctx, i64 slot, View<float, 3> rows);
+  enum class Dropping { kNone, kAsRecipe };
+  ///   x  [tokens, hidden]  f32  of the stage before, becomes this one's; OVERWRITTEN by the first
+  /// `stats` nullptr: the pass only counts experts (counted()).
+  void stage_forward(Ctx& ctx, i64 slot, View<float, 2> x, StepStats* stats, Dropping dropping);
+  /// Of a head's stage: the losses without gradients.
+  void stage_losses(Ctx& ctx, i64 slot, StepStats& stats);
+  enum class WeightWork { kNow, kLater };
+  ///   dx           [tokens, hidden]       of the stage's output, becomes its input's; OVERWRITTEN
+  ///                                       by the head's stage
+  ///   dembeddings  [mtp, tokens, hidden]  OVERWRITTEN by the head's stage, read by the embedding's
+  void stage_backward(Ctx& ctx, i64 slot, const LossScale& scale, StepStats& stats,
+                      View<float, 2> dx, View<float, 3> dembeddings, WeightWork weights);
+  /// What stage_backward put off.
+  void stage_weights(Ctx& ctx, i64 slot);
 
   /// The router biases of MoE layer `layer` (order of StepStats::expert_counts).
   View<float, 1> router_bias(i64 moe_layer);

@@ -40,13 +40,16 @@ class CheckpointTest : public ::testing::Test {
   }
   ModelFiles files(DType dtype = DType::kBF16) {
     return {.config = model_,
-            .layout = &layout_,
-            .weights = weights_,
             .dtype = dtype,
             .tokenizer = run_.dir() / "tokenizer"};
   }
   fs::path write(DType dtype = DType::kBF16) {
-    write_checkpoint(ctx_, files(dtype), optimizer_->state(), manifest_, path_);
+    std::vector<StateArray> arrays = optimizer_->state();
+    arrays.push_back({kMasterWeights, DType::kF32, reinterpret_cast<u8*>(weights_.data()),
+                      StateArray::kHeldBlocks});
+    const parallel::Shards shards(layout_);
+    StateGather state(alone_, shards, arrays);
+    write_checkpoint(ctx_, files(dtype), state, manifest_, path_);
     return path_;
   }
   std::string refusal() {
@@ -54,6 +57,7 @@ class CheckpointTest : public ::testing::Test {
     return manifest ? "" : manifest.error().message();
   }
 
+  comm::Comm alone_ = comm::Comm::self();
   TinyRun run_;
   Ctx ctx_ = backend::make_context();
   ModelConfig model_ = value_or_throw(parse_model_config(kTinyModel));

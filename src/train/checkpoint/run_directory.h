@@ -18,6 +18,8 @@ class RunDirectory {
   /// Makes it if absent, locks it, and removes what a killed process left half done. Throws
   /// Error{kInvalidInput} if another process trains there, Error{kIo}.
   explicit RunDirectory(std::filesystem::path path);
+  /// For the other ranks of a run that writes there: takes no lock, and makes and removes nothing.
+  static RunDirectory of_other_rank(std::filesystem::path path);
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path checkpoints() const { return path_ / "checkpoints"; }
@@ -35,10 +37,12 @@ class RunDirectory {
   i64 set_aside_after(i64 step) const;
 
  private:
+  RunDirectory(std::filesystem::path path, std::optional<data::FolderLock> lock)
+      : path_(std::move(path)), lock_(std::move(lock)) {}
   void clean_up() const;
 
   std::filesystem::path path_;
-  data::FolderLock lock_;
+  std::optional<data::FolderLock> lock_;
 };
 
 }  // namespace fathom::train

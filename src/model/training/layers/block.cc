@@ -1,5 +1,7 @@
 #include "model/training/layers/block.h"
 
+#include <algorithm>
+
 #include "model/training/memory/saved_activations.h"
 #include "model/training/moe/balance.h"
 #include "ops/elementwise/elementwise.h"
@@ -52,57 +54,102 @@ void backward_branch(const TrainStep& step, View<const float, 1> norm, const Bra
                         /*accumulate_dx=*/true);
 }
 
-void backward_attention(const TrainStep& step, const TrainingBlockWeights& w,
-                        const BlockSaved& saved, View<const float, 2> du, const ops::PackSource& h,
-                        View<float, 2> dh, const BlockGrads& grads) {
-  Workspace::Scope scratch(step.ctx.workspace());
+/// The second half of a branch by itself: weight(normed transposed for wgrad).
+template <typename Weight>
+void weight_branch(const TrainStep& step, View<const float, 1> norm, const BranchSaved& saved,
+                   Weight&& weight) {
+  Ctx& ctx = step.ctx;
+  Workspace::Scope scratch(ctx.workspace());
+  const auto normed = scratch.alloc<float>(step.tokens(), step.config.hidden_size);
+  if (saved.normed.empty()) {
+    Workspace::Scope input(ctx.workspace());
+    const auto x = input.alloc<float>(normed.dim(0), normed.dim(1));
+    load(step, saved.x, x);
+    ops::rmsnorm_forward(ctx, x, norm, step.config.rms_norm_eps, normed);
+  }
+  weight(transposed_for_wgrad(saved.normed, normed));
+}
+
+BlockWeightWork::Attention attention_backward_input(const TrainStep& step,
+                                                    const TrainingBlockWeights& w,
+                                                    const BlockSaved& saved,
+                                                    View<const float, 2> du, View<float, 2> dh,
+                                                    const BlockGrads& grads,
+                                                    Workspace::Scope& scope) {
   if (const auto* mla = std::get_if<TrainingMlaWeights>(&w.self_attn)) {
-    const auto& mla_saved = std::get<MlaSaved>(saved.self_attn);
-    const auto& into = std::get<MlaGrads>(grads.self_attn);
-    const MlaBackward b = alloc_mla_backward(step, scratch);
-    mla_backward_input(step, *mla, du, mla_saved, b, dh, into);
-    mla_backward_weight(step, *mla, du, h, mla_saved, b, into);
+    const MlaBackward b = alloc_mla_backward(step, scope);
+    mla_backward_input(step, *mla, du, std::get<MlaSaved>(saved.self_attn), b, dh,
+                       std::get<MlaGrads>(grads.self_attn));
+    return b;
+  }
+  const GqaBackward b = alloc_gqa_backward(step, scope);
+  gqa_backward_input(step, std::get<TrainingGqaWeights>(w.self_attn), du,
+                     std::get<GqaSaved>(saved.self_attn), b, dh,
+                     std::get<GqaGrads>(grads.self_attn));
+  return b;
+}
+
+void attention_backward_weight(const TrainStep& step, const TrainingBlockWeights& w,
+                               const BlockSaved& saved, View<const float, 2> du,
+                               const ops::PackSource& h, const BlockWeightWork::Attention& b,
+                               const BlockGrads& grads) {
+  if (const auto* mla = std::get_if<TrainingMlaWeights>(&w.self_attn)) {
+    mla_backward_weight(step, *mla, du, h, std::get<MlaSaved>(saved.self_attn),
+                        std::get<MlaBackward>(b), std::get<MlaGrads>(grads.self_attn));
   } else {
-    const auto& gqa = std::get<TrainingGqaWeights>(w.self_attn);
-    const auto& gqa_saved = std::get<GqaSaved>(saved.self_attn);
-    const GqaBackward b = alloc_gqa_backward(step, scratch);
-    const auto& into = std::get<GqaGrads>(grads.self_attn);
-    gqa_backward_input(step, gqa, du, gqa_saved, b, dh, into);
-    gqa_backward_weight(step, gqa, du, h, gqa_saved, b, into);
+    gqa_backward_weight(step, std::get<TrainingGqaWeights>(w.self_attn), du, h,
+                        std::get<GqaSaved>(saved.self_attn), std::get<GqaBackward>(b),
+                        std::get<GqaGrads>(grads.self_attn));
   }
 }
 
-void backward_moe(const TrainStep& step, const TrainingMoeWeights& w, const MoeSaved& saved,
-                  View<const float, 2> dy, const ops::PackSource& x, View<float, 2> dx,
-                  const MoeGrads& grads) {
+MoeBackward moe_branch_backward_input(const TrainStep& step, const TrainingMoeWeights& w,
+                                      const MoeSaved& saved, View<const float, 2> dy,
+                                      View<float, 2> dx, Workspace::Scope& scope) {
   Workspace::Scope scratch(step.ctx.workspace());
   View<float, 2> dnormalised;
   if (has_balance_loss(step.recipe.balance)) {
     const i64 tokens = step.tokens();
     dnormalised = scratch.alloc<float>(step.sequences, w.gate->out);
-    step.stats->balance_loss +=
+    step.stats->balance_losses[static_cast<size_t>(w.moe_layer)] +=
         balance_losses(step, saved.scores.slice(0, 0, tokens), saved.chosen.slice(0, 0, tokens),
                        w.moe_layer, dnormalised);
   }
-  const MoeBackward b = alloc_moe_backward(step, w, saved, scratch);
+  const MoeBackward b = alloc_moe_backward(step, w, saved, scope);
   moe_backward_input(step, w, dy, saved, dnormalised, b, dx);
-  moe_backward_weight(step, w, dy, x, saved, b, grads);
+  return b;
 }
 
-void backward_mlp(const TrainStep& step, const TrainingBlockWeights& w, const BlockSaved& saved,
-                  View<const float, 2> dy, const ops::PackSource& x, View<float, 2> dx,
-                  const BlockGrads& grads) {
+BlockWeightWork::Mlp mlp_backward_input(const TrainStep& step, const TrainingBlockWeights& w,
+                                        const BlockSaved& saved, View<const float, 2> dy,
+                                        View<float, 2> dx, Workspace::Scope& scope) {
   if (const auto* moe = std::get_if<TrainingMoeWeights>(&w.mlp)) {
-    backward_moe(step, *moe, std::get<MoeSaved>(saved.mlp), dy, x, dx,
-                 std::get<MoeGrads>(grads.mlp));
-    return;
+    return moe_branch_backward_input(step, *moe, std::get<MoeSaved>(saved.mlp), dy, dx, scope);
   }
   const auto& ffn = std::get<TrainingFfnWeights>(w.mlp);
-  const auto& ffn_saved = std::get<FfnSaved>(saved.mlp);
-  Workspace::Scope scratch(step.ctx.workspace());
-  const FfnBackward b = alloc_ffn_backward(step, scratch, ffn.gate_proj->out);
-  ffn_backward_input(step, ffn, dy, ffn_saved, b, dx);
-  ffn_backward_weight(step, ffn, dy, x, ffn_saved, b, std::get<FfnGrads>(grads.mlp));
+  const FfnBackward b = alloc_ffn_backward(step, scope, ffn.gate_proj->out);
+  ffn_backward_input(step, ffn, dy, std::get<FfnSaved>(saved.mlp), b, dx);
+  return b;
+}
+
+void mlp_backward_weight(const TrainStep& step, const TrainingBlockWeights& w,
+                         const BlockSaved& saved, View<const float, 2> dy,
+                         const ops::PackSource& x, const BlockWeightWork::Mlp& b,
+                         const BlockGrads& grads) {
+  if (const auto* moe = std::get_if<TrainingMoeWeights>(&w.mlp)) {
+    moe_backward_weight(step, *moe, dy, x, std::get<MoeSaved>(saved.mlp), std::get<MoeBackward>(b),
+                        std::get<MoeGrads>(grads.mlp));
+  } else {
+    ffn_backward_weight(step, std::get<TrainingFfnWeights>(w.mlp), dy, x,
+                        std::get<FfnSaved>(saved.mlp), std::get<FfnBackward>(b),
+                        std::get<FfnGrads>(grads.mlp));
+  }
+}
+
+View<float, 2> copy_of(View<const float, 2> x, Workspace::Scope& scope) {
+  const auto copy = scope.alloc<float>(x.dim(0), x.dim(1));
+  std::copy_n(x.data(), x.size(), copy.data());
+  return copy;
 }
 
 }  // namespace
@@ -153,15 +200,54 @@ void block_training_forward(const TrainStep& step, const TrainingBlockWeights& w
 
 void block_backward(const TrainStep& step, const TrainingBlockWeights& w, const BlockSaved& saved,
                     View<float, 2> dx, const BlockGrads& grads) {
+  Ctx& ctx = step.ctx;
   backward_branch(step, w.post_attention_layernorm, saved.mlp_input, dx,
                   grads.post_attention_layernorm,
                   [&](const ops::PackSource& normed, View<float, 2> dnormed) {
-                    backward_mlp(step, w, saved, dx, normed, dnormed, grads);
+                    Workspace::Scope scope(ctx.workspace());
+                    const auto b = mlp_backward_input(step, w, saved, dx, dnormed, scope);
+                    mlp_backward_weight(step, w, saved, dx, normed, b, grads);
                   });
   backward_branch(step, w.input_layernorm, saved.attention_input, dx, grads.input_layernorm,
                   [&](const ops::PackSource& normed, View<float, 2> dnormed) {
-                    backward_attention(step, w, saved, dx, normed, dnormed, grads);
+                    Workspace::Scope scope(ctx.workspace());
+                    const auto b =
+                        attention_backward_input(step, w, saved, dx, dnormed, grads, scope);
+                    attention_backward_weight(step, w, saved, dx, normed, b, grads);
                   });
+}
+
+BlockWeightWork block_backward_input(const TrainStep& step, const TrainingBlockWeights& w,
+                                     const BlockSaved& saved, View<float, 2> dx,
+                                     const BlockGrads& grads, Workspace::Scope& kept) {
+  BlockWeightWork work;
+  work.dmlp = copy_of(dx, kept);
+  backward_branch(step, w.post_attention_layernorm, saved.mlp_input, dx,
+                  grads.post_attention_layernorm,
+                  [&](const ops::PackSource&, View<float, 2> dnormed) {
+                    work.mlp = mlp_backward_input(step, w, saved, dx, dnormed, kept);
+                  });
+  work.dattention = copy_of(dx, kept);
+  backward_branch(step, w.input_layernorm, saved.attention_input, dx, grads.input_layernorm,
+                  [&](const ops::PackSource&, View<float, 2> dnormed) {
+                    work.attention =
+                        attention_backward_input(step, w, saved, dx, dnormed, grads, kept);
+                  });
+  return work;
+}
+
+void block_backward_weight(const TrainStep& step, const TrainingBlockWeights& w,
+                           const BlockSaved& saved, const BlockWeightWork& work,
+                           const BlockGrads& grads) {
+  weight_branch(step, w.post_attention_layernorm, saved.mlp_input,
+                [&](const ops::PackSource& normed) {
+                  mlp_backward_weight(step, w, saved, work.dmlp, normed, work.mlp, grads);
+                });
+  weight_branch(step, w.input_layernorm, saved.attention_input,
+                [&](const ops::PackSource& normed) {
+                  attention_backward_weight(step, w, saved, work.dattention, normed,
+                                            work.attention, grads);
+                });
 }
 
 }  // namespace fathom::model::training

@@ -36,4 +36,22 @@ void block_training_forward(const TrainStep& step, const TrainingBlockWeights& w
 void block_backward(const TrainStep& step, const TrainingBlockWeights& w, const BlockSaved& saved,
                     View<float, 2> dx, const BlockGrads& grads);
 
+/// What the second half of the backward pass reads beside what the forward pass saved.
+struct BlockWeightWork {
+  using Attention = std::variant<MlaBackward, GqaBackward>;
+  using Mlp = std::variant<FfnBackward, MoeBackward>;
+  View<float, 2> dattention;  // [tokens, hidden]  of the attention's output
+  View<float, 2> dmlp;        // [tokens, hidden]  of the feed-forward's
+  Attention attention;
+  Mlp mlp;
+};
+/// The halves apart, which together are block_backward, bit for bit. What the second needs is in
+/// memory of `kept`, which must live until then, as must `saved`.
+BlockWeightWork block_backward_input(const TrainStep& step, const TrainingBlockWeights& w,
+                                     const BlockSaved& saved, View<float, 2> dx,
+                                     const BlockGrads& grads, Workspace::Scope& kept);
+void block_backward_weight(const TrainStep& step, const TrainingBlockWeights& w,
+                           const BlockSaved& saved, const BlockWeightWork& work,
+                           const BlockGrads& grads);
+
 }  // namespace fathom::model::training

@@ -36,15 +36,13 @@ MtpSaved plan_mtp(const PassShape& shape, i64 layer, i64 tokens, StoragePlan& pl
 }
 
 void mtp_training_forward(const TrainStep& step, const TrainingMtpWeights& w,
-                          const MatRef& embed_tokens, View<const float, 2> hidden,
-                          View<const i32, 1> ids, View<float, 2> out, const MtpSaved& saved) {
+                          View<const float, 2> embedding, View<const float, 2> hidden,
+                          View<float, 2> out, const MtpSaved& saved) {
   Ctx& ctx = step.ctx;
   const i64 tokens = step.tokens(), width = hidden.dim(1);
   {
     Workspace::Scope scratch(ctx.workspace());
     const auto joined = scratch.alloc<float>(tokens, 2 * width);
-    const auto embedding = scratch.alloc<float>(tokens, width);
-    ops::embedding_forward(ctx, embed_tokens, ids, embedding);
     join(step, w, embedding, hidden, joined, saved);
     save(step, joined, saved.joined);
     linear_training_forward(step, joined, *w.eh_proj, out);
@@ -55,10 +53,10 @@ void mtp_training_forward(const TrainStep& step, const TrainingMtpWeights& w,
                        saved.out_rstd.slice(0, 0, tokens));
 }
 
-void mtp_backward(const TrainStep& step, const TrainingMtpWeights& w, const MatRef& embed_tokens,
-                  View<const float, 2> hidden, View<const i32, 1> ids, View<const float, 2> dout,
-                  const MtpSaved& saved, View<float, 2> dhidden, const MtpGrads& grads,
-                  View<float, 2> dembed_tokens) {
+void mtp_backward(const TrainStep& step, const TrainingMtpWeights& w,
+                  View<const float, 2> embedding, View<const float, 2> hidden,
+                  View<const float, 2> dout, const MtpSaved& saved, View<float, 2> dhidden,
+                  const MtpGrads& grads, View<float, 2> dembedding) {
   Ctx& ctx = step.ctx;
   const i64 tokens = step.tokens(), width = hidden.dim(1);
   Workspace::Scope scratch(ctx.workspace());
@@ -73,8 +71,6 @@ void mtp_backward(const TrainStep& step, const TrainingMtpWeights& w, const MatR
   block_backward(step, w.block, saved.block, dx, grads.block);
 
   const auto joined = scratch.alloc<float>(tokens, 2 * width);
-  const auto embedding = scratch.alloc<float>(tokens, width);
-  ops::embedding_forward(ctx, embed_tokens, ids, embedding);
   if (saved.joined.empty()) join(step, w, embedding, hidden, joined, saved);
   linear_backward_weight(step, dx, *w.eh_proj, transposed_for_wgrad(saved.joined, joined),
                          grads.eh_proj);
@@ -84,8 +80,7 @@ void mtp_backward(const TrainStep& step, const TrainingMtpWeights& w, const MatR
                         saved.hnorm_rstd.slice(0, 0, tokens), dhidden, grads.hnorm,
                         /*accumulate_dx=*/true);
   ops::rmsnorm_backward(ctx, djoined.slice(/*axis=*/1, 0, width), embedding, w.enorm,
-                        saved.enorm_rstd.slice(0, 0, tokens), dx, grads.enorm);
-  ops::embedding_backward(ctx, dx, ids, dembed_tokens);
+                        saved.enorm_rstd.slice(0, 0, tokens), dembedding, grads.enorm);
 }
 
 }  // namespace fathom::model::training

@@ -19,21 +19,20 @@ MtpSaved plan_mtp(const PassShape& shape, i64 layer, i64 tokens, StoragePlan& pl
 
 /// out = shared_head.norm(TRM_k(eh_proj [RMSNorm_e(Emb(t_{i+k})) ; RMSNorm_h(h^{k-1}_i)])).
 /// Source: DeepSeek-V3 §2.2, eqs (21)-(22), in the released weights' order.
-///   embed_tokens  [vocab, hidden]  f32
+///   embedding  [tokens, hidden]  f32  of t_{i+k}
 ///   hidden  [tokens, hidden]  f32  h^{k-1}: the main model's after its final norm, or the module's
 ///                                  before after its shared_head.norm
-///   ids     [tokens]          i32  t_{i+k}
 ///   out     [tokens, hidden]  f32  overwritten
 void mtp_training_forward(const TrainStep& step, const TrainingMtpWeights& w,
-                          const MatRef& embed_tokens, View<const float, 2> hidden,
-                          View<const i32, 1> ids, View<float, 2> out, const MtpSaved& saved);
+                          View<const float, 2> embedding, View<const float, 2> hidden,
+                          View<float, 2> out, const MtpSaved& saved);
 /// Both halves.
-///   dout            [tokens, hidden]  gradient of out
-///   dhidden         [tokens, hidden]  ACCUMULATED: the state before feeds a head as well
-///   dembed_tokens   [vocab, hidden]   ACCUMULATED
-void mtp_backward(const TrainStep& step, const TrainingMtpWeights& w, const MatRef& embed_tokens,
-                  View<const float, 2> hidden, View<const i32, 1> ids, View<const float, 2> dout,
-                  const MtpSaved& saved, View<float, 2> dhidden, const MtpGrads& grads,
-                  View<float, 2> dembed_tokens);
+///   dout        [tokens, hidden]  gradient of out
+///   dhidden     [tokens, hidden]  ACCUMULATED: the state before feeds a head as well
+///   dembedding  [tokens, hidden]  OVERWRITTEN; must not alias embedding
+void mtp_backward(const TrainStep& step, const TrainingMtpWeights& w,
+                  View<const float, 2> embedding, View<const float, 2> hidden,
+                  View<const float, 2> dout, const MtpSaved& saved, View<float, 2> dhidden,
+                  const MtpGrads& grads, View<float, 2> dembedding);
 
 }  // namespace fathom::model::training

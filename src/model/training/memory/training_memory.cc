@@ -31,7 +31,8 @@ TrainingMemory training_memory(const Ctx& ctx, const ModelConfig& config,
       {"gradients (F32)", array_bytes},
       {"packed weights", training::PackedWeights::bytes_of(ctx, config, layout, precision)}};
   training::StoragePlan plan(nullptr);
-  training::plan_model({config, recipe, precision}, sequences * seq_len, plan);
+  training::plan_stage({config, recipe, precision}, whole_model(config), sequences * seq_len,
+                       plan);
   for (const auto& [kind, bytes] : plan.rows()) {
     memory.rows.push_back({"saved: " + kind, bytes, /*is_activation=*/true});
   }

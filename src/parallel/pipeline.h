@@ -1,0 +1,65 @@
+#pragma once
+// Runs the lists of plan/schedule: one interpreter for all schedules. One rank alone runs 1F1B of one
+// stage, which is one micro-batch after another.
+#include <deque>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "device/ctx.h"
+#include "model/training/training_model.h"
+#include "parallel/carrier.h"
+
+namespace fathom::parallel {
+
+/// One micro-batch after another, of this rank's share of a step.
+struct MicroBatches {
+  i64 count = 0;
+  /// Asked when the forward pass of one begins on a stage here; its views live until the step ends.
+  std::function<model::TrainingBatch(i64)> batch;
+  /// After its backward pass through a stage here; may be empty.
+  std::function<void(i64)> done = {};
+};
+
+class Pipeline {
+ public:
+  /// `pipeline`: the ranks that a micro-batch passes through, in order. It and the model must
+  /// outlive this; the model has the stages of stages_of_rank().
+  Pipeline(comm::Comm& pipeline, plan::ScheduleKind kind, model::TrainingModel& model);
+
+  /// Forward and backward of all: gradients into the model, sums into `stats`. Of one layout the
+  /// same bits whatever the timing; of one path the bits of one rank.
+  void step(Ctx& ctx, const MicroBatches& batches, const model::LossScale& scale,
+            model::StepStats& stats);
+  /// Forward passes alone, with the losses. `stats` nullptr: only counts experts.
+  void forward(Ctx& ctx, const MicroBatches& batches, model::StepStats* stats);
+
+ private:
+  struct Pass {
+    Ctx& ctx;
+    const plan::Schedule& schedule;
+    const MicroBatches& batches;
+    const model::LossScale& scale;
+    model::StepStats* stats;
+  };
+  const plan::Schedule& schedule_for(i64 micro_batches);
+  plan::StagePlace place(const plan::Schedule& schedule, i64 chunk) const;
+  void run(const Pass& pass, const plan::ScheduleOp& op);
+  i64 forward_chunk(const Pass& pass, i64 chunk, i64 micro_batch,
+                    model::TrainingModel::Dropping dropping);
+  void send_embeddings(const Pass& pass, i64 slot, plan::StagePlace from, i64 tokens);
+  void backward_chunk(const Pass& pass, i64 chunk, i64 micro_batch,
+                      model::TrainingModel::WeightWork weights);
+  void oldest_weights(const Pass& pass);
+  i64& slot_of(i64 chunk, i64 micro_batch);
+
+  comm::Comm& comm_;
+  plan::ScheduleKind kind_;
+  model::TrainingModel& model_;
+  Carrier carrier_;
+  std::optional<plan::Schedule> schedule_;
+  std::vector<std::vector<i64>> slots_;  // [chunk][micro-batch]
+  std::deque<i64> pending_;              // slots whose weight work waits
+};
+
+}  // namespace fathom::parallel
