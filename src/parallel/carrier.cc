@@ -24,8 +24,8 @@ Carrier::~Carrier() = default;
 
 Carrier::Outgoing& Carrier::free_outgoing() {
   for (const auto& outgoing : outgoing_) {
-    if (!outgoing->pending.ready()) continue;
-    outgoing->pending.wait();
+    if (!outgoing->pending->ready()) continue;
+    outgoing->pending->wait();
     return *outgoing;
   }
   return *outgoing_.emplace_back(std::make_unique<Outgoing>());
@@ -60,7 +60,7 @@ void Carrier::receive(const plan::Schedule& schedule, Cargo cargo, plan::StagePl
 }
 
 void Carrier::finish() {
-  for (const auto& outgoing : outgoing_) outgoing->pending.wait();
+  for (const auto& outgoing : outgoing_) outgoing->pending->wait();
 }
 
 }  // namespace fathom::parallel

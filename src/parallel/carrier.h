@@ -4,6 +4,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "comm/comm.h"
@@ -38,7 +39,7 @@ class Carrier {
  private:
   struct Outgoing {
     std::vector<float> data;
-    comm::Pending pending;
+    std::optional<comm::Pending> pending;
   };
   Outgoing& free_outgoing();
   static int tag_of(const plan::Schedule& schedule, Cargo cargo, plan::StagePlace to);

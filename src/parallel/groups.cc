@@ -13,10 +13,6 @@ i64 expert_color(const RankLayout& layout, i64 rank) {
   return layout.pipeline_rank(rank) * layout.expert_data() + layout.data_rank(rank) / layout.expert;
 }
 
-i64 expert_data_color(const RankLayout& layout, i64 rank) {
-  return layout.pipeline_rank(rank) * layout.expert + layout.expert_rank(rank);
-}
-
 }  // namespace
 
 Groups::Groups(comm::Comm& world, const RankLayout& layout)
@@ -24,6 +20,11 @@ Groups::Groups(comm::Comm& world, const RankLayout& layout)
       layout_(layout),
       data_(split(world, data_color(layout, world.rank()), "data")),
       experts_(split(world, expert_color(layout, world.rank()), "experts")),
-      expert_data_(split(world, expert_data_color(layout, world.rank()), "expert-data")) {}
+      pipeline_(split(world, layout.data_rank(world.rank()), "pipeline")),
+      holders_(split(world, layout.holder_group(world.rank()), "holders")),
+      expert_holders_(split(world,
+                            layout.holder_group(world.rank()) * layout.expert +
+                                layout.expert_rank(world.rank()),
+                            "expert-holders")) {}
 
 }  // namespace fathom::parallel

@@ -14,20 +14,24 @@ class Groups {
   const RankLayout& layout() const { return layout_; }
   comm::Comm& world() { return world_; }
   i64 rank() const { return world_.rank(); }
-  /// Ranks that hold the same layers and share the batch.
+  /// Ranks that share the batch, at one place of the pipeline.
   comm::Comm& data() { return data_; }
   /// Of them, those that the experts are dealt to.
   comm::Comm& experts() { return experts_; }
+  /// The ranks that a micro-batch passes through, in order.
+  comm::Comm& pipeline() { return pipeline_; }
+  /// Ranks that hold the same layers: data(), or a DualPipe's mirrored pair of them.
+  comm::Comm& holders() { return holders_; }
   /// Of them, those that hold the same experts.
-  comm::Comm& expert_data() { return expert_data_; }
+  comm::Comm& expert_holders() { return expert_holders_; }
 
-  ShardPlace dense_place() const { return {data_.rank(), data_.size()}; }
-  ShardPlace expert_place() const { return {expert_data_.rank(), expert_data_.size()}; }
+  ShardPlace dense_place() const { return {holders_.rank(), holders_.size()}; }
+  ShardPlace expert_place() const { return {expert_holders_.rank(), expert_holders_.size()}; }
 
  private:
   comm::Comm& world_;
   RankLayout layout_;
-  comm::Comm data_, experts_, expert_data_;
+  comm::Comm data_, experts_, pipeline_, holders_, expert_holders_;
 };
 
 }  // namespace fathom::parallel

@@ -2,37 +2,91 @@
 
 #include <fmt/format.h>
 
+#include "base/checked_math.h"
+
 namespace fathom::parallel {
+namespace {
+
+plan::ScheduleKind kind_of(PipelineSchedule schedule) {
+  switch (schedule) {
+    case PipelineSchedule::k1F1B:
+      return plan::ScheduleKind::k1F1B;
+    case PipelineSchedule::kZbH1:
+      return plan::ScheduleKind::kZbH1;
+    case PipelineSchedule::kDualPipe:
+      return plan::ScheduleKind::kDualPipe;
+    case PipelineSchedule::kDualPipeV:
+      return plan::ScheduleKind::kDualPipeV;
+  }
+  return plan::ScheduleKind::k1F1B;
+}
+
+void check_experts(const ParallelConfig& config, i64 data, const ModelConfig& model,
+                   std::vector<std::string>& problems) {
+  const i64 ranks = config.expert_ranks;
+  if (data % ranks != 0) {
+    problems.push_back(fmt::format(
+        "parallel.expert_ranks: {} does not divide the {} ranks that share the batch", ranks, data));
+  }
+  const i64 most = model.has_experts() ? model.n_routed_experts : 1;
+  if (ranks > most) {
+    problems.push_back(fmt::format("parallel.expert_ranks: found {}, expected at most {}: {}",
+                                   ranks, most,
+                                   model.has_experts() ? "the model's experts"
+                                                       : "the model has no experts"));
+  }
+}
+
+void check_pipeline(const ParallelConfig& config, const ModelConfig& model, i64 micro_batches,
+                    std::vector<std::string>& problems) {
+  const i64 ranks = config.pipeline_ranks;
+  if (ranks == 1) return;
+  const i64 stages = config.schedule == PipelineSchedule::kDualPipeV ? 2 * ranks : ranks;
+  if (stages > model.num_hidden_layers + 1) {
+    problems.push_back(fmt::format("parallel.pipeline_ranks: {} stages for {} layers and the head",
+                                   stages, model.num_hidden_layers));
+  }
+  if (model.tie_word_embeddings) {
+    problems.push_back(
+        "parallel.pipeline_ranks: found more than 1, expected 1: the model's head is its "
+        "embedding (tie_word_embeddings), which cannot be on two stages");
+  }
+  const std::string unfit =
+      micro_batches == 0 ? "" : plan::schedule_problem(kind_of(config.schedule), ranks, micro_batches, 1);
+  if (!unfit.empty()) problems.push_back("parallel.schedule: " + unfit);
+}
+
+}  // namespace
 
 std::vector<std::string> layout_problems(const ParallelConfig& config, i64 ranks,
-                                         const ModelConfig& model, i64 batch_sequences) {
+                                         const ModelConfig& model, i64 batch_sequences,
+                                         i64 micro_batch_sequences) {
+  if (ranks % config.pipeline_ranks != 0) {
+    return {fmt::format("parallel.pipeline_ranks: {} does not divide the job's {} ranks",
+                        config.pipeline_ranks, ranks)};
+  }
   std::vector<std::string> problems;
-  const i64 data = ranks;
-  if (data % config.expert_ranks != 0) {
-    problems.push_back(fmt::format("parallel.expert_ranks: {} does not divide the {} ranks that "
-                                   "share the batch",
-                                   config.expert_ranks, data));
-  }
-  if (config.expert_ranks > 1 && !model.has_experts()) {
-    problems.push_back(fmt::format("parallel.expert_ranks: found {}, expected 1: the model has no "
-                                   "experts",
-                                   config.expert_ranks));
-  }
-  if (config.expert_ranks > 1 && config.expert_ranks > model.n_routed_experts) {
-    problems.push_back(fmt::format("parallel.expert_ranks: found {}, expected at most the model's "
-                                   "{} experts",
-                                   config.expert_ranks, model.n_routed_experts));
-  }
+  const i64 data = ranks / config.pipeline_ranks;
+  check_experts(config, data, model, problems);
   if (batch_sequences < data) {
     problems.push_back(fmt::format("train.batch_sequences: found {}, expected at least one for "
                                    "each of the {} ranks that share the batch",
                                    batch_sequences, data));
   }
+  const i64 micro_batches =
+      micro_batch_sequences == 0
+          ? 0
+          : ceil_div(ceil_div(batch_sequences, data), micro_batch_sequences);
+  check_pipeline(config, model, micro_batches, problems);
   return problems;
 }
 
 RankLayout rank_layout(const ParallelConfig& config, i64 ranks) {
-  return {.ranks = ranks, .pipeline = 1, .expert = config.expert_ranks};
+  return {.ranks = ranks,
+          .pipeline = config.pipeline_ranks,
+          .schedule = config.pipeline_ranks == 1 ? plan::ScheduleKind::k1F1B
+                                                 : kind_of(config.schedule),
+          .expert = config.expert_ranks};
 }
 
 }  // namespace fathom::parallel

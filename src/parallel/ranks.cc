@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <vector>
+
+#include "parallel/stage_split.h"
 
 namespace fathom::parallel {
 namespace {
@@ -44,13 +47,18 @@ void for_doubles(model::StepStats& stats, Fn&& fn) {
 Ranks::Ranks(comm::Comm& world, const ParallelConfig& config, const ModelConfig& model,
              i64 max_tokens)
     : groups_(world, rank_layout(config, world.size())), expert_room_(config.expert_room) {
+  if (layout().pipeline > 1) {
+    const plan::Schedule any_length =
+        plan::make_schedule(layout().schedule, layout().pipeline, 2 * layout().pipeline);
+    stages_ = stages_of_rank(model, any_length, layout().pipeline_rank(world.rank()));
+  }
   if (layout().expert == 1) return;
   exchange_.emplace(groups_.experts(), model.n_routed_experts, wire_of(config.wire), max_tokens,
                     config.round_tokens);
 }
 
 model::RankPart Ranks::part() {
-  return {.exchange = exchange_ ? &*exchange_ : nullptr, .expert_room = expert_room_};
+  return {.exchange = exchange_ ? &*exchange_ : nullptr, .expert_room = expert_room_, .stages = stages_};
 }
 
 Shards Ranks::shards(const checkpoint::ParameterLayout& layout) const {
@@ -61,6 +69,15 @@ bool Ranks::any(bool mine) {
   i64 flag = mine ? 1 : 0;
   world().all_reduce_i64({&flag, 1}, comm::Reduce::kMax);
   return flag != 0;
+}
+
+void Ranks::max(std::span<double> values) {
+  std::vector<double> all(values.size() * static_cast<size_t>(world().size()));
+  world().all_gather(std::as_bytes(values), std::as_writable_bytes(std::span(all)));
+  for (size_t i = 0; i < all.size(); ++i) {
+    double& value = values[i % values.size()];
+    value = std::max(value, all[i]);
+  }
 }
 
 std::string Ranks::first_message(const std::string& mine) {

@@ -3,6 +3,7 @@
 // agreements. One rank is no special case: its groups have one member.
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "model/training/training_model.h"
 #include "parallel/groups.h"
@@ -19,7 +20,11 @@ class Ranks {
   const RankLayout& layout() const { return groups_.layout(); }
   bool is_root() const { return groups_.rank() == 0; }
   i64 data_rank() const { return layout().data_rank(groups_.rank()); }
-  bool exchanges_experts() const { return exchange_.has_value(); }
+  /// How many of `batches` micro-batches of this rank's share, `filled` of them with sequences, it
+  /// has to run: empty ones too where other ranks wait for its experts or its stage.
+  i64 batches_to_run(i64 batches, i64 filled) const {
+    return exchange_ || layout().pipeline > 1 ? batches : filled;
+  }
 
   /// What the model of this rank is made with.
   model::RankPart part();
@@ -28,12 +33,15 @@ class Ranks {
 
   /// Collective: true on all ranks if it is on one.
   bool any(bool mine);
+  /// Collective: the largest on any rank, one by one.
+  void max(std::span<double> values);
   /// Collective: the message of the first rank that has one, with its number; empty if none has.
   std::string first_message(const std::string& mine);
 
  private:
   Groups groups_;
   double expert_room_;
+  std::vector<model::StageLayers> stages_;
   std::optional<model::ExpertExchange> exchange_;
 };
 

@@ -45,8 +45,9 @@ void update_router_biases(const BalanceConfig& config, double speed, const model
                           model::TrainingModel& model) {
   if (config.bias_rule == BiasRule::kNone) return;
   for (i64 layer = 0; layer < model.num_moe_layers(); ++layer) {
-    update_router_bias(config, speed, stats.expert_counts[static_cast<size_t>(layer)],
-                       model.router_bias(layer));
+    const View<float, 1> bias = model.router_bias(layer);
+    if (bias.empty()) continue;  // another rank's layer
+    update_router_bias(config, speed, stats.expert_counts[static_cast<size_t>(layer)], bias);
   }
 }
 

@@ -30,15 +30,26 @@ std::string_view precision_name(TrainPrecision mode) {
   return "";
 }
 
+/// Of every step, since the batch may grow. `micro` 0: how large micro-batches are is not known yet.
+void check_layout(const RunSetup& setup, i64 ranks, i64 micro) {
+  std::vector<std::string> problems;
+  i64 sequences = 0;
+  for (i64 step = 1; step <= setup.plan.steps() && problems.empty(); ++step) {
+    const i64 now = setup.plan.step(step).sequences;
+    if (now == sequences) continue;
+    sequences = now;
+    problems = parallel::layout_problems(setup.config.parallel, ranks, setup.model, now, micro);
+  }
+  if (problems.empty()) return;
+  throw Error(ErrorCode::kInvalidInput,
+              fmt::format("run file, on {} rank{}:\n  {}", ranks, ranks == 1 ? "" : "s",
+                          fmt::join(problems, "\n  ")));
+}
+
 RunSetup load_setup(const RunConfig& config, i64 ranks) {
   RunSetup setup = value_or_throw(load_run_setup(config));
-  std::string problems;
-  for (const std::string& problem : parallel::layout_problems(
-           setup.config.parallel, ranks, setup.model, setup.plan.step(1).sequences)) {
-    problems += "\n  " + problem;
-  }
-  if (problems.empty()) return setup;
-  throw Error(ErrorCode::kInvalidInput, fmt::format("run file, on {} ranks:{}", ranks, problems));
+  check_layout(setup, ranks, config.train.micro_batch_sequences);
+  return setup;
 }
 
 /// Everything that lives as long as the run. Built in the order of the members.
@@ -180,7 +191,9 @@ RunCost Run::cost() const {
   if (micro == 0 && resume_) micro = resume_->manifest.state.micro_batch_sequences;
   const i64 free_bytes = free_memory_bytes() / world_.size();
   if (micro == 0) micro = choose_micro_batch(ctx_, setup_, free_bytes);
-  RunCost cost = run_cost(ctx_, setup_, from_root(micro), free_bytes);
+  micro = from_root(micro);
+  check_layout(setup_, world_.size(), micro);
+  RunCost cost = run_cost(ctx_, setup_, micro, free_bytes);
   events_.say(
       log::Level::kInfo,
       fmt::format("{} parameters, {} active a token; {} steps, {} tokens, {} sequences of {} in "

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "train/balance.h"
 
@@ -43,8 +44,9 @@ Trainer::Trainer(const Ctx& ctx, const RunSetup& setup, std::span<const data::So
       model_(ctx, setup.model, setup.config.recipe, micro_batch_sequences, setup.plan.seq_len(),
              ranks_.part()),
       shards_(ranks_.shards(model_.layout())),
-      dense_blocks_(ranks_.groups().data(), shards_, /*experts=*/false),
-      expert_blocks_(ranks_.groups().expert_data(), shards_, /*experts=*/true),
+      pipeline_(ranks_.groups().pipeline(), ranks_.layout().schedule, model_),
+      dense_blocks_(ranks_.groups().holders(), shards_, /*experts=*/false),
+      expert_blocks_(ranks_.groups().expert_holders(), shards_, /*experts=*/true),
       optimizer_(shards_, setup.config.optimizer),
       stats_(setup.model) {
   state_.micro_batch_sequences = micro_batch_sequences;
@@ -91,27 +93,27 @@ std::string Trainer::accumulate(Ctx& ctx, const StepPlan& plan, i64 targets) {
                                   .sequences = static_cast<double>(plan.sequences),
                                   .mtp_weight = plan.mtp_weight};
   model_.begin_step(ctx);
-  if (model_.needs_counting_pass() && (num_batches_ > 1 || ranks_.layout().data() > 1)) {
-    count_step_experts(ctx);
+  parallel::MicroBatches micro{
+      .count = ranks_.batches_to_run(
+          num_batches_, std::ranges::count_if(batches(), [](const data::SequenceBatch& batch) {
+            return batch.num_sequences > 0;
+          })),
+      .batch = [&](i64 i) { return batch_of(batches_[static_cast<size_t>(i)]); }};
+  if (model_.needs_counting_pass() && (num_batches_ > 1 || ranks_.layout().ranks > 1)) {
+    pipeline_.forward(ctx, micro, nullptr);
+    ranks_.groups().holders().all_reduce_i64(model_.counted(), comm::Reduce::kSum);
+    model_.counted().back() = plan.sequences;
   }
   stats_.clear();
   std::string not_finite;  // the first; other ranks wait for the passes that are left
-  for (const data::SequenceBatch& batch : batches()) {
-    if (!takes_part(batch)) continue;
-    model_.forward_backward(ctx, batch_of(batch), scale, stats_);
-    if (not_finite.empty() && !std::isfinite(total_loss(stats_))) {
-      not_finite = fmt::format("the loss is not finite: {}", describe_samples({&batch, 1}));
-    }
-  }
-  parallel::sum_stats(ranks_.groups().world(), stats_);
+  micro.done = [&](i64 i) {
+    if (!not_finite.empty() || std::isfinite(total_loss(stats_))) return;
+    not_finite = fmt::format("the loss is not finite: {}",
+                             describe_samples({&batches_[static_cast<size_t>(i)], 1}));
+  };
+  pipeline_.step(ctx, micro, scale, stats_);
+  parallel::sum_stats(ranks_.world(), stats_);
   return ranks_.first_message(not_finite);
-}
-
-void Trainer::count_step_experts(Ctx& ctx) {
-  for (const data::SequenceBatch& batch : batches()) {
-    if (takes_part(batch)) model_.count_experts(ctx, batch_of(batch));
-  }
-  ranks_.groups().data().all_reduce_i64(model_.counted(), comm::Reduce::kSum);
 }
 
 void Trainer::sum_gradients(Ctx& ctx) {
@@ -150,8 +152,25 @@ report::StepMetrics Trainer::step(Ctx& ctx) {
   }
   report::StepMetrics metrics = metrics_of(plan, count, norm);
   metrics.load = layer_loads(stats_, model_);
+  complete_loads(metrics.load);
   metrics.skipped = std::move(skipped);
   return metrics;
+}
+
+void Trainer::complete_loads(std::vector<report::LayerLoad>& loads) {
+  std::vector<double> highest;  // of the bias and of its negative
+  for (i64 layer = 0; layer < std::ssize(loads); ++layer) {
+    const report::LayerLoad& load = loads[static_cast<size_t>(layer)];
+    const bool here = !model_.router_bias(layer).empty();
+    highest.push_back(here ? load.bias_max : -std::numeric_limits<double>::infinity());
+    highest.push_back(here ? -load.bias_min : -std::numeric_limits<double>::infinity());
+  }
+  ranks_.max(highest);
+  for (size_t layer = 0; layer < loads.size(); ++layer) {
+    if (!std::isfinite(highest[2 * layer])) continue;  // a router without a bias
+    loads[layer].bias_max = highest[2 * layer];
+    loads[layer].bias_min = -highest[2 * layer + 1];
+  }
 }
 
 report::StepMetrics Trainer::metrics_of(const StepPlan& plan, const TargetCount& count,
@@ -178,7 +197,7 @@ std::optional<std::vector<report::ValidationMetrics>> Trainer::validate(
   const i64 cap = state_.step == setup_.plan.steps() ? 0 : setup_.config.train.validation_sequences;
   std::vector<report::ValidationMetrics> all;
   for (const data::ValidationSet& set : validation_) {
-    auto metrics = validate_on(ctx, model_, ranks_, set,
+    auto metrics = validate_on(ctx, {model_, ranks_, pipeline_}, set,
                                {.step = state_.step,
                                 .micro_batch_sequences = state_.micro_batch_sequences,
                                 .max_sequences = cap,
@@ -186,6 +205,7 @@ std::optional<std::vector<report::ValidationMetrics>> Trainer::validate(
                                 .text_bytes = text_bytes_,
                                 .stop_requested = stop_requested});
     if (!metrics) return std::nullopt;
+    complete_loads(metrics->load);
     all.push_back(std::move(*metrics));
   }
   return all;

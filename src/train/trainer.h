@@ -11,6 +11,7 @@
 #include "data/data_loader.h"
 #include "model/training/training_model.h"
 #include "parallel/block_exchange.h"
+#include "parallel/pipeline.h"
 #include "parallel/ranks.h"
 #include "report/metrics/metrics.h"
 #include "train/checkpoint/trainer_state.h"
@@ -52,12 +53,9 @@ class Trainer {
   /// Reads this rank's share of the step's sequences, a batch for each micro-batch; as many on all
   /// ranks, so that some may be empty. Counts targets and bytes of all ranks.
   TargetCount read_batches(const StepPlan& plan);
-  /// Whether this rank has to run a batch: an empty one only for the experts that it holds.
-  bool takes_part(const data::SequenceBatch& batch) const {
-    return batch.num_sequences > 0 || ranks_.exchanges_experts();
-  }
-  void count_step_experts(Ctx& ctx);
   void sum_gradients(Ctx& ctx);
+  /// The range of every router's bias, from the ranks that hold it.
+  void complete_loads(std::vector<report::LayerLoad>& loads);
   /// Returns what is not finite, with the samples; empty if all is.
   std::string accumulate(Ctx& ctx, const StepPlan& plan, i64 targets);
   void update(Ctx& ctx, const StepPlan& plan, double norm);
@@ -78,6 +76,7 @@ class Trainer {
   std::vector<data::ValidationSet> validation_;
   model::TrainingModel model_;
   parallel::Shards shards_;
+  parallel::Pipeline pipeline_;
   parallel::BlockExchange dense_blocks_, expert_blocks_;
   Optimizer optimizer_;
   TrainerState state_;

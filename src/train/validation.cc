@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numbers>
 
+#include "base/checked_math.h"
 #include "train/balance.h"
 
 namespace fathom::train {
@@ -45,23 +46,37 @@ std::vector<double> ratios(std::span<const i64> a, std::span<const i64> b) {
   return ratios(numbers, b);
 }
 
-std::optional<report::ValidationMetrics> validate_on(Ctx& ctx, model::TrainingModel& model,
-                                                     parallel::Ranks& ranks,
+std::optional<report::ValidationMetrics> validate_on(Ctx& ctx, const Scorers& scorers,
                                                      const data::ValidationSet& set,
                                                      const ValidationOptions& options) {
+  parallel::Ranks& ranks = scorers.ranks;
   const i64 all = set.num_sequences();
   const i64 count = options.max_sequences > 0 ? std::min(all, options.max_sequences) : all;
-  model::StepStats stats(model.config());
-  data::SequenceBatch batch;
-  i64 text_bytes = 0;
   const i64 sharers = ranks.layout().data(), micro = options.micro_batch_sequences;
   const data::SampleRange share = data::rank_share({0, count}, ranks.data_rank(), sharers);
-  for (i64 i = 0; i < data::batches_of_shares(count, sharers, micro); ++i) {
+  const i64 batches = ranks.batches_to_run(data::batches_of_shares(count, sharers, micro),
+                                           ceil_div(share.count, micro));
+  const i64 rounds = data::batches_of_shares(count, sharers, micro);
+  model::StepStats stats(scorers.model.config());
+  // As many at a time as fill the pipeline; between them a run may be stopped.
+  std::vector<data::SequenceBatch> group(static_cast<size_t>(2 * ranks.layout().pipeline - 1));
+  i64 text_bytes = 0;
+  for (i64 first = 0; first < rounds; first += std::ssize(group)) {
     if (ranks.any(options.stop_requested && options.stop_requested())) return std::nullopt;
-    set.read(data::batch_of_share(share, i, micro), batch);
-    if (batch.num_sequences == 0 && !ranks.exchanges_experts()) continue;
-    text_bytes += count_targets(batch, options.text_bytes).text_bytes;
-    model.forward_only(ctx, as_training_batch(batch, options.isolate_documents), stats);
+    const i64 here = std::clamp<i64>(batches - first, 0, std::ssize(group));
+    for (i64 i = 0; i < here; ++i) {
+      data::SequenceBatch& batch = group[static_cast<size_t>(i)];
+      set.read(data::batch_of_share(share, first + i, micro), batch);
+      text_bytes += count_targets(batch, options.text_bytes).text_bytes;
+    }
+    scorers.pipeline.forward(ctx,
+                             {.count = here,
+                              .batch =
+                                  [&](i64 i) {
+                                    return as_training_batch(group[static_cast<size_t>(i)],
+                                                             options.isolate_documents);
+                                  }},
+                             &stats);
   }
   parallel::sum_stats(ranks.world(), stats);
   ranks.groups().data().all_reduce_i64({&text_bytes, 1}, comm::Reduce::kSum);
@@ -72,7 +87,7 @@ std::optional<report::ValidationMetrics> validate_on(Ctx& ctx, model::TrainingMo
   metrics.bits_per_byte = bits_per_byte(stats.nll, text_bytes);
   metrics.mtp_loss = ratios(stats.mtp_nll, stats.mtp_targets);
   metrics.mtp_acceptance = ratios(stats.mtp_accepted, stats.mtp_drafts);
-  metrics.load = layer_loads(stats, model);
+  metrics.load = layer_loads(stats, scorers.model);
   return metrics;
 }
 

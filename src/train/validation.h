@@ -6,6 +6,7 @@
 
 #include "data/data_loader.h"
 #include "model/training/training_model.h"
+#include "parallel/pipeline.h"
 #include "parallel/ranks.h"
 #include "report/metrics/metrics.h"
 
@@ -37,10 +38,14 @@ struct ValidationOptions {
   std::function<bool()> stop_requested = {};  // asked between micro-batches
 };
 
+struct Scorers {
+  model::TrainingModel& model;
+  parallel::Ranks& ranks;
+  parallel::Pipeline& pipeline;
+};
 /// The model's packed weights must be fresh. Every rank scores its share of the set; what is
 /// returned is of all. Nothing if one of them was stopped.
-std::optional<report::ValidationMetrics> validate_on(Ctx& ctx, model::TrainingModel& model,
-                                                     parallel::Ranks& ranks,
+std::optional<report::ValidationMetrics> validate_on(Ctx& ctx, const Scorers& scorers,
                                                      const data::ValidationSet& set,
                                                      const ValidationOptions& options);
 

@@ -3,6 +3,11 @@
 namespace fathom {
 
 void ParallelConfig::list_fields(FieldList& list) {
+  list.add("pipeline_ranks", pipeline_ranks,
+           "ranks that a micro-batch passes through, each with some of the layers",
+           {.min = 1, .max = 1 << 16});
+  list.add("schedule", schedule, kPipelineScheduleNames,
+           "in which order a pipeline's ranks work (V3: dualpipe)");
   list.add("expert_ranks", expert_ranks,
            "ranks that the experts of a layer are dealt to; the others hold copies",
            {.min = 1, .max = 1 << 16});

@@ -18,8 +18,19 @@ inline constexpr std::array<std::pair<WireFormat, std::string_view>, 3> kWireFor
     {WireFormat::kFp8, "fp8"},
 }};
 
+enum class PipelineSchedule { k1F1B, kZbH1, kDualPipe, kDualPipeV };
+inline constexpr std::array<std::pair<PipelineSchedule, std::string_view>, 4>
+    kPipelineScheduleNames = {{
+        {PipelineSchedule::k1F1B, "1f1b"},
+        {PipelineSchedule::kZbH1, "zb-h1"},
+        {PipelineSchedule::kDualPipe, "dualpipe"},
+        {PipelineSchedule::kDualPipeV, "dualpipev"},
+    }};
+
 /// [parallel]
 struct ParallelConfig {
+  i64 pipeline_ranks = 1;
+  PipelineSchedule schedule = PipelineSchedule::k1F1B;
   i64 expert_ranks = 1;
   WireFormat wire = WireFormat::kBf16;
   i64 round_tokens = 512;

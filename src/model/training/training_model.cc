@@ -80,7 +80,7 @@ i64 TrainingModel::Impl::take_slot(i64 stage) {
 void TrainingModel::Impl::set_inputs(Ctx& ctx, MicroBatchSlot& slot, const TrainingBatch& batch) {
   training::set_inputs(ctx, config, batch, slot.saved);
   slot.batch = batch;
-  const training::TrainStep step = step_of(ctx, slot);
+  training::TrainStep step = step_of(ctx, slot);
   FATHOM_CHECK(step.seq_len <= seq_len, "sequences of ", step.seq_len, " tokens, made for ",
                seq_len);
   ops::rope_angles(ctx, rope, slot.saved.positions.slice(0, 0, step.tokens()), step.rope);
@@ -204,7 +204,6 @@ void TrainingModel::forward_backward(Ctx& ctx, const TrainingBatch& batch, const
     const auto x = scratch.alloc<float>(pass.tokens(), impl_->config.hidden_size);
     stage_forward(ctx, pass.slot(), x, &stats, Dropping::kAsRecipe);
   }
-  if (impl_->counted.back() == 0) impl_->counted.back() = batch.tokens.dim(0);
   const auto dembeddings = pass.embeddings();
   stage_backward(ctx, pass.slot(), scale, stats, pass.stream(), dembeddings, WeightWork::kNow);
 }

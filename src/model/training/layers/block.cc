@@ -106,6 +106,7 @@ void attention_backward_weight(const TrainStep& step, const TrainingBlockWeights
 MoeBackward moe_branch_backward_input(const TrainStep& step, const TrainingMoeWeights& w,
                                       const MoeSaved& saved, View<const float, 2> dy,
                                       View<float, 2> dx, Workspace::Scope& scope) {
+  const MoeBackward b = alloc_moe_backward(step, w, saved, scope);  // before scratch of one arena
   Workspace::Scope scratch(step.ctx.workspace());
   View<float, 2> dnormalised;
   if (has_balance_loss(step.recipe.balance)) {
@@ -115,7 +116,6 @@ MoeBackward moe_branch_backward_input(const TrainStep& step, const TrainingMoeWe
         balance_losses(step, saved.scores.slice(0, 0, tokens), saved.chosen.slice(0, 0, tokens),
                        w.moe_layer, dnormalised);
   }
-  const MoeBackward b = alloc_moe_backward(step, w, saved, scope);
   moe_backward_input(step, w, dy, saved, dnormalised, b, dx);
   return b;
 }

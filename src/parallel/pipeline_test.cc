@@ -1,0 +1,231 @@
+// A step on any layout against the same step on one rank.
+#include "parallel/pipeline.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "parallel/stage_split.h"
+#include "parallel/test_step.h"
+
+namespace fathom::parallel {
+namespace {
+
+ModelConfig deep_v3() {
+  ModelConfig config = testing::small_v3();
+  config.num_hidden_layers = 7;
+  config.num_nextn_predict_layers = 2;
+  return config;
+}
+
+StepCase pipeline_case(int ranks, PipelineSchedule schedule) {
+  StepCase c{.model = deep_v3(), .ranks = ranks};
+  c.parallel.pipeline_ranks = ranks;
+  c.parallel.schedule = schedule;
+  return c;
+}
+
+void expect_same_integers(const model::StepStats& a, const model::StepStats& b) {
+  EXPECT_EQ(a.targets, b.targets);
+  EXPECT_EQ(a.tokens, b.tokens);
+  EXPECT_EQ(a.dropped, b.dropped);
+  EXPECT_EQ(a.mtp_targets, b.mtp_targets);
+  EXPECT_EQ(a.expert_counts, b.expert_counts);
+}
+
+void expect_same_bits(const StepOutcome& a, const StepOutcome& b, const std::string& where) {
+  expect_same_integers(a.stats, b.stats);
+  EXPECT_EQ(a.stats.nll, b.stats.nll) << where;
+  EXPECT_EQ(a.stats.mtp_nll, b.stats.mtp_nll) << where;
+  EXPECT_EQ(a.stats.mtp_accepted, b.stats.mtp_accepted) << where;
+  EXPECT_EQ(a.stats.balance_losses, b.stats.balance_losses) << where;
+  EXPECT_EQ(a.norm, b.norm) << where;
+  EXPECT_TRUE(a.gradients == b.gradients) << where;
+}
+
+/// Sums in another order: losses to `tolerance`, gradients of every tensor to `gradients`.
+void expect_near(const StepCase& c, const StepOutcome& a, const StepOutcome& b, double losses,
+                 double gradients, const std::string& where) {
+  EXPECT_NEAR(a.stats.nll, b.stats.nll, losses * b.stats.nll) << where;
+  for (size_t k = 0; k < a.stats.mtp_nll.size(); ++k) {
+    EXPECT_NEAR(a.stats.mtp_nll[k], b.stats.mtp_nll[k], losses * b.stats.mtp_nll[k]) << where;
+  }
+  EXPECT_NEAR(a.stats.balance_loss(), b.stats.balance_loss(),
+              losses * b.stats.balance_loss()) << where;
+  EXPECT_NEAR(a.norm, b.norm, gradients * b.norm) << where;
+  std::string worst;
+  EXPECT_LE(largest_difference(c, a, b, worst), gradients) << where << ": " << worst;
+}
+
+// 1F1B, ZB-H1 and DualPipeV add the gradients of micro-batches in their order, as one rank does.
+TEST(PipelineTest, SchedulesOfOneWayGiveOneRanksBits) {
+  const StepOutcome alone = run_step(pipeline_case(1, PipelineSchedule::k1F1B));
+  EXPECT_GT(alone.norm, 0.0);
+  for (const int ranks : {2, 4}) {
+    for (const auto& [schedule, name] : kPipelineScheduleNames) {
+      if (schedule == PipelineSchedule::kDualPipe) continue;
+      for (const comm::ThreadsOptions& options : comm::testing::quiet_and_chaotic(/*seeds=*/1)) {
+        expect_same_bits(run_step(pipeline_case(ranks, schedule), options), alone,
+                         fmt::format("{} on {} ranks", name, ranks));
+      }
+    }
+  }
+}
+
+// Its two ways add up halves of the step, whose sum rounds otherwise; the losses are the same.
+TEST(PipelineTest, DualPipesTwoWaysAddUpToOneRanksGradients) {
+  const StepOutcome alone = run_step(pipeline_case(1, PipelineSchedule::k1F1B));
+  for (const int ranks : {2, 4}) {
+    const StepCase c = pipeline_case(ranks, PipelineSchedule::kDualPipe);
+    const StepOutcome quiet = run_step(c);
+    expect_same_integers(quiet.stats, alone.stats);
+    expect_near(c, quiet, alone, 1e-12, 1e-5, fmt::format("{} ranks", ranks));
+    expect_same_bits(run_step(c, comm::testing::quiet_and_chaotic(2).back()), quiet, "chaos");
+  }
+}
+
+TEST(PipelineTest, RecomputationOffAndFp8TooGiveOneRanksBits) {
+  for (const TrainPrecision mode : {TrainPrecision::kF32, TrainPrecision::kFp8}) {
+    StepCase c = pipeline_case(2, PipelineSchedule::kZbH1);
+    c.recipe.precision.mode = mode;
+    c.recipe = model::with_recompute(c.recipe, false, false, false);
+    StepCase one = c;
+    one.ranks = 1;
+    one.parallel = {};
+    expect_same_bits(run_step(c), run_step(one), "zb-h1");
+  }
+}
+
+struct Layout {
+  int ranks;
+  i64 pipeline, expert;
+  PipelineSchedule schedule = PipelineSchedule::k1F1B;
+};
+
+constexpr Layout kLayouts[] = {{2, 1, 1},
+                               {2, 1, 2},
+                               {4, 1, 4},
+                               {8, 1, 8},
+                               {4, 1, 2},
+                               {4, 2, 2},
+                               {4, 2, 1, PipelineSchedule::kDualPipe},
+                               {8, 2, 4, PipelineSchedule::kDualPipeV},
+                               {8, 4, 2, PipelineSchedule::kZbH1}};
+
+StepCase on_layout(StepCase c, const Layout& layout) {
+  c.ranks = layout.ranks;
+  c.parallel.pipeline_ranks = layout.pipeline;
+  c.parallel.expert_ranks = layout.expert;
+  c.parallel.schedule = layout.schedule;
+  c.parallel.wire = WireFormat::kF32;
+  c.parallel.round_tokens = 5;
+  return c;
+}
+
+std::string name_of(const Layout& layout) {
+  return fmt::format("{} ranks, pipeline {}, experts {}", layout.ranks, layout.pipeline,
+                     layout.expert);
+}
+
+TEST(LayoutsTest, EveryLayoutGivesOneRanksLossesAndGradients) {
+  StepCase c{.model = deep_v3(), .sequences = 16};
+  c.recipe.balance.batch_aux_loss_weight = 1e-3;
+  const StepOutcome alone = run_step(c);
+  EXPECT_GT(alone.stats.balance_loss(), 0.0);
+  for (const Layout& layout : kLayouts) {
+    const StepOutcome outcome = run_step(on_layout(c, layout));
+    expect_same_integers(outcome.stats, alone.stats);
+    expect_near(c, outcome, alone, 1e-6, 1e-5, name_of(layout));
+  }
+}
+
+TEST(LayoutsTest, NarrowWiresStayNear) {
+  StepCase c{.model = deep_v3()};
+  const StepOutcome alone = run_step(c);
+  c = on_layout(c, {4, 2, 2});
+  for (const auto& [wire, bound] : {std::pair(WireFormat::kBf16, 1e-3), {WireFormat::kFp8, 1e-2}}) {
+    c.parallel.wire = wire;
+    const StepOutcome outcome = run_step(c);
+    EXPECT_NEAR(outcome.stats.nll, alone.stats.nll, bound * alone.stats.nll);
+    EXPECT_NE(outcome.stats.nll, alone.stats.nll);
+    EXPECT_GT(model::cosine(outcome.gradients, alone.gradients), 1.0 - 10.0 * bound);
+  }
+}
+
+// The tokens of all ranks lie in one product, in the order that one rank has them in.
+TEST(LayoutsTest, ExpertGradientsAreThoseOfOneRankWithAllTokens) {
+  StepCase one{.model = testing::small_v3(), .sequences = 4, .micro = 4};
+  StepCase four = on_layout(one, {4, 1, 4});
+  four.micro = 1;
+  const StepOutcome a = run_step(one), b = run_step(four);
+  const checkpoint::ParameterLayout layout(one.model);
+  for (const checkpoint::ParameterSlot& slot : layout.slots()) {
+    if (slot.parameter.expert < 0) continue;
+    const auto x = model::part_of(a.gradients, slot), y = model::part_of(b.gradients, slot);
+    EXPECT_TRUE(std::ranges::equal(x, y)) << slot.parameter.name;
+  }
+}
+
+TEST(LayoutsTest, RanksWithoutTokensAndExpertsWithAllOfThem) {
+  // Three sequences on four ranks: one has none. 7 experts on 4 ranks; then every token on expert 0.
+  StepCase c{.model = testing::small_v3(), .sequences = 3};
+  c.model.n_routed_experts = 7;
+  c.model.n_group = c.model.topk_group = 1;
+  for (const float bias : {0.0f, 100.0f}) {
+    c.bias_of_expert_0 = bias;
+    const StepOutcome alone = run_step(c);
+    if (bias > 0.0f) {
+      EXPECT_EQ(alone.stats.expert_counts[0][0], 3 * c.seq_len);
+    }
+    const StepOutcome four = run_step(on_layout(c, {4, 1, 4}));
+    expect_same_integers(four.stats, alone.stats);
+    expect_near(c, four, alone, 1e-6, 1e-5, "7 experts on 4 ranks");
+  }
+  c.sequences = c.seq_len = 1;  // one token in the whole job
+  expect_near(c, run_step(on_layout(c, {4, 1, 4})), run_step(c), 1e-6, 1e-5, "one token");
+}
+
+TEST(LayoutsTest, TooManyTokensOnARankAreRefusedOnAllByName) {
+  StepCase c{.model = testing::small_v3(), .bias_of_expert_0 = 100.0f};
+  c = on_layout(c, {4, 1, 4});
+  c.parallel.expert_room = 1.0;
+  try {
+    run_step(c);
+    FAIL() << "not refused";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.message(), ::testing::HasSubstr("token-expert pairs go to rank 0"));
+  }
+}
+
+TEST(StageSplitTest, HeadAndMtpWeighOnTheLastStage) {
+  const ModelConfig config = deep_v3();
+  for (const i64 stages : {1, 2, 4, 8}) {
+    const auto split = split_stages(config, stages);
+    ASSERT_EQ(std::ssize(split), stages);
+    i64 next = 0;
+    for (const model::StageLayers& stage : split) {
+      EXPECT_EQ(stage.first, next);
+      EXPECT_EQ(stage.embedding, &stage == &split.front());
+      EXPECT_EQ(stage.head, &stage == &split.back());
+      next = stage.end();
+    }
+    EXPECT_EQ(next, config.num_hidden_layers);
+    EXPECT_LE(split.back().count, split.front().count);
+  }
+}
+
+TEST(RankLayoutTest, WhatDoesNotFitIsNamed) {
+  ParallelConfig config;
+  config.pipeline_ranks = 2;
+  config.schedule = PipelineSchedule::kDualPipe;
+  config.expert_ranks = 3;
+  const auto problems = layout_problems(config, 8, deep_v3(), 12, 1);
+  EXPECT_THAT(problems, ::testing::ElementsAre(
+                            "parallel.expert_ranks: 3 does not divide the 4 ranks that share the batch",
+                            "parallel.schedule: micro-batches: found 3, expected an even number"));
+  EXPECT_THAT(layout_problems(config, 5, deep_v3(), 12, 1),
+              ::testing::ElementsAre("parallel.pipeline_ranks: 2 does not divide the job's 5 ranks"));
+}
+
+}  // namespace
+}  // namespace fathom::parallel
