@@ -12,7 +12,7 @@ function(fathom_precompiled target)
     file(GENERATE OUTPUT ${PROJECT_BINARY_DIR}/precompiled/empty.cc CONTENT "")
     add_library(fathom_precompiled_headers OBJECT ${PROJECT_BINARY_DIR}/precompiled/empty.cc)
     target_link_libraries(fathom_precompiled_headers
-      PRIVATE fathom_flags OpenMP::OpenMP_CXX fmt::fmt spdlog::spdlog)
+      PRIVATE fathom_flags Threads::Threads fmt::fmt spdlog::spdlog)
     target_precompile_headers(fathom_precompiled_headers PRIVATE
       <algorithm> <array> <filesystem> <functional> <memory> <optional> <span> <string> <string_view>
       <unordered_map> <utility> <variant> <vector> <fmt/format.h> <tl/expected.hpp>)
