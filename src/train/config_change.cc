@@ -19,7 +19,7 @@ struct Rule {
 };
 
 /// The first rule whose prefix the key begins with decides.
-constexpr std::array<Rule, 29> kRules = {{
+constexpr std::array<Rule, 32> kRules = {{
     {"run.out", Kind::kHarmless},
     {"model.dtype", Kind::kHarmless},
     {"model.config", Kind::kContent},
@@ -49,6 +49,9 @@ constexpr std::array<Rule, 29> kRules = {{
     {"recompute.", Kind::kRounding},
     {"parallel.check_every", Kind::kHarmless},
     {"parallel.", Kind::kRounding},
+    {"sft.epochs", Kind::kPlan},
+    {"sft.chat_template", Kind::kContent},
+    {"sft.too_long", Kind::kContent},
 }};
 
 Kind kind_of(std::string_view key) {

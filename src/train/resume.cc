@@ -103,7 +103,7 @@ ResumePoint resume_point_of(const fs::path& checkpoint) {
 }
 
 void restore_trainer(Ctx& ctx, const RunSetup& setup, const ResumePoint& point, Trainer& trainer) {
-  if (io::to_string(trainer.loader().fingerprint()) != point.manifest.data_fingerprint) {
+  if (io::to_string(trainer.stage().fingerprint()) != point.manifest.data_fingerprint) {
     throw Error(ErrorCode::kInvalidInput,
                 fmt::format("{}: the training text is not the text this run began with: files, "
                             "tokenizer, weights, order or sequence length have changed",

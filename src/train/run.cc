@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 
@@ -9,10 +10,10 @@
 #include "base/parallel.h"
 #include "base/text.h"
 #include "checkpoint/flat_weights.h"
-#include "data/cache/prepare.h"
 #include "io/files/atomic_file.h"
 #include "ops/gemm/gemm_peak.h"
 #include "report/run/run_reporter.h"
+#include "train/pretrain.h"
 #include "train/resume.h"
 #include "train/run_text.h"
 #include "train/run_writer.h"
@@ -46,9 +47,13 @@ void check_layout(const RunSetup& setup, i64 ranks, i64 micro) {
                           fmt::join(problems, "\n  ")));
 }
 
-RunSetup load_setup(const RunConfig& config, i64 ranks) {
-  RunSetup setup = value_or_throw(load_run_setup(config));
-  check_layout(setup, ranks, config.train.micro_batch_sequences);
+RunSetup load_setup(const TrainRequest& request, i64 ranks) {
+  if (request.stage != nullptr && ranks > 1) {
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("run.stage: on {} ranks only \"pretrain\" can be trained", ranks));
+  }
+  RunSetup setup = value_or_throw(load_run_setup(request.config));
+  check_layout(setup, ranks, request.config.train.micro_batch_sequences);
   return setup;
 }
 
@@ -63,7 +68,9 @@ class Run {
   RunDirectory open_directory(const fs::path& path) const;
   std::optional<ResumePoint> resume_point(const TrainRequest& request) const;
   std::optional<ResumePoint> find_own_resume_point(const TrainRequest& request) const;
-  data::PreparedData prepare() const;
+  RunText load_text(const TrainRequest& request);
+  /// The request's stage, or one of our own.
+  Stage& choose_stage(const TrainRequest& request);
   RunCost cost() const;
   report::RunInfo info();
   void restore();
@@ -92,7 +99,8 @@ class Run {
   RunText text_;
   RunDirectory directory_;
   std::optional<ResumePoint> resume_;
-  data::PreparedData data_;
+  std::unique_ptr<Pretrain> pretrain_;  // if the request brings no stage
+  Stage& stage_;
   RunCost cost_;
   Trainer trainer_;
   RunWriter writer_;
@@ -110,14 +118,13 @@ Run::Run(Ctx& ctx, const TrainRequest& request, const TrainEvents& events)
       events_(events),
       alone_(request.world == nullptr ? std::optional(comm::Comm::self()) : std::nullopt),
       world_(request.world == nullptr ? *alone_ : *request.world),
-      setup_(load_setup(request.config, world_.size())),
-      text_(load_run_text(setup_)),
+      setup_(load_setup(request, world_.size())),
+      text_(load_text(request)),
       directory_(open_directory(request.config.run.out)),
       resume_(resume_point(request)),
-      data_(prepare()),
+      stage_(choose_stage(request)),
       cost_(cost()),
-      trainer_(ctx_, setup_, data_.train, data_.validation, text_.text_bytes,
-               cost_.micro_batch_sequences, &world_),
+      trainer_(ctx_, setup_, stage_, text_.text_bytes, cost_.micro_batch_sequences, &world_),
       writer_(setup_, directory_, trainer_, events_) {
   if (resume_) {
     restore();
@@ -134,6 +141,16 @@ Run::Run(Ctx& ctx, const TrainRequest& request, const TrainEvents& events)
   earlier_seconds_ = trainer_.state().seconds;
   first_step_ = trainer_.state().step;
   started_ = Clock::now();
+}
+
+RunText Run::load_text(const TrainRequest& request) {
+  RunText text = load_run_text(setup_);
+  if (request.stage == nullptr) return text;
+  std::vector<i64>& ends = setup_.model.eos_token_id;
+  for (const i64 id : request.stage->end_ids()) {
+    if (std::ranges::count(ends, id) == 0) ends.push_back(id);
+  }
+  return text;
 }
 
 RunDirectory Run::open_directory(const fs::path& path) const {
@@ -174,16 +191,22 @@ std::optional<ResumePoint> Run::find_own_resume_point(const TrainRequest& reques
   return point;
 }
 
-data::PreparedData Run::prepare() const {
+Stage& Run::choose_stage(const TrainRequest& request) {
+  if (request.stage != nullptr) {
+    events_.say(log::Level::kInfo, request.stage->statistics());
+    return *request.stage;
+  }
   if (setup_.config.data.train.empty()) {
     throw Error(ErrorCode::kInvalidInput,
                 "data.train: no source: add [data.train.NAME] with paths");
   }
   if (!is_root()) world_.barrier();  // rank 0 fills the cache of tokens first
-  auto prepared = data::prepare_data(setup_.config.data, text_.tokenizer, events_.tokenize);
+  pretrain_ = std::make_unique<Pretrain>(
+      setup_.config.data, setup_.model.num_nextn_predict_layers,
+      data::prepare_data(setup_.config.data, text_.tokenizer, events_.tokenize));
   if (is_root()) world_.barrier();
-  events_.say(log::Level::kInfo, "text:\n" + data::format_statistics(prepared.statistics()));
-  return prepared;
+  events_.say(log::Level::kInfo, "text:\n" + pretrain_->statistics());
+  return *pretrain_;
 }
 
 RunCost Run::cost() const {
@@ -309,7 +332,7 @@ void Run::explain_skip(const report::StepMetrics& metrics) {
 }
 
 void Run::validate() {
-  if (data_.validation.empty()) return;
+  if (stage_.validation().empty()) return;
   auto sets = trainer_.validate(ctx_, [this] { return events_.stopped(); });
   if (!sets) return;  // stopped: the resumed run validates this step first
   for (const report::ValidationMetrics& set : *sets) {

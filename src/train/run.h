@@ -10,6 +10,7 @@
 #include "device/ctx.h"
 #include "report/metrics/metrics.h"
 #include "train/events.h"
+#include "train/stage.h"
 
 namespace fathom::train {
 
@@ -24,6 +25,8 @@ struct TrainRequest {
   /// The ranks that train together; each calls train() with the same request. Rank 0 alone writes
   /// files and tells of the run. nullptr: this one alone.
   comm::Comm* world = nullptr;
+  /// What is trained on; nullptr: the text of config.data. Must outlive the run.
+  Stage* stage = nullptr;
 };
 
 struct TrainResult {

@@ -92,7 +92,7 @@ std::optional<Error> RunWriter::write_state(Ctx& ctx, const fs::path& path) {
         write_checkpoint(ctx, model_files(), state,
                          {.state = trainer_.state(),
                           .run_config = resolved_run_file(setup_),
-                          .data_fingerprint = io::to_string(trainer_.loader().fingerprint()),
+                          .data_fingerprint = io::to_string(trainer_.stage().fingerprint()),
                           .files = {}},
                          path);
       }

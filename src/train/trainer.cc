@@ -5,18 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "train/balance.h"
 
 namespace fathom::train {
 namespace {
-
-std::vector<data::ValidationSet> make_sets(std::span<const data::Source> sources,
-                                           const data::LoaderConfig& config) {
-  std::vector<data::ValidationSet> sets;
-  for (const data::Source& source : sources) sets.emplace_back(source, config);
-  return sets;
-}
 
 double total_loss(const model::StepStats& stats) {
   double sum = stats.nll + stats.balance_loss();
@@ -24,23 +18,16 @@ double total_loss(const model::StepStats& stats) {
   return sum;
 }
 
-data::LoaderConfig loader_config_of(const RunSetup& setup) {
-  return data::loader_config(setup.config.data, setup.model.num_nextn_predict_layers);
-}
-
 }  // namespace
 
-Trainer::Trainer(const Ctx& ctx, const RunSetup& setup, std::span<const data::Source> sources,
-                 std::span<const data::Source> validation, std::span<const i32> text_bytes,
-                 i64 micro_batch_sequences, comm::Comm* world)
+Trainer::Trainer(const Ctx& ctx, const RunSetup& setup, Stage& stage,
+                 std::span<const i32> text_bytes, i64 micro_batch_sequences, comm::Comm* world)
     : alone_(world == nullptr ? std::optional(comm::Comm::self()) : std::nullopt),
       ranks_(world == nullptr ? *alone_ : *world, setup.config.parallel, setup.model,
              micro_batch_sequences * setup.plan.seq_len()),
       setup_(setup),
-      sources_(sources),
+      stage_(stage),
       text_bytes_(text_bytes),
-      loader_(sources, loader_config_of(setup)),
-      validation_(make_sets(validation, loader_config_of(setup))),
       model_(ctx, setup.model, setup.config.recipe, micro_batch_sequences, setup.plan.seq_len(),
              ranks_.part()),
       shards_(ranks_.shards(model_.layout())),
@@ -61,7 +48,7 @@ TargetCount Trainer::read_batches(const StepPlan& plan) {
   if (num_batches_ > std::ssize(batches_)) batches_.resize(static_cast<size_t>(num_batches_));
   for (i64 i = 0; i < num_batches_; ++i) {
     data::SequenceBatch& batch = batches_[static_cast<size_t>(i)];
-    loader_.read(data::batch_of_share(share, i, micro), batch);
+    stage_.read(data::batch_of_share(share, i, micro), batch);
     const TargetCount part = count_targets(batch, text_bytes_);
     count.targets += part.targets;
     count.text_bytes += part.text_bytes;
@@ -76,14 +63,14 @@ model::TrainingBatch Trainer::batch_of(const data::SequenceBatch& batch) const {
 }
 
 std::string Trainer::describe_samples(std::span<const data::SequenceBatch> batches) const {
-  std::vector<i64> by_source(sources_.size());
+  std::map<i32, i64> by_source;
   for (const data::SequenceBatch& batch : batches) {
-    for (const i32 source : batch.sources) ++by_source[static_cast<size_t>(source)];
+    for (const i32 source : batch.sources) ++by_source[source];
   }
   std::string text = fmt::format("samples {} to {}", batches.front().samples.front(),
                                  batches.back().samples.back());
-  for (size_t i = 0; i < by_source.size(); ++i) {
-    if (by_source[i] > 0) text += fmt::format(", {} of {}", by_source[i], sources_[i].name);
+  for (const auto& [source, count] : by_source) {
+    text += fmt::format(", {} of {}", count, stage_.source_name(source));
   }
   return text;
 }
@@ -98,7 +85,13 @@ std::string Trainer::accumulate(Ctx& ctx, const StepPlan& plan, i64 targets) {
           num_batches_, std::ranges::count_if(batches(), [](const data::SequenceBatch& batch) {
             return batch.num_sequences > 0;
           })),
-      .batch = [&](i64 i) { return batch_of(batches_[static_cast<size_t>(i)]); }};
+      .batch =
+          [&](i64 i) {
+            const data::SequenceBatch& batch = batches_[static_cast<size_t>(i)];
+            model::TrainingBatch part = batch_of(batch);
+            part.objective = stage_.objective(batch);
+            return part;
+          }};
   if (model_.needs_counting_pass() && (num_batches_ > 1 || ranks_.layout().ranks > 1)) {
     pipeline_.forward(ctx, micro, nullptr);
     ranks_.groups().holders().all_reduce_i64(model_.counted(), comm::Reduce::kSum);
@@ -133,6 +126,7 @@ void Trainer::update(Ctx& ctx, const StepPlan& plan, double norm) {
 
 report::StepMetrics Trainer::step(Ctx& ctx) {
   const StepPlan plan = setup_.plan.step(state_.step + 1);
+  stage_.begin_step(ctx, plan, model_);
   const TargetCount count = read_batches(plan);
   std::string skipped = accumulate(ctx, plan, count.targets);
   sum_gradients(ctx);
@@ -154,6 +148,7 @@ report::StepMetrics Trainer::step(Ctx& ctx) {
   metrics.load = layer_loads(stats_, model_);
   complete_loads(metrics.load);
   metrics.skipped = std::move(skipped);
+  stage_.end_step(metrics);
   return metrics;
 }
 
@@ -196,7 +191,7 @@ std::optional<std::vector<report::ValidationMetrics>> Trainer::validate(
   // The figures that a run is quoted by are of the whole sets.
   const i64 cap = state_.step == setup_.plan.steps() ? 0 : setup_.config.train.validation_sequences;
   std::vector<report::ValidationMetrics> all;
-  for (const data::ValidationSet& set : validation_) {
+  for (const ValidationText& set : stage_.validation()) {
     auto metrics = validate_on(ctx, {model_, ranks_, pipeline_}, set,
                                {.step = state_.step,
                                 .micro_batch_sequences = state_.micro_batch_sequences,

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "data/data_loader.h"
 #include "model/training/training_model.h"
 #include "parallel/block_exchange.h"
 #include "parallel/pipeline.h"
@@ -17,22 +16,22 @@
 #include "train/checkpoint/trainer_state.h"
 #include "train/optimizer.h"
 #include "train/run_setup.h"
+#include "train/stage.h"
 #include "train/validation.h"
 
 namespace fathom::train {
 
 class Trainer {
  public:
-  /// `sources` and `validation` as prepared, `text_bytes` of each id; they, the setup and `world`
-  /// must outlive it. `world`: the ranks that train together, which all do the same calls; nullptr:
-  /// this one alone. Weights are not initialised. Throws Error{kUnsupported | kOutOfMemory}.
-  Trainer(const Ctx& ctx, const RunSetup& setup, std::span<const data::Source> sources,
-          std::span<const data::Source> validation, std::span<const i32> text_bytes,
+  /// `text_bytes` of each id; it, the stage, the setup and `world` must outlive this. `world`: the
+  /// ranks that train together, which all do the same calls; nullptr: this one alone. Weights are
+  /// not initialised. Throws Error{kUnsupported | kOutOfMemory}.
+  Trainer(const Ctx& ctx, const RunSetup& setup, Stage& stage, std::span<const i32> text_bytes,
           i64 micro_batch_sequences, comm::Comm* world = nullptr);
 
-  /// The step behind state().step, in this order: forward and backward of every micro-batch, the
-  /// sum of gradients over ranks, the norm of all, clip, AdamW, the router's bias, the average. A
-  /// loss or a norm that is not finite on any rank skips everything from the clip on, on all;
+  /// The step behind state().step, in this order: what the stage does first, forward and
+  /// backward of every micro-batch, the sum of gradients over ranks, the norm of all, clip, AdamW,
+  /// the router's bias, the average. A loss or a norm that is not finite on any rank skips everything from the clip on, on all;
   /// `skipped` says so, with the samples. Deterministic: equal state gives equal bits for any
   /// number of threads. The metrics are of all ranks.
   report::StepMetrics step(Ctx& ctx);
@@ -47,7 +46,7 @@ class Trainer {
   Optimizer& optimizer() { return optimizer_; }
   const parallel::Shards& shards() const { return shards_; }
   parallel::Ranks& ranks() { return ranks_; }
-  const data::DataLoader& loader() const { return loader_; }
+  const Stage& stage() const { return stage_; }
 
  private:
   /// Reads this rank's share of the step's sequences, a batch for each micro-batch; as many on all
@@ -70,10 +69,8 @@ class Trainer {
   std::optional<comm::Comm> alone_;  // without `world`
   parallel::Ranks ranks_;
   const RunSetup& setup_;
-  std::span<const data::Source> sources_;
+  Stage& stage_;
   std::span<const i32> text_bytes_;
-  data::DataLoader loader_;
-  std::vector<data::ValidationSet> validation_;
   model::TrainingModel model_;
   parallel::Shards shards_;
   parallel::Pipeline pipeline_;

@@ -47,10 +47,10 @@ std::vector<double> ratios(std::span<const i64> a, std::span<const i64> b) {
 }
 
 std::optional<report::ValidationMetrics> validate_on(Ctx& ctx, const Scorers& scorers,
-                                                     const data::ValidationSet& set,
+                                                     const ValidationText& set,
                                                      const ValidationOptions& options) {
   parallel::Ranks& ranks = scorers.ranks;
-  const i64 all = set.num_sequences();
+  const i64 all = set.num_sequences;
   const i64 count = options.max_sequences > 0 ? std::min(all, options.max_sequences) : all;
   const i64 sharers = ranks.layout().data(), micro = options.micro_batch_sequences;
   const data::SampleRange share = data::rank_share({0, count}, ranks.data_rank(), sharers);
@@ -82,7 +82,7 @@ std::optional<report::ValidationMetrics> validate_on(Ctx& ctx, const Scorers& sc
   ranks.groups().data().all_reduce_i64({&text_bytes, 1}, comm::Reduce::kSum);
   report::ValidationMetrics metrics;
   metrics.step = options.step;
-  metrics.set = set.name();
+  metrics.set = set.name;
   metrics.loss = stats.targets == 0 ? 0.0 : stats.nll / static_cast<double>(stats.targets);
   metrics.bits_per_byte = bits_per_byte(stats.nll, text_bytes);
   metrics.mtp_loss = ratios(stats.mtp_nll, stats.mtp_targets);

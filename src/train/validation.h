@@ -4,11 +4,11 @@
 #include <optional>
 #include <span>
 
-#include "data/data_loader.h"
 #include "model/training/training_model.h"
 #include "parallel/pipeline.h"
 #include "parallel/ranks.h"
 #include "report/metrics/metrics.h"
+#include "train/stage.h"
 
 namespace fathom::train {
 
@@ -46,7 +46,7 @@ struct Scorers {
 /// The model's packed weights must be fresh. Every rank scores its share of the set; what is
 /// returned is of all. Nothing if one of them was stopped.
 std::optional<report::ValidationMetrics> validate_on(Ctx& ctx, const Scorers& scorers,
-                                                     const data::ValidationSet& set,
+                                                     const ValidationText& set,
                                                      const ValidationOptions& options);
 
 }  // namespace fathom::train
