@@ -1,5 +1,7 @@
 #include "parallel/pipeline.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace fathom::parallel {
@@ -35,6 +37,27 @@ plan::StagePlace Pipeline::place(const plan::Schedule& schedule, i64 chunk) cons
   return schedule.chunks[static_cast<size_t>(comm_.rank())][static_cast<size_t>(chunk)];
 }
 
+std::vector<i64> Pipeline::slots(i64 micro_batches) const {
+  const plan::Schedule schedule = plan::make_schedule(kind_, comm_.size(), micro_batches);
+  const auto chunks = static_cast<size_t>(schedule.chunks_per_rank());
+  std::vector<i64> now(chunks), most(chunks);
+  std::deque<i32> waiting;
+  const auto leave = [&](i32 chunk) { --now[static_cast<size_t>(chunk)]; };
+  for (const plan::ScheduleOp& op : schedule.ops[static_cast<size_t>(comm_.rank())]) {
+    const auto chunk = static_cast<size_t>(op.chunk);
+    if (op.kind == plan::OpKind::kForward || op.kind == plan::OpKind::kOverlapped) {
+      most[chunk] = std::max(most[chunk], ++now[chunk]);
+    }
+    if (op.kind == plan::OpKind::kOverlapped) leave(op.backward_chunk);
+    if (op.kind == plan::OpKind::kBackward) leave(op.chunk);
+    if (op.kind == plan::OpKind::kBackwardInput) waiting.push_back(op.chunk);
+    if (op.kind != plan::OpKind::kBackwardWeight) continue;
+    leave(waiting.front());
+    waiting.pop_front();
+  }
+  return most;
+}
+
 i64& Pipeline::slot_of(i64 chunk, i64 micro_batch) {
   return slots_[static_cast<size_t>(chunk)][static_cast<size_t>(micro_batch)];
 }
@@ -44,7 +67,9 @@ void Pipeline::step(Ctx& ctx, const MicroBatches& batches, const model::LossScal
   if (batches.count == 0) return;
   const plan::Schedule& schedule = schedule_for(batches.count);
   const Pass pass{ctx, schedule, batches, scale, &stats};
-  for (const plan::ScheduleOp& op : schedule.ops[static_cast<size_t>(comm_.rank())]) run(pass, op);
+  for (const plan::ScheduleOp& op : schedule.ops[static_cast<size_t>(comm_.rank())]) {
+    traced(batches.trace, plan::to_string(op), [&] { run(pass, op); });
+  }
   FATHOM_CHECK(pending_.empty(), pending_.size(), " weight gradients are left over");
   carrier_.finish();
 }

@@ -9,6 +9,7 @@
 #include "device/ctx.h"
 #include "model/training/training_model.h"
 #include "parallel/carrier.h"
+#include "parallel/step_trace.h"
 
 namespace fathom::parallel {
 
@@ -19,6 +20,7 @@ struct MicroBatches {
   std::function<model::TrainingBatch(i64)> batch;
   /// After its backward pass through a stage here; may be empty.
   std::function<void(i64)> done = {};
+  StepTrace* trace = nullptr;
 };
 
 class Pipeline {
@@ -31,6 +33,9 @@ class Pipeline {
   /// same bits whatever the timing; of one path the bits of one rank.
   void step(Ctx& ctx, const MicroBatches& batches, const model::LossScale& scale,
             model::StepStats& stats);
+  /// The most micro-batches that are on each stage here at once, with weight work that waits, in a
+  /// step of so many.
+  std::vector<i64> slots(i64 micro_batches) const;
   /// Forward passes alone, with the losses. `stats` nullptr: only counts experts.
   void forward(Ctx& ctx, const MicroBatches& batches, model::StepStats* stats);
 

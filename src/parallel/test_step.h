@@ -1,5 +1,6 @@
 #pragma once
 // For this module's tests: one training step on any layout, and its gradients as the whole model's.
+#include <functional>
 #include <mutex>
 
 #include "backend/backend.h"
@@ -21,6 +22,8 @@ struct StepCase {
   i64 seq_len = 12;
   i64 micro = 1;
   float bias_of_expert_0 = 0.0f;  // added: large, and every token chooses it
+  /// Behind the step, on every rank.
+  std::function<void(comm::Comm&, Ranks&, fathom::model::TrainingModel&)> inspect = {};
 };
 
 struct StepOutcome {
@@ -83,6 +86,7 @@ inline void run_rank(comm::Comm& world, const StepCase& c, const fathom::model::
   BlockExchange(ranks.groups().expert_holders(), shards, true)
       .sum_to_owners(ctx, model.gradients());
   const double norm = gradient_norm(ctx, world, shards, model.gradients());
+  if (c.inspect) c.inspect(world, ranks, model);
 
   const std::lock_guard lock(mutex);
   for (const ShardBlock& block : shards.own_blocks()) {

@@ -19,7 +19,7 @@ struct Rule {
 };
 
 /// The first rule whose prefix the key begins with decides.
-constexpr std::array<Rule, 32> kRules = {{
+constexpr std::array<Rule, 33> kRules = {{
     {"run.out", Kind::kHarmless},
     {"model.dtype", Kind::kHarmless},
     {"model.config", Kind::kContent},
@@ -48,6 +48,7 @@ constexpr std::array<Rule, 32> kRules = {{
     {"mtp.", Kind::kPlan},
     {"recompute.", Kind::kRounding},
     {"parallel.check_every", Kind::kHarmless},
+    {"parallel.trace_step", Kind::kHarmless},
     {"parallel.", Kind::kRounding},
     {"sft.epochs", Kind::kPlan},
     {"sft.chat_template", Kind::kContent},

@@ -72,11 +72,13 @@ class Run {
   /// The request's stage, or one of our own.
   Stage& choose_stage(const TrainRequest& request);
   RunCost cost() const;
+  void say_memory(const model::TrainingMemory& memory) const;
   report::RunInfo info();
   void restore();
   void begin_anew();
 
   void take_step();
+  void write_trace(const parallel::StepTrace& trace);
   void tell_end(report::RunState state, const std::string& reason);
   void explain_skip(const report::StepMetrics& metrics);
   bool due(i64 every) const;
@@ -131,6 +133,7 @@ Run::Run(Ctx& ctx, const TrainRequest& request, const TrainEvents& events)
   } else {
     begin_anew();
   }
+  if (world_.size() > 1) say_memory(trainer_.memory(ctx_));
   if (is_root()) {
     if (request.measure_peak) peak_flops_per_s_ = ops::gemm_peak_flops_per_s(ctx_);
     io::write_file_atomically(directory_.path() / "run.toml", resolved_run_file(setup_));
@@ -224,8 +227,14 @@ RunCost Run::cost() const {
                   format_count(cost.size.total + cost.size.mtp), format_count(cost.size.active),
                   setup_.plan.steps(), setup_.plan.tokens(), cost.micro_batch_sequences,
                   setup_.plan.seq_len()));
-  events_.say(log::Level::kInfo, "memory:\n" + format_memory(cost.memory));
+  if (world_.size() == 1) say_memory(cost.memory);
   return cost;
+}
+
+void Run::say_memory(const model::TrainingMemory& memory) const {
+  events_.say(log::Level::kInfo, fmt::format("memory{}:\n{}",
+                                             world_.size() == 1 ? "" : " of rank 0",
+                                             format_memory(memory)));
 }
 
 report::RunInfo Run::info() {
@@ -295,13 +304,24 @@ TrainResult Run::go() {
   return result();
 }
 
+void Run::write_trace(const parallel::StepTrace& trace) {
+  const std::string text = parallel::chrome_trace(world_, trace);
+  if (!is_root()) return;
+  const fs::path path = directory_.path() / "trace.json";
+  io::write_file_atomically(path, text);
+  events_.say(log::Level::kInfo, fmt::format("timeline of the step: {}", path.string()));
+}
+
 void Run::tell_end(report::RunState state, const std::string& reason) {
   if (is_root()) reporter_->finish({trainer_.state().step, state, reason});
 }
 
 void Run::take_step() {
   const Clock::time_point begin = Clock::now();
-  report::StepMetrics metrics = trainer_.step(ctx_);
+  const bool traced = trainer_.state().step + 1 == setup_.config.parallel.trace_step;
+  parallel::StepTrace trace(world_);
+  report::StepMetrics metrics = trainer_.step(ctx_, traced ? &trace : nullptr);
+  if (traced) write_trace(trace);
   const i64 tokens = setup_.plan.step(metrics.step).sequences * setup_.plan.seq_len();
   metrics.tokens_per_s = static_cast<double>(tokens) / seconds_since(begin);
   if (peak_flops_per_s_ > 0.0) {

@@ -102,15 +102,19 @@ RunCost run_cost(const Ctx& ctx, const RunSetup& setup, i64 micro_batch_sequence
   cost.memory =
       model::training_memory(ctx, setup.model, setup.config.recipe, micro, setup.plan.seq_len());
   cost.micro_batch_sequences = micro;
-  const i64 elements = checkpoint::ParameterLayout(setup.model).size();
-  const OptimizerConfig& optimizer = setup.config.optimizer;
-  cost.memory.rows.push_back(
+  add_optimizer_memory(checkpoint::ParameterLayout(setup.model).size(), setup.config.optimizer,
+                       cost.memory);
+  return cost;
+}
+
+void add_optimizer_memory(i64 elements, const OptimizerConfig& optimizer,
+                          model::TrainingMemory& memory) {
+  memory.rows.push_back(
       {optimizer.bf16_moments ? "AdamW's moments (BF16)" : "AdamW's moments (F32)",
        Optimizer::moment_bytes(elements, optimizer), false});
   if (const i64 bytes = Optimizer::average_bytes(elements, optimizer); bytes > 0) {
-    cost.memory.rows.push_back({"average of the weights", bytes, false});
+    memory.rows.push_back({"average of the weights", bytes, false});
   }
-  return cost;
 }
 
 std::string format_memory(const model::TrainingMemory& memory) {

@@ -43,6 +43,10 @@ RunCost run_cost(const Ctx& ctx, const RunSetup& setup, i64 micro_batch_sequence
 /// if that needs more than four fifths of `free_bytes`.
 i64 choose_micro_batch(const Ctx& ctx, const RunSetup& setup, i64 free_bytes);
 
+/// The rows of moments and average, of so many elements.
+void add_optimizer_memory(i64 elements, const OptimizerConfig& optimizer,
+                          model::TrainingMemory& memory);
+
 /// The rows of a memory table with their sum, one a line.
 std::string format_memory(const model::TrainingMemory& memory);
 

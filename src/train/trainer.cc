@@ -7,6 +7,8 @@
 #include <limits>
 #include <map>
 
+#include "base/clock.h"
+#include "parallel/replica_check.h"
 #include "train/balance.h"
 
 namespace fathom::train {
@@ -75,7 +77,8 @@ std::string Trainer::describe_samples(std::span<const data::SequenceBatch> batch
   return text;
 }
 
-std::string Trainer::accumulate(Ctx& ctx, const StepPlan& plan, i64 targets) {
+std::string Trainer::accumulate(Ctx& ctx, const StepPlan& plan, i64 targets,
+                                parallel::StepTrace* trace) {
   const model::LossScale scale = {.targets = static_cast<double>(std::max<i64>(1, targets)),
                                   .sequences = static_cast<double>(plan.sequences),
                                   .mtp_weight = plan.mtp_weight};
@@ -99,6 +102,7 @@ std::string Trainer::accumulate(Ctx& ctx, const StepPlan& plan, i64 targets) {
   }
   stats_.clear();
   std::string not_finite;  // the first; other ranks wait for the passes that are left
+  micro.trace = trace;
   micro.done = [&](i64 i) {
     if (!not_finite.empty() || std::isfinite(total_loss(stats_))) return;
     not_finite = fmt::format("the loss is not finite: {}",
@@ -114,22 +118,29 @@ void Trainer::sum_gradients(Ctx& ctx) {
   expert_blocks_.sum_to_owners(ctx, model_.gradients());
 }
 
-void Trainer::update(Ctx& ctx, const StepPlan& plan, double norm) {
+void Trainer::update(Ctx& ctx, const StepPlan& plan, double norm, parallel::StepTrace* trace) {
   ++state_.updates;
-  optimizer_.step(ctx, state_.updates, plan.lr, optimizer_.clip_scale(norm), model_.weights(),
-                  model_.gradients());
-  dense_blocks_.gather_from_owners(ctx, model_.weights());
-  expert_blocks_.gather_from_owners(ctx, model_.weights());
+  parallel::traced(trace, "AdamW", [&] {
+    optimizer_.step(ctx, state_.updates, plan.lr, optimizer_.clip_scale(norm), model_.weights(),
+                    model_.gradients());
+  });
+  parallel::traced(trace, "gathering of weights", [&] {
+    dense_blocks_.gather_from_owners(ctx, model_.weights());
+    expert_blocks_.gather_from_owners(ctx, model_.weights());
+  });
   update_router_biases(setup_.config.recipe.balance, plan.bias_update_speed, stats_, model_);
   optimizer_.update_average(ctx, model_.weights());
 }
 
-report::StepMetrics Trainer::step(Ctx& ctx) {
+report::StepMetrics Trainer::step(Ctx& ctx, parallel::StepTrace* trace) {
+  const Clock::time_point begin = Clock::now();
+  const comm::Traffic before = ranks_.world().traffic();
   const StepPlan plan = setup_.plan.step(state_.step + 1);
+  ranks_.world().set_place({.step = plan.step});
   stage_.begin_step(ctx, plan, model_);
   const TargetCount count = read_batches(plan);
-  std::string skipped = accumulate(ctx, plan, count.targets);
-  sum_gradients(ctx);
+  std::string skipped = accumulate(ctx, plan, count.targets, trace);
+  parallel::traced(trace, "sum of gradients", [&] { sum_gradients(ctx); });
   const double norm = parallel::gradient_norm(ctx, ranks_.world(), shards_, model_.gradients());
   if (skipped.empty() && !std::isfinite(norm)) {
     skipped = fmt::format("the gradient is not finite: {}", describe_samples(batches()));
@@ -138,7 +149,7 @@ report::StepMetrics Trainer::step(Ctx& ctx) {
   state_.next_sample = plan.first_sample + plan.sequences;
   state_.tokens += plan.sequences * setup_.plan.seq_len();
   if (skipped.empty()) {
-    update(ctx, plan, norm);
+    update(ctx, plan, norm, trace);
     state_.skipped_in_row = 0;
   } else {
     ++state_.skipped_steps;
@@ -149,7 +160,48 @@ report::StepMetrics Trainer::step(Ctx& ctx) {
   complete_loads(metrics.load);
   metrics.skipped = std::move(skipped);
   stage_.end_step(metrics);
+  const i64 every = setup_.config.parallel.check_every;
+  if (every > 0 && plan.step % every == 0) check_replicas();
+  if (ranks_.layout().ranks > 1) add_rank_times(before, seconds_since(begin), metrics);
   return metrics;
+}
+
+model::TrainingMemory Trainer::memory(const Ctx& ctx) {
+  const i64 micro = state_.micro_batch_sequences;
+  const std::vector<i64> slots = pipeline_.slots(data::batches_of_shares(
+      setup_.plan.step(setup_.plan.steps()).sequences, ranks_.layout().data(), micro));
+  model::TrainingMemory memory =
+      model::training_memory(ctx, setup_.model, setup_.config.recipe, micro, setup_.plan.seq_len(),
+                             ranks_.part(), slots);
+  add_optimizer_memory(shards_.own_elements(), setup_.config.optimizer, memory);
+  return memory;
+}
+
+void Trainer::check_replicas() {
+  const std::string difference = ranks_.first_message(
+      parallel::replica_difference(ranks_.groups(), shards_, model_.weights()));
+  if (difference.empty()) return;
+  throw Error(ErrorCode::kIo,
+              fmt::format("step {}: ranks that hold the same weights do not agree, after a fault of "
+                          "memory or network: {}; go on from the last checkpoint",
+                          state_.step, difference));
+}
+
+void Trainer::add_rank_times(const comm::Traffic& before, double seconds,
+                             report::StepMetrics& metrics) {
+  const comm::Traffic now = ranks_.world().traffic();
+  const double waited = now.wait_s - before.wait_s;
+  const double mine[] = {seconds - waited, waited,
+                         static_cast<double>(now.sent_bytes - before.sent_bytes)};
+  std::vector<double> all(std::size(mine) * static_cast<size_t>(ranks_.layout().ranks));
+  ranks_.world().all_gather(std::as_bytes(std::span(mine)),
+                            std::as_writable_bytes(std::span(all)));
+  for (size_t rank = 0; rank < static_cast<size_t>(ranks_.layout().ranks); ++rank) {
+    const double* of_rank = all.data() + rank * std::size(mine);
+    metrics.stage.emplace_back(fmt::format("rank{}_compute_s", rank), of_rank[0]);
+    metrics.stage.emplace_back(fmt::format("rank{}_wait_s", rank), of_rank[1]);
+    metrics.stage.emplace_back(fmt::format("rank{}_sent_bytes", rank), of_rank[2]);
+  }
 }
 
 void Trainer::complete_loads(std::vector<report::LayerLoad>& loads) {

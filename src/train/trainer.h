@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "model/training/memory/training_memory.h"
 #include "model/training/training_model.h"
 #include "parallel/block_exchange.h"
 #include "parallel/pipeline.h"
@@ -34,7 +35,7 @@ class Trainer {
   /// the router's bias, the average. A loss or a norm that is not finite on any rank skips everything from the clip on, on all;
   /// `skipped` says so, with the samples. Deterministic: equal state gives equal bits for any
   /// number of threads. The metrics are of all ranks.
-  report::StepMetrics step(Ctx& ctx);
+  report::StepMetrics step(Ctx& ctx, parallel::StepTrace* trace = nullptr);
   /// Scores every validation set with the weights as they are. Nothing if it was stopped between
   /// two micro-batches.
   std::optional<std::vector<report::ValidationMetrics>> validate(
@@ -45,6 +46,8 @@ class Trainer {
   model::TrainingModel& model() { return model_; }
   Optimizer& optimizer() { return optimizer_; }
   const parallel::Shards& shards() const { return shards_; }
+  /// Of this rank, with as many micro-batches at once as its schedule has.
+  model::TrainingMemory memory(const Ctx& ctx);
   parallel::Ranks& ranks() { return ranks_; }
   const Stage& stage() const { return stage_; }
 
@@ -53,11 +56,15 @@ class Trainer {
   /// ranks, so that some may be empty. Counts targets and bytes of all ranks.
   TargetCount read_batches(const StepPlan& plan);
   void sum_gradients(Ctx& ctx);
+  /// Throws Error{kIo} if ranks that hold the same weights do not.
+  void check_replicas();
+  /// How long each rank of the step computed and waited, among the step's numbers.
+  void add_rank_times(const comm::Traffic& before, double seconds, report::StepMetrics& metrics);
   /// The range of every router's bias, from the ranks that hold it.
   void complete_loads(std::vector<report::LayerLoad>& loads);
   /// Returns what is not finite, with the samples; empty if all is.
-  std::string accumulate(Ctx& ctx, const StepPlan& plan, i64 targets);
-  void update(Ctx& ctx, const StepPlan& plan, double norm);
+  std::string accumulate(Ctx& ctx, const StepPlan& plan, i64 targets, parallel::StepTrace* trace);
+  void update(Ctx& ctx, const StepPlan& plan, double norm, parallel::StepTrace* trace);
   report::StepMetrics metrics_of(const StepPlan& plan, const TargetCount& count, double norm) const;
   /// "samples 24 to 31 (code 5, prose 3)".
   std::string describe_samples(std::span<const data::SequenceBatch> batches) const;

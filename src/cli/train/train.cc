@@ -93,7 +93,8 @@ class Train : public Command {
         .add_option("--ranks", ranks_,
                     "Train on so many ranks, threads of this process; [parallel] of the run file "
                     "says what they are for")
-        .type_name("N");
+        .type_name("N")
+        .check(integer_between(1, 256));
     command.add_flag("--json", json_, "Print the result as JSON");
     command.footer(
         "A run that was stopped or killed goes on by the same command, bit for bit. Ctrl-C, "

@@ -22,6 +22,9 @@ void ParallelConfig::list_fields(FieldList& list) {
            {.min = 0.0, .max = 1e6});
   list.add("check_every", check_every,
            "steps between comparisons of the replicas' weights; 0: never", {.min = 0, .max = 1e12});
+  list.add("trace_step", trace_step,
+           "the step whose timeline is written, trace.json for Chrome's viewer; 0: none",
+           {.min = 0, .max = 1e12});
 }
 
 }  // namespace fathom

@@ -36,6 +36,7 @@ struct ParallelConfig {
   i64 round_tokens = 512;
   double expert_room = 0.0;
   i64 check_every = 100;
+  i64 trace_step = 0;
 
   void list_fields(FieldList& list);
 };

@@ -51,7 +51,10 @@ ExpertExchange::ExpertExchange(comm::Comm& group, i64 experts, ExpertWire wire, 
 }
 
 ExchangeRoom ExpertExchange::room(i64 topk, double share) const {
-  ExchangeRoom room{.ranks = ranks(), .rounds = rounds_, .wire = wire_};
+  ExchangeRoom room{.ranks = ranks(),
+                    .rounds = rounds_,
+                    .round_rows = ranks() * std::min(round_tokens_, max_tokens_),
+                    .wire = wire_};
   for (i64 r = 0; r < ranks(); ++r) room.experts = std::max(room.experts, experts_of(r));
   const i64 most_rows = ranks() * max_tokens_;
   const i64 most_pairs = most_rows * std::min(topk, room.experts);

@@ -51,6 +51,7 @@ struct ExchangeRoom {
   i64 experts = 0;  // the most of a rank
   i64 rows = 0;     // that arrive
   i64 pairs = 0;    // of them with experts
+  i64 round_rows = 0;  // the most that arrive in a round
   ExpertWire wire = ExpertWire::kF32;
 };
 

@@ -19,6 +19,10 @@ void TrainingModel::free_slot(i64 number) {
   slot.taken = false;
 }
 
+i64 TrainingModel::slots_made(i64 stage) const {
+  return std::ranges::count(impl_->slots, stage, [](const auto& slot) { return slot->stage; });
+}
+
 View<float, 3> TrainingModel::arriving_embeddings(i64 number) {
   const View<float, 3> rows = impl_->slot(number).saved.embeddings;
   if (rows.empty()) return rows;

@@ -13,15 +13,19 @@ constexpr i64 kFloatBytes = 4;
 /// Counts what the functions of the same name allocate at their deepest.
 class ScratchBound {
  public:
-  ScratchBound(const Ctx& ctx, const ModelConfig& config, const Precision& precision, i64 sequences,
-               i64 seq_len)
-      : ctx_(ctx), c_(config), p_(precision), tokens_(sequences * seq_len), seq_len_(seq_len) {}
+  ScratchBound(const Ctx& ctx, const PassShape& shape, i64 sequences, i64 seq_len)
+      : ctx_(ctx),
+        c_(shape.config),
+        p_(shape.precision),
+        room_(shape.room),
+        tokens_(sequences * seq_len),
+        seq_len_(seq_len) {}
 
   i64 bytes() const {
     const i64 stream = floats(tokens_, c_.hidden_size);
-    // Gradients of the heads' inputs live through the pass; a branch holds dx, x, its input and the
-    // gradient of that.
-    const i64 heads = (1 + c_.num_nextn_predict_layers) * stream;
+    // Gradients of the heads' inputs and of MTP's embeddings live through the pass, as does dx; a
+    // branch holds x, its input and the gradient of that.
+    const i64 heads = (2 + 2 * c_.num_nextn_predict_layers) * stream;
     i64 widest = c_.is_mla() ? mla() : gqa();
     for (i64 i = 0; i < c_.num_hidden_layers + c_.num_nextn_predict_layers; ++i) {
       widest = std::max(widest, c_.is_moe_layer(i) ? moe() : dense(c_.intermediate_size));
@@ -29,7 +33,7 @@ class ScratchBound {
     // The lists of a call's jobs, one an expert, and what aligning each array takes.
     constexpr i64 kJobBytes = 512;
     const i64 lists = (1 + c_.n_routed_experts) * kJobBytes;
-    return heads + std::max(head(), 4 * stream + widest) + ops::pack_scratch_bytes(ctx_) + lists;
+    return heads + std::max(head(), 3 * stream + widest) + ops::pack_scratch_bytes(ctx_) + lists;
   }
 
  private:
@@ -43,8 +47,21 @@ class ScratchBound {
     const i64 padding = ops::packed_k_multiple(ctx_, p_.linear().gradient) - 1;
     return packed(rows, permuted_rows() + padding * active_experts());
   }
-  i64 permuted_rows() const { return tokens_ * c_.num_experts_per_tok; }
-  i64 active_experts() const { return std::min(c_.n_routed_experts, permuted_rows()); }
+  i64 permuted_rows() const {
+    return room_ == nullptr ? tokens_ * c_.num_experts_per_tok : room_->pairs;
+  }
+  i64 active_experts() const {
+    return std::min(room_ == nullptr ? c_.n_routed_experts : room_->experts, permuted_rows());
+  }
+  /// Gradients that arrive, what is added up before it goes back, and the messages of a round.
+  i64 exchange() const {
+    if (room_ == nullptr) return 0;
+    const i64 pairs_a_row =
+        room_->wire == ExpertWire::kF32 ? std::min(c_.num_experts_per_tok, room_->experts) : 1;
+    const i64 row = floats(pairs_a_row, c_.hidden_size + 2 * c_.num_experts_per_tok);
+    return floats(room_->rows + std::max(room_->rows, permuted_rows()), c_.hidden_size) +
+           2 * room_->round_rows * row;
+  }
   /// Both operands of a wgrad.
   i64 wgrad(i64 out, i64 in) const { return packed(out, tokens_) + packed(in, tokens_); }
 
@@ -100,20 +117,20 @@ class ScratchBound {
     const i64 gate_up = floats(permuted_rows(), hidden) + packed_rows(width);
     const i64 weights = 2 * packed_rows_transposed(width) + packed_rows_transposed(hidden);
     const i64 shared = dense(shared_width) - floats(tokens_, 3 * shared_width);
-    return both_halves + std::max({swiglu, gate_up, weights, shared});
+    return both_halves + exchange() + std::max({swiglu, gate_up, weights, shared});
   }
 
   const Ctx& ctx_;
   const ModelConfig& c_;
   const Precision& p_;
+  const ExchangeRoom* room_;
   i64 tokens_, seq_len_;
 };
 
 }  // namespace
 
-i64 pass_scratch_bytes(const Ctx& ctx, const ModelConfig& config, const Precision& precision,
-                       i64 sequences, i64 seq_len) {
-  return ScratchBound(ctx, config, precision, sequences, seq_len).bytes();
+i64 pass_scratch_bytes(const Ctx& ctx, const PassShape& shape, i64 sequences, i64 seq_len) {
+  return ScratchBound(ctx, shape, sequences, seq_len).bytes();
 }
 
 }  // namespace fathom::model::training

@@ -1,5 +1,6 @@
 #pragma once
 // What training a model takes of memory, before it is made.
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "config/model/model_config.h"
 #include "config/run/training_recipe.h"
 #include "device/ctx.h"
+#include "model/training/rank_part.h"
 
 namespace fathom::model {
 
@@ -24,7 +26,10 @@ struct TrainingMemory {
 };
 inline constexpr std::string_view kScratchRow = "scratch (at most)";
 /// Of a micro-batch of `sequences` x `seq_len`; packed weights and scratch as `ctx` has them.
+/// `part`: what this rank holds; `slots`: micro-batches that are on each of its stages at once, 1
+/// where it is empty.
 TrainingMemory training_memory(const Ctx& ctx, const ModelConfig& config,
-                               const TrainingRecipe& recipe, i64 sequences, i64 seq_len);
+                               const TrainingRecipe& recipe, i64 sequences, i64 seq_len,
+                               const RankPart& part = {}, std::span<const i64> slots = {});
 
 }  // namespace fathom::model
