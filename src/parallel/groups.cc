@@ -20,7 +20,9 @@ Groups::Groups(comm::Comm& world, const RankLayout& layout)
       layout_(layout),
       data_(split(world, data_color(layout, world.rank()), "data")),
       experts_(split(world, expert_color(layout, world.rank()), "experts")),
+      experts_backward_(split(world, expert_color(layout, world.rank()), "experts-backward")),
       pipeline_(split(world, layout.data_rank(world.rank()), "pipeline")),
+      pipeline_backward_(split(world, layout.data_rank(world.rank()), "pipeline-backward")),
       holders_(split(world, layout.holder_group(world.rank()), "holders")),
       expert_holders_(split(world,
                             layout.holder_group(world.rank()) * layout.expert +

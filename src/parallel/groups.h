@@ -18,8 +18,12 @@ class Groups {
   comm::Comm& data() { return data_; }
   /// Of them, those that the experts are dealt to.
   comm::Comm& experts() { return experts_; }
+  /// The same ranks once more, for what runs beside that.
+  comm::Comm& experts_backward() { return experts_backward_; }
   /// The ranks that a micro-batch passes through, in order.
   comm::Comm& pipeline() { return pipeline_; }
+  /// The same ranks once more, for what travels the other way.
+  comm::Comm& pipeline_backward() { return pipeline_backward_; }
   /// Ranks that hold the same layers: data(), or a DualPipe's mirrored pair of them.
   comm::Comm& holders() { return holders_; }
   /// Of them, those that hold the same experts.
@@ -31,7 +35,8 @@ class Groups {
  private:
   comm::Comm& world_;
   RankLayout layout_;
-  comm::Comm data_, experts_, pipeline_, holders_, expert_holders_;
+  comm::Comm data_, experts_, experts_backward_, pipeline_, pipeline_backward_, holders_,
+      expert_holders_;
 };
 
 }  // namespace fathom::parallel

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/parallel.h"
 
 namespace fathom::parallel {
 namespace {
@@ -15,14 +16,15 @@ std::span<float> numbers(View<float, R> view) {
   return {view.data(), static_cast<size_t>(view.size())};
 }
 
-i64 tokens_of(const model::TrainingBatch& batch, const ModelConfig& config) {
-  return batch.tokens.dim(0) * (batch.tokens.dim(1) - 1 - config.num_nextn_predict_layers);
-}
-
 }  // namespace
 
-Pipeline::Pipeline(comm::Comm& pipeline, plan::ScheduleKind kind, TrainingModel& model)
-    : comm_(pipeline), kind_(kind), model_(model), carrier_(pipeline) {}
+Pipeline::Pipeline(Groups& groups, TrainingModel& model, bool overlap)
+    : comm_(groups.pipeline()),
+      kind_(groups.layout().schedule),
+      model_(model),
+      overlap_(overlap),
+      forward_carrier_(groups.pipeline()),
+      backward_carrier_(groups.pipeline_backward()) {}
 
 const plan::Schedule& Pipeline::schedule_for(i64 micro_batches) {
   if (!schedule_ || schedule_->micro_batches != micro_batches) {
@@ -71,101 +73,134 @@ void Pipeline::step(Ctx& ctx, const MicroBatches& batches, const model::LossScal
     traced(batches.trace, plan::to_string(op), [&] { run(pass, op); });
   }
   FATHOM_CHECK(pending_.empty(), pending_.size(), " weight gradients are left over");
-  carrier_.finish();
+  forward_carrier_.finish();
+  backward_carrier_.finish();
 }
 
 void Pipeline::run(const Pass& pass, const plan::ScheduleOp& op) {
   using enum TrainingModel::WeightWork;
-  constexpr auto kDropping = TrainingModel::Dropping::kAsRecipe;
+  const auto backward = [&](TrainingModel::WeightWork weights) {
+    backward_chunk(pass, pass.ctx, op.chunk, slot_of(op.chunk, op.micro_batch), weights);
+    end_backward(pass, op.chunk, op.micro_batch, weights);
+  };
   switch (op.kind) {
     case plan::OpKind::kForward:
-      slot_of(op.chunk, op.micro_batch) =
-          forward_chunk(pass, op.chunk, op.micro_batch, kDropping);
-      return;
+      return forward_chunk(pass, pass.ctx, op.chunk, take_slot(pass, op.chunk, op.micro_batch),
+                           TrainingModel::Dropping::kAsRecipe);
     case plan::OpKind::kBackward:
-      return backward_chunk(pass, op.chunk, op.micro_batch, kNow);
+      return backward(kNow);
     case plan::OpKind::kBackwardInput:
-      return backward_chunk(pass, op.chunk, op.micro_batch, kLater);
+      return backward(kLater);
     case plan::OpKind::kBackwardWeight:
       return oldest_weights(pass);
     case plan::OpKind::kOverlapped:
-      slot_of(op.chunk, op.micro_batch) =
-          forward_chunk(pass, op.chunk, op.micro_batch, kDropping);
-      return backward_chunk(pass, op.backward_chunk, op.backward_micro_batch, kNow);
+      return run_pair(pass, op);
   }
 }
 
-void Pipeline::send_embeddings(const Pass& pass, i64 slot, plan::StagePlace from, i64 tokens) {
-  const plan::StagePlace head{from.path, static_cast<i32>(pass.schedule.stages - 1)};
-  const plan::StagePlace first{from.path, 0};
-  const i64 modules = model_.config().num_nextn_predict_layers;
-  if (modules == 0 || holder(pass.schedule, head) == holder(pass.schedule, first)) return;
-  if (pass.schedule.paths > 1) return;  // both ends of a DualPipe hold the embedding
-  Workspace::Scope scratch(pass.ctx.workspace());
-  const auto rows = scratch.alloc<float>(modules, tokens, model_.config().hidden_size);
-  model_.embed_for_head(pass.ctx, slot, rows);
-  carrier_.send(pass.schedule, Cargo::kEmbedding, head, numbers(rows));
+void Pipeline::run_pair(const Pass& pass, const plan::ScheduleOp& op) {
+  constexpr auto kNow = TrainingModel::WeightWork::kNow;
+  const i64 slot = take_slot(pass, op.chunk, op.micro_batch);
+  const i64 back = slot_of(op.backward_chunk, op.backward_micro_batch);
+  const auto forward = [&](Ctx& ctx) {
+    forward_chunk(pass, ctx, op.chunk, slot, TrainingModel::Dropping::kAsRecipe);
+  };
+  const auto backward = [&] {
+    backward_chunk(pass, pass.ctx, op.backward_chunk, back, kNow);
+  };
+  if (overlap_) {
+    if (side_ == nullptr) side_ = std::make_unique<SideThread>(num_threads());
+    // Ops use as many of these as there are threads; the last one is nobody else's.
+    Ctx& side_ctx = *pass.ctx.thread_contexts(num_threads() + 1).back();
+    side_->both([&] { forward(side_ctx); }, backward);
+  } else {
+    forward(pass.ctx);
+    backward();
+  }
+  end_backward(pass, op.backward_chunk, op.backward_micro_batch, kNow);
 }
 
-i64 Pipeline::forward_chunk(const Pass& pass, i64 chunk, i64 micro_batch,
-                            TrainingModel::Dropping dropping) {
+i64 Pipeline::number_of(const Pass& pass, i64 chunk, i64 micro_batch) const {
+  return place(pass.schedule, chunk).path * pass.schedule.micro_batches_per_path() + micro_batch;
+}
+
+i64 Pipeline::take_slot(const Pass& pass, i64 chunk, i64 micro_batch) {
+  const i64 slot = model_.take_slot(pass.ctx, chunk,
+                                    pass.batches.batch(number_of(pass, chunk, micro_batch)));
+  return slot_of(chunk, micro_batch) = slot;
+}
+
+void Pipeline::send_embeddings(const Pass& pass, Ctx& ctx, i64 slot, plan::StagePlace from) {
+  const plan::StagePlace head{from.path, static_cast<i32>(pass.schedule.stages - 1)};
+  const i64 modules = model_.config().num_nextn_predict_layers;
+  if (modules == 0 || holder(pass.schedule, head) == comm_.rank()) return;
+  if (pass.schedule.paths > 1) return;  // both ends of a DualPipe hold the embedding
+  Workspace::Scope scratch(ctx.workspace());
+  const auto rows =
+      scratch.alloc<float>(modules, model_.slot_tokens(slot), model_.config().hidden_size);
+  model_.embed_for_head(ctx, slot, rows);
+  forward_carrier_.send(pass.schedule, Cargo::kEmbedding, head, numbers(rows));
+}
+
+void Pipeline::forward_chunk(const Pass& pass, Ctx& ctx, i64 chunk, i64 slot,
+                             TrainingModel::Dropping dropping) {
   const StageLayers& stage = model_.stages()[static_cast<size_t>(chunk)];
   const plan::StagePlace at = place(pass.schedule, chunk);
-  const i64 number = at.path * pass.schedule.micro_batches_per_path() + micro_batch;
-  const model::TrainingBatch batch = pass.batches.batch(number);
-  const i64 tokens = tokens_of(batch, model_.config());
-  const i64 slot = model_.take_slot(pass.ctx, chunk, batch);
-  Workspace::Scope scratch(pass.ctx.workspace());
-  const auto x = scratch.alloc<float>(tokens, model_.config().hidden_size);
-  if (stage.embedding) send_embeddings(pass, slot, at, tokens);
-  if (!stage.embedding) {
-    carrier_.receive(pass.schedule, Cargo::kActivation, {at.path, at.stage - 1}, at, numbers(x));
+  Carrier& carrier = forward_carrier_;
+  Workspace::Scope scratch(ctx.workspace());
+  const auto x = scratch.alloc<float>(model_.slot_tokens(slot), model_.config().hidden_size);
+  if (stage.embedding) {
+    send_embeddings(pass, ctx, slot, at);
+  } else {
+    carrier.receive(pass.schedule, Cargo::kActivation, {at.path, at.stage - 1}, at, numbers(x));
   }
   if (stage.embeddings_arrive) {
-    carrier_.receive(pass.schedule, Cargo::kEmbedding, {at.path, 0}, at,
-                     numbers(model_.arriving_embeddings(slot)));
+    carrier.receive(pass.schedule, Cargo::kEmbedding, {at.path, 0}, at,
+                    numbers(model_.arriving_embeddings(slot)));
   }
-  model_.stage_forward(pass.ctx, slot, x, pass.stats, dropping);
+  model_.stage_forward(ctx, slot, x, pass.stats, dropping);
   if (!stage.head) {
-    carrier_.send(pass.schedule, Cargo::kActivation, {at.path, at.stage + 1}, numbers(x));
+    carrier.send(pass.schedule, Cargo::kActivation, {at.path, at.stage + 1}, numbers(x));
   }
-  return slot;
 }
 
-void Pipeline::backward_chunk(const Pass& pass, i64 chunk, i64 micro_batch,
+void Pipeline::backward_chunk(const Pass& pass, Ctx& ctx, i64 chunk, i64 slot,
                               TrainingModel::WeightWork weights) {
   const StageLayers& stage = model_.stages()[static_cast<size_t>(chunk)];
   const plan::StagePlace at = place(pass.schedule, chunk), first{at.path, 0};
   const plan::StagePlace head{at.path, static_cast<i32>(pass.schedule.stages - 1)};
-  const i64 number = at.path * pass.schedule.micro_batches_per_path() + micro_batch;
   const i64 modules = model_.config().num_nextn_predict_layers;
-  const i64 tokens = tokens_of(pass.batches.batch(number), model_.config());
-  const i64 slot = slot_of(chunk, micro_batch), width = model_.config().hidden_size;
-  Workspace::Scope scratch(pass.ctx.workspace());
+  const i64 tokens = model_.slot_tokens(slot), width = model_.config().hidden_size;
+  Carrier& carrier = backward_carrier_;
+  Workspace::Scope scratch(ctx.workspace());
   const auto dx = scratch.alloc<float>(tokens, width);
   View<float, 3> dembeddings;
   if (modules > 0 && (stage.head || stage.embedding)) {
     dembeddings = scratch.alloc<float>(modules, tokens, width);
   }
   if (!stage.head) {
-    carrier_.receive(pass.schedule, Cargo::kGradient, {at.path, at.stage + 1}, at, numbers(dx));
+    carrier.receive(pass.schedule, Cargo::kGradient, {at.path, at.stage + 1}, at, numbers(dx));
     if (stage.embedding && modules > 0) {
-      carrier_.receive(pass.schedule, Cargo::kEmbeddingGradient, head, at, numbers(dembeddings));
+      carrier.receive(pass.schedule, Cargo::kEmbeddingGradient, head, at, numbers(dembeddings));
     }
   }
-  model_.stage_backward(pass.ctx, slot, pass.scale, *pass.stats, dx, dembeddings, weights);
-  if (!stage.embedding) {
-    carrier_.send(pass.schedule, Cargo::kGradient, {at.path, at.stage - 1}, numbers(dx));
-    if (stage.head && modules > 0) {
-      carrier_.send(pass.schedule, Cargo::kEmbeddingGradient, first, numbers(dembeddings));
-    }
+  model_.stage_backward(ctx, slot, pass.scale, *pass.stats, dx, dembeddings, weights);
+  if (stage.embedding) return;
+  carrier.send(pass.schedule, Cargo::kGradient, {at.path, at.stage - 1}, numbers(dx));
+  if (stage.head && modules > 0) {
+    carrier.send(pass.schedule, Cargo::kEmbeddingGradient, first, numbers(dembeddings));
   }
+}
+
+void Pipeline::end_backward(const Pass& pass, i64 chunk, i64 micro_batch,
+                            TrainingModel::WeightWork weights) {
+  const i64 slot = slot_of(chunk, micro_batch);
   if (weights == TrainingModel::WeightWork::kLater) {
     pending_.push_back(slot);
   } else {
     model_.free_slot(slot);
   }
-  if (pass.batches.done) pass.batches.done(number);
+  if (pass.batches.done) pass.batches.done(number_of(pass, chunk, micro_batch));
 }
 
 void Pipeline::oldest_weights(const Pass& pass) {
@@ -187,14 +222,15 @@ void Pipeline::forward(Ctx& ctx, const MicroBatches& batches, model::StepStats* 
   for (i64 k = 0; k < batches.count; ++k) {
     for (i64 chunk = 0; chunk < std::ssize(chunks); ++chunk) {  // stages of a path rise with them
       if (chunks[static_cast<size_t>(chunk)].path != 0) continue;
-      const i64 slot = forward_chunk(pass, chunk, k, dropping);
+      const i64 slot = model_.take_slot(ctx, chunk, batches.batch(k));
+      forward_chunk(pass, ctx, chunk, slot, dropping);
       if (stats != nullptr && model_.stages()[static_cast<size_t>(chunk)].head) {
         model_.stage_losses(ctx, slot, *stats);
       }
       model_.free_slot(slot);
     }
   }
-  carrier_.finish();
+  forward_carrier_.finish();
 }
 
 }  // namespace fathom::parallel

@@ -3,12 +3,15 @@
 // stage, which is one micro-batch after another.
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
+#include "base/side_thread.h"
 #include "device/ctx.h"
 #include "model/training/training_model.h"
 #include "parallel/carrier.h"
+#include "parallel/groups.h"
 #include "parallel/step_trace.h"
 
 namespace fathom::parallel {
@@ -25,9 +28,10 @@ struct MicroBatches {
 
 class Pipeline {
  public:
-  /// `pipeline`: the ranks that a micro-batch passes through, in order. It and the model must
-  /// outlive this; the model has the stages of stages_of_rank().
-  Pipeline(comm::Comm& pipeline, plan::ScheduleKind kind, model::TrainingModel& model);
+  /// `overlap`: the forward and the backward pass of an overlapped pair run beside each other, so
+  /// that one computes while the other waits for tokens; the same bits. Both must outlive it; the
+  /// model has the stages of stages_of_rank().
+  Pipeline(Groups& groups, model::TrainingModel& model, bool overlap);
 
   /// Forward and backward of all: gradients into the model, sums into `stats`. Of one layout the
   /// same bits whatever the timing; of one path the bits of one rank.
@@ -50,18 +54,26 @@ class Pipeline {
   const plan::Schedule& schedule_for(i64 micro_batches);
   plan::StagePlace place(const plan::Schedule& schedule, i64 chunk) const;
   void run(const Pass& pass, const plan::ScheduleOp& op);
-  i64 forward_chunk(const Pass& pass, i64 chunk, i64 micro_batch,
-                    model::TrainingModel::Dropping dropping);
-  void send_embeddings(const Pass& pass, i64 slot, plan::StagePlace from, i64 tokens);
-  void backward_chunk(const Pass& pass, i64 chunk, i64 micro_batch,
+  /// Of the batches of the step.
+  i64 number_of(const Pass& pass, i64 chunk, i64 micro_batch) const;
+  i64 take_slot(const Pass& pass, i64 chunk, i64 micro_batch);
+  void forward_chunk(const Pass& pass, Ctx& ctx, i64 chunk, i64 slot,
+                     model::TrainingModel::Dropping dropping);
+  void send_embeddings(const Pass& pass, Ctx& ctx, i64 slot, plan::StagePlace from);
+  void backward_chunk(const Pass& pass, Ctx& ctx, i64 chunk, i64 slot,
                       model::TrainingModel::WeightWork weights);
+  void end_backward(const Pass& pass, i64 chunk, i64 micro_batch,
+                    model::TrainingModel::WeightWork weights);
+  void run_pair(const Pass& pass, const plan::ScheduleOp& op);
   void oldest_weights(const Pass& pass);
   i64& slot_of(i64 chunk, i64 micro_batch);
 
   comm::Comm& comm_;
   plan::ScheduleKind kind_;
   model::TrainingModel& model_;
-  Carrier carrier_;
+  bool overlap_;
+  Carrier forward_carrier_, backward_carrier_;  // each used by one thread at a time
+  std::unique_ptr<SideThread> side_;            // from the first overlapped pair on
   std::optional<plan::Schedule> schedule_;
   std::vector<std::vector<i64>> slots_;  // [chunk][micro-batch]
   std::deque<i64> pending_;              // slots whose weight work waits

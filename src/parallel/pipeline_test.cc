@@ -84,6 +84,22 @@ TEST(PipelineTest, DualPipesTwoWaysAddUpToOneRanksGradients) {
   }
 }
 
+// A forward and a backward pass of two micro-batches at once change no bit.
+TEST(PipelineTest, OverlappedPairsGiveTheBitsOfPairsApart) {
+  for (const PipelineSchedule schedule :
+       {PipelineSchedule::kDualPipe, PipelineSchedule::kDualPipeV}) {
+    StepCase c = pipeline_case(4, schedule);
+    c.parallel = {.pipeline_ranks = 2, .schedule = schedule, .expert_ranks = 2};
+    c.sequences = 16;
+    c.parallel.overlap = false;
+    const StepOutcome apart = run_step(c);
+    c.parallel.overlap = true;
+    for (const comm::ThreadsOptions& options : comm::testing::quiet_and_chaotic(2)) {
+      expect_same_bits(run_step(c, options), apart, "overlapped");
+    }
+  }
+}
+
 TEST(PipelineTest, RecomputationOffAndFp8TooGiveOneRanksBits) {
   for (const TrainPrecision mode : {TrainPrecision::kF32, TrainPrecision::kFp8}) {
     StepCase c = pipeline_case(2, PipelineSchedule::kZbH1);

@@ -68,7 +68,7 @@ TEST(RankMemoryTest, OfFourRanksIsWhatTheyAllocate) {
       if (pending == 0 && list.chunks_per_rank() == 1) {
         EXPECT_EQ(alive, plan::peak_alive(list, place));
       }
-      Pipeline pipeline(ranks.groups().pipeline(), layout.schedule, model);
+      Pipeline pipeline(ranks.groups(), model, /*overlap=*/false);
       const std::vector<i64> slots = pipeline.slots(list.micro_batches);
       for (i64 chunk = 0; chunk < list.chunks_per_rank(); ++chunk) {
         EXPECT_EQ(model.slots_made(chunk), slots[static_cast<size_t>(chunk)]);

@@ -55,10 +55,14 @@ Ranks::Ranks(comm::Comm& world, const ParallelConfig& config, const ModelConfig&
   if (layout().expert == 1) return;
   exchange_.emplace(groups_.experts(), model.n_routed_experts, wire_of(config.wire), max_tokens,
                     config.round_tokens);
+  backward_exchange_.emplace(groups_.experts_backward(), model.n_routed_experts,
+                             wire_of(config.wire), max_tokens, config.round_tokens);
 }
 
 model::RankPart Ranks::part() {
-  return {.exchange = exchange_ ? &*exchange_ : nullptr, .expert_room = expert_room_, .stages = stages_};
+  return {.exchange = exchange_ ? &*exchange_ : nullptr,
+          .backward_exchange = backward_exchange_ ? &*backward_exchange_ : nullptr,
+          .expert_room = expert_room_, .stages = stages_};
 }
 
 Shards Ranks::shards(const checkpoint::ParameterLayout& layout) const {

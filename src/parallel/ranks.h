@@ -42,7 +42,7 @@ class Ranks {
   Groups groups_;
   double expert_room_;
   std::vector<model::StageLayers> stages_;
-  std::optional<model::ExpertExchange> exchange_;
+  std::optional<model::ExpertExchange> exchange_, backward_exchange_;
 };
 
 /// The sum of every rank's statistics on all ranks: integers exactly, the others in rank order.

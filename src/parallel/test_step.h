@@ -58,7 +58,7 @@ inline void run_rank(comm::Comm& world, const StepCase& c, const fathom::model::
   fathom::model::TrainingModel model(ctx, c.model, c.recipe, c.micro, c.seq_len, ranks.part());
   fill_weights(ctx, c, model);
   const Shards shards = ranks.shards(model.layout());
-  Pipeline pipeline(ranks.groups().pipeline(), ranks.layout().schedule, model);
+  Pipeline pipeline(ranks.groups(), model, c.parallel.overlap);
 
   const i64 sharers = ranks.layout().data(), place = ranks.data_rank();
   const i64 begin = c.sequences * place / sharers, end = c.sequences * (place + 1) / sharers;

@@ -8,6 +8,9 @@ void ParallelConfig::list_fields(FieldList& list) {
            {.min = 1, .max = 1 << 16});
   list.add("schedule", schedule, kPipelineScheduleNames,
            "in which order a pipeline's ranks work (V3: dualpipe)");
+  list.add("overlap", overlap,
+           "a pair of dualpipe or dualpipev computes its backward pass while its forward pass waits, "
+           "and the other way round");
   list.add("expert_ranks", expert_ranks,
            "ranks that the experts of a layer are dealt to; the others hold copies",
            {.min = 1, .max = 1 << 16});

@@ -31,6 +31,7 @@ inline constexpr std::array<std::pair<PipelineSchedule, std::string_view>, 4>
 struct ParallelConfig {
   i64 pipeline_ranks = 1;
   PipelineSchedule schedule = PipelineSchedule::k1F1B;
+  bool overlap = true;
   i64 expert_ranks = 1;
   WireFormat wire = WireFormat::kBf16;
   i64 round_tokens = 512;

@@ -25,6 +25,8 @@ StageLayers whole_model(const ModelConfig& config);
 struct RankPart {
   ExpertExchange* exchange = nullptr;  // of every MoE layer; must outlive the model. nullptr: all
                                        // experts are here
+  ExpertExchange* backward_exchange = nullptr;  // another, of the same ranks: a backward pass may
+                                                // run beside a forward pass
   double expert_room = 0.0;            // ExpertExchange::room's share
   std::vector<StageLayers> stages;     // empty: the whole model
 

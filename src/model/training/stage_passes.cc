@@ -23,12 +23,15 @@ i64 TrainingModel::slots_made(i64 stage) const {
   return std::ranges::count(impl_->slots, stage, [](const auto& slot) { return slot->stage; });
 }
 
+i64 TrainingModel::slot_tokens(i64 number) const {
+  const TrainingBatch& batch = impl_->slot(number).batch;
+  return batch.tokens.dim(0) *
+         (batch.tokens.dim(1) - 1 - impl_->config.num_nextn_predict_layers);
+}
+
 View<float, 3> TrainingModel::arriving_embeddings(i64 number) {
   const View<float, 3> rows = impl_->slot(number).saved.embeddings;
-  if (rows.empty()) return rows;
-  const MicroBatchSlot& slot = impl_->slot(number);
-  const i64 tokens = slot.batch.targets.dim(1) * slot.batch.targets.dim(2);
-  return rows.slice(/*axis=*/1, 0, tokens);
+  return rows.empty() ? rows : rows.slice(/*axis=*/1, 0, slot_tokens(number));
 }
 
 void TrainingModel::embed_for_head(Ctx& ctx, i64 number, View<float, 3> rows) {
@@ -70,6 +73,7 @@ void TrainingModel::stage_backward(Ctx& ctx, i64 number, const LossScale& scale,
   training::TrainStep step = m.step_of(ctx, slot);
   step.stats = &stats;
   step.scale = scale;
+  if (m.part.backward_exchange != nullptr) step.exchange = m.part.backward_exchange;
   if (m.has_batch_loss()) {
     FATHOM_CHECK(static_cast<double>(m.counted.back()) == scale.sequences,
                  "count_experts has seen ", m.counted.back(), " of the step's ", scale.sequences,

@@ -71,6 +71,7 @@ class TrainingModel {
   /// Slots are made when first needed and kept.
   i64 take_slot(Ctx& ctx, i64 stage, const TrainingBatch& batch);
   void free_slot(i64 slot);
+  i64 slot_tokens(i64 slot) const;
   /// The most micro-batches that were on a stage here at once, counted with weight work that waits.
   i64 slots_made(i64 stage) const;
   /// [mtp, tokens, hidden] to be filled before the forward pass of a head's stage that has no
