@@ -1,6 +1,8 @@
 """Models, hosts, verbs, and HTTP as hostile clients write it: checks 1 to 7 and 94."""
 import http.client
 import json
+import pathlib
+import re
 import socket
 import threading
 import time
@@ -198,6 +200,33 @@ class Wire(unittest.TestCase):
         for thread in threads:
             thread.join()
         self.assertEqual(texts, {mark: mark for mark in marks})
+
+
+class SlowReader(unittest.TestCase):
+    def resident_kib(self, server):
+        status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
+
+    def test_82_a_reader_that_stops_reading(self):
+        server = harness.Server(settings=["limits.write_s=2"], path=harness.model(max_position_embeddings=65536))
+        fields = {"stream": True, "logprobs": True, "top_logprobs": 20, "ignore_eos": True}
+        server.stream_lines(PATH, chat_body("Warm up", max_tokens=2000, **fields))
+        before = self.resident_kib(server)
+        body = json.dumps(chat_body("Long", max_tokens=60000, **fields))
+        with socket.socket() as connection:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect(("127.0.0.1", server.port))
+            connection.sendall((f"POST {PATH} HTTP/1.1\r\n{HOST}Content-Type: application/json\r\n"
+                                f"Content-Length: {len(body)}\r\n\r\n{body}").encode())
+            self.assertIn(b"200 OK", connection.recv(100))
+            other, most, end = server.chat("Other")["choices"], 0, time.monotonic() + 60
+            while server.metric("requests_cancelled_total") != 1:
+                self.assertLess(time.monotonic(), end, "it is cancelled")
+                self.assertEqual(server.chat("Other")["choices"], other, "others are served")
+                most = max(most, self.resident_kib(server))
+                time.sleep(0.05)
+        self.assertLess(most - before, 2048)
+        self.assertEqual(server.metric("num_requests_running"), 0)
 
 
 if __name__ == "__main__":
