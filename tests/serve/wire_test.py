@@ -208,11 +208,13 @@ class SlowReader(unittest.TestCase):
         return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
 
     def test_82_a_reader_that_stops_reading(self):
-        server = harness.Server(settings=["limits.write_s=2"], path=harness.model(max_position_embeddings=65536))
+        server = harness.Server(settings=["limits.write_s=2", "model.cache_tokens=4096"],
+                                path=harness.model(max_position_embeddings=4096))
         fields = {"stream": True, "logprobs": True, "top_logprobs": 20, "ignore_eos": True}
-        server.stream_lines(PATH, chat_body("Warm up", max_tokens=2000, **fields))
+        server.chat("Every page of the cache is written once", max_tokens=3900, ignore_eos=True)
+        server.stream_lines(PATH, chat_body("Warm up", max_tokens=500, **fields))
         before = self.resident_kib(server)
-        body = json.dumps(chat_body("Long", max_tokens=60000, **fields))
+        body = json.dumps(chat_body("Long", max_tokens=3900, **fields))
         with socket.socket() as connection:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.connect(("127.0.0.1", server.port))

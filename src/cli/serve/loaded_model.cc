@@ -21,7 +21,7 @@ namespace {
 
 constexpr i64 kContextsInCache = 4;
 /// Of events, before a sequence whose client lags pauses: as JSON they are several times as long.
-constexpr i64 kMaxUnreadBytes = i64{128} << 10;
+constexpr i64 kMaxUnreadBytes = i64{64} << 10;
 constexpr std::string_view kProgram = " fathom 0.1.0";  // another one may give another answer
 
 ModelOptions model_options(const serve::ModelSection& section) {
