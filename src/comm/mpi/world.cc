@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "comm/mpi/launcher.h"
-#include "comm/mpi/mpi_thread.h"
+#include "comm/mpi/mpi_engine.h"
 
 namespace fathom::comm {
 namespace {
@@ -14,21 +14,21 @@ namespace {
 /// The engine for as long as a group of it lives.
 class Session {
  public:
-  Session(std::shared_ptr<MpiThread> thread, double limit_s)
-      : thread_(std::move(thread)), limit_s_(limit_s), exceptions_(std::uncaught_exceptions()) {}
+  Session(std::shared_ptr<MpiEngine> engine, double limit_s)
+      : engine_(std::move(engine)), limit_s_(limit_s), exceptions_(std::uncaught_exceptions()) {}
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   ~Session() {
     if (std::uncaught_exceptions() > exceptions_) {
-      thread_->leave();
+      engine_->leave();
     } else {
-      thread_->finalize(limit_s_);
+      engine_->finalize(limit_s_);
     }
   }
-  MpiThread& thread() { return *thread_; }
+  MpiEngine& engine() { return *engine_; }
 
  private:
-  const std::shared_ptr<MpiThread> thread_;
+  const std::shared_ptr<MpiEngine> engine_;
   const double limit_s_;
   const int exceptions_;
 };
@@ -41,31 +41,27 @@ class MpiTransport final : public Transport {
   int rank() const override { return rank_; }
   int size() const override { return static_cast<int>(members_.size()); }
   int node_of(int rank) const override {
-    return session_->thread().world().nodes[static_cast<size_t>(world_rank(rank))];
+    return session_->engine().world().nodes[static_cast<size_t>(world_rank(rank))];
   }
   int world_rank(int rank) const override { return members_[static_cast<size_t>(rank)]; }
 
-  void post(Exchange& exchange) override { session_->thread().post(comm_, exchange); }
+  void post(Exchange& exchange) override { session_->engine().post(comm_, exchange); }
   bool wait(Exchange& exchange, Clock::time_point deadline) override {
-    return session_->thread().wait(exchange, deadline);
+    return session_->engine().wait(exchange, deadline);
   }
-  bool test(Exchange& exchange) override {
-    const auto& transfers = exchange.transfers;
-    return std::all_of(transfers.begin(), transfers.end(),
-                       [](const Transfer& transfer) { return transfer.is_done(); });
-  }
-  void withdraw(Exchange& exchange) noexcept override { session_->thread().withdraw(exchange); }
+  bool test(Exchange& exchange) override { return session_->engine().test(exchange); }
+  void withdraw(Exchange& exchange) noexcept override { session_->engine().withdraw(exchange); }
 
   std::unique_ptr<Transport> subgroup(std::span<const int> members, u64) override {
     std::vector<int> in_job;
     for (const int member : members) in_job.push_back(world_rank(member));
     const auto mine = std::find(members.begin(), members.end(), rank_);
-    return std::make_unique<MpiTransport>(session_, session_->thread().subgroup(comm_, members),
+    return std::make_unique<MpiTransport>(session_, session_->engine().subgroup(comm_, members),
                                           std::move(in_job),
                                           static_cast<int>(mine - members.begin()));
   }
 
-  void abort(const std::string& reason) noexcept override { session_->thread().abort(reason); }
+  void abort(const std::string& reason) noexcept override { session_->engine().abort(reason); }
 
  private:
   const std::shared_ptr<Session> session_;  // MPI ends with its last group
@@ -87,8 +83,8 @@ std::string mpi_description() {
 std::optional<Comm> world_of_launcher(const JobOptions& options) {
   const auto launched = launched_as();
   if (!launched || launched->size == 1) return std::nullopt;
-  auto session = std::make_shared<Session>(MpiThread::start(), options.deadline_s);
-  const MpiThread::World& world = session->thread().world();
+  auto session = std::make_shared<Session>(MpiEngine::start(), options.deadline_s);
+  const MpiEngine::World& world = session->engine().world();
   std::vector<int> members(static_cast<size_t>(world.size));
   std::iota(members.begin(), members.end(), 0);
   return Comm(std::make_unique<MpiTransport>(session, world.comm, std::move(members), world.rank),

@@ -1,6 +1,7 @@
 #pragma once
-// The one thread of a process that calls MPI (MPI_THREAD_FUNNELED). It takes work from a queue and polls what is under
-// way, so that exchanges go on while other threads compute. MPI-3.1 calls only, so Open MPI 4.1 and MPICH both do.
+// MPI in one process (MPI-3.1 calls only, so Open MPI 4.1 and MPICH both do). One thread at a time calls it
+// (MPI_THREAD_SERIALIZED): whoever waits polls, which costs no change of threads; while nobody waits and something is
+// under way a communication thread does, so that exchanges go on beside compute.
 #include <mpi.h>
 
 #include <condition_variable>
@@ -8,7 +9,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "base/mutex.h"
@@ -16,10 +16,10 @@
 
 namespace fathom::comm {
 
-/// An exchange as MPI sees it: a message of more than kPieceBytes is several. Only the MPI thread touches it before
+/// An exchange as MPI sees it: a message of more than kPieceBytes is several. Touched under the engine's lock before
 /// `ended`; whoever has seen that may read the rest.
 struct MpiExchange {
-  Exchange* exchange = nullptr;  ///< null once withdrawn
+  Exchange* exchange = nullptr;
   std::vector<MPI_Request> requests;
   struct Piece {
     size_t transfer;
@@ -33,11 +33,8 @@ struct MpiExchange {
   std::atomic<bool> ended{false};
 };
 
-class MpiThread {
+class MpiEngine {
  public:
-  /// Counts of MPI-3.1 are int.
-  static constexpr i64 kPieceBytes = i64{1} << 30;
-
   /// What the MPI library says of this process.
   struct World {
     MPI_Comm comm = MPI_COMM_NULL;
@@ -45,12 +42,13 @@ class MpiThread {
     std::vector<int> nodes;  ///< of each rank
   };
 
-  /// Starts the thread and initialises MPI in it. Throws kIo if MPI does not start.
-  static std::shared_ptr<MpiThread> start();
+  /// Initialises MPI and starts the communication thread. Throws kIo if MPI does not start.
+  static std::shared_ptr<MpiEngine> start();
   const World& world() const { return world_; }
 
   void post(MPI_Comm comm, Exchange& exchange);
   bool wait(Exchange& exchange, Clock::time_point deadline);
+  bool test(Exchange& exchange);
   void withdraw(Exchange& exchange) noexcept;
   /// The group of these ranks of `comm`; all of them call it.
   MPI_Comm subgroup(MPI_Comm comm, std::span<const int> members);
@@ -63,29 +61,35 @@ class MpiThread {
 
  private:
   using Task = std::function<void()>;
-  /// Runs `task` in the MPI thread and waits for its end; false: not within `limit_s`.
+  /// Runs `task` in the communication thread and waits for its end; false: not within `limit_s`.
   bool run(const Task& task, double limit_s);
-  void enqueue(Task task);
   void loop();
-  void initialize();
+  void initialize() FATHOM_REQUIRES(mpi_);
   bool take_tasks();
-  void begin(MPI_Comm comm, const std::shared_ptr<MpiExchange>& state);
-  /// True: something was done.
-  bool poll();
-  void poll_one(MpiExchange& state);
-  void fail(MpiExchange& state, int code);
-  void sleep_until_needed(bool busy);
+  void sleep_until_needed();
+  void begin(MPI_Comm comm, MpiExchange& state) FATHOM_REQUIRES(mpi_);
+  /// Looks at everything that is under way. True: something was done.
+  bool poll() FATHOM_REQUIRES(mpi_);
+  void poll_one(MpiExchange& state) FATHOM_REQUIRES(mpi_);
+  /// True: it ended well. False: it goes on. Throws what it failed with.
+  static bool outcome(const MpiExchange& state);
 
   World world_;
   std::string start_error_;
-  std::vector<std::shared_ptr<MpiExchange>> active_;  // of the MPI thread alone
-  std::vector<int> completed_;
-  std::vector<MPI_Status> statuses_;
+
+  Mutex mpi_;  // held around every call of MPI
+  std::vector<std::shared_ptr<MpiExchange>> active_ FATHOM_GUARDED_BY(mpi_);
+  std::vector<int> completed_ FATHOM_GUARDED_BY(mpi_);
+  std::vector<MPI_Status> statuses_ FATHOM_GUARDED_BY(mpi_);
+  std::atomic<bool> busy_{false};    // active_ is not empty
+  std::atomic<bool> asleep_{false};  // the communication thread wants to be woken
+  Clock::time_point last_busy_;      // of the communication thread alone
+  bool oversubscribed_ = false;      // more ranks than CPUs on this node
+  std::atomic<int> waiters_{0};
 
   Mutex mutex_;
   std::condition_variable_any work_, changed_;
   std::deque<Task> tasks_ FATHOM_GUARDED_BY(mutex_);
-  int waiters_ FATHOM_GUARDED_BY(mutex_) = 0;
   bool started_ FATHOM_GUARDED_BY(mutex_) = false;
   bool ending_ FATHOM_GUARDED_BY(mutex_) = false;
 };
