@@ -3,7 +3,7 @@
 
 Usage: check_test_labels.py ROOT BUILD_DIR
 
-Every test that ctest knows has a label beside "fast", and every folder of src/ with a *_test.cc is one.
+Every test that ctest knows is "fast" or of "clients" and has a label beside that, and every folder of src/ with a *_test.cc is one.
 A binary that is not built yet has no tests and is passed over.
 """
 import json
@@ -12,6 +12,7 @@ import subprocess
 import sys
 
 NOT_BUILT = "_NOT_BUILT"
+KINDS = ("fast", "clients")
 
 
 def read_labels(build):
@@ -33,10 +34,11 @@ def check(root, labels):
     for name, of_one in sorted(labels.items()):
         if name.endswith(NOT_BUILT):
             continue
-        if "fast" not in of_one:
-            yield f"{name} is not labelled fast"
+        kinds = [kind for kind in KINDS if kind in of_one]
+        if len(kinds) != 1:
+            yield f"{name} is labelled neither fast nor clients" if not kinds else f"{name} is labelled {' and '.join(kinds)}"
         elif len(of_one) < 2:
-            yield f"{name} has no label beside fast"
+            yield f"{name} has no label beside {kinds[0]}"
     modules = {path.relative_to(root / "src").parts[0] for path in (root / "src").rglob("*_test.cc")}
     for module in sorted(modules - used - not_built):
         yield f"no test is labelled {module}, but src/{module}/ has tests"

@@ -1,5 +1,7 @@
 #include "engine/engine_thread.h"
 
+#include <pthread.h>
+
 #include <exception>
 
 #include "base/log.h"
@@ -19,6 +21,7 @@ EngineThread::~EngineThread() {
 }
 
 void EngineThread::run() {
+  ::pthread_setname_np(::pthread_self(), "engine");  // for top -H and the like
   while (!stopping_) {
     try {
       if (!engine_.step()) engine_.wait(kLookAroundS);

@@ -14,7 +14,6 @@ namespace {
 constexpr double kLoadingRetryS = 5;
 constexpr double kSampleS = 5;
 constexpr size_t kSamples = 720;  // an hour
-constexpr double kStalledS = 60;
 constexpr const char* kCrossOrigin = "cross_origin";
 
 /// Of a Host header, without the port and the brackets of an IPv6 address.
@@ -112,7 +111,8 @@ Service::Service(ServiceOptions options, Accounts& accounts)
                   .requests = open_,
                   .history = history_,
                   .draining = draining_,
-                  .started_s = unix_now_s()},
+                  .started_s = unix_now_s(),
+                  .stalled_after_s = options_.stalled_after_s},
       sampler_(kSampleS, [this] { take_sample(); }),
       workers_(options_.worker_threads) {}
 
@@ -228,7 +228,7 @@ http::Response Service::error(int status, const std::string& reason, const http:
 
 bool Service::stalls() const {
   const ServedModel* const model = model_.load(std::memory_order_acquire);
-  return model != nullptr && model->engine.stalled_s() > kStalledS;
+  return model != nullptr && model->engine.stalled_s() > options_.stalled_after_s;
 }
 
 /// Of what tells about the server itself; nullopt: it is not that.

@@ -23,6 +23,7 @@ struct ServiceOptions {
   std::vector<std::string> allowed_hosts = {};
   std::vector<std::string> allowed_origins = {};  // of web pages, see is_origin()
   bool log_as_json = false;
+  double stalled_after_s = 60;
   AuditLog* audit = nullptr;  // null: none
 };
 

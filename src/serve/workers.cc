@@ -1,5 +1,7 @@
 #include "serve/workers.h"
 
+#include <pthread.h>
+
 namespace fathom::serve {
 
 Workers::Workers(i64 threads) {
@@ -24,6 +26,7 @@ void Workers::run(std::function<void()> work) {
 }
 
 void Workers::loop() {
+  ::pthread_setname_np(::pthread_self(), "worker");
   while (true) {
     std::function<void()> work;
     {

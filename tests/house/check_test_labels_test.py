@@ -26,7 +26,14 @@ class CheckTestLabels(unittest.TestCase):
 
     def test_a_test_that_is_not_fast_is_found(self):
         self.assertEqual(errors({**SOUND, "cli.help": ["cli", "slow"]}),
-                         ["cli.help is not labelled fast"])
+                         ["cli.help is labelled neither fast nor clients"])
+
+    def test_the_clients_of_a_server_are_no_fast_tests(self):
+        self.assertEqual(errors({**SOUND, "clients.page": ["clients", "serve"]}), [])
+        self.assertEqual(errors({**SOUND, "clients.page": ["clients"]}),
+                         ["clients.page has no label beside clients"])
+        self.assertEqual(errors({**SOUND, "clients.page": ["clients", "fast", "serve"]}),
+                         ["clients.page is labelled fast and clients"])
 
     def test_a_binary_that_is_not_built_is_passed_over(self):
         self.assertEqual(errors({"ops_test_NOT_BUILT": [], "Mla.Gradient": ["fast", "model"]}), [])

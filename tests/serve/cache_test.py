@@ -155,12 +155,11 @@ class Disk(unittest.TestCase):
 
     def test_two_servers_do_not_share_a_folder(self):
         self.start()
-        second = harness.subprocess.run(
-            [harness.FATHOM, "serve", "--model", str(harness.model(max_position_embeddings=4096)), "--port", "0",
-             "--set", f"cache.directory={self.folder}"],
-            env=harness.environment(), capture_output=True, text=True, timeout=60)
+        second = harness.serve("--model", str(harness.model(max_position_embeddings=4096)), "--port", "0",
+                               "--set", f"cache.directory={self.folder}")
         self.assertNotEqual(second.returncode, 0)
-        self.assertIn(str(self.folder), second.stderr)
+        self.assertIn(f"cache.directory: {self.folder}: another process", second.stderr)
+        self.assertNotIn("listening", second.stderr)
 
 
 if __name__ == "__main__":

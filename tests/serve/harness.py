@@ -27,6 +27,12 @@ def environment():
     return kept | {"OMP_NUM_THREADS": "2", "OMP_WAIT_POLICY": "passive"}
 
 
+def serve(*arguments, environ=None):
+    """`fathom serve` run to its end, for what it refuses or prints."""
+    return subprocess.run([FATHOM, "serve", *arguments], capture_output=True, text=True, timeout=60,
+                          env=environment() | (environ or {}))
+
+
 class Folder:
     """A temporary folder that goes when the tests do."""
 

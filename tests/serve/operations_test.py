@@ -1,4 +1,4 @@
-"""Starting, draining, configuration, metrics: checks 1, 89, 91 and 92."""
+"""Starting, draining, reloading, metrics: checks 1, 89, 91 and 92."""
 import http.client
 import json
 import re
@@ -17,11 +17,6 @@ from harness import chat_body
 PATH = "/v1/chat/completions"
 
 
-def fathom(*arguments, environ=None):
-    return subprocess.run([harness.FATHOM, "serve", *arguments], capture_output=True, text=True,
-                          timeout=60, env=harness.environment() | (environ or {}))
-
-
 class Operations(unittest.TestCase):
     def test_01_health_while_loading_and_after(self):
         server = harness.Server(wait=False)
@@ -35,6 +30,16 @@ class Operations(unittest.TestCase):
         self.assertEqual(seen, {(503, "loading")})
         self.assertRegex(retry, r"^\d+$")
         self.assertEqual(server.get("/health")[2], {"status": "ok"})
+
+    def test_sigterm_while_the_model_is_loaded(self):
+        server = harness.Server(wait=False, path=harness.model(num_hidden_layers=16, n_routed_experts=64))
+        self.assertEqual(server.get("/ready")[2], {"status": "loading"})
+        begin = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        self.assertEqual(server.process.wait(20), 0)
+        self.assertLess(time.monotonic() - begin, 0.5)
+        server.reader.join()
+        self.assertIn("no model was loaded", "".join(server.log))
 
     def test_89_metrics(self):
         server = harness.Server()
@@ -263,7 +268,7 @@ class Tls(unittest.TestCase):
         for settings in (self.settings("none.pem"), self.settings(key="none.pem"),
                          self.settings("away.pem")):
             options = [option for setting in settings for option in ("--set", setting)]
-            done = fathom("--model", str(harness.model()), "--port", "0", *options)
+            done = harness.serve("--model", str(harness.model()), "--port", "0", *options)
             self.assertEqual(done.returncode, 1)
             self.assertIn(".pem", done.stderr)
 
@@ -321,135 +326,6 @@ class Reload(unittest.TestCase):
         server.post(PATH, "{")
         server.stop()
         self.assertTrue(any("invalid_json" in line for line in server.log))
-
-
-class Notify(unittest.TestCase):
-    """The service manager's side of sd_notify(3)."""
-
-    def listen(self, address):
-        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.addCleanup(manager.close)
-        manager.bind(address)
-        manager.settimeout(20)
-        return manager
-
-    def start(self, name, **environ):
-        return harness.Server(settings=["server.drain_delay_s=0"], environ={"NOTIFY_SOCKET": name} | environ)
-
-    def until(self, manager, word):
-        """What is told up to the first message with the word, as dictionaries."""
-        told = []
-        while not told or word not in told[-1]:
-            lines = manager.recv(4096).decode().splitlines()
-            told.append(dict(line.split("=", 1) for line in lines))
-        return told
-
-    def test_ready_reloading_stopping(self):
-        path = str(harness.Folder().path / "notify")
-        manager = self.listen(path)
-        server = self.start(path)
-        told = self.until(manager, "READY")
-        self.assertIn("loading", told[0]["STATUS"])
-        self.assertNotIn("READY", told[0])
-        self.assertIn("serving tiny", told[-1]["STATUS"])
-        server.process.send_signal(signal.SIGHUP)
-        told = self.until(manager, "READY")
-        self.assertEqual(told[0]["RELOADING"], "1")
-        asked = int(told[0]["MONOTONIC_USEC"])
-        self.assertLess(abs(time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000 - asked), 20_000_000)
-        server.process.send_signal(signal.SIGTERM)
-        told = self.until(manager, "STOPPING")
-        self.assertEqual(server.process.wait(20), 0)
-        self.assertFalse(any("WATCHDOG" in each for each in told), "nobody asked for it")
-
-    def test_the_watchdog_is_told_while_the_engine_moves(self):
-        name = f"fathom-test-{time.monotonic_ns()}"
-        manager = self.listen("\0" + name)
-        server = self.start("@" + name, WATCHDOG_USEC="600000")
-        self.until(manager, "READY")
-        times = []
-        for _ in range(4):
-            self.until(manager, "WATCHDOG")
-            times.append(time.monotonic())
-        gaps = [b - a for a, b in zip(times, times[1:])]
-        self.assertLess(max(gaps), 0.6)
-        self.assertGreater(min(gaps), 0.1, "not with every look around")
-        server.stop()
-
-    def test_another_process_has_the_watchdog(self):
-        path = str(harness.Folder().path / "notify")
-        manager = self.listen(path)
-        self.start(path, WATCHDOG_USEC="100000", WATCHDOG_PID="1")
-        self.until(manager, "READY")
-        manager.settimeout(0.5)
-        with self.assertRaises(socket.timeout):
-            self.until(manager, "WATCHDOG")
-
-    def test_a_socket_of_another_kind_is_refused(self):
-        done = fathom("--model", str(harness.model()), "--port", "0",
-                      environ={"NOTIFY_SOCKET": "vsock:2:1"})
-        self.assertEqual(done.returncode, 1)
-        self.assertIn("NOTIFY_SOCKET", done.stderr)
-
-    def test_a_manager_that_went_away_stops_nothing(self):
-        server = self.start("/nowhere/notify")
-        server.chat()
-
-
-class Configuration(unittest.TestCase):
-    def resolved(self, *arguments, environ=None):
-        done = fathom("--print-config", *arguments, environ=environ)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
-
-    def test_flags_stand_above_the_environment_and_that_above_the_file(self):
-        file = harness.Folder().path / "serve.toml"
-        file.write_text('[server]\nport = 1000\nhost = "::1"\n[limits]\nidle_s = 7\n')
-        environ = {"FATHOM_SERVE_SERVER_PORT": "2000", "FATHOM_SERVE_API_STRICT_FIELDS": "true"}
-        text = self.resolved("--config", str(file), environ=environ)
-        self.assertIn("port = 2000", text)
-        self.assertIn('host = "::1"', text)
-        self.assertRegex(text, r"idle_s = 7")
-        self.assertIn("strict_fields = true", text)
-        self.assertIn("port = 3000", self.resolved("--config", str(file), "--port", "3000",
-                                                   environ=environ))
-
-    def test_what_is_unknown_is_refused(self):
-        file = harness.Folder().path / "serve.toml"
-        file.write_text("[server]\nprot = 1000\n")
-        for done, word in ((fathom("--config", str(file)), "prot"),
-                           (fathom("--set", "server.prot=1"), "prot"),
-                           (fathom(environ={"FATHOM_SERVE_SERVER_PROT": "1"}), "SERVER_PROT"),
-                           (fathom("--port", "70000"), "70000"),
-                           (fathom("--config", "/nowhere.toml"), "/nowhere.toml"),
-                           (fathom("--set", "model.activations=fp9"), "fp9"),
-                           (fathom("--set", "server.log_level=loud"), "loud"),
-                           (fathom("--set", 'server.allowed_origins=["*"]'), '"*"'),
-                           (fathom("--set", 'server.allowed_origins=["https://a.b/"]'), '"https://a.b/"'),
-                           (fathom("--model", str(harness.model()), "--port", "0",
-                                   "--set", 'server.trusted_proxies=["10.0.0.0/99"]'), "10.0.0.0/99"),
-                           (fathom(), "--model"),
-                           (fathom("--model", "x", "--host", "0.0.0.0"), "0.0.0.0")):
-            self.assertEqual(done.returncode, 1, done.stderr)
-            self.assertIn(word, done.stderr)
-
-    def test_a_model_that_is_wrong_is_seen_before_anybody_connects(self):
-        folder = harness.Folder().path
-        (folder / "config.json").write_text("{}")
-        (folder / "a.gguf").write_text("no GGUF")
-        for words, said in (((folder / "none",), "none"), ((folder / "a.gguf",), "a.gguf"),
-                            ((folder,), "config.json"),
-                            ((harness.model(), "--chat-template", "deepsek-v3"), "deepseek-v3")):
-            done = fathom("--model", *map(str, words), "--port", "0")
-            self.assertEqual(done.returncode, 1, done.stderr)
-            self.assertIn(said, done.stderr)
-            self.assertNotIn("listening", done.stderr)
-
-    def test_a_port_that_is_taken(self):
-        server = harness.Server()
-        done = fathom("--model", str(harness.model()), "--port", str(server.port))
-        self.assertEqual(done.returncode, 1)
-        self.assertIn(str(server.port), done.stderr)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@
 #include "engine/prompt.h"
 #include "grammar/match/vocabulary.h"
 #include "io/content_sample.h"
+#include "io/files/private_directory.h"
 #include "tokenizer/chat/normal_form.h"
 
 namespace fathom::cli {
@@ -64,6 +65,15 @@ void check_model(const serve::ModelSection& section) {
   if (std::filesystem::is_directory(section.path)) value_or_throw(load_model_config(section.path));
   if (section.chat_template.empty()) return;
   value_or_throw(tokenizer::parse_chat_template_name(section.chat_template));
+}
+
+void check_cache(const serve::CacheSection& section) {
+  if (section.directory.empty()) return;
+  try {
+    const io::PrivateDirectory ours(section.directory);
+  } catch (const Error& error) {
+    throw Error(error.code(), "cache.directory: " + error.message());
+  }
 }
 
 struct LoadedModel::Impl {

@@ -18,6 +18,9 @@ std::string served_name(const serve::ModelSection& section);
 /// the name of a chat template.
 void check_model(const serve::ModelSection& section);
 
+/// Throws Error for a folder of cached pages that this server cannot have for itself.
+void check_cache(const serve::CacheSection& section);
+
 class LoadedModel {
  public:
   /// Takes as long as reading the weights does. Throws Error.

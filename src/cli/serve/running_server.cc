@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
+#include <future>
 #include <thread>
 
 #include "base/clock.h"
@@ -21,6 +23,7 @@ serve::ServiceOptions service_options(const serve::ServeConfig& config, serve::A
           .allowed_hosts = config.server.allowed_hosts,
           .allowed_origins = config.server.allowed_origins,
           .log_as_json = config.server.log_format == serve::LogFormat::kJson,
+          .stalled_after_s = config.server.stalled_after_s,
           .audit = audit};
 }
 
@@ -58,7 +61,11 @@ RunningServer::RunningServer(serve::ServeConfig config,
 }
 
 int RunningServer::run() {
-  load();
+  if (!load()) {
+    log::info("going down: no model was loaded yet, and nothing was answered");
+    // The thread that loads cannot be stopped within a read; nothing here is lost with it.
+    std::_Exit(interrupt_.signal() == SIGINT ? kExitInterrupted : kExitOk);
+  }
   while (!interrupt_.interrupted()) {
     look_around();
     std::this_thread::sleep_for(kLookAround);
@@ -69,14 +76,27 @@ int RunningServer::run() {
   return kExitOk;
 }
 
-void RunningServer::load() {
+/// False if a signal came first: the model is being loaded still.
+bool RunningServer::load() {
   manager_.loading("loading " + config_.model.path);
-  model_ = std::make_unique<LoadedModel>(config_);
+  std::packaged_task<std::unique_ptr<LoadedModel>()> task(
+      [this] { return std::make_unique<LoadedModel>(config_); });
+  std::future<std::unique_ptr<LoadedModel>> loaded = task.get_future();
+  std::thread loader(std::move(task));
+  while (loaded.wait_for(kLookAround) != std::future_status::ready) {
+    if (!interrupt_.interrupted()) continue;
+    manager_.stopping("the model is not loaded");
+    loader.detach();
+    return false;
+  }
+  loader.join();
+  model_ = loaded.get();
   service_.serve(model_->served());
   serving_ = fmt::format("serving {} with a context of {} tokens", model_->served().name,
                          model_->engine().context_tokens());
   log::info("{}", serving_);
   manager_.ready(serving_);
+  return true;
 }
 
 void RunningServer::look_around() {

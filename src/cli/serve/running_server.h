@@ -25,7 +25,7 @@ class RunningServer {
   int run();
 
  private:
-  void load();
+  bool load();
   void look_around();
   void read_again();
   void drain();

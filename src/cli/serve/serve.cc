@@ -94,6 +94,7 @@ class Serve : public Command {
     if (config.server.log_format == serve::LogFormat::kJson) serve::log_as_json();
     refuse_open_doors(config);
     check_model(config.model);
+    check_cache(config.cache);
     // By --verbose or --quiet, which stand above the configuration.
     const bool is_level_fixed =
         log::enabled(log::Level::kDebug) || !log::enabled(log::Level::kInfo);

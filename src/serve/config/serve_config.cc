@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "serve/cross_origin.h"
+#include "serve/http/network.h"
 
 namespace fathom::serve {
 namespace {
@@ -93,18 +94,27 @@ void ServerSection::list_fields(FieldList& list) {
   list.add("drain_delay_s", drain_delay_s,
            "from SIGTERM, when /ready fails, to the end of new connections", {.min = 0});
   list.add("drain_timeout_s", drain_timeout_s, "for requests that run at SIGTERM", {.min = 0});
+  list.add("stalled_after_s", stalled_after_s,
+           "without a step while there is work: /live fails then, and a watchdog hears no more",
+           {.min = 0.1});
   list.add("log_format", log_format, kLogFormatNames, "of the log's lines");
   list.add("log_level", log_level, kLogLevelNames,
            "from this on; --verbose and --quiet stand above");
 }
 
 void ServerSection::check(const std::string& prefix, Problems& problems) const {
-  for (const std::string& origin : allowed_origins) {
-    if (is_origin(origin)) continue;
-    problems.invalid(prefix + "allowed_origins",
-                     fmt::format("expected origins such as https://chat.example.org, found \"{}\"",
-                                 printable(origin)));
-  }
+  const auto check_list = [&](const char* key, const std::vector<std::string>& list,
+                              const auto& is_one, std::string_view expected) {
+    for (const std::string& text : list) {
+      if (is_one(text)) continue;
+      problems.invalid(prefix + key,
+                       fmt::format("expected {}, found \"{}\"", expected, printable(text)));
+    }
+  };
+  check_list("allowed_origins", allowed_origins, is_origin,
+             "origins such as https://chat.example.org");
+  check_list("trusted_proxies", trusted_proxies, http::is_network,
+             "addresses and networks such as 10.0.0.0/8");
 }
 
 void ApiSection::list_fields(FieldList& list) {

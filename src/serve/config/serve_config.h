@@ -54,6 +54,7 @@ struct ServerSection {
   double keep_alive_s = 10;
   double drain_delay_s = 5;
   double drain_timeout_s = 60;
+  double stalled_after_s = 60;
   LogFormat log_format = LogFormat::kText;
   log::Level log_level = log::Level::kInfo;
 

@@ -1,6 +1,7 @@
 #include "serve/http/server.h"
 
 #include <fmt/format.h>
+#include <pthread.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -132,6 +133,7 @@ void Server::Impl::take(tcp::socket socket) {
 }
 
 void Server::Impl::run() {
+  ::pthread_setname_np(::pthread_self(), "http");
   while (true) {
     try {
       io.run();

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <optional>
+#include <variant>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "serve/http/network.h"
 
 namespace fathom::serve::http {
 namespace {
@@ -28,24 +30,36 @@ std::optional<ip::address> address_of(std::string_view text) {
   return plain(address);
 }
 
+using Network = std::variant<ip::network_v4, ip::network_v6>;
+
+std::optional<Network> parse_network(const std::string& text) {
+  const bool is_v6 = text.find(':') != std::string::npos;
+  const bool is_address = text.find('/') == std::string::npos;
+  const std::string network = is_address ? text + (is_v6 ? "/128" : "/32") : text;
+  boost::system::error_code error;
+  Network parsed;
+  if (is_v6) {
+    parsed = ip::make_network_v6(network, error);
+  } else {
+    parsed = ip::make_network_v4(network, error);
+  }
+  if (error) return std::nullopt;
+  return parsed;
+}
+
 }  // namespace
+
+bool is_network(const std::string& text) { return parse_network(text).has_value(); }
 
 TrustedProxies::TrustedProxies(const std::vector<std::string>& networks) {
   for (const std::string& text : networks) {
-    const bool is_v6 = text.find(':') != std::string::npos;
-    const bool is_address = text.find('/') == std::string::npos;
-    const std::string network = is_address ? text + (is_v6 ? "/128" : "/32") : text;
-    boost::system::error_code error;
-    if (is_v6) {
-      v6_.push_back(ip::make_network_v6(network, error));
-    } else {
-      v4_.push_back(ip::make_network_v4(network, error));
+    const std::optional<Network> network = parse_network(text);
+    if (!network) {
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("expected an address or a network, found \"{}\"", printable(text)));
     }
-    if (!error) continue;
-    throw Error(ErrorCode::kInvalidInput,
-                fmt::format("server.trusted_proxies: expected addresses and networks such as "
-                            "10.0.0.0/8, found \"{}\"",
-                            printable(text)));
+    if (const auto* const v4 = std::get_if<ip::network_v4>(&*network)) v4_.push_back(*v4);
+    if (const auto* const v6 = std::get_if<ip::network_v6>(&*network)) v6_.push_back(*v6);
   }
 }
 

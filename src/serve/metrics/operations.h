@@ -13,7 +13,8 @@ struct Operations {
   OpenRequests& requests;
   const History& history;
   const std::atomic<bool>& draining;
-  double started_s;  // seconds since 1970
+  double started_s;        // seconds since 1970
+  double stalled_after_s;  // see ServiceOptions
 };
 
 /// Since the server began.

@@ -81,6 +81,7 @@ ApiResult<http::Response> show_status(Call& call) {
   body.set("started_s", call.operations.started_s);
   body.set("now_s", unix_now_s());
   body.set("draining", call.operations.draining.load());
+  body.set("stalled", engine.stalled_s() > call.operations.stalled_after_s);
   body.set("has_keys", call.accounts.has_keys());
   body.set("keeps_usage", call.accounts.books() != nullptr);
   body.set("engine", engine_json(engine, counters));

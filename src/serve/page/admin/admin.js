@@ -12,7 +12,6 @@ import {Usage} from './usage.js';
 const lookEveryMs = 1000;
 const historyEveryMs = 5000;
 const usageEveryMs = 60000;
-const stalledS = 60;
 
 const key = tabKey('fathom.admin_key');
 const tiles = new Tiles();
@@ -57,7 +56,7 @@ function showBanner(text) {
 }
 
 function showServer(status) {
-  const state = status.draining ? 'draining' : status.engine.stalled_s > stalledS ? 'stalled' : 'ok';
+  const state = status.draining ? 'draining' : status.stalled ? 'stalled' : 'ok';
   byId('model').textContent = status.model;
   byId('state').textContent = texts.states[state];
   byId('state').className = `badge ${state}`;

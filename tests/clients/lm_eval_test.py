@@ -2,7 +2,7 @@
 
 It is large, so it is not installed by the test: FATHOM_LM_EVAL names a Python that has it,
   python3 -m venv lm && lm/bin/pip install 'lm_eval[api]==0.4.13'
-  FATHOM_LM_EVAL=lm/bin/python FATHOM=build/release/fathom python3 tests/serve/lm_eval_test.py
+  FATHOM_LM_EVAL=lm/bin/python PYTHONPATH=tests/serve FATHOM=build/release/fathom python3 tests/clients/lm_eval_test.py
 """
 import json
 import os
