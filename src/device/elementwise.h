@@ -38,6 +38,12 @@ struct AddInplace {
   View<const float, 2> y;
 };
 
+struct ScaleRowsInplace {
+  static constexpr const char* kName = "scale_rows_inplace";
+  View<float, 2> x;
+  View<const float, 1> scales;
+};
+
 struct AddBiasBackward {
   static constexpr const char* kName = "add_bias_backward";
   View<const float, 2> dx;

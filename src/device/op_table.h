@@ -39,8 +39,8 @@ class OpTable
           CombineRows, CombineRowsBackward,
           // Between products.
           RmsNormForward, RmsNormBackward, SiluMulForward, SiluMulBackward, WeightedSiluMulForward,
-          WeightedSiluMulBackward, AddInplace, AddBiasBackward, RopeInplace, RopeByAnglesInplace,
-          ComputeRopeAngles, GatherRows, CopyIds,
+          WeightedSiluMulBackward, AddInplace, ScaleRowsInplace, AddBiasBackward, RopeInplace,
+          RopeByAnglesInplace, ComputeRopeAngles, GatherRows, CopyIds,
           // Ends of a model, losses.
           EmbeddingForward, EmbeddingBackward, TokenLogProbs, CrossEntropyInplace,
           // The optimizer.

@@ -32,7 +32,8 @@ LayerLoad numbered_load(const std::string& name, double base) {
 StepMetrics numbered_step() {
   StepMetrics metrics;
   auto& [step, tokens, samples, loss, bits_per_byte, mtp_loss, balance_loss, lr, grad_norm,
-         bias_update_speed, tokens_per_s, gemm_peak_frac, seconds, dropped, skipped, load] = metrics;
+         bias_update_speed, tokens_per_s, gemm_peak_frac, seconds, dropped, skipped, load, stage] =
+      metrics;
   step = 1;
   tokens = 102;
   samples = 103;
@@ -49,6 +50,7 @@ StepMetrics numbered_step() {
   dropped = 115;
   skipped = "";
   load = {numbered_load("first", 120), numbered_load("second", 130)};
+  stage = {{"reward", 116.5}, {"length", 117.5}};
   return metrics;
 }
 
@@ -86,7 +88,8 @@ TEST(EveryNumber, InMetricsJsonl) {
       R"("dropped":115,"skipped":"","load":[{"layer":"first","max_vio":120.5,"entropy":121.5,)"
       R"("dead_experts":122,"bias_min":-123.0,"bias_max":125.0,"share":[0.125,0.875]},)"
       R"({"layer":"second","max_vio":130.5,"entropy":131.5,"dead_experts":132,"bias_min":-133.0,)"
-      R"("bias_max":135.0,"share":[0.125,0.875]}]})");
+      R"("bias_max":135.0,"share":[0.125,0.875]}],"stage":{"reward":116.5,"length":117.5}})");
+  EXPECT_EQ(metrics_line(StepMetrics{}).find("stage"), std::string::npos);
   EXPECT_EQ(metrics_line(numbered_validation()),
             R"({"kind":"validation","step":1,"set":"held","loss":202.5,"bits_per_byte":203.5,)"
             R"("mtp_loss":[204.5,205.5],"mtp_acceptance":[206.5,207.5],"load":[{"layer":"first",)"
@@ -143,7 +146,9 @@ TEST(EveryNumber, InTensorBoard) {
             "balance/entropy/second 131.50\n"
             "balance/dead_experts/second 132.00\n"
             "balance/bias_min/second -133.0\n"
-            "balance/bias_max/second 135.00\n");
+            "balance/bias_max/second 135.00\n"
+            "stage/reward 116.50\n"
+            "stage/length 117.50\n");
   StepMetrics skipped = numbered_step();
   skipped.skipped = "why";
   EXPECT_EQ(event_scalars(skipped)[3].value, 1.0f);
@@ -172,7 +177,9 @@ TEST(EveryNumber, InTheReportsData) {
       R"("x":{"step":[1],"tokens":[102],"seconds":[114.5]},"loss":[104.5],)"
       R"("bits_per_byte":[105.5],"lr":[109.5],"grad_norm":[111.25],"tokens_per_s":[113.5],)"
       R"("gemm_peak_frac":[0.125],"balance_loss":[108.5],"bias_update_speed":[112.5],)"
-      R"("dropped":[115],"mtp_loss":[[106.5],[107.5]]},"layers":{"x":{"step":[1],"tokens":[102],)"
+      R"("dropped":[115],"mtp_loss":[[106.5],[107.5]]},"stage":{"x":{"step":[1],"tokens":[102],)"
+      R"("seconds":[114.5]},"names":["reward","length"],"numbers":[[116.5],[117.5]]},)"
+      R"("layers":{"x":{"step":[1],"tokens":[102],)"
       R"("seconds":[114.5]},"names":["first","second"],"max_vio":[[120.5],[130.5]],)"
       R"("entropy":[[121.5],[131.5]],"dead_experts":[[122],[132]],"bias_min":[[-123],[-133]],)"
       R"("bias_max":[[125],[135]]},"shares":{"x":{"step":[1],"tokens":[102],"seconds":[114.5]},)"

@@ -97,7 +97,7 @@ std::optional<ResumePoint> find_resume_point(const RunDirectory& directory, cons
 }
 
 void restore_trainer(Ctx& ctx, const RunSetup& setup, const ResumePoint& point, Trainer& trainer) {
-  if (io::to_string(trainer.loader().fingerprint()) != point.manifest.data_fingerprint) {
+  if (io::to_string(trainer.stage().fingerprint()) != point.manifest.data_fingerprint) {
     throw Error(ErrorCode::kInvalidInput,
                 fmt::format("{}: the training text is not the text this run began with: files, "
                             "tokenizer, weights, order or sequence length have changed",

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 
@@ -9,10 +10,10 @@
 #include "base/parallel.h"
 #include "base/text.h"
 #include "checkpoint/flat_weights.h"
-#include "data/cache/prepare.h"
 #include "io/files/atomic_file.h"
 #include "ops/gemm/gemm_peak.h"
 #include "report/run/run_reporter.h"
+#include "train/pretrain.h"
 #include "train/resume.h"
 #include "train/run_text.h"
 #include "train/run_writer.h"
@@ -38,8 +39,10 @@ class Run {
   TrainResult go();
 
  private:
+  RunText load_text(const TrainRequest& request);
   std::optional<ResumePoint> resume_point(const TrainRequest& request) const;
-  data::PreparedData prepare() const;
+  /// The request's stage, or one of our own.
+  Stage& choose_stage(const TrainRequest& request);
   RunCost cost() const;
   report::RunInfo info();
   void restore();
@@ -60,7 +63,8 @@ class Run {
   RunText text_;
   RunDirectory directory_;
   std::optional<ResumePoint> resume_;
-  data::PreparedData data_;
+  std::unique_ptr<Pretrain> pretrain_;  // if the request brings no stage
+  Stage& stage_;
   RunCost cost_;
   Trainer trainer_;
   RunWriter writer_;
@@ -77,13 +81,12 @@ Run::Run(Ctx& ctx, const TrainRequest& request, const TrainEvents& events)
     : ctx_(ctx),
       events_(events),
       setup_(value_or_throw(load_run_setup(request.config))),
-      text_(load_run_text(setup_)),
+      text_(load_text(request)),
       directory_(request.config.run.out),
       resume_(resume_point(request)),
-      data_(prepare()),
+      stage_(choose_stage(request)),
       cost_(cost()),
-      trainer_(ctx_, setup_, data_.train, data_.validation, text_.text_bytes,
-               cost_.micro_batch_sequences),
+      trainer_(ctx_, setup_, stage_, text_.text_bytes, cost_.micro_batch_sequences),
       writer_(setup_, directory_, trainer_, events_) {
   if (resume_) {
     restore();
@@ -98,6 +101,16 @@ Run::Run(Ctx& ctx, const TrainRequest& request, const TrainEvents& events)
   earlier_seconds_ = trainer_.state().seconds;
   first_step_ = trainer_.state().step;
   started_ = Clock::now();
+}
+
+RunText Run::load_text(const TrainRequest& request) {
+  RunText text = load_run_text(setup_);
+  if (request.stage == nullptr) return text;
+  std::vector<i64>& ends = setup_.model.eos_token_id;
+  for (const i64 id : request.stage->end_ids()) {
+    if (std::ranges::count(ends, id) == 0) ends.push_back(id);
+  }
+  return text;
 }
 
 std::optional<ResumePoint> Run::resume_point(const TrainRequest& request) const {
@@ -118,14 +131,20 @@ std::optional<ResumePoint> Run::resume_point(const TrainRequest& request) const 
   return point;
 }
 
-data::PreparedData Run::prepare() const {
+Stage& Run::choose_stage(const TrainRequest& request) {
+  if (request.stage != nullptr) {
+    events_.say(log::Level::kInfo, request.stage->statistics());
+    return *request.stage;
+  }
   if (setup_.config.data.train.empty()) {
     throw Error(ErrorCode::kInvalidInput,
                 "data.train: no source: add [data.train.NAME] with paths");
   }
-  auto prepared = data::prepare_data(setup_.config.data, text_.tokenizer, events_.tokenize);
-  events_.say(log::Level::kInfo, "text:\n" + data::format_statistics(prepared.statistics()));
-  return prepared;
+  pretrain_ = std::make_unique<Pretrain>(
+      setup_.config.data, setup_.model.num_nextn_predict_layers,
+      data::prepare_data(setup_.config.data, text_.tokenizer, events_.tokenize));
+  events_.say(log::Level::kInfo, "text:\n" + pretrain_->statistics());
+  return *pretrain_;
 }
 
 RunCost Run::cost() const {
@@ -242,7 +261,7 @@ void Run::explain_skip(const report::StepMetrics& metrics) {
 }
 
 void Run::validate() {
-  if (data_.validation.empty()) return;
+  if (stage_.validation().empty()) return;
   auto sets = trainer_.validate(ctx_, [this] { return events_.stopped(); });
   if (!sets) return;  // stopped: the resumed run validates this step first
   for (const report::ValidationMetrics& set : *sets) {

@@ -9,6 +9,7 @@
 #include "device/ctx.h"
 #include "report/metrics/metrics.h"
 #include "train/events.h"
+#include "train/stage.h"
 
 namespace fathom::train {
 
@@ -20,6 +21,8 @@ struct TrainRequest {
   std::filesystem::path resume_from;
   /// Steps' share of the machine's product peak is measured; costs about 0.3 s.
   bool measure_peak = true;
+  /// What is trained on; nullptr: the text of config.data. Must outlive the run.
+  Stage* stage = nullptr;
 };
 
 struct TrainResult {

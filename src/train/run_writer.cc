@@ -67,7 +67,7 @@ void RunWriter::save(Ctx& ctx, Need need, std::span<const report::ValidationMetr
     write_checkpoint(ctx, model_files(trainer_.model().weights()), trainer_.optimizer().state(),
                      {.state = state,
                       .run_config = resolved_run_file(setup_),
-                      .data_fingerprint = io::to_string(trainer_.loader().fingerprint()),
+                      .data_fingerprint = io::to_string(trainer_.stage().fingerprint()),
                       .files = {}},
                      path);
   } catch (const Error& error) {

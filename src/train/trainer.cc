@@ -4,18 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "train/balance.h"
 
 namespace fathom::train {
 namespace {
-
-std::vector<data::ValidationSet> make_sets(std::span<const data::Source> sources,
-                                           const data::LoaderConfig& config) {
-  std::vector<data::ValidationSet> sets;
-  for (const data::Source& source : sources) sets.emplace_back(source, config);
-  return sets;
-}
 
 double total_loss(const model::StepStats& stats) {
   double sum = stats.nll + stats.balance_loss;
@@ -23,20 +17,13 @@ double total_loss(const model::StepStats& stats) {
   return sum;
 }
 
-data::LoaderConfig loader_config_of(const RunSetup& setup) {
-  return data::loader_config(setup.config.data, setup.model.num_nextn_predict_layers);
-}
-
 }  // namespace
 
-Trainer::Trainer(const Ctx& ctx, const RunSetup& setup, std::span<const data::Source> sources,
-                 std::span<const data::Source> validation, std::span<const i32> text_bytes,
-                 i64 micro_batch_sequences)
+Trainer::Trainer(const Ctx& ctx, const RunSetup& setup, Stage& stage,
+                 std::span<const i32> text_bytes, i64 micro_batch_sequences)
     : setup_(setup),
-      sources_(sources),
+      stage_(stage),
       text_bytes_(text_bytes),
-      loader_(sources, loader_config_of(setup)),
-      validation_(make_sets(validation, loader_config_of(setup))),
       model_(ctx, setup.model, setup.config.recipe, micro_batch_sequences, setup.plan.seq_len()),
       optimizer_(model_.layout(), setup.config.optimizer),
       stats_(setup.model) {
@@ -50,7 +37,7 @@ TargetCount Trainer::read_batches(const StepPlan& plan) {
   for (i64 done = 0; done < plan.sequences; done += micro) {
     if (num_batches_ == std::ssize(batches_)) batches_.emplace_back();
     data::SequenceBatch& batch = batches_[static_cast<size_t>(num_batches_++)];
-    loader_.read({plan.first_sample + done, std::min(micro, plan.sequences - done)}, batch);
+    stage_.read({plan.first_sample + done, std::min(micro, plan.sequences - done)}, batch);
     const TargetCount part = count_targets(batch, text_bytes_);
     count.targets += part.targets;
     count.text_bytes += part.text_bytes;
@@ -63,14 +50,14 @@ model::TrainingBatch Trainer::batch_of(const data::SequenceBatch& batch) const {
 }
 
 std::string Trainer::describe_samples(std::span<const data::SequenceBatch> batches) const {
-  std::vector<i64> by_source(sources_.size());
+  std::map<i32, i64> by_source;
   for (const data::SequenceBatch& batch : batches) {
-    for (const i32 source : batch.sources) ++by_source[static_cast<size_t>(source)];
+    for (const i32 source : batch.sources) ++by_source[source];
   }
   std::string text = fmt::format("samples {} to {}", batches.front().samples.front(),
                                  batches.back().samples.back());
-  for (size_t i = 0; i < by_source.size(); ++i) {
-    if (by_source[i] > 0) text += fmt::format(", {} of {}", by_source[i], sources_[i].name);
+  for (const auto& [source, count] : by_source) {
+    text += fmt::format(", {} of {}", count, stage_.source_name(source));
   }
   return text;
 }
@@ -85,7 +72,9 @@ std::string Trainer::accumulate(Ctx& ctx, const StepPlan& plan, i64 targets) {
   }
   stats_.clear();
   for (const data::SequenceBatch& batch : batches()) {
-    model_.forward_backward(ctx, batch_of(batch), scale, stats_);
+    model::TrainingBatch part = batch_of(batch);
+    part.objective = stage_.objective(batch);
+    model_.forward_backward(ctx, part, scale, stats_);
     if (!std::isfinite(total_loss(stats_))) {
       return fmt::format("the loss is not finite: {}", describe_samples({&batch, 1}));
     }
@@ -103,6 +92,7 @@ void Trainer::update(Ctx& ctx, const StepPlan& plan, double norm) {
 
 report::StepMetrics Trainer::step(Ctx& ctx) {
   const StepPlan plan = setup_.plan.step(state_.step + 1);
+  stage_.begin_step(ctx, plan, model_);
   const TargetCount count = read_batches(plan);
   std::string skipped = accumulate(ctx, plan, count.targets);
   const double norm = optimizer_.gradient_norm(ctx, model_.gradients());
@@ -122,6 +112,7 @@ report::StepMetrics Trainer::step(Ctx& ctx) {
   report::StepMetrics metrics = metrics_of(plan, count, norm);
   metrics.load = layer_loads(stats_, model_);
   metrics.skipped = std::move(skipped);
+  stage_.end_step(metrics);
   return metrics;
 }
 
@@ -148,7 +139,7 @@ std::optional<std::vector<report::ValidationMetrics>> Trainer::validate(
   // The figures that a run is quoted by are of the whole sets.
   const i64 cap = state_.step == setup_.plan.steps() ? 0 : setup_.config.train.validation_sequences;
   std::vector<report::ValidationMetrics> all;
-  for (const data::ValidationSet& set : validation_) {
+  for (const ValidationText& set : stage_.validation()) {
     auto metrics = validate_on(ctx, model_, set,
                                {.step = state_.step,
                                 .micro_batch_sequences = state_.micro_batch_sequences,

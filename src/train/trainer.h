@@ -8,25 +8,24 @@
 #include <string>
 #include <vector>
 
-#include "data/data_loader.h"
 #include "model/training/training_model.h"
 #include "report/metrics/metrics.h"
 #include "train/checkpoint/trainer_state.h"
 #include "train/optimizer.h"
 #include "train/run_setup.h"
+#include "train/stage.h"
 #include "train/validation.h"
 
 namespace fathom::train {
 
 class Trainer {
  public:
-  /// `sources` and `validation` as prepared, `text_bytes` of each id; they and the setup must
-  /// outlive it. Weights are not initialised. Throws Error{kUnsupported | kOutOfMemory}.
-  Trainer(const Ctx& ctx, const RunSetup& setup, std::span<const data::Source> sources,
-          std::span<const data::Source> validation, std::span<const i32> text_bytes,
+  /// `text_bytes` of each id; it, the stage and the setup must outlive this. Weights are not
+  /// initialised. Throws Error{kUnsupported | kOutOfMemory}.
+  Trainer(const Ctx& ctx, const RunSetup& setup, Stage& stage, std::span<const i32> text_bytes,
           i64 micro_batch_sequences);
 
-  /// The step behind state().step, in this order: forward and backward of every micro-batch, the
+  /// The step behind state().step, in this order: what the stage does first, forward and backward of every micro-batch, the
   /// norm of all gradients, clip, AdamW, the router's bias, the average. A loss or a norm that is
   /// not finite skips everything from the clip on; `skipped` says so, with the samples.
   /// Deterministic: equal state gives equal bits for any number of threads.
@@ -40,7 +39,7 @@ class Trainer {
   const TrainerState& state() const { return state_; }
   model::TrainingModel& model() { return model_; }
   Optimizer& optimizer() { return optimizer_; }
-  const data::DataLoader& loader() const { return loader_; }
+  const Stage& stage() const { return stage_; }
 
  private:
   /// Reads the step's sequences, a batch for each micro-batch; counts targets and bytes.
@@ -57,10 +56,8 @@ class Trainer {
   model::TrainingBatch batch_of(const data::SequenceBatch& batch) const;
 
   const RunSetup& setup_;
-  std::span<const data::Source> sources_;
+  Stage& stage_;
   std::span<const i32> text_bytes_;
-  data::DataLoader loader_;
-  std::vector<data::ValidationSet> validation_;
   model::TrainingModel model_;
   Optimizer optimizer_;
   TrainerState state_;

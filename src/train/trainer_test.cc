@@ -12,6 +12,7 @@
 #include "backend/backend.h"
 #include "data/cache/prepare.h"
 #include "train/balance.h"
+#include "train/pretrain.h"
 #include "train/run_text.h"
 #include "train/test_support.h"
 
@@ -26,21 +27,21 @@ class Bench {
   Bench(Ctx& ctx, const RunConfig& config)
       : setup_(value_or_throw(load_run_setup(config))),
         text_(load_run_text(setup_)),
-        data_(data::prepare_data(config.data, text_.tokenizer)),
-        trainer(ctx, setup_, data_.train, data_.validation, text_.text_bytes,
-                config.train.micro_batch_sequences) {
+        stage_(config.data, setup_.model.num_nextn_predict_layers,
+               data::prepare_data(config.data, text_.tokenizer)),
+        trainer(ctx, setup_, stage_, text_.text_bytes, config.train.micro_batch_sequences) {
     trainer.model().initialise(ctx, config.model.initializer_std, 7);
     trainer.optimizer().start_average(trainer.model().weights());
   }
 
   const RunSetup& setup() const { return setup_; }
   std::span<const i32> text_bytes() const { return text_.text_bytes; }
-  std::span<const data::Source> validation() const { return data_.validation; }
+  const ValidationText& validation() const { return stage_.validation().front(); }
 
  private:
   RunSetup setup_;
   RunText text_;
-  data::PreparedData data_;
+  Pretrain stage_;
 
  public:
   Trainer trainer;
@@ -159,12 +160,10 @@ TEST_F(TrainerTest, IsolatedDocumentsInTrainingAndValidation) {
     Bench bench(ctx_, config_);
     const report::ValidationMetrics held = validate(bench).front();
     validation.push_back(held.loss);
-    const data::ValidationSet set(
-        bench.validation().front(),
-        data::loader_config(config_.data, bench.setup().model.num_nextn_predict_layers));
+    const ValidationText& set = bench.validation();
     data::SequenceBatch batch;
     model::StepStats stats(bench.setup().model);
-    for (i64 i = 0; i < set.num_sequences(); ++i) {
+    for (i64 i = 0; i < set.num_sequences; ++i) {
       set.read({i, 1}, batch);
       bench.trainer.model().forward_only(ctx_,
                                          {.tokens = batch.tokens(),
@@ -249,9 +248,9 @@ TEST_F(TrainerTest, BitsPerByteOfWhatWasScored) {
   EXPECT_EQ(bits_per_byte(1.0, 0), 0.0);
   Bench bench(ctx_, config_);
   const report::ValidationMetrics held = validate(bench).front();
-  const data::ValidationSet set(bench.validation().front(), data::loader_config(config_.data, 1));
+  const ValidationText& set = bench.validation();
   data::SequenceBatch batch;
-  set.read({0, set.num_sequences()}, batch);
+  set.read({0, set.num_sequences}, batch);
   i64 targets = 0, bytes = 0;
   for (i64 i = 0; i < batch.targets()[0].size(); ++i) {
     const i32 id = batch.targets()[0].data()[i];

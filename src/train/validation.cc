@@ -46,9 +46,9 @@ std::vector<double> ratios(std::span<const i64> a, std::span<const i64> b) {
 }
 
 std::optional<report::ValidationMetrics> validate_on(Ctx& ctx, model::TrainingModel& model,
-                                                     const data::ValidationSet& set,
+                                                     const ValidationText& set,
                                                      const ValidationOptions& options) {
-  const i64 all = set.num_sequences();
+  const i64 all = set.num_sequences;
   const i64 count = options.max_sequences > 0 ? std::min(all, options.max_sequences) : all;
   model::StepStats stats(model.config());
   data::SequenceBatch batch;
@@ -61,7 +61,7 @@ std::optional<report::ValidationMetrics> validate_on(Ctx& ctx, model::TrainingMo
   }
   report::ValidationMetrics metrics;
   metrics.step = options.step;
-  metrics.set = set.name();
+  metrics.set = set.name;
   metrics.loss = stats.targets == 0 ? 0.0 : stats.nll / static_cast<double>(stats.targets);
   metrics.bits_per_byte = bits_per_byte(stats.nll, text_bytes);
   metrics.mtp_loss = ratios(stats.mtp_nll, stats.mtp_targets);

@@ -4,9 +4,9 @@
 #include <optional>
 #include <span>
 
-#include "data/data_loader.h"
 #include "model/training/training_model.h"
 #include "report/metrics/metrics.h"
+#include "train/stage.h"
 
 namespace fathom::train {
 
@@ -38,7 +38,7 @@ struct ValidationOptions {
 
 /// The model's packed weights must be fresh. Nothing if it was stopped.
 std::optional<report::ValidationMetrics> validate_on(Ctx& ctx, model::TrainingModel& model,
-                                                     const data::ValidationSet& set,
+                                                     const ValidationText& set,
                                                      const ValidationOptions& options);
 
 }  // namespace fathom::train

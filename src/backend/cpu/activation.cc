@@ -82,6 +82,18 @@ void add_inplace(Ctx& ctx, const device::AddInplace& op) {
            [&](i64 begin, i64 end) { ctx.isa().elementwise->add_rows(args, begin, end); });
 }
 
+/// One product a number: no instruction set changes a bit of it.
+void scale_rows_inplace(Ctx&, const device::ScaleRowsInplace& op) {
+  const i64 dim = op.x.dim(1);
+  for_rows(op.x.dim(0), dim, [&](i64 begin, i64 end) {
+    for (i64 row = begin; row < end; ++row) {
+      const float scale = op.scales(row);
+      float* x = &op.x(row, 0);
+      for (i64 i = 0; i < dim; ++i) x[i] *= scale;
+    }
+  });
+}
+
 }  // namespace
 
 void set_activation(device::OpTable& table) {
@@ -90,6 +102,7 @@ void set_activation(device::OpTable& table) {
   table.set(weighted_silu_mul_forward);
   table.set(weighted_silu_mul_backward);
   table.set(add_inplace);
+  table.set(scale_rows_inplace);
 }
 
 }  // namespace fathom::backend::cpu

@@ -13,6 +13,7 @@
 #include "cli/train/train_progress.h"
 #include "config/run/run_file.h"
 #include "io/json.h"
+#include "posttrain/load_stage.h"
 #include "train/run.h"
 #include "train/run_setup.h"
 
@@ -114,16 +115,18 @@ class Train : public Command {
       out::print("{}", write_run_file(field_list(config)));
       return kExitOk;
     }
-    const train::RunSetup setup = value_or_throw(train::load_run_setup(config));
+    // The length of a stage behind pre-training may follow from its samples.
+    posttrain::LoadedStage loaded = posttrain::load_stage(config);
+    const train::RunSetup setup = value_or_throw(train::load_run_setup(loaded.config));
     if (dry_run_) {
       print_dry_run(setup, json_);
       return kExitOk;
     }
-    return train(setup);
+    return train(setup, loaded.stage.get());
   }
 
  private:
-  int train(const train::RunSetup& setup) const {
+  int train(const train::RunSetup& setup, train::Stage* stage) const {
     const InterruptGuard interrupt;
     train::TrainResult result;
     {
@@ -131,7 +134,8 @@ class Train : public Command {
       TrainProgress progress(setup.plan.steps(), setup.plan.tokens());
       ProgressLine tokenizing;
       result = train::train(
-          ctx, {.config = setup.config, .fresh = fresh_, .resume_from = resume_from_},
+          ctx,
+          {.config = setup.config, .fresh = fresh_, .resume_from = resume_from_, .stage = stage},
           {.message = [&](log::Level level,
                           const std::string& text) { progress.message(level, text); },
            .step = [&](const report::StepMetrics& metrics) { progress.step(metrics); },

@@ -13,7 +13,7 @@ constexpr double kMaxSequences = 1 << 24;
 void RunSection::list_fields(FieldList& list) {
   list.add("out", out, "directory of the run: checkpoints, metrics, report, the finished model");
   list.add("seed", seed, "of the initial weights", {.min = 0, .max = kMaxCount});
-  list.add("stage", stage, kTrainStageNames, "pretrain is the only stage so far");
+  list.add("stage", stage, kTrainStageNames, "what is trained: pretrain (text), sft (conversations)");
 }
 
 void RunSection::check(const std::string& prefix, Problems& problems) const {
@@ -76,10 +76,6 @@ void TrainSection::list_fields(FieldList& list) {
 }
 
 void TrainSection::check(const std::string& prefix, Problems& problems) const {
-  if (tokens == 0 && steps == 0) {
-    problems.invalid(prefix + "tokens",
-                     "missing: give the length of the run in tokens or in steps");
-  }
   if (tokens > 0 && steps > 0) {
     problems.invalid(prefix + "steps",
                      fmt::format("give tokens = {} or steps = {}, not both", tokens, steps));
@@ -106,6 +102,15 @@ void RunConfig::list_fields(FieldList& list) {
   list.add("balance", recipe.balance, "how experts are balanced");
   list.add("mtp", recipe.mtp, "multi-token prediction");
   list.add("recompute", recipe.recompute, "what the backward pass recomputes");
+  list.add("sft", sft, "supervised fine-tuning; other stages do not read it");
+}
+
+void RunConfig::check(const std::string& prefix, Problems& problems) const {
+  const bool has_epochs = run.stage == TrainStage::kSft && sft.epochs > 0.0;
+  if (train.tokens == 0 && train.steps == 0 && !has_epochs) {
+    problems.invalid(prefix + "train.tokens",
+                     "missing: give the length of the run in tokens or in steps");
+  }
 }
 
 }  // namespace fathom

@@ -10,13 +10,15 @@
 #include "config/run/data_config.h"
 #include "config/run/optimizer_config.h"
 #include "config/run/schedule_config.h"
+#include "config/run/sft_config.h"
 #include "config/run/training_recipe.h"
 
 namespace fathom {
 
-enum class TrainStage { kPretrain };
-inline constexpr std::array<std::pair<TrainStage, std::string_view>, 1> kTrainStageNames = {{
+enum class TrainStage { kPretrain, kSft };
+inline constexpr std::array<std::pair<TrainStage, std::string_view>, 2> kTrainStageNames = {{
     {TrainStage::kPretrain, "pretrain"},
+    {TrainStage::kSft, "sft"},
 }};
 
 enum class StoredDType { kBf16, kF32, kFp8 };
@@ -79,8 +81,10 @@ struct RunConfig {
   OptimizerConfig optimizer;
   ScheduleConfig schedule;
   TrainingRecipe recipe;  // [precision] [balance] [mtp] [recompute]
+  SftConfig sft;
 
   void list_fields(FieldList& list);
+  void check(const std::string& prefix, Problems& problems) const;
 };
 
 }  // namespace fathom

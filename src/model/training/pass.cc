@@ -98,9 +98,10 @@ void set_inputs(Ctx& ctx, const ModelConfig& config, const TrainingBatch& batch,
       if (!batch.targets.empty()) copy_row(&batch.targets(k, s, 0), &saved.targets(k, first));
     }
     for (i64 i = 0; i < seq_len; ++i) saved.positions(first + i) = i;
-    if (batch.isolate_documents) {
-      find_documents(batch.documents[s], saved.first_key.slice(0, first, seq_len));
-    }
+    if (!batch.isolate_documents) continue;
+    const auto first_key = saved.first_key.slice(0, first, seq_len);
+    find_documents(batch.documents[s], first_key);
+    for (i64 i = 0; i < seq_len; ++i) saved.positions(first + i) -= first_key(i);
   }
 }
 
@@ -132,8 +133,10 @@ void head_losses(const TrainStep& step, const TrainingModelWeights& w, const Mod
   for (i64 k = 0; k <= modules; ++k) {
     // A target's weight is 1 / targets of the step, MTP's lambda / D of that: eqs (24)-(25).
     const double share = k == 0 ? 1.0 : step.scale.mtp_weight / static_cast<double>(modules);
+    const TargetWeights weights = {.each = share / step.scale.targets,
+                                   .objective = k == 0 ? step.objective : nullptr};
     const HeadLoss loss = head_loss(step, *w.lm_head, row_of(step, saved.hidden, k),
-                                    row_of(step, saved.targets, k), share / step.scale.targets,
+                                    row_of(step, saved.targets, k), weights,
                                     // Only the acceptance of drafts asks what the arg-max is.
                                     modules > 0 ? row_of(step, saved.largest, k) : View<i32, 1>{},
                                     dhidden.empty() ? View<float, 2>{} : dhidden[k], dhead);

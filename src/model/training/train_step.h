@@ -30,6 +30,7 @@ struct TrainStep {
   ops::RopeAngles rope = {};          // of every token's position in its sequence
   View<const i32, 1> first_key = {};  // [tokens] first position it may see; empty: 0
   View<const i64, 1> samples = {};    // [sequences]
+  TokenObjective* objective = nullptr;  // of the main head
   bool drop_tokens = false;           // token dropping applies; never in evaluation
 
   StepStats* stats = nullptr;    // nullptr: none is wanted

@@ -105,6 +105,7 @@ training::TrainStep TrainingModel::Impl::start(Ctx& ctx, const TrainingBatch& ba
   FATHOM_CHECK(recipe.balance.capacity_factor == 0.0 || batch.samples.dim(0) == sequences,
                "samples ", batch.samples, " of ", sequences, " sequences");
   step.samples = batch.samples;
+  step.objective = batch.objective;
   return step;
 }
 

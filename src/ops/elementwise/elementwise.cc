@@ -37,6 +37,12 @@ void add_inplace(Ctx& ctx, View<float, 2> x, View<const float, 2> y) {
   run(ctx, device::AddInplace{.x = x, .y = y});
 }
 
+void scale_rows_inplace(Ctx& ctx, View<float, 2> x, View<const float, 1> scales) {
+  FATHOM_CHECK(scales.dim(0) == x.dim(0), "scales ", scales, " vs x ", x);
+  FATHOM_CHECK(last_axis_contiguous(x), "rows of x ", x, " must be contiguous");
+  run(ctx, device::ScaleRowsInplace{.x = x, .scales = scales});
+}
+
 void add_bias_inplace(Ctx& ctx, View<float, 2> x, View<const float, 1> bias) {
   FATHOM_CHECK(bias.dim(0) == x.dim(1), "bias ", bias, " vs x ", x);
   FATHOM_CHECK(last_axis_contiguous(bias), "bias ", bias, " must be contiguous");

@@ -25,6 +25,9 @@ inline constexpr double kSiluMulGradRelTol = 4e-6;
 /// x[i] += y[i], [tokens, dim] f32, rows may be strided: the residual connection.
 void add_inplace(Ctx& ctx, View<float, 2> x, View<const float, 2> y);
 
+/// x[t, i] *= scales[t].  x [tokens, dim] f32, rows may be strided; scales [tokens] f32.
+void scale_rows_inplace(Ctx& ctx, View<float, 2> x, View<const float, 1> scales);
+
 /// x[t, i] += bias[i].  x [tokens, dim] f32, rows may be strided; bias [dim] f32.
 void add_bias_inplace(Ctx& ctx, View<float, 2> x, View<const float, 1> bias);
 /// Its gradient: dbias[i] += sum_t dx[t, i].  dx [tokens, dim] f32, contiguous; dbias [dim] f32

@@ -84,6 +84,22 @@ TEST(Add, EveryIsaAddsExactly) {
   });
 }
 
+TEST(ScaleRows, EachRowByItsOwnFactor) {
+  for_each_isa([](Ctx& ctx) {
+    for (const i64 dim : {1, 5, 16, 100}) {
+      auto x = normal<float>({3, dim + 3});
+      const auto before = x, scales = normal<float>({3}, 1.0, 1);
+      scale_rows_inplace(ctx, x.v<2>().slice(1, 1, dim), scales.v<1>());
+      for (i64 i = 0; i < x.size(); ++i) {
+        const i64 row = i / (dim + 3), column = i % (dim + 3);
+        const bool inside = column >= 1 && column <= dim;
+        EXPECT_EQ(x[i], before[i] * (inside ? scales[row] : 1.0f));
+      }
+      EXPECT_THROW(scale_rows_inplace(ctx, x.v<2>(), scales.v<1>().slice(0, 0, 2)), InternalError);
+    }
+  });
+}
+
 TEST(AddBias, EveryRowGainsTheBias) {
   for_each_isa([](Ctx& ctx) {
     for (const i64 dim : {1, 4, 15, 16, 17, 100}) {

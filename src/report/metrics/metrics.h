@@ -20,6 +20,8 @@ struct RunInfo {
       facts;  // shown in order: ("parameters", "25.1 M")
 };
 
+using NamedNumber = std::pair<std::string, double>;
+
 enum class RunState { kRunning, kFinished, kInterrupted, kFailed };
 
 /// The last thing that a process says of its run. A resumed run takes it back.
@@ -58,6 +60,8 @@ struct StepMetrics {
   i64 dropped = 0;              // token-expert pairs
   std::string skipped;          // why the step was skipped; empty: it was not
   std::vector<LayerLoad> load;
+  /// What a stage behind pre-training adds, in the order it is shown: ("supervised_tokens", 4096).
+  std::vector<NamedNumber> stage;
 };
 
 /// One validation set at one step.

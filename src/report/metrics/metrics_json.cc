@@ -24,6 +24,10 @@ constexpr std::array<std::pair<RunState, std::string_view>, 4> kStateNames = {{
     {RunState::kFailed, "failed"},
 }};
 
+/// Stages behind pre-training alone have numbers of their own.
+constexpr bool is_left_out(const auto&) { return false; }
+bool is_left_out(const std::vector<NamedNumber>& numbers) { return numbers.empty(); }
+
 // The one list of every struct's members, for writing (Self is const) and reading.
 template <typename Self, typename Visit>
 void visit_members(Self& self, Visit&& visit) {
@@ -64,6 +68,7 @@ void visit_members(Self& self, Visit&& visit) {
     visit("dropped", self.dropped);
     visit("skipped", self.skipped);
     visit("load", self.load);
+    visit("stage", self.stage);
   } else {
     static_assert(std::is_same_v<Plain, ValidationMetrics>);
     visit("step", self.step);
@@ -96,6 +101,7 @@ class Writer {
   JsonObject object(const Struct& members, const std::string& prefix) {
     JsonObject result;
     visit_members(members, [&](std::string_view key, const auto& member) {
+      if (is_left_out(member)) return;
       result.set(std::string(key), value(member, prefix + std::string(key)));
     });
     return result;
@@ -113,6 +119,13 @@ class Writer {
   }
   JsonValue value(const LayerLoad& load, const std::string& path) {
     return object(load, path + ".");
+  }
+  JsonValue value(const std::vector<NamedNumber>& numbers, const std::string& path) {
+    JsonObject result;
+    for (const auto& [name, number] : numbers) {
+      result.set(name, value(number, fmt::format("{}.{}", path, name)));
+    }
+    return result;
   }
   template <typename T>
   JsonValue value(const std::vector<T>& list, const std::string& path) {
@@ -142,6 +155,7 @@ class Reader {
     visit_members(to, [&](std::string_view key, auto& member) {
       const JsonValue* found = from.find(key);
       const std::string path = prefix + std::string(key);
+      if (found == nullptr && std::is_same_v<decltype(member), std::vector<NamedNumber>&>) return;
       if (found == nullptr) throw Damaged{fmt::format("{}: missing", path)};
       take(*found, member, path);
     });
@@ -190,6 +204,12 @@ class Reader {
   }
   void take(const JsonValue& from, LayerLoad& to, const std::string& path) {
     read(from, to, path + ".");
+  }
+  void take(const JsonValue& from, std::vector<NamedNumber>& to, const std::string& path) {
+    if (!from.is_object()) refuse(from, path, "an object of numbers");
+    for (const auto& [name, number] : from.as_object()) {
+      take(number, to.emplace_back(name, 0.0).second, fmt::format("{}.{}", path, name));
+    }
   }
   template <typename T>
   void take(const JsonValue& from, std::vector<T>& to, const std::string& path) {

@@ -226,6 +226,7 @@ std::vector<EventScalar> event_scalars(const StepMetrics& metrics) {
     add(to, "balance/bias_min/" + load.layer, load.bias_min);
     add(to, "balance/bias_max/" + load.layer, load.bias_max);
   }
+  for (const auto& [name, number] : metrics.stage) add(to, "stage/" + name, number);
   return to;
 }
 

@@ -49,6 +49,16 @@ function optimisationSection() {
   chart('dropped', 'Dropped token-expert pairs', 'a step', {zero: true});
 }
 
+/** What the stage behind pre-training measures: a chart a number. */
+function stageSection() {
+  if (!data.stage) return;
+  const {grid} = section('What this stage measures', 'docs/posttraining.md says what each number is.', 'grid');
+  data.stage.names.forEach((name, i) => {
+    const title = name.replaceAll('_', ' ').replaceAll('/', ': ');
+    new LineChart(grid, [{name: title, x: data.stage.x, y: data.stage.numbers[i], colour: 0, smooth: true}], {key: `stage ${name}`, title, unit: 'a step'});
+  });
+}
+
 function layerSeries(key, more = {}) {
   return data.layers.names.map((name, l) => ({name: shortLayer(name), x: data.layers.x, y: data.layers[key][l], colour: l, ...more}));
 }
@@ -206,6 +216,7 @@ if (data.steps.x.step.length === 0 && data.sets.length === 0) {
   charts.append(element('p', {class: 'none'}, 'Curves appear with the first step.'));
 } else {
   lossSection();
+  stageSection();
   optimisationSection();
   mtpSection();
   balanceSection();

@@ -118,6 +118,16 @@ void put_steps(Json& json, const BucketedRows& rows) {
   json.close('}');
 }
 
+void put_stage(Json& json, const StageHistory& stage) {
+  if (stage.names.empty()) return;
+  json.key("stage").open('{');
+  put_positions(json, stage.numbers);
+  json.key("names").list(stage.names, [&](const std::string& name) { json.string(name); });
+  json.key("numbers");
+  put_columns(json, stage.numbers, 0);
+  json.close('}');
+}
+
 void put_layers(Json& json, const LoadHistory& load) {
   json.key("layers").open('{');
   put_positions(json, load.numbers);
@@ -224,6 +234,7 @@ std::string report_data(const RunHistory& history, ReportDetail detail) {
   json.key("total_steps").integer(info.total_steps);
   json.key("total_tokens").integer(info.total_tokens);
   put_steps(json, history.steps());
+  put_stage(json, history.stage());
   put_layers(json, history.load());
   if (detail == ReportDetail::kFull) put_shares(json, history.load().shares);
   put_sets(json, history, detail);

@@ -64,6 +64,21 @@ void RunHistory::add_step(const StepMetrics& step) {
   row.insert(row.end(), step.mtp_loss.begin(), step.mtp_loss.end());
   steps_.add(position(), row);
   if (!step.load.empty()) add_load(step);
+  if (!step.stage.empty()) add_stage(step);
+}
+
+void RunHistory::add_stage(const StepMetrics& step) {
+  std::vector<double> numbers(stage_.names.size(), kNan);
+  for (const auto& [name, number] : step.stage) {
+    const auto at = std::find(stage_.names.begin(), stage_.names.end(), name);
+    const auto column = static_cast<size_t>(at - stage_.names.begin());
+    if (at == stage_.names.end()) {
+      stage_.names.push_back(name);
+      numbers.push_back(kNan);
+    }
+    numbers[column] = number;
+  }
+  stage_.numbers.add(position(), numbers);
 }
 
 void RunHistory::add_load(const StepMetrics& step) {

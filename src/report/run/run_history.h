@@ -51,6 +51,12 @@ struct LoadHistory {
   i64 latest_step = 0;
 };
 
+/// The numbers that a stage behind pre-training adds to its steps.
+struct StageHistory {
+  std::vector<std::string> names;
+  BucketedRows numbers{1024};  // [names]
+};
+
 struct SkippedStep {
   i64 step = 0;
   std::string reason;
@@ -65,6 +71,7 @@ class RunHistory {
   const std::optional<StepMetrics>& last_step() const { return last_step_; }
   const BucketedRows& steps() const { return steps_; }
   const LoadHistory& load() const { return load_; }
+  const StageHistory& stage() const { return stage_; }
   const std::vector<SetHistory>& sets() const { return sets_; }
   /// The last kept ones, oldest first; num_skipped() counts all.
   const std::vector<SkippedStep>& skipped() const { return skipped_; }
@@ -79,6 +86,7 @@ class RunHistory {
  private:
   void add_step(const StepMetrics& step);
   void add_load(const StepMetrics& step);
+  void add_stage(const StepMetrics& step);
   void add_validation(const ValidationMetrics& validation);
   void add_specialisation(BucketedRows& rows) const;
   RunPosition position() const;
@@ -88,6 +96,7 @@ class RunHistory {
   std::optional<StepMetrics> last_step_;  // without its load
   BucketedRows steps_{1024};
   LoadHistory load_;
+  StageHistory stage_;
   std::vector<SetHistory> sets_;
   std::vector<SkippedStep> skipped_;
   i64 num_skipped_ = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ops/elementwise/elementwise.h"
 #include "ops/loss/cross_entropy.h"
 
 namespace fathom::model::training {
@@ -11,8 +12,32 @@ i64 head_chunk_tokens(i64 vocab, i64 tokens) {
   return std::min(tokens, std::max<i64>(128, kChunkFloats / vocab / 128 * 128));
 }
 
+namespace {
+
+/// logits become the gradient of their loss; nll and largest as cross_entropy_inplace has them.
+void loss_of_chunk(const TrainStep& step, const TargetWeights& weights, i64 begin,
+                   View<float, 2> logits, View<const i32, 1> targets, View<double, 1> nll,
+                   View<i32, 1> largest) {
+  Ctx& ctx = step.ctx;
+  if (weights.objective == nullptr) {
+    ops::cross_entropy_inplace(ctx, logits, targets, static_cast<float>(weights.each), nll,
+                               largest);
+    return;
+  }
+  Workspace::Scope scratch(ctx.workspace());
+  const auto scales = scratch.alloc<float>(logits.dim(0));
+  const float inverse = static_cast<float>(1.0 / weights.objective->temperature());
+  for (i64 t = 0; t < scales.dim(0); ++t) scales(t) = inverse;
+  if (inverse != 1.0f) ops::scale_rows_inplace(ctx, logits, scales);
+  ops::cross_entropy_inplace(ctx, logits, targets, inverse, nll, largest);
+  weights.objective->weigh(begin, nll, scales);
+  ops::scale_rows_inplace(ctx, logits, scales);
+}
+
+}  // namespace
+
 HeadLoss head_loss(const TrainStep& step, const PackedLinear& w, View<const float, 2> hidden,
-                   View<const i32, 1> targets, double target_weight, View<i32, 1> largest,
+                   View<const i32, 1> targets, const TargetWeights& weights, View<i32, 1> largest,
                    View<float, 2> dhidden, View<float, 2> dweight) {
   const i64 tokens = hidden.dim(0), rows = head_chunk_tokens(w.out, tokens);
   Workspace::Scope scratch(step.ctx.workspace());
@@ -26,8 +51,8 @@ HeadLoss head_loss(const TrainStep& step, const PackedLinear& w, View<const floa
     const auto logits = all_logits.slice(0, 0, count);
     const auto nll = all_nll.slice(0, 0, count);
     linear_training_forward(step, x, w, logits);
-    ops::cross_entropy_inplace(step.ctx, logits, wanted, static_cast<float>(target_weight), nll,
-                               largest.empty() ? largest : largest.slice(0, begin, count));
+    loss_of_chunk(step, weights, begin, logits, wanted, nll,
+                  largest.empty() ? largest : largest.slice(0, begin, count));
     for (i64 t = 0; t < count; ++t) {
       loss.nll += nll(t);
       loss.targets += wanted(t) >= 0 ? 1 : 0;

@@ -1,0 +1,17 @@
+#include "posttrain/load_stage.h"
+
+#include "posttrain/sft/sft.h"
+
+namespace fathom::posttrain {
+
+LoadedStage load_stage(const RunConfig& config) {
+  switch (config.run.stage) {
+    case TrainStage::kPretrain:
+      break;
+    case TrainStage::kSft:
+      return load_sft(config);
+  }
+  return {.config = config, .stage = nullptr};
+}
+
+}  // namespace fathom::posttrain

@@ -1,0 +1,82 @@
+#include "posttrain/sft/sft.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace fathom::posttrain {
+
+Sft::Sft(const RunConfig& config, i64 mtp_depth, SampleSet train, std::vector<std::string> sources,
+         std::vector<NamedSet> validation, std::string statistics, std::vector<i64> end_ids)
+    : config_(config.sft),
+      mtp_depth_(mtp_depth),
+      seed_(static_cast<u64>(config.data.seed)),
+      seq_len_(config.data.seq_len),
+      samples_(std::move(train), seq_len_, seed_, PackedSamples::Order::kShuffled),
+      sources_(std::move(sources)),
+      statistics_(std::move(statistics)),
+      end_ids_(std::move(end_ids)),
+      loss_(config.sft.loss) {
+  for (NamedSet& named : validation) {
+    auto& set = sets_.emplace_back(std::make_unique<PackedSamples>(
+        std::move(named.set), seq_len_, seed_, PackedSamples::Order::kAsPacked));
+    validation_.push_back({.name = named.name,
+                           .num_sequences = set->rows_per_epoch(),
+                           .read = [&packed = *set, mtp_depth](data::SampleRange range,
+                                                               data::SequenceBatch& batch) {
+                             packed.read(range, mtp_depth, batch);
+                           }});
+  }
+}
+
+io::Hash128 Sft::fingerprint() const {
+  io::Hasher hasher;
+  const SampleSet& set = samples_.set();
+  for (i64 i = 0; i < set.size(); ++i) {
+    const SampleSet::Sample sample = set[i];
+    hasher.add(std::ssize(sample.ids));
+    hasher.update({reinterpret_cast<const u8*>(sample.ids.data()), sample.ids.size_bytes()});
+    hasher.update(sample.supervised);
+  }
+  hasher.add(seq_len_);
+  hasher.add(static_cast<i64>(seed_));
+  return hasher.digest();
+}
+
+std::string Sft::statistics() const {
+  return fmt::format("{}packed into {} sequences of {} tokens an epoch, {:.1f} % of the places hold "
+                     "a token\n",
+                     statistics_, samples_.rows_per_epoch(), seq_len_, 100.0 * samples_.filled());
+}
+
+void Sft::begin_step(Ctx&, const train::StepPlan& plan, model::TrainingModel&) {
+  i64 targets = 0, with_targets = 0;
+  step_tokens_ = 0;
+  step_positions_ = plan.sequences * seq_len_;
+  for (i64 row = plan.first_sample; row < plan.first_sample + plan.sequences; ++row) {
+    for (const i64 sample : samples_.row(row)) {
+      step_tokens_ += samples_.set().length(sample);
+      const i64 count = samples_.set().num_targets(sample);
+      targets += count;
+      with_targets += count > 0 ? 1 : 0;
+    }
+  }
+  loss_.begin_step(targets, with_targets);
+}
+
+model::TokenObjective* Sft::objective(const data::SequenceBatch& batch) {
+  loss_.begin_batch(batch);
+  return &loss_;
+}
+
+void Sft::end_step(report::StepMetrics& metrics) {
+  metrics.stage = {
+      {"supervised_tokens", static_cast<double>(loss_.targets())},
+      {"samples", static_cast<double>(loss_.samples())},
+      {"sample_loss", loss_.sample_mean()},
+      {"packing", static_cast<double>(step_tokens_) / static_cast<double>(step_positions_)},
+  };
+}
+
+}  // namespace fathom::posttrain

@@ -1,0 +1,198 @@
+// Whole runs of stage sft: against TRL, cut in pieces, stopped and gone on with.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "backend/backend.h"
+#include "io/json.h"
+#include "io/mapped_file.h"
+#include "posttrain/load_stage.h"
+#include "posttrain/sft/sft.h"
+#include "posttrain/sft/test_support.h"
+#include "train/run.h"
+
+namespace fathom::posttrain {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class SftRunTest : public ::testing::Test {
+ protected:
+  train::TrainResult run(const RunConfig& config, i64 stop_after = -1) {
+    steps_.clear();
+    LoadedStage loaded = load_stage(config);
+    return train::train(
+        ctx_, {.config = loaded.config, .measure_peak = false, .stage = loaded.stage.get()},
+        {.message = [this](log::Level, const std::string& text) { messages_ += text + "\n"; },
+         .step = [this](const report::StepMetrics& metrics) { steps_.push_back(metrics); },
+         .stop_requested = [&] { return std::ssize(steps_) == stop_after; }});
+  }
+  double number(size_t step, std::string_view name) const {
+    for (const auto& [key, value] : steps_.at(step).stage) {
+      if (key == name) return value;
+    }
+    return NAN;
+  }
+  std::string refusal(const RunConfig& config) {
+    try {
+      load_stage(config);
+    } catch (const Error& error) {
+      return error.message();
+    }
+    return "accepted";
+  }
+  RunConfig config(const std::string& out) const { return golden_run(dir_ / out); }
+  std::string bytes(const fs::path& path) const {
+    const auto file = value_or_throw(io::MappedFile::open(path));
+    return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
+  }
+
+  testing::TempDir dir_;
+  Ctx ctx_ = backend::make_context();
+  std::string messages_;
+  std::vector<report::StepMetrics> steps_;
+};
+
+// TRL 1.x on transformers, the same conversations, template, masks and optimizer: losses of ten
+// steps. Packed here, padded there.
+TEST_F(SftRunTest, LossesOfTenStepsAreThoseOfTrl) {
+  const io::JsonValue golden = value_or_throw(io::read_json(sft_golden() / "golden.json"));
+  run(config("out"));
+  const io::JsonArray& losses = golden.find("losses")->as_array();
+  ASSERT_EQ(steps_.size(), losses.size());
+  for (size_t i = 0; i < losses.size(); ++i) {
+    EXPECT_NEAR(steps_[i].loss, losses[i].as_number(), 1e-4) << "step " << i + 1;
+  }
+  EXPECT_GT(losses.front().as_number() - losses.back().as_number(), 0.05) << "it must have learnt";
+  EXPECT_EQ(number(0, "supervised_tokens"), golden.find("supervised_tokens")->as_number());
+  EXPECT_EQ(number(0, "samples"), 6.0);
+}
+
+TEST_F(SftRunTest, AnyMicroBatchesGiveTheSame) {
+  for (const SftLoss loss : {SftLoss::kTokens, SftLoss::kSamples}) {
+    std::vector<double> whole;
+    for (const i64 micro : {3, 1}) {
+      RunConfig cut = config(fmt::format("out{}{}", micro, static_cast<int>(loss)));
+      cut.sft.loss = loss;
+      cut.train.micro_batch_sequences = micro;
+      run(cut);
+      for (size_t i = 0; i < steps_.size(); ++i) {
+        if (micro == 3) {
+          whole.push_back(steps_[i].loss + number(i, "sample_loss"));
+        } else {
+          EXPECT_NEAR(steps_[i].loss + number(i, "sample_loss"), whole[i], 2e-5);
+        }
+      }
+    }
+  }
+}
+
+// The two losses are means of different things, and each is lowered most by its own minimiser.
+TEST_F(SftRunTest, TheMeanOfSamplesIsAnotherLoss) {
+  RunConfig samples = config("samples");
+  samples.sft.loss = SftLoss::kSamples;
+  run(config("tokens"));
+  const double tokens_loss = steps_.back().loss, of_tokens = number(9, "sample_loss");
+  EXPECT_GT(std::abs(steps_.front().loss - number(0, "sample_loss")), 1e-3);
+  run(samples);
+  EXPECT_LT(number(9, "sample_loss"), of_tokens);
+  EXPECT_GT(steps_.back().loss, tokens_loss);
+}
+
+TEST_F(SftRunTest, GoesOnBitForBitAndLeavesAModel) {
+  RunConfig whole = config("whole"), cut = config("cut");
+  for (RunConfig* c : {&whole, &cut}) {
+    c->train.steps = 0;
+    c->sft.epochs = 4.0;  // of 3 rows, 2 a step
+    c->train.batch_sequences = 2;
+    c->train.micro_batch_sequences = 1;
+  }
+  const train::TrainResult done = run(whole);
+  EXPECT_EQ(done.steps, 6);
+  run(cut, 4);
+  EXPECT_EQ(run(cut).resumed_step, 4);
+  const fs::path model = "model/model.safetensors";
+  EXPECT_EQ(bytes(dir_ / "whole" / model), bytes(dir_ / "cut" / model));
+  // What the template writes goes along, and its end token ends what is generated.
+  EXPECT_EQ(bytes(dir_ / "cut/model/tokenizer_config.json"),
+            bytes(sft_golden() / "tokenizer_config.json"));
+  EXPECT_THAT(bytes(dir_ / "cut/run.toml"), HasSubstr("tokens = 1320"));
+  EXPECT_THAT(bytes(dir_ / "cut/metrics.jsonl"), HasSubstr("\"stage\":{\"supervised_tokens\":"));
+}
+
+TEST_F(SftRunTest, OtherConversationsAreNoResumedRun) {
+  RunConfig first = config("out");
+  const std::string text = bytes(sft_golden() / "train.jsonl");
+  const fs::path copy = dir_.write("copy.jsonl", text);
+  first.data.train["chat"].paths = {copy.string()};
+  run(first, 4);
+  std::string changed = text;
+  changed.replace(changed.find("Baltic"), 6, "Celtic");
+  dir_.write("copy.jsonl", changed);
+  try {
+    run(first);
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.message(), HasSubstr("the training text is not the text this run began with"));
+  }
+}
+
+TEST_F(SftRunTest, RefusesByFileAndLine) {
+  const auto with_line = [&](const std::string& line) {
+    RunConfig bad = config("bad");
+    bad.data.train["chat"].paths = {
+        dir_.write("bad.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n" + line + "\n").string()};
+    return refusal(bad);
+  };
+  EXPECT_EQ(with_line(""), "accepted");
+  EXPECT_THAT(with_line("{\"messages\": 3}"), HasSubstr("bad.jsonl:2: "));
+  EXPECT_THAT(with_line("{\"messages\": [{\"role\": \"user\", \"content\": \"x\"}]}"),
+              HasSubstr("bad.jsonl:2: messages: no assistant's message"));
+  EXPECT_THAT(with_line("{\"messages\": [{\"role\": \"user\", \"content\": \"x\", \"loss\": 1}]}"),
+              HasSubstr("bad.jsonl:2: messages[0].loss: expected true or false"));
+  EXPECT_THAT(with_line("{\"prompt\": \"x\"}"), HasSubstr("completion: missing beside prompt"));
+  EXPECT_THAT(with_line("{\"text\": \"x\"}"), HasSubstr("bad.jsonl:2: expected an object with"));
+  EXPECT_THAT(with_line("[1"), HasSubstr("bad.jsonl:2"));
+  RunConfig weighted = config("bad");
+  weighted.data.train["chat"].weight = 2.0;
+  EXPECT_THAT(refusal(weighted), HasSubstr("data.train.chat.weight"));
+  RunConfig none = config("bad");
+  none.data.train.clear();
+  EXPECT_THAT(refusal(none), HasSubstr("data.train: no source"));
+  RunConfig short_rows = config("bad");
+  short_rows.data.seq_len = 4;
+  EXPECT_THAT(refusal(short_rows), HasSubstr("no sample of at most data.seq_len = 4 tokens"));
+  RunConfig unknown = config("bad");
+  unknown.sft.chat_template = "deepseek-v9";
+  EXPECT_THAT(refusal(unknown), HasSubstr("deepseek-v9"));
+}
+
+// Samples that do not fit are counted; cut-prompt keeps every target and the first token.
+TEST_F(SftRunTest, SamplesThatAreTooLong) {
+  RunConfig config = this->config("long");
+  config.data.seq_len = 20;
+  config.data.train["chat"].paths = {
+      dir_.write("long.jsonl",
+                 "{\"prompt\": \"0123456789abcdefghijklm\", \"completion\": \"xyz\"}\n"
+                 "{\"prompt\": \"a\", \"completion\": \"0123456789abcdefghijklm\"}\n"
+                 "{\"prompt\": \"a\", \"completion\": \"b\"}\n")
+          .string()};
+  EXPECT_THAT(load_stage(config).stage->statistics(),
+              HasSubstr("3 lines, 1 samples, 4 tokens of which 2 are learnt, the longest sample has "
+                        "28; 2 too long"));
+  config.sft.too_long = SftTooLong::kCutPrompt;
+  LoadedStage loaded = load_stage(config);
+  auto& sft = dynamic_cast<Sft&>(*loaded.stage);
+  ASSERT_EQ(sft.samples().set().size(), 2);
+  const SampleSet::Sample cut = sft.samples().set()[0];
+  EXPECT_EQ(cut.ids.size(), 20u);
+  EXPECT_EQ(cut.ids.front(), 0) << "BOS stays";
+  EXPECT_THAT(std::vector<u8>(cut.supervised.end() - 5, cut.supervised.end()),
+              ElementsAre(0, 1, 1, 1, 1));
+}
+
+}  // namespace
+}  // namespace fathom::posttrain

@@ -1,0 +1,53 @@
+#pragma once
+// What a stage of training gives a run: its sequences, and what a step does beside learning them.
+// Pre-training is one (pretrain.h), the stages behind it are in posttrain/. The run itself (plan,
+// optimizer, checkpoints, reports, resuming) is the same for all.
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "data/data_loader.h"
+#include "model/training/training_model.h"
+#include "report/metrics/metrics.h"
+#include "train/run_plan.h"
+
+namespace fathom::train {
+
+/// A set that losses are measured on; thread-safe.
+struct ValidationText {
+  std::string name;
+  i64 num_sequences = 0;
+  /// Sequences of the set, from the left.
+  std::function<void(data::SampleRange range, data::SequenceBatch& batch)> read;
+};
+
+class Stage {
+ public:
+  virtual ~Stage() = default;
+
+  /// Samples [range.first, range.first + range.count) into `batch`: the same tokens whatever was
+  /// read before, for a run that resumes.
+  virtual void read(data::SampleRange range, data::SequenceBatch& batch) = 0;
+  /// Of a number in SequenceBatch::sources.
+  virtual std::string_view source_name(i32 source) const = 0;
+  virtual std::span<const ValidationText> validation() const = 0;
+  /// Changes if any sample could: for a resumed run to see that its data are the same.
+  virtual io::Hash128 fingerprint() const = 0;
+  /// What there is to train on, for the log.
+  virtual std::string statistics() const = 0;
+
+  /// Ids that end what this model writes, beside data.eos_token: for its generation_config.
+  virtual std::vector<i64> end_ids() const { return {}; }
+
+  /// Before the sequences of a step are read; the weights are those the step begins with.
+  virtual void begin_step(Ctx&, const StepPlan&, model::TrainingModel&) {}
+  /// What weighs the targets of a micro-batch; nullptr: each alike, 1 / targets of the step. Valid
+  /// until the next call.
+  virtual model::TokenObjective* objective(const data::SequenceBatch&) { return nullptr; }
+  /// Behind the update: what the stage has to say of the step.
+  virtual void end_step(report::StepMetrics&) {}
+};
+
+}  // namespace fathom::train
