@@ -99,7 +99,7 @@ RunConfig f32_config(const TinyRun& run, const std::string& out) {
 TEST_F(RanksTest, DataRanksFollowOneRank) {
   const RunConfig one = f32_config(run_, "one");
   const Told alone = train(one, 1);
-  for (const int ranks : {2, 3, 4}) {  // 3: shares of 1, 1 and 2 sequences
+  for (const int ranks : {2, 3}) {  // 3: shares of 1, 1 and 2 sequences
     const RunConfig config = f32_config(run_, fmt::format("data{}", ranks));
     const Told together = train(config, ranks);
     expect_same_course(alone, together, 1e-5);
@@ -123,7 +123,7 @@ TEST_F(RanksTest, ALayoutGivesTheSameBitsUnderAnyTiming) {
 TEST_F(RanksTest, ExpertRanksFollowOneRank) {
   const RunConfig one = f32_config(run_, "one");
   const Told alone = train(one, 1);
-  for (const int expert_ranks : {2, 4}) {
+  for (const int expert_ranks : {4}) {
     RunConfig config = f32_config(run_, fmt::format("experts{}", expert_ranks));
     config.parallel.expert_ranks = expert_ranks;
     config.parallel.wire = WireFormat::kF32;

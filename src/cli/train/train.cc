@@ -14,6 +14,7 @@
 #include "cli/progress.h"
 #include "cli/train/train_dry_run.h"
 #include "cli/train/train_progress.h"
+#include "comm/mpi/world.h"
 #include "comm/threads/run_ranks.h"
 #include "config/run/run_file.h"
 #include "io/json.h"
@@ -91,8 +92,8 @@ class Train : public Command {
         .type_name("DIR");
     command
         .add_option("--ranks", ranks_,
-                    "Train on so many ranks, threads of this process; [parallel] of the run file "
-                    "says what they are for")
+                    "Train on so many ranks, threads of this process (under mpirun: its processes "
+                    "are the ranks); [parallel] of the run file says what they are for")
         .type_name("N")
         .check(integer_between(1, 256));
     command.add_flag("--json", json_, "Print the result as JSON");
@@ -138,46 +139,75 @@ class Train : public Command {
  private:
   int train(const train::RunSetup& setup, train::Stage* stage) const {
     const InterruptGuard interrupt;
-    train::TrainResult result;
+    std::optional<train::TrainResult> result;  // on rank 0
     {
       TrainProgress progress(setup.plan.steps(), setup.plan.tokens());
       ProgressLine tokenizing;
-      train::TrainEvents root;
-      root.message = [&](log::Level level, const std::string& text) {
-        progress.message(level, text);
-      };
-      root.step = [&](const report::StepMetrics& metrics) { progress.step(metrics); };
-      root.validation = [&](const report::ValidationMetrics& metrics) {
-        progress.validation(metrics);
-      };
-      root.tokenize = [&](const data::TokenizeProgress& state) {
-        interrupt.check();
-        tokenizing.update(fmt::format("tokenizing {}", state.source), state.file_bytes,
-                          state.total_file_bytes);
-      };
-      root.stop_requested = [&] { return interrupt.interrupted(); };
-      const int threads = std::max(1, num_threads() / ranks_);
-      comm::run_ranks(ranks_, {}, [&](comm::Comm& world) {
-        std::optional<OwnThreads> own;
-        if (world.size() > 1) own.emplace(threads);
-        Ctx ctx = backend::make_context();
-        train::TrainResult of_rank =
-            train::train(ctx,
-                         {.config = setup.config,
-                          .fresh = fresh_,
-                          .resume_from = resume_from_,
-                          .world = &world,
-                          .stage = stage},
-                         world.rank() == 0 ? root : train::TrainEvents{});
+      const train::TrainEvents events = events_of(interrupt, progress, tokenizing);
+      const auto on_rank = [&](comm::Comm& world) {
+        train::TrainResult of_rank = train_on(world, setup, stage, events);
         if (world.rank() == 0) result = std::move(of_rank);
-      });
+      };
+      if (std::optional<comm::Comm> world = comm::world_of_launcher({})) {
+        if (ranks_ > 1) {
+          throw Error(ErrorCode::kInvalidInput,
+                      fmt::format("--ranks {}: the launcher has started {} ranks already", ranks_,
+                                  world->size()));
+        }
+        on_rank(*world);
+      } else {
+        comm::run_ranks(ranks_, {}, on_rank);
+      }
     }
+    if (!result) return kExitOk;
     if (json_) {
-      print_json(result);
+      print_json(*result);
     } else {
-      print_text(result, setup.config.run.out);
+      print_text(*result, setup.config.run.out);
     }
     return kExitOk;
+  }
+
+  /// What rank 0 tells; the others only ask whether to stop.
+  static train::TrainEvents events_of(const InterruptGuard& interrupt, TrainProgress& progress,
+                                      ProgressLine& tokenizing) {
+    train::TrainEvents events;
+    events.message = [&](log::Level level, const std::string& text) {
+      progress.message(level, text);
+    };
+    events.step = [&](const report::StepMetrics& metrics) { progress.step(metrics); };
+    events.validation = [&](const report::ValidationMetrics& metrics) {
+      progress.validation(metrics);
+    };
+    events.stop_requested = [&] { return interrupt.interrupted(); };
+    events.tokenize = [&](const data::TokenizeProgress& state) {
+      interrupt.check();
+      tokenizing.update(fmt::format("tokenizing {}", state.source), state.file_bytes,
+                        state.total_file_bytes);
+    };
+    return events;
+  }
+
+  train::TrainResult train_on(comm::Comm& world, const train::RunSetup& setup,
+                              train::Stage* stage, const train::TrainEvents& events) const {
+    std::optional<OwnThreads> own;  // ranks of one machine share its threads
+    if (world.size() > 1) {
+      int neighbours = 0;
+      for (int rank = 0; rank < world.size(); ++rank) {
+        neighbours += world.node_of(rank) == world.node_of(world.rank()) ? 1 : 0;
+      }
+      own.emplace(std::max(1, num_threads() / neighbours));
+    }
+    train::TrainEvents of_rank = events;
+    if (world.rank() != 0) of_rank = {.stop_requested = events.stop_requested};
+    Ctx ctx = backend::make_context();
+    return train::train(ctx,
+                        {.config = setup.config,
+                         .fresh = fresh_,
+                         .resume_from = resume_from_,
+                         .world = &world,
+                         .stage = stage},
+                        of_rank);
   }
 
   std::string run_file_, resume_from_;
