@@ -28,6 +28,7 @@ Clock::time_point after_seconds(double seconds) {
 
 Pending::Pending(Comm& comm, std::unique_ptr<Operation> operation)
     : comm_(&comm), operation_(std::move(operation)) {}
+Pending::Pending() noexcept = default;
 Pending::Pending(Pending&&) noexcept = default;
 Pending& Pending::operator=(Pending&& other) noexcept {
   if (operation_ != nullptr) comm_->withdraw(*operation_);

@@ -34,7 +34,7 @@ enum class Reduce { kSum, kMax };
 /// (an exception passes) is withdrawn. Its Comm outlives it.
 class [[nodiscard]] Pending {
  public:
-  Pending() = default;
+  Pending() noexcept;
   Pending(Pending&& other) noexcept;
   Pending& operator=(Pending&& other) noexcept;
   ~Pending();
