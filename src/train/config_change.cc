@@ -19,7 +19,7 @@ struct Rule {
 };
 
 /// The first rule whose prefix the key begins with decides.
-constexpr std::array<Rule, 33> kRules = {{
+constexpr std::array<Rule, 36> kRules = {{
     {"run.out", Kind::kHarmless},
     {"model.dtype", Kind::kHarmless},
     {"model.config", Kind::kContent},
@@ -50,6 +50,9 @@ constexpr std::array<Rule, 33> kRules = {{
     {"parallel.check_every", Kind::kHarmless},
     {"parallel.trace_step", Kind::kHarmless},
     {"parallel.", Kind::kRounding},
+    {"grpo.held_out_", Kind::kHarmless},
+    {"grpo.parallel", Kind::kRounding},
+    {"grpo.max_drift", Kind::kHarmless},
     {"sft.epochs", Kind::kPlan},
     {"sft.chat_template", Kind::kContent},
     {"sft.too_long", Kind::kContent},
