@@ -154,6 +154,14 @@ RunCost Run::cost() const {
   if (micro == 0 && resume_) micro = resume_->manifest.state.micro_batch_sequences;
   const i64 free_bytes = free_memory_bytes() / world_.size();
   if (micro == 0) micro = choose_micro_batch(ctx_, setup_, free_bytes);
+  if (setup_.config.train.micro_batch_sequences == 0 && world_.size() > 1) {
+    // No larger than a rank's share, and as many as fill a pipeline.
+    const ParallelConfig& parallel = setup_.config.parallel;
+    const i64 sharers = world_.size() / parallel.pipeline_ranks;
+    const i64 pieces = parallel.pipeline_ranks == 1 ? 1 : 2 * parallel.pipeline_ranks;
+    const i64 share = setup_.plan.step(1).sequences / sharers;
+    micro = std::clamp<i64>(share / pieces, 1, micro);
+  }
   micro = from_root(micro);
   check_layout(setup_, world_.size(), micro);
   RunCost cost = run_cost(ctx_, setup_, micro, free_bytes);
