@@ -48,8 +48,8 @@ void TrainingModel::stage_forward(Ctx& ctx, i64 number, View<float, 2> x, StepSt
   step.drop_tokens =
       dropping == Dropping::kAsRecipe && impl_->recipe.balance.capacity_factor > 0.0;
   // Nobody has counted for the batch-wise loss: the step is this one micro-batch.
-  const bool alone = impl_->has_batch_loss() && impl_->counted.back() == 0 &&
-                     dropping == Dropping::kAsRecipe;
+  const bool alone = stats != nullptr && impl_->has_batch_loss() &&
+                     impl_->counted.back() == 0 && dropping == Dropping::kAsRecipe;
   if (stats == nullptr || alone) step.raw_counts = impl_->raw_count_view();
   if (alone) impl_->counted.back() = step.sequences;
   if (stats != nullptr && stage.embedding) stats->tokens += step.tokens();

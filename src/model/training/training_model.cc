@@ -99,8 +99,9 @@ training::TrainStep TrainingModel::Impl::step_of(Ctx& ctx, MicroBatchSlot& slot)
                            .sequences = sequences,
                            .seq_len = length,
                            .exchange = part.exchange};
-  step.rope.cos = slot.saved.rope.cos.slice(0, 0, tokens);
-  step.rope.sin = slot.saved.rope.sin.slice(0, 0, tokens);
+  step.rope = {.cos = slot.saved.rope.cos.slice(0, 0, tokens),
+               .sin = slot.saved.rope.sin.slice(0, 0, tokens),
+               .pairing = rope.pairing};
   if (batch.isolate_documents) step.first_key = slot.saved.first_key.slice(0, 0, tokens);
   FATHOM_CHECK(recipe.balance.capacity_factor == 0.0 || batch.samples.dim(0) == sequences,
                "samples ", batch.samples, " of ", sequences, " sequences");

@@ -24,8 +24,10 @@ class ScratchBound {
   i64 bytes() const {
     const i64 stream = floats(tokens_, c_.hidden_size);
     // Gradients of the heads' inputs and of MTP's embeddings live through the pass, as does dx; a
-    // branch holds x, its input and the gradient of that.
-    const i64 heads = (2 + 2 * c_.num_nextn_predict_layers) * stream;
+    // module's block has an embedding and a dx of its own beside them. A branch holds x, its input
+    // and the gradient of that.
+    const i64 modules = c_.num_nextn_predict_layers;
+    const i64 heads = (2 + 2 * modules + (modules > 0 ? 2 : 0)) * stream;
     i64 widest = c_.is_mla() ? mla() : gqa();
     for (i64 i = 0; i < c_.num_hidden_layers + c_.num_nextn_predict_layers; ++i) {
       widest = std::max(widest, c_.is_moe_layer(i) ? moe() : dense(c_.intermediate_size));
@@ -113,8 +115,9 @@ class ScratchBound {
     const i64 shared_width = c_.n_shared_experts * width;
     const i64 both_halves = floats(permuted_rows(), 3 * width + 2) +
                             floats(tokens_, 3 * shared_width + c_.n_routed_experts);
-    const i64 swiglu = floats(permuted_rows(), width) + packed_rows(hidden);
-    const i64 gate_up = floats(permuted_rows(), hidden) + packed_rows(width);
+    const i64 dx_rows = floats(permuted_rows(), hidden);
+    const i64 swiglu = dx_rows + floats(permuted_rows(), width) + packed_rows(hidden);
+    const i64 gate_up = dx_rows + packed_rows(width);
     const i64 weights = 2 * packed_rows_transposed(width) + packed_rows_transposed(hidden);
     const i64 shared = dense(shared_width) - floats(tokens_, 3 * shared_width);
     return both_halves + exchange() + std::max({swiglu, gate_up, weights, shared});
