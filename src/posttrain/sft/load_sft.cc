@@ -5,6 +5,7 @@
 
 #include "posttrain/sft/sample_reader.h"
 #include "posttrain/sft/sft.h"
+#include "posttrain/warm_up.h"
 #include "train/run_setup.h"
 #include "train/run_text.h"
 
@@ -85,6 +86,7 @@ LoadedStage load_sft(const RunConfig& config) {
         config.sft.epochs * static_cast<double>(stage->samples().rows_per_epoch());
     length.tokens = std::max<i64>(1, std::llround(rows)) * config.data.seq_len;
   }
+  fit_default_warm_up(loaded.config);
   loaded.stage = std::move(stage);
   return loaded;
 }
