@@ -41,7 +41,10 @@ class RunFilesTest : public ::testing::Test {
   /// Loads the stage of a run file on the tiny model and its own lines.
   void load(const std::string& text, const std::string& where) {
     RunConfig config;
-    std::vector<std::string> settings = {"model.init_from=" + sft_golden().string(),
+    const std::string golden = sft_golden().string();
+    std::vector<std::string> settings = {"model.init_from=" + golden,
+                                         "model.config=" + golden,
+                                         "model.tokenizer=" + golden,
                                          "run.out=" + (dir_ / "out").string(), "data.seq_len=128",
                                          "grpo.max_new_tokens=32", "grpo.group_size=4",
                                          "grpo.prompts=2", "sft.chat_template=deepseek-v3.1"};
@@ -77,7 +80,9 @@ TEST_F(RunFilesTest, OfTheRecipes) {
          fs::directory_iterator(fs::path(FATHOM_SOURCE_DIR) / "configs" / "train" / folder)) {
       std::string text = text_of(entry.path());
       // The demonstration's sources are named on the command line.
-      if (text.find("[data.train") == text.npos) text += "\n[data.train.any]\npaths = []\n";
+      if (text.find("[data.train") == text.npos) {
+        text += "\n[data.train.any]\npaths = [\"named on the command line\"]\n";
+      }
       load(text, entry.path().filename().string());
       ++count;
     }
