@@ -14,6 +14,7 @@ ENVIRONMENT = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     "OMPI_MCA_rmaps_base_oversubscribe": "yes", "OMPI_MCA_mpi_yield_when_idle": "1",
     "OMPI_MCA_btl": "vader,self", "OMP_NUM_THREADS": "1",
+    "ASAN_OPTIONS": "detect_leaks=0",  # MPI's own
 }
 
 
