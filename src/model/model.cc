@@ -1,5 +1,6 @@
 #include "model/model.h"
 
+#include "base/check.h"
 #include "model/step_profile.h"
 #include "model/weights/weights.h"
 
@@ -32,6 +33,16 @@ std::unique_ptr<Model> Model::random(Ctx& ctx, const ModelConfig& config,
                                      const RandomWeights& options) {
   std::unique_ptr<Model> model(new Model());
   model->weights_ = make_random_weights(ctx, config, options);
+  return model;
+}
+
+std::unique_ptr<Model> Model::share(const ModelConfig& config,
+                                    const checkpoint::ParameterLayout& layout,
+                                    std::span<const float> array) {
+  FATHOM_CHECK(std::ssize(array) == layout.size(), "an array of ", array.size(), " for ",
+               layout.size(), " elements");
+  std::unique_ptr<Model> model(new Model());
+  model->weights_ = share_weights(config, layout, array.data());
   return model;
 }
 

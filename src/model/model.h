@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 
+#include "checkpoint/parameter_layout.h"
 #include "config/model/model_config.h"
 #include "device/ctx.h"
 #include "model/run_options.h"
@@ -69,6 +70,12 @@ class Model {
   /// Throws Error{kInvalidInput} with all problems of the config, Error{kOutOfMemory}.
   static std::unique_ptr<Model> random(Ctx& ctx, const ModelConfig& config,
                                        const RandomWeights& options);
+  /// The weights of a model in training as they are and as they change: `array` [layout.size()] f32
+  /// in the layout's order is read in place and must outlive this. Nothing may run while they
+  /// change. Without MTP modules.
+  static std::unique_ptr<Model> share(const ModelConfig& config,
+                                      const checkpoint::ParameterLayout& layout,
+                                      std::span<const float> array);
   ~Model();
 
   const ModelConfig& config() const;

@@ -1,5 +1,6 @@
 #include "posttrain/load_stage.h"
 
+#include "posttrain/grpo/grpo.h"
 #include "posttrain/sft/sft.h"
 
 namespace fathom::posttrain {
@@ -10,6 +11,8 @@ LoadedStage load_stage(const RunConfig& config) {
       break;
     case TrainStage::kSft:
       return load_sft(config);
+    case TrainStage::kGrpo:
+      return load_grpo(config);
   }
   return {.config = config, .stage = nullptr};
 }

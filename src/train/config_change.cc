@@ -19,7 +19,7 @@ struct Rule {
 };
 
 /// The first rule whose prefix the key begins with decides.
-constexpr std::array<Rule, 30> kRules = {{
+constexpr std::array<Rule, 33> kRules = {{
     {"run.out", Kind::kHarmless},
     {"model.dtype", Kind::kHarmless},
     {"model.config", Kind::kContent},
@@ -47,6 +47,9 @@ constexpr std::array<Rule, 30> kRules = {{
     {"balance.bias_freeze_frac", Kind::kPlan},
     {"mtp.", Kind::kPlan},
     {"recompute.", Kind::kRounding},
+    {"grpo.held_out_", Kind::kHarmless},
+    {"grpo.parallel", Kind::kRounding},
+    {"grpo.max_drift", Kind::kHarmless},
     {"sft.epochs", Kind::kPlan},
     {"sft.chat_template", Kind::kContent},
     {"sft.too_long", Kind::kContent},

@@ -1,6 +1,9 @@
 """Models, hosts, verbs, and HTTP as hostile clients write it: checks 1 to 7 and 94."""
+import contextlib
 import http.client
 import json
+import pathlib
+import re
 import socket
 import threading
 import time
@@ -198,6 +201,37 @@ class Wire(unittest.TestCase):
         for thread in threads:
             thread.join()
         self.assertEqual(texts, {mark: mark for mark in marks})
+
+
+class SlowReader(unittest.TestCase):
+    def resident_kib(self, server):
+        status = pathlib.Path(f"/proc/{server.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1])
+
+    def test_82_readers_that_stop_reading(self):
+        server = harness.Server(settings=["limits.write_s=2"])
+        fields = {"stream": True, "logprobs": True, "top_logprobs": 20, "ignore_eos": True, "max_tokens": 900}
+        body = json.dumps(chat_body("Long", **fields))
+        other = server.chat("Other")["choices"]
+        for _ in range(3):
+            self.assertEqual(server.stream_lines(PATH, chat_body("Long", **fields))[-1], "data: [DONE]")
+        before = most = self.resident_kib(server)
+        with contextlib.ExitStack() as readers:
+            for _ in range(4):
+                connection = readers.enter_context(socket.socket())
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                connection.connect(("127.0.0.1", server.port))
+                connection.sendall((f"POST {PATH} HTTP/1.1\r\n{HOST}Content-Type: application/json\r\n"
+                                    f"Content-Length: {len(body)}\r\n\r\n{body}").encode())
+                self.assertIn(b"200 OK", connection.recv(100))
+            end = time.monotonic() + 60
+            while server.metric("requests_cancelled_total") != 4:
+                self.assertLess(time.monotonic(), end, "they are cancelled")
+                self.assertEqual(server.chat("Other")["choices"], other, "others are served")
+                most = max(most, self.resident_kib(server))
+                time.sleep(0.05)
+        self.assertLess(most - before, 4 * 2048)
+        self.assertEqual(server.metric("num_requests_running"), 0)
 
 
 if __name__ == "__main__":

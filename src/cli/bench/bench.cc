@@ -81,43 +81,8 @@ class Bench : public Command {
         .type_name("FILE");
     source.require_one();
     add_storage_options(command, storage_, "--weights", "With --config: how they are stored");
-    const auto list = [&](const char* name, std::vector<i64>& values, const char* help) {
-      command.add_option(name, values, help)
-          .delimiter(',')
-          .one_value_each()
-          .check(integer_between(1, kMostTokens))
-          .show_default();
-    };
-    list("--prefill", options_.prefill_tokens, "Prompt lengths; 0 entries: --no-prefill");
-    list("--contexts", options_.decode_contexts, "Tokens in the cache of one decoding sequence");
-    list("--batches", options_.batches, "Numbers of sequences that decode together");
-    command.add_flag("--no-prefill", no_prefill_, "Decode only");
-    command.add_flag("--no-batches", no_batches_, "One sequence only");
-    command.add_option("--steps", options_.steps, "Decode steps of one timing")
-        .check(integer_between(1, kMostTokens))
-        .show_default();
-    command.add_option("--repeats", options_.repeats, "Prefills of one timing")
-        .check(integer_between(1, kMostTokens))
-        .show_default();
-    command.add_option("--chunk", options_.chunk_tokens, "Prompt tokens of one pass")
-        .check(integer_between(1, kMostTokens))
-        .show_default();
-    command.add_flag("--drafts", drafts_,
-                     "Decode with and without drafts of the MTP modules: speed and acceptance");
-    command
-        .add_option("--beside-prompt", beside_options_.prompt_tokens,
-                    "Streams beside a prompt of so many tokens: speed and longest gap")
-        .check(integer_between(1, kMostTokens))
-        .type_name("TOKENS");
-    command.add_option("--mtp", mtp_modules_, "With --config: so many MTP modules")
-        .check(integer_between(0, 8));
-    command
-        .add_option("--forced-acceptance", draft_options_.forced_acceptance,
-                    "With --drafts: drafts at position 1, 2, ... are kept at these rates, whatever "
-                    "the model says; random weights keep none")
-        .delimiter(',')
-        .one_value_each()
-        .check(number_between(0, 1));
+    add_passes(command);
+    add_engine_runs(command);
     add_run_options(command, model_);
     command.add_flag("--no-verify", no_verify_, "Time without checking first");
     command
@@ -175,6 +140,51 @@ class Bench : public Command {
   }
 
  private:
+  /// Of passes over the model alone.
+  void add_passes(Arguments& command) {
+    const auto list = [&](const char* name, std::vector<i64>& values, const char* help) {
+      command.add_option(name, values, help)
+          .delimiter(',')
+          .one_value_each()
+          .check(integer_between(1, kMostTokens))
+          .show_default();
+    };
+    list("--prefill", options_.prefill_tokens, "Prompt lengths; 0 entries: --no-prefill");
+    list("--contexts", options_.decode_contexts, "Tokens in the cache of one decoding sequence");
+    list("--batches", options_.batches, "Numbers of sequences that decode together");
+    command.add_flag("--no-prefill", no_prefill_, "Decode only");
+    command.add_flag("--no-batches", no_batches_, "One sequence only");
+    command.add_option("--steps", options_.steps, "Decode steps of one timing")
+        .check(integer_between(1, kMostTokens))
+        .show_default();
+    command.add_option("--repeats", options_.repeats, "Prefills of one timing")
+        .check(integer_between(1, kMostTokens))
+        .show_default();
+    command.add_option("--chunk", options_.chunk_tokens, "Prompt tokens of one pass")
+        .check(integer_between(1, kMostTokens))
+        .show_default();
+  }
+
+  /// Of the engine's requests.
+  void add_engine_runs(Arguments& command) {
+    command.add_flag("--drafts", drafts_,
+                     "Decode with and without drafts of the MTP modules: speed and acceptance");
+    command
+        .add_option("--beside-prompt", beside_options_.prompt_tokens,
+                    "Streams beside a prompt of so many tokens: speed and longest gap")
+        .check(integer_between(1, kMostTokens))
+        .type_name("TOKENS");
+    command.add_option("--mtp", mtp_modules_, "With --config: so many MTP modules")
+        .check(integer_between(0, 8));
+    command
+        .add_option("--forced-acceptance", draft_options_.forced_acceptance,
+                    "With --drafts: drafts at position 1, 2, ... are kept at these rates, whatever "
+                    "the model says; random weights keep none")
+        .delimiter(',')
+        .one_value_each()
+        .check(number_between(0, 1));
+  }
+
   std::unique_ptr<model::Model> make_model(Ctx& ctx) {
     start_ = Clock::now();
     auto model = config_.empty() ? load_model(ctx, model_) : random_model(ctx);

@@ -20,6 +20,8 @@ namespace fathom::cli {
 namespace {
 
 constexpr i64 kContextsInCache = 4;
+/// Of events, before a sequence whose client lags pauses: as JSON they are several times as long.
+constexpr i64 kMaxUnreadBytes = i64{64} << 10;
 constexpr std::string_view kProgram = " fathom 0.1.0";  // another one may give another answer
 
 ModelOptions model_options(const serve::ModelSection& section) {
@@ -40,6 +42,7 @@ engine::EngineOptions engine_settings(const serve::ServeConfig& config, const Mo
                                                        : kContextsInCache * options.context_tokens;
   options.max_cache_share = config.cache.share;
   options.draft_tokens = config.model.drafts;
+  options.max_unread_bytes = kMaxUnreadBytes;
   options.limits.max_running = config.limits.max_running;
   options.limits.max_waiting = config.limits.max_waiting;
   options.limits.max_queue_s = config.limits.max_queue_s;

@@ -38,6 +38,7 @@ serve::http::ServerOptions server_options(const serve::ServeConfig& config) {
   options.trusted_proxies = config.server.trusted_proxies;
   options.idle_s = config.limits.idle_s;
   options.header_s = config.limits.header_s;
+  options.write_s = config.limits.write_s;
   options.keep_alive_s = config.server.keep_alive_s;
   options.tls_certificate = config.server.tls_certificate;
   options.tls_key = config.server.tls_key;

@@ -13,7 +13,7 @@ constexpr double kMaxSequences = 1 << 24;
 void RunSection::list_fields(FieldList& list) {
   list.add("out", out, "directory of the run: checkpoints, metrics, report, the finished model");
   list.add("seed", seed, "of the initial weights", {.min = 0, .max = kMaxCount});
-  list.add("stage", stage, kTrainStageNames, "what is trained: pretrain (text), sft (conversations)");
+  list.add("stage", stage, kTrainStageNames, "what is trained: pretrain (text), sft (conversations), grpo (rewards)");
 }
 
 void RunSection::check(const std::string& prefix, Problems& problems) const {
@@ -103,6 +103,8 @@ void RunConfig::list_fields(FieldList& list) {
   list.add("mtp", recipe.mtp, "multi-token prediction");
   list.add("recompute", recipe.recompute, "what the backward pass recomputes");
   list.add("sft", sft, "supervised fine-tuning; other stages do not read it");
+  list.add("grpo", grpo, "reinforcement learning; other stages do not read it");
+  list.add("reward", reward, "what reinforcement learning is rewarded for");
 }
 
 void RunConfig::check(const std::string& prefix, Problems& problems) const {

@@ -8,6 +8,7 @@
 #include "base/types.h"
 #include "config/field_list.h"
 #include "config/run/data_config.h"
+#include "config/run/grpo_config.h"
 #include "config/run/optimizer_config.h"
 #include "config/run/schedule_config.h"
 #include "config/run/sft_config.h"
@@ -15,10 +16,11 @@
 
 namespace fathom {
 
-enum class TrainStage { kPretrain, kSft };
-inline constexpr std::array<std::pair<TrainStage, std::string_view>, 2> kTrainStageNames = {{
+enum class TrainStage { kPretrain, kSft, kGrpo };
+inline constexpr std::array<std::pair<TrainStage, std::string_view>, 3> kTrainStageNames = {{
     {TrainStage::kPretrain, "pretrain"},
     {TrainStage::kSft, "sft"},
+    {TrainStage::kGrpo, "grpo"},
 }};
 
 enum class StoredDType { kBf16, kF32, kFp8 };
@@ -82,6 +84,8 @@ struct RunConfig {
   ScheduleConfig schedule;
   TrainingRecipe recipe;  // [precision] [balance] [mtp] [recompute]
   SftConfig sft;
+  GrpoConfig grpo;
+  RewardConfig reward;
 
   void list_fields(FieldList& list);
   void check(const std::string& prefix, Problems& problems) const;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/parameter_layout.h"
 #include "io/gguf/file.h"
 #include "io/safetensors.h"
 #include "model/block.h"
@@ -45,6 +46,11 @@ std::unique_ptr<Weights> load_weights(Ctx& ctx, const std::string& path,
 /// Random weights in memory, as RandomWeights says.
 std::unique_ptr<Weights> make_random_weights(Ctx& ctx, const ModelConfig& config,
                                              const RandomWeights& options);
+
+/// Views of `array`, which must outlive them, in the layout of a model in training; no MTP modules.
+std::unique_ptr<Weights> share_weights(const ModelConfig& config,
+                                       const checkpoint::ParameterLayout& layout,
+                                       const float* array);
 
 /// What a step reads, for Model::read_bytes().
 ReadBytes read_bytes(const Weights& weights);

@@ -8,24 +8,11 @@
 #include "checkpoint/flat_weights.h"
 #include "model/training/training_model.h"
 #include "posttrain/sft/packed_samples.h"
+#include "posttrain/sft/test_tiny_model.h"
 #include "train/validation.h"
 
 namespace fathom::posttrain {
 namespace {
-
-constexpr const char* kModel = R"({
-  "architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3",
-  "vocab_size": 64, "hidden_size": 32, "intermediate_size": 48, "moe_intermediate_size": 16,
-  "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 2,
-  "q_lora_rank": 24, "kv_lora_rank": 16, "qk_nope_head_dim": 8, "qk_rope_head_dim": 8,
-  "v_head_dim": 8, "n_routed_experts": 4, "n_shared_experts": 1, "num_experts_per_tok": 2,
-  "n_group": 1, "topk_group": 1, "norm_topk_prob": true, "routed_scaling_factor": 2.5,
-  "scoring_func": "sigmoid", "topk_method": "noaux_tc", "first_k_dense_replace": 1,
-  "moe_layer_freq": 1, "num_nextn_predict_layers": 1, "hidden_act": "silu",
-  "max_position_embeddings": 128, "rms_norm_eps": 1e-06, "rope_theta": 10000.0,
-  "rope_interleave": true, "tie_word_embeddings": false, "attention_bias": false,
-  "bos_token_id": 0, "eos_token_id": 1, "torch_dtype": "float32"
-})";
 
 /// A sample of ids from `first` on, all learnt or none.
 void add(SampleSet& set, i32 first, size_t count, u8 learnt) {
@@ -37,7 +24,7 @@ void add(SampleSet& set, i32 first, size_t count, u8 learnt) {
 class IsolationTest : public ::testing::Test {
  protected:
   IsolationTest()
-      : config_(value_or_throw(parse_model_config(kModel))),
+      : config_(tiny_model(true)),
         model_(ctx_, config_, recipe(), 1, 40) {
     model_.initialise(ctx_, 0.2, 5);
   }

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <filesystem>
 
 #include "posttrain/sft/sample_reader.h"
 #include "posttrain/sft/sft.h"
@@ -12,32 +11,11 @@
 namespace fathom::posttrain {
 namespace {
 
-namespace fs = std::filesystem;
-
 /// What the run's own keys become for this stage.
 RunConfig of_stage(RunConfig config) {
   config.data.isolate_documents = true;
   if (config.sft.freeze_router_bias) config.recipe.balance.bias_update_speed = 0.0;
   return config;
-}
-
-/// The template by name, or the one that the tokenizer's directory brings; why there is none goes
-/// to `config` and is said where a line needs one.
-void find_template(const RunConfig& run, SampleReaderConfig& config) {
-  const fs::path tokenizer = run.model.tokenizer_path();
-  const fs::path directory = fs::is_directory(tokenizer) ? tokenizer : tokenizer.parent_path();
-  auto found = tokenizer::load_chat_template(directory, run.sft.chat_template);
-  if (!found) {
-    if (!run.sft.chat_template.empty()) throw Error(found.error());
-    config.no_template = found.error().message();
-    return;
-  }
-  if (auto fits = tokenizer::check_chat_tokens(*found->chat_template, *config.tokenizer); !fits) {
-    if (!run.sft.chat_template.empty()) throw Error(fits.error());
-    config.no_template = fits.error().message();
-    return;
-  }
-  config.chat = *found;
 }
 
 std::string line_of(const SampleStatistics& source) {
@@ -60,35 +38,16 @@ SampleSet read_set(const SampleReaderConfig& reader, const SourceConfig& source,
   return set;
 }
 
-SampleReaderConfig reader_config(const RunConfig& run, const tokenizer::Tokenizer& tokenizer) {
+SampleReaderConfig reader_config(const RunConfig& run, const tokenizer::Tokenizer& tokenizer,
+                                 const ChatChoice& chat) {
   SampleReaderConfig config;
   config.tokenizer = &tokenizer;
+  config.chat = chat;
   config.bos = run.data.bos_token.empty() ? std::nullopt : tokenizer.token_to_id(run.data.bos_token);
   config.eos = tokenizer.token_to_id(run.data.eos_token);
   config.max_tokens = run.data.seq_len;
   config.too_long = run.sft.too_long;
-  find_template(run, config);
   return config;
-}
-
-std::vector<i64> end_ids(const SampleReaderConfig& reader) {
-  if (reader.chat.chat_template == nullptr) return {};
-  const auto id = reader.tokenizer->token_to_id(reader.chat.chat_template->end_of_turn);
-  return id ? std::vector<i64>{*id} : std::vector<i64>{};
-}
-
-void check_sources(const DataConfig& data) {
-  if (data.train.empty()) {
-    throw Error(ErrorCode::kInvalidInput,
-                "data.train: no source: add [data.train.NAME] with paths");
-  }
-  for (const auto& [name, source] : data.train) {
-    if (source.weight == 0.0) continue;
-    throw Error(ErrorCode::kUnsupported,
-                fmt::format("data.train.{}.weight: {}, but stage sft takes every sample once an "
-                            "epoch; leave it out",
-                            name, source.weight));
-  }
 }
 
 }  // namespace
@@ -102,10 +61,9 @@ LoadedStage load_sft(const RunConfig& config) {
   }
   train::RunSetup setup = value_or_throw(train::load_run_setup(any_length));
   const train::RunText text = train::load_run_text(setup);
-  const SampleReaderConfig reader = reader_config(config, text.tokenizer);
-  std::string statistics = fmt::format(
-      "samples, chat template {}:\n",
-      reader.chat.chat_template == nullptr ? "none" : reader.chat.chat_template->name);
+  const ChatChoice chat = choose_chat_template(config, text.tokenizer);
+  const SampleReaderConfig reader = reader_config(config, text.tokenizer, chat);
+  std::string statistics = fmt::format("samples, chat template {}:\n", chat.name());
   SampleSet train;
   std::vector<std::string> names;
   for (const auto& [name, source] : config.data.train) {
@@ -120,7 +78,7 @@ LoadedStage load_sft(const RunConfig& config) {
   }
   auto stage = std::make_unique<Sft>(loaded.config, setup.model.num_nextn_predict_layers,
                                      std::move(train), std::move(names), std::move(validation),
-                                     std::move(statistics), end_ids(reader));
+                                     std::move(statistics), end_ids(chat, text.tokenizer));
   TrainSection& length = loaded.config.train;
   if (length.tokens == 0 && length.steps == 0) {
     const double rows =

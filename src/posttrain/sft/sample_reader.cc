@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "data/text/document_reader.h"
 #include "io/json.h"
+#include "posttrain/json_lines.h"
 #include "posttrain/sft/supervised_chat.h"
 #include "tokenizer/chat/parse.h"
 
@@ -46,20 +46,21 @@ void part_thought_from_content(tokenizer::Message& message) {
 
 Result<std::vector<SampleTokens>> samples_of_chat(const SampleReaderConfig& config,
                                                   JsonObject object, std::vector<bool> trained) {
-  if (config.chat.chat_template == nullptr) {
+  if (config.chat.chat.chat_template == nullptr) {
     return invalid_input(
         fmt::format("messages: no chat template to write them by ({}); sft.chat_template names a "
                     "built-in one",
-                    config.no_template));
+                    config.chat.why_none));
   }
   std::vector<std::string> unknown;
   auto parsed = tokenizer::read_chat_request(JsonValue(std::move(object)), "", &unknown);
   if (!parsed) return tl::unexpected(parsed.error());
-  parsed->request.texts = config.chat.texts;
-  if (config.chat.chat_template->thinking != tokenizer::ThinkingSupport::kNever) {
+  parsed->request.texts = config.chat.chat.texts;
+  const tokenizer::ChatTemplate& chat_template = *config.chat.chat.chat_template;
+  if (chat_template.thinking != tokenizer::ThinkingSupport::kNever) {
     for (tokenizer::Message& message : parsed->request.messages) part_thought_from_content(message);
   }
-  const auto chats = supervise_chat(*config.chat.chat_template, parsed->request, trained);
+  const auto chats = supervise_chat(chat_template, parsed->request, trained);
   if (!chats) return tl::unexpected(chats.error());
   std::vector<SampleTokens> samples;
   for (const std::vector<Piece>& pieces : *chats) {
@@ -161,29 +162,14 @@ Result<std::vector<SampleTokens>> samples_of_line(const SampleReaderConfig& conf
 
 SampleStatistics read_samples(const SampleReaderConfig& config, const SourceConfig& source,
                               const std::string& where, i32 number, SampleSet& set) {
-  SourceConfig lines = source;
-  lines.format = SourceFormat::kJsonl;
   SampleStatistics statistics{.name = where};
-  const data::SourceFiles files = value_or_throw(data::find_source_files(lines, where));
-  for (const data::SourceFile& file : files.files) {
-    data::DocumentReader reader(file, "");
-    data::RawDocument document;
-    data::Problem problem;
-    for (auto step = reader.next(document, problem); step != data::DocumentReader::Step::kEnd;
-         step = reader.next(document, problem)) {
-      if (step == data::DocumentReader::Step::kProblem) {
-        throw Error(ErrorCode::kInvalidInput, problem.place + ": " + problem.text);
-      }
-      if (document.bytes.find_first_not_of(" \t\r\n") == std::string::npos) continue;
-      const std::string place = fmt::format("{}:{}", file.path.string(), document.line);
-      auto samples = samples_of_line(config, value_or_throw(io::parse_json(document.bytes, place)));
-      if (!samples) {
-        throw Error(samples.error().code(), place + ": " + samples.error().message());
-      }
-      ++statistics.lines;
-      add_line(config, std::move(*samples), number, statistics, set);
-    }
-  }
+  for_each_json_line(source, where, [&](const JsonValue& line) -> Result<void> {
+    auto samples = samples_of_line(config, line);
+    if (!samples) return tl::unexpected(samples.error());
+    ++statistics.lines;
+    add_line(config, std::move(*samples), number, statistics, set);
+    return {};
+  });
   return statistics;
 }
 

@@ -12,8 +12,8 @@
 
 #include "config/run/data_config.h"
 #include "config/run/sft_config.h"
+#include "posttrain/chat_choice.h"
 #include "posttrain/sft/sample_set.h"
-#include "tokenizer/chat/template.h"
 #include "tokenizer/tokenizer.h"
 
 namespace fathom::io {
@@ -24,9 +24,7 @@ namespace fathom::posttrain {
 
 struct SampleReaderConfig {
   const tokenizer::Tokenizer* tokenizer = nullptr;
-  /// For lines with messages; chat_template is nullptr where there is none.
-  tokenizer::RecognisedChatTemplate chat = {};
-  std::string no_template;  // why there is none
+  ChatChoice chat;              // for lines with messages
   std::optional<i32> bos, eos;  // around a prompt and its completion
   i64 max_tokens = 0;           // of a sample
   SftTooLong too_long = SftTooLong::kDrop;

@@ -78,6 +78,7 @@ TEST_F(SftRunTest, AnyMicroBatchesGiveTheSame) {
       RunConfig cut = config(fmt::format("out{}{}", micro, static_cast<int>(loss)));
       cut.sft.loss = loss;
       cut.train.micro_batch_sequences = micro;
+      cut.train.steps = 4;
       run(cut);
       for (size_t i = 0; i < steps_.size(); ++i) {
         if (micro == 3) {

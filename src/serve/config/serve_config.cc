@@ -132,6 +132,8 @@ void LimitsSection::list_fields(FieldList& list) {
            "at once, of one address but this machine's own", {.min = 1});
   list.add("idle_s", idle_s, "between requests on a connection", {.min = 0.1});
   list.add("header_s", header_s, "for a request's header", {.min = 0.1});
+  list.add("write_s", write_s, "a client that takes none of its answer for so long is gone",
+           {.min = 0.1});
   list.add("max_running", max_running, "sequences that are worked on at once",
            {.min = 1, .max = 1024});
   list.add("max_waiting", max_waiting, "requests in the queue", {.min = 1, .max = 65536});

@@ -85,6 +85,7 @@ struct LimitsSection {
   i64 max_connections_per_address = 64;
   double idle_s = 75;
   double header_s = 10;
+  double write_s = 30;
   i64 max_running = 64;
   i64 max_waiting = 256;
   double max_queue_s = 600;

@@ -21,6 +21,8 @@ namespace {
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
+/// Of the system's memory for a client that does not read; the default grows to megabytes.
+constexpr int kSendBufferBytes = 128 << 10;
 constexpr double kClosingS = 2;  // at the end, for connections to notice it
 
 }  // namespace
@@ -122,6 +124,7 @@ void Server::Impl::take(tcp::socket socket) {
   const bool is_own = endpoint.address().is_loopback() || hub->proxies.has(endpoint.address());
   if (!hub->counts.add(peer, is_own, hub->options)) return;
   socket.set_option(tcp::no_delay(true), error);
+  socket.set_option(tcp::socket::send_buffer_size(kSendBufferBytes), error);
   std::shared_ptr<Connection> connection;
   {
     const Lock lock(mutex);

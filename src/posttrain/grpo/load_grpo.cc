@@ -1,0 +1,103 @@
+// From a run file to the stage: tokenizer, rewards, prompts.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "posttrain/chat_choice.h"
+#include "posttrain/grpo/grpo.h"
+#include "train/run_setup.h"
+#include "train/run_text.h"
+
+namespace fathom::posttrain {
+namespace {
+
+/// What the run's own keys become for this stage.
+RunConfig of_stage(RunConfig config) {
+  config.grpo = with_preset(config.grpo);
+  config.data.isolate_documents = false;  // a row is one sample
+  config.recipe.balance.bias_update_speed = 0.0;
+  TrainSection& train = config.train;
+  train.batch_sequences = config.grpo.prompts * config.grpo.group_size;
+  if (train.micro_batch_sequences == 0) {
+    constexpr i64 kTokens = 8192;
+    train.micro_batch_sequences =
+        std::clamp<i64>(kTokens / config.data.seq_len, 1, train.batch_sequences);
+  }
+  return config;
+}
+
+void check_keys(const RunConfig& given, const RunConfig& config) {
+  Problems problems;
+  if (given.train.tokens > 0) {
+    problems.unsupported("train.tokens", "answers have no length before they are given; give "
+                                         "train.steps");
+  }
+  if (given.train.batch_start_sequences > 0) {
+    problems.unsupported("train.batch_start_sequences", "a step has grpo.prompts groups");
+  }
+  const i64 per_rollout = config.grpo.minibatches * config.grpo.inner_epochs;
+  if (config.train.checkpoint_every % per_rollout != 0) {
+    problems.invalid("train.checkpoint_every",
+                     fmt::format("{} is no multiple of the {} steps of a rollout (grpo.minibatches "
+                                 "* grpo.inner_epochs)",
+                                 config.train.checkpoint_every, per_rollout));
+  }
+  if (config.grpo.kl_weight > 0.0 && config.model.init_from.empty()) {
+    problems.invalid("model.init_from", "missing: the reference of grpo.kl_weight is read there");
+  }
+  if (config.grpo.max_new_tokens >= config.data.seq_len) {
+    problems.invalid("grpo.max_new_tokens",
+                     fmt::format("{} leaves no room for a prompt in data.seq_len = {}",
+                                 config.grpo.max_new_tokens, config.data.seq_len));
+  }
+  if (!problems.empty()) throw Error(problems.error("run file"));
+}
+
+PromptReader prompt_reader(const RunConfig& config, const tokenizer::Tokenizer& tokenizer,
+                           const ChatChoice& chat, const Rewarder& rewarder) {
+  PromptReader reader;
+  reader.tokenizer = &tokenizer;
+  reader.chat = chat;
+  if (!config.data.bos_token.empty()) reader.bos = tokenizer.token_to_id(config.data.bos_token);
+  reader.max_tokens = config.data.seq_len - config.grpo.max_new_tokens;
+  reader.rewarder = &rewarder;
+  return reader;
+}
+
+}  // namespace
+
+LoadedStage load_grpo(const RunConfig& config) {
+  check_sources(config.data);
+  GrpoParts parts;
+  parts.config = of_stage(config);
+  check_keys(config, parts.config);
+  train::RunSetup setup = value_or_throw(train::load_run_setup(parts.config));
+  train::RunText text = train::load_run_text(setup);
+  parts.mtp_depth = setup.model.num_nextn_predict_layers;
+  parts.tokenizer = std::make_unique<tokenizer::Tokenizer>(std::move(text.tokenizer));
+  parts.rewarder = std::make_unique<Rewarder>(config.reward, config.grpo.max_new_tokens);
+  const ChatChoice chat = choose_chat_template(config, *parts.tokenizer);
+  parts.end_ids = end_ids(chat, *parts.tokenizer);
+  if (parts.end_ids.empty() && !parts.tokenizer->token_to_id(config.data.eos_token)) {
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("data.eos_token: {} is no token of the tokenizer, and no template has an "
+                            "end of turn: nothing would end an answer",
+                            config.data.eos_token));
+  }
+  const PromptReader reader = prompt_reader(parts.config, *parts.tokenizer, chat, *parts.rewarder);
+  for (const auto& [name, source] : config.data.train) {
+    auto prompts = read_prompts(reader, source, "data.train." + name);
+    parts.statistics += fmt::format("  data.train.{}: {} prompts\n", name, prompts.size());
+    std::ranges::move(prompts, std::back_inserter(parts.prompts));
+  }
+  for (const auto& [name, source] : config.data.validation) {
+    auto prompts = read_prompts(reader, source, "data.validation." + name);
+    parts.statistics += fmt::format("  data.validation.{}: {} prompts\n", name, prompts.size());
+    parts.held_out.push_back({name, std::move(prompts)});
+  }
+  LoadedStage loaded{.config = parts.config, .stage = nullptr};
+  loaded.stage = std::make_unique<Grpo>(std::move(parts));
+  return loaded;
+}
+
+}  // namespace fathom::posttrain

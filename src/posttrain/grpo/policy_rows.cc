@@ -1,0 +1,52 @@
+#include "posttrain/grpo/policy_rows.h"
+
+#include <algorithm>
+
+namespace fathom::posttrain {
+
+void fill_rows(std::span<const PolicySample* const> samples, i64 mtp_depth,
+               data::SequenceBatch& batch) {
+  i64 longest = 1;
+  for (const PolicySample* sample : samples) longest = std::max(longest, std::ssize(sample->ids));
+  const i64 rows = std::ssize(samples);
+  batch.resize(rows, longest, mtp_depth);
+  std::ranges::fill(batch.token_ids, 0);
+  std::ranges::fill(batch.document_ordinals, data::kPadding);
+  std::ranges::fill(batch.target_ids, data::kIgnoredTarget);
+  for (i64 r = 0; r < rows; ++r) {
+    const PolicySample& sample = *samples[static_cast<size_t>(r)];
+    const i64 at = r * batch.row_tokens();
+    std::ranges::copy(sample.ids, batch.token_ids.begin() + at);
+    std::fill_n(batch.document_ordinals.begin() + at, sample.ids.size(), 0);
+    const i64 first = r * longest + sample.prompt_tokens - 1;
+    std::copy(sample.ids.begin() + sample.prompt_tokens, sample.ids.end(),
+              batch.target_ids.begin() + first);
+    batch.sources[static_cast<size_t>(r)] = 0;
+  }
+}
+
+void for_each_target(std::span<PolicySample* const> samples, i64 seq_len, i64 first, i64 count,
+                     const std::function<void(PolicySample&, i64 token, i64 position)>& each) {
+  for (i64 position = first; position < first + count; ++position) {
+    PolicySample& sample = *samples[static_cast<size_t>(position / seq_len)];
+    const i64 token = position % seq_len + 1 - sample.prompt_tokens;
+    if (token >= 0 && token < sample.answer_tokens()) each(sample, token, position);
+  }
+}
+
+LogProbRecorder::LogProbRecorder(std::span<PolicySample* const> samples, i64 seq_len, Member member)
+    : samples_(samples), seq_len_(seq_len), member_(member) {
+  for (PolicySample* sample : samples_) {
+    (sample->*member_).assign(static_cast<size_t>(sample->answer_tokens()), 0.0);
+  }
+}
+
+void LogProbRecorder::weigh(i64 first, View<const double, 1> nll, View<float, 1> weights) {
+  std::fill_n(weights.data(), weights.dim(0), 0.0f);
+  for_each_target(samples_, seq_len_, first, nll.dim(0),
+                  [&](PolicySample& sample, i64 token, i64 position) {
+                    (sample.*member_)[static_cast<size_t>(token)] = -nll(position - first);
+                  });
+}
+
+}  // namespace fathom::posttrain

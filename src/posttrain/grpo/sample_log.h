@@ -1,0 +1,35 @@
+#pragma once
+// What a run of reinforcement learning leaves of its samples.
+//   samples.jsonl  a line a sample, in order: step, group, choice, prompt, text, tokens, truncated,
+//                  right, reward, its parts, advantage, log_prob (sum over the answer's tokens)
+//   rollout.jsonl  the samples that the present rollout's steps still need, with ids and
+//                  log-probabilities: for a run that goes on in the middle of one
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "posttrain/grpo/policy_sample.h"
+#include "posttrain/grpo/prompt_set.h"
+
+namespace fathom::posttrain {
+
+class SampleLog {
+ public:
+  explicit SampleLog(std::filesystem::path directory) : directory_(std::move(directory)) {}
+
+  /// Takes back the samples of steps behind `step`: a run goes on from there.
+  void keep_to(i64 step) const;
+  /// Throws Error{kIo}.
+  void append(i64 step, std::span<const PolicySample> samples, const std::vector<Prompt>& prompts,
+              const tokenizer::Tokenizer& tokenizer) const;
+
+  void save_rollout(i64 step, std::span<const PolicySample> samples) const;
+  /// Throws Error{kInvalidInput} if it is not there or of another step.
+  std::vector<PolicySample> load_rollout(i64 step) const;
+
+ private:
+  std::filesystem::path directory_;
+};
+
+}  // namespace fathom::posttrain
