@@ -13,16 +13,23 @@
 
 namespace fathom::cli {
 
-/// A model in this process, with an engine whose window fits what the tasks ask.
+/// Tokens of the longest prompt with its answer, at most: no text has more tokens than bytes.
+i64 longest_request_tokens(std::span<const eval::Task> tasks);
+/// The same of what a judge is asked about answers to them.
+i64 longest_judged_tokens(std::span<const eval::Task> tasks);
+
 class Subject {
  public:
   virtual ~Subject() = default;
   virtual eval::LanguageModel& model() = 0;
 };
 
+/// A model in this process, with an engine whose window fits what the tasks ask.
 class LocalSubject : public Subject {
  public:
-  LocalSubject(const ModelOptions& options, std::span<const eval::Task> tasks,
+  /// `longest_tokens`: of a prompt with its answer. `chat`: generation by the checkpoint's chat
+  /// template.
+  LocalSubject(const ModelOptions& options, i64 longest_tokens, bool chat,
                const std::atomic<bool>* interrupted);
   eval::LanguageModel& model() override { return *engine_; }
 

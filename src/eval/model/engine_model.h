@@ -3,11 +3,13 @@
 // common once.
 #include <atomic>
 #include <memory>
+#include <optional>
 
 #include "engine/make_engine.h"
 #include "engine/prompt.h"
 #include "eval/model/encoded_text.h"
 #include "eval/model/language_model.h"
+#include "tokenizer/chat/template.h"
 
 namespace fathom::eval {
 
@@ -15,6 +17,8 @@ struct EngineModelOptions {
   engine::EngineOptions engine;  // context_tokens: the window
   ModelFacts facts;              // max_length and tokens are filled in
   std::vector<i32> stop_token_ids;
+  /// Prompts of generation are a user's message; the answer is what stands behind its thought.
+  std::optional<tokenizer::RecognisedChatTemplate> chat;
   const std::atomic<bool>* interrupted = nullptr;
 };
 
@@ -35,6 +39,8 @@ class EngineModel : public LanguageModel {
   struct Scored;
   void score_batch(std::span<Scored> batch, const OnScore& done);
   void hand_on(const Scored& scored, const OnScore& done);
+  std::vector<i32> chat_prompt(const GenerationRequest& request) const;
+  void require_room(i64 answer_tokens) const;
 
   Ctx& ctx_;
   const engine::TextCodec& codec_;

@@ -30,6 +30,9 @@ struct Form {
   i64 gold = 0;
 };
 
+/// By its name: gtest would print the bytes of the pointers.
+void PrintTo(const Form& form, std::ostream* out) { *out << form.task << " " << form.preset; }
+
 /// Of a task's first item.
 class PublishedForms : public ::testing::TestWithParam<Form> {
  protected:
@@ -307,7 +310,42 @@ INSTANTIATE_TEST_SUITE_P(
             0,
             "It fell therefore",
             {"  it broke.", "  it flew."},
-            0}),
+            0},
+        Form{"simpleqa",
+             "v3",
+             {{"simple_qa_test_set.csv",
+               "metadata,problem,answer\n\"{'topic': 'X', 'urls': ['a', 'b']}\",Who?,Ada\n"}},
+             0,
+             "Who?",
+             {"Ada"}},
+        Form{"alpaca_eval",
+             "v3",
+             {{"alpaca_eval_gpt4_baseline.json",
+               R"([{"dataset":"helpful_base","instruction":"Say hi.","output":"Hi!","generator":"g"}])"}},
+             0,
+             "Say hi.",
+             {"Hi!"}},
+        Form{
+            "multipl_e",
+            "v3",
+            {{"multipl-e/humaneval-cpp.jsonl",
+              R"({"name":"HumanEval_0","language":"cpp","prompt":"int f() {\n","tests":"}\nint main() {}","stop_tokens":["\n}"]})"}},
+            0,
+            "int f() {\n",
+            {"}\nint main() {}"}},
+        Form{
+            "livecodebench",
+            "v3",
+            {{"livecodebench/test.jsonl",
+              R"({"question_content":"Double it.","starter_code":"class Solution:\n    def f(self): ","question_id":"7","public_test_cases":"[]","private_test_cases":"[]","metadata":"{}"})"},
+             {"livecodebench/stdin.json", R"([{"question":"Read.","sample_code":"","answer":"no"}])"},
+             {"livecodebench/func.json",
+              R"([{"question":"Add.","sample_code":"class S:","answer":"yes"}])"}},
+            1,
+            "### Question\nAdd.\n\n### Starter Code\nclass S:\n\n### Answer\n\nyes\n\n"
+            "### Question\nDouble it.\n\n### Starter Code\nclass Solution:\n    def f(self): \n\n"
+            "### Answer\n\n",
+            {"7"}}),
     [](const ::testing::TestParamInfo<Form>& each) { return std::string(each.param.task); });
 
 TEST(Gpqa, OptionsAreInAnOrderOfTheItem) {
