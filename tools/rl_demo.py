@@ -41,7 +41,7 @@ def addition_line(rng: random.Random, _: float) -> dict:
 
 
 TASKS = {
-    "parity": {"line": parity_line, "base_steps": 600, "rl_steps": 60},
+    "parity": {"line": parity_line, "base_steps": 500, "rl_steps": 50},
     "addition": {"line": addition_line, "base_steps": 500, "rl_steps": 60},
 }
 

@@ -60,6 +60,7 @@ LoadedStage load_sft(const RunConfig& config) {
   if (any_length.train.tokens == 0 && any_length.train.steps == 0) {
     any_length.train.steps = std::max<i64>(1, config.schedule.warmup_steps);
   }
+  fit_default_warm_up(any_length);
   train::RunSetup setup = value_or_throw(train::load_run_setup(any_length));
   const train::RunText text = train::load_run_text(setup);
   const ChatChoice chat = choose_chat_template(config, text.tokenizer);
