@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The experiments of docs/experiments.md: each is one command that trains its runs and prints its table.
 
-  tools/experiments.py NAME [--text DIR] [--out runs/experiments] [--seeds 1 2] [--steps N] [--fathom BINARY]
+  tools/experiments.py NAME [--text DIR] [--out runs/experiments] [--seeds 1 2] [--steps N] [--rows N] [--fathom BINARY]
 
   fp8        (a) FP8 against BF16; per-tensor scales and 128x128 gradients beside it
   balance    (b) sequence-wise loss, batch-wise loss, loss-free bias, nothing: loss and MaxVio
@@ -282,6 +282,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/experiments"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--steps", type=int, default=0, help="instead of the run file's")
+    parser.add_argument("--rows", type=int, default=0, help="only the first rows of the table")
     parser.add_argument("--fathom", default=str(ROOT / "build/release/fathom"))
     parser.add_argument("--tokenizer", type=pathlib.Path, default=None,
                         help="default: a tokenizer trained on the text, in OUT/tokenizer")
@@ -295,7 +296,7 @@ def main():
             subprocess.run([args.fathom, "tokenizer", "train", *folders, "--vocab-size", str(vocab),
                             "--out", str(args.tokenizer)], check=True)
     for name in EXPERIMENTS if args.experiment == "all" else [args.experiment]:
-        variants = EXPERIMENTS[name]()
+        variants = EXPERIMENTS[name]()[:args.rows or None]
         runs = [[train(args, name, variant, seed) for seed in args.seeds] for variant in variants]
         header, rows = rows_of(name, variants, runs)
         print(f"\n### {name}, seeds {' '.join(map(str, args.seeds))}\n")

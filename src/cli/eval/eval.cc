@@ -104,7 +104,9 @@ class EvalCommand : public Command {
     if (endpoint.url.empty()) {
       const i64 longest =
           std::max(longest_request_tokens(tasks), longest_repair_tokens(repairs_));
-      return std::make_unique<LocalSubject>(options_.model, longest, options_.chat, interrupted);
+      std::optional<std::string> chat;
+      if (options_.chat) chat = options_.chat_template;
+      return std::make_unique<LocalSubject>(options_.model, longest, chat, interrupted);
     }
     endpoint.key = environment("OPENAI_API_KEY");
     if (options_.model.context_tokens > 0) endpoint.window = options_.model.context_tokens;
@@ -119,7 +121,7 @@ class EvalCommand : public Command {
     if (options_.judge.empty()) return nullptr;
     if (!is_url(options_.judge)) {
       const ModelOptions model{.directory = options_.judge};
-      return std::make_unique<LocalSubject>(model, longest_judged_tokens(tasks), true, interrupted);
+      return std::make_unique<LocalSubject>(model, longest_judged_tokens(tasks), "", interrupted);
     }
     const eval::EndpointOptions endpoint{.url = options_.judge,
                                          .model = options_.judge_model,

@@ -30,6 +30,11 @@ void add_subject_options(Arguments& command, EvalOptions& options) {
                    "Prompts are a user's messages: by the checkpoint's chat template, or by "
                    "/chat/completions; generation alone");
   command
+      .add_option("--chat-template", options.chat_template,
+                  "With --chat of a model in this process: built-in chat template; default: the one "
+                  "recognised in the checkpoint")
+      .type_name("NAME");
+  command
       .add_option("--connections", options.endpoint.connections, "With --endpoint: requests at once")
       .check(integer_from(1))
       .show_default();
@@ -146,7 +151,10 @@ void check_eval_options(const Arguments& command, const EvalOptions& options) {
                   : "a model is missing: a path, or --endpoint");
   }
   constexpr const char* kRemote[] = {"--endpoint-model", "--tokenizer", "--connections"};
-  constexpr const char* kLocal[] = {"--gguf-to", "--activations", "--cache-dtype", "--mla"};
+  if (!options.chat && !options.chat_template.empty()) {
+    refuse("--chat-template has no effect without --chat");
+  }
+  constexpr const char* kLocal[] = {"--chat-template", "--gguf-to", "--activations", "--cache-dtype", "--mla"};
   for (const char* const option : remote ? std::span<const char* const>(kLocal) : kRemote) {
     if (!command.given(option)) continue;
     refuse(fmt::format("{} has no effect {} --endpoint", option, remote ? "with" : "without"));

@@ -14,6 +14,7 @@ struct EvalOptions {
   eval::EndpointOptions endpoint;
   std::string tokenizer;
   bool chat = false;
+  std::string chat_template;
 
   std::vector<std::string> tasks;
   bool list = false;

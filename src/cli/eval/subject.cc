@@ -56,9 +56,9 @@ std::string dtype_name(const engine::EngineOptions& options) {
   }
 }
 
-void add_chat_template(const std::string& directory, const engine::TextCodec& codec,
-                       eval::EngineModelOptions& settings) {
-  settings.chat = value_or_throw(tokenizer::load_chat_template(directory));
+void add_chat_template(const std::string& directory, const std::string& name,
+                       const engine::TextCodec& codec, eval::EngineModelOptions& settings) {
+  settings.chat = value_or_throw(tokenizer::load_chat_template(directory, name));
   const tokenizer::ChatTemplate& found = *settings.chat->chat_template;
   value_or_throw(tokenizer::check_chat_tokens(found, codec.tokenizer));
   const auto end = codec.tokenizer.token_to_id(found.end_of_turn);
@@ -99,7 +99,8 @@ i64 longest_judged_tokens(std::span<const eval::Task> tasks) {
   return longest;
 }
 
-LocalSubject::LocalSubject(const ModelOptions& options, i64 longest_tokens, bool chat,
+LocalSubject::LocalSubject(const ModelOptions& options, i64 longest_tokens,
+                           const std::optional<std::string>& chat,
                            const std::atomic<bool>* interrupted)
     : ctx_(backend::make_context()),
       weights_(load_model(ctx_, options)),
@@ -110,12 +111,12 @@ LocalSubject::LocalSubject(const ModelOptions& options, i64 longest_tokens, bool
   settings.engine.cache_tokens = std::max(2 * settings.engine.context_tokens, kMinCacheTokens);
   settings.engine.draft_tokens = 0;
   settings.stop_token_ids = engine::stop_token_ids(codec_, weights_->config(), {});
-  if (chat) add_chat_template(options.directory, codec_, settings);
+  if (chat) add_chat_template(options.directory, *chat, codec_, settings);
   settings.interrupted = interrupted;
   settings.facts.kind = "fathom";
   settings.facts.name = options.directory;
   settings.facts.arguments = "pretrained=" + options.directory;
-  settings.facts.identity = identity_of(options, settings.engine) + (chat ? " chat" : "");
+  settings.facts.identity = identity_of(options, settings.engine) + (chat ? " chat " + *chat : "");
   settings.facts.dtype = dtype_name(settings.engine);
   engine_ = std::make_unique<eval::EngineModel>(ctx_, *weights_, codec_, settings);
 }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "cli/options/model_options.h"
 #include "device/ctx.h"
@@ -27,10 +28,10 @@ class Subject {
 /// A model in this process, with an engine whose window fits what the tasks ask.
 class LocalSubject : public Subject {
  public:
-  /// `longest_tokens`: of a prompt with its answer. `chat`: generation by the checkpoint's chat
-  /// template.
-  LocalSubject(const ModelOptions& options, i64 longest_tokens, bool chat,
-               const std::atomic<bool>* interrupted);
+  /// `longest_tokens`: of a prompt with its answer. `chat`: generation by the chat template of this
+  /// name, "" the checkpoint's own.
+  LocalSubject(const ModelOptions& options, i64 longest_tokens,
+               const std::optional<std::string>& chat, const std::atomic<bool>* interrupted);
   eval::LanguageModel& model() override { return *engine_; }
 
  private:

@@ -11,7 +11,6 @@
 #include "cli/progress.h"
 #include "cli/train/train_dry_run.h"
 #include "cli/train/train_progress.h"
-#include "comm/mpi/launcher.h"
 #include "config/run/run_file.h"
 #include "io/json.h"
 #include "posttrain/load_stage.h"
@@ -88,16 +87,6 @@ void print_text(const train::TrainResult& result, const std::string& out) {
   if (!result.model_ema.empty()) out::print("averaged: {}\n", result.model_ema.string());
 }
 
-/// Training is of one rank still: several would write one run directory.
-void refuse_launchers() {
-  const auto launched = comm::launched_as();
-  if (!launched || launched->size == 1) return;
-  throw Error(ErrorCode::kUnsupported,
-              fmt::format("train: {}={}: a launcher started this process as one of {} ranks, and train runs "
-                          "on one only",
-                          launched->variable, launched->size, launched->size));
-}
-
 class Train : public Command {
  public:
   Arguments add(Arguments& app) override {
@@ -147,7 +136,6 @@ class Train : public Command {
       return kExitOk;
     }
     if (config.run.stage == TrainStage::kSample) return sample(config);
-    refuse_launchers();
     // The length of a stage behind pre-training may follow from its samples.
     posttrain::LoadedStage loaded = posttrain::load_stage(config);
     const train::RunSetup setup = value_or_throw(train::load_run_setup(loaded.config));

@@ -48,13 +48,6 @@ GenerateRequest prompt_request(std::vector<i32> ids) {
   return request;
 }
 
-/// A server's `content` has no thought in it either; one that did not end is no answer.
-std::string behind_thought(std::string text) {
-  constexpr std::string_view kBegin = "<think>", kEnd = "</think>";
-  if (const size_t end = text.rfind(kEnd); end != text.npos) return text.substr(end + kEnd.size());
-  return text.starts_with(kBegin) ? std::string() : text;
-}
-
 }  // namespace
 
 EngineModel::EngineModel(Ctx& ctx, const model::Model& model, const engine::TextCodec& codec,
@@ -64,6 +57,7 @@ EngineModel::EngineModel(Ctx& ctx, const model::Model& model, const engine::Text
       vocab_(model.config().vocab_size),
       options_(options),
       engine_(engine::make_engine(ctx, model, &codec.tokenizer, options.engine)) {
+  if (options_.chat) chat_.emplace(*options_.chat, codec.tokenizer);
   options_.facts.max_length = options_.engine.context_tokens;
   options_.facts.bos = token_of(codec, codec.config.bos_token);
   options_.facts.eos = token_of(codec, codec.config.eos_token);
@@ -202,67 +196,6 @@ void EngineModel::hand_on(const Scored& scored, const OnScore& done) {
                             options_.facts.name));
   }
   done(scored.index, scored.score);
-}
-
-std::vector<i32> EngineModel::chat_prompt(const GenerationRequest& request) const {
-  tokenizer::ChatRequest chat;
-  chat.messages.push_back({.role = "user", .content = request.prompt});
-  chat.texts = options_.chat->texts;
-  const auto segments =
-      value_or_throw(tokenizer::render_chat(*options_.chat->chat_template, chat));
-  const std::vector<i32> ids = tokenizer::encode_chat(codec_.tokenizer, segments);
-  // An answer gets what the prompt leaves; without its beginning a conversation is none.
-  const i64 window = options_.engine.context_tokens;
-  if (std::ssize(ids) < window) return ids;
-  throw Error(ErrorCode::kInvalidInput,
-              fmt::format("{}: a conversation of {} tokens does not fit the window of {} (--context)",
-                          options_.facts.name, ids.size(), window));
-}
-
-/// As lm-eval does: a window that the answer alone fills leaves no prompt.
-void EngineModel::require_room(i64 answer_tokens) const {
-  if (answer_tokens < options_.engine.context_tokens) return;
-  throw Error(ErrorCode::kInvalidInput,
-              fmt::format("{}: a window of {} tokens (--context) leaves no room for a prompt before "
-                          "answers of up to {} (max_tokens)",
-                          options_.facts.name, options_.engine.context_tokens, answer_tokens));
-}
-
-void EngineModel::generate(std::span<const GenerationRequest> requests, const OnText& done) {
-  const TextEncoder encoder(codec_, options_.engine.context_tokens);
-  std::vector<GenerateRequest> asked;
-  std::vector<GeneratedText> texts(requests.size());
-  for (size_t i = 0; i < requests.size(); ++i) {
-    GenerateRequest request;
-    if (options_.chat) {
-      request.prompt_ids = chat_prompt(requests[i]);
-    } else {
-      require_room(requests[i].max_tokens);
-      request.prompt_ids =
-          encoder.encode_prompt(requests[i].prompt, requests[i].max_tokens, texts[i].truncated);
-    }
-    asked_tokens_ += request.prompt_ids.size();
-    request.max_tokens = std::min(requests[i].max_tokens,
-                                  options_.engine.context_tokens - std::ssize(request.prompt_ids));
-    request.stop = requests[i].stop;
-    request.stop_token_ids = options_.stop_token_ids;
-    request.sampling.temperature = requests[i].temperature;
-    request.sampling.top_p = requests[i].top_p;
-    request.sampling.seed = requests[i].seed;
-    asked.push_back(std::move(request));
-  }
-  run_requests(
-      *engine_, std::move(asked),
-      [&](size_t index, const Event& event, std::string_view text) {
-        GeneratedText& out = texts[index];
-        out.text += text;
-        if (event.kind == Event::Kind::kToken) ++out.tokens;
-        if (event.kind != Event::Kind::kFinish) return;
-        out.complete = event.reason == engine::FinishReason::kStop;
-        if (options_.chat) out.text = behind_thought(std::move(out.text));
-        done(index, out);
-      },
-      options_.interrupted);
 }
 
 }  // namespace fathom::eval

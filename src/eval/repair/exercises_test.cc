@@ -78,9 +78,13 @@ TEST_F(ExercisesTest, WhatPassesAtOnceIsNotAskedAgain) {
 
 TEST_F(ExercisesTest, EndingEarlyOrChangingTheTestsIsNoPass) {
   if (!sandbox_) GTEST_SKIP() << sandbox_.error().message();
-  Parrot model({"twice.py\n<<<<<<< SEARCH\n    pass\n=======\n    pass\nimport os\nos._exit(0)\n"
+  Parrot early({"twice.py\n<<<<<<< SEARCH\n    pass\n=======\n    pass\nimport os\nos._exit(0)\n"
                 ">>>>>>> REPLACE\n",
-                "twice_test.py\n<<<<<<< SEARCH\n=======\nimport unittest\n>>>>>>> REPLACE\n"
+                ""});
+  EXPECT_FALSE(solve(early)[0].passed(2));
+  Parrot model({"",
+                "twice_test.py\n<<<<<<< SEARCH\n=======\nimport unittest\n\n"
+                "class T(unittest.TestCase):\n    def test_it(self):\n        pass\n>>>>>>> REPLACE\n"
                 ".run_tests.py\n<<<<<<< SEARCH\n=======\nprint(input())\n>>>>>>> REPLACE\n"});
   const auto results = solve(model);
   EXPECT_FALSE(results[0].passed(2));

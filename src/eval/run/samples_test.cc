@@ -1,10 +1,13 @@
 // Several answers to each question.
 #include <gmock/gmock.h>
 
+#include "eval/model/answer_store.h"
 #include "eval/model/test_parrot.h"
 #include "eval/result/result_files.h"
 #include "eval/run/evaluation.h"
+#include "eval/task/inherited.h"
 #include "eval/task/task_file.h"
+#include "testing/temp_dir.h"
 
 namespace fathom::eval {
 namespace {
@@ -131,6 +134,48 @@ TEST(Samples, KeysWithoutEffectAreRefused) {
   }
   EXPECT_THAT(error_of("ignore_case = true\nmetrics = [\"number\"]"),
               HasSubstr("ignore_case: has no effect without the metric exact_match"));
+}
+
+TEST(Samples, ThoseThatWereDrawnAreKnownAgainAndNewOnesAreNot) {
+  const fathom::testing::TempDir folder;
+  const auto asked = [&](i64 samples, double temperature, u64 seed) {
+    Parrot parrot([](const GenerationRequest&) { return "x"; });
+    StoredModel stored(parrot, folder / "answers.jsonl");
+    Task task = task_of("samples = 2\ntemperature = 1.0\nmetrics = [\"exact_match\"]",
+                        {R"({"q":"?","a":"x"})"});
+    task.prompt.samples = samples;
+    task.prompt.temperature = temperature;
+    evaluate(stored, {std::move(task)}, {.seed = seed});
+    return std::ssize(parrot.asked());
+  };
+  EXPECT_EQ(asked(2, 1.0, 7), 2);
+  EXPECT_EQ(asked(2, 1.0, 7), 0);
+  EXPECT_EQ(asked(3, 1.0, 7), 1);
+  EXPECT_EQ(asked(2, 1.0, 8), 0);  // seeds 8 and 9
+  EXPECT_EQ(asked(2, 1.0, 9), 1);
+  EXPECT_EQ(asked(2, 0.5, 7), 2);
+  EXPECT_EQ(asked(1, 0.0, 7), 1);
+}
+
+TEST(Samples, APresetLikeAnotherSaysWhatDiffers) {
+  const TaskSpec spec = spec_of(
+      "metrics = [\"exact_match\"]\nstop = [\"x\"]\nmax_tokens = 7\n"
+      "[prompt.lm-eval.filter.f]\nanswer = \"{{answer|strip}}\"\n"
+      "[prompt.other]\nlike = \"lm-eval\"\ntext = \"Q: {{q}}\"\nshot_order = \"first\"");
+  const PromptSpec own = value_or_throw(with_inherited(spec.prompts, "other"));
+  EXPECT_EQ(own.text, "Q: {{q}}");
+  EXPECT_EQ(own.target, "{{a}}");
+  EXPECT_EQ(own.max_tokens, 7);
+  EXPECT_EQ(own.shot_order, ShotOrder::kFirst);
+  EXPECT_THAT(own.stop, ElementsAre("x"));
+  EXPECT_EQ(own.filters.at("f").answer, "{{answer|strip}}");
+  EXPECT_EQ(value_or_throw(with_inherited(spec.prompts, "lm-eval")).text, "{{q}}");
+  for (const char* const bad : {"none", "other"}) {
+    EXPECT_THAT(error_of(std::string("metrics = [\"exact_match\"]\n[prompt.other]\nlike = \"") + bad +
+                         "\""),
+                HasSubstr("prompt.other.like: expected another preset of this file"))
+        << bad;
+  }
 }
 
 }  // namespace
