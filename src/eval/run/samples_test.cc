@@ -157,6 +157,19 @@ TEST(Samples, ThoseThatWereDrawnAreKnownAgainAndNewOnesAreNot) {
   EXPECT_EQ(asked(1, 0.0, 7), 1);
 }
 
+TEST(Samples, AccPplIsOfWholePromptsAlone) {
+  const auto error = [](const std::string& keys) {
+    const auto spec = parse_task(
+        "output = \"multiple_choice\"\n[source.own]\ntest = [\"x.jsonl\"]\n[prompt.lm-eval]\n"
+        "text = \"{{q}}\"\nchoices = \"{{c}}\"\ngold = \"{{g}}\"\n" + keys,
+        "own.toml", "own");
+    return spec ? std::string() : std::string(spec.error().message());
+  };
+  EXPECT_EQ(error("whole = true\nmetrics = [\"acc_ppl\"]"), "");
+  EXPECT_THAT(error("metrics = [\"acc_ppl\"]"), HasSubstr("whole: expected true beside acc_ppl"));
+  EXPECT_THAT(error("whole = true\nmetrics = [\"acc\"]"), HasSubstr("whole: changes the other"));
+}
+
 TEST(Samples, APresetLikeAnotherSaysWhatDiffers) {
   const TaskSpec spec = spec_of(
       "metrics = [\"exact_match\"]\nstop = [\"x\"]\nmax_tokens = 7\n"

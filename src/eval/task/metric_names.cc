@@ -26,6 +26,8 @@ constexpr MetricInfo kMetrics[] = {
     {"acc_token", kChoice},
     // the same, of log-probability less that of the option behind an empty context
     {"acc_mutual_info", kChoice},
+    // the same, of the log-probability of the whole prompt / (its tokens + 1), as OpenCompass
+    {kWholeMetric, kChoice},
     // the right option is what greedy decoding would give
     {"exact_match", kChoice},
     // the text is what greedy decoding would give

@@ -10,6 +10,9 @@ namespace fathom::eval {
 /// Of two answers the model's is the better one, as a judge sees it.
 inline constexpr std::string_view kWinRate = "win_rate";
 
+/// The largest mean log-probability of a whole prompt, which begins with a token of its own.
+inline constexpr std::string_view kWholeMetric = "acc_ppl";
+
 /// How a metric's values of single items become one number.
 enum class Aggregation {
   kMean,

@@ -115,6 +115,8 @@ Result<void> PromptMaker::fill_options(const Document& document, const std::stri
   for (const std::string& choice : item.choices) {
     if (several_contexts) {
       item.options.push_back({before + choice, shared});
+    } else if (spec_.whole) {
+      item.options.push_back({"", item.prompt + spec_.target_delimiter + choice});
     } else {
       item.options.push_back({item.prompt, spec_.target_delimiter + choice});
     }

@@ -2,6 +2,7 @@
 // and the prompts that they become.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <fstream>
 #include <set>
 
@@ -209,6 +210,15 @@ INSTANTIATE_TEST_SUITE_P(
             "第一行\n第二行\n请根据上文回答问题：\n问？\n答案：",
             {"甲", "乙"},
             1},
+        Form{
+            "c3",
+            "opencompass",
+            {{"c3/c3-d-test.json",
+              R"([[["男：一","女：二"],[{"question":"问？","choice":["甲","乙"],"answer":"乙"}],"1-1"]])"}},
+            0,
+            "文章：男：一 女：二\n问题：问？\n答案：",
+            {"文章：男：一 女：二\n问题：问？\n答案：甲", "文章：男：一 女：二\n问题：问？\n答案：乙"},
+            1},
         Form{"ccpm",
              "v3",
              {{"ccpm/valid.jsonl", R"({"translation":"今天","choices":["甲","乙"],"answer":1})"}},
@@ -346,7 +356,11 @@ INSTANTIATE_TEST_SUITE_P(
             "### Question\nDouble it.\n\n### Starter Code\nclass Solution:\n    def f(self): \n\n"
             "### Answer\n\n",
             {"7"}}),
-    [](const ::testing::TestParamInfo<Form>& each) { return std::string(each.param.task); });
+    [](const ::testing::TestParamInfo<Form>& each) {
+      std::string name = std::string(each.param.task) + "_" + each.param.preset;
+      std::ranges::replace(name, '-', '_');
+      return name;
+    });
 
 TEST(Gpqa, OptionsAreInAnOrderOfTheItem) {
   const fs::path folder = fs::path(::testing::TempDir()) / "forms_gpqa";

@@ -96,6 +96,7 @@ void check_unused_by_output(OutputKind output, const PromptSpec& prompt, Unused&
   check(choice, "contexts", prompt.contexts, unset.contexts);
   check(choice, "choices", prompt.choices, unset.choices);
   check(choice, "gold", prompt.gold, unset.gold);
+  check(choice, "whole", prompt.whole, unset.whole);
   check(generates, "stop", prompt.stop, unset.stop);
   check(generates, "item_stop", prompt.item_stop, unset.item_stop);
   check(generates, "max_tokens", prompt.max_tokens, unset.max_tokens);
@@ -256,6 +257,12 @@ void check_prompt(const std::string& key, OutputKind output, const PromptSpec& p
   }
   if (has_metric(prompt, [](const std::string& name) { return passes_of(name).has_value(); })) {
     require(".program", prompt.program);
+  }
+  const bool wants_whole = has_metric(
+      prompt, [](const std::string& name) { return name == kWholeMetric; });
+  if (wants_whole != prompt.whole) {
+    problems.invalid(key + ".whole", wants_whole ? "expected true beside acc_ppl"
+                                                 : "changes the other metrics: acc_ppl is its own");
   }
   check_metrics(key, output, prompt, problems);
   check_judge(key, output, prompt, problems);

@@ -63,6 +63,7 @@ void PromptSpec::list_fields(FieldList& list) {
   list.add("shot_group", shot_group,
            "examples are the other items for which this is equal (the same passage), as many as "
            "there are");
+  list.add("whole", whole, "an option is scored with all that stands before it, for acc_ppl");
   list.add("metrics", metrics, "what is reported");
   list.add("main_metric", main_metric, "the one of the overview; \"\": the first");
   list.add("stop", stop, "texts that end an answer");

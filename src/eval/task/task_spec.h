@@ -70,6 +70,7 @@ struct PromptSpec {
   i64 shots = 0;
   ShotOrder shot_order = ShotOrder::kRandom;
   bool shot_extra = false;
+  bool whole = false;
   std::string shot_group;
   std::vector<std::string> metrics;
   std::string main_metric;
