@@ -65,6 +65,9 @@ TEST_F(ExercisesTest, TheSecondTrySeesTheTestsOutputAndTheFilesAsTheyAre) {
   EXPECT_THAT(model.asked()[0].prompt, Not(HasSubstr("assertEqual")));  // tests are not shown
   EXPECT_THAT(model.asked()[1].prompt, HasSubstr("AssertionError: 12 != 8"));
   EXPECT_THAT(model.asked()[1].prompt, HasSubstr("return 3 * number"));
+  // Nothing that differs from run to run: stored answers must be known again.
+  EXPECT_THAT(model.asked()[1].prompt, HasSubstr("File \"twice_test.py\", line 6"));
+  EXPECT_THAT(model.asked()[1].prompt, HasSubstr("Ran 1 test\n"));
 }
 
 TEST_F(ExercisesTest, WhatPassesAtOnceIsNotAskedAgain) {
