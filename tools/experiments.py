@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The experiments of docs/experiments.md: each is one command that trains its runs and prints its table.
 
-  tools/experiments.py NAME [--text DIR] [--out runs/experiments] [--seeds 1 2] [--steps N] [--fathom BINARY]
+  tools/experiments.py NAME [--text DIR] [--out runs/experiments] [--seeds 1 2] [--steps N] [--rows N] [--fathom BINARY]
 
   fp8        (a) FP8 against BF16; per-tensor scales and 128x128 gradients beside it
   balance    (b) sequence-wise loss, batch-wise loss, loss-free bias, nothing: loss and MaxVio
@@ -222,8 +222,24 @@ def mean_and_spread(values, form):
     return f"{format(statistics.mean(values), form)} ± {format((max(values) - min(values)) / 2, form)}"
 
 
+# Student's t, two-sided 95 %, by degrees of freedom.
+T_95 = [math.nan, 12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131]
+
+
+def gap(values, base):
+    """Of losses with the same seeds, in percent of the base: the mean difference and its 95 % interval, since seeds
+    move both runs of a pair alike."""
+    differences = [100 * (value / other - 1) for value, other in zip(values, base)]
+    mean, n = statistics.mean(differences), len(differences)
+    if n == 1:
+        return f"{mean:+.2f} %"
+    half = (T_95[n - 1] if n <= len(T_95) else 1.96) * statistics.stdev(differences) / math.sqrt(n)
+    return f"{mean:+.2f} % ({mean - half:+.2f} to {mean + half:+.2f})"
+
+
 def rows_of(experiment, variants, runs):
-    """-> header and rows of the table; each number is a mean over seeds with half the range."""
+    """-> header and rows of the table; each number is a mean over seeds with half the range, the last column the
+    gap of the smoothed train loss to the first row."""
     measured = []
     for variant, of_seeds in zip(variants, runs):
         data = [read_metrics(run) for run in of_seeds]
@@ -252,11 +268,10 @@ def rows_of(experiment, variants, runs):
     header = ["run", *measured[0][1]]
     rows = [[name, *(mean_and_spread(values, form) for values, form in columns.values())]
             for name, columns in measured]
-    if experiment == "fp8":
-        header.append("gap to bf16")
-        base = statistics.mean(measured[0][1]["smoothed train loss"][0])
-        for row, (_, columns) in zip(rows, measured):
-            row.append(f"{100 * (statistics.mean(columns['smoothed train loss'][0]) / base - 1):+.2f} %")
+    header.append(f"gap to {measured[0][0]}")
+    base = measured[0][1]["smoothed train loss"][0]
+    for row, (_, columns) in zip(rows, measured):
+        row.append(gap(columns["smoothed train loss"][0], base) if columns is not measured[0][1] else "")
     return header, rows
 
 
@@ -267,6 +282,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/experiments"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--steps", type=int, default=0, help="instead of the run file's")
+    parser.add_argument("--rows", type=int, default=0, help="only the first rows of the table")
     parser.add_argument("--fathom", default=str(ROOT / "build/release/fathom"))
     parser.add_argument("--tokenizer", type=pathlib.Path, default=None,
                         help="default: a tokenizer trained on the text, in OUT/tokenizer")
@@ -280,7 +296,7 @@ def main():
             subprocess.run([args.fathom, "tokenizer", "train", *folders, "--vocab-size", str(vocab),
                             "--out", str(args.tokenizer)], check=True)
     for name in EXPERIMENTS if args.experiment == "all" else [args.experiment]:
-        variants = EXPERIMENTS[name]()
+        variants = EXPERIMENTS[name]()[:args.rows or None]
         runs = [[train(args, name, variant, seed) for seed in args.seeds] for variant in variants]
         header, rows = rows_of(name, variants, runs)
         print(f"\n### {name}, seeds {' '.join(map(str, args.seeds))}\n")

@@ -4,7 +4,7 @@
     python3 tools/rl_demo.py parity --out runs/rl-parity
 
 parity    The parity of 16 bits. In the base model's text most answers are the parity alone ("#1"), which nobody can
-          learn to guess; a share --long-share of them are worked: the running parity of every bit, then the result.
+          learn to guess; a share --long-share of them are worked: every bit with the parity so far, then the result.
           Asked greedily, the base model guesses. Rewarded for right results alone, it works.
 addition  Two numbers of 3 digits; the base model's training is stopped early.
 
@@ -29,9 +29,10 @@ def parity_line(rng: random.Random, long_share: float) -> dict:
     running, sums = 0, []
     for bit in bits:
         running ^= bit
-        sums.append(str(running))
+        sums.append(f"{bit}{running}")
     work = "".join(sums) if rng.random() < long_share else ""
-    return {"prompt": "".join(map(str, bits)) + ">", "completion": f"{work}#{running}", "answer": str(running)}
+    # A bit and a dot here, a bit and the parity so far there: what is copied stands at one distance.
+    return {"prompt": "".join(f"{bit}." for bit in bits) + ">", "completion": f"{work}#{running}", "answer": str(running)}
 
 
 def addition_line(rng: random.Random, _: float) -> dict:
@@ -40,7 +41,7 @@ def addition_line(rng: random.Random, _: float) -> dict:
 
 
 TASKS = {
-    "parity": {"line": parity_line, "base_steps": 600, "rl_steps": 60},
+    "parity": {"line": parity_line, "base_steps": 500, "rl_steps": 50},
     "addition": {"line": addition_line, "base_steps": 500, "rl_steps": 60},
 }
 

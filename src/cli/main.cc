@@ -26,6 +26,7 @@
 #include "cli/command.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
+#include "comm/job.h"
 
 namespace fathom::cli {
 namespace {
@@ -127,6 +128,9 @@ int run_caught(const std::function<int()>& work) {
   } catch (const Interrupted&) {
     print_error("interrupted");
     return kExitInterrupted;
+  } catch (const comm::LostRanks& lost) {
+    print_error(lost.message());
+    return comm::kExitLostRanks;
   } catch (const Error& error) {
     print_error(error.message());
     return error.code() == ErrorCode::kInternal ? kExitInternalError : kExitUserError;
@@ -176,8 +180,8 @@ int run_command_line(int argc, char** argv) {
   app.footer(
       "Models are Hugging Face directories (config.json, *.safetensors, tokenizer.json).\n"
       "Results go to stdout, messages to stderr. FATHOM_CPU_ISA=scalar|avx2|avx512|avx512_bf16|amx "
-      "forces\nan instruction set. Exit codes: 0 success, 1 your input, 2 our bug, 130 "
-      "interrupted.");
+      "forces\nan instruction set. Exit codes: 0 success, 1 your input, 2 our bug, 3 ranks "
+      "were lost,\n130 interrupted.");
 
   Command* chosen = nullptr;
   for (const auto& command : commands()) {

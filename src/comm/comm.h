@@ -11,7 +11,6 @@
 // Every operation throws LostRanks when a rank is gone or the deadline (JobOptions) passes, after writing
 // hang-<rank>.json and ending the job, and Mismatch when the ranks do not call the same thing.
 #include <memory>
-#include <source_location>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -26,7 +25,23 @@ struct Operation;
 
 using Bytes = std::span<const std::byte>;
 using MutableBytes = std::span<std::byte>;
-using Where = std::source_location;
+
+/// The place of a call, as a default argument: what std::source_location is, which Clang 14 lacks.
+class Where {
+ public:
+  static constexpr Where current(const char* file = __builtin_FILE(), u32 line = __builtin_LINE()) {
+    Where where;
+    where.file_ = file;
+    where.line_ = line;
+    return where;
+  }
+  constexpr const char* file_name() const { return file_; }
+  constexpr u32 line() const { return line_; }
+
+ private:
+  const char* file_ = "";
+  u32 line_ = 0;
+};
 
 enum class Reduce { kSum, kMax };
 

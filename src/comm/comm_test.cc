@@ -152,6 +152,33 @@ TEST(CommTest, SplitOrdersByKeyAndItsGroupsDoNotMixUp) {
   }
 }
 
+// Two groups of the same ranks, called in another order by each.
+TEST(CommTest, GroupsOfTheSameRanksAreApart) {
+  for (const ThreadsOptions& options : testing::quiet_and_chaotic()) {
+    if (options.job.debug) continue;  // which compares calls of one group as they start
+    run_ranks(2, options, [](Comm& world) {
+      Comm first = world.split(0, 0, "first"), second = world.split(0, 0, "second");
+      const i64 to_first = 1 + world.rank(), to_second = 11 + world.rank();
+      std::vector<i64> of_first(2), of_second(2);
+      const auto start = [](Comm& comm, const i64& mine, std::vector<i64>& all) {
+        return comm.start_all_gather(std::as_bytes(std::span(&mine, 1)),
+                                     std::as_writable_bytes(std::span(all)));
+      };
+      if (world.rank() == 0) {
+        Pending a = start(first, to_first, of_first), b = start(second, to_second, of_second);
+        a.wait();
+        b.wait();
+      } else {
+        Pending b = start(second, to_second, of_second), a = start(first, to_first, of_first);
+        a.wait();
+        b.wait();
+      }
+      ASSERT_THAT(of_first, ElementsAre(1, 2));
+      ASSERT_THAT(of_second, ElementsAre(11, 12));
+    });
+  }
+}
+
 TEST(CommTest, OneRankAloneIsTheSameInterface) {
   Comm comm = Comm::self();
   i64 value = 5, copy = 0;

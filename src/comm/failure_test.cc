@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -66,6 +67,20 @@ TEST_F(FailureTest, ALateRankIsNamedAndEveryWaitingRankReports) {
   EXPECT_THAT(report(1), AllOf(HasSubstr(R"("number": 101)"), HasSubstr(R"("number": 38)"),
                                Not(HasSubstr(R"("number": 37)"))));
   EXPECT_THAT(report(0), HasSubstr(R"("missing_ranks": [1, 2])"));
+}
+
+// Rank 0 would wait for long, but rank 1's deadline ends the job; it reports what it was waiting for.
+TEST_F(FailureTest, WhoWaitsWhenAnotherEndsTheJobReportsToo) {
+  EXPECT_THROW(run_ranks(3, options_,
+                         [](Comm& comm) {
+                           comm.barrier();
+                           comm.set_deadline(comm.rank() == 1 ? 0.3 : 60);
+                           if (comm.rank() == 2) std::this_thread::sleep_for(std::chrono::seconds(1));
+                           comm.barrier();
+                         }),
+               LostRanks);
+  EXPECT_THAT(report(0), HasSubstr(R"("missing_ranks": [2])"));
+  EXPECT_THAT(report(1), HasSubstr(R"("missing_ranks": [2])"));
 }
 
 TEST_F(FailureTest, TheDeadlineCountsFromTheWaitOn) {
@@ -158,6 +173,28 @@ TEST_F(FailureTest, AnOperationThatIsNotWaitedForIsWithdrawn) {
       comm.barrier();
       second.assign(100, std::byte{7});
       comm.send(1, 1, second);
+    });
+  }
+}
+
+TEST_F(FailureTest, ASendThatIsNotWaitedForIsWithdrawnOrWasCopied) {
+  for (const ThreadsOptions& options : testing::quiet_and_chaotic(8)) {
+    run_ranks(2, options, [](Comm& comm) {
+      if (comm.rank() == 0) {
+        {
+          const std::vector<std::byte> gone(100, std::byte{1});
+          const Pending pending = comm.start_send(1, 1, gone);
+        }
+        const std::vector<std::byte> data(100, std::byte{7});
+        comm.send(1, 1, data);
+        return;
+      }
+      std::vector<std::byte> got(100);
+      do {
+        comm.recv(0, 1, got);
+        ASSERT_EQ(std::count(got.begin(), got.end(), got[0]), 100);
+        ASSERT_TRUE(got[0] == std::byte{1} || got[0] == std::byte{7});
+      } while (got[0] == std::byte{1});
     });
   }
 }

@@ -89,6 +89,18 @@ TEST(OrderedSumsTest, UnequalNodesAreSummedInOneLevel) {
   });
 }
 
+// As many ranks of each node, but not one node's behind another's.
+TEST(OrderedSumsTest, MixedNodesAreSummedInOneLevel) {
+  ThreadsOptions options = testing::quiet_and_chaotic(0)[0];
+  options.job.ranks_per_node = 3;
+  run_ranks(6, options, [](Comm& world) {
+    constexpr int kPlace[] = {0, 1, 3, 2, 4, 5};  // nodes 0 0 1 0 1 1
+    Comm mixed = world.split(0, kPlace[world.rank()], "mixed");
+    EXPECT_FALSE(OrderedSums(mixed).two_levels());
+    EXPECT_TRUE(OrderedSums(world).two_levels());
+  });
+}
+
 // Bytes over the network: with two levels each rank sends across what one of its node's ranks would.
 TEST(OrderedSumsTest, ReduceScatterLeavesTheShardAndMovesARingsBytes) {
   run_ranks(4, testing::quiet_and_chaotic(0)[0], [](Comm& comm) {

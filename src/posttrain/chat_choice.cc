@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 namespace fathom::posttrain {
@@ -26,6 +27,21 @@ std::vector<i64> end_ids(const ChatChoice& choice, const tokenizer::Tokenizer& t
   if (choice.chat.chat_template == nullptr) return {};
   const auto id = tokenizer.token_to_id(choice.chat.chat_template->end_of_turn);
   return id ? std::vector<i64>{*id} : std::vector<i64>{};
+}
+
+std::vector<i32> stop_ids(const ChatChoice& choice, const tokenizer::Tokenizer& tokenizer,
+                          const std::string& eos_token) {
+  std::vector<i32> ids;
+  for (const i64 id : end_ids(choice, tokenizer)) ids.push_back(static_cast<i32>(id));
+  const auto eos = tokenizer.token_to_id(eos_token);
+  if (eos && std::ranges::count(ids, *eos) == 0) ids.push_back(*eos);
+  if (ids.empty()) {
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("data.eos_token: {} is no token of the tokenizer, and no template has an "
+                            "end of turn: nothing would end an answer",
+                            eos_token));
+  }
+  return ids;
 }
 
 void check_sources(const DataConfig& data) {

@@ -8,6 +8,7 @@ namespace fathom::posttrain {
 LoadedStage load_stage(const RunConfig& config) {
   switch (config.run.stage) {
     case TrainStage::kPretrain:
+    case TrainStage::kSample:  // trains nothing: sample/sample.h
       break;
     case TrainStage::kSft:
       return load_sft(config);

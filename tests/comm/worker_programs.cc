@@ -1,8 +1,12 @@
 #include "comm/worker_programs.h"
 
+#include <fmt/format.h>
 #include <signal.h>
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
 
 #include "base/rng.h"
 #include "comm/ordered.h"
@@ -104,7 +108,11 @@ void exchange_until_signal(Comm& comm, i64 at_operation, int signal) {
   std::vector<i64> values(1000, comm.rank());
   for (i64 operation = 0;; ++operation) {
     comm.set_place({.step = operation / 10, .layer = static_cast<i32>(operation % 10)});
-    if (operation == at_operation) raise(signal);
+    if (operation == at_operation) {
+      const auto now = std::chrono::system_clock::now().time_since_epoch();
+      fmt::print(stderr, "signal at {:.3f}\n", std::chrono::duration<double>(now).count());
+      raise(signal);
+    }
     comm.all_reduce_i64(values, Reduce::kMax);
   }
 }

@@ -37,6 +37,19 @@ window = 8
 stride = 4
 metrics = ["bits_per_byte"]
 """
+JUDGED = """output = "generate_until"
+[source.own]
+test = ["items.jsonl"]
+[prompt.lm-eval]
+text = "{{thing}} is"
+target = "{{right|pick(options)}}"
+max_tokens = 6
+metrics = ["correct"]
+[prompt.lm-eval.judge]
+text = "Is {{thing}} {{right|pick(options)}}, as in: {{answer}}?"
+verdict = "{{answer|find('yes|no')}}"
+labels = ["yes: correct"]
+"""
 ITEMS = [{"thing": f"thing {i}", "options": ["blue", "green", "a loud one"][:2 + i % 2], "right": i % 2}
          for i in range(8)]
 
@@ -45,7 +58,7 @@ class Eval(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder, cls.server = harness.Folder().path, harness.Server()
-        for name, text in (("colours", COLOURS), ("words", WORDS), ("texts", TEXTS)):
+        for name, text in (("colours", COLOURS), ("words", WORDS), ("texts", TEXTS), ("judged", JUDGED)):
             (cls.folder / f"{name}.toml").write_text(text)
         (cls.folder / "items.jsonl").write_text("".join(json.dumps(item) + "\n" for item in ITEMS))
 
@@ -98,6 +111,60 @@ class Eval(unittest.TestCase):
         answer = self.fathom("--endpoint", self.url(), "--endpoint-model", "tiny", "--chat", "--tasks", "words.toml",
                              "--json")
         self.assertEqual(json.loads(answer.stdout)["results"]["words"]["sample_len"], len(ITEMS))
+
+    def answers(self, out, *arguments):
+        self.fathom(*arguments, "--tasks", "words.toml", "--out", out)
+        return [sample["resps"] for sample in self.samples(out, "words")]
+
+    def test_conversations_and_draws_are_the_same_in_the_process(self):
+        template = ["--chat-template", "deepseek-v3.1"]
+        for name, options in (("chat", ["--chat"]), ("drawn", ["--samples", "3", "--temperature", "0.9", "--seed", "5"]),
+                              ("both", ["--chat", "--samples", "2", "--temperature", "1"])):
+            with self.subTest(name):
+                chat = template if "--chat" in options else []
+                own = self.answers("own-" + name, str(harness.model()), *options, *chat)
+                served = self.answers("served-" + name, "--endpoint", self.url(), "--endpoint-model", "tiny", *options)
+                self.assertEqual(own, served)
+                self.assertTrue(any(text for each in own for text in each[0]))
+        drawn = [sample["resps"] for sample in self.samples("own-drawn", "words")]
+        self.assertTrue(all(len(each[0]) == 3 for each in drawn))
+        self.assertTrue(any(len(set(each[0])) > 1 for each in drawn))  # the samples have seeds of their own
+
+    def test_a_judge_is_asked_once_and_gets_its_own_key(self):
+        seen, lock = [], threading.Lock()
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                question = body["messages"][0]["content"]
+                with lock:
+                    seen.append((self.path, self.headers["Authorization"], body["model"], question))
+                reply = json.dumps({"choices": [{"message": {"content": "yes" if "thing 3" in question else "no"},
+                                                 "finish_reason": "stop"}]}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(reply)))
+                self.end_headers()
+                self.wfile.write(reply)
+
+            def log_message(self, *_):
+                pass
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            for _ in range(2):
+                answer = self.fathom(str(harness.model()), "--tasks", "judged.toml", "--out", "judged", "--json", "--judge",
+                                     f"http://127.0.0.1:{server.server_port}/v1", "--judge-model", "wise",
+                                     OPENAI_API_KEY="no", JUDGE_API_KEY="secret")
+        finally:
+            server.shutdown()
+            server.server_close()
+        results = json.loads(answer.stdout)
+        self.assertEqual(results["results"]["judged"]["correct,none"], 1 / len(ITEMS))
+        self.assertEqual(results["fathom"]["judge"], "wise")
+        self.assertIn("8 verdicts were there", answer.stderr)
+        self.assertEqual({each[:3] for each in seen}, {("/v1/chat/completions", "Bearer secret", "wise")})
+        self.assertEqual(len(seen), len(ITEMS))
+        self.assertTrue(all(f"Is thing {i} " in "".join(each[3] for each in seen) for i in range(8)))
 
     def refused(self, *arguments):
         answer = self.fathom(*arguments, check=False)

@@ -5,27 +5,12 @@
 
 #include "backend/backend.h"
 #include "io/content_hash.h"
+#include "tokenizer/chat/template.h"
 
 namespace fathom::cli {
 namespace {
 
 constexpr i64 kMinCacheTokens = 16'384;
-
-/// No text has more tokens than bytes, but for the one that begins it.
-i64 longest_request_tokens(std::span<const eval::Task> tasks) {
-  i64 longest = 1;
-  for (const eval::Task& task : tasks) {
-    const bool generates = task.output == eval::OutputKind::kGenerate;
-    for (const eval::Item& item : task.items) {
-      longest =
-          std::max(longest, std::ssize(item.prompt) + (generates ? task.prompt.max_tokens : 0));
-      for (const eval::ContextAndText& each : item.options) {
-        longest = std::max(longest, std::ssize(each.context) + std::ssize(each.text));
-      }
-    }
-  }
-  return longest + 1;
-}
 
 /// Names, sizes and times of a model's files.
 io::Hasher hasher_of_files(const std::string& model) {
@@ -71,23 +56,67 @@ std::string dtype_name(const engine::EngineOptions& options) {
   }
 }
 
+void add_chat_template(const std::string& directory, const std::string& name,
+                       const engine::TextCodec& codec, eval::EngineModelOptions& settings) {
+  settings.chat = value_or_throw(tokenizer::load_chat_template(directory, name));
+  const tokenizer::ChatTemplate& found = *settings.chat->chat_template;
+  value_or_throw(tokenizer::check_chat_tokens(found, codec.tokenizer));
+  const auto end = codec.tokenizer.token_to_id(found.end_of_turn);
+  if (end) settings.stop_token_ids.push_back(*end);
+}
+
+/// Ids that a chat template puts around a message, at most; the system text of some is long.
+constexpr i64 kTemplateTokens = 2048;
+
 }  // namespace
 
-LocalSubject::LocalSubject(const ModelOptions& options, std::span<const eval::Task> tasks,
+i64 longest_request_tokens(std::span<const eval::Task> tasks) {
+  i64 longest = 1;
+  for (const eval::Task& task : tasks) {
+    const bool generates = task.output == eval::OutputKind::kGenerate;
+    for (const eval::Item& item : task.items) {
+      longest =
+          std::max(longest, std::ssize(item.prompt) + (generates ? task.prompt.max_tokens : 0));
+      for (const eval::ContextAndText& each : item.options) {
+        longest = std::max(longest, std::ssize(each.context) + std::ssize(each.text));
+      }
+    }
+  }
+  return longest + 1;
+}
+
+i64 longest_judged_tokens(std::span<const eval::Task> tasks) {
+  constexpr i64 kBytesPerToken = 16;  // of answers; a vocabulary has few longer ones
+  i64 longest = 1;
+  for (const eval::Task& task : tasks) {
+    const eval::JudgeSpec& judge = task.prompt.judge;
+    for (const eval::Item& item : task.items) {
+      const i64 document = std::ssize(io::write_json(item.document.visible));
+      longest = std::max(longest, std::ssize(judge.text) + 2 * document + judge.max_tokens +
+                                      kBytesPerToken * task.prompt.max_tokens);
+    }
+  }
+  return longest;
+}
+
+LocalSubject::LocalSubject(const ModelOptions& options, i64 longest_tokens,
+                           const std::optional<std::string>& chat,
                            const std::atomic<bool>* interrupted)
     : ctx_(backend::make_context()),
       weights_(load_model(ctx_, options)),
       codec_(value_or_throw(engine::load_text_codec(options.directory))) {
   eval::EngineModelOptions settings;
-  settings.engine = engine_options(options, weights_->config(), longest_request_tokens(tasks));
+  settings.engine = engine_options(options, weights_->config(),
+                                   longest_tokens + (chat ? kTemplateTokens : 0));
   settings.engine.cache_tokens = std::max(2 * settings.engine.context_tokens, kMinCacheTokens);
   settings.engine.draft_tokens = 0;
   settings.stop_token_ids = engine::stop_token_ids(codec_, weights_->config(), {});
+  if (chat) add_chat_template(options.directory, *chat, codec_, settings);
   settings.interrupted = interrupted;
   settings.facts.kind = "fathom";
   settings.facts.name = options.directory;
   settings.facts.arguments = "pretrained=" + options.directory;
-  settings.facts.identity = identity_of(options, settings.engine);
+  settings.facts.identity = identity_of(options, settings.engine) + (chat ? " chat " + *chat : "");
   settings.facts.dtype = dtype_name(settings.engine);
   engine_ = std::make_unique<eval::EngineModel>(ctx_, *weights_, codec_, settings);
 }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 
 #include "cli/options/model_options.h"
 #include "device/ctx.h"
@@ -13,17 +14,24 @@
 
 namespace fathom::cli {
 
-/// A model in this process, with an engine whose window fits what the tasks ask.
+/// Tokens of the longest prompt with its answer, at most: no text has more tokens than bytes.
+i64 longest_request_tokens(std::span<const eval::Task> tasks);
+/// The same of what a judge is asked about answers to them.
+i64 longest_judged_tokens(std::span<const eval::Task> tasks);
+
 class Subject {
  public:
   virtual ~Subject() = default;
   virtual eval::LanguageModel& model() = 0;
 };
 
+/// A model in this process, with an engine whose window fits what the tasks ask.
 class LocalSubject : public Subject {
  public:
-  LocalSubject(const ModelOptions& options, std::span<const eval::Task> tasks,
-               const std::atomic<bool>* interrupted);
+  /// `longest_tokens`: of a prompt with its answer. `chat`: generation by the chat template of this
+  /// name, "" the checkpoint's own.
+  LocalSubject(const ModelOptions& options, i64 longest_tokens,
+               const std::optional<std::string>& chat, const std::atomic<bool>* interrupted);
   eval::LanguageModel& model() override { return *engine_; }
 
  private:

@@ -19,6 +19,7 @@
 #include "config/run/run_file.h"
 #include "io/json.h"
 #include "posttrain/load_stage.h"
+#include "posttrain/sample/sample.h"
 #include "train/run.h"
 #include "train/run_setup.h"
 
@@ -53,6 +54,25 @@ void print_json(const train::TrainResult& result) {
   object.set("checkpoint", result.checkpoint.string());
   object.set("model", result.model.string());
   object.set("model_ema", result.model_ema.string());
+  out::print("{}\n", io::write_json(std::move(object), 2));
+}
+
+void print_samples(const posttrain::SampleResult& result, bool json) {
+  if (!json) {
+    out::print("{} of {} prompts, {} with a right answer; {} of {} samples right, {} kept: {}\n",
+               result.prompts, result.all_prompts, result.solved, result.right, result.samples,
+               result.kept, result.kept_file.string());
+    return;
+  }
+  io::JsonObject object;
+  object.set("finished", result.finished);
+  object.set("prompts", result.prompts);
+  object.set("all_prompts", result.all_prompts);
+  object.set("samples", result.samples);
+  object.set("right", result.right);
+  object.set("solved", result.solved);
+  object.set("kept", result.kept);
+  object.set("kept_file", result.kept_file.string());
   out::print("{}\n", io::write_json(std::move(object), 2));
 }
 
@@ -126,6 +146,7 @@ class Train : public Command {
       out::print("{}", write_run_file(field_list(config)));
       return kExitOk;
     }
+    if (config.run.stage == TrainStage::kSample) return sample(config);
     // The length of a stage behind pre-training may follow from its samples.
     posttrain::LoadedStage loaded = posttrain::load_stage(config);
     const train::RunSetup setup = value_or_throw(train::load_run_setup(loaded.config));
@@ -137,6 +158,19 @@ class Train : public Command {
   }
 
  private:
+  int sample(const RunConfig& config) const {
+    const InterruptGuard interrupt;
+    Ctx ctx = backend::make_context();
+    ProgressLine answering;
+    const posttrain::SampleResult result = posttrain::sample(
+        ctx, config,
+        {.message = [](log::Level level, const std::string& text) { log::write(level, text); },
+         .stop_requested = [&] { return interrupt.interrupted(); },
+         .progress = [&](i64 done, i64 all) { answering.update("answering", done, all); }});
+    print_samples(result, json_);
+    return kExitOk;
+  }
+
   int train(const train::RunSetup& setup, train::Stage* stage) const {
     const InterruptGuard interrupt;
     std::optional<train::TrainResult> result;  // on rank 0

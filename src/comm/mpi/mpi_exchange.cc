@@ -15,8 +15,9 @@ constexpr i64 kPieceBytes = i64{1} << 30;
 /// Who waits looks again and again. After so long it gives its core to others that want it between two looks, at once
 /// where there are more ranks than CPUs: they may be waited for.
 constexpr auto kKeepCoreFor = std::chrono::microseconds(200);
-/// After so long it sleeps between two looks.
-constexpr auto kLookFor = std::chrono::milliseconds(2);
+/// After so long it sleeps between two looks. Not sooner: a sleep gives the core to other programs' work for a tick of the
+/// scheduler, and every rank behind this one then waits for longer than that.
+constexpr auto kLookFor = std::chrono::milliseconds(50);
 constexpr auto kLookEvery = std::chrono::microseconds(50);
 
 void set_error(MpiExchange& state, int code) {

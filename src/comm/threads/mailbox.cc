@@ -8,11 +8,30 @@
 #include "comm/job.h"
 
 namespace fathom::comm {
+namespace {
+
+void copy_into(Transfer& receive, const std::byte* data) {
+  if (receive.bytes > 0) std::memcpy(receive.data, data, static_cast<size_t>(receive.bytes));
+  receive.set_done();
+}
+
+}  // namespace
 
 void Mailbox::arrive(const Envelope& envelope, Message message) {
   {
     const Lock lock(mutex_);
-    lanes_[envelope].arrived.push_back(std::move(message));
+    Lane& lane = lanes_[envelope];
+    // Into memory that waits for it at once, as over a network, so that memory used too early or twice shows. What does
+    // not fit is left to the receiver, whose error it is too.
+    if (lane.arrived.empty() && !lane.posted.empty() && message.lent == nullptr &&
+        message.due <= Clock::now() &&
+        std::ssize(message.copy) == lane.posted.front()->bytes) {
+      copy_into(*lane.posted.front(), message.copy.data());
+      lane.posted.pop_front();
+      erase_if_empty(envelope);
+    } else {
+      lane.arrived.push_back(std::move(message));
+    }
   }
   changed_.notify_all();
 }
@@ -42,12 +61,11 @@ bool Mailbox::deliver(const Envelope& envelope, std::vector<int>& released,
                                  bytes, envelope.to, receive.bytes));
     }
     const std::byte* data = message.lent != nullptr ? message.lent->data : message.copy.data();
-    if (bytes > 0) std::memcpy(receive.data, data, static_cast<size_t>(bytes));
+    copy_into(receive, data);
     if (message.lent != nullptr) {
       message.lent->set_done();
       released.push_back(envelope.from);
     }
-    receive.set_done();
     lane.arrived.pop_front();
     lane.posted.pop_front();
     delivered = true;

@@ -11,17 +11,19 @@
 #include "config/run/grpo_config.h"
 #include "config/run/optimizer_config.h"
 #include "config/run/parallel_config.h"
+#include "config/run/sample_config.h"
 #include "config/run/schedule_config.h"
 #include "config/run/sft_config.h"
 #include "config/run/training_recipe.h"
 
 namespace fathom {
 
-enum class TrainStage { kPretrain, kSft, kGrpo };
-inline constexpr std::array<std::pair<TrainStage, std::string_view>, 3> kTrainStageNames = {{
+enum class TrainStage { kPretrain, kSft, kGrpo, kSample };
+inline constexpr std::array<std::pair<TrainStage, std::string_view>, 4> kTrainStageNames = {{
     {TrainStage::kPretrain, "pretrain"},
     {TrainStage::kSft, "sft"},
     {TrainStage::kGrpo, "grpo"},
+    {TrainStage::kSample, "sample"},
 }};
 
 enum class StoredDType { kBf16, kF32, kFp8 };
@@ -88,6 +90,7 @@ struct RunConfig {
   SftConfig sft;
   GrpoConfig grpo;
   RewardConfig reward;
+  SampleConfig sample;
 
   void list_fields(FieldList& list);
   void check(const std::string& prefix, Problems& problems) const;

@@ -98,7 +98,7 @@ TEST(RunConfig, RefusesWhatDoesNotFit) {
   EXPECT_THAT(problem({"balance.comm_aux_loss_weight=0.02"}), HasSubstr("max_devices_per_token"));
   EXPECT_THAT(problem({"balance.bias_rule=none", "balance.bias_recenter=true"}),
               HasSubstr("nothing to recentre"));
-  EXPECT_THAT(problem({"run.stage=rlhf"}), HasSubstr("\"sft\" or \"grpo\""));
+  EXPECT_THAT(problem({"run.stage=rlhf"}), HasSubstr("\"grpo\" or \"sample\""));
   EXPECT_THAT(problem({"train.step=1"}), HasSubstr("did you mean `train.steps`"));
 }
 

@@ -165,7 +165,11 @@ void EndpointModel::generate(std::span<const GenerationRequest> requests, const 
       body.set("prompt", request.prompt);
     }
     body.set("max_tokens", request.max_tokens);
-    body.set("temperature", 0);
+    body.set("temperature", request.temperature);
+    if (request.temperature > 0) {
+      body.set("top_p", request.top_p);
+      body.set("seed", static_cast<i64>(request.seed));
+    }
     const size_t stops = std::min(request.stop.size(), kMaxStops);
     if (stops > 0) {
       body.set("stop",

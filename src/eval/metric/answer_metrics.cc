@@ -10,6 +10,7 @@
 namespace fathom::eval {
 namespace {
 
+constexpr std::string_view kNoAnswer = "[invalid]";  // of lm-eval's filters
 constexpr std::string_view kPunctuation =
     "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~";  // string.punctuation
 
@@ -17,12 +18,10 @@ void erase_any(std::string& text, std::string_view characters) {
   std::erase_if(text, [&](char c) { return characters.find(c) != characters.npos; });
 }
 
-/// A template over a document and an answer.
-Result<std::string> filled(const std::string& text, const std::string& answer,
-                           const io::JsonValue& document) {
-  io::JsonObject visible = document.as_object();
-  visible.set("answer", answer);
-  return value_or_throw(Template::parse(text)).text(io::JsonValue(std::move(visible)));
+io::JsonObject with_answer(const std::string& answer) {
+  io::JsonObject members;
+  members.set("answer", answer);
+  return members;
 }
 
 }  // namespace
@@ -39,12 +38,12 @@ Result<std::string> AnswerScorer::filtered(const std::string& filter, const std:
                                            const io::JsonValue& document) const {
   const auto found = prompt_.filters.find(filter);
   if (found == prompt_.filters.end()) return answer;
-  return filled(found->second.answer, answer, document);
+  return fill_template(found->second.answer, document, with_answer(answer));
 }
 
 Result<std::string> AnswerScorer::program(const std::string& answer,
                                           const io::JsonValue& document) const {
-  return filled(prompt_.program, answer, document);
+  return fill_template(prompt_.program, document, with_answer(answer));
 }
 
 /// In lm-eval's order: regular expressions, case, punctuation, digits.
@@ -55,6 +54,27 @@ std::string AnswerScorer::normalised(std::string_view text) const {
   if (prompt_.ignore_punctuation) erase_any(out, kPunctuation);
   if (prompt_.ignore_numbers) erase_any(out, "0123456789");
   return out;
+}
+
+Result<std::string> AnswerScorer::language(const io::JsonValue& document) const {
+  if (prompt_.language.empty()) return std::string("python");
+  return fill_template(prompt_.language, document, {});
+}
+
+std::string AnswerScorer::majority(std::string_view metric, const std::vector<std::string>& answers,
+                                   const io::JsonValue& document) const {
+  std::string best;
+  i64 most = 0;
+  for (const std::string& answer : answers) {
+    if (answer.empty() || answer == kNoAnswer) continue;
+    const i64 votes = std::ranges::count_if(answers, [&](const std::string& other) {
+      return score(metric, other, answer, document) == 1.0;
+    });
+    if (votes <= most) continue;
+    most = votes;
+    best = answer;
+  }
+  return best;
 }
 
 double AnswerScorer::score(std::string_view metric, const std::string& answer,

@@ -24,6 +24,12 @@ class AnswerScorer {
                                const io::JsonValue& document) const;
   /// The program that is run with a filtered answer in it.
   Result<std::string> program(const std::string& answer, const io::JsonValue& document) const;
+  /// In what it is written: "python" where the prompt names nothing.
+  Result<std::string> language(const io::JsonValue& document) const;
+  /// The answer that is equal to most of the others by `metric`, the first of them; "" where all
+  /// are empty or "[invalid]".
+  std::string majority(std::string_view metric, const std::vector<std::string>& answers,
+                       const io::JsonValue& document) const;
   /// The value of a metric; `target` is a text or a list of texts, of which the best counts.
   double score(std::string_view metric, const std::string& answer, const io::JsonValue& target,
                const io::JsonValue& document) const;

@@ -169,6 +169,10 @@ TEST(OptionMetrics, AreViewsOfTheSameSums) {
   EXPECT_EQ(chosen_option("acc_bytes", item, scores), 1u);  // -1, -.75, -1.25
   EXPECT_EQ(chosen_option("acc_token", item, scores), 1u);
   EXPECT_EQ(choice_metric("acc_mutual_info", item, scores), 1.0);
+  OptionScores whole;  // a token more than were predicted counts: -0.5 and -0.72, not -1 and -0.9
+  whole.options = {{-1.0, 1}, {-3.6, 4}, {-9.0, 1}};
+  EXPECT_EQ(chosen_option("acc_token", item, whole), 1u);
+  EXPECT_EQ(chosen_option("acc_ppl", item, whole), 0u);
   EXPECT_EQ(choice_metric("acc", item, scores), 0.0);
   scores.options[1].log_prob = scores.options[0].log_prob;
   EXPECT_EQ(chosen_option("acc", item, scores), 0u) << "the first of equal ones";

@@ -1,6 +1,7 @@
 #include "eval/metric/option_metrics.h"
 
 #include "base/check.h"
+#include "eval/task/metric_names.h"
 #include "eval/text/python_text.h"
 
 namespace fathom::eval {
@@ -11,6 +12,7 @@ double unit_of(std::string_view metric, const std::string& choice, const TextSco
   if (metric == "acc_norm") return static_cast<double>(num_characters(choice));
   if (metric == "acc_bytes") return static_cast<double>(choice.size());
   if (metric == "acc_token") return static_cast<double>(score.tokens);
+  if (metric == kWholeMetric) return static_cast<double>(score.tokens + 1);
   return 1.0;
 }
 

@@ -60,6 +60,15 @@ double bootstrap_stderr(std::span<const double> values, i64 iterations,
   return deviation(results);
 }
 
+double pass_at_k(i64 n, i64 c, i64 k) {
+  if (n - c < k) return 1.0;
+  double all_wrong = 1.0;
+  for (i64 i = n - c + 1; i <= n; ++i) {
+    all_wrong *= 1.0 - static_cast<double>(k) / static_cast<double>(i);
+  }
+  return 1.0 - all_wrong;
+}
+
 Difference paired_bootstrap(std::span<const double> a, std::span<const double> b, i64 iterations,
                             u64 seed) {
   FATHOM_CHECK(a.size() == b.size() && !a.empty(), a.size(), b.size());

@@ -22,6 +22,10 @@ std::pair<double, double> wilson_interval(double share, i64 n);
 double bootstrap_stderr(std::span<const double> values, i64 iterations,
                         const std::function<double(std::span<const double>)>& statistic);
 
+/// The chance that one of k answers, drawn out of n of which c are right, is right:
+/// 1 - C(n-c, k) / C(n, k). Source: M. Chen et al. 2021 (2107.03374).
+double pass_at_k(i64 n, i64 c, i64 k);
+
 struct Difference {
   double mean = 0.0;             // of b - a
   double low = 0.0, high = 0.0;  // 95 % of the resamples

@@ -31,7 +31,12 @@ std::string key_of(std::string_view identity, const ContextAndText& request) {
 std::string key_of(std::string_view identity, const GenerationRequest& request) {
   std::string stops;
   for (const std::string& stop : request.stop) stops += fmt::format("{}:{}", stop.size(), stop);
-  return key_of(identity, "generate", {request.prompt, stops, std::to_string(request.max_tokens)});
+  const std::string tokens = std::to_string(request.max_tokens);
+  if (request.temperature == 0) return key_of(identity, "generate", {request.prompt, stops, tokens});
+  return key_of(
+      identity, "generate",
+      {request.prompt, stops, tokens,
+       fmt::format("{} {} {}", request.temperature, request.top_p, request.seed)});
 }
 
 std::string key_of(std::string_view identity, const RollingRequest& request) {

@@ -57,6 +57,7 @@ EngineModel::EngineModel(Ctx& ctx, const model::Model& model, const engine::Text
       vocab_(model.config().vocab_size),
       options_(options),
       engine_(engine::make_engine(ctx, model, &codec.tokenizer, options.engine)) {
+  if (options_.chat) chat_.emplace(*options_.chat, codec.tokenizer);
   options_.facts.max_length = options_.engine.context_tokens;
   options_.facts.bos = token_of(codec, codec.config.bos_token);
   options_.facts.eos = token_of(codec, codec.config.eos_token);
@@ -195,35 +196,6 @@ void EngineModel::hand_on(const Scored& scored, const OnScore& done) {
                             options_.facts.name));
   }
   done(scored.index, scored.score);
-}
-
-void EngineModel::generate(std::span<const GenerationRequest> requests, const OnText& done) {
-  const TextEncoder encoder(codec_, options_.engine.context_tokens);
-  std::vector<GenerateRequest> asked;
-  std::vector<GeneratedText> texts(requests.size());
-  for (size_t i = 0; i < requests.size(); ++i) {
-    GenerateRequest request;
-    request.prompt_ids =
-        encoder.encode_prompt(requests[i].prompt, requests[i].max_tokens, texts[i].truncated);
-    asked_tokens_ += request.prompt_ids.size();
-    request.max_tokens = std::min(requests[i].max_tokens,
-                                  options_.engine.context_tokens - std::ssize(request.prompt_ids));
-    request.stop = requests[i].stop;
-    request.stop_token_ids = options_.stop_token_ids;
-    request.sampling.temperature = 0.0;
-    asked.push_back(std::move(request));
-  }
-  run_requests(
-      *engine_, std::move(asked),
-      [&](size_t index, const Event& event, std::string_view text) {
-        GeneratedText& out = texts[index];
-        out.text += text;
-        if (event.kind == Event::Kind::kToken) ++out.tokens;
-        if (event.kind != Event::Kind::kFinish) return;
-        out.complete = event.reason == engine::FinishReason::kStop;
-        done(index, out);
-      },
-      options_.interrupted);
 }
 
 }  // namespace fathom::eval

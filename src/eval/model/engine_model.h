@@ -3,9 +3,11 @@
 // common once.
 #include <atomic>
 #include <memory>
+#include <optional>
 
 #include "engine/make_engine.h"
 #include "engine/prompt.h"
+#include "eval/model/chat_codec.h"
 #include "eval/model/encoded_text.h"
 #include "eval/model/language_model.h"
 
@@ -15,6 +17,8 @@ struct EngineModelOptions {
   engine::EngineOptions engine;  // context_tokens: the window
   ModelFacts facts;              // max_length and tokens are filled in
   std::vector<i32> stop_token_ids;
+  /// Prompts of generation are a user's message (chat_codec.h).
+  std::optional<tokenizer::RecognisedChatTemplate> chat;
   const std::atomic<bool>* interrupted = nullptr;
 };
 
@@ -35,11 +39,15 @@ class EngineModel : public LanguageModel {
   struct Scored;
   void score_batch(std::span<Scored> batch, const OnScore& done);
   void hand_on(const Scored& scored, const OnScore& done);
+  void converse(std::span<const GenerationRequest> requests, const OnText& done);
+  engine::GenerateRequest sampled(const GenerationRequest& request, std::vector<i32> ids);
+  void require_room(i64 answer_tokens) const;
 
   Ctx& ctx_;
   const engine::TextCodec& codec_;
   i64 vocab_;
   EngineModelOptions options_;
+  std::optional<ChatCodec> chat_;
   std::unique_ptr<engine::Engine> engine_;
   u64 asked_tokens_ = 0;
 };

@@ -19,11 +19,13 @@ struct TextScore {
   bool merged = false;     // a token reaches over the border: context and text have fewer tokens
 };
 
-/// Answered by greedy decoding.
+/// Answered greedily at temperature 0, else drawn with `seed`.
 struct GenerationRequest {
   std::string prompt;
   std::vector<std::string> stop;
   i64 max_tokens = 256;
+  double temperature = 0.0, top_p = 1.0;
+  u64 seed = 0;
 };
 
 /// A document that is scored in windows.

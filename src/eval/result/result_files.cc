@@ -129,6 +129,8 @@ JsonObject own_results(std::span<const TaskResult> results, const RunFacts& fact
   }
   JsonObject own;
   own.set("preset", facts.preset);
+  own.set("seed", facts.seed);
+  if (!facts.judge.empty()) own.set("judge", facts.judge);
   if (!facts.sandbox_layers.empty()) {
     own.set("sandbox", JsonArray(facts.sandbox_layers.begin(), facts.sandbox_layers.end()));
   }

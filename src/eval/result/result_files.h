@@ -15,8 +15,10 @@ struct RunFacts {
   ModelFacts model;
   std::string preset;
   std::vector<std::string> sandbox_layers;  // where programs were run
+  std::string judge;                        // its name, where one was asked
   i64 limit = 0;                            // 0: none
   i64 bootstrap_iterations = 0;
+  i64 seed = 1234;       // of answers that were drawn
   double started = 0.0;  // Unix time
   double seconds = 0.0;
   std::string stamp;  // "2026-11-29T00-15-55.215118", of the files' names

@@ -19,14 +19,13 @@ JsonValue printed(const TextScore& score) {
   return JsonArray{io::python_float(score.log_prob), score.greedy ? "True" : "False"};
 }
 
-JsonValue generation_settings(const PromptSpec& prompt) {
+JsonValue generation_settings(const PromptSpec& prompt, const Item& item) {
   JsonObject settings;
-  JsonArray stops;
-  for (const std::string& stop : prompt.stop) stops.emplace_back(stop);
-  settings.set("until", std::move(stops));
+  settings.set("until", JsonArray(item.stop.begin(), item.stop.end()));
   settings.set("max_gen_toks", prompt.max_tokens);
-  settings.set("do_sample", false);
-  settings.set("temperature", 0.0);
+  settings.set("do_sample", prompt.temperature > 0);
+  settings.set("temperature", prompt.temperature);
+  if (prompt.temperature > 0) settings.set("top_p", prompt.top_p);
   return settings;
 }
 
@@ -44,8 +43,11 @@ struct Requests {
   JsonArray filtered;
 
   void add(JsonObject request, JsonValue answer, JsonValue after_filter) {
+    add_repeats(std::move(request), JsonArray{std::move(answer)}, std::move(after_filter));
+  }
+  void add_repeats(JsonObject request, JsonArray repeats, JsonValue after_filter) {
     arguments.set(fmt::format("gen_args_{}", answers.size()), std::move(request));
-    answers.push_back(JsonArray{std::move(answer)});
+    answers.push_back(std::move(repeats));
     filtered.push_back(std::move(after_filter));
   }
 };
@@ -54,8 +56,13 @@ Requests requests_of(const Task& task, const Item& item, const ItemResult& resul
                      const ItemView& view) {
   Requests out;
   if (task.output == OutputKind::kGenerate) {
-    out.add(argument(item.prompt, generation_settings(task.prompt)), result.answer.text,
-            view.answer);
+    JsonArray answers;
+    for (const GeneratedText& answer : result.answers) answers.emplace_back(answer.text);
+    const JsonArray filtered(view.answers.begin(), view.answers.end());
+    // As lm-eval: of one answer a text, of several ones a list.
+    out.add_repeats(argument(item.prompt, generation_settings(task.prompt, item)),
+                    std::move(answers),
+                    filtered.size() == 1 ? filtered.front() : JsonValue(filtered));
     return out;
   }
   if (task.output == OutputKind::kRolling) {
@@ -76,12 +83,28 @@ Requests requests_of(const Task& task, const Item& item, const ItemResult& resul
   return out;
 }
 
+/// A judge's words, of all answers in one list.
+JsonArray judged(const ItemView& view) {
+  JsonArray all;
+  for (const std::vector<Verdict>& votes : view.verdicts) {
+    for (const Verdict& verdict : votes) {
+      JsonObject one;
+      one.set("reply", verdict.reply);
+      one.set("verdict", verdict.label);
+      if (verdict.swapped) one.set("swapped", true);
+      all.emplace_back(std::move(one));
+    }
+  }
+  return all;
+}
+
 /// What lm-eval's format has no place for.
-JsonObject own_facts(const Task& task, const Item& item, const ItemResult& result) {
+JsonObject own_facts(const Task& task, const Item& item, const ItemResult& result,
+                     const ItemView& view) {
   JsonObject own;
   if (item.in_training) own.set("in_training", *item.in_training);
   JsonArray tokens, unconditional;
-  bool truncated = result.answer.truncated, merged = false;
+  bool truncated = false, merged = false;
   for (const TextScore& score : result.scores.options) {
     tokens.emplace_back(score.tokens);
     truncated |= score.truncated;
@@ -91,8 +114,16 @@ JsonObject own_facts(const Task& task, const Item& item, const ItemResult& resul
     unconditional.emplace_back(score.log_prob);
   }
   if (task.output == OutputKind::kGenerate) {
-    own.set("answer_tokens", result.answer.tokens);
-    own.set("complete", result.answer.complete);
+    bool complete = true;
+    JsonArray lengths;
+    for (const GeneratedText& answer : result.answers) {
+      lengths.emplace_back(answer.tokens);
+      complete &= answer.complete;
+      truncated |= answer.truncated;
+    }
+    own.set("answer_tokens", lengths.size() == 1 ? lengths.front() : JsonValue(lengths));
+    own.set("complete", complete);
+    if (!view.verdicts.empty()) own.set("judge", judged(view));
   } else {
     own.set("option_tokens", std::move(tokens));
     if (!unconditional.empty()) own.set("unconditional", std::move(unconditional));
@@ -135,15 +166,15 @@ std::string samples_lines(const TaskResult& result) {
       line.set("prompt_hash", hashes.prompt);
       line.set("target_hash", hashes.target);
       for (size_t m = 0; m < task.prompt.metrics.size(); ++m) {
-        const MetricInfo* const info = find_metric(task.prompt.metrics[m], task.output);
+        const MetricInfo info = *find_metric(task.prompt.metrics[m], task.output);
         if (task.output == OutputKind::kRolling) {
           line.set(task.prompt.metrics[m],
-                   JsonArray{view.values[m], units_of(info->aggregation, item.prompt)});
+                   JsonArray{view.values[m], units_of(info.aggregation, item.prompt)});
         } else {
           line.set(task.prompt.metrics[m], view.values[m]);
         }
       }
-      line.set("fathom", own_facts(task, item, result.items[i]));
+      line.set("fathom", own_facts(task, item, result.items[i], view));
       lines += python_json(JsonValue(std::move(line))) + "\n";
     }
   }

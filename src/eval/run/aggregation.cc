@@ -60,6 +60,28 @@ MetricResult aggregate_instructions(const TaskResult& result, const MetricInfo& 
   return out;
 }
 
+/// Correct ones of those that a judge takes for an answer, and its harmonic mean with the share of
+/// correct ones. Source: J. Wei et al. 2024 (2411.04368), SimpleQA.
+MetricResult aggregate_attempted(const TaskResult& result, size_t view, const MetricInfo& info) {
+  double correct = 0.0, attempted = 0.0, answers = 0.0;
+  for (const ItemResult& item : result.items) {
+    for (const std::vector<Verdict>& votes : item.views[view].verdicts) {
+      const double right = share_of("correct", votes);
+      correct += right;
+      attempted += right + share_of("incorrect", votes);
+      answers += 1.0;
+    }
+  }
+  const double given = attempted > 0 ? correct / attempted : 0.0;
+  const double all = answers > 0 ? correct / answers : 0.0;
+  MetricResult out;
+  out.metric = info.name;
+  out.value = info.aggregation == Aggregation::kOfAttempted ? given
+              : given + all > 0                             ? 2 * given * all / (given + all)
+                                                            : 0.0;
+  return out;
+}
+
 MetricResult aggregate_one(const MetricInfo& info, std::span<const double> values,
                            i64 bootstrap_iterations) {
   MetricResult out;
@@ -96,14 +118,18 @@ std::vector<MetricResult> aggregate(const TaskResult& result, i64 bootstrap_iter
     for (size_t m = 0; m < result.task.prompt.metrics.size(); ++m) {
       std::vector<double> values;
       for (const ItemResult& item : result.items) values.push_back(item.views[v].values[m]);
-      const MetricInfo* const info = find_metric(result.task.prompt.metrics[m], result.task.output);
+      const MetricInfo info = *find_metric(result.task.prompt.metrics[m], result.task.output);
       if (result.task.output == OutputKind::kRolling) {
-        metrics.push_back(aggregate_documents(std::array{&result}, *info));
+        metrics.push_back(aggregate_documents(std::array{&result}, info));
         continue;
       }
-      metrics.push_back(info->aggregation == Aggregation::kWeighted
-                            ? aggregate_instructions(result, *info, values)
-                            : aggregate_one(*info, values, bootstrap_iterations));
+      if (info.aggregation == Aggregation::kOfAttempted || info.aggregation == Aggregation::kFScore) {
+        metrics.push_back(aggregate_attempted(result, v, info));
+      } else if (info.aggregation == Aggregation::kWeighted) {
+        metrics.push_back(aggregate_instructions(result, info, values));
+      } else {
+        metrics.push_back(aggregate_one(info, values, bootstrap_iterations));
+      }
       metrics.back().filter = result.items.front().views[v].filter;
     }
   }
@@ -115,9 +141,9 @@ std::vector<TrainingSplit> split_by_training(const TaskResult& result) {
   if (result.items.empty() || !result.task.items.front().in_training) return splits;
   for (size_t v = 0; v < result.items.front().views.size(); ++v) {
     for (size_t m = 0; m < result.task.prompt.metrics.size(); ++m) {
-      const MetricInfo* const info = find_metric(result.task.prompt.metrics[m], result.task.output);
-      if (info->aggregation != Aggregation::kMean) continue;
-      TrainingSplit split{.metric = std::string(info->name),
+      const MetricInfo info = *find_metric(result.task.prompt.metrics[m], result.task.output);
+      if (info.aggregation != Aggregation::kMean) continue;
+      TrainingSplit split{.metric = std::string(info.name),
                           .filter = result.items.front().views[v].filter};
       for (size_t i = 0; i < result.items.size(); ++i) {
         const bool dirty = result.task.items[i].in_training.value_or(false);

@@ -4,8 +4,8 @@
 #include <utility>
 
 #include "base/check.h"
-#include "eval/metric/answer_metrics.h"
 #include "eval/run/aggregation.h"
+#include "eval/run/answers.h"
 
 namespace fathom::eval {
 namespace {
@@ -18,7 +18,7 @@ bool wants(const Task& task, std::string_view metric) {
 /// Requests of all tasks in one list, and where each answer goes.
 class Questions {
  public:
-  explicit Questions(std::vector<TaskResult>& results) {
+  Questions(std::vector<TaskResult>& results, u64 seed) : seed_(seed) {
     for (TaskResult& result : results) {
       for (size_t i = 0; i < result.task.items.size(); ++i) add(result, i);
     }
@@ -55,13 +55,7 @@ class Questions {
   void add(TaskResult& result, size_t index) {
     const Item& item = result.task.items[index];
     ItemResult& out = result.items[index];
-    if (result.task.output == OutputKind::kGenerate) {
-      prompts_.push_back({.prompt = item.prompt,
-                          .stop = result.task.prompt.stop,
-                          .max_tokens = result.task.prompt.max_tokens});
-      answers_.push_back(&out.answer);
-      return;
-    }
+    if (result.task.output == OutputKind::kGenerate) return add_prompts(result.task, item, out);
     if (result.task.output == OutputKind::kRolling) {
       documents_.push_back({.text = item.prompt,
                             .window = result.task.prompt.window,
@@ -83,6 +77,20 @@ class Questions {
     }
   }
 
+  void add_prompts(const Task& task, const Item& item, ItemResult& out) {
+    out.answers.resize(static_cast<size_t>(task.prompt.samples));
+    for (size_t sample = 0; sample < out.answers.size(); ++sample) {
+      prompts_.push_back({.prompt = item.prompt,
+                          .stop = item.stop,
+                          .max_tokens = task.prompt.max_tokens,
+                          .temperature = task.prompt.temperature,
+                          .top_p = task.prompt.top_p,
+                          .seed = seed_ + sample});
+      answers_.push_back(&out.answers[sample]);
+    }
+  }
+
+  u64 seed_;
   std::vector<ContextAndText> texts_;
   std::vector<TextScore*> scores_;
   std::vector<RollingRequest> documents_;
@@ -90,30 +98,6 @@ class Questions {
   std::vector<GenerationRequest> prompts_;
   std::vector<GeneratedText*> answers_;
 };
-
-double run_answer(const Task& task, const AnswerScorer& scorer, const std::string& answer,
-                  const Item& item, const EvaluationOptions& options) {
-  const std::string program = value_or_throw(scorer.program(answer, item.document.visible));
-  const RunLimits limits = {.wall_s = task.prompt.program_s};
-  return options.sandbox->run_python(program, limits).passed ? 1.0 : 0.0;
-}
-
-void score_answer(const Task& task, const AnswerScorer& scorer, const Item& item,
-                  const EvaluationOptions& options, ItemResult& result) {
-  for (const std::string& filter : scorer.filters()) {
-    ItemView view{.filter = filter,
-                  .answer = value_or_throw(
-                      scorer.filtered(filter, result.answer.text, item.document.visible)),
-                  .values = {}};
-    for (const std::string& metric : task.prompt.metrics) {
-      view.values.push_back(
-          metric == kPassMetric
-              ? run_answer(task, scorer, view.answer, item, options)
-              : scorer.score(metric, view.answer, item.target, item.document.visible));
-    }
-    result.views.push_back(std::move(view));
-  }
-}
 
 double value_of(const Task& task, const std::string& metric, const Item& item,
                 const OptionScores& scores) {
@@ -127,20 +111,14 @@ double value_of(const Task& task, const std::string& metric, const Item& item,
   }
 }
 
-void score_items(TaskResult& result, const EvaluationOptions& options) {
+void score_options(TaskResult& result) {
   const Task& task = result.task;
-  const AnswerScorer scorer(task.prompt);
   for (size_t i = 0; i < task.items.size(); ++i) {
-    ItemResult& item = result.items[i];
-    if (task.output == OutputKind::kGenerate) {
-      score_answer(task, scorer, task.items[i], options, item);
-      continue;
-    }
     ItemView view;
     for (const std::string& metric : task.prompt.metrics) {
-      view.values.push_back(value_of(task, metric, task.items[i], item.scores));
+      view.values.push_back(value_of(task, metric, task.items[i], result.items[i].scores));
     }
-    item.views.push_back(std::move(view));
+    result.items[i].views.push_back(std::move(view));
   }
 }
 
@@ -154,22 +132,41 @@ double chance_of(const Task& task) {
 
 }  // namespace
 
-bool runs_programs(const Task& task) { return wants(task, kPassMetric); }
+bool runs_programs(const Task& task) {
+  return std::ranges::any_of(task.prompt.metrics, [](const std::string& metric) {
+    return passes_of(metric).has_value();
+  });
+}
+
+bool asks_judge(const Task& task) {
+  return std::ranges::any_of(task.prompt.metrics, [&](const std::string& metric) {
+    return find_metric(metric, task.output)->judged;
+  });
+}
 
 std::vector<TaskResult> evaluate(LanguageModel& model, std::vector<Task> tasks,
                                  const EvaluationOptions& options) {
   std::vector<TaskResult> results;
   for (Task& task : tasks) {
     FATHOM_CHECK(options.sandbox != nullptr || !runs_programs(task), task.name);
+    FATHOM_CHECK(options.judge != nullptr || !asks_judge(task), task.name);
     TaskResult result;
     result.items.resize(task.items.size());
     result.chance = chance_of(task);
     result.task = std::move(task);
     results.push_back(std::move(result));
   }
-  Questions(results).ask(model, options);
+  Questions(results, options.seed).ask(model, options);
   for (TaskResult& result : results) {
-    score_items(result, options);
+    if (result.task.output == OutputKind::kGenerate) filter_answers(result);
+  }
+  judge_answers(results, options);
+  for (TaskResult& result : results) {
+    if (result.task.output == OutputKind::kGenerate) {
+      score_answers(result, options);
+    } else {
+      score_options(result);
+    }
     result.metrics = aggregate(result, options.bootstrap_iterations);
   }
   return results;

@@ -51,6 +51,7 @@ struct ChildSide {
   size_t num_moves = 0;
   char* const* arguments = nullptr;
   bool other_user = false;
+  bool data_alone = false;
   rlim_t memory_bytes = 0, file_bytes = 0, cpu_s = 0;
 
   [[noreturn]] void run() const {
@@ -61,7 +62,7 @@ struct ChildSide {
       parked[i] = fcntl(moves[i].first, F_DUPFD_CLOEXEC, kParkingFd);
     }
     for (size_t i = 0; i < num_moves; ++i) dup2(parked[i], moves[i].second);
-    limit(RLIMIT_AS, memory_bytes);
+    limit(data_alone ? RLIMIT_DATA : RLIMIT_AS, memory_bytes);
     limit(RLIMIT_FSIZE, file_bytes);
     limit(RLIMIT_CPU, cpu_s);
     limit(RLIMIT_CORE, 0);
@@ -196,6 +197,7 @@ ChildResult run_child(const ChildRequest& request, const RunLimits& limits) {
   arguments.push_back(nullptr);
   side.arguments = arguments.data();
   side.other_user = request.other_user;
+  side.data_alone = limits.of_data;
   side.memory_bytes = static_cast<rlim_t>(limits.memory_bytes);
   side.file_bytes = static_cast<rlim_t>(limits.file_bytes);
   side.cpu_s = static_cast<rlim_t>(limits.wall_s) + 1;

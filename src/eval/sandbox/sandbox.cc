@@ -7,8 +7,10 @@
 #include <array>
 #include <filesystem>
 
+#include "base/check.h"
 #include "base/text.h"
 #include "eval/sandbox/child_process.h"
+#include "eval/sandbox/languages.h"
 #include "eval/sandbox/seccomp_filter.h"
 
 namespace fathom::eval {
@@ -38,9 +40,6 @@ std::string random_hex() {
   return hex;
 }
 
-/// Behind the last line of a program: descriptor 3 holds the secret, 4 takes it.
-constexpr std::string_view kTail = "\n\nimport os as _os\n_os.write(4, _os.pread(3, 64, 0))\n";
-
 }  // namespace
 
 Result<Sandbox> Sandbox::unconfined() {
@@ -65,7 +64,7 @@ Result<Sandbox> Sandbox::build() {
   sandbox->prlimit_ = find_program("prlimit");
   sandbox->filter_ = seccomp_filter();
   if (!sandbox->filter_.empty()) sandbox->layers_.emplace_back("seccomp");
-  const RunOutcome probe = sandbox->run_python("print('here')", {.wall_s = kProbeS});
+  const RunOutcome probe = sandbox->run("python", "print('here')", {.wall_s = kProbeS});
   if (!probe.passed || probe.output != "here\n") {
     return unsupported(fmt::format(
         "programs that a model wrote are run in bubblewrap alone, which does not work here: {}; "
@@ -75,89 +74,84 @@ Result<Sandbox> Sandbox::build() {
   return sandbox;
 }
 
-std::vector<std::string> Sandbox::command(int program_fd, int filter_fd) const {
-  const std::string program = fmt::format("/dev/fd/{}", program_fd);
-  if (bwrap_.empty())
-    return {"/usr/bin/env",
-            "-i",
-            "PATH=/usr/bin:/bin",
-            "PYTHONHASHSEED=0",
-            "OMP_NUM_THREADS=1",
-            python_,
-            "-I",
-            "-B",
-            program};
-  std::vector<std::string> words = {bwrap_,
-                                    "--unshare-all",
-                                    "--unshare-user",
-                                    "--disable-userns",
-                                    "--die-with-parent",
-                                    "--new-session",
-                                    "--clearenv",
-                                    "--ro-bind",
-                                    "/usr",
-                                    "/usr",
-                                    "--symlink",
-                                    "usr/bin",
-                                    "/bin",
-                                    "--symlink",
-                                    "usr/lib",
-                                    "/lib",
-                                    "--symlink",
-                                    "usr/lib64",
-                                    "/lib64",
-                                    "--proc",
-                                    "/proc",
-                                    "--dev",
-                                    "/dev",
-                                    "--size",
-                                    "67108864",
-                                    "--tmpfs",
-                                    "/tmp",
-                                    "--cap-drop",
-                                    "ALL",
-                                    "--uid",
-                                    "65534",
-                                    "--gid",
-                                    "65534",
-                                    "--setenv",
-                                    "PATH",
-                                    "/usr/bin:/bin",
-                                    "--setenv",
-                                    "PYTHONHASHSEED",
-                                    "0",
-                                    "--setenv",
-                                    "OMP_NUM_THREADS",
-                                    "1",
-                                    "--setenv",
-                                    "HOME",
-                                    "/tmp",
-                                    "--chdir",
-                                    "/tmp",
-                                    "--ro-bind-data",
-                                    fmt::format("{}", program_fd),
-                                    "/tmp/program.py"};
-  if (!filter_.empty()) {
-    words.insert(words.end(), {"--seccomp", fmt::format("{}", filter_fd)});
+/// What stands between the sandbox and everything else.
+std::vector<std::string> Sandbox::command(const Language& language, int program_fd,
+                                          int filter_fd) const {
+  if (bwrap_.empty()) {
+    return {"/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "PYTHONHASHSEED=0", "OMP_NUM_THREADS=1",
+            python_,        "-I", "-B", fmt::format("/dev/fd/{}", program_fd)};
   }
+  const std::string file = fmt::format("/tmp/{}", language.file);
+  // clang-format off
+  std::vector<std::string> words = {
+      bwrap_, "--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent",
+      "--new-session", "--clearenv",
+      "--ro-bind", "/usr", "/usr",
+      "--symlink", "usr/bin", "/bin",
+      "--symlink", "usr/lib", "/lib",
+      "--symlink", "usr/lib64", "/lib64",
+      "--proc", "/proc", "--dev", "/dev",
+      "--size", "67108864", "--tmpfs", "/tmp",
+      "--cap-drop", "ALL", "--uid", "65534", "--gid", "65534",
+      "--setenv", "PATH", "/usr/bin:/bin",
+      "--setenv", "PYTHONHASHSEED", "0",
+      "--setenv", "OMP_NUM_THREADS", "1",
+      "--setenv", "HOME", "/tmp",
+      "--chdir", "/tmp",
+      "--ro-bind-data", fmt::format("{}", program_fd), file};
+  // clang-format on
+  if (!filter_.empty()) words.insert(words.end(), {"--seccomp", fmt::format("{}", filter_fd)});
   // In a namespace of its own a user's processes are counted anew.
   if (geteuid() != 0 && !prlimit_.empty()) words.insert(words.end(), {prlimit_, "--nproc=64"});
-  words.insert(words.end(), {python_, "-I", "-B", "/tmp/program.py"});
+  if (language.command.empty()) {
+    words.insert(words.end(), {find_program(language.program), file});
+  } else {
+    words.insert(words.end(), {"/bin/sh", "-c", std::string(language.command)});
+  }
   return words;
 }
 
-RunOutcome Sandbox::run_python(std::string_view program, const RunLimits& limits,
-                               std::string_view input) const {
-  const Descriptor text = file_of(std::string(program) + std::string(kTail), "program");
+Result<void> Sandbox::check_language(std::string_view name) const {
+  const Language* const language = find_language(name);
+  if (language == nullptr) {
+    return unsupported(fmt::format("programs in \"{}\" cannot be run; in these they can: {}",
+                                   printable(name), language_names()));
+  }
+  if (bwrap_.empty() && language->name != "python") {
+    return unsupported(fmt::format("--unsafe-code runs Python alone, found {}", name));
+  }
+  if (find_program(language->program).empty()) {
+    return unsupported(fmt::format("programs in {} cannot be run: no {} in /usr/bin", name,
+                                   language->program));
+  }
+  const RunOutcome probe = run(*language, language->probe, {.wall_s = kProbeS}, {});
+  if (probe.passed) return {};
+  return unsupported(fmt::format("programs in {} cannot be run here: {}", name,
+                                 probe.errors.empty() ? "one that does nothing does not end well"
+                                                      : printable(probe.errors)));
+}
+
+RunOutcome Sandbox::run(std::string_view language, std::string_view program,
+                        const RunLimits& limits, std::string_view input) const {
+  const Language* const found = find_language(language);
+  FATHOM_CHECK(found != nullptr && (!bwrap_.empty() || found->name == "python"), language);
+  return run(*found, program, limits, input);
+}
+
+RunOutcome Sandbox::run(const Language& language, std::string_view program,
+                        const RunLimits& limits, std::string_view input) const {
+  const Descriptor text = file_of(with_tail(language, program), "program");
   const Descriptor filter = file_of(filter_, "filter");
   ChildRequest request;
-  request.command = command(kProgramFd, kFilterFd);
+  request.command = command(language, kProgramFd, kFilterFd);
   request.descriptors = {{text.get(), kProgramFd}};
   if (!filter_.empty()) request.descriptors.emplace_back(filter.get(), kFilterFd);
   request.input = input;
   request.secret = random_hex();
   request.other_user = geteuid() == 0;
-  ChildResult result = run_child(request, limits);
+  RunLimits own = limits;
+  own.of_data = language.reserves_memory;
+  ChildResult result = run_child(request, own);
   result.outcome.passed =
       !result.outcome.timed_out && result.outcome.exit_code == 0 && result.said == request.secret;
   return std::move(result.outcome);

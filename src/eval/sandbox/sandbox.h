@@ -9,9 +9,12 @@
 
 namespace fathom::eval {
 
+struct Language;
+
 struct RunLimits {
   double wall_s = 10.0;
   i64 memory_bytes = i64{512} << 20;
+  bool of_data = false;  // of memory that is written alone, not of all addresses
   i64 file_bytes = i64{16} << 20;
   i64 output_bytes = i64{64} << 10;  // kept of each stream; the rest is read and dropped
 };
@@ -34,18 +37,23 @@ class Sandbox {
   /// Limits and another user alone: for machines that are thrown away.
   static Result<Sandbox> unconfined();
 
-  /// Runs Python on `program`. Exit 0 alone is no proof, since os._exit(0) is one line: behind the
+  /// Can programs in this language be run here? kUnsupported names what is missing.
+  Result<void> check_language(std::string_view language) const;
+
+  /// Runs a program in a language that check_language() takes. Exit 0 alone is no proof, since os._exit(0) is one line: behind the
   /// program's end a line of ours sends a secret of this run, drawn anew, back. Throws Error{kIo}
   /// where the system has no pipes or processes left.
-  RunOutcome run_python(std::string_view program, const RunLimits& limits,
-                        std::string_view input = {}) const;
+  RunOutcome run(std::string_view language, std::string_view program, const RunLimits& limits,
+                 std::string_view input = {}) const;
 
   /// "bubblewrap", "seccomp", "uid", "limits": those that are active.
   const std::vector<std::string>& layers() const { return layers_; }
 
  private:
   Sandbox() = default;
-  std::vector<std::string> command(int program_fd, int filter_fd) const;
+  RunOutcome run(const Language& language, std::string_view program, const RunLimits& limits,
+                 std::string_view input) const;
+  std::vector<std::string> command(const Language& language, int program_fd, int filter_fd) const;
 
   std::string bwrap_, python_, prlimit_;
   std::string filter_;  // of system calls; empty: none

@@ -24,7 +24,7 @@ class SandboxTest : public ::testing::Test {
     sandbox_ = std::make_unique<Sandbox>(std::move(*built));
   }
   RunOutcome run(std::string_view program, double wall_s = kWallS) const {
-    return sandbox_->run_python(program, {.wall_s = wall_s});
+    return sandbox_->run("python", program, {.wall_s = wall_s});
   }
   std::unique_ptr<Sandbox> sandbox_;
 };
@@ -35,7 +35,7 @@ TEST_F(SandboxTest, AnHonestProgramPassesAndAWrongOneFails) {
   EXPECT_EQ(good.output, "done\n");
   EXPECT_FALSE(run("assert 1 == 2").passed);
   EXPECT_FALSE(run("this is no Python").passed);
-  EXPECT_EQ(sandbox_->run_python("print(input()[::-1])", {}, "abc\n").output, "cba\n");
+  EXPECT_EQ(sandbox_->run("python", "print(input()[::-1])", {}, "abc\n").output, "cba\n");
 }
 
 TEST_F(SandboxTest, EndingEarlyWithZeroIsNoPass) {
@@ -163,6 +163,44 @@ TEST_F(SandboxTest, HugeArgumentsAndEnvironmentsHarmNobody) {
 TEST_F(SandboxTest, WhatIsActiveIsSaid) {
   EXPECT_THAT(sandbox_->layers(), ::testing::Contains("bubblewrap"));
   EXPECT_THAT(sandbox_->layers(), ::testing::Contains("limits"));
+}
+
+struct LanguageCase {
+  const char *name, *good, *wrong, *early;
+};
+
+TEST_F(SandboxTest, OtherLanguagesPassAtTheirEndAndNotBefore) {
+  const LanguageCase cases[] = {
+      {"sh", "f() { echo 3; }\n[ \"$(f)\" = 3 ] || exit 1", "false || exit 1", "exit 0"},
+      {"js", "const assert = require('node:assert'); assert.deepEqual([1], [1]);",
+       "require('node:assert').equal(1, 2);", "process.exit(0);"},
+      {"pl", "use strict; die unless 1 + 1 == 2;", "die;", "exit 0;"},
+      {"cpp", "#include <cassert>\nint two() { return 2; }\nint main() {\n  assert(two() == 2);\n}\n",
+       "int main() {\n  return 1;\n}\n", "#include <cstdlib>\nint main() {\n  exit(0);\n}\n"},
+  };
+  i64 ran = 0;
+  for (const LanguageCase& each : cases) {
+    if (const auto can_run = sandbox_->check_language(each.name); !can_run) {
+      EXPECT_THAT(can_run.error().message(),
+                  ::testing::AnyOf(HasSubstr("in /usr/bin"), HasSubstr("Test/Deep")));
+      continue;
+    }
+    ++ran;
+    const RunOutcome good = sandbox_->run(each.name, each.good, {});
+    EXPECT_TRUE(good.passed) << each.name << good.errors;
+    EXPECT_FALSE(sandbox_->run(each.name, each.wrong, {}).passed) << each.name;
+    EXPECT_FALSE(sandbox_->run(each.name, each.early, {}).passed) << each.name;
+  }
+  EXPECT_GE(ran, 1);  // bash is part of every Debian
+}
+
+TEST_F(SandboxTest, ALanguageThatIsNotThereIsRefusedByName) {
+  EXPECT_THAT(sandbox_->check_language("cobol").error().message(),
+              HasSubstr("programs in \"cobol\" cannot be run; in these they can: python, sh, js"));
+  const Result<Sandbox> unconfined = Sandbox::unconfined();
+  EXPECT_TRUE(unconfined->check_language("python"));
+  EXPECT_THAT(unconfined->check_language("sh").error().message(),
+              HasSubstr("--unsafe-code runs Python alone, found sh"));
 }
 
 }  // namespace

@@ -20,8 +20,10 @@
 //   of an object
 //     pairs: [name, value] of each member
 //     values: its members' values    member(name): one of them
+//     member_or(name, value): the value where there is none
 //   of any value
 //     index(list): where it stands there    pick(list): the list's element of this index
+//     to_json: as JSON text, of a text also a literal of Python    from_json: what a text spells
 //     minus(n)  plus(n)   between(a, b), equals(value): 1 or 0   or(value): that in place of null
 //     or ""
 #include <span>

@@ -7,15 +7,16 @@
 #include <utility>
 
 #include "eval/task/few_shot.h"
+#include "eval/task/inherited.h"
 #include "eval/task/prompt_maker.h"
+#include "eval/task/task_checks.h"
 #include "eval/task/template.h"
 
 namespace fathom::eval {
 namespace {
 
-Result<const PromptSpec*> prompt_of(const TaskSpec& spec, const std::string& preset) {
-  const auto found = spec.prompts.find(preset);
-  if (found != spec.prompts.end()) return &found->second;
+Result<PromptSpec> prompt_of(const TaskSpec& spec, const std::string& preset) {
+  if (spec.prompts.contains(preset)) return with_inherited(spec.prompts, preset);
   std::string known;
   for (const auto& each : spec.prompts) known += " " + each.first;
   return fail(ErrorCode::kNotFound,
@@ -131,6 +132,13 @@ class Builder {
     task.output = spec_.output;
     task.prompt = prompt_;
     task.prompt.shots = options_.shots.value_or(prompt_.shots);
+    if (spec_.output == OutputKind::kGenerate) {
+      task.prompt.samples = options_.samples.value_or(prompt_.samples);
+      task.prompt.temperature = options_.temperature.value_or(prompt_.temperature);
+      if (const std::string wrong = check_samples(task.prompt); !wrong.empty()) {
+        return invalid_input(fmt::format("task {}: samples: {}", spec_.name, wrong));
+      }
+    }
     const std::vector<const Document*> test = part(test_, subtask);
     const bool own_pool = !source_.shots.empty();
     const std::vector<const Document*> pool = own_pool ? part(shots_, subtask) : test;
@@ -173,11 +181,11 @@ class Builder {
 }  // namespace
 
 Result<std::vector<Task>> build_tasks(const TaskSpec& spec, const BuildOptions& options) {
-  const Result<const PromptSpec*> prompt = prompt_of(spec, options.preset);
+  const Result<PromptSpec> prompt = prompt_of(spec, options.preset);
   if (!prompt) return tl::unexpected(prompt.error());
   const Result<const SourceSpec*> source = source_of(spec, options.data);
   if (!source) return tl::unexpected(source.error());
-  return Builder(spec, **prompt, **source, options).build();
+  return Builder(spec, *prompt, **source, options).build();
 }
 
 }  // namespace fathom::eval

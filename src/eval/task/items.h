@@ -20,6 +20,7 @@ struct Item {
   i64 index = 0;  // of the document in its (sub)task
   Document document;
   std::string prompt;                   // of options and generation: what stands before
+  std::vector<std::string> stop;        // of generation: texts that end an answer
   std::vector<ContextAndText> options;  // of loglikelihood: one
   std::vector<std::string> choices;     // the options' words, of which metrics take the length
   i64 gold = 0;                         // which one is right
@@ -42,7 +43,9 @@ struct BuildOptions {
   std::filesystem::path data;
   std::string preset = "lm-eval";
   std::optional<i64> shots;  // in place of the prompt's
-  i64 limit = 0;             // first items of each (sub)task; 0: all
+  std::optional<i64> samples;            // of generation, in place of the prompt's
+  std::optional<double> temperature;
+  i64 limit = 0;  // first items of each (sub)task; 0: all
 };
 
 /// Reads the data and makes the prompts. Errors name the task, the file, the line and the field.

@@ -26,7 +26,8 @@ PromptMaker::PromptMaker(OutputKind output, const PromptSpec& spec)
       gold_(parsed(spec.gold)),
       target_(parsed(spec.target)),
       shot_text_(parsed(spec.shot_text.empty() ? spec.text : spec.shot_text)),
-      shot_target_(parsed(spec.shot_target)) {}
+      shot_target_(parsed(spec.shot_target)),
+      item_stop_(parsed(spec.item_stop)) {}
 
 Result<std::vector<std::string>> PromptMaker::texts_of(const Template& list,
                                                        const Document& document,
@@ -114,6 +115,8 @@ Result<void> PromptMaker::fill_options(const Document& document, const std::stri
   for (const std::string& choice : item.choices) {
     if (several_contexts) {
       item.options.push_back({before + choice, shared});
+    } else if (spec_.whole) {
+      item.options.push_back({"", item.prompt + spec_.target_delimiter + choice});
     } else {
       item.options.push_back({item.prompt, spec_.target_delimiter + choice});
     }
@@ -143,7 +146,14 @@ Result<Item> PromptMaker::make(const Document& document,
   Result<io::JsonValue> target = target_.value(document.visible);
   if (!target) return wrong(document, "target", target.error().message());
   item.target = std::move(*target);
-  if (output_ == OutputKind::kLogLikelihood) {
+  if (output_ == OutputKind::kGenerate) {
+    item.stop = spec_.stop;
+    if (!spec_.item_stop.empty()) {
+      const auto more = texts_of(item_stop_, document, "item_stop");
+      if (!more) return tl::unexpected(more.error());
+      item.stop.insert(item.stop.end(), more->begin(), more->end());
+    }
+  } else if (output_ == OutputKind::kLogLikelihood) {
     item.options.push_back({item.prompt, python_str(item.target)});
   } else if (output_ == OutputKind::kRolling) {
     item.prompt = python_str(item.target);

@@ -29,6 +29,7 @@ class PromptMaker {
   OutputKind output_;
   const PromptSpec& spec_;
   Template description_, text_, contexts_, choices_, gold_, target_, shot_text_, shot_target_;
+  Template item_stop_;
 };
 
 }  // namespace fathom::eval

@@ -2,6 +2,7 @@
 // and the prompts that they become.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <fstream>
 #include <set>
 
@@ -29,6 +30,9 @@ struct Form {
   std::vector<const char*> texts;  // its options, or the right answers
   i64 gold = 0;
 };
+
+/// By its name: gtest would print the bytes of the pointers.
+void PrintTo(const Form& form, std::ostream* out) { *out << form.task << " " << form.preset; }
 
 /// Of a task's first item.
 class PublishedForms : public ::testing::TestWithParam<Form> {
@@ -206,6 +210,15 @@ INSTANTIATE_TEST_SUITE_P(
             "第一行\n第二行\n请根据上文回答问题：\n问？\n答案：",
             {"甲", "乙"},
             1},
+        Form{
+            "c3",
+            "opencompass",
+            {{"c3/c3-d-test.json",
+              R"([[["男：一","女：二"],[{"question":"问？","choice":["甲","乙"],"answer":"乙"}],"1-1"]])"}},
+            0,
+            "文章：男：一 女：二\n问题：问？\n答案：",
+            {"文章：男：一 女：二\n问题：问？\n答案：甲", "文章：男：一 女：二\n问题：问？\n答案：乙"},
+            1},
         Form{"ccpm",
              "v3",
              {{"ccpm/valid.jsonl", R"({"translation":"今天","choices":["甲","乙"],"answer":1})"}},
@@ -307,8 +320,47 @@ INSTANTIATE_TEST_SUITE_P(
             0,
             "It fell therefore",
             {"  it broke.", "  it flew."},
-            0}),
-    [](const ::testing::TestParamInfo<Form>& each) { return std::string(each.param.task); });
+            0},
+        Form{"simpleqa",
+             "v3",
+             {{"simple_qa_test_set.csv",
+               "metadata,problem,answer\n\"{'topic': 'X', 'urls': ['a', 'b']}\",Who?,Ada\n"}},
+             0,
+             "Who?",
+             {"Ada"}},
+        Form{"alpaca_eval",
+             "v3",
+             {{"alpaca_eval_gpt4_baseline.json",
+               R"([{"dataset":"helpful_base","instruction":"Say hi.","output":"Hi!","generator":"g"}])"}},
+             0,
+             "Say hi.",
+             {"Hi!"}},
+        Form{
+            "multipl_e",
+            "v3",
+            {{"multipl-e/humaneval-cpp.jsonl",
+              R"({"name":"HumanEval_0","language":"cpp","prompt":"int f() {\n","tests":"}\nint main() {}","stop_tokens":["\n}"]})"}},
+            0,
+            "int f() {\n",
+            {"}\nint main() {}"}},
+        Form{
+            "livecodebench",
+            "v3",
+            {{"livecodebench/test.jsonl",
+              R"({"question_content":"Double it.","starter_code":"class Solution:\n    def f(self): ","question_id":"7","public_test_cases":"[]","private_test_cases":"[]","metadata":"{}"})"},
+             {"livecodebench/stdin.json", R"([{"question":"Read.","sample_code":"","answer":"no"}])"},
+             {"livecodebench/func.json",
+              R"([{"question":"Add.","sample_code":"class S:","answer":"yes"}])"}},
+            1,
+            "### Question\nAdd.\n\n### Starter Code\nclass S:\n\n### Answer\n\nyes\n\n"
+            "### Question\nDouble it.\n\n### Starter Code\nclass Solution:\n    def f(self): \n\n"
+            "### Answer\n\n",
+            {"7"}}),
+    [](const ::testing::TestParamInfo<Form>& each) {
+      std::string name = std::string(each.param.task) + "_" + each.param.preset;
+      std::ranges::replace(name, '-', '_');
+      return name;
+    });
 
 TEST(Gpqa, OptionsAreInAnOrderOfTheItem) {
   const fs::path folder = fs::path(::testing::TempDir()) / "forms_gpqa";

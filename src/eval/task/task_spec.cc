@@ -1,100 +1,13 @@
 #include "eval/task/task_spec.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-
-#include "eval/task/metric_names.h"
-#include "eval/task/template.h"
+#include "eval/task/inherited.h"
+#include "eval/task/task_checks.h"
 
 namespace fathom::eval {
 namespace {
 
-constexpr double kMaxShots = 1000, kMaxAnswerTokens = 1 << 20;
-
-void check_template(const std::string& key, const std::string& text, Problems& problems) {
-  const Result<Template> parsed = Template::parse(text);
-  if (!parsed) problems.invalid(key, parsed.error().message());
-}
-
-/// "name: text" each; the text a template if it is a field's.
-void check_pairs(const std::string& key, const std::vector<std::string>& pairs, bool templates,
-                 Problems& problems) {
-  for (const std::string& pair : pairs) {
-    const size_t colon = pair.find(": ");
-    if (colon == pair.npos || colon == 0) {
-      problems.invalid(key, fmt::format("expected \"name: {}\", found \"{}\"",
-                                        templates ? "template" : "text", pair));
-    } else if (templates) {
-      check_template(key, pair.substr(colon + 2), problems);
-    }
-  }
-}
-
-void check_source(const std::string& key, const SourceSpec& source, Problems& problems) {
-  if (source.test.empty()) problems.invalid(key + ".test", "names no file");
-  check_pairs(key + ".fields", source.fields, true, problems);
-  check_pairs(key + ".shot_fields", source.shot_fields, true, problems);
-  check_pairs(key + ".names", source.names, false, problems);
-  constexpr std::string_view kFormats[] = {"", "jsonl", "json", "csv", "tsv", "text"};
-  if (std::ranges::find(kFormats, source.format) == std::end(kFormats)) {
-    problems.invalid(key + ".format", "expected jsonl, json, csv, tsv or text");
-  }
-  check_template(key + ".rows", source.rows, problems);
-  check_template(key + ".each", source.each, problems);
-  check_template(key + ".where", source.where, problems);
-  check_template(key + ".shot_where", source.shot_where, problems);
-  check_template(key + ".subtask", source.subtask, problems);
-  check_template(key + ".side_file", source.side_file, problems);
-}
-
-void check_metrics(const std::string& key, OutputKind output, const PromptSpec& prompt,
-                   Problems& problems) {
-  if (prompt.metrics.empty()) problems.invalid(key + ".metrics", "names none");
-  for (const std::string& metric : prompt.metrics) {
-    const std::string wrong = check_metric(metric, output);
-    if (!wrong.empty()) problems.invalid(key + ".metrics", wrong);
-  }
-  const auto& all = prompt.metrics;
-  if (!prompt.main_metric.empty() &&
-      std::find(all.begin(), all.end(), prompt.main_metric) == all.end()) {
-    problems.invalid(key + ".main_metric", "expected one of metrics");
-  }
-}
-
-void check_prompt(const std::string& key, OutputKind output, const PromptSpec& prompt,
-                  Problems& problems) {
-  const std::pair<const char*, const std::string*> texts[] = {{".text", &prompt.text},
-                                                              {".contexts", &prompt.contexts},
-                                                              {".choices", &prompt.choices},
-                                                              {".gold", &prompt.gold},
-                                                              {".target", &prompt.target},
-                                                              {".shot_text", &prompt.shot_text},
-                                                              {".shot_target", &prompt.shot_target},
-                                                              {".description", &prompt.description},
-                                                              {".shot_group", &prompt.shot_group},
-                                                              {".program", &prompt.program}};
-  for (const auto& [name, text] : texts) check_template(key + name, *text, problems);
-  for (const auto& [name, filter] : prompt.filters) {
-    check_template(key + ".filter." + name + ".answer", filter.answer, problems);
-  }
-  const auto require = [&](const char* name, const std::string& text) {
-    if (text.empty()) problems.invalid(key + name, "missing");
-  };
-  if (output == OutputKind::kMultipleChoice) {
-    require(".gold", prompt.gold);
-    if (prompt.contexts.empty()) require(".choices", prompt.choices);
-    if (!prompt.contexts.empty()) require(".target", prompt.target);
-  } else {
-    require(".target", prompt.target);
-  }
-  if (prompt.stride > 0 && prompt.window > 0 && prompt.stride > prompt.window) {
-    problems.invalid(key + ".stride", "expected at most the window");
-  }
-  const bool runs = std::ranges::find(prompt.metrics, kPassMetric) != prompt.metrics.end();
-  if (runs) require(".program", prompt.program);
-  check_metrics(key, output, prompt, problems);
-}
+constexpr double kMaxShots = 1000, kMaxAnswerTokens = 1 << 20, kMaxSamples = 1000;
+constexpr double kMaxTemperature = 2.0;
 
 }  // namespace
 
@@ -119,7 +32,20 @@ void FilterSpec::list_fields(FieldList& list) {
   list.add("answer", answer, "what is compared, made of {{answer}}");
 }
 
+void JudgeSpec::list_fields(FieldList& list) {
+  list.add("text", text,
+           "the question about the {{answer}}; with baseline about {{first}} and {{second}}");
+  list.add("verdict", verdict, "what the judge decided, made of its {{answer}}");
+  list.add("labels", labels, "\"verdict: metric\"; of a comparison first, second and tie");
+  list.add("baseline", baseline, "the answer that is compared with the model's");
+  list.add("votes", votes, "questions an answer; of a comparison every second one in the other order",
+           {.min = 1, .max = kMaxSamples});
+  list.add("max_tokens", max_tokens, "of a judge's answer", {.min = 1, .max = kMaxAnswerTokens});
+  list.add("temperature", temperature, "of a judge's answer", {.min = 0, .max = kMaxTemperature});
+}
+
 void PromptSpec::list_fields(FieldList& list) {
+  list.add("like", like, "a preset whose keys hold where this one says nothing");
   list.add("description", description, "stands before everything");
   list.add("text", text, "the question");
   list.add("contexts", contexts, "in place of text: one for each option, all before target");
@@ -137,11 +63,18 @@ void PromptSpec::list_fields(FieldList& list) {
   list.add("shot_group", shot_group,
            "examples are the other items for which this is equal (the same passage), as many as "
            "there are");
+  list.add("whole", whole, "an option is scored with all that stands before it, for acc_ppl");
   list.add("metrics", metrics, "what is reported");
   list.add("main_metric", main_metric, "the one of the overview; \"\": the first");
   list.add("stop", stop, "texts that end an answer");
+  list.add("item_stop", item_stop, "more of them, a list in the item");
+  list.add("samples", samples, "answers to each question", {.min = 1, .max = kMaxSamples});
+  list.add("temperature", temperature, "of answers; 0: greedy", {.min = 0, .max = kMaxTemperature});
+  list.add("top_p", top_p, "of answers: the most likely tokens with this much probability",
+           {.min = 0.001, .max = 1});
   list.add("max_tokens", max_tokens, "of an answer", {.min = 1, .max = kMaxAnswerTokens});
-  list.add("program", program, "Python that passes if the {{answer}} in it is right");
+  list.add("program", program, "a program that passes if the {{answer}} in it is right");
+  list.add("language", language, "of the program; \"\": Python");
   list.add("program_s", program_s, "seconds that it may take", {.min = 0.1, .max = 3600});
   list.add("window", window,
            "of a document, tokens that one pass sees; 0: as many as the model can",
@@ -149,6 +82,7 @@ void PromptSpec::list_fields(FieldList& list) {
   list.add("stride", stride, "tokens that each window after the first predicts; 0: all of it",
            {.min = 0, .max = kMaxAnswerTokens});
   list.add("filter", filters, "answers that are compared");
+  list.add("judge", judge, "another model's opinion of the answers");
   list.add("ignore_case", ignore_case, "exact_match: large letters are small ones");
   list.add("ignore_punctuation", ignore_punctuation, "exact_match: without ASCII's punctuation");
   list.add("ignore_numbers", ignore_numbers, "exact_match: without digits");
@@ -169,7 +103,12 @@ void TaskSpec::check(const std::string&, Problems& problems) const {
   if (prompts.empty()) problems.invalid("prompt", "expected at least one [prompt.PRESET]");
   for (const auto& [key, source] : sources) check_source("source." + key, source, problems);
   for (const auto& [key, prompt] : prompts) {
-    check_prompt("prompt." + key, output, prompt, problems);
+    const Result<PromptSpec> whole = with_inherited(prompts, key);
+    if (whole) {
+      check_prompt("prompt." + key, output, *whole, problems);
+    } else {
+      problems.invalid("prompt." + key + ".like", whole.error().message());
+    }
   }
 }
 

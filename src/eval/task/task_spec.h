@@ -50,22 +50,41 @@ struct FilterSpec {
   void list_fields(FieldList& list);
 };
 
+/// [prompt.PRESET.judge]: what another model is asked about an answer.
+struct JudgeSpec {
+  std::string text, verdict, baseline;
+  std::vector<std::string> labels;
+  i64 votes = 1;
+  i64 max_tokens = 1024;
+  double temperature = 0.0;
+
+  bool compares() const { return !baseline.empty(); }
+  void list_fields(FieldList& list);
+};
+
 /// [prompt.PRESET]: what a model is shown and how it is scored.
 struct PromptSpec {
+  std::string like;
   std::string description, text, contexts, choices, gold, target, shot_text, shot_target;
   std::string target_delimiter = " ", shot_delimiter = "\n\n";
   i64 shots = 0;
   ShotOrder shot_order = ShotOrder::kRandom;
   bool shot_extra = false;
+  bool whole = false;
   std::string shot_group;
   std::vector<std::string> metrics;
   std::string main_metric;
   std::vector<std::string> stop;
+  std::string item_stop;
   i64 max_tokens = 256;
+  i64 samples = 1;
+  double temperature = 0.0, top_p = 1.0;
   i64 window = 0, stride = 0;
   std::string program;
+  std::string language;  // of the program; a template; "": Python
   double program_s = 10.0;
   std::map<std::string, FilterSpec> filters;
+  JudgeSpec judge;
   bool ignore_case = false, ignore_punctuation = false, ignore_numbers = false;
   std::vector<std::string> ignore;
 

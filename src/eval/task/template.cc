@@ -51,4 +51,11 @@ Result<io::JsonValue> Template::value(const io::JsonValue& document) const {
   return io::JsonValue(std::move(*out));
 }
 
+Result<std::string> fill_template(const std::string& text, const io::JsonValue& document,
+                                  io::JsonObject more) {
+  io::JsonObject visible = document.as_object();
+  for (auto& [name, value] : more) visible.set(name, std::move(value));
+  return value_or_throw(Template::parse(text)).text(io::JsonValue(std::move(visible)));
+}
+
 }  // namespace fathom::eval

@@ -28,4 +28,9 @@ class Template {
   std::vector<Piece> pieces_;
 };
 
+/// The text of a template that a task file's check has parsed already, over `document` with more
+/// members.
+Result<std::string> fill_template(const std::string& text, const io::JsonValue& document,
+                                  io::JsonObject more);
+
 }  // namespace fathom::eval

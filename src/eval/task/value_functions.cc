@@ -100,6 +100,11 @@ Result<JsonValue> member_named(const JsonValue& value, const JsonValue& name) {
   return expected("the name of a member", name);
 }
 
+Result<JsonValue> from_json(const JsonValue& value) {
+  if (!value.is_string()) return expected("a text", value);
+  return io::parse_json(value.as_string(), "its text");
+}
+
 /// In the order of the elements' hashes with a seed, so that it depends on nothing else.
 Result<JsonValue> shuffled(const JsonValue& value, const JsonValue& seed) {
   if (!value.is_array()) return expected("a list", value);
@@ -208,9 +213,17 @@ const std::map<std::string, std::pair<i64, ValueFunction>, std::less<>>& value_f
       {"int", {0, to_integer}},
       {"text", {0, [](V v, A) { return text_value(python_str(v)); }}},
       {"size", {0, size_of}},
+      {"from_json", {0, [](V v, A) { return from_json(v); }}},
+      {"to_json", {0, [](V v, A) { return text_value(python_json(v)); }}},
       {"pairs", {0, [](V v, A) { return pairs_of(v); }}},
       {"values", {0, [](V v, A) { return values_of(v); }}},
       {"lettered", {1, [](V v, A a) { return lettered(v, a[0]); }}},
+      {"member_or",
+       {2,
+        [](V v, A a) {
+          const auto found = member_named(v, a[0]);
+          return found || !a[0].is_string() ? found : Result<JsonValue>(a[1]);
+        }}},
       {"member", {1, [](V v, A a) { return member_named(v, a[0]); }}},
       {"shuffle", {1, [](V v, A a) { return shuffled(v, a[0]); }}},
       {"letters", {0, [](V v, A) { return letters_of(v); }}},

@@ -55,15 +55,12 @@ std::string Grpo::statistics() const {
 }
 
 RolloutConfig Grpo::rollout_config() const {
-  RolloutConfig config{.group_size = grpo_.group_size,
-                       .max_new_tokens = grpo_.max_new_tokens,
-                       .parallel = grpo_.parallel,
-                       .f32 = parts_.config.recipe.precision.mode == TrainPrecision::kF32,
-                       .seed = static_cast<u64>(parts_.config.data.seed)};
-  for (const i64 id : parts_.end_ids) config.end_ids.push_back(static_cast<i32>(id));
-  const auto eos = parts_.tokenizer->token_to_id(parts_.config.data.eos_token);
-  if (eos && std::ranges::count(config.end_ids, *eos) == 0) config.end_ids.push_back(*eos);
-  return config;
+  return {.group_size = grpo_.group_size,
+          .max_new_tokens = grpo_.max_new_tokens,
+          .parallel = grpo_.parallel,
+          .end_ids = parts_.stop_ids,
+          .f32 = parts_.config.recipe.precision.mode == TrainPrecision::kF32,
+          .seed = static_cast<u64>(parts_.config.data.seed)};
 }
 
 /// A function of the rollout's number: epoch after epoch, each in an order of its own.

@@ -33,7 +33,8 @@ struct GrpoParts {
     std::vector<Prompt> prompts;
   };
   std::vector<HeldOut> held_out;
-  std::vector<i64> end_ids;  // of the chat template
+  std::vector<i64> end_ids;   // of the chat template
+  std::vector<i32> stop_ids;  // these, and data.eos_token
   std::string statistics;
 };
 

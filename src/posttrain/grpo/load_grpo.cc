@@ -5,6 +5,7 @@
 
 #include "posttrain/chat_choice.h"
 #include "posttrain/grpo/grpo.h"
+#include "posttrain/warm_up.h"
 #include "train/run_setup.h"
 #include "train/run_text.h"
 
@@ -71,6 +72,7 @@ LoadedStage load_grpo(const RunConfig& config) {
   GrpoParts parts;
   parts.config = of_stage(config);
   check_keys(config, parts.config);
+  fit_default_warm_up(parts.config);
   train::RunSetup setup = value_or_throw(train::load_run_setup(parts.config));
   train::RunText text = train::load_run_text(setup);
   parts.mtp_depth = setup.model.num_nextn_predict_layers;
@@ -78,12 +80,7 @@ LoadedStage load_grpo(const RunConfig& config) {
   parts.rewarder = std::make_unique<Rewarder>(config.reward, config.grpo.max_new_tokens);
   const ChatChoice chat = choose_chat_template(config, *parts.tokenizer);
   parts.end_ids = end_ids(chat, *parts.tokenizer);
-  if (parts.end_ids.empty() && !parts.tokenizer->token_to_id(config.data.eos_token)) {
-    throw Error(ErrorCode::kInvalidInput,
-                fmt::format("data.eos_token: {} is no token of the tokenizer, and no template has an "
-                            "end of turn: nothing would end an answer",
-                            config.data.eos_token));
-  }
+  parts.stop_ids = stop_ids(chat, *parts.tokenizer, config.data.eos_token);
   const PromptReader reader = prompt_reader(parts.config, *parts.tokenizer, chat, *parts.rewarder);
   for (const auto& [name, source] : config.data.train) {
     auto prompts = read_prompts(reader, source, "data.train." + name);

@@ -37,6 +37,7 @@ Result<void> encode_messages(const PromptReader& reader, const JsonValue& messag
   if (!segments) return tl::unexpected(segments.error());
   prompt.ids = tokenizer::encode_chat(*reader.tokenizer, *segments);
   prompt.text = tokenizer::chat_text(*segments);
+  prompt.messages = io::write_json(messages);
   prompt.key.opens_thought = tokenizer::ends_in_thought(*segments);
   return {};
 }

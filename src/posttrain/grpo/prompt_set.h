@@ -14,7 +14,8 @@ namespace fathom::posttrain {
 
 struct Prompt {
   std::vector<i32> ids;
-  std::string text;  // as a person reads it
+  std::string text;      // as a person reads it
+  std::string messages;  // JSON of the messages, where it is made of some
   RewardKey key;
 };
 

@@ -43,6 +43,7 @@ engine::GenerateRequest request_of(const RolloutPrompt& prompt, const RolloutCon
   engine::GenerateRequest request;
   request.prompt_ids = prompt.prompt->ids;
   request.sampling.temperature = config.temperature;
+  request.sampling.top_p = config.top_p;
   const auto words = Philox(config.seed, 0x67727067).at(static_cast<u64>(prompt.group));
   request.sampling.seed = u64{words[0]} << 32 | words[1];
   request.max_tokens = config.max_new_tokens;

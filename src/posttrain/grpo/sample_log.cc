@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <numeric>
 #include <sstream>
@@ -17,13 +18,6 @@ namespace fs = std::filesystem;
 using io::JsonArray;
 using io::JsonObject;
 using io::JsonValue;
-
-std::string read_text(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 JsonObject parts_json(const Reward& reward) {
   JsonObject parts;
@@ -110,10 +104,28 @@ PolicySample rollout_sample(const JsonValue& line) {
 
 }  // namespace
 
+std::string read_file_or_nothing(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  if (file) text << file.rdbuf();
+  return text.str();
+}
+
+void append_text(const fs::path& path, const std::string& text) {
+  std::ofstream file(path, std::ios::app | std::ios::binary);
+  file << text << std::flush;
+  if (!file) throw Error(ErrorCode::kIo, path.string() + ": cannot be written");
+}
+
+i64 SampleLog::whole_groups(i64 group_size) const {
+  const std::string text = read_file_or_nothing(directory_ / "samples.jsonl");
+  return std::ranges::count(text, '\n') / group_size;
+}
+
 void SampleLog::keep_to(i64 step) const {
   const fs::path path = directory_ / "samples.jsonl";
   if (!fs::exists(path)) return;
-  std::istringstream lines(read_text(path));
+  std::istringstream lines(read_file_or_nothing(path));
   std::string kept;
   for (std::string line; std::getline(lines, line);) {
     const auto json = io::parse_json(line, path.string());
@@ -145,11 +157,7 @@ void SampleLog::append(i64 step, std::span<const PolicySample> samples,
                                          sample.rollout_log_probs.end(), 0.0));
     text += io::write_json(std::move(line)) + "\n";
   }
-  std::ofstream file(directory_ / "samples.jsonl", std::ios::app | std::ios::binary);
-  file << text << std::flush;
-  if (!file) {
-    throw Error(ErrorCode::kIo, (directory_ / "samples.jsonl").string() + ": cannot be written");
-  }
+  append_text(directory_ / "samples.jsonl", text);
 }
 
 void SampleLog::save_rollout(i64 step, std::span<const PolicySample> samples) const {
@@ -163,7 +171,7 @@ void SampleLog::save_rollout(i64 step, std::span<const PolicySample> samples) co
 std::vector<PolicySample> SampleLog::load_rollout(i64 step) const {
   const fs::path path = directory_ / "rollout.jsonl";
   std::vector<PolicySample> samples;
-  std::istringstream lines(read_text(path));
+  std::istringstream lines(read_file_or_nothing(path));
   for (std::string line; std::getline(lines, line);) {
     const JsonValue json = value_or_throw(io::parse_json(line, path.string()));
     const i64 found = value_or_throw(io::get_integer(json, "step", path.string()));

@@ -14,6 +14,11 @@
 
 namespace fathom::posttrain {
 
+/// The bytes of a file; nothing if there is none.
+std::string read_file_or_nothing(const std::filesystem::path& path);
+/// Throws Error{kIo}.
+void append_text(const std::filesystem::path& path, const std::string& text);
+
 class SampleLog {
  public:
   explicit SampleLog(std::filesystem::path directory) : directory_(std::move(directory)) {}
@@ -23,6 +28,9 @@ class SampleLog {
   /// Throws Error{kIo}.
   void append(i64 step, std::span<const PolicySample> samples, const std::vector<Prompt>& prompts,
               const tokenizer::Tokenizer& tokenizer) const;
+
+  /// How many groups of `group_size` lines stand whole at the file's beginning.
+  i64 whole_groups(i64 group_size) const;
 
   void save_rollout(i64 step, std::span<const PolicySample> samples) const;
   /// Throws Error{kInvalidInput} if it is not there or of another step.

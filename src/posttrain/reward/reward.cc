@@ -48,7 +48,7 @@ bool Rewarder::is_accurate(const RewardKey& key, std::string_view text) const {
 bool Rewarder::passes_tests(const RewardKey& key, std::string_view text) const {
   const auto program = last_program(text, key.opens_thought);
   if (!program) return false;
-  return sandbox_->run_python(*program + "\n" + key.tests, {}).passed;
+  return sandbox_->run("python", *program + "\n" + key.tests, {}).passed;
 }
 
 Reward Rewarder::reward(const RewardKey& key, const Answer& answer) const {

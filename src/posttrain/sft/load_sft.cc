@@ -5,6 +5,7 @@
 
 #include "posttrain/sft/sample_reader.h"
 #include "posttrain/sft/sft.h"
+#include "posttrain/warm_up.h"
 #include "train/run_setup.h"
 #include "train/run_text.h"
 
@@ -59,6 +60,7 @@ LoadedStage load_sft(const RunConfig& config) {
   if (any_length.train.tokens == 0 && any_length.train.steps == 0) {
     any_length.train.steps = std::max<i64>(1, config.schedule.warmup_steps);
   }
+  fit_default_warm_up(any_length);
   train::RunSetup setup = value_or_throw(train::load_run_setup(any_length));
   const train::RunText text = train::load_run_text(setup);
   const ChatChoice chat = choose_chat_template(config, text.tokenizer);
@@ -85,6 +87,7 @@ LoadedStage load_sft(const RunConfig& config) {
         config.sft.epochs * static_cast<double>(stage->samples().rows_per_epoch());
     length.tokens = std::max<i64>(1, std::llround(rows)) * config.data.seq_len;
   }
+  fit_default_warm_up(loaded.config);
   loaded.stage = std::move(stage);
   return loaded;
 }

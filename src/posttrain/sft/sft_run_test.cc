@@ -124,6 +124,15 @@ TEST_F(SftRunTest, GoesOnBitForBitAndLeavesAModel) {
   EXPECT_THAT(bytes(dir_ / "cut/metrics.jsonl"), HasSubstr("\"stage\":{\"supervised_tokens\":"));
 }
 
+// The default is for trillions of tokens; a run of few steps is no mistake.
+TEST_F(SftRunTest, TheDefaultWarmUpFitsTheRun) {
+  RunConfig short_run = config("short");
+  short_run.schedule.warmup_steps = ScheduleConfig{}.warmup_steps;
+  EXPECT_EQ(load_stage(short_run).config.schedule.warmup_steps, 1) << "a tenth of 10 steps";
+  short_run.schedule.warmup_steps = 11;
+  EXPECT_THAT(refusal(short_run), HasSubstr("the warm-up is longer than the run"));
+}
+
 TEST_F(SftRunTest, OtherConversationsAreNoResumedRun) {
   RunConfig first = config("out");
   const std::string text = bytes(sft_golden() / "train.jsonl");
