@@ -20,11 +20,11 @@ constexpr i64 kExperts = 7, kTopk = 3, kWidth = 130;
 
 /// One rank's tokens, and all that a layer keeps of an exchange.
 struct Side {
-  Side(ExpertExchange& exchange, i64 tokens, u64 seed)
+  Side(ExpertExchange& exchange, i64 num_tokens, u64 seed)
       : room(exchange.room(kTopk, 0.0)),
-        kept_values(static_cast<size_t>(tokens * kTopk)),
-        x(static_cast<size_t>(tokens * kWidth)),
-        tokens(tokens) {
+        kept_values(static_cast<size_t>(num_tokens * kTopk)),
+        x(static_cast<size_t>(num_tokens * kWidth)),
+        tokens(num_tokens) {
     const Philox rng(seed, 1);
     u64 counter = 0;
     for (i64 t = 0; t < tokens; ++t) {
