@@ -23,7 +23,7 @@ import sys
 ROOT_FOLDERS = ("src", "tests", "tools", "docs", "cmake", "configs", "fuzz", "bench", "examples", "packaging", "web")
 PLANNED = "not there yet"
 TEST_NAME = re.compile(
-    r"[A-Z]\w*\.[A-Z]\w*|(?:house|cli|comm|fuzz|serve|clients)\.[a-z0-9_]+(?!\.|\w)")
+    r"[A-Z]\w*\.[A-Z]\w*|(?:house|cli|comm|fuzz|serve|clients)\.(?!h\b|cc\b)[a-z0-9_]+(?!\.|\w)")
 
 
 def markdown_files(root):
