@@ -48,7 +48,7 @@ TrainingModel::Impl::Impl(const Ctx& ctx, const ModelConfig& c, const TrainingRe
   counted.resize(moe_names.size() * static_cast<size_t>(config.n_routed_experts) + 1);
   packed.lay_out(ctx);
   for (i64 stage = 0; stage < std::ssize(stages); ++stage) {
-    slot(take_slot(stage)).taken = false;  // so that what one takes is asked for now
+    slot(take_slot(stage)).taken = false;  // allocates the stage's first slot
   }
 }
 

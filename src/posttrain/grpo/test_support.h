@@ -4,8 +4,8 @@
 
 namespace fathom::posttrain {
 
-/// Three prompts, two a step, four samples each, in F32; answers are right if they are one letter
-/// that the untrained model often writes. An answer has at most 6 tokens.
+/// Three prompts, two a step, four samples each, in F32. An answer has at most 6 tokens, and a fair
+/// coin rewards it.
 inline RunConfig tiny_grpo(const testing::TempDir& dir, const std::string& out) {
   RunConfig config = golden_run(dir / out);
   config.run.stage = TrainStage::kGrpo;
@@ -23,7 +23,7 @@ inline RunConfig tiny_grpo(const testing::TempDir& dir, const std::string& out) 
   config.grpo.prompts = 2;
   config.grpo.group_size = 4;
   config.grpo.max_new_tokens = 6;
-  // A reward that an untrained model earns now and then.
+  // The untrained model would hardly ever be right, and equal rewards teach nothing.
   config.reward.answer = AnswerPlace::kWhole;
   config.reward.accuracy = 0.0;
   config.reward.random = 1.0;
