@@ -12,6 +12,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import sys
 # Warnings that Clang 14 has no name for, and what belongs to GCC's precompiled headers: without those a
 # file has to include what it uses.
 GCC_ONLY = {"-Wno-restrict", "-Wno-stringop-overflow", "-Wno-stringop-overread", "-Wno-maybe-uninitialized",
-            "-Wno-bidi-chars", "-fpch-preprocess", "-Winvalid-pch"}
+            "-Wno-bidi-chars", "-Wno-subobject-linkage", "-fpch-preprocess", "-Winvalid-pch"}
 PRECOMPILED = "cmake_pch.hxx"
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TEST_MARKS = ("_test.cc", "_bench.cc", "_fuzz.cc", "replay_main.cc")
@@ -32,6 +33,17 @@ def is_production(path):
 
 def is_source(path):
     return path.endswith(".cc") and "/precompiled/" not in path
+
+
+def single_files(entries):
+    """Entries of one source each: those whose file only includes the sources of a folder are taken apart."""
+    for entry in entries:
+        if "/Unity/" not in entry["file"]:
+            yield entry
+            continue
+        text = pathlib.Path(entry["file"]).read_text(encoding="utf-8")
+        for source in re.findall(r'^#include "(.*)"$', text, re.MULTILINE):
+            yield {**entry, "file": source, "command": entry["command"].replace(entry["file"], source)}
 
 
 def clang_command(words):
@@ -67,7 +79,7 @@ def main():
     parser.add_argument("--all", action="store_true")
     options = parser.parse_intermixed_args()
     entries = json.loads((options.build / "compile_commands.json").read_text(encoding="utf-8"))
-    chosen = [e for e in entries
+    chosen = [e for e in single_files(entries)
               if is_source(e["file"]) and (options.all or is_production(e["file"]))
               and (not options.paths or any(part in e["file"] for part in options.paths))]
     if not chosen:

@@ -22,7 +22,7 @@ class Dice {
 };
 
 /// One of a few hundred requests; a few beginnings are shared by many.
-GenerateRequest request_of(i64 number) {
+GenerateRequest random_request(i64 number) {
   Dice dice(static_cast<u64>(number) + 1000);
   GenerateRequest request;
   const i64 beginning = dice.below(3);
@@ -89,7 +89,7 @@ class SchedulesTest : public ::testing::TestWithParam<Variant> {
     if (answers.empty()) {
       const auto engine = model_->engine(
           {.context_tokens = kContext, .cache_dtype = GetParam().cache, .draft_tokens = 0});
-      answers = run_alone(*engine, request_of(number));
+      answers = run_alone(*engine, random_request(number));
     }
     return answers;
   }
@@ -148,7 +148,7 @@ class SchedulesTest : public ::testing::TestWithParam<Variant> {
       while (to_come > 0 && dice.one_in(3)) {
         --to_come;
         const i64 number = dice.below(kRequests);
-        GenerateRequest request = request_of(number);
+        GenerateRequest request = random_request(number);
         if (request.num_choices > options.limits.max_running) continue;
         const size_t choices = static_cast<size_t>(request.num_choices);
         const Submission submission = value_or_throw(engine->submit(std::move(request)));

@@ -8,7 +8,7 @@
 namespace fathom::engine {
 namespace {
 
-GenerateRequest request_of(i64 number) {
+GenerateRequest small_request(i64 number) {
   GenerateRequest request;
   for (i64 i = 0; i < 5 + number % 90; ++i) {
     request.prompt_ids.push_back(static_cast<i32>((number % 4 * 31 + i * 7) % 276));
@@ -33,7 +33,7 @@ TEST(EngineThreads, ClientsOnManyThreads) {
   std::vector<std::vector<Answer>> alone;
   for (i64 number = 0; number < kRequests; ++number) {
     const auto engine = model.engine({.context_tokens = 256, .draft_tokens = 0});
-    alone.push_back(run_alone(*engine, request_of(number)));
+    alone.push_back(run_alone(*engine, small_request(number)));
   }
   const auto engine = model.engine(
       {.context_tokens = 256, .cache_tokens = 1024, .draft_tokens = 2, .adaptive_drafts = false});
@@ -45,7 +45,7 @@ TEST(EngineThreads, ClientsOnManyThreads) {
       clients.emplace_back([&, client] {
         for (i64 round = 0; round < 30; ++round) {
           const i64 number = (client * 7 + round * 5) % kRequests;
-          const auto submission = value_or_throw(engine->submit(request_of(number)));
+          const auto submission = value_or_throw(engine->submit(small_request(number)));
           ASSERT_NE(submission.stream, nullptr);
           std::vector<Answer> answers(alone[static_cast<size_t>(number)].size());
           const bool cancels = (client + round) % 4 == 0;

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "io/downloaded.h"
+#include "io/input_file.h"
 #include "io/json.h"
 #include "io/json_sax.h"
 #include "io/safetensors.h"
@@ -16,11 +17,6 @@ namespace fs = std::filesystem;
 
 constexpr const char* kSingleFile = "model.safetensors";
 constexpr const char* kIndexFile = "model.safetensors.index.json";
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
 
 /// A shard is a file of the same directory: no separators, no "..", nothing absolute.
 bool is_plain_file_name(std::string_view name) {

@@ -6,6 +6,7 @@
 #include <array>
 #include <string_view>
 
+#include "io/input_file.h"
 #include "io/json.h"
 
 namespace fathom::io {
@@ -17,11 +18,6 @@ using std::string_view;
 constexpr string_view kAgain = "download the file again";
 /// So much of a file is looked at as text.
 constexpr size_t kHeadBytes = 1024;
-
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(path, ignored);
-}
 
 string_view without_spaces(string_view text) {
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);  // a byte order mark

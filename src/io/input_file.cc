@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 namespace fathom::io {
 namespace {
@@ -17,6 +18,11 @@ tl::unexpected<Error> refused(const std::filesystem::path& path, const char* act
 }
 
 }  // namespace
+
+bool is_there(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
+}
 
 Result<InputFile> InputFile::open(const std::filesystem::path& path) {
   // O_NONBLOCK: opening a pipe must not wait for its writer; it is refused below.

@@ -9,6 +9,9 @@
 
 namespace fathom::io {
 
+/// Whether the file system has something of this name; no where it cannot tell.
+[[nodiscard]] bool is_there(const std::filesystem::path& path);
+
 /// An open regular file; move-only. Unlike a map, a file that shrinks and a disk that fails are
 /// errors here and no signal.
 class InputFile {

@@ -31,7 +31,7 @@ void check_mtp_step(const Weights& w, const MtpStep& step, i64 depth) {
   check_token_ids(w.config, step.next_tokens);
 }
 
-i64 tokens_of(const MtpStep& step) { return std::ssize(step.next_tokens); }
+i64 next_tokens_of(const MtpStep& step) { return std::ssize(step.next_tokens); }
 
 MlaForm mla_form(const ModelConfig& config, const MtpStep& step, MlaForm asked) {
   if (asked != MlaForm::kAuto) return asked;
@@ -83,7 +83,7 @@ void Model::mtp_forward(Ctx& ctx, std::span<const MtpStep> steps, const RunOptio
     check_mtp_step(w, step, steps.front().depth);
     FATHOM_CHECK(step.form == steps.front().form, "an MTP step over sequences of two forms");
     tokens += std::ssize(step.next_tokens);
-    rows += wanted_rows(step.logits, tokens_of(step));
+    rows += wanted_rows(step.logits, next_tokens_of(step));
   }
   FATHOM_CHECK(logits.empty() || (logits.dim(0) == rows && logits.dim(1) == w.config.vocab_size),
                "logits ", logits, ", expected [", rows, ", ", w.config.vocab_size, "]");
@@ -108,7 +108,7 @@ void Model::mtp_forward(Ctx& ctx, std::span<const MtpStep> steps, const RunOptio
   mtp_block_forward(step, module, layer, hidden, packed.next_tokens, states);
   if (!logits.empty() && rows > 0) {
     const auto wanted = scratch.alloc<float>(rows, width);
-    ops::gather_rows(ctx, states, wanted_row_ids(steps, rows, scratch, tokens_of), wanted);
+    ops::gather_rows(ctx, states, wanted_row_ids(steps, rows, scratch, next_tokens_of), wanted);
     ops::linear_forward(ctx, wanted, module.shared_head_head, logits, options.activations);
   }
   for (const MtpStep& sequence : steps) {

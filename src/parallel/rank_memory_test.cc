@@ -13,7 +13,7 @@
 namespace fathom::parallel {
 namespace {
 
-ModelConfig deep_v3() {
+ModelConfig planned_v3() {
   ModelConfig config = testing::small_v3();
   config.num_hidden_layers = 7;
   return config;
@@ -40,7 +40,7 @@ double held(const checkpoint::ParameterLayout& layout, bool experts) {
 
 TEST(RankMemoryTest, OfFourRanksIsWhatTheyAllocate) {
   for (const auto& [schedule, name] : kPipelineScheduleNames) {
-    StepCase c{.model = deep_v3(), .ranks = 4, .sequences = 16};
+    StepCase c{.model = planned_v3(), .ranks = 4, .sequences = 16};
     c.parallel = {.pipeline_ranks = 2, .schedule = schedule, .expert_ranks = 2};
     const plan::Layout layout{.gpus = 4,
                               .pipeline_ranks = 2,

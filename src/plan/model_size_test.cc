@@ -3,14 +3,10 @@
 #include <gtest/gtest.h>
 
 #include "base/check.h"
+#include "plan/test_files.h"
 
 namespace fathom::plan {
 namespace {
-
-ModelConfig preset(const std::string& name) {
-  return value_or_throw(
-      load_model_config(std::string(FATHOM_SOURCE_DIR) + "/configs/models/" + name + ".json"));
-}
 
 double billions(i64 count) { return static_cast<double>(count) / 1e9; }
 double millions(i64 count) { return static_cast<double>(count) / 1e6; }
@@ -32,7 +28,7 @@ TEST(ModelSizeTest, MatchesTheReferenceTable) {
       {"kimi-k2", 1026.4, 32.86, 31.69, 101.1, 44.04, 16.958, 5e-2, 5e-3},
   };
   for (const Row& row : rows) {
-    const ModelSize size = model_size(preset(row.name));
+    const ModelSize size = model_size(shipped_model(row.name));
     EXPECT_NEAR(billions(size.total), row.total, row.total_digits) << row.name;
     EXPECT_NEAR(billions(size.active), row.active, row.active_digits) << row.name;
     EXPECT_NEAR(billions(size.active_without_embedding), row.active_without_embedding,
@@ -45,15 +41,15 @@ TEST(ModelSizeTest, MatchesTheReferenceTable) {
 }
 
 TEST(ModelSizeTest, MtpModuleOfV3) {
-  const ModelSize size = model_size(preset("deepseek-v3"));
+  const ModelSize size = model_size(shipped_model("deepseek-v3"));
   EXPECT_NEAR(billions(size.mtp), 11.610, 5e-4);
   EXPECT_NEAR(billions(size.mtp_with_copies), 13.463, 5e-4);
-  EXPECT_EQ(model_size(preset("kimi-k2")).mtp, 0);
+  EXPECT_EQ(model_size(shipped_model("kimi-k2")).mtp, 0);
 }
 
 // Kimi-K2-Thinking's form: INT4 experts, everything else as it was.
 TEST(ModelSizeTest, BytesFollowTheGroupsOfTheConfig) {
-  ModelConfig config = preset("kimi-k2");
+  ModelConfig config = shipped_model("kimi-k2");
   QuantizationConfig& quantization = config.quantization_config.emplace();
   quantization.quant_method = "compressed-tensors";
   quantization.groups = {{.num_bits = 4, .group_size = 32}};
@@ -71,7 +67,7 @@ TEST(ModelSizeTest, BytesFollowTheGroupsOfTheConfig) {
 
 // A row of packed integers is whole words, and its last group may be a part of one.
 TEST(ModelSizeTest, PackedRowsAreRoundedUp) {
-  ModelConfig config = preset("deepseek-r1-distill-llama-8b");
+  ModelConfig config = shipped_model("deepseek-r1-distill-llama-8b");
   config.hidden_size = 36;
   config.intermediate_size = 72;
   config.num_hidden_layers = 1;
@@ -91,7 +87,7 @@ TEST(ModelSizeTest, PackedRowsAreRoundedUp) {
 }
 
 TEST(ModelSizeTest, PartsSumToTheWhole) {
-  const ModelSize size = model_size(preset("deepseek-v3"));
+  const ModelSize size = model_size(shipped_model("deepseek-v3"));
   i64 sum = 0;
   for (int i = 0; i < kNumModelParts; ++i) sum += size.parts[static_cast<size_t>(i)].total;
   EXPECT_EQ(sum, size.total + size.mtp_with_copies);
@@ -102,41 +98,41 @@ TEST(ModelSizeTest, PartsSumToTheWhole) {
 }
 
 TEST(ModelSizeTest, DenseLlama) {
-  const ModelSize size = model_size(preset("deepseek-r1-distill-llama-8b"));
+  const ModelSize size = model_size(shipped_model("deepseek-r1-distill-llama-8b"));
   EXPECT_EQ(size.total, 8'030'261'248) << "as published for Llama-3.1-8B";
   EXPECT_EQ(size.active, size.total);
   EXPECT_EQ(size.one_expert, 0);
   EXPECT_EQ(size.checkpoint_bytes, 2 * size.total);
-  ModelConfig tied = preset("deepseek-r1-distill-llama-8b");
+  ModelConfig tied = shipped_model("deepseek-r1-distill-llama-8b");
   tied.tie_word_embeddings = true;
   EXPECT_EQ(model_size(tied).total, size.total - i64{128256} * 4096);
   EXPECT_EQ(model_size(tied).active_without_embedding, model_size(tied).active);
 }
 
 TEST(ModelSizeTest, QwenWithItsBiasesAndHeadNorms) {
-  EXPECT_EQ(model_size(preset("deepseek-r1-distill-qwen-1.5b")).total, 1'777'088'000);
-  EXPECT_EQ(model_size(preset("deepseek-r1-distill-qwen-32b")).total, 32'763'876'352);
-  EXPECT_EQ(model_size(preset("deepseek-r1-0528-qwen3-8b")).total, 8'190'735'360);
-  ModelConfig biased = preset("deepseek-r1-0528-qwen3-8b");
+  EXPECT_EQ(model_size(shipped_model("deepseek-r1-distill-qwen-1.5b")).total, 1'777'088'000);
+  EXPECT_EQ(model_size(shipped_model("deepseek-r1-distill-qwen-32b")).total, 32'763'876'352);
+  EXPECT_EQ(model_size(shipped_model("deepseek-r1-0528-qwen3-8b")).total, 8'190'735'360);
+  ModelConfig biased = shipped_model("deepseek-r1-0528-qwen3-8b");
   const i64 without = model_size(biased).total;
   biased.attention_bias = true;
   EXPECT_EQ(model_size(biased).total, without + i64{36} * (4096 + 2 * 1024 + 4096));
 }
 
 TEST(ModelSizeTest, BytesThatATokenReads) {
-  const ModelSize llama = model_size(preset("deepseek-r1-distill-llama-8b"));
+  const ModelSize llama = model_size(shipped_model("deepseek-r1-distill-llama-8b"));
   EXPECT_EQ(llama.read_bytes_per_token, 2 * llama.active_without_embedding);
-  ModelConfig unquantised = preset("deepseek-v3");
+  ModelConfig unquantised = shipped_model("deepseek-v3");
   unquantised.quantization_config.reset();
   const ModelSize bf16 = model_size(unquantised);
   // The router's 256 biases a MoE layer are f32: two bytes more each.
   EXPECT_EQ(bf16.read_bytes_per_token, 2 * bf16.active_without_embedding + 2 * 58 * 256);
-  EXPECT_LT(model_size(preset("deepseek-v3")).read_bytes_per_token,
+  EXPECT_LT(model_size(shipped_model("deepseek-v3")).read_bytes_per_token,
             bf16.read_bytes_per_token * 6 / 10);
 }
 
 TEST(ModelSizeTest, BytesByDtype) {
-  const ModelSize v3 = model_size(preset("deepseek-v3"));
+  const ModelSize v3 = model_size(shipped_model("deepseek-v3"));
   const i64 bf16 = v3.bytes_by_dtype.at(DType::kBF16) / 2;
   const i64 fp8 = v3.bytes_by_dtype.at(DType::kF8E4M3);
   const i64 router_bias = 59 * 256;  // 58 layers and the MTP module
@@ -144,17 +140,17 @@ TEST(ModelSizeTest, BytesByDtype) {
   EXPECT_NEAR(static_cast<double>(v3.bytes_by_dtype.at(DType::kF32)),
               static_cast<double>(fp8) / (128 * 128) * 4, 2e6)
       << "one f32 scale a block";
-  ModelConfig plain = preset("deepseek-v3");
+  ModelConfig plain = shipped_model("deepseek-v3");
   plain.quantization_config.reset();
   EXPECT_EQ(model_size(plain).bytes_by_dtype.size(), 2u) << "bf16, and the router's bias in f32";
 }
 
 TEST(ModelSizeTest, CacheBytes) {
-  const ModelConfig v3 = preset("deepseek-v3");
+  const ModelConfig v3 = shipped_model("deepseek-v3");
   EXPECT_EQ(cache_bytes_per_token(v3, DType::kBF16), 70'272);
   EXPECT_EQ(cache_bytes_per_token(v3, DType::kF32), 140'544);
   EXPECT_EQ(cache_bytes_per_token(v3, DType::kF8E4M3), 656 * 61) << "FlashMLA's row, §1.6";
-  const ModelConfig llama = preset("deepseek-r1-distill-llama-8b");
+  const ModelConfig llama = shipped_model("deepseek-r1-distill-llama-8b");
   EXPECT_EQ(cache_bytes_per_token(llama, DType::kBF16), 131'072);
   EXPECT_EQ(cache_bytes_per_token(llama, DType::kF8E4M3), (2048 + 16 * 4) * 32);
   EXPECT_THROW((void)cache_bytes_per_token(v3, DType::kI8), InternalError);

@@ -10,7 +10,7 @@
 #include "config/run/run_file.h"
 #include "posttrain/load_stage.h"
 #include "posttrain/sft/test_support.h"
-#include "train/run_setup.h"
+#include "train/run/setup.h"
 
 namespace fathom::posttrain {
 namespace {

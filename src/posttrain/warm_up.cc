@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "train/run_plan.h"
+#include "train/run/plan.h"
 
 namespace fathom::posttrain {
 

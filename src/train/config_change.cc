@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "config/run/run_file.h"
-#include "train/run_plan.h"
+#include "train/run/plan.h"
 
 namespace fathom::train {
 namespace {

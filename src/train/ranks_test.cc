@@ -13,7 +13,7 @@
 #include "train/checkpoint/checkpoint.h"
 #include "train/optimizer.h"
 #include "train/run.h"
-#include "train/run_setup.h"
+#include "train/run/setup.h"
 #include "train/test_support.h"
 
 namespace fathom::train {

@@ -8,7 +8,7 @@
 #include "device/ctx.h"
 #include "train/checkpoint/run_directory.h"
 #include "train/checkpoint/trainer_state.h"
-#include "train/run_setup.h"
+#include "train/run/setup.h"
 #include "train/trainer.h"
 
 namespace fathom::train {

@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 #include "io/files/atomic_file.h"
-#include "train/run_impl.h"
+#include "train/run/impl.h"
 
 namespace fathom::train {
 namespace {

@@ -11,7 +11,7 @@
 #include "data/data_loader.h"
 #include "model/training/training_model.h"
 #include "report/metrics/metrics.h"
-#include "train/run_plan.h"
+#include "train/run/plan.h"
 
 namespace fathom::train {
 

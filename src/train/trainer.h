@@ -16,7 +16,7 @@
 #include "report/metrics/metrics.h"
 #include "train/checkpoint/trainer_state.h"
 #include "train/optimizer.h"
-#include "train/run_setup.h"
+#include "train/run/setup.h"
 #include "train/stage.h"
 #include "train/validation.h"
 

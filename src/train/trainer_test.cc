@@ -13,7 +13,7 @@
 #include "data/cache/prepare.h"
 #include "train/balance.h"
 #include "train/pretrain.h"
-#include "train/run_text.h"
+#include "train/run/text.h"
 #include "train/test_support.h"
 
 namespace fathom::train {

@@ -43,6 +43,25 @@ class ClangSyntax(unittest.TestCase):
         self.assertIn("1 of 1 files ok", printed)
         self.assertEqual(left, ["a.cc", "compile_commands.json"])
 
+    def test_sources_that_are_compiled_as_one_are_checked_one_by_one(self):
+        for includes, code_wanted in (("#include <string>\n", 0), ("", 1)):
+            with tempfile.TemporaryDirectory() as name:
+                folder = tools.write_tree(name, {
+                    "a.cc": "#include <string>\nstd::string a() { return {}; }\n",
+                    "b.cc": includes + "std::string b() { return {}; }\n"})
+                unity = folder / "Unity" / "unity_src_cxx.cxx"
+                unity.parent.mkdir()
+                unity.write_text("".join(f'#include "{folder / file}"\n' for file in ("a.cc", "b.cc")),
+                                 encoding="utf-8")
+                entries = [{"directory": name, "file": str(unity), "command": f"{COMMAND} -o x.o -c {unity}"}]
+                (folder / "compile_commands.json").write_text(json.dumps(entries), encoding="utf-8")
+                printed = io.StringIO()
+                with mock.patch.object(sys, "argv", ["clang_syntax.py", name]), \
+                        contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+                    code = clang_syntax.main()
+                self.assertEqual(code, code_wanted, printed.getvalue())
+                self.assertIn(f"{2 - code_wanted} of 2 files ok", printed.getvalue())
+
     def test_a_warning_of_clang_alone_is_an_error(self):
         # Of an unused constant in an unnamed namespace GCC says nothing.
         unused = "namespace { constexpr float kUnused = 1.0f; }\n"

@@ -7,7 +7,7 @@
 #include "config/run/run_file.h"
 #include "io/json.h"
 #include "plan/training/cpu_run.h"
-#include "train/run_setup.h"
+#include "train/run/setup.h"
 
 namespace fathom::cli {
 namespace {

@@ -15,7 +15,7 @@ using plan::Kernel;
 using plan::LayerSetting;
 using plan::TrainingPlan;
 
-struct Subject {
+struct Explained {
   const TrainingPlan& plan;
   const plan::Cluster& cluster;
   const ModelConfig& config;
@@ -25,7 +25,7 @@ struct Subject {
   }
 };
 
-double ms(plan::Seconds time) { return time.value * 1e3; }
+double milliseconds(plan::Seconds time) { return time.value * 1e3; }
 
 std::string kernel_line(const Kernel& k) {
   std::string text =
@@ -39,7 +39,7 @@ std::string kernel_line(const Kernel& k) {
   return text + "\n";
 }
 
-std::string explain_layer(const Subject& s) {
+std::string explain_layer(const Explained& s) {
   const auto kernels = plan::layer_kernels(s.cluster, s.config, s.setting());
   std::string text = fmt::format(
       "One layer with experts, a micro-batch of {} tokens, {} SMs.\n"
@@ -50,12 +50,12 @@ std::string explain_layer(const Subject& s) {
   for (const Kernel& k : kernels) text += kernel_line(k);
   for (size_t p = 0; p < plan::kNumLayerParts; ++p) {
     const auto part = static_cast<plan::LayerPart>(p);
-    text += fmt::format("{:<22} {:>8.3f} ms\n", to_string(part), ms(part_time(kernels, part)));
+    text += fmt::format("{:<22} {:>8.3f} ms\n", to_string(part), milliseconds(part_time(kernels, part)));
   }
-  return text + fmt::format("{:<22} {:>8.3f} ms\n", "all", ms(total_time(kernels)));
+  return text + fmt::format("{:<22} {:>8.3f} ms\n", "all", milliseconds(total_time(kernels)));
 }
 
-std::string explain_exchange(const Subject& s) {
+std::string explain_exchange(const Explained& s) {
   const auto reach =
       plan::exchange_reach(s.config, s.plan.layout.expert_ranks, s.cluster.node.gpus);
   std::string text =
@@ -66,7 +66,7 @@ std::string explain_exchange(const Subject& s) {
     const auto bytes = exchange_bytes(s.cluster, s.config, e, reach, own, s.plan.layout.precision);
     const auto time = exchange_time(s.cluster, s.config, e, reach, own, s.plan.layout.precision);
     text += fmt::format("  {:<18} {:>6.1f} MB a card at {:.1f} GB/s: {:.2f} ms\n", what,
-                        bytes.value / 1e6, gb_s, ms(time));
+                        bytes.value / 1e6, gb_s, milliseconds(time));
   };
   const plan::ExchangeSection& rates = s.cluster.exchange;
   row("dispatch", plan::Exchange::kDispatchForward, rates.dispatch_forward_gb_s);
@@ -76,7 +76,7 @@ std::string explain_exchange(const Subject& s) {
   return text;
 }
 
-std::string explain_memory(const Subject& s) {
+std::string explain_memory(const Explained& s) {
   const plan::RankMemory& m = largest(s.plan.memory);
   std::string text = fmt::format(
       "Pipeline rank {}: {:.3f} B dense parameters, {:.3f} B of experts.\n"
@@ -97,7 +97,7 @@ std::string explain_memory(const Subject& s) {
   return text;
 }
 
-std::string explain_step(const Subject& s) {
+std::string explain_step(const Explained& s) {
   const TrainingPlan& p = s.plan;
   std::string text = fmt::format(
       "step = {} of {} micro-batches on {} ranks (played) + optimizer = {:.2f} + {:.2f} = {:.2f} "
@@ -111,13 +111,13 @@ std::string explain_step(const Subject& s) {
     text += fmt::format(
         "  stage {:>2}: {} layers{}{}; F {:.1f} I {:.1f} W {:.1f} B {:.1f} FB {:.1f} ms\n", i,
         p.stages[i].layers.size(), p.stages[i].embedding ? " + embedding" : "",
-        p.stages[i].head ? " + head" : "", ms(t.forward), ms(t.backward_input),
-        ms(t.backward_weight), ms(t.backward), ms(p.op_times.overlapped[i][i]));
+        p.stages[i].head ? " + head" : "", milliseconds(t.forward), milliseconds(t.backward_input),
+        milliseconds(t.backward_weight), milliseconds(t.backward), milliseconds(p.op_times.overlapped[i][i]));
   }
   return text;
 }
 
-std::string explain_bubble(const Subject& s) {
+std::string explain_bubble(const Explained& s) {
   std::string text = "Idle time of each pipeline rank, as played:\n";
   for (size_t r = 0; r < s.plan.timeline.bubble.size(); ++r) {
     text += fmt::format("  rank {:>2}: {:.2f} s\n", r, s.plan.timeline.bubble[r].value);
@@ -130,7 +130,7 @@ std::string explain_bubble(const Subject& s) {
                                 .value);
 }
 
-std::string explain_optimizer(const Subject& s) {
+std::string explain_optimizer(const Explained& s) {
   const bool mirrored = s.plan.schedule.paths == 2;
   const auto own = rank_parameters(s.config, plan::model_counts(s.config), s.plan.layout,
                                    s.plan.schedule, s.plan.stages, largest(s.plan.memory).rank);
@@ -145,7 +145,7 @@ std::string explain_optimizer(const Subject& s) {
       s.plan.parts.optimizer.value);
 }
 
-std::string explain_arithmetic(const Subject& s) {
+std::string explain_arithmetic(const Explained& s) {
   const TrainingPlan& p = s.plan;
   return fmt::format(
       "A token: matrices {:.1f}, causal attention {:.1f}, MTP {:.1f} GFLOP.\n"
@@ -154,7 +154,7 @@ std::string explain_arithmetic(const Subject& s) {
       (p.flops.matrices + p.flops.attention) / 1e9, p.peak_flops / 1e12, 100.0 * p.mfu(true));
 }
 
-std::string explain_failures(const Subject& s) {
+std::string explain_failures(const Explained& s) {
   const auto r = reliability(s.cluster.operation, s.plan.layout.gpus);
   return fmt::format(
       "Time between failures: {:.0f} GPU-hours / {} GPUs = {:.0f} s.\n"
@@ -166,7 +166,7 @@ std::string explain_failures(const Subject& s) {
       s.cluster.operation.restart_s, r.time_between_failures.value, r.goodput);
 }
 
-using Explain = std::string (*)(const Subject&);
+using Explain = std::string (*)(const Explained&);
 const std::vector<std::pair<std::string, Explain>>& rows() {
   static const std::vector<std::pair<std::string, Explain>> kRows = {
       {"layer", explain_layer},           {"exchange", explain_exchange},

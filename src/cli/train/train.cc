@@ -21,7 +21,7 @@
 #include "posttrain/load_stage.h"
 #include "posttrain/sample/sample.h"
 #include "train/run.h"
-#include "train/run_setup.h"
+#include "train/run/setup.h"
 
 namespace fathom::cli {
 namespace {

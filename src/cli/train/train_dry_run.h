@@ -1,5 +1,5 @@
 #pragma once
-#include "train/run_setup.h"
+#include "train/run/setup.h"
 
 namespace fathom::cli {
 

@@ -17,8 +17,8 @@ constexpr i64 kPieceBytes = i64{1} << 30;
 constexpr auto kKeepCoreFor = std::chrono::microseconds(200);
 /// After so long it sleeps between two looks. Not sooner: a sleep gives the core to other programs' work for a tick of the
 /// scheduler, and every rank behind this one then waits for longer than that.
-constexpr auto kLookFor = std::chrono::milliseconds(50);
-constexpr auto kLookEvery = std::chrono::microseconds(50);
+constexpr auto kWaitsLookFor = std::chrono::milliseconds(50);
+constexpr auto kWaitsLookEvery = std::chrono::microseconds(50);
 
 void set_error(MpiExchange& state, int code) {
   int error_class = MPI_ERR_OTHER, length = 0;
@@ -160,8 +160,8 @@ bool MpiEngine::wait(Exchange& exchange, Clock::time_point deadline) {
     const auto now = Clock::now();
     if (progress) since = now;
     if (now >= deadline) return false;
-    if (now - since > kLookFor) {
-      std::this_thread::sleep_for(kLookEvery);
+    if (now - since > kWaitsLookFor) {
+      std::this_thread::sleep_for(kWaitsLookEvery);
     } else if (!progress && (oversubscribed_ || now - since > kKeepCoreFor)) {
       sched_yield();
     }

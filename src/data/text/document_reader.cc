@@ -7,13 +7,13 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "data/text/white_space.h"
 
 namespace fathom::data {
 namespace {
 
 constexpr size_t kReadBytes = size_t{1} << 20;
 
-bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 bool continues_character(char c) { return (static_cast<u8>(c) & 0xC0) == 0x80; }
 
 }  // namespace

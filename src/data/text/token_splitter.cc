@@ -5,14 +5,13 @@
 
 #include "base/rng.h"
 #include "data/text/streams.h"
+#include "data/text/white_space.h"
 #include "tokenizer/unicode/utf8.h"
 
 namespace fathom::data {
 namespace {
 
 using IdOfBytes = std::unordered_map<std::string_view, i32>;
-
-bool is_space(char c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
 
 /// Length of the part before the line breaks at the end; 0 if there is no such part, no line break,
 /// or nothing but white space before them.

@@ -25,7 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr Namespace kAlice = {"alice", ""}, kBob = {"bob", ""};
 
 class DiskTierTest : public ::testing::Test {
  protected:

@@ -14,7 +14,6 @@ namespace {
 using PagedCacheAllocation = testing::CountsAllocations;
 
 TEST_F(PagedCacheAllocation, ASteadyStateAllocatesNothing) {
-  constexpr Namespace kAlice = {"alice", ""}, kBob = {"bob", ""};
   PagedCache cache(kTestShape, {.num_pages = 16});
   std::vector<i32> ids = counting(500);
   std::vector<PageId> pages;

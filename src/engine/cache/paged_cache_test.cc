@@ -14,8 +14,6 @@ namespace {
 
 using device::kPageTokens;
 
-constexpr Namespace kAlice = {"alice", ""}, kBob = {"bob", ""};
-
 std::vector<i32> joined(std::vector<i32> a, const std::vector<i32>& b) {
   a.insert(a.end(), b.begin(), b.end());
   return a;

@@ -7,8 +7,11 @@
 
 #include "base/types.h"
 #include "engine/cache/page_pool.h"
+#include "engine/cache/chain_key.h"
 
 namespace fathom::engine {
+
+inline constexpr Namespace kAlice = {"alice", ""}, kBob = {"bob", ""};
 
 inline constexpr device::PageShape kTestShape = {.layers = 3, .row_bytes = 16};
 

@@ -5,16 +5,17 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <numeric>
 #include <set>
 #include <utility>
 
+#include "testing/special_values.h"
+
 namespace fathom::engine {
 namespace {
 
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+using testing::kNan;
 
 i32 sample_once(Sampler& sampler, std::vector<float> logits) {
   return sampler.sample({logits.data(), {static_cast<i64>(logits.size())}});
@@ -196,7 +197,7 @@ TEST(Sampler, APenaltyNearZeroMakesNoInfinity) {
   }
   Sampler broken({.temperature = 0.0, .repetition_penalty = 0.5}, 2, 2);
   broken.observe_prompt(prompt);
-  const float infinity = std::numeric_limits<float>::infinity();
+  const float infinity = testing::kInf;
   EXPECT_THROW(sample_once(broken, {infinity, -infinity}),
                Error);  // weights that are broken stay so
 }

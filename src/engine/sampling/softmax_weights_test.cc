@@ -10,12 +10,13 @@
 
 #include "base/check.h"
 #include "base/rng.h"
+#include "testing/special_values.h"
 
 namespace fathom::engine {
 namespace {
 
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
+using testing::kInf;
+using testing::kNan;
 
 struct Weights {
   std::vector<float> weights;
@@ -49,7 +50,7 @@ TEST(SoftmaxWeights, AreExponentialsToTheirError) {
 }
 
 TEST(SoftmaxWeights, WhatIsNoNumberOrTooSmallWeighsNothing) {
-  const Weights w = weights_of({5, kNan, -kInfinity, 4, -83, 3}, 5, 1, std::exp(-1.5));
+  const Weights w = weights_of({5, kNan, -kInf, 4, -83, 3}, 5, 1, std::exp(-1.5));
   EXPECT_EQ(w.weights[0], 1.0f);
   EXPECT_GT(w.weights[3], 0.36f);
   for (const size_t i : {1u, 2u, 4u, 5u}) EXPECT_EQ(w.weights[i], 0.0f) << i;

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "eval/task/metric_names.h"
-#include "eval/task/template.h"
+#include "eval/task/template/template.h"
 #include "eval/text/sha256.h"
 
 namespace fathom::eval {

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "eval/metric/answer_rules.h"
-#include "eval/task/template.h"
+#include "eval/task/template/template.h"
 #include "eval/text/python_json.h"
 #include "eval/text/python_text.h"
 

@@ -134,8 +134,6 @@ std::string spliced(const Lines& whole, size_t at, size_t count, const Lines& re
   return out;
 }
 
-size_t indent_of(const std::string& line) { return line.size() - strip_left(line).size(); }
-
 /// Without the white space that all lines of both begin with.
 void outdent(Lines& part, Lines& replacement) {
   size_t least = std::string::npos;

@@ -39,8 +39,6 @@ std::string element_in(const std::string& line) {
   return found.empty() ? std::string() : found.front().front();
 }
 
-size_t indent_of(const std::string& line) { return line.size() - strip_left(line).size(); }
-
 /// The lines of an element that begins at `first`: up to the next one that is indented no deeper.
 size_t end_of_element(const std::vector<std::string>& lines, size_t first) {
   size_t end = first + 1;

@@ -13,11 +13,11 @@ namespace {
 constexpr size_t kContext = 3;
 constexpr size_t kMaxTable = size_t{1} << 24;  // cells; larger changes become one block
 
-using Lines = std::vector<std::string_view>;
+using LineViews = std::vector<std::string_view>;
 
 /// With their line ends, which the last one may lack.
-Lines lines_of(std::string_view text) {
-  Lines lines;
+LineViews line_views(std::string_view text) {
+  LineViews lines;
   while (!text.empty()) {
     const size_t end = std::min(text.find('\n'), text.size() - 1) + 1;
     lines.push_back(text.substr(0, end));
@@ -32,7 +32,7 @@ struct Line {
 };
 
 /// By the longest common subsequence of the lines between the equal ends.
-void add_middle(const Lines& a, const Lines& b, std::vector<Line>& out) {
+void add_middle(const LineViews& a, const LineViews& b, std::vector<Line>& out) {
   const size_t n = a.size(), m = b.size();
   if ((n + 1) * (m + 1) > kMaxTable) {
     for (const std::string_view line : a) out.push_back({'-', line});
@@ -60,15 +60,15 @@ void add_middle(const Lines& a, const Lines& b, std::vector<Line>& out) {
   }
 }
 
-std::vector<Line> diff_lines(const Lines& a, const Lines& b) {
+std::vector<Line> diff_lines(const LineViews& a, const LineViews& b) {
   const size_t shorter = std::min(a.size(), b.size());
   size_t begin = 0, end = 0;
   while (begin < shorter && a[begin] == b[begin]) ++begin;
   while (end < shorter - begin && a[a.size() - 1 - end] == b[b.size() - 1 - end]) ++end;
   std::vector<Line> out;
   for (size_t i = 0; i < begin; ++i) out.push_back({' ', a[i]});
-  const auto part = [&](const Lines& all) {
-    return Lines(all.begin() + static_cast<i64>(begin), all.end() - static_cast<i64>(end));
+  const auto part = [&](const LineViews& all) {
+    return LineViews(all.begin() + static_cast<i64>(begin), all.end() - static_cast<i64>(end));
   };
   add_middle(part(a), part(b), out);
   for (size_t i = a.size() - end; i < a.size(); ++i) out.push_back({' ', a[i]});
@@ -85,7 +85,7 @@ std::string range_text(size_t first, size_t count) {
 
 std::string unified_diff(std::string_view path, std::string_view before, std::string_view after,
                          bool is_new) {
-  const std::vector<Line> lines = diff_lines(lines_of(before), lines_of(after));
+  const std::vector<Line> lines = diff_lines(line_views(before), line_views(after));
   std::vector<bool> shown(lines.size(), false);
   for (size_t i = 0; i < lines.size(); ++i) {
     if (lines[i].sign == ' ') continue;

@@ -16,7 +16,7 @@ using ::testing::DoubleNear;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-io::JsonValue parsed(const std::string& text) {
+io::JsonValue json_of(const std::string& text) {
   return value_or_throw(io::parse_json(text, "text"));
 }
 
@@ -35,7 +35,7 @@ Task task_of(const std::string& prompt, std::initializer_list<const char*> docum
   task.prompt = spec_of(prompt).prompts.at("lm-eval");
   for (const char* const text : documents) {
     Item item;
-    item.document.stored = item.document.visible = parsed(text);
+    item.document.stored = item.document.visible = json_of(text);
     item.prompt = item.document.visible.find("q")->as_string();
     item.target = *item.document.visible.find("a");
     item.index = std::ssize(task.items);
@@ -69,7 +69,7 @@ TEST(Samples, EachHasASeedOfItsOwnAndTheMeanIsReported) {
   EXPECT_NEAR(results[0].metrics[0].value, 0.5, 1e-12);
   // In lm-eval's samples file: all answers of one question in one list.
   const std::string lines = samples_lines(results[0]);
-  const io::JsonValue line = parsed(lines.substr(0, lines.find('\n')));
+  const io::JsonValue line = json_of(lines.substr(0, lines.find('\n')));
   EXPECT_EQ(io::write_json(*line.find("resps")), R"([["1","0","1"]])");
   EXPECT_EQ(io::write_json(*line.find("filtered_resps")), R"([["1","0","1"]])");
 }

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "eval/task/records.h"
-#include "eval/task/template.h"
+#include "eval/task/template/template.h"
 #include "io/text/byte_reader.h"
 #include "io/text/glob.h"
 

@@ -10,7 +10,7 @@
 #include "eval/task/inherited.h"
 #include "eval/task/prompt_maker.h"
 #include "eval/task/task_checks.h"
-#include "eval/task/template.h"
+#include "eval/task/template/template.h"
 
 namespace fathom::eval {
 namespace {

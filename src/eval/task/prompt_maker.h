@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "eval/task/items.h"
-#include "eval/task/template.h"
+#include "eval/task/template/template.h"
 
 namespace fathom::eval {
 

@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 #include "eval/task/csv.h"
-#include "eval/task/template.h"
+#include "eval/task/template/template.h"
 #include "io/text/byte_reader.h"
 #include "io/text/text_file.h"
 #include "tokenizer/unicode/utf8.h"

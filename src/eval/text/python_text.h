@@ -19,6 +19,8 @@ inline std::string_view strip_left(std::string_view text) {
 inline std::string_view strip_right(std::string_view text) {
   return tokenizer::python_strip_right(text);
 }
+/// Bytes of white space that a line begins with.
+inline size_t indent_of(std::string_view line) { return line.size() - strip_left(line).size(); }
 /// str.lower() and .upper() of ASCII, Latin, Greek and Cyrillic letters; others stay.
 std::string lower(std::string_view text);
 std::string upper(std::string_view text);

@@ -10,7 +10,7 @@
 namespace fathom::grammar {
 namespace {
 
-class Anchors : public testing::Test {
+class Anchors : public ::testing::Test {
  protected:
   Regex parsed(const std::string& pattern) {
     return value_or_throw(parse_regex(arena_, pattern, Spelling::kUtf8));

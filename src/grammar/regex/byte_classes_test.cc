@@ -9,7 +9,7 @@
 namespace fathom::grammar {
 namespace {
 
-ByteSet random_set(std::mt19937& random) {
+ByteSet random_bytes(std::mt19937& random) {
   ByteSet set;
   for (u64 ranges = random() % 4; ranges-- > 0;) {
     const u64 first = random() % 256;
@@ -22,7 +22,7 @@ ByteSet random_set(std::mt19937& random) {
 TEST(ByteSet, IsASetOfBytes) {
   std::mt19937 random(1);
   for (int i = 0; i < 200; ++i) {
-    const ByteSet a = random_set(random), b = random_set(random);
+    const ByteSet a = random_bytes(random), b = random_bytes(random);
     i64 size = 0;
     for (u32 value = 0; value < 256; ++value) {
       const u8 byte = static_cast<u8>(value);
@@ -43,7 +43,7 @@ TEST(ByteClasses, AreTheCoarsestPartition) {
     ByteClasses classes;
     std::vector<ByteSet> sets;
     for (u64 i = random() % 12; i-- > 0;) {
-      sets.push_back(random_set(random));
+      sets.push_back(random_bytes(random));
       classes.refine(sets.back());
     }
     std::set<std::vector<bool>> memberships;

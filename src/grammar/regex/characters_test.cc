@@ -41,7 +41,7 @@ std::string escaped(char32_t c, u32 cases) {
          escaped_unit(0xDC00 + ((c - 0x10000) & 0x3FF), cases >> 4);
 }
 
-CodePointSet random_set(std::mt19937& random) {
+CodePointSet random_code_points(std::mt19937& random) {
   constexpr char32_t kEdges[] = {0,       0x1F,    0x22,    0x5C,     0x7F,   0x80,
                                  0x7FF,   0x800,   0xD7FF,  0xE000,   0xFFFF, 0x10000,
                                  0x103FF, 0x10400, 0xFFFFF, 0x100000, kLast};
@@ -62,7 +62,7 @@ TEST(Characters, InUtf8EveryOneOfASetAndNoOther) {
   std::mt19937 random(1);
   for (int round = 0; round < 6; ++round) {
     RegexArena arena;
-    const CodePointSet set = random_set(random);
+    const CodePointSet set = random_code_points(random);
     const Regex regex = one_of(arena, set, Spelling::kUtf8);
     for (char32_t c = 0; c <= kLast; ++c) {
       ASSERT_EQ(arena.matches(regex, utf8(c)), !is_surrogate(c) && set.contains(c)) << u32{c};
@@ -74,7 +74,7 @@ TEST(Characters, InJsonEveryOneOfASetAndNoOther) {
   std::mt19937 random(2);
   for (int round = 0; round < 6; ++round) {
     RegexArena arena;
-    const CodePointSet set = random_set(random);
+    const CodePointSet set = random_code_points(random);
     const Regex regex = one_of(arena, set, Spelling::kJson);
     for (char32_t c = 0; c <= kLast; ++c) {
       const bool expected = !is_surrogate(c) && set.contains(c);

@@ -12,7 +12,7 @@
 namespace fathom::grammar {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 bool whole(const std::string& pattern, std::string_view text, Spelling spelling = Spelling::kUtf8) {
   RegexArena arena;

@@ -132,7 +132,7 @@ TEST(RegexArena, MatchesWhatItsPartsSay) {
     SCOPED_TRACE(seed);
     expect_language(arena, both);
     EXPECT_EQ(arena.nullable(both.regex), has(both.language, 1));
-    if (testing::Test::HasFatalFailure()) return;
+    if (::testing::Test::HasFatalFailure()) return;
   }
 }
 

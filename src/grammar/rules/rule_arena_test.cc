@@ -42,9 +42,9 @@ TEST(RuleArena, LeftRecursionIsRefusedByName) {
   rules.define(term, rules.choice(rules.rule(sum), rules.literal("1")));
   const auto finished = rules.finish();
   ASSERT_FALSE(finished);
-  EXPECT_THAT(finished.error().message(), testing::HasSubstr("left recursion"));
+  EXPECT_THAT(finished.error().message(), ::testing::HasSubstr("left recursion"));
   EXPECT_THAT(finished.error().message(),
-              testing::AnyOf(testing::HasSubstr("\"sum\""), testing::HasSubstr("\"term\"")));
+              testing::AnyOf(::testing::HasSubstr("\"sum\""), ::testing::HasSubstr("\"term\"")));
 }
 
 TEST(RuleArena, WaysThatBeginAlikeAreOneWay) {

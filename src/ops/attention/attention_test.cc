@@ -9,17 +9,19 @@
 #include "kernels/ref/attention.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
+#include "testing/special_values.h"
 #include "testing/tensor.h"
 
 namespace fathom::ops {
 namespace {
 
 namespace ref = kernels::ref;
+using testing::Tensor;
 using testing::expect_bitwise_equal;
 using testing::expect_close;
 using testing::for_each_isa;
+using testing::kNan;
 using testing::normal;
-using testing::Tensor;
 
 struct Shape {
   i64 tokens, keys, heads, kv_heads, rope_heads, dim, rope, v;
@@ -179,7 +181,6 @@ TEST(Attention, PoisonDoesNotReachEarlierQueries) {
     const Shape shape = {6, 6, 2, 2, 1, 9, 0, 5};
     Problem problem(shape);
     const auto clean = problem.run(ctx, 6);
-    constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
     for (i64 i = 0; i < 2 * 9; ++i) problem.k[4 * 2 * 9 + i] = kNan;
     for (i64 i = 0; i < 2 * 5; ++i) problem.v[4 * 2 * 5 + i] = kNan;
     const auto poisoned = problem.run(ctx, 6);

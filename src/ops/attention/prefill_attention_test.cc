@@ -25,7 +25,7 @@ using testing::ScopedThreads;
 using testing::Tensor;
 using testing::to_bf16;
 
-struct Case {
+struct PrefillCase {
   i64 first_position, tokens;  // the last tokens of first_position + tokens keys
   i64 heads, kv_heads, rope_heads;
   i64 dim, rope, v;
@@ -50,8 +50,8 @@ float at(const Tensor<float>& x, i64 i, i64 j, i64 k) {
 }
 
 /// Numbers of one case, exact in BF16.
-struct Inputs {
-  explicit Inputs(const Case& c)
+struct PrefillInputs {
+  explicit PrefillInputs(const PrefillCase& c)
       : q(to_bf16(normal<float>({c.tokens, c.heads, c.dim}, 0.6, 1))),
         q_rope(to_bf16(normal<float>({c.tokens, c.heads, c.rope}, 0.6, 2))),
         k(to_bf16(normal<float>({c.keys(), c.kv_heads, c.dim}, 1.0, 3))),
@@ -59,7 +59,7 @@ struct Inputs {
         v(to_bf16(normal<float>({c.keys(), c.kv_heads, c.v}, 1.0, 5))) {}
 
   /// Queries [first, first + count) of the case.
-  Tensor<float> run(Ctx& ctx, const Case& c, i64 first, i64 count) const {
+  Tensor<float> run(Ctx& ctx, const PrefillCase& c, i64 first, i64 count) const {
     Tensor<float> out({count, c.heads, c.v});
     Workspace::Scope scope(ctx.workspace());
     const bool rope = c.rope > 0;
@@ -79,13 +79,13 @@ struct Inputs {
     prefill_attention_end(ctx, attention, out.v<3>());
     return out;
   }
-  Tensor<float> run(Ctx& ctx, const Case& c) const { return run(ctx, c, 0, c.tokens); }
+  Tensor<float> run(Ctx& ctx, const PrefillCase& c) const { return run(ctx, c, 0, c.tokens); }
 
   Tensor<float> q, q_rope, k, k_rope, v;
 };
 
 /// The definition, in double.
-Tensor<double> exact(const Inputs& in, const Case& c) {
+Tensor<double> exact_prefill(const PrefillInputs& in, const PrefillCase& c) {
   Tensor<double> out({c.tokens, c.heads, c.v});
   const auto q = in.q.to<double>(), k = in.k.to<double>(), v = in.v.to<double>();
   const auto q_rope = in.q_rope.to<double>(), k_rope = in.k_rope.to<double>();
@@ -95,8 +95,8 @@ Tensor<double> exact(const Inputs& in, const Case& c) {
   return out;
 }
 
-const std::vector<Case>& cases() {
-  static const std::vector<Case> all = {
+const std::vector<PrefillCase>& cases() {
+  static const std::vector<PrefillCase> all = {
       {0, 1, 1, 1, 1, 2, 2, 1},          {0, 33, 2, 2, 1, 8, 4, 6},
       {0, 64, 2, 2, 1, 32, 0, 16},       {5, 17, 4, 2, 1, 16, 16, 24},
       {63, 40, 4, 1, 1, 20, 0, 33},      {200, 7, 2, 1, 2, 48, 18, 17},
@@ -114,17 +114,17 @@ void for_each_able_isa(Fn&& fn) {
 
 TEST(PrefillAttention, EqualsTheDefinition) {
   for_each_able_isa([](Ctx& ctx) {
-    for (const Case& c : cases()) {
-      const Inputs in(c);
-      expect_close(in.run(ctx, c), exact(in, c), {.rel = kPrefillAttentionRelTol}, c.name());
+    for (const PrefillCase& c : cases()) {
+      const PrefillInputs in(c);
+      expect_close(in.run(ctx, c), exact_prefill(in, c), {.rel = kPrefillAttentionRelTol}, c.name());
     }
   });
 }
 
 TEST(PrefillAttention, ThreadsAndChunksChangeNothing) {
   for_each_able_isa([](Ctx& ctx) {
-    for (const Case& c : cases()) {
-      const Inputs in(c);
+    for (const PrefillCase& c : cases()) {
+      const PrefillInputs in(c);
       const Tensor<float> whole = in.run(ctx, c);
       for (const int threads : {1, 3, 8}) {
         const ScopedThreads scoped(threads);
@@ -144,20 +144,20 @@ TEST(PrefillAttention, ThreadsAndChunksChangeNothing) {
 }
 
 TEST(PrefillAttention, LargeScoresStayFinite) {
-  const Case c{0, 40, 2, 2, 1, 32, 0, 16};
-  Inputs in(c);
+  const PrefillCase c{0, 40, 2, 2, 1, 32, 0, 16};
+  PrefillInputs in(c);
   for (i64 i = 0; i < in.q.size(); ++i) in.q[i] *= 1024.0f;  // exact
   for_each_able_isa([&](Ctx& ctx) {
-    expect_close(in.run(ctx, c), exact(in, c), {.rel = kPrefillAttentionRelTol}, c.name());
+    expect_close(in.run(ctx, c), exact_prefill(in, c), {.rel = kPrefillAttentionRelTol}, c.name());
   });
 }
 
 TEST(PrefillAttention, NanOfALaterTileReachesNoEarlierQuery) {
-  const Case c{0, 128, 2, 2, 1, 32, 0, 16};
-  Inputs in(c);
+  const PrefillCase c{0, 128, 2, 2, 1, 32, 0, 16};
+  PrefillInputs in(c);
   for_each_able_isa([&](Ctx& ctx) {
     const Tensor<float> before = in.run(ctx, c);
-    Inputs broken = in;
+    PrefillInputs broken = in;
     at(broken.v, 64, 0, 0) = std::numeric_limits<float>::quiet_NaN();  // the first key of tile 1
     Tensor<float> after = broken.run(ctx, c);
     for (i64 t = 0; t < 64; ++t) EXPECT_EQ(at(after, t, 0, 0), at(before, t, 0, 0)) << t;

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <limits>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -14,6 +13,7 @@
 #include "ops/causal_attention/causal_attention_test_support.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
+#include "testing/special_values.h"
 
 namespace fathom::ops {
 namespace {
@@ -21,6 +21,8 @@ namespace {
 using namespace attention_test;
 using testing::expect_bitwise_equal;
 using testing::for_each_isa;
+using testing::kInf;
+using testing::kNan;
 
 /// Rows [begin, begin + count) of the first axis.
 template <typename T>
@@ -106,8 +108,6 @@ void expect_contained(const Bad& bad, const Result<float>& clean, const Result<f
 
 TEST(CausalAttention, WhatIsNotFiniteReachesOnlyThoseThatSeeIt) {
   using Part = Operands<float>;
-  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-  constexpr float kInf = std::numeric_limits<float>::infinity();
   std::vector<Bad> all;
   // Rows of both parities: BF16 operands hold them in pairs.
   for (const auto& [row, value] : {std::pair<i64, float>{65, kNan}, {72, kNan}, {72, -kInf}}) {

@@ -9,6 +9,7 @@
 #include "kernels/ref/elementwise.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
+#include "testing/special_values.h"
 #include "testing/stored_weights.h"
 #include "testing/tensor.h"
 
@@ -16,13 +17,12 @@ namespace fathom::ops {
 namespace {
 
 namespace ref = kernels::ref;
-using testing::expect_bitwise_equal;
-using testing::for_each_isa;
-using testing::normal;
 using testing::StoredWeights;
 using testing::Tensor;
-
-constexpr float kInf = std::numeric_limits<float>::infinity();
+using testing::expect_bitwise_equal;
+using testing::for_each_isa;
+using testing::kInf;
+using testing::normal;
 
 TEST(SiluMul, EveryIsaMatchesReference) {
   for_each_isa([](Ctx& ctx) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "backend/backend.h"
@@ -11,16 +10,14 @@
 #include "ops/gemm/gemm_test_support.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
+#include "testing/special_values.h"
 
 namespace fathom::ops {
 namespace {
 
 using testing::for_each_isa;
+using testing::kNan;
 using testing::normal;
-
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr GemmRounding kF32{GemmFormat::kF32};
-constexpr GemmRounding kBf16{GemmFormat::kBf16};
 
 /// Number [row, k] of a packed operand, padding included.
 float packed_at(const PackedMatrix& p, i64 row, i64 k) {
@@ -81,12 +78,12 @@ Tensor<float> wide(i64 rows, i64 cols) {
   return x;
 }
 
-constexpr std::pair<i64, i64> kShapes[] = {{1, 1},   {15, 17},  {16, 16},   {17, 31},
+constexpr std::pair<i64, i64> kPackedShapes[] = {{1, 1},   {15, 17},  {16, 16},   {17, 31},
                                            {3, 128}, {129, 33}, {130, 257}, {37, 300}};
 
 TEST(Pack, EveryRoundingAndOrientationEqualsTheDefinition) {
   for_each_isa([](Ctx& ctx) {
-    for (const auto& [rows, cols] : kShapes) {
+    for (const auto& [rows, cols] : kPackedShapes) {
       const auto x = wide(rows, cols);
       for (const GemmRounding& rounding : all_roundings()) {
         for (const bool transpose : {false, true}) {

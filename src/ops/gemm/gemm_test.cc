@@ -21,8 +21,6 @@ using testing::for_each_isa;
 using testing::normal;
 using testing::ScopedThreads;
 
-constexpr GemmRounding kF32{GemmFormat::kF32};
-constexpr GemmRounding kBf16{GemmFormat::kBf16};
 constexpr GemmRounding kTile{GemmFormat::kE4m3};
 constexpr GemmRounding kBlock{GemmFormat::kE4m3, GemmScaling::kBlock};
 

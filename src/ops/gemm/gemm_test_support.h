@@ -16,6 +16,9 @@ namespace fathom::ops {
 
 using testing::Tensor;
 
+inline constexpr GemmRounding kF32{GemmFormat::kF32};
+inline constexpr GemmRounding kBf16{GemmFormat::kBf16};
+
 /// An operand [rows, k] after rounding: numbers before their scale, and scales [rows, ceil(k/128)].
 struct RoundedOperand {
   Tensor<float> numbers;

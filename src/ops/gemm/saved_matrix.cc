@@ -6,21 +6,21 @@
 namespace fathom::ops {
 namespace {
 
-constexpr i64 kAlignment = 64;
+constexpr i64 kSavedAlignment = 64;
 
 i64 data_bytes(SavedFormat format, i64 rows, i64 cols) {
-  return round_up(rows * SavedMatrix::saved_row_bytes(format, cols), kAlignment);
+  return round_up(rows * SavedMatrix::saved_row_bytes(format, cols), kSavedAlignment);
 }
 
 }  // namespace
 
 i64 saved_matrix_bytes(SavedFormat format, i64 rows, i64 cols) {
   return data_bytes(format, rows, cols) +
-         round_up(rows * SavedMatrix::scales_per_row(format, cols) * 4, kAlignment);
+         round_up(rows * SavedMatrix::scales_per_row(format, cols) * 4, kSavedAlignment);
 }
 
 SavedMatrix saved_matrix_at(u8* storage, SavedFormat format, i64 rows, i64 cols) {
-  FATHOM_CHECK(reinterpret_cast<uintptr_t>(storage) % kAlignment == 0, "storage of [", rows, ", ",
+  FATHOM_CHECK(reinterpret_cast<uintptr_t>(storage) % kSavedAlignment == 0, "storage of [", rows, ", ",
                cols, "] must be 64-byte aligned");
   SavedMatrix m;
   m.data = storage;

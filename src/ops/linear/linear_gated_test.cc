@@ -51,11 +51,11 @@ void expect_equals_its_steps(Ctx& ctx, const Tensor<float>& x, const FfnWeights&
   }
 }
 
-constexpr i64 kIn = 160;
+constexpr i64 kGatedIn = 160;
 
 /// fn(tokens, width) over awkward sizes.
 template <typename Fn>
-void for_sizes(Fn&& fn) {
+void for_gated_sizes(Fn&& fn) {
   for (const i64 tokens : {1, 7, 16, 17, 48, 49, 80, 96, 97, 193, 400}) fn(tokens, i64{70});
   for (const i64 width : {1, 16, 31, 32, 33, 127, 128, 129, 300}) fn(i64{50}, width);
 }
@@ -65,11 +65,11 @@ TEST(LinearGated, StoredWeightsEqualTheirStepsBitwise) {
     for (const DType dtype : {DType::kBF16, DType::kF8E4M3}) {
       for (const Activations mode :
            {Activations::kBf16, Activations::kFp8, Activations::kFp8PowerOf2}) {
-        for_sizes([&](i64 tokens, i64 width) {
-          const StoredWeights gate(normal<float>({width, kIn}, 0.1, 1), dtype);
-          const StoredWeights up(normal<float>({width, kIn}, 0.1, 2), dtype);
+        for_gated_sizes([&](i64 tokens, i64 width) {
+          const StoredWeights gate(normal<float>({width, kGatedIn}, 0.1, 1), dtype);
+          const StoredWeights up(normal<float>({width, kGatedIn}, 0.1, 2), dtype);
           const StoredWeights down(normal<float>({9, width}, 0.1, 3), dtype);
-          expect_equals_its_steps(ctx, normal<float>({tokens, kIn}, 1.0, 4),
+          expect_equals_its_steps(ctx, normal<float>({tokens, kGatedIn}, 1.0, 4),
                                   {gate.ref(), up.ref(), down.ref()}, {mode, true},
                                   std::string(dtype_name(dtype)));
         });
@@ -81,11 +81,11 @@ TEST(LinearGated, StoredWeightsEqualTheirStepsBitwise) {
 TEST(LinearGated, PackedIntegersEqualTheirStepsBitwise) {
   for_each_isa([](Ctx& ctx) {
     for (const auto& format : kPackedFormats) {
-      for_sizes([&](i64 tokens, i64 width) {
-        const PackedWeights gate(normal<float>({width, kIn}, 0.1, 1), format);
-        const PackedWeights up(normal<float>({width, kIn}, 0.1, 2), format);
+      for_gated_sizes([&](i64 tokens, i64 width) {
+        const PackedWeights gate(normal<float>({width, kGatedIn}, 0.1, 1), format);
+        const PackedWeights up(normal<float>({width, kGatedIn}, 0.1, 2), format);
         const PackedWeights down(normal<float>({9, width}, 0.1, 3), format);
-        expect_equals_its_steps(ctx, normal<float>({tokens, kIn}, 1.0, 4),
+        expect_equals_its_steps(ctx, normal<float>({tokens, kGatedIn}, 1.0, 4),
                                 {gate.ref(), up.ref(), down.ref()}, {Activations::kInt8, true},
                                 name_of(format));
       });
@@ -96,9 +96,9 @@ TEST(LinearGated, PackedIntegersEqualTheirStepsBitwise) {
 // Each side in a type of its own, and slices of FP8 weights whose blocks begin anywhere.
 TEST(LinearGated, MixedTypesAndSlicesEqualTheirSteps) {
   for_each_isa([](Ctx& ctx) {
-    const auto x = normal<float>({70, kIn}, 1.0, 4);
-    const StoredWeights gate(normal<float>({300, kIn}, 0.1, 1), DType::kF8E4M3);
-    const StoredWeights up(normal<float>({300, kIn}, 0.1, 2), DType::kF8E4M3);
+    const auto x = normal<float>({70, kGatedIn}, 1.0, 4);
+    const StoredWeights gate(normal<float>({300, kGatedIn}, 0.1, 1), DType::kF8E4M3);
+    const StoredWeights up(normal<float>({300, kGatedIn}, 0.1, 2), DType::kF8E4M3);
     const auto numbers = normal<float>({9, 150}, 0.1, 3);
     const StoredWeights bf16(numbers, DType::kBF16), fp8(numbers, DType::kF8E4M3),
         f32(numbers, DType::kF32);
@@ -119,9 +119,9 @@ TEST(LinearGated, NanReachesItsRowOnly) {
   for_each_isa([](Ctx& ctx) {
     for (const float bad :
          {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
-      auto x = normal<float>({60, kIn}, 1.0, 1);
-      x[5 * kIn + 100] = bad;
-      const auto numbers = normal<float>({40, kIn}, 0.1, 2), last = normal<float>({9, 40}, 0.1, 3);
+      auto x = normal<float>({60, kGatedIn}, 1.0, 1);
+      x[5 * kGatedIn + 100] = bad;
+      const auto numbers = normal<float>({40, kGatedIn}, 0.1, 2), last = normal<float>({9, 40}, 0.1, 3);
       const StoredWeights fp8(numbers, DType::kF8E4M3), fp8_down(last, DType::kF8E4M3);
       const PackedWeights int4(numbers, {4, 32}), int4_down(last, {4, 32});
       for (const auto& [w, down] :

@@ -21,7 +21,7 @@ using testing::StoredWeights;
 using testing::Tensor;
 
 constexpr i64 kHeads = 3, kNope = 20, kValue = 12, kRank = 160;
-constexpr Activations kModes[] = {Activations::kF32, Activations::kBf16, Activations::kInt8};
+constexpr Activations kHeadModes[] = {Activations::kF32, Activations::kBf16, Activations::kInt8};
 
 /// kv_b_proj of three heads, in three types.
 struct HeadWeights {
@@ -40,7 +40,7 @@ TEST(LinearHeads, EqualOneProductAHead) {
   for_each_isa([](Ctx& ctx) {
     const HeadWeights weights;
     for (const MatRef& w : weights.all()) {
-      for (const Activations mode : kModes) {
+      for (const Activations mode : kHeadModes) {
         for (const i64 tokens : {1, 2, 9}) {
           const auto context = normal<float>({tokens, kHeads, kRank}, 1.0, 2);
           const auto query = normal<float>({tokens, kHeads, kNope + 8}, 1.0, 3);
@@ -72,7 +72,7 @@ TEST(LinearHeads, SeveralOutputsOfOneInput) {
   for_each_isa([](Ctx& ctx) {
     const HeadWeights weights;
     const auto x = normal<float>({5, kRank}, 1.0, 2);
-    for (const Activations mode : kModes) {
+    for (const Activations mode : kHeadModes) {
       std::array<Tensor<float>, 3> got, want;
       std::array<LinearOutput, 3> outputs;
       const auto all = weights.all();

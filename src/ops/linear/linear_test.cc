@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "backend/backend.h"
 #include "base/checked_math.h"
@@ -14,6 +13,7 @@
 #include "kernels/ref/quantize.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
+#include "testing/special_values.h"
 #include "testing/stored_weights.h"
 #include "testing/tensor.h"
 
@@ -21,12 +21,13 @@ namespace fathom::ops {
 namespace {
 
 namespace ref = kernels::ref;
+using testing::StoredWeights;
+using testing::Tensor;
 using testing::expect_bitwise_equal;
 using testing::expect_close;
 using testing::for_each_isa;
+using testing::kNan;
 using testing::normal;
-using testing::StoredWeights;
-using testing::Tensor;
 
 /// x as linear_forward sees it, in double.
 Tensor<double> rounded_input(const Tensor<float>& x, DType dtype, Activations activations) {
@@ -202,7 +203,6 @@ TEST(Linear, EveryFp8CodeIsExact) {
 
 // A NaN or an infinity in one token or one weight row stays in its row and column.
 TEST(Linear, PoisonDoesNotSpread) {
-  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   for_each_isa([](Ctx& ctx) {
     for (const DType dtype : kDTypes) {
       for (const Activations mode : kModes) {

@@ -12,22 +12,24 @@
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
 #include "testing/packed_weights.h"
+#include "testing/special_values.h"
 #include "testing/stored_weights.h"
 #include "testing/tensor.h"
 
 namespace fathom::ops {
 namespace {
 
-using testing::expect_bitwise_equal;
-using testing::expect_close;
-using testing::for_each_isa;
-using testing::kPackedFormats;
-using testing::name_of;
-using testing::normal;
 using testing::PackedWeights;
 using testing::ScopedThreads;
 using testing::StoredWeights;
 using testing::Tensor;
+using testing::expect_bitwise_equal;
+using testing::expect_close;
+using testing::for_each_isa;
+using testing::kNan;
+using testing::kPackedFormats;
+using testing::name_of;
+using testing::normal;
 
 Tensor<float> product(Ctx& ctx, const Tensor<float>& x, const MatRef& w, LinearMode mode) {
   Tensor<float> y({x.dim(0), w.rows});
@@ -48,7 +50,7 @@ constexpr i64 kOuts[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 59, 62, 63, 64, 65, 127,
 
 /// fn(tokens, in, out) over awkward sizes.
 template <typename Fn>
-void for_sizes(Fn&& fn) {
+void for_panel_sizes(Fn&& fn) {
   for (const i64 tokens : kTokens) fn(tokens, i64{192}, i64{13});
   for (const i64 in : kIns) fn(i64{35}, in, i64{5});
   for (const i64 out : kOuts) fn(i64{18}, i64{130}, out);
@@ -60,7 +62,7 @@ TEST(TokenPanels, StoredWeightsAgreeWithTheOtherForm) {
     for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF8E4M3}) {
       for (const Activations mode :
            {Activations::kF32, Activations::kBf16, Activations::kFp8, Activations::kFp8PowerOf2}) {
-        for_sizes([&](i64 tokens, i64 in, i64 out) {
+        for_panel_sizes([&](i64 tokens, i64 in, i64 out) {
           const StoredWeights w(normal<float>({out, in}, 0.02, 2), dtype);
           expect_both_forms_agree(ctx, normal<float>({tokens, in}, 1.0, 1), w.ref(), mode,
                                   "mode " + std::to_string(static_cast<int>(mode)));
@@ -73,7 +75,7 @@ TEST(TokenPanels, StoredWeightsAgreeWithTheOtherForm) {
 TEST(TokenPanels, PackedIntegersAgreeWithTheOtherForm) {
   for_each_isa([](Ctx& ctx) {
     for (const auto& format : kPackedFormats) {
-      for_sizes([&](i64 tokens, i64 in, i64 out) {
+      for_panel_sizes([&](i64 tokens, i64 in, i64 out) {
         const PackedWeights w(normal<float>({out, in}, 0.02, 2), format);
         expect_both_forms_agree(ctx, normal<float>({tokens, in}, 1.0, 1), w.ref(),
                                 Activations::kInt8, name_of(format));
@@ -140,7 +142,6 @@ TEST(TokenPanels, NanReachesItsRowOnly) {
 }
 
 TEST(TokenPanels, NanOfAWeightReachesItsColumnOnly) {
-  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   for_each_isa([](Ctx& ctx) {
     const auto x = normal<float>({20, 300}, 1.0, 1);
     auto numbers = normal<float>({9, 300}, 0.02, 2);

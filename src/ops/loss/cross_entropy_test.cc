@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
-#include <limits>
 
 #include "backend/backend.h"
 #include "kernels/ref/cross_entropy.h"
@@ -11,19 +10,19 @@
 #include "testing/expect.h"
 #include "testing/expect_gradient.h"
 #include "testing/for_each_isa.h"
+#include "testing/special_values.h"
 #include "testing/tensor.h"
 
 namespace fathom::ops {
 namespace {
 
 namespace ref = kernels::ref;
+using testing::Tensor;
 using testing::expect_bitwise_equal;
 using testing::for_each_isa;
+using testing::kInf;
+using testing::kNan;
 using testing::normal;
-using testing::Tensor;
-
-constexpr float kInf = std::numeric_limits<float>::infinity();
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 struct Loss {
   Tensor<float> dlogits;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 
 #include "backend/backend.h"
@@ -11,6 +10,7 @@
 #include "testing/expect.h"
 #include "testing/expect_gradient.h"
 #include "testing/for_each_isa.h"
+#include "testing/special_values.h"
 #include "testing/tensor.h"
 
 namespace fathom::ops {
@@ -18,13 +18,12 @@ namespace {
 
 namespace ref = kernels::ref;
 using ::testing::ElementsAre;
+using testing::Tensor;
 using testing::expect_bitwise_equal;
 using testing::expect_close;
 using testing::for_each_isa;
+using testing::kNan;
 using testing::normal;
-using testing::Tensor;
-
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 TEST(CountExperts, SkipsWhatWasDropped) {
   Tensor<i32> chosen({3, 2});

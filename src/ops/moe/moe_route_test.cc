@@ -1,13 +1,13 @@
 #include <gmock/gmock.h>
 
 #include <cmath>
-#include <limits>
 
 #include "backend/backend.h"
 #include "kernels/ref/moe.h"
 #include "ops/moe/moe.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
+#include "testing/special_values.h"
 #include "testing/tensor.h"
 
 namespace fathom::ops {
@@ -15,9 +15,10 @@ namespace {
 
 namespace ref = kernels::ref;
 using ::testing::ElementsAre;
-using testing::for_each_isa;
-using testing::normal;
 using testing::Tensor;
+using testing::for_each_isa;
+using testing::kNan;
+using testing::normal;
 
 /// The routing of one token.
 struct Routed {
@@ -150,7 +151,6 @@ TEST(MoeRoute, GreedyIgnoresGroups) {
 
 TEST(MoeRoute, NanNeverWinsAndExtremesAreOrdered) {
   for_each_isa([](Ctx& ctx) {
-    constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
     const std::vector<float> logits = {kNan, -200.0f, 3.0f, kNan, 100.0f, -3.0f};
     const RouterOptions options{.norm_topk_prob = false};
     const Routed r = route(ctx, logits, {}, options, 4);

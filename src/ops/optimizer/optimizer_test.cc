@@ -9,20 +9,20 @@
 #include "kernels/ref/optimizer.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
+#include "testing/special_values.h"
 #include "testing/tensor.h"
 
 namespace fathom::ops {
 namespace {
 
 namespace ref = kernels::ref;
+using testing::Tensor;
 using testing::expect_bitwise_equal;
 using testing::expect_close;
 using testing::for_each_isa;
+using testing::kInf;
+using testing::kNan;
 using testing::normal;
-using testing::Tensor;
-
-constexpr float kInf = std::numeric_limits<float>::infinity();
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 const i64 kSizes[] = {1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 1009, 16384, 16385, 70001};
 

@@ -5,7 +5,6 @@
 #include <array>
 #include <bit>
 #include <cmath>
-#include <limits>
 #include <string>
 
 #include "backend/backend.h"
@@ -14,6 +13,7 @@
 #include "kernels/ref/quantization_error.h"
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
+#include "testing/special_values.h"
 #include "testing/tensor.h"
 
 namespace fathom::ops {
@@ -21,13 +21,13 @@ namespace {
 
 namespace ref = kernels::ref;
 using kernels::GroupValues;
-using testing::for_each_isa;
-using testing::normal;
 using testing::ScopedThreads;
 using testing::Tensor;
+using testing::for_each_isa;
+using testing::kInf;
+using testing::kNan;
+using testing::normal;
 
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr std::array kFormats = {NumberFormat::kE4m3, NumberFormat::kE5m2, NumberFormat::kE5m6,
                                  NumberFormat::kBf16};
 constexpr std::array kScalings = {GemmScaling::kTile, GemmScaling::kBlock, GemmScaling::kRow,

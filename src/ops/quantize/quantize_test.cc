@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <cstring>
-#include <limits>
 
 #include "backend/backend.h"
 #include "base/checked_math.h"
@@ -12,20 +11,20 @@
 #include "testing/expect.h"
 #include "testing/for_each_isa.h"
 #include "testing/paged_cache.h"
+#include "testing/special_values.h"
 #include "testing/tensor.h"
 
 namespace fathom::ops {
 namespace {
 
-using testing::expect_bitwise_equal;
-using testing::for_each_isa;
-using testing::normal;
 using testing::PagedCache;
 using testing::ScopedThreads;
 using testing::Tensor;
-
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInf = std::numeric_limits<float>::infinity();
+using testing::expect_bitwise_equal;
+using testing::for_each_isa;
+using testing::kInf;
+using testing::kNan;
+using testing::normal;
 
 /// The definition, with tensor/fp8.h's rounding.
 void expect_quantised(const Tensor<float>& x, ScaleFormat format, const Tensor<Fp8E4M3>& q,

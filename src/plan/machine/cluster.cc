@@ -7,8 +7,6 @@
 namespace fathom::plan {
 namespace {
 
-constexpr Range kCount = {.min = 0, .max = 1 << 24};
-
 /// `value` must be above 0.
 void require(Problems& problems, std::string_view field, double value, std::string_view what) {
   if (value > 0.0) return;
@@ -18,7 +16,7 @@ void require(Problems& problems, std::string_view field, double value, std::stri
 }  // namespace
 
 void Cluster::list_fields(FieldList& list) {
-  list.add("gpus", gpus, "GPUs in all", kCount);
+  list.add("gpus", gpus, "GPUs in all", kCountRange);
   list.add("gpu", gpu, "one accelerator");
   list.add("node", node, "what shares a scale-up network");
   list.add("network", network, "between nodes");

@@ -7,7 +7,6 @@ namespace {
 
 constexpr Range kPositive = {.min = 0.0, .max = 1e12};
 constexpr Range kShare = {.min = 0.001, .max = 10.0};
-constexpr Range kCount = {.min = 0, .max = 1 << 24};
 
 void add_source(FieldList& list, std::string& source) {
   list.add("source", source, "where the numbers of this table are from");
@@ -17,7 +16,7 @@ void add_source(FieldList& list, std::string& source) {
 
 void GpuSection::list_fields(FieldList& list) {
   list.add("name", name, "what it is called");
-  list.add("sms", sms, "streaming multiprocessors", kCount);
+  list.add("sms", sms, "streaming multiprocessors", kCountRange);
   list.add("bf16_tflops", bf16_tflops, "dense BF16 peak", kPositive);
   list.add("fp8_tflops", fp8_tflops, "dense FP8 peak; 0: none. Times come from [gemm]", kPositive);
   list.add("memory_gb", memory_gb, "memory, 1e9 bytes", kPositive);
@@ -78,14 +77,14 @@ void KernelSection::list_fields(FieldList& list) {
 }
 
 void ExchangeSection::list_fields(FieldList& list) {
-  list.add("sm_for_comm", sm_for_comm, "SMs that exchange while training", kCount);
+  list.add("sm_for_comm", sm_for_comm, "SMs that exchange while training", kCountRange);
   list.add("dispatch_forward_gb_s", dispatch_forward_gb_s, "beside compute", kPositive);
   list.add("combine_forward_gb_s", combine_forward_gb_s, "beside compute", kPositive);
   list.add("dispatch_backward_gb_s", dispatch_backward_gb_s, "beside compute", kPositive);
   list.add("combine_backward_gb_s", combine_backward_gb_s, "beside compute", kPositive);
   list.add("alone_gb_s", alone_gb_s, "nothing beside it", kPositive);
   list.add("wait_us", wait_us, "for the slowest rank, an exchange; 0: moving time alone", kPositive);
-  list.add("prefill_sms", prefill_sms, "SMs that exchange in prefill", kCount);
+  list.add("prefill_sms", prefill_sms, "SMs that exchange in prefill", kCountRange);
   list.add("low_latency_ranks", low_latency_ranks, "EP sizes of the two tables");
   list.add("low_latency_dispatch_us", low_latency_dispatch_us, "dispatch of decoding");
   list.add("low_latency_combine_us", low_latency_combine_us, "combine of decoding");

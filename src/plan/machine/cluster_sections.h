@@ -7,6 +7,9 @@
 
 namespace fathom::plan {
 
+/// Of numbers of things: GPUs, SMs, ranks.
+inline constexpr Range kCountRange = {.min = 0, .max = 1 << 24};
+
 /// [gpu] One accelerator.
 struct GpuSection {
   std::string name;

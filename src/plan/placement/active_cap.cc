@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 #include <numeric>
+
+#include "plan/units/index.h"
 
 namespace fathom::plan {
 namespace {
-
-size_t at(i64 i) { return static_cast<size_t>(i); }
 
 using Edge = TokenFlow::Edge;
 

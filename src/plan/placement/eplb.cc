@@ -6,11 +6,10 @@
 #include <numeric>
 
 #include "base/check.h"
+#include "plan/units/index.h"
 
 namespace fathom::plan {
 namespace {
-
-size_t at(i64 i) { return static_cast<size_t>(i); }
 
 /// Experts of one node with their replicas.
 struct Replication {

@@ -8,13 +8,12 @@
 #include "base/checked_math.h"
 #include "plan/placement/active_cap.h"
 #include "plan/placement/token_flow.h"
+#include "plan/units/index.h"
 
 namespace fathom::plan {
 namespace {
 
 constexpr std::array<double, 7> kSlacks = {0.0, 0.005, 0.01, 0.02, 0.03, 0.05, 0.10};
-
-size_t at(i64 i) { return static_cast<size_t>(i); }
 
 i64 least_limit(std::span<const i64> tokens, i64 gpus) {
   const i64 sum = std::accumulate(tokens.begin(), tokens.end(), i64{0});

@@ -4,11 +4,10 @@
 #include <limits>
 
 #include "base/check.h"
+#include "plan/units/index.h"
 
 namespace fathom::plan {
 namespace {
-
-size_t at(i64 i) { return static_cast<size_t>(i); }
 
 std::span<const i32> experts_on(const Placement& placement, i64 gpu, i64 slots) {
   return std::span(placement.expert_of_slot).subspan(at(gpu * slots), at(slots));

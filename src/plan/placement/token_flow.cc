@@ -4,13 +4,12 @@
 #include <numeric>
 
 #include "base/checked_math.h"
+#include "plan/units/index.h"
 
 namespace fathom::plan {
 namespace {
 
 constexpr i32 kUnseen = -1;
-
-size_t at(i64 i) { return static_cast<size_t>(i); }
 
 }  // namespace
 

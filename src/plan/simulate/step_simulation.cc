@@ -6,11 +6,10 @@
 #include <tuple>
 
 #include "base/rng.h"
+#include "plan/units/index.h"
 
 namespace fathom::plan {
 namespace {
-
-size_t at(i64 i) { return static_cast<size_t>(i); }
 
 /// Streams of random numbers, so that none depends on how many another drew.
 enum RandomStream : u64 { kGpuStream = 1, kTaskStream, kRoutingStream, kFailureStream };

@@ -6,8 +6,8 @@
 #include "posttrain/chat_choice.h"
 #include "posttrain/grpo/grpo.h"
 #include "posttrain/warm_up.h"
-#include "train/run_setup.h"
-#include "train/run_text.h"
+#include "train/run/setup.h"
+#include "train/run/text.h"
 
 namespace fathom::posttrain {
 namespace {

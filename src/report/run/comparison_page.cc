@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <optional>
 #include <utility>
@@ -14,14 +13,13 @@
 #include "report/page/html_text.h"
 #include "report/page/page_assets.h"
 #include "report/run/loss_gap.h"
+#include "report/run/missing_value.h"
 #include "report/run/report_data.h"
 #include "report/run/run_assets.h"
 #include "report/run/run_summary.h"
 
 namespace fathom::report {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 std::string_view trimmed(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t\r");

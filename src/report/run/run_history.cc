@@ -2,15 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <utility>
 
 #include "report/metrics/metrics_log.h"
+#include "report/run/missing_value.h"
 
 namespace fathom::report {
 namespace {
 
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr size_t kMaxSkipped = 200;
 
 }  // namespace

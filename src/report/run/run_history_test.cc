@@ -4,15 +4,13 @@
 
 #include <array>
 #include <cmath>
-#include <limits>
 
 #include "report/metrics/test_run.h"
+#include "report/run/missing_value.h"
 #include "report/run/run_summary.h"
 
 namespace fathom::report {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 TEST(BucketedRows, KeepsMeansAndExtremesInBoundedMemory) {
   BucketedRows rows(8);

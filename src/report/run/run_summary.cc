@@ -4,15 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <string_view>
 
 #include "base/check.h"
+#include "report/run/missing_value.h"
 
 namespace fathom::report {
 namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 double recent(const RunHistory& history, std::string_view key, i64 steps) {
   const auto* at = std::find_if(kStepCurves.begin(), kStepCurves.end(),

@@ -10,7 +10,6 @@
 namespace fathom::serve {
 namespace {
 
-constexpr double kNow = 1'796'000'000;
 
 UsageRow row_of(int i) {
   UsageRow row;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "serve/accounts/sql/schema.h"
+#include "serve/accounts/test_databases.h"
 #include "serve/accounts/usage/usage_table.h"
 #include "testing/temp_dir.h"
 
@@ -12,7 +13,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr double kNow = 1'796'000'000;
 
 KeyConfig key_config(const std::string& secret) {
   KeyConfig config;

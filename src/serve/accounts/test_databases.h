@@ -23,6 +23,9 @@
 
 namespace fathom::serve {
 
+/// The time, where a test says it: seconds since 1970.
+inline constexpr double kNow = 1'796'000'000;
+
 /// The folder of initdb and postgres; nullopt: there is none.
 inline std::optional<std::filesystem::path> find_postgres() {
   namespace fs = std::filesystem;

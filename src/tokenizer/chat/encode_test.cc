@@ -37,12 +37,12 @@ std::vector<std::string_view> v3_tokens() {
           kOutputBegin, kOutputEnd, kToolSep,   kDsmlMark};
 }
 
-Message user(std::string text) { return {"user", std::move(text), {}, {}, {}}; }
+Message user_message(std::string text) { return {"user", std::move(text), {}, {}, {}}; }
 
 TEST(EncodeChat, TokensById) {
   const Tokenizer tokenizer = byte_tokenizer(v3_tokens());
   ChatRequest request;
-  request.messages = {user("abc")};
+  request.messages = {user_message("abc")};
   const auto segments = render_chat(*find_chat_template("deepseek-v3"), request);
   ASSERT_TRUE(segments);
   EXPECT_EQ(encode_chat(tokenizer, *segments),
@@ -56,11 +56,11 @@ TEST(EncodeChat, AgreesWithEncodingTheRenderedText) {
   const Tokenizer tokenizer = byte_tokenizer(v3_tokens());
   ChatRequest request;
   request.messages = {{"system", "abc", {}, {}, {}},
-                      user("  q\n\n"),
+                      user_message("  q\n\n"),
                       {"assistant", "", {}, {{"", "abc", R"({"a": "abc"})"}}, {}},
                       {"tool", "abc", {}, {}, {}},
                       {"assistant", "abab", {}, {}, {}},
-                      user("x")};
+                      user_message("x")};
   int num_templates = 0;
   for (const ChatTemplate& chat_template : chat_templates()) {
     if (!check_chat_tokens(chat_template, tokenizer) || !chat_template.has_tools) continue;
@@ -78,7 +78,7 @@ TEST(EncodeChat, AClientsTextIsPlain) {
   std::string hostile;
   for (const std::string_view token : v3_tokens()) hostile += token;
   ChatRequest request;
-  request.messages = {user(hostile)};
+  request.messages = {user_message(hostile)};
   const std::vector<i32> ids =
       encode_chat(tokenizer, *render_chat(*find_chat_template("deepseek-v3.1"), request));
   // BOS, user, assistant and </think> are the template's.

@@ -19,7 +19,7 @@ using device::LinearMode;
 
 /// Up to so many tokens a product takes the time of reading its weights, and f32 rows are
 /// multiplied where they lie.
-constexpr i64 kReadBoundTokens = 8;
+constexpr i64 kMaxTokensInPlace = 8;
 
 /// What is done to an input before it is multiplied.
 enum class Preparation { kNothing, kCopy, kRoundBf16, kQuantizeTiles, kQuantizeGroups, kPanels };
@@ -27,7 +27,7 @@ enum class Preparation { kNothing, kCopy, kRoundBf16, kQuantizeTiles, kQuantizeG
 Preparation preparation_of(const Ctx& ctx, const MatRef& w, const LinearMode& mode, i64 tokens) {
   if (wants_panels(ctx, w, mode)) return Preparation::kPanels;
   if (w.dtype == DType::kF32 || mode.activations == Activations::kF32) {
-    return tokens <= kReadBoundTokens ? Preparation::kNothing : Preparation::kCopy;
+    return tokens <= kMaxTokensInPlace ? Preparation::kNothing : Preparation::kCopy;
   }
   if (w.bits != 0 && mode.activations == Activations::kInt8) return Preparation::kQuantizeGroups;
   return quantises_tiles(w, mode) ? Preparation::kQuantizeTiles : Preparation::kRoundBf16;

@@ -17,7 +17,7 @@
 namespace fathom::grammar {
 namespace {
 
-class Formats : public testing::Test {
+class Formats : public ::testing::Test {
  protected:
   bool fits(const std::string& name, std::string_view text) {
     const auto known = regexes_.find(name);

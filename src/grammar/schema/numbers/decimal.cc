@@ -8,7 +8,7 @@
 namespace fathom::grammar {
 namespace {
 
-constexpr i64 kMaxExponent = 10'000;
+constexpr i64 kMaxWrittenExponent = 10'000;
 
 /// The digits at the front of `text`, which are taken away from it.
 std::string_view take_digits(std::string_view& text) {
@@ -33,7 +33,7 @@ std::optional<i64> read_exponent(std::string_view text) {
   const std::string_view digits = take_digits(text);
   i64 value = 0;
   const auto [end, status] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  if (status != std::errc{} || !text.empty() || value > kMaxExponent) return std::nullopt;
+  if (status != std::errc{} || !text.empty() || value > kMaxWrittenExponent) return std::nullopt;
   return negative ? -value : value;
 }
 

@@ -13,7 +13,7 @@
 namespace fathom::grammar {
 namespace {
 
-constexpr i64 kMaxExponent = 307;  // within what a double holds, whatever the digits before it
+constexpr i64 kMaxDoubleExponent = 307;  // within what a double holds, whatever the digits before it
 
 /// Magnitudes on one side of 0.
 struct Magnitudes {
@@ -41,8 +41,8 @@ NumberRange mirrored(const NumberRange& range) {
 
 /// An e and an exponent from `low` to `high`.
 Regex exponents_between(RegexArena& arena, i64 low, i64 high) {
-  low = std::max(low, -kMaxExponent);
-  high = std::min(high, kMaxExponent);
+  low = std::max(low, -kMaxDoubleExponent);
+  high = std::min(high, kMaxDoubleExponent);
   if (low > high) return arena.nothing();
   const Regex zeros = arena.star(digits_between(arena, '0', '0'));
   const auto integers = [&](i64 from, i64 to) {
@@ -79,7 +79,7 @@ Regex with_exponent(RegexArena& arena, const Magnitudes& magnitudes) {
   };
   const auto& [low, high] = magnitudes;
   if (high && (high->value.is_zero() || high->value < low.value)) return arena.nothing();
-  i64 above = -kMaxExponent, below = kMaxExponent;
+  i64 above = -kMaxDoubleExponent, below = kMaxDoubleExponent;
   std::vector<Regex> choices;
   if (!low.value.is_zero()) {
     const auto [mantissa, exponent] = scientific(low.value);

@@ -54,7 +54,7 @@ struct Range {
   }
 };
 
-class NumberRanges : public testing::Test {
+class NumberRanges : public ::testing::Test {
  protected:
   i64 pick(i64 count) { return static_cast<i64>(random_() % static_cast<u64>(count)); }
 

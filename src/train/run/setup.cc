@@ -1,4 +1,4 @@
-#include "train/run_setup.h"
+#include "train/run/setup.h"
 
 #include <fmt/format.h>
 

@@ -9,7 +9,7 @@
 #include "data/cache/prepare.h"
 #include "io/files/atomic_file.h"
 #include "ops/gemm/gemm_peak.h"
-#include "train/run_impl.h"
+#include "train/run/impl.h"
 
 namespace fathom::train {
 namespace {

@@ -1,4 +1,4 @@
-#include "train/run_text.h"
+#include "train/run/text.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "train/run_writer.h"
+#include "train/run/writer.h"
 
 #include <fmt/format.h>
 

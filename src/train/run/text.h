@@ -4,7 +4,7 @@
 
 #include "data/cache/prepare.h"
 #include "tokenizer/tokenizer.h"
-#include "train/run_setup.h"
+#include "train/run/setup.h"
 
 namespace fathom::train {
 

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "train/run_plan.h"
+#include "train/run/plan.h"
 
 namespace fathom::train {
 namespace {

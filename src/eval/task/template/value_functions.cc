@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "eval/task/function_tables.h"
+#include "eval/task/template/function_tables.h"
 #include "eval/text/python_json.h"
 #include "eval/text/python_text.h"
 #include "eval/text/sha256.h"

@@ -1,11 +1,11 @@
-#include "eval/task/functions.h"
+#include "eval/task/template/functions.h"
 
 #include <fmt/format.h>
 
 #include <vector>
 
 #include "base/text.h"
-#include "eval/task/function_tables.h"
+#include "eval/task/template/function_tables.h"
 
 namespace fathom::eval {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "eval/task/expression.h"
+#include "eval/task/template/expression.h"
 
 namespace fathom::eval {
 

@@ -9,7 +9,7 @@
 #include "model/training/memory/training_memory.h"
 #include "plan/model_size.h"
 #include "plan/training_flops.h"
-#include "train/run_plan.h"
+#include "train/run/plan.h"
 
 namespace fathom::train {
 

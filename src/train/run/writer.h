@@ -8,7 +8,7 @@
 #include "train/checkpoint/checkpoint.h"
 #include "train/checkpoint/run_directory.h"
 #include "train/events.h"
-#include "train/run_setup.h"
+#include "train/run/setup.h"
 #include "train/trainer.h"
 
 namespace fathom::train {

@@ -1,4 +1,4 @@
-#include "eval/task/template.h"
+#include "eval/task/template/template.h"
 
 #include <fmt/format.h>
 

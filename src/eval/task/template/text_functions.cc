@@ -4,7 +4,7 @@
 #include <charconv>
 #include <vector>
 
-#include "eval/task/function_tables.h"
+#include "eval/task/template/function_tables.h"
 #include "eval/text/boxed.h"
 #include "eval/text/python_text.h"
 #include "eval/text/regex.h"

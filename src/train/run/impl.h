@@ -1,5 +1,5 @@
 #pragma once
-// Internal to run: everything that lives as long as a run. run_begin.cc makes it, run.cc drives it.
+// Internal to run: everything that lives as long as a run. begin.cc makes it, train/run.cc drives it.
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -11,8 +11,8 @@
 #include "train/pretrain.h"
 #include "train/resume.h"
 #include "train/run.h"
-#include "train/run_text.h"
-#include "train/run_writer.h"
+#include "train/run/text.h"
+#include "train/run/writer.h"
 #include "train/trainer.h"
 
 namespace fathom::train {

@@ -1,4 +1,4 @@
-#include "train/run_plan.h"
+#include "train/run/plan.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 #include <gmock/gmock.h>
 
-#include "eval/task/template.h"
+#include "eval/task/template/template.h"
 #include "eval/text/python_json.h"
 
 namespace fathom::eval {

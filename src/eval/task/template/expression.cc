@@ -1,4 +1,4 @@
-#include "eval/task/expression.h"
+#include "eval/task/template/expression.h"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/types.h"
-#include "eval/task/functions.h"
+#include "eval/task/template/functions.h"
 
 namespace fathom::eval {
 
