@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "base/types.h"
-#include "engine/cache/page_pool.h"
 #include "engine/cache/chain_key.h"
+#include "engine/cache/page_pool.h"
 
 namespace fathom::engine {
 
