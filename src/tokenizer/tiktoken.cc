@@ -25,7 +25,7 @@ constexpr std::string_view kKimiPattern =
 
 /// Standard alphabet with padding; nullopt for anything else.
 std::optional<std::string> decode_base64(std::string_view text) {
-  constexpr std::string_view kAlphabet =
+  constexpr std::string_view kBase64Digits =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   if (text.size() % 4 != 0) return std::nullopt;
   size_t padding = 0;
@@ -37,7 +37,7 @@ std::optional<std::string> decode_base64(std::string_view text) {
   u32 bits = 0;
   u32 num_bits = 0;
   for (const char c : text) {
-    const size_t value = kAlphabet.find(c);
+    const size_t value = kBase64Digits.find(c);
     if (value == std::string_view::npos) return std::nullopt;
     bits = (bits << 6 | static_cast<u32>(value)) & 0xFFFF;
     num_bits += 6;

@@ -15,7 +15,7 @@ using ::testing::HasSubstr;
 using Ids = std::vector<i32>;
 
 std::string base64(std::string_view bytes) {
-  constexpr std::string_view kAlphabet =
+  constexpr std::string_view kBase64Digits =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string text;
   for (size_t i = 0; i < bytes.size(); i += 3) {
@@ -24,7 +24,7 @@ std::string base64(std::string_view bytes) {
       bits = bits << 8 | (i + j < bytes.size() ? static_cast<u8>(bytes[i + j]) : 0u);
     }
     for (size_t j = 0; j < 4; ++j) {
-      text += i + j <= bytes.size() ? kAlphabet[bits >> (18 - 6 * j) & 63] : '=';
+      text += i + j <= bytes.size() ? kBase64Digits[bits >> (18 - 6 * j) & 63] : '=';
     }
   }
   return text;

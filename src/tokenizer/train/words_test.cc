@@ -9,7 +9,7 @@
 namespace fathom::tokenizer {
 namespace {
 
-std::map<std::string, i64> as_map(const WordCounter& counter) {
+std::map<std::string, i64> map_of(const WordCounter& counter) {
   std::map<std::string, i64> map;
   for (const WordCount& word : counter.words()) {
     EXPECT_TRUE(map.emplace(word.word, word.count).second) << word.word << " is listed twice";
@@ -36,7 +36,7 @@ TEST(WordCounter, CountsAsAMapDoes) {
     want[word] += count;
     counter.add(word, count);
   }
-  EXPECT_EQ(as_map(counter), want);
+  EXPECT_EQ(map_of(counter), want);
   EXPECT_EQ(counter.num_words(), std::ssize(want));
   EXPECT_EQ(counter.num_bytes(), num_bytes);
   EXPECT_GT(counter.memory_bytes(), num_bytes);
@@ -52,7 +52,7 @@ TEST(WordCounter, AddsAnotherCounter) {
     parts[i % 2].add(word);
   }
   parts[0].add_all(parts[1]);
-  EXPECT_EQ(as_map(parts[0]), want);
+  EXPECT_EQ(map_of(parts[0]), want);
   EXPECT_EQ(parts[0].total_count(), 50'000);
 }
 
@@ -62,14 +62,14 @@ TEST(WordCounter, KeepsWordsLongerThanABlockAndForgetsOnClear) {
   counter.add("a");
   counter.add(long_word);
   counter.add("b");
-  EXPECT_EQ(as_map(counter), (std::map<std::string, i64>{{"a", 1}, {"b", 1}, {long_word, 1}}));
+  EXPECT_EQ(map_of(counter), (std::map<std::string, i64>{{"a", 1}, {"b", 1}, {long_word, 1}}));
   const i64 full_bytes = counter.memory_bytes();
   counter.clear();
   EXPECT_EQ(counter.num_words(), 0);
   EXPECT_EQ(counter.total_count(), 0);
   EXPECT_LT(counter.memory_bytes(), full_bytes);
   counter.add("c", 7);
-  EXPECT_EQ(as_map(counter), (std::map<std::string, i64>{{"c", 7}}));
+  EXPECT_EQ(map_of(counter), (std::map<std::string, i64>{{"c", 7}}));
 }
 
 }  // namespace

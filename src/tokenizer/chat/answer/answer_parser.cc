@@ -2,12 +2,11 @@
 
 #include <algorithm>
 
+#include "tokenizer/chat/answer/mark_bytes.h"
 #include "tokenizer/chat/marks.h"
 
 namespace fathom::tokenizer {
 namespace {
-
-constexpr std::string_view kSpace = " \t\r\n";
 
 /// Whether the template writes line breaks between a thought and its marks, and before the content.
 /// The others write both exactly, and so they are read.

@@ -11,6 +11,9 @@
 
 namespace fathom::tokenizer {
 
+/// White space around marks and JSON.
+inline constexpr std::string_view kSpace = " \t\r\n";
+
 class MarkBytes {
  public:
   /// `tokens`: spellings of the marks that are tokens.

@@ -4,6 +4,7 @@
 
 #include "tokenizer/chat/answer/call_reader.h"
 #include "tokenizer/chat/answer/json_scanner.h"
+#include "tokenizer/chat/answer/mark_bytes.h"
 #include "tokenizer/unicode/python_text.h"
 
 namespace fathom::tokenizer {
@@ -12,7 +13,6 @@ namespace {
 using Progress = CallReader::Progress;
 
 constexpr size_t kMaxHeaderBytes = 1024;
-constexpr std::string_view kSpace = " \t\r\n";
 
 void skip_space(std::string& text) {
   text.erase(0, std::min(text.find_first_not_of(kSpace), text.size()));

@@ -3,12 +3,6 @@
 #include "tokenizer/chat/answer/mark_bytes.h"
 
 namespace fathom::tokenizer {
-namespace {
-
-constexpr std::string_view kSpace = " \t\r\n";
-
-}  // namespace
-
 void PartWriter::begin_text(AnswerPart::Kind kind, TextEdges edges) {
   kind_ = kind;
   edges_ = edges;

@@ -71,7 +71,7 @@ void write_result(std::string_view id, const Message& message, PromptWriter& out
   out.text("## Return of ").text(id).text("\n").text(content_of(message));
 }
 
-void write_generation_prompt(const ChatRequest& request, PromptWriter& out) {
+void write_kimi_generation_prompt(const ChatRequest& request, PromptWriter& out) {
   if (request.add_generation_prompt) out.token(kImAssistant).text("assistant").token(kImMiddle);
 }
 
@@ -85,7 +85,7 @@ void render_role_headers(const ChatTemplate& chat_template, const ChatRequest& r
     write_content(request, message, content_of(message), out);
     out.token(kImEnd);
   }
-  write_generation_prompt(request, out);
+  write_kimi_generation_prompt(request, out);
 }
 
 // Quirks kept: each message's calls are numbered from 0, whatever ids a client gave them, but a
@@ -111,7 +111,7 @@ void render_kimi_first(const ChatTemplate& chat_template, const ChatRequest& req
     }
     out.token(kImEnd);
   }
-  write_generation_prompt(request, out);
+  write_kimi_generation_prompt(request, out);
 }
 
 // Quirk kept: a line break follows the default system text.
@@ -130,7 +130,7 @@ void render_kimi(const ChatTemplate& chat_template, const ChatRequest& request, 
     if (!message.tool_calls.empty()) write_calls(message, ids, out);
     out.token(kImEnd);
   }
-  write_generation_prompt(request, out);
+  write_kimi_generation_prompt(request, out);
 }
 
 // Quirk kept: thoughts are dropped up to the first answer without calls, not up to the last.
@@ -162,7 +162,7 @@ void render_kimi_thinking(const ChatTemplate& chat_template, const ChatRequest& 
     if (!message.tool_calls.empty()) write_calls(message, ids, out);
     out.token(kImEnd);
   }
-  write_generation_prompt(request, out);
+  write_kimi_generation_prompt(request, out);
 }
 
 }  // namespace fathom::tokenizer

@@ -13,12 +13,12 @@
 namespace fathom::tokenizer {
 namespace {
 
-PromptWriter& begin_turn(std::string_view role, PromptWriter& out) {
+PromptWriter& begin_llama3_turn(std::string_view role, PromptWriter& out) {
   return out.token(kHeaderBegin).text(role).token(kHeaderEnd).text("\n\n");
 }
 
-void write_turn(const ChatRequest& request, const Message& message, PromptWriter& out) {
-  begin_turn(message.role, out);
+void write_llama3_turn(const ChatRequest& request, const Message& message, PromptWriter& out) {
+  begin_llama3_turn(message.role, out);
   write_content(request, message, python_strip(content_of(message)), out);
   out.token(kEndOfTurn);
 }
@@ -43,9 +43,9 @@ std::string date_of(const ChatTemplate& chat_template, const ChatRequest& reques
   return fixed.empty() ? today() : std::string(fixed);
 }
 
-void write_system(const ChatTemplate& chat_template, const ChatRequest& request,
+void write_llama3_system(const ChatTemplate& chat_template, const ChatRequest& request,
                   PromptWriter& out) {
-  begin_turn("system", out);
+  begin_llama3_turn("system", out);
   if (!request.tools.empty()) out.text("Environment: ipython\n");
   out.text("Cutting Knowledge Date: December 2023\nToday Date: ");
   out.text(date_of(chat_template, request)).text("\n\n");
@@ -55,7 +55,7 @@ void write_system(const ChatTemplate& chat_template, const ChatRequest& request,
 }
 
 void write_first_question(const ChatRequest& request, const Message& message, PromptWriter& out) {
-  begin_turn("user", out)
+  begin_llama3_turn("user", out)
       .text(
           "Given the following functions, please respond with a JSON for a function call with its "
           "proper arguments that best answers the given prompt.\n\nRespond in the format "
@@ -69,9 +69,9 @@ void write_first_question(const ChatRequest& request, const Message& message, Pr
 /// The published template takes one call and no text in a message; agents send more: each gets a
 /// turn of its own.
 void write_calls(const ChatRequest& request, const Message& message, PromptWriter& out) {
-  if (!content_of(message).empty()) write_turn(request, message, out);
+  if (!content_of(message).empty()) write_llama3_turn(request, message, out);
   for (const ToolCall& call : message.tool_calls) {
-    begin_turn("assistant", out).text("{\"name\": \"").text(call.name);
+    begin_llama3_turn("assistant", out).text("{\"name\": \"").text(call.name);
     out.text("\", \"parameters\": ").text(python_json(call.arguments)).text("}");
     out.token(kEndOfTurn);
   }
@@ -81,8 +81,8 @@ void write_calls(const ChatRequest& request, const Message& message, PromptWrite
 
 void render_llama3(const ChatTemplate&, const ChatRequest& request, PromptWriter& out) {
   out.token(kBeginOfText);
-  for (const Message& message : request.messages) write_turn(request, message, out);
-  if (request.add_generation_prompt) begin_turn("assistant", out);
+  for (const Message& message : request.messages) write_llama3_turn(request, message, out);
+  if (request.add_generation_prompt) begin_llama3_turn("assistant", out);
 }
 
 // Quirk kept: a result is text, and the template writes it as a JSON string with its quotes.
@@ -90,21 +90,21 @@ void render_llama31(const ChatTemplate& chat_template, const ChatRequest& reques
                     PromptWriter& out) {
   const std::vector<Message>& messages = request.messages;
   out.token(kBeginOfText);
-  write_system(chat_template, request, out);
+  write_llama3_system(chat_template, request, out);
   size_t next = messages.front().role == "system" ? 1 : 0;
   if (!request.tools.empty()) write_first_question(request, messages[next++], out);
   for (; next < messages.size(); ++next) {
     const Message& message = messages[next];
     if (message.role == "tool") {
-      begin_turn("ipython", out).text(python_json(io::write_json(content_of(message))));
+      begin_llama3_turn("ipython", out).text(python_json(io::write_json(content_of(message))));
       out.token(kEndOfTurn);
     } else if (message.tool_calls.empty()) {
-      write_turn(request, message, out);
+      write_llama3_turn(request, message, out);
     } else {
       write_calls(request, message, out);
     }
   }
-  if (request.add_generation_prompt) begin_turn("assistant", out);
+  if (request.add_generation_prompt) begin_llama3_turn("assistant", out);
 }
 
 }  // namespace fathom::tokenizer

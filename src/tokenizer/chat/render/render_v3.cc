@@ -9,7 +9,7 @@ namespace {
 constexpr std::string_view kSpacesBeforeBos = "        ";
 
 /// The system text right after BOS, wherever the system messages stand, and the tool definitions.
-void write_system(const ChatTemplate& chat_template, const ChatRequest& request,
+void write_v3_system(const ChatTemplate& chat_template, const ChatRequest& request,
                   PromptWriter& out) {
   std::string system;
   bool first = true;
@@ -79,7 +79,7 @@ void begin_result(bool is_first, PromptWriter& out) {
 // message is written as R1 writes it, in a turn of its own.
 void render_null_content(const ChatTemplate& chat_template, const ChatRequest& request,
                          PromptWriter& out) {
-  write_system(chat_template, request, out);
+  write_v3_system(chat_template, request, out);
   bool is_first = false, is_tool = false, is_output_first = true;
   for (const Message& message : request.messages) {
     if (message.role == "user") {
@@ -119,7 +119,7 @@ void render_null_content(const ChatTemplate& chat_template, const ChatRequest& r
 // is followed by more calls are never ended.
 void render_running_calls(const ChatTemplate& chat_template, const ChatRequest& request,
                           PromptWriter& out) {
-  write_system(chat_template, request, out);
+  write_v3_system(chat_template, request, out);
   bool is_first = false, is_tool = false, is_output_first = true;
   for (const Message& message : request.messages) {
     if (message.role == "user") {
@@ -155,7 +155,7 @@ void render_running_calls(const ChatTemplate& chat_template, const ChatRequest& 
 // asked for; after an answer a generation prompt opens one more.
 void render_turn_tracking(const ChatTemplate& chat_template, const ChatRequest& request,
                           PromptWriter& out) {
-  write_system(chat_template, request, out);
+  write_v3_system(chat_template, request, out);
   bool is_tool = false, is_output_first = true, is_last_user = false;
   for (const Message& message : request.messages) {
     if (message.role == "user") {
