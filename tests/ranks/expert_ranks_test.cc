@@ -229,8 +229,10 @@ TEST(ExpertRanksTest, MovedExpertsChangeNoBit) {
         const ExpertMap& map = slots.map(kMoeLayer);
         for (i64 s = 0; s < 3; ++s) {  // other memory, not the checkpoint's
           const auto expert = static_cast<size_t>(map.expert_of(world.rank() * 3 + s));
-          EXPECT_NE(slots.of(kMoeLayer)[static_cast<size_t>(s)].up_proj.data,
-                    model->routed_experts(kMoeLayer)[expert].up_proj.data);
+          const MatRef& here = slots.of(kMoeLayer)[static_cast<size_t>(s)].up_proj;
+          const MatRef& stored = model->routed_experts(kMoeLayer)[expert].up_proj;
+          EXPECT_NE(here.data, stored.data);
+          if (stored.scale != nullptr) EXPECT_NE(here.scale, stored.scale);
         }
       });
     }
