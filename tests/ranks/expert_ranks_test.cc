@@ -8,6 +8,7 @@
 #include "base/parallel.h"
 #include "base/rng.h"
 #include "comm/test_chaos.h"
+#include "engine/ranks/token_dealer.h"
 #include "model/test_support.h"
 #include "model/weights/random_weights.h"
 #include "ops/moe/moe.h"
@@ -181,7 +182,7 @@ std::vector<Tensor<float>> serve(Ctx& ctx, const Model& model, u64 seed, i64 pro
 
 // Whole passes, of other lengths on each rank and none on one: their layers meet in any order.
 TEST(ExpertRanksTest, ModelsOfAllRanksGetOneRanksLogits) {
-  for (const auto storage : {checkpoint::ModelStorage{}, fp8()}) {
+  for (const auto& storage : {checkpoint::ModelStorage{}, fp8()}) {
     const auto model = small_model(storage);
     for (const comm::ThreadsOptions& chaos : comm::testing::quiet_and_chaotic(1)) {
       comm::run_ranks(4, chaos, [&](comm::Comm& world) {
@@ -206,7 +207,7 @@ TEST(ExpertRanksTest, ModelsOfAllRanksGetOneRanksLogits) {
 
 // Of every stored type, scales and minima with the numbers; while a layer moves it runs as before.
 TEST(ExpertRanksTest, MovedExpertsChangeNoBit) {
-  for (const auto storage : {checkpoint::ModelStorage{}, fp8()}) {
+  for (const auto& storage : {checkpoint::ModelStorage{}, fp8()}) {
     const auto model = small_model(storage);
     for (const comm::ThreadsOptions& chaos : comm::testing::quiet_and_chaotic(1)) {
       comm::run_ranks(3, chaos, [&](comm::Comm& world) {
@@ -232,7 +233,9 @@ TEST(ExpertRanksTest, MovedExpertsChangeNoBit) {
           const MatRef& here = slots.of(kMoeLayer)[static_cast<size_t>(s)].up_proj;
           const MatRef& stored = model->routed_experts(kMoeLayer)[expert].up_proj;
           EXPECT_NE(here.data, stored.data);
-          if (stored.scale != nullptr) EXPECT_NE(here.scale, stored.scale);
+          if (stored.scale != nullptr) {
+            EXPECT_NE(here.scale, stored.scale);
+          }
         }
       });
     }
@@ -285,6 +288,35 @@ TEST(ExpertRanksTest, TokensGoWhereTheyAreDealt) {
       EXPECT_EQ(loads[1] + loads[2], 18);
     });
   }
+}
+
+// Dealt by the flow, and all to the first replica.
+TEST(ExpertRanksTest, ARoundThatIsDealtIsAsEvenAsReplicasAllow) {
+  const auto model = small_model();
+  const auto round_imbalance = [&](const DealTokens& deal) {
+    double imbalance = 0.0;
+    comm::run_ranks(4, {}, [&](comm::Comm& world) {
+      Side side(world, *model, numbered_maps(*model, 4, 4), {.deal = deal});
+      Tokens tokens(*model, 12, 1, [](i64 t, i64 j) { return j == 0 ? 1 : (t % 3 == 0 ? 5 : 2); });
+      EXPECT_TRUE(same_bits(on_ranks(side, tokens, ops::Activations::kF32),
+                            on_one_rank(side.ctx, *model, tokens, ops::Activations::kF32)));
+      side.ranks.end_step({});
+      if (world.rank() == 0) imbalance = side.ranks.round_imbalance();
+    });
+    return imbalance;
+  };
+  // Experts 1 and 2, 80 of 96 pairs, are on ranks 0 and 2 alone: 40 on each.
+  EXPECT_DOUBLE_EQ(round_imbalance(engine::least_largest_load(0)), 40.0 * 4 / 96);
+  const DealTokens all_to_the_first = [](const ExpertMap& map, View<const i64, 2> wanted,
+                                         std::vector<TokenDeal>& deals) {
+    for (i32 e = 0; e < map.experts(); ++e) {
+      const auto rank = static_cast<i32>(map.rank_of(map.slots_of(e).front()));
+      for (i32 s = 0; s < map.ranks(); ++s) {
+        if (wanted(s, e) > 0) deals.push_back({e, s, rank, wanted(s, e)});
+      }
+    }
+  };
+  EXPECT_DOUBLE_EQ(round_imbalance(all_to_the_first), 80.0 * 4 / 96);
 }
 
 TEST(ExpertMapTest, RefusesAnExpertWithoutASlot) {
