@@ -20,7 +20,7 @@ std::span<float> numbers(View<float, R> view) {
 
 Pipeline::Pipeline(Groups& groups, TrainingModel& model, bool overlap)
     : comm_(groups.pipeline()),
-      kind_(groups.layout().schedule),
+      layout_(groups.layout()),
       model_(model),
       overlap_(overlap),
       forward_carrier_(groups.pipeline()),
@@ -28,7 +28,7 @@ Pipeline::Pipeline(Groups& groups, TrainingModel& model, bool overlap)
 
 const plan::Schedule& Pipeline::schedule_for(i64 micro_batches) {
   if (!schedule_ || schedule_->micro_batches != micro_batches) {
-    schedule_ = plan::make_schedule(kind_, comm_.size(), micro_batches);
+    schedule_ = layout_.schedule_of(micro_batches);
   }
   const auto chunks = static_cast<size_t>(schedule_->chunks_per_rank());
   slots_.assign(chunks, std::vector<i64>(static_cast<size_t>(micro_batches), -1));
@@ -40,7 +40,7 @@ plan::StagePlace Pipeline::place(const plan::Schedule& schedule, i64 chunk) cons
 }
 
 std::vector<i64> Pipeline::slots(i64 micro_batches) const {
-  const plan::Schedule schedule = plan::make_schedule(kind_, comm_.size(), micro_batches);
+  const plan::Schedule schedule = layout_.schedule_of(micro_batches);
   const auto chunks = static_cast<size_t>(schedule.chunks_per_rank());
   std::vector<i64> now(chunks), most(chunks);
   std::deque<i32> waiting;
@@ -212,8 +212,7 @@ void Pipeline::oldest_weights(const Pass& pass) {
 
 void Pipeline::forward(Ctx& ctx, const MicroBatches& batches, model::StepStats* stats) {
   // Where the pieces are does not depend on how many there are; a DualPipe's second way idles.
-  const plan::Schedule schedule = plan::make_schedule(
-      kind_, comm_.size(), 2 * comm_.size());
+  const plan::Schedule schedule = layout_.schedule_of(2 * comm_.size());
   const model::LossScale scale;
   const Pass pass{ctx, schedule, batches, scale, stats};
   const auto dropping = stats == nullptr ? TrainingModel::Dropping::kAsRecipe

@@ -69,7 +69,7 @@ class Pipeline {
   i64& slot_of(i64 chunk, i64 micro_batch);
 
   comm::Comm& comm_;
-  plan::ScheduleKind kind_;
+  const RankLayout& layout_;
   model::TrainingModel& model_;
   bool overlap_;
   Carrier forward_carrier_, backward_carrier_;  // each used by one thread at a time

@@ -103,19 +103,23 @@ std::string Trainer::accumulate(Ctx& ctx, const StepPlan& plan, i64 targets,
   stats_.clear();
   std::string not_finite;  // the first; other ranks wait for the passes that are left
   micro.trace = trace;
+  if (any_layout()) tree_.begin(micro.count);
   micro.done = [&](i64 i) {
+    if (any_layout()) tree_.add(model_.gradients());
     if (!not_finite.empty() || std::isfinite(total_loss(stats_))) return;
     not_finite = fmt::format("the loss is not finite: {}",
                              describe_samples({&batches_[static_cast<size_t>(i)], 1}));
   };
   pipeline_.step(ctx, micro, scale, stats_);
   parallel::sum_stats(ranks_.world(), stats_);
+  ranks_.sum(stage_.sums());
   return ranks_.first_message(not_finite);
 }
 
 void Trainer::sum_gradients(Ctx& ctx) {
-  dense_blocks_.sum_to_owners(ctx, model_.gradients());
-  expert_blocks_.sum_to_owners(ctx, model_.gradients());
+  const GradientReduction order = setup_.config.parallel.reduction;
+  dense_blocks_.sum_to_owners(ctx, model_.gradients(), order);
+  expert_blocks_.sum_to_owners(ctx, model_.gradients(), order);
 }
 
 void Trainer::update(Ctx& ctx, const StepPlan& plan, double norm, parallel::StepTrace* trace) {
