@@ -13,6 +13,7 @@ using model::TrainingModel;
 
 template <int R>
 std::span<float> numbers(View<float, R> view) {
+  FATHOM_CHECK(view.contiguous(), "rows that lie apart cannot be one message");
   return {view.data(), static_cast<size_t>(view.size())};
 }
 
@@ -139,7 +140,9 @@ void Pipeline::send_embeddings(const Pass& pass, Ctx& ctx, i64 slot, plan::Stage
   const auto rows =
       scratch.alloc<float>(modules, model_.slot_tokens(slot), model_.config().hidden_size);
   model_.embed_for_head(ctx, slot, rows);
-  forward_carrier_.send(pass.schedule, Cargo::kEmbedding, head, numbers(rows));
+  for (i64 k = 0; k < modules; ++k) {
+    forward_carrier_.send(pass.schedule, Cargo::kEmbedding, head, numbers(rows[k]));
+  }
 }
 
 void Pipeline::forward_chunk(const Pass& pass, Ctx& ctx, i64 chunk, i64 slot,
@@ -155,8 +158,10 @@ void Pipeline::forward_chunk(const Pass& pass, Ctx& ctx, i64 chunk, i64 slot,
     carrier.receive(pass.schedule, Cargo::kActivation, {at.path, at.stage - 1}, at, numbers(x));
   }
   if (stage.embeddings_arrive) {
-    carrier.receive(pass.schedule, Cargo::kEmbedding, {at.path, 0}, at,
-                    numbers(model_.arriving_embeddings(slot)));
+    const View<float, 3> rows = model_.arriving_embeddings(slot);
+    for (i64 k = 0; k < rows.dim(0); ++k) {  // apart where the slot has room for more tokens
+      carrier.receive(pass.schedule, Cargo::kEmbedding, {at.path, 0}, at, numbers(rows[k]));
+    }
   }
   model_.stage_forward(ctx, slot, x, pass.stats, dropping);
   if (!stage.head) {

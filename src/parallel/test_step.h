@@ -105,7 +105,9 @@ inline StepOutcome run_step(const StepCase& c, const comm::ThreadsOptions& optio
   StepOutcome outcome{.stats = fathom::model::StepStats(c.model),
                       .gradients = std::vector<float>(static_cast<size_t>(layout.size()))};
   std::mutex mutex;
-  comm::run_ranks(c.ranks, options,
+  comm::ThreadsOptions without_reports = options;
+  without_reports.job.hang_directory = "";
+  comm::run_ranks(c.ranks, without_reports,
                   [&](comm::Comm& world) { run_rank(world, c, data, mutex, outcome); });
   return outcome;
 }
