@@ -18,7 +18,7 @@ namespace {
 constexpr double kStartUpDeadlineS = 24 * 3600.0;
 
 comm::JobOptions job_options(const RunConfig& config) {
-  return {.deadline_s = std::max(kStartUpDeadlineS, config.parallel.deadline_s),
+  return {.deadline_s = config.parallel.deadline_s,
           .debug = config.parallel.check_calls,
           .hang_directory = config.run.out};
 }
@@ -27,7 +27,8 @@ Error refused(const char* engine, const std::string& why) {
   return Error(ErrorCode::kUnsupported, fmt::format("parallel.engine: \"{}\": {}", engine, why));
 }
 
-void with_own_threads(comm::Comm& world, const std::function<void(comm::Comm&)>& fn) {
+void run_rank(comm::Comm& world, const std::function<void(comm::Comm&)>& fn) {
+  world.set_deadline(std::max(kStartUpDeadlineS, world.options().deadline_s));
   std::optional<OwnThreads> own;
   if (world.size() > 1) {
     int neighbours = 0;
@@ -57,14 +58,14 @@ void run_on_ranks(const RunConfig& config, int ranks, const std::function<void(c
                   fmt::format("--ranks {}: the launcher has started {} ranks already", ranks,
                               world->size()));
     }
-    return with_own_threads(*world, fn);
+    return run_rank(*world, fn);
   }
   if (engine == CommEngine::kMpi) {
     throw refused("mpi", "no launcher started this process as one of several ranks: "
                          "mpirun -n N fathom train ...");
   }
   comm::run_ranks(ranks, {.job = job_options(config)},
-                  [&](comm::Comm& world) { with_own_threads(world, fn); });
+                  [&](comm::Comm& world) { run_rank(world, fn); });
 }
 
 }  // namespace fathom::cli
