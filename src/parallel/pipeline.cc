@@ -70,10 +70,12 @@ void Pipeline::step(Ctx& ctx, const MicroBatches& batches, const model::LossScal
   if (batches.count == 0) return;
   const plan::Schedule& schedule = schedule_for(batches.count);
   const Pass pass{ctx, schedule, batches, scale, &stats};
+  if (batches.trees != nullptr) batches.trees->begin(schedule.micro_batches_per_path());
   for (const plan::ScheduleOp& op : schedule.ops[static_cast<size_t>(comm_.rank())]) {
     traced(batches.trace, plan::to_string(op), [&] { run(pass, op); });
   }
   FATHOM_CHECK(pending_.empty(), pending_.size(), " weight gradients are left over");
+  FATHOM_CHECK(batches.trees == nullptr || batches.trees->complete(), "gradients are left over");
   forward_carrier_.finish();
   backward_carrier_.finish();
 }
@@ -200,9 +202,11 @@ void Pipeline::backward_chunk(const Pass& pass, Ctx& ctx, i64 chunk, i64 slot,
 void Pipeline::end_backward(const Pass& pass, i64 chunk, i64 micro_batch,
                             TrainingModel::WeightWork weights) {
   const i64 slot = slot_of(chunk, micro_batch);
+  add_to_tree(pass, chunk, GradientTrees::kWithInput);
   if (weights == TrainingModel::WeightWork::kLater) {
-    pending_.push_back(slot);
+    pending_.push_back({slot, chunk});
   } else {
+    add_to_tree(pass, chunk, GradientTrees::kWithWeights);
     model_.free_slot(slot);
   }
   if (pass.batches.done) pass.batches.done(number_of(pass, chunk, micro_batch));
@@ -210,9 +214,15 @@ void Pipeline::end_backward(const Pass& pass, i64 chunk, i64 micro_batch,
 
 void Pipeline::oldest_weights(const Pass& pass) {
   FATHOM_CHECK(!pending_.empty(), "no weight gradients wait");
-  model_.stage_weights(pass.ctx, pending_.front());
-  model_.free_slot(pending_.front());
+  const auto [slot, chunk] = pending_.front();
   pending_.pop_front();
+  model_.stage_weights(pass.ctx, slot);
+  add_to_tree(pass, chunk, GradientTrees::kWithWeights);
+  model_.free_slot(slot);
+}
+
+void Pipeline::add_to_tree(const Pass& pass, i64 chunk, GradientTrees::Half half) {
+  if (pass.batches.trees != nullptr) pass.batches.trees->add(chunk, half, model_.gradients());
 }
 
 void Pipeline::forward(Ctx& ctx, const MicroBatches& batches, model::StepStats* stats) {

@@ -13,6 +13,7 @@
 #include "parallel/carrier.h"
 #include "parallel/groups.h"
 #include "parallel/step_trace.h"
+#include "parallel/tree_sum.h"
 
 namespace fathom::parallel {
 
@@ -23,6 +24,7 @@ struct MicroBatches {
   std::function<model::TrainingBatch(i64)> batch;
   /// After its backward pass through a stage here; may be empty.
   std::function<void(i64)> done = {};
+  GradientTrees* trees = nullptr;  // of this model: gradients are added up by them
   StepTrace* trace = nullptr;
 };
 
@@ -66,6 +68,7 @@ class Pipeline {
                     model::TrainingModel::WeightWork weights);
   void run_pair(const Pass& pass, const plan::ScheduleOp& op);
   void oldest_weights(const Pass& pass);
+  void add_to_tree(const Pass& pass, i64 chunk, GradientTrees::Half half);
   i64& slot_of(i64 chunk, i64 micro_batch);
 
   comm::Comm& comm_;
@@ -76,7 +79,10 @@ class Pipeline {
   std::unique_ptr<SideThread> side_;            // from the first overlapped pair on
   std::optional<plan::Schedule> schedule_;
   std::vector<std::vector<i64>> slots_;  // [chunk][micro-batch]
-  std::deque<i64> pending_;              // slots whose weight work waits
+  struct Waiting {
+    i64 slot, chunk;
+  };
+  std::deque<Waiting> pending_;  // weight work
 };
 
 }  // namespace fathom::parallel

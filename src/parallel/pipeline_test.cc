@@ -85,6 +85,34 @@ TEST(PipelineTest, DualPipesTwoWaysAddUpToOneRanksGradients) {
   }
 }
 
+// One tree of all micro-batches: every schedule, a DualPipe's two ways too, on 1, 2 and 4 ranks that
+// share the batch.
+TEST(PipelineTest, WithTreesEveryScheduleGivesOneRanksBits) {
+  for (const bool qwen : {false, true}) {
+    StepCase one = pipeline_case(1, PipelineSchedule::k1F1B);
+    if (qwen) {
+      one.model = value_or_throw(load_model_config(testing::golden_directory("qwen2")));
+      one.model.num_hidden_layers = 3;
+    }
+    one.sequences = 16;
+    one.parallel.reduction = GradientReduction::kAnyLayout;
+    const StepOutcome alone = run_step(one);
+    for (const auto& [schedule, name] : kPipelineScheduleNames) {
+      for (const int ranks : {2, 4, 8}) {
+        if (qwen && ranks > 2) continue;
+        StepCase c = one;
+        c.ranks = ranks;
+        c.parallel.pipeline_ranks = ranks == 8 ? 4 : 2;
+        c.parallel.schedule = schedule;
+        const StepOutcome outcome = run_step(c);
+        expect_same_integers(outcome.stats, alone.stats);
+        EXPECT_TRUE(outcome.gradients == alone.gradients) << name << " on " << ranks << " ranks";
+        EXPECT_EQ(outcome.norm, alone.norm) << name << " on " << ranks << " ranks";
+      }
+    }
+  }
+}
+
 // A forward and a backward pass of two micro-batches at once change no bit.
 TEST(PipelineTest, OverlappedPairsGiveTheBitsOfPairsApart) {
   for (const PipelineSchedule schedule :

@@ -83,9 +83,6 @@ void check_any_layout(const ParallelConfig& config, i64 data, i64 batch_sequence
                        "tokens of several ranks",
                        config.expert_ranks));
   }
-  if (config.pipeline_ranks > 1 && config.schedule != PipelineSchedule::k1F1B) {
-    refuse("wants parallel.schedule = \"1f1b\", which ends one micro-batch before the next");
-  }
   if (micro > 0 && batch_sequences % (data * micro) != 0) {
     refuse(fmt::format("wants micro-batches of one size: {} sequences of a step are no multiple of "
                        "{} ranks of {}",

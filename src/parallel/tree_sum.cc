@@ -29,6 +29,8 @@ i64 additions_behind(i64 leaf, i64 count) {
   return additions;
 }
 
+TreeSum::TreeSum(std::vector<Part> parts) : parts_(std::move(parts)) {}
+
 void TreeSum::begin(i64 count) {
   count_ = count;
   next_ = depth_ = 0;
@@ -36,13 +38,57 @@ void TreeSum::begin(i64 count) {
 
 void TreeSum::add(std::span<float> gradients) {
   FATHOM_CHECK(next_ < count_, "more than ", count_, " micro-batches");
+  const auto for_parts = [&](auto&& fn) {
+    size_t at = 0;
+    for (const Part& part : parts_) {
+      const auto count = static_cast<size_t>(part.count);
+      fn(gradients.subspan(static_cast<size_t>(part.begin), count), at);
+      at += count;
+    }
+  };
   for (i64 left = additions_behind(next_, count_); left > 0; --left) {
-    add_to(stack_[static_cast<size_t>(--depth_)], gradients);  // a + b has the bits of b + a
+    const std::vector<float>& top = stack_[static_cast<size_t>(--depth_)];
+    for_parts([&](std::span<float> part, size_t at) {  // a + b has the bits of b + a
+      add_to(std::span(top).subspan(at, part.size()), part);
+    });
   }
   if (++next_ == count_) return;
   if (depth_ == std::ssize(stack_)) stack_.emplace_back();
-  stack_[static_cast<size_t>(depth_++)].assign(gradients.begin(), gradients.end());
-  std::ranges::fill(gradients, 0.0f);
+  std::vector<float>& top = stack_[static_cast<size_t>(depth_++)];
+  top.clear();
+  for_parts([&](std::span<float> part, size_t) {
+    top.insert(top.end(), part.begin(), part.end());
+    std::ranges::fill(part, 0.0f);
+  });
+}
+
+GradientTrees::GradientTrees(const ModelConfig& config, const checkpoint::ParameterLayout& layout,
+                             std::span<const model::StageLayers> stages) {
+  const model::StageLayers all = model::whole_model(config);
+  if (stages.empty()) stages = {&all, 1};
+  for (const model::StageLayers& stage : stages) {
+    std::vector<TreeSum::Part> halves[2];
+    for (const checkpoint::ParameterSlot& slot : layout.slots()) {
+      const Parameter& parameter = slot.parameter;
+      if (!slot.has_gradient || !stage.holds(config, parameter)) continue;
+      const bool main_layer = parameter.layer >= 0 && parameter.layer < config.num_hidden_layers;
+      const bool waits = main_layer && parameter.kind != ParameterKind::kNorm;
+      halves[waits ? kWithWeights : kWithInput].push_back({slot.offset, parameter.elements()});
+    }
+    for (auto& half : halves) trees_.emplace_back(std::move(half));
+  }
+}
+
+void GradientTrees::begin(i64 micro_batches_per_path) {
+  for (TreeSum& tree : trees_) tree.begin(micro_batches_per_path);
+}
+
+void GradientTrees::add(i64 chunk, Half half, std::span<float> gradients) {
+  trees_[static_cast<size_t>(2 * chunk + half)].add(gradients);
+}
+
+bool GradientTrees::complete() const {
+  return std::ranges::all_of(trees_, &TreeSum::complete);
 }
 
 }  // namespace fathom::parallel

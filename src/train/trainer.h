@@ -13,7 +13,6 @@
 #include "parallel/block_exchange.h"
 #include "parallel/pipeline.h"
 #include "parallel/ranks.h"
-#include "parallel/tree_sum.h"
 #include "report/metrics/metrics.h"
 #include "train/checkpoint/trainer_state.h"
 #include "train/optimizer.h"
@@ -57,9 +56,6 @@ class Trainer {
   /// ranks, so that some may be empty. Counts targets and bytes of all ranks.
   TargetCount read_batches(const StepPlan& plan);
   void sum_gradients(Ctx& ctx);
-  bool any_layout() const {
-    return setup_.config.parallel.reduction == GradientReduction::kAnyLayout;
-  }
   /// Throws Error{kIo} if ranks that hold the same weights do not.
   void check_replicas();
   /// How long each rank of the step computed and waited, among the step's numbers.
@@ -86,7 +82,7 @@ class Trainer {
   parallel::Shards shards_;
   parallel::Pipeline pipeline_;
   parallel::BlockExchange dense_blocks_, expert_blocks_;
-  parallel::TreeSum tree_;  // of reduction any-layout
+  std::optional<parallel::GradientTrees> trees_;  // of reduction any-layout
   Optimizer optimizer_;
   TrainerState state_;
   model::StepStats stats_;

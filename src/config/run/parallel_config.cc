@@ -28,7 +28,7 @@ void ParallelConfig::list_fields(FieldList& list) {
            {.min = 0.0, .max = 1e6});
   list.add("reduction", reduction, kGradientReductionNames,
            "in which order gradients are added: rank-order is fast; any-layout gives the same bits on "
-           "1, 2, 4, ... data ranks and in pipelines of 1f1b, for more memory");
+           "1, 2, 4, ... data ranks and in every pipeline, for more memory");
   list.add("engine", engine, kCommEngineNames,
            "what ranks exchange over: auto (mpi under a launcher, else threads), threads, mpi, nccl");
   list.add("deadline_s", deadline_s,

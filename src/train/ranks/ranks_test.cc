@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <thread>
 #include <utility>
 
@@ -38,6 +39,24 @@ TEST_F(RanksTest, ALayoutGivesTheSameBitsUnderAnyTiming) {
   train(a, 4);
   train(b, 4, /*chaos=*/5);
   expect_same_numbers(checkpoint(a, 4), checkpoint(b, 4));
+}
+
+TEST_F(RanksTest, EveryStepSaysWhatItsRanksDidAndWhichWasSlowest) {
+  RunConfig config = f32_config(run_, "table");
+  config.train.steps = 2;
+  for (const report::StepMetrics& step : train(config, 3).steps) {
+    const std::map<std::string, double> numbers(step.stage.begin(), step.stage.end());
+    double longest = 0.0;
+    for (int rank = 0; rank < 3; ++rank) {
+      const double compute_s = numbers.at(fmt::format("rank{}_compute_s", rank));
+      EXPECT_GT(compute_s, 0.0);
+      EXPECT_GE(numbers.at(fmt::format("rank{}_wait_s", rank)), 0.0);
+      EXPECT_GT(numbers.at(fmt::format("rank{}_sent_bytes", rank)), 1000.0);
+      longest = std::max(longest, compute_s);
+    }
+    const int slowest = static_cast<int>(numbers.at("slowest_rank"));
+    EXPECT_EQ(numbers.at(fmt::format("rank{}_compute_s", slowest)), longest);
+  }
 }
 
 TEST_F(RanksTest, ExpertRanksFollowOneRank) {
@@ -82,11 +101,14 @@ TEST_F(RanksTest, AnyLayoutReductionGivesOneRanksBits) {
   struct Layout {
     int ranks;
     i64 pipeline;
+    PipelineSchedule schedule = PipelineSchedule::k1F1B;
   };
-  for (const Layout& layout : {Layout{2, 1}, {4, 1}, {8, 1}, {2, 2}, {4, 2}}) {
+  for (const Layout& layout :
+       {Layout{2, 1}, {8, 1}, {2, 2}, {4, 2, PipelineSchedule::kDualPipe}}) {
     RunConfig config = one;
     config.run.out = (run_.dir() / fmt::format("{}-{}", layout.ranks, layout.pipeline)).string();
     config.parallel.pipeline_ranks = layout.pipeline;
+    config.parallel.schedule = layout.schedule;
     train(config, layout.ranks);
     expect_same_numbers(checkpoint(one, 4), checkpoint(config, 4));
   }
