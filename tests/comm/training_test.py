@@ -18,7 +18,7 @@ import mpirun
 FATHOM = str(pathlib.Path(os.environ.get("FATHOM", "build/release/fathom")).resolve())
 KILLS = int(os.environ.get("FATHOM_KILLS", "1"))
 RANKS = 4
-DEADLINE_S = 2.0
+DEADLINE_S = 15.0  # ranks that share two busy cores, and a disk, are late by seconds
 MARGIN_S = 5.0
 MODEL = {
     "architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3", "vocab_size": 288,
@@ -108,12 +108,13 @@ class TrainingOverRanks(unittest.TestCase):
             while self.newest(out) == 0 and time.time() < end and job.poll() is None:
                 time.sleep(0.02)
             time.sleep(wait_s)
-            self.assertIsNone(job.poll(), "the run ended by itself")
+            self.assertIsNone(job.poll(), job.poll() is None or job.communicate()[0])
             os.kill(int((self.folder / f"pid.{rank}").read_text()), number)
             at = time.time()
             text, _ = job.communicate(timeout=60)
             return job.returncode, text, time.time() - at
         finally:
+            job.stdout.close()
             if job.poll() is None:
                 job.kill()
 
