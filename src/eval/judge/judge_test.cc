@@ -89,6 +89,29 @@ TEST(Judge, APairIsShownInBothOrdersAndAJudgeWhoLikesTheFirstFindsATie) {
   EXPECT_EQ(win_rate(likes("theirs")), 0.0);
 }
 
+TEST(Judge, ArenaHardsVerdictIsTheLastOneInTheReply) {
+  const Task task = task_of("arena_hard", "v3", {R"({"instruction":"Say hi","baseline":"theirs"})"});
+  const auto win_rate = [&](const std::string& reply) {
+    Parrot model([](const GenerationRequest&) { return "ours"; });
+    // The same opinion of the same answer, in whichever order it stands.
+    Parrot judge([&](const GenerationRequest& request) {
+      const bool ours_first = request.prompt.find("[Assistant A]\nours") != std::string::npos;
+      std::string said = reply;
+      if (!ours_first) {
+        for (char& c : said) c = c == 'A' ? 'B' : c == 'B' ? 'A' : c;
+      }
+      return said;
+    });
+    return value(evaluate(model, {task}, {.judge = &judge})[0], "win_rate");
+  };
+  EXPECT_EQ(win_rate("[[B>A]] at first, but [[A>>B]]"), 1.0);
+  EXPECT_EQ(win_rate("[[A>B]]"), 1.0);
+  EXPECT_EQ(win_rate("[[A=B]]"), 0.5);
+  EXPECT_EQ(win_rate("no verdict"), 0.5);
+  EXPECT_EQ(win_rate("[[A>B]], no: [[B>A]]"), 0.0);
+  EXPECT_EQ(win_rate("[[B>>A]]"), 0.0);
+}
+
 TEST(Judge, TheOrderOfAPairDependsOnSeedAndTextsAlone) {
   const JudgeSpec spec{.text = "{{first}} {{second}}", .verdict = "{{answer}}", .baseline = "b"};
   Item item;

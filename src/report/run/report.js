@@ -59,6 +59,28 @@ function stageSection() {
   });
 }
 
+/** Benchmarks: a chart for the shares of a task, with the line of guessing, and one for each other number. */
+function taskSection() {
+  if (data.tasks.length === 0) return;
+  const {grid} = section('Tasks', 'Benchmarks put to the model on the way, as fathom eval measures them. The band is the 95 % interval of the standard error.');
+  for (const task of data.tasks) {
+    const series = task.metrics.map((name, m) => {
+      const half = task.errors[m].map((error) => 1.96 * error);
+      const bounds = (sign) => task.values[m].map((y, i) => (finite(task.errors[m][i]) && finite(y) ? y + sign * half[i] : y));
+      return {name, x: task.x, y: task.values[m], range: [bounds(-1), bounds(1)], colour: m, dots: true};
+    });
+    const isShare = (s) => s.y.every((y) => !finite(y) || (y >= 0 && y <= 1));
+    const charts = [series.filter(isShare), ...series.filter((s) => !isShare(s)).map((s) => [{...s, colour: 0}])];
+    for (const lines of charts.filter((list) => list.length > 0)) {
+      const shares = isShare(lines[0]);
+      new LineChart(grid, lines, {
+        key: `task ${task.name} ${lines[0].name}`, title: task.name, unit: shares && lines.length > 1 ? 'share of the items' : lines[0].name,
+        references: shares && task.chance > 0 ? [{value: task.chance, name: 'guessing'}] : [],
+      });
+    }
+  }
+}
+
 function layerSeries(key, more = {}) {
   return data.layers.names.map((name, l) => ({name: shortLayer(name), x: data.layers.x, y: data.layers[key][l], colour: l, ...more}));
 }
@@ -217,6 +239,7 @@ if (data.steps.x.step.length === 0 && data.sets.length === 0) {
 } else {
   lossSection();
   stageSection();
+  taskSection();
   optimisationSection();
   mtpSection();
   balanceSection();
