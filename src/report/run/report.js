@@ -63,19 +63,25 @@ function stageSection() {
 function taskSection() {
   if (data.tasks.length === 0) return;
   const {grid} = section('Tasks', 'Benchmarks put to the model on the way, as fathom eval measures them. The band is the 95 % interval of the standard error.');
+  const isShare = (values) => values.every((y) => !finite(y) || (y >= 0 && y <= 1));
   for (const task of data.tasks) {
     const series = task.metrics.map((name, m) => {
-      const half = task.errors[m].map((error) => 1.96 * error);
-      const bounds = (sign) => task.values[m].map((y, i) => (finite(task.errors[m][i]) && finite(y) ? y + sign * half[i] : y));
-      return {name, x: task.x, y: task.values[m], range: [bounds(-1), bounds(1)], colour: m, dots: true};
+      const values = task.values[m], share = isShare(values);
+      const bound = (sign) => values.map((y, i) => {
+        const error = task.errors[m][i];
+        if (!finite(y) || !finite(error)) return y;
+        const at = y + sign * 1.96 * error;
+        return share ? Math.min(1, Math.max(0, at)) : y - 1.96 * error > 0 ? at : y;  // a perplexity's band may not reach 0
+      });
+      return {name, x: task.x, y: values, range: [bound(-1), bound(1)], dots: true, share};
     });
-    const isShare = (s) => s.y.every((y) => !finite(y) || (y >= 0 && y <= 1));
-    const charts = [series.filter(isShare), ...series.filter((s) => !isShare(s)).map((s) => [{...s, colour: 0}])];
+    const charts = [series.filter((s) => s.share), ...series.filter((s) => !s.share).map((s) => [s])];
     for (const lines of charts.filter((list) => list.length > 0)) {
-      const shares = isShare(lines[0]);
-      new LineChart(grid, lines, {
-        key: `task ${task.name} ${lines[0].name}`, title: task.name, unit: shares && lines.length > 1 ? 'share of the items' : lines[0].name,
-        references: shares && task.chance > 0 ? [{value: task.chance, name: 'guessing'}] : [],
+      const {name, share, y} = lines[0];
+      new LineChart(grid, lines.map((s, i) => ({...s, colour: i})), {
+        key: `task ${task.name} ${name}`, title: task.name, unit: lines.length > 1 ? 'share of the items' : name,
+        references: share && task.chance > 0 ? [{value: task.chance, name: 'guessing'}] : [],
+        log: !share, logFirst: !share && y.every((v) => !finite(v) || v > 0),
       });
     }
   }
