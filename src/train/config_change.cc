@@ -19,7 +19,7 @@ struct Rule {
 };
 
 /// The first rule whose prefix the key begins with decides.
-constexpr std::array<Rule, 36> kRules = {{
+constexpr std::array<Rule, 40> kRules = {{
     {"run.out", Kind::kHarmless},
     {"model.dtype", Kind::kHarmless},
     {"model.config", Kind::kContent},
@@ -47,12 +47,16 @@ constexpr std::array<Rule, 36> kRules = {{
     {"balance.bias_freeze_frac", Kind::kPlan},
     {"mtp.", Kind::kPlan},
     {"recompute.", Kind::kRounding},
+    {"parallel.engine", Kind::kHarmless},
+    {"parallel.deadline_s", Kind::kHarmless},
+    {"parallel.check_calls", Kind::kHarmless},
     {"parallel.check_every", Kind::kHarmless},
     {"parallel.trace_step", Kind::kHarmless},
     {"parallel.", Kind::kRounding},
     {"grpo.held_out_", Kind::kHarmless},
     {"grpo.parallel", Kind::kRounding},
     {"grpo.max_drift", Kind::kHarmless},
+    {"eval.", Kind::kHarmless},
     {"sft.epochs", Kind::kPlan},
     {"sft.chat_template", Kind::kContent},
     {"sft.too_long", Kind::kContent},

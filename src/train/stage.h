@@ -46,6 +46,11 @@ class Stage {
   /// What weighs the targets of a micro-batch; nullptr: each alike, 1 / targets of the step. Valid
   /// until the next call.
   virtual model::TokenObjective* objective(const data::SequenceBatch&) { return nullptr; }
+  /// Numbers of the step of which every rank has a share: added up over the ranks behind its
+  /// passes.
+  virtual std::span<double> sums() { return {}; }
+  /// Why a run of this stage has one rank, or "". On several, each has a stage of its own.
+  virtual std::string alone_because(const ParallelConfig&) const { return ""; }
   /// Behind the update: what the stage has to say of the step.
   virtual void end_step(report::StepMetrics&) {}
 };

@@ -8,6 +8,7 @@
 #include "base/types.h"
 #include "config/field_list.h"
 #include "config/run/data_config.h"
+#include "config/run/eval_config.h"
 #include "config/run/grpo_config.h"
 #include "config/run/optimizer_config.h"
 #include "config/run/parallel_config.h"
@@ -91,6 +92,7 @@ struct RunConfig {
   GrpoConfig grpo;
   RewardConfig reward;
   SampleConfig sample;
+  EvalConfig eval;
 
   void list_fields(FieldList& list);
   void check(const std::string& prefix, Problems& problems) const;

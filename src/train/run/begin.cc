@@ -42,8 +42,16 @@ void check_layout(const RunSetup& setup, i64 ranks, i64 micro) {
 
 RunSetup load_setup(const TrainRequest& request, i64 ranks) {
   if (request.stage != nullptr && ranks > 1) {
+    const std::string why = request.stage->alone_because(request.config.parallel);
+    if (!why.empty()) {
+      throw Error(ErrorCode::kUnsupported, fmt::format("run.stage: on {} ranks: {}", ranks, why));
+    }
+  }
+  if (request.tasks != nullptr && ranks > 1) {
     throw Error(ErrorCode::kUnsupported,
-                fmt::format("run.stage: on {} ranks only \"pretrain\" can be trained", ranks));
+                fmt::format("eval.tasks: on {} ranks no tasks can be measured on the way; "
+                            "`fathom eval` measures the finished model",
+                            ranks));
   }
   RunSetup setup = value_or_throw(load_run_setup(request.config));
   check_layout(setup, ranks, request.config.train.micro_batch_sequences);
@@ -62,6 +70,7 @@ Run::Run(Ctx& ctx, const TrainRequest& request, const TrainEvents& events)
       directory_(open_directory(request.config.run.out)),
       resume_(resume_point(request)),
       stage_(choose_stage(request)),
+      tasks_(request.tasks),
       cost_(cost()),
       trainer_(ctx_, setup_, stage_, text_.text_bytes, cost_.micro_batch_sequences, &world_),
       writer_(setup_, directory_, trainer_, events_) {
@@ -78,6 +87,9 @@ Run::Run(Ctx& ctx, const TrainRequest& request, const TrainEvents& events)
         directory_.path(), info(),
         report::ReporterOptions{.last_step_kept = trainer_.state().step});
   }
+  // Until here ranks may differ by hours: one of them makes the cache of tokens.
+  world_.barrier();
+  world_.set_deadline(setup_.config.parallel.deadline_s);
   earlier_seconds_ = trainer_.state().seconds;
   first_step_ = trainer_.state().step;
   started_ = Clock::now();
