@@ -16,7 +16,7 @@ ops::RouterOptions router_options(const ModelConfig& config);
 /// Source: DeepSeek-V3 §2.1.2, eqs (12)-(16); V2 §2.2.
 ///   x  [tokens, hidden]  f32  after post_attention_layernorm
 ///   y  [tokens, hidden]  f32  overwritten; must not alias x
-void moe_forward(const StepContext& step, const MoeWeights& w, View<const float, 2> x,
+void moe_forward(const StepContext& step, const MoeWeights& w, i64 layer, View<const float, 2> x,
                  View<float, 2> y);
 
 }  // namespace fathom::model
