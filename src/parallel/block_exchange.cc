@@ -4,21 +4,15 @@
 #include <cmath>
 #include <cstring>
 
-#include "base/parallel.h"
 #include "model/exchange/messages.h"
 #include "ops/optimizer/optimizer.h"
+#include "parallel/tree_sum.h"
 
 namespace fathom::parallel {
 namespace {
 
 /// Of one owner and round: 4 MiB of f32.
 constexpr i64 kRoundElements = i64{1} << 20;
-
-void add(const float* x, i64 count, float* sum) {
-  parallel_for(count, i64{1} << 14, [=](i64 begin, i64 end) {
-    for (i64 i = begin; i < end; ++i) sum[i] += x[i];
-  });
-}
 
 void copy_out(std::span<const ShardBlock> part, const float* array, u8* out) {
   for (const ShardBlock& block : part) {
@@ -63,7 +57,7 @@ BlockExchange::BlockExchange(comm::Comm& group, const Shards& shards, bool exper
   }
 }
 
-void BlockExchange::sum_to_owners(Ctx& ctx, std::span<float> array) const {
+void BlockExchange::sum_to_owners(Ctx& ctx, std::span<float> array, GradientReduction order) const {
   if (group_.size() == 1) return;
   const auto me = static_cast<size_t>(group_.rank());
   for (const std::vector<Part>& round : rounds_) {
@@ -77,13 +71,18 @@ void BlockExchange::sum_to_owners(Ctx& ctx, std::span<float> array) const {
       copy_out(round[static_cast<size_t>(owner)], array.data(), messages.to(owner));
     }
     messages.exchange(group_);
-    const i64 elements = bytes_of(mine) / static_cast<i64>(sizeof(float));
-    const auto sum = scratch.alloc<float>(elements);
-    std::memcpy(sum.data(), messages.from(0), static_cast<size_t>(bytes_of(mine)));
-    for (i64 rank = 1; rank < group_.size(); ++rank) {
-      add(reinterpret_cast<const float*>(messages.from(rank)), elements, sum.data());
+    const auto elements = static_cast<size_t>(bytes_of(mine)) / sizeof(float);
+    const auto of = [&](i64 rank) {
+      return std::span(reinterpret_cast<float*>(messages.from(rank)), elements);
+    };
+    if (order == GradientReduction::kRankOrder) {
+      for (i64 rank = 1; rank < group_.size(); ++rank) add_to(of(rank), of(0));
+    } else {
+      for (i64 step = 1; step < group_.size(); step *= 2) {
+        for (i64 rank = 0; rank < group_.size(); rank += 2 * step) add_to(of(rank + step), of(rank));
+      }
     }
-    copy_in(mine, reinterpret_cast<const u8*>(sum.data()), array.data());
+    copy_in(mine, messages.from(0), array.data());
   }
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "comm/comm.h"
+#include "config/run/parallel_config.h"
 #include "device/ctx.h"
 #include "parallel/shards.h"
 
@@ -16,9 +17,10 @@ class BlockExchange {
   BlockExchange(comm::Comm& group, const Shards& shards, bool experts);
 
   /// Every own block of `array` becomes the sum of that block over the ranks: in f32, in the order
-  /// of ranks, so that the bits depend on the number of ranks alone. Other blocks are left as they
-  /// were.
-  void sum_to_owners(Ctx& ctx, std::span<float> array) const;
+  /// of ranks, so that the bits depend on the number of ranks alone; or in pairs, then pairs of
+  /// pairs, as TreeSum does, of 2^k ranks. Other blocks are left as they were.
+  void sum_to_owners(Ctx& ctx, std::span<float> array,
+                     GradientReduction order = GradientReduction::kRankOrder) const;
   /// Every block of `array` becomes its owner's.
   void gather_from_owners(Ctx& ctx, std::span<float> array) const;
 

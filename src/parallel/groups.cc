@@ -7,6 +7,15 @@ comm::Comm split(comm::Comm& world, i64 color, std::string_view name) {
   return world.split(static_cast<int>(color), world.rank(), name);
 }
 
+/// Ranks with the same tensors: data rank after data rank, a DualPipe's mirrored pair of each
+/// together, so that branches of a tree of micro-batches are neighbours.
+comm::Comm split_holders(comm::Comm& world, const RankLayout& layout, i64 color,
+                         std::string_view name) {
+  const i64 place = layout.data_rank(world.rank()) * layout.pipeline +
+                    layout.pipeline_rank(world.rank());
+  return world.split(static_cast<int>(color), static_cast<int>(place), name);
+}
+
 i64 data_color(const RankLayout& layout, i64 rank) { return layout.pipeline_rank(rank); }
 
 i64 expert_color(const RankLayout& layout, i64 rank) {
@@ -23,10 +32,10 @@ Groups::Groups(comm::Comm& world, const RankLayout& layout)
       experts_backward_(split(world, expert_color(layout, world.rank()), "experts-backward")),
       pipeline_(split(world, layout.data_rank(world.rank()), "pipeline")),
       pipeline_backward_(split(world, layout.data_rank(world.rank()), "pipeline-backward")),
-      holders_(split(world, layout.holder_group(world.rank()), "holders")),
-      expert_holders_(split(world,
-                            layout.holder_group(world.rank()) * layout.expert +
-                                layout.expert_rank(world.rank()),
-                            "expert-holders")) {}
+      holders_(split_holders(world, layout, layout.holder_group(world.rank()), "holders")),
+      expert_holders_(split_holders(world, layout,
+                                    layout.holder_group(world.rank()) * layout.expert +
+                                        layout.expert_rank(world.rank()),
+                                    "expert-holders")) {}
 
 }  // namespace fathom::parallel

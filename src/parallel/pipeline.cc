@@ -13,6 +13,7 @@ using model::TrainingModel;
 
 template <int R>
 std::span<float> numbers(View<float, R> view) {
+  FATHOM_CHECK(view.contiguous(), "rows that lie apart cannot be one message");
   return {view.data(), static_cast<size_t>(view.size())};
 }
 
@@ -20,7 +21,7 @@ std::span<float> numbers(View<float, R> view) {
 
 Pipeline::Pipeline(Groups& groups, TrainingModel& model, bool overlap)
     : comm_(groups.pipeline()),
-      kind_(groups.layout().schedule),
+      layout_(groups.layout()),
       model_(model),
       overlap_(overlap),
       forward_carrier_(groups.pipeline()),
@@ -28,7 +29,7 @@ Pipeline::Pipeline(Groups& groups, TrainingModel& model, bool overlap)
 
 const plan::Schedule& Pipeline::schedule_for(i64 micro_batches) {
   if (!schedule_ || schedule_->micro_batches != micro_batches) {
-    schedule_ = plan::make_schedule(kind_, comm_.size(), micro_batches);
+    schedule_ = layout_.schedule_of(micro_batches);
   }
   const auto chunks = static_cast<size_t>(schedule_->chunks_per_rank());
   slots_.assign(chunks, std::vector<i64>(static_cast<size_t>(micro_batches), -1));
@@ -40,7 +41,7 @@ plan::StagePlace Pipeline::place(const plan::Schedule& schedule, i64 chunk) cons
 }
 
 std::vector<i64> Pipeline::slots(i64 micro_batches) const {
-  const plan::Schedule schedule = plan::make_schedule(kind_, comm_.size(), micro_batches);
+  const plan::Schedule schedule = layout_.schedule_of(micro_batches);
   const auto chunks = static_cast<size_t>(schedule.chunks_per_rank());
   std::vector<i64> now(chunks), most(chunks);
   std::deque<i32> waiting;
@@ -69,10 +70,12 @@ void Pipeline::step(Ctx& ctx, const MicroBatches& batches, const model::LossScal
   if (batches.count == 0) return;
   const plan::Schedule& schedule = schedule_for(batches.count);
   const Pass pass{ctx, schedule, batches, scale, &stats};
+  if (batches.trees != nullptr) batches.trees->begin(schedule.micro_batches_per_path());
   for (const plan::ScheduleOp& op : schedule.ops[static_cast<size_t>(comm_.rank())]) {
     traced(batches.trace, plan::to_string(op), [&] { run(pass, op); });
   }
   FATHOM_CHECK(pending_.empty(), pending_.size(), " weight gradients are left over");
+  FATHOM_CHECK(batches.trees == nullptr || batches.trees->complete(), "gradients are left over");
   forward_carrier_.finish();
   backward_carrier_.finish();
 }
@@ -139,7 +142,9 @@ void Pipeline::send_embeddings(const Pass& pass, Ctx& ctx, i64 slot, plan::Stage
   const auto rows =
       scratch.alloc<float>(modules, model_.slot_tokens(slot), model_.config().hidden_size);
   model_.embed_for_head(ctx, slot, rows);
-  forward_carrier_.send(pass.schedule, Cargo::kEmbedding, head, numbers(rows));
+  for (i64 k = 0; k < modules; ++k) {
+    forward_carrier_.send(pass.schedule, Cargo::kEmbedding, head, numbers(rows[k]));
+  }
 }
 
 void Pipeline::forward_chunk(const Pass& pass, Ctx& ctx, i64 chunk, i64 slot,
@@ -155,8 +160,10 @@ void Pipeline::forward_chunk(const Pass& pass, Ctx& ctx, i64 chunk, i64 slot,
     carrier.receive(pass.schedule, Cargo::kActivation, {at.path, at.stage - 1}, at, numbers(x));
   }
   if (stage.embeddings_arrive) {
-    carrier.receive(pass.schedule, Cargo::kEmbedding, {at.path, 0}, at,
-                    numbers(model_.arriving_embeddings(slot)));
+    const View<float, 3> rows = model_.arriving_embeddings(slot);
+    for (i64 k = 0; k < rows.dim(0); ++k) {  // apart where the slot has room for more tokens
+      carrier.receive(pass.schedule, Cargo::kEmbedding, {at.path, 0}, at, numbers(rows[k]));
+    }
   }
   model_.stage_forward(ctx, slot, x, pass.stats, dropping);
   if (!stage.head) {
@@ -195,9 +202,11 @@ void Pipeline::backward_chunk(const Pass& pass, Ctx& ctx, i64 chunk, i64 slot,
 void Pipeline::end_backward(const Pass& pass, i64 chunk, i64 micro_batch,
                             TrainingModel::WeightWork weights) {
   const i64 slot = slot_of(chunk, micro_batch);
+  add_to_tree(pass, chunk, GradientTrees::kWithInput);
   if (weights == TrainingModel::WeightWork::kLater) {
-    pending_.push_back(slot);
+    pending_.push_back({slot, chunk});
   } else {
+    add_to_tree(pass, chunk, GradientTrees::kWithWeights);
     model_.free_slot(slot);
   }
   if (pass.batches.done) pass.batches.done(number_of(pass, chunk, micro_batch));
@@ -205,15 +214,20 @@ void Pipeline::end_backward(const Pass& pass, i64 chunk, i64 micro_batch,
 
 void Pipeline::oldest_weights(const Pass& pass) {
   FATHOM_CHECK(!pending_.empty(), "no weight gradients wait");
-  model_.stage_weights(pass.ctx, pending_.front());
-  model_.free_slot(pending_.front());
+  const auto [slot, chunk] = pending_.front();
   pending_.pop_front();
+  model_.stage_weights(pass.ctx, slot);
+  add_to_tree(pass, chunk, GradientTrees::kWithWeights);
+  model_.free_slot(slot);
+}
+
+void Pipeline::add_to_tree(const Pass& pass, i64 chunk, GradientTrees::Half half) {
+  if (pass.batches.trees != nullptr) pass.batches.trees->add(chunk, half, model_.gradients());
 }
 
 void Pipeline::forward(Ctx& ctx, const MicroBatches& batches, model::StepStats* stats) {
   // Where the pieces are does not depend on how many there are; a DualPipe's second way idles.
-  const plan::Schedule schedule = plan::make_schedule(
-      kind_, comm_.size(), 2 * comm_.size());
+  const plan::Schedule schedule = layout_.schedule_of(2 * comm_.size());
   const model::LossScale scale;
   const Pass pass{ctx, schedule, batches, scale, stats};
   const auto dropping = stats == nullptr ? TrainingModel::Dropping::kAsRecipe

@@ -13,6 +13,7 @@
 #include "parallel/carrier.h"
 #include "parallel/groups.h"
 #include "parallel/step_trace.h"
+#include "parallel/tree_sum.h"
 
 namespace fathom::parallel {
 
@@ -23,6 +24,7 @@ struct MicroBatches {
   std::function<model::TrainingBatch(i64)> batch;
   /// After its backward pass through a stage here; may be empty.
   std::function<void(i64)> done = {};
+  GradientTrees* trees = nullptr;  // of this model: gradients are added up by them
   StepTrace* trace = nullptr;
 };
 
@@ -66,17 +68,21 @@ class Pipeline {
                     model::TrainingModel::WeightWork weights);
   void run_pair(const Pass& pass, const plan::ScheduleOp& op);
   void oldest_weights(const Pass& pass);
+  void add_to_tree(const Pass& pass, i64 chunk, GradientTrees::Half half);
   i64& slot_of(i64 chunk, i64 micro_batch);
 
   comm::Comm& comm_;
-  plan::ScheduleKind kind_;
+  const RankLayout& layout_;
   model::TrainingModel& model_;
   bool overlap_;
   Carrier forward_carrier_, backward_carrier_;  // each used by one thread at a time
   std::unique_ptr<SideThread> side_;            // from the first overlapped pair on
   std::optional<plan::Schedule> schedule_;
   std::vector<std::vector<i64>> slots_;  // [chunk][micro-batch]
-  std::deque<i64> pending_;              // slots whose weight work waits
+  struct Waiting {
+    i64 slot, chunk;
+  };
+  std::deque<Waiting> pending_;  // weight work
 };
 
 }  // namespace fathom::parallel

@@ -22,6 +22,7 @@ StepCase pipeline_case(int ranks, PipelineSchedule schedule) {
   StepCase c{.model = deep_v3(), .ranks = ranks};
   c.parallel.pipeline_ranks = ranks;
   c.parallel.schedule = schedule;
+  c.parallel.pipeline_chunks = 2;  // counts for the interleaved one alone
   return c;
 }
 
@@ -57,7 +58,7 @@ void expect_near(const StepCase& c, const StepOutcome& a, const StepOutcome& b, 
   EXPECT_LE(largest_difference(c, a, b, worst), gradients) << where << ": " << worst;
 }
 
-// 1F1B, ZB-H1 and DualPipeV add the gradients of micro-batches in their order, as one rank does.
+// 1F1B, interleaved, ZB-H1 and DualPipeV add the gradients of micro-batches in their order, as one rank does.
 TEST(PipelineTest, SchedulesOfOneWayGiveOneRanksBits) {
   const StepOutcome alone = run_step(pipeline_case(1, PipelineSchedule::k1F1B));
   EXPECT_GT(alone.norm, 0.0);
@@ -81,6 +82,34 @@ TEST(PipelineTest, DualPipesTwoWaysAddUpToOneRanksGradients) {
     expect_same_integers(quiet.stats, alone.stats);
     expect_near(c, quiet, alone, 1e-12, 1e-5, fmt::format("{} ranks", ranks));
     expect_same_bits(run_step(c, comm::testing::quiet_and_chaotic(2).back()), quiet, "chaos");
+  }
+}
+
+// One tree of all micro-batches: every schedule, a DualPipe's two ways too, on 1, 2 and 4 ranks that
+// share the batch.
+TEST(PipelineTest, WithTreesEveryScheduleGivesOneRanksBits) {
+  for (const bool qwen : {false, true}) {
+    StepCase one = pipeline_case(1, PipelineSchedule::k1F1B);
+    if (qwen) {
+      one.model = value_or_throw(load_model_config(testing::golden_directory("qwen2")));
+      one.model.num_hidden_layers = 3;
+    }
+    one.sequences = 16;
+    one.parallel.reduction = GradientReduction::kAnyLayout;
+    const StepOutcome alone = run_step(one);
+    for (const auto& [schedule, name] : kPipelineScheduleNames) {
+      for (const int ranks : {2, 4, 8}) {
+        if (qwen && ranks > 2) continue;
+        StepCase c = one;
+        c.ranks = ranks;
+        c.parallel.pipeline_ranks = ranks == 8 ? 4 : 2;
+        c.parallel.schedule = schedule;
+        const StepOutcome outcome = run_step(c);
+        expect_same_integers(outcome.stats, alone.stats);
+        EXPECT_TRUE(outcome.gradients == alone.gradients) << name << " on " << ranks << " ranks";
+        EXPECT_EQ(outcome.norm, alone.norm) << name << " on " << ranks << " ranks";
+      }
+    }
   }
 }
 
@@ -126,6 +155,7 @@ constexpr Layout kLayouts[] = {{2, 1, 1},
                                {4, 2, 2},
                                {4, 2, 1, PipelineSchedule::kDualPipe},
                                {8, 2, 4, PipelineSchedule::kDualPipeV},
+                               {4, 2, 2, PipelineSchedule::kInterleaved},
                                {8, 4, 2, PipelineSchedule::kZbH1}};
 
 StepCase on_layout(StepCase c, const Layout& layout) {
@@ -133,6 +163,7 @@ StepCase on_layout(StepCase c, const Layout& layout) {
   c.parallel.pipeline_ranks = layout.pipeline;
   c.parallel.expert_ranks = layout.expert;
   c.parallel.schedule = layout.schedule;
+  c.parallel.pipeline_chunks = 2;
   c.parallel.wire = WireFormat::kF32;
   c.parallel.round_tokens = 5;
   return c;
@@ -201,6 +232,47 @@ TEST(LayoutsTest, RanksWithoutTokensAndExpertsWithAllOfThem) {
   expect_near(c, run_step(on_layout(c, {4, 1, 4})), run_step(c), 1e-6, 1e-5, "one token");
 }
 
+// Ranks, stages, experts, sequences, tokens and rounds of which none divides another.
+TEST(LayoutsTest, SizesThatDivideNothing) {
+  StepCase c{.model = deep_v3(), .sequences = 7, .seq_len = 11, .micro = 2};
+  c.model.n_routed_experts = 7;
+  c.model.n_group = c.model.topk_group = 1;
+  c.recipe.balance.batch_aux_loss_weight = 1e-3;
+  const StepOutcome alone = run_step(c);
+  for (const Layout& layout : {Layout{3, 1, 3}, {6, 2, 3}, {5, 1, 5}, {3, 3, 1, PipelineSchedule::kDualPipeV}}) {
+    StepCase many = on_layout(c, layout);
+    if (layout.schedule == PipelineSchedule::kDualPipeV) many.micro = 1;  // it wants six of them
+    const StepOutcome outcome = run_step(many);
+    expect_same_integers(outcome.stats, alone.stats);
+    expect_near(c, outcome, alone, 1e-6, 1e-5, name_of(layout));
+  }
+}
+
+// The norm of the same gradients is the same number to the bit, however they are dealt out.
+TEST(LayoutsTest, EqualGradientsHaveEqualNorms) {
+  StepCase c{.model = deep_v3(), .sequences = 16};
+  std::mutex mutex;
+  std::vector<double> norms;
+  c.inspect = [&](comm::Comm& world, Ranks& ranks, model::TrainingModel& model) {
+    const Philox rng(8, 1);
+    for (const checkpoint::ParameterSlot& slot : model.layout().slots()) {
+      for (i64 i = 0; i < slot.parameter.elements(); ++i) {
+        model.gradients()[static_cast<size_t>(slot.offset + i)] =
+            static_cast<float>(rng.normal(static_cast<u64>(slot.model_offset + i)));
+      }
+    }
+    Ctx ctx = backend::make_context();
+    const double norm =
+        gradient_norm(ctx, world, ranks.shards(model.layout()), model.gradients());
+    const std::lock_guard lock(mutex);
+    norms.push_back(norm);
+  };
+  run_step(c);
+  for (const Layout& layout : kLayouts) run_step(on_layout(c, layout));
+  for (const double norm : norms) EXPECT_EQ(norm, norms.front());
+  EXPECT_GT(norms.front(), 1.0);
+}
+
 TEST(LayoutsTest, TooManyTokensOnARankAreRefusedOnAllByName) {
   StepCase c{.model = testing::small_v3(), .bias_of_expert_0 = 100.0f};
   c = on_layout(c, {4, 1, 4});
@@ -241,6 +313,11 @@ TEST(RankLayoutTest, WhatDoesNotFitIsNamed) {
                             "parallel.schedule: micro-batches: found 3, expected an even number"));
   EXPECT_THAT(layout_problems(config, 5, deep_v3(), 12, 1),
               ::testing::ElementsAre("parallel.pipeline_ranks: 2 does not divide the job's 5 ranks"));
+  config = {.pipeline_ranks = 2, .schedule = PipelineSchedule::kInterleaved, .pipeline_chunks = 5};
+  EXPECT_THAT(layout_problems(config, 2, deep_v3(), 3, 1),
+              ::testing::ElementsAre(
+                  "parallel.pipeline_ranks: 10 stages for 7 layers and the head",
+                  "parallel.schedule: micro-batches: found 3, expected a multiple of 2 ranks"));
 }
 
 }  // namespace

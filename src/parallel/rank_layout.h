@@ -17,7 +17,13 @@ struct RankLayout {
   i64 ranks = 1;
   i64 pipeline = 1;  // ranks that a micro-batch passes through
   plan::ScheduleKind schedule = plan::ScheduleKind::k1F1B;
+  i64 chunks = 1;    // of the interleaved schedule, on each rank of the pipeline
   i64 expert = 1;    // ranks that the experts of a layer are dealt to; divides data()
+
+  /// The lists of a step of so many micro-batches.
+  plan::Schedule schedule_of(i64 micro_batches) const {
+    return plan::make_schedule(schedule, pipeline, micro_batches, chunks);
+  }
 
   i64 data() const { return ranks / pipeline; }
   i64 expert_data() const { return data() / expert; }  // copies of an expert
@@ -35,8 +41,8 @@ struct RankLayout {
 
 /// What does not fit together, one sentence each: numbers that do not divide, experts on ranks of a
 /// model without any, a batch smaller than the ranks that share it, more stages than layers, too
-/// few micro-batches for the schedule. `batch_sequences`: the fewest of a step;
-/// `micro_batch_sequences` 0: not known yet.
+/// few micro-batches for the schedule, a sum that no tree of micro-batches is.
+/// `batch_sequences`: of a step; `micro_batch_sequences` 0: not known yet.
 std::vector<std::string> layout_problems(const ParallelConfig& config, i64 ranks,
                                          const ModelConfig& model, i64 batch_sequences,
                                          i64 micro_batch_sequences);

@@ -41,13 +41,12 @@ double held(const checkpoint::ParameterLayout& layout, bool experts) {
 TEST(RankMemoryTest, OfFourRanksIsWhatTheyAllocate) {
   for (const auto& [schedule, name] : kPipelineScheduleNames) {
     StepCase c{.model = deep_v3(), .ranks = 4, .sequences = 16};
-    c.parallel = {.pipeline_ranks = 2, .schedule = schedule, .expert_ranks = 2};
-    const plan::Layout layout{.gpus = 4,
-                              .pipeline_ranks = 2,
-                              .expert_ranks = 2,
-                              .schedule = rank_layout(c.parallel, 4).schedule};
-    const plan::Schedule list =
-        plan::make_schedule(layout.schedule, 2, c.sequences / 2 / c.micro);
+    c.parallel = {.pipeline_ranks = 2, .schedule = schedule, .pipeline_chunks = 2, .expert_ranks = 2};
+    const RankLayout ranks_layout = rank_layout(c.parallel, 4);
+    plan::Layout layout{.gpus = 4, .pipeline_ranks = 2, .expert_ranks = 2};
+    layout.schedule = ranks_layout.schedule;
+    layout.chunks_per_rank = ranks_layout.chunks;
+    const plan::Schedule list = ranks_layout.schedule_of(c.sequences / 2 / c.micro);
     const auto stages = stages_of(c.model, list.stages);
     const plan::ModelCounts counts = plan::model_counts(c.model);
     c.inspect = [&](comm::Comm& world, Ranks& ranks, model::TrainingModel& model) {

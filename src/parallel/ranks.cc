@@ -42,14 +42,20 @@ void for_doubles(model::StepStats& stats, Fn&& fn) {
   }
 }
 
+void sum_in_rank_order(comm::Comm& group, std::span<double> values) {
+  std::vector<double> all(values.size() * static_cast<size_t>(group.size()));
+  group.all_gather(std::as_bytes(values), std::as_writable_bytes(std::span(all)));
+  std::ranges::fill(values, 0.0);
+  for (size_t i = 0; i < all.size(); ++i) values[i % values.size()] += all[i];
+}
+
 }  // namespace
 
 Ranks::Ranks(comm::Comm& world, const ParallelConfig& config, const ModelConfig& model,
              i64 max_tokens)
     : groups_(world, rank_layout(config, world.size())), expert_room_(config.expert_room) {
   if (layout().pipeline > 1) {
-    const plan::Schedule any_length =
-        plan::make_schedule(layout().schedule, layout().pipeline, 2 * layout().pipeline);
+    const plan::Schedule any_length = layout().schedule_of(2 * layout().pipeline);
     stages_ = stages_of_rank(model, any_length, layout().pipeline_rank(world.rank()));
   }
   if (layout().expert == 1) return;
@@ -84,6 +90,10 @@ void Ranks::max(std::span<double> values) {
   }
 }
 
+void Ranks::sum(std::span<double> values) {
+  if (!values.empty()) sum_in_rank_order(world(), values);
+}
+
 std::string Ranks::first_message(const std::string& mine) {
   const i64 size = world().size();
   i64 first = mine.empty() ? 0 : size - groups_.rank();
@@ -107,16 +117,9 @@ void sum_stats(comm::Comm& group, model::StepStats& stats) {
 
   std::vector<double> doubles;
   for_doubles(stats, [&](double& number) { doubles.push_back(number); });
-  std::vector<double> all(doubles.size() * static_cast<size_t>(group.size()));
-  group.all_gather(std::as_bytes(std::span(doubles)), std::as_writable_bytes(std::span(all)));
+  sum_in_rank_order(group, doubles);
   next = 0;
-  for_doubles(stats, [&](double& number) {
-    number = 0.0;
-    for (size_t rank = 0; rank < static_cast<size_t>(group.size()); ++rank) {
-      number += all[rank * doubles.size() + next];
-    }
-    ++next;
-  });
+  for_doubles(stats, [&](double& number) { number = doubles[next++]; });
 }
 
 }  // namespace fathom::parallel

@@ -35,6 +35,8 @@ class Ranks {
   bool any(bool mine);
   /// Collective: the largest on any rank, one by one.
   void max(std::span<double> values);
+  /// Collective: every rank's added up on all, in rank order, one by one.
+  void sum(std::span<double> values);
   /// Collective: the message of the first rank that has one, with its number; empty if none has.
   std::string first_message(const std::string& mine);
 

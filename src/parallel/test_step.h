@@ -2,6 +2,7 @@
 // For this module's tests: one training step on any layout, and its gradients as the whole model's.
 #include <functional>
 #include <mutex>
+#include <optional>
 
 #include "backend/backend.h"
 #include "base/parallel.h"
@@ -63,13 +64,18 @@ inline void run_rank(comm::Comm& world, const StepCase& c, const fathom::model::
   const i64 sharers = ranks.layout().data(), place = ranks.data_rank();
   const i64 begin = c.sequences * place / sharers, end = c.sequences * (place + 1) / sharers;
   const auto ceil = [](i64 a, i64 b) { return (a + b - 1) / b; };
-  const MicroBatches micro{
+  MicroBatches micro{
       .count = ranks.batches_to_run(ceil(ceil(c.sequences, sharers), c.micro),
                                     ceil(end - begin, c.micro)),
       .batch = [&](i64 i) {
         const i64 first = std::min(begin + i * c.micro, end);
         return data.batch(first, std::min(c.micro, end - first));
       }};
+  std::optional<GradientTrees> trees;
+  if (c.parallel.reduction == GradientReduction::kAnyLayout) {
+    trees.emplace(c.model, model.layout(), ranks.part().stages);
+    micro.trees = &*trees;
+  }
   const fathom::model::LossScale scale{.targets = static_cast<double>(data.count_targets()),
                                        .sequences = static_cast<double>(c.sequences),
                                        .mtp_weight = 0.3};
@@ -82,9 +88,9 @@ inline void run_rank(comm::Comm& world, const StepCase& c, const fathom::model::
   }
   pipeline.step(ctx, micro, scale, stats);
   sum_stats(world, stats);
-  BlockExchange(ranks.groups().holders(), shards, false).sum_to_owners(ctx, model.gradients());
+  BlockExchange(ranks.groups().holders(), shards, false).sum_to_owners(ctx, model.gradients(), c.parallel.reduction);
   BlockExchange(ranks.groups().expert_holders(), shards, true)
-      .sum_to_owners(ctx, model.gradients());
+      .sum_to_owners(ctx, model.gradients(), c.parallel.reduction);
   const double norm = gradient_norm(ctx, world, shards, model.gradients());
   if (c.inspect) c.inspect(world, ranks, model);
 
@@ -105,7 +111,9 @@ inline StepOutcome run_step(const StepCase& c, const comm::ThreadsOptions& optio
   StepOutcome outcome{.stats = fathom::model::StepStats(c.model),
                       .gradients = std::vector<float>(static_cast<size_t>(layout.size()))};
   std::mutex mutex;
-  comm::run_ranks(c.ranks, options,
+  comm::ThreadsOptions without_reports = options;
+  without_reports.job.hang_directory = "";
+  comm::run_ranks(c.ranks, without_reports,
                   [&](comm::Comm& world) { run_rank(world, c, data, mutex, outcome); });
   return outcome;
 }

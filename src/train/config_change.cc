@@ -19,7 +19,7 @@ struct Rule {
 };
 
 /// The first rule whose prefix the key begins with decides.
-constexpr std::array<Rule, 36> kRules = {{
+constexpr std::array<Rule, 39> kRules = {{
     {"run.out", Kind::kHarmless},
     {"model.dtype", Kind::kHarmless},
     {"model.config", Kind::kContent},
@@ -47,6 +47,9 @@ constexpr std::array<Rule, 36> kRules = {{
     {"balance.bias_freeze_frac", Kind::kPlan},
     {"mtp.", Kind::kPlan},
     {"recompute.", Kind::kRounding},
+    {"parallel.engine", Kind::kHarmless},
+    {"parallel.deadline_s", Kind::kHarmless},
+    {"parallel.check_calls", Kind::kHarmless},
     {"parallel.check_every", Kind::kHarmless},
     {"parallel.trace_step", Kind::kHarmless},
     {"parallel.", Kind::kRounding},

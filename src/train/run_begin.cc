@@ -42,8 +42,10 @@ void check_layout(const RunSetup& setup, i64 ranks, i64 micro) {
 
 RunSetup load_setup(const TrainRequest& request, i64 ranks) {
   if (request.stage != nullptr && ranks > 1) {
-    throw Error(ErrorCode::kUnsupported,
-                fmt::format("run.stage: on {} ranks only \"pretrain\" can be trained", ranks));
+    const std::string why = request.stage->alone_because(request.config.parallel);
+    if (!why.empty()) {
+      throw Error(ErrorCode::kUnsupported, fmt::format("run.stage: on {} ranks: {}", ranks, why));
+    }
   }
   RunSetup setup = value_or_throw(load_run_setup(request.config));
   check_layout(setup, ranks, request.config.train.micro_batch_sequences);
@@ -78,6 +80,9 @@ Run::Run(Ctx& ctx, const TrainRequest& request, const TrainEvents& events)
         directory_.path(), info(),
         report::ReporterOptions{.last_step_kept = trainer_.state().step});
   }
+  // Until here ranks may differ by hours: one of them makes the cache of tokens.
+  world_.barrier();
+  world_.set_deadline(setup_.config.parallel.deadline_s);
   earlier_seconds_ = trainer_.state().seconds;
   first_step_ = trainer_.state().step;
   started_ = Clock::now();

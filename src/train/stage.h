@@ -46,6 +46,11 @@ class Stage {
   /// What a micro-batch has beside its tokens: a loss of the stage's own (without: each target
   /// weighs 1 / targets of the step), routes. Valid until the next call.
   virtual void prepare(const data::SequenceBatch&, model::TrainingBatch&) {}
+  /// Numbers of the step of which every rank has a share: added up over the ranks behind its
+  /// passes.
+  virtual std::span<double> sums() { return {}; }
+  /// Why a run of this stage has one rank, or "". On several, each has a stage of its own.
+  virtual std::string alone_because(const ParallelConfig&) const { return ""; }
   /// Behind the update: what the stage has to say of the step.
   virtual void end_step(report::StepMetrics&) {}
 };

@@ -39,6 +39,9 @@ Trainer::Trainer(const Ctx& ctx, const RunSetup& setup, Stage& stage,
       optimizer_(shards_, setup.config.optimizer),
       stats_(setup.model) {
   state_.micro_batch_sequences = micro_batch_sequences;
+  if (setup.config.parallel.reduction == GradientReduction::kAnyLayout) {
+    trees_.emplace(setup.model, model_.layout(), ranks_.part().stages);
+  }
 }
 
 TargetCount Trainer::read_batches(const StepPlan& plan) {
@@ -103,6 +106,7 @@ std::string Trainer::accumulate(Ctx& ctx, const StepPlan& plan, i64 targets,
   stats_.clear();
   std::string not_finite;  // the first; other ranks wait for the passes that are left
   micro.trace = trace;
+  if (trees_) micro.trees = &*trees_;
   micro.done = [&](i64 i) {
     if (!not_finite.empty() || std::isfinite(total_loss(stats_))) return;
     not_finite = fmt::format("the loss is not finite: {}",
@@ -110,12 +114,14 @@ std::string Trainer::accumulate(Ctx& ctx, const StepPlan& plan, i64 targets,
   };
   pipeline_.step(ctx, micro, scale, stats_);
   parallel::sum_stats(ranks_.world(), stats_);
+  ranks_.sum(stage_.sums());
   return ranks_.first_message(not_finite);
 }
 
 void Trainer::sum_gradients(Ctx& ctx) {
-  dense_blocks_.sum_to_owners(ctx, model_.gradients());
-  expert_blocks_.sum_to_owners(ctx, model_.gradients());
+  const GradientReduction order = setup_.config.parallel.reduction;
+  dense_blocks_.sum_to_owners(ctx, model_.gradients(), order);
+  expert_blocks_.sum_to_owners(ctx, model_.gradients(), order);
 }
 
 void Trainer::update(Ctx& ctx, const StepPlan& plan, double norm, parallel::StepTrace* trace) {
@@ -196,12 +202,15 @@ void Trainer::add_rank_times(const comm::Traffic& before, double seconds,
   std::vector<double> all(std::size(mine) * static_cast<size_t>(ranks_.layout().ranks));
   ranks_.world().all_gather(std::as_bytes(std::span(mine)),
                             std::as_writable_bytes(std::span(all)));
+  size_t slowest = 0;
   for (size_t rank = 0; rank < static_cast<size_t>(ranks_.layout().ranks); ++rank) {
     const double* of_rank = all.data() + rank * std::size(mine);
+    if (of_rank[0] > all[slowest * std::size(mine)]) slowest = rank;
     metrics.stage.emplace_back(fmt::format("rank{}_compute_s", rank), of_rank[0]);
     metrics.stage.emplace_back(fmt::format("rank{}_wait_s", rank), of_rank[1]);
     metrics.stage.emplace_back(fmt::format("rank{}_sent_bytes", rank), of_rank[2]);
   }
+  metrics.stage.emplace_back("slowest_rank", static_cast<double>(slowest));
 }
 
 void Trainer::complete_loads(std::vector<report::LayerLoad>& loads) {

@@ -82,6 +82,7 @@ class Trainer {
   parallel::Shards shards_;
   parallel::Pipeline pipeline_;
   parallel::BlockExchange dense_blocks_, expert_blocks_;
+  std::optional<parallel::GradientTrees> trees_;  // of reduction any-layout
   Optimizer optimizer_;
   TrainerState state_;
   model::StepStats stats_;

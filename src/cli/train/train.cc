@@ -12,10 +12,9 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "cli/train/run_on_ranks.h"
 #include "cli/train/train_dry_run.h"
 #include "cli/train/train_progress.h"
-#include "comm/mpi/world.h"
-#include "comm/threads/run_ranks.h"
 #include "config/run/run_file.h"
 #include "io/json.h"
 #include "posttrain/load_stage.h"
@@ -178,20 +177,13 @@ class Train : public Command {
       TrainProgress progress(setup.plan.steps(), setup.plan.tokens());
       ProgressLine tokenizing;
       const train::TrainEvents events = events_of(interrupt, progress, tokenizing);
-      const auto on_rank = [&](comm::Comm& world) {
-        train::TrainResult of_rank = train_on(world, setup, stage, events);
+      run_on_ranks(setup.config, ranks_, [&](comm::Comm& world) {
+        posttrain::LoadedStage own;  // threads share no stage: its numbers are a rank's
+        if (stage != nullptr && ranks_ > 1 && world.rank() != 0) own = posttrain::load_stage(setup.config);
+        train::TrainResult of_rank =
+            train_on(world, setup, own.stage ? own.stage.get() : stage, events);
         if (world.rank() == 0) result = std::move(of_rank);
-      };
-      if (std::optional<comm::Comm> world = comm::world_of_launcher({})) {
-        if (ranks_ > 1) {
-          throw Error(ErrorCode::kInvalidInput,
-                      fmt::format("--ranks {}: the launcher has started {} ranks already", ranks_,
-                                  world->size()));
-        }
-        on_rank(*world);
-      } else {
-        comm::run_ranks(ranks_, {}, on_rank);
-      }
+      });
     }
     if (!result) return kExitOk;
     if (json_) {
@@ -224,14 +216,6 @@ class Train : public Command {
 
   train::TrainResult train_on(comm::Comm& world, const train::RunSetup& setup,
                               train::Stage* stage, const train::TrainEvents& events) const {
-    std::optional<OwnThreads> own;  // ranks of one machine share its threads
-    if (world.size() > 1) {
-      int neighbours = 0;
-      for (int rank = 0; rank < world.size(); ++rank) {
-        neighbours += world.node_of(rank) == world.node_of(world.rank()) ? 1 : 0;
-      }
-      own.emplace(std::max(1, num_threads() / neighbours));
-    }
     train::TrainEvents of_rank = events;
     if (world.rank() != 0) of_rank = {.stop_requested = events.stop_requested};
     Ctx ctx = backend::make_context();

@@ -3,7 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "backend/backend.h"
@@ -118,6 +121,36 @@ TEST(ExpertExchangeTest, IdentityExpertsGiveEachTokenItsNumberOfExpertsTimes) {
       });
     }
   }
+}
+
+// A narrow way back rounds what each rank adds up once: 2^-8 of the numbers that meet there.
+TEST(ExpertExchangeTest, ABf16CombineIsWithinTwoToTheMinusEight) {
+  double worst = 0.0;
+  std::mutex mutex;
+  comm::run_ranks(3, {}, [&](comm::Comm& world) {
+    const OwnThreads threads(1);
+    Ctx ctx = backend::make_context();
+    std::vector<float> exact, narrow;
+    Side* side = nullptr;
+    std::optional<Side> kept;
+    for (const ExpertWire wire : {ExpertWire::kF32, ExpertWire::kBf16}) {
+      ExpertExchange exchange(world, kExperts, wire, 9, 4);
+      side = &kept.emplace(exchange, 9, static_cast<u64>(world.rank()));
+      const auto answer = [](View<const float, 1> x, View<float, 1> y) {
+        for (i64 i = 0; i < kWidth; ++i) y(i) = std::sin(3.7f * x(i) + static_cast<float>(i));
+      };
+      (wire == ExpertWire::kF32 ? exact : narrow) = round_trip(ctx, exchange, *side, answer);
+    }
+    const std::lock_guard lock(mutex);
+    for (i64 t = 0; t < side->tokens; ++t) {
+      for (i64 i = 0; i < kWidth; ++i) {  // three experts of at most |1|
+        const auto at = static_cast<size_t>(t * kWidth + i);
+        worst = std::max(worst, std::abs(static_cast<double>(narrow[at]) - static_cast<double>(exact[at])) / kTopk);
+      }
+    }
+  });
+  EXPECT_LE(worst, 1.0 / 256);
+  EXPECT_GT(worst, 1.0 / 8192) << "the wire is not narrow";
 }
 
 // <dispatch(x), y> = <x, combine(y)> over all ranks.

@@ -23,7 +23,7 @@ class Messages {
   u8* to(i64 rank) const {
     return reinterpret_cast<u8*>(const_cast<std::byte*>(sent_(rank).data()));
   }
-  const u8* from(i64 rank) const { return reinterpret_cast<const u8*>(received_(rank).data()); }
+  u8* from(i64 rank) const { return reinterpret_cast<u8*>(received_(rank).data()); }
 
   void exchange(comm::Comm& group) const {
     const auto ranks = static_cast<size_t>(sent_.dim(0));

@@ -31,6 +31,9 @@ class Distill : public Sft {
   std::string statistics() const override;
   void begin_step(Ctx& ctx, const train::StepPlan& plan, model::TrainingModel& model) override;
   void prepare(const data::SequenceBatch& batch, model::TrainingBatch& input) override;
+  std::string alone_because(const ParallelConfig&) const override {
+    return "\"distill\" asks its teacher on one rank";
+  }
   void end_step(report::StepMetrics& metrics) override;
 
  private:

@@ -25,7 +25,7 @@ class SampleLoss : public model::TokenObjective {
   i64 targets() const { return targets_; }
   i64 samples() const { return samples_; }
   /// L of `samples`, of the batches so far.
-  double sample_mean() const { return sample_mean_; }
+  double& sample_mean() { return sample_mean_; }
 
  private:
   SftLoss kind_;

@@ -69,6 +69,12 @@ void Sft::prepare(const data::SequenceBatch& batch, model::TrainingBatch& input)
   input.objective = &loss_;
 }
 
+std::string Sft::alone_because(const ParallelConfig& parallel) const {
+  if (parallel.pipeline_ranks == 1) return "";
+  return fmt::format("\"sft\" has no pipeline yet: parallel.pipeline_ranks: found {}, expected 1",
+                     parallel.pipeline_ranks);
+}
+
 void Sft::end_step(report::StepMetrics& metrics) {
   metrics.stage = {
       {"supervised_tokens", static_cast<double>(loss_.targets())},

@@ -58,6 +58,9 @@ class Sft : public train::Stage {
   std::vector<i64> end_ids() const override { return end_ids_; }
   void begin_step(Ctx& ctx, const train::StepPlan& plan, model::TrainingModel& model) override;
   void prepare(const data::SequenceBatch& batch, model::TrainingBatch& input) override;
+  std::span<double> sums() override { return {&loss_.sample_mean(), 1}; }
+  /// In a pipeline several micro-batches are on their way at once, each with weights of its own.
+  std::string alone_because(const ParallelConfig& parallel) const override;
   void end_step(report::StepMetrics& metrics) override;
 
  protected:

@@ -1,9 +1,12 @@
 // Whole runs of stage sft: against TRL, cut in pieces, stopped and gone on with.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "base/parallel.h"
+#include "comm/threads/run_ranks.h"
 #include "io/json.h"
 #include "posttrain/sft/sft.h"
 #include "posttrain/sft/test_support.h"
@@ -53,6 +56,45 @@ TEST_F(SftRunTest, AnyMicroBatchesGiveTheSame) {
       }
     }
   }
+}
+
+// Each rank has a share of a step's rows; what a step says is of all of them.
+TEST_F(SftRunTest, SeveralRanksGiveTheSame) {
+  RunConfig one = config("one");
+  one.sft.loss = SftLoss::kSamples;
+  one.train.steps = 4;
+  run(one);
+  const std::vector<report::StepMetrics> alone = steps_;
+  for (const int ranks : {2, 3}) {
+    steps_.clear();
+    comm::run_ranks(ranks, {}, [&](comm::Comm& world) {
+      const OwnThreads threads(1);
+      Ctx ctx = backend::make_context();
+      RunConfig shared = one;
+      shared.run.out = (dir_ / fmt::format("on{}", ranks)).string();
+      shared.train.micro_batch_sequences = 1;
+      const LoadedStage loaded = load_stage(shared);
+      train::TrainEvents events;
+      if (world.rank() == 0) {
+        events.step = [&](const report::StepMetrics& metrics) { steps_.push_back(metrics); };
+      }
+      train::train(ctx, {.config = loaded.config, .measure_peak = false, .world = &world,
+                         .stage = loaded.stage.get()}, events);
+    });
+    ASSERT_EQ(steps_.size(), alone.size());
+    for (size_t i = 0; i < alone.size(); ++i) {
+      EXPECT_NEAR(steps_[i].loss, alone[i].loss, 2e-5) << ranks << " ranks, step " << i + 1;
+      EXPECT_NEAR(steps_[i].grad_norm, alone[i].grad_norm, 1e-4 * alone[i].grad_norm);
+      for (size_t k = 0; k < alone[i].stage.size(); ++k) {
+        EXPECT_EQ(steps_[i].stage[k].first, alone[i].stage[k].first);
+        EXPECT_NEAR(steps_[i].stage[k].second, alone[i].stage[k].second, 2e-5) << alone[i].stage[k].first;
+      }
+    }
+  }
+  ParallelConfig pipeline;
+  pipeline.pipeline_ranks = 2;
+  EXPECT_THAT(load_stage(one).stage->alone_because(pipeline),
+              HasSubstr("parallel.pipeline_ranks: found 2, expected 1"));
 }
 
 // The two losses are means of different things, and each is lowered most by its own minimiser.
