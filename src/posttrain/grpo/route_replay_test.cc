@@ -18,10 +18,12 @@ namespace {
 class RouteReplayTest : public StageRunTest {
  protected:
   /// tiny_grpo() on a mixture of experts, whose weights are large enough for routes to differ.
-  RunConfig experts(const std::string& out, TrainPrecision precision, bool replay) const {
+  RunConfig experts(const std::string& out, TrainPrecision precision, bool replay,
+                    std::vector<std::pair<std::string, std::string>> sizes = {}) const {
     RunConfig config = tiny_grpo(dir_, out);
     std::string shape = kTinyExperts;
-    shape.replace(shape.find("\"vocab_size\": 64"), 16, "\"vocab_size\": 264");
+    sizes.emplace_back("\"vocab_size\": 64", "\"vocab_size\": 264");
+    for (const auto& [from, to] : sizes) shape.replace(shape.find(from), from.size(), to);
     config.model.config = dir_.write("config.json", shape).string();
     config.model.tokenizer = sft_golden().string();
     config.model.init_from.clear();
@@ -49,6 +51,18 @@ TEST_F(RouteReplayTest, InF32NothingChanges) {
   const std::string samples = text("out/samples.jsonl");
   run(experts("live", TrainPrecision::kF32, false));
   EXPECT_EQ(text("live/samples.jsonl"), samples);
+}
+
+// 56 choices a token are more than a row of the cache holds (48).
+TEST_F(RouteReplayTest, RoutesOfManyLayersTakeSeveralRows) {
+  run(experts("out", TrainPrecision::kF32, true,
+              {{"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 8"},
+               {"\"n_routed_experts\": 4", "\"n_routed_experts\": 16"},
+               {"\"num_experts_per_tok\": 2", "\"num_experts_per_tok\": 8"}}));
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    EXPECT_LT(number(i, "routes/changed"), 1e-3) << "step " << i + 1;
+    EXPECT_LT(number(i, "drift/max"), 1e-3);
+  }
 }
 
 TEST_F(RouteReplayTest, InBf16TheDriftIsSmaller) {
@@ -192,6 +206,7 @@ TEST_F(ReplayPassTest, TheRoutersGradientIsTheLosssSlope) {
 // The shorter row ends in padding: statistics of the router are those of its own tokens.
 TEST_F(ReplayPassTest, PaddingIsNoLoadOfTheRouter) {
   const model::StepStats both = pass(nullptr);
+  const std::vector<float> gradients(model_.gradients().begin(), model_.gradients().end());
   model::StepStats alone(config_);
   model_.begin_step(ctx_);
   for (PolicySample* row : rows_) {
@@ -205,6 +220,9 @@ TEST_F(ReplayPassTest, PaddingIsNoLoadOfTheRouter) {
   EXPECT_NEAR(both.router_entropy[0], alone.router_entropy[0], 1e-4);
   EXPECT_NEAR(both.balance_loss(), alone.balance_loss(), 1e-6 * alone.balance_loss());
   EXPECT_GT(alone.balance_loss(), 0.0);
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    ASSERT_NEAR(gradients[i], model_.gradients()[i], 1e-5) << "parameter " << i;
+  }
 }
 
 }  // namespace
