@@ -275,6 +275,18 @@ def rows_of(experiment, variants, runs):
     return header, rows
 
 
+def find_tokenizer(args):
+    """Of --tokenizer, else one trained on the text, which is kept."""
+    if args.tokenizer is not None:
+        return
+    args.tokenizer = args.out / "tokenizer"
+    if not (args.tokenizer / "tokenizer.json").exists():
+        vocab = json.loads(BASE_MODEL.read_text())["vocab_size"]
+        folders = [str(p) for p in sorted(args.text.glob("*/train"))]
+        subprocess.run([args.fathom, "tokenizer", "train", *folders, "--vocab-size", str(vocab),
+                        "--out", str(args.tokenizer)], check=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("experiment", choices=[*EXPERIMENTS, "all"])
@@ -288,13 +300,7 @@ def main():
                         help="default: a tokenizer trained on the text, in OUT/tokenizer")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    if args.tokenizer is None:
-        args.tokenizer = args.out / "tokenizer"
-        if not (args.tokenizer / "tokenizer.json").exists():
-            vocab = json.loads(BASE_MODEL.read_text())["vocab_size"]
-            folders = [str(p) for p in sorted(args.text.glob("*/train"))]
-            subprocess.run([args.fathom, "tokenizer", "train", *folders, "--vocab-size", str(vocab),
-                            "--out", str(args.tokenizer)], check=True)
+    find_tokenizer(args)
     for name in EXPERIMENTS if args.experiment == "all" else [args.experiment]:
         variants = EXPERIMENTS[name]()[:args.rows or None]
         runs = [[train(args, name, variant, seed) for seed in args.seeds] for variant in variants]

@@ -17,8 +17,8 @@ void attention_forward(const StepContext& step, const BlockWeights& w, i64 layer
   }
 }
 
-void feed_forward(const StepContext& step, const BlockWeights& w, i64 layer,
-                  View<const float, 2> x, View<float, 2> y) {
+void feed_forward(const StepContext& step, const BlockWeights& w, i64 layer, View<const float, 2> x,
+                  View<float, 2> y) {
   const auto* moe = std::get_if<MoeWeights>(&w.mlp);
   const PartTimer timer(step.options.profile,
                         moe != nullptr ? StepPart::kExperts : StepPart::kDenseFfn);

@@ -1,6 +1,8 @@
 #include "model/moe.h"
 
+#include "model/expert_ranks/expert_ranks.h"
 #include "model/step_profile.h"
+#include "ops/elementwise/elementwise.h"
 #include "ops/moe/moe_train.h"
 
 namespace fathom::model {
@@ -46,6 +48,13 @@ void moe_forward(const StepContext& step, const MoeWeights& w, i64 layer, View<c
         ops::count_distinct_experts(ctx, topk_indices, w.gate.rows);
   }
   const ops::FfnWeights* shared = w.shared_experts ? &*w.shared_experts : nullptr;
+  if (step.options.ranks != nullptr) {
+    step.options.ranks->forward({layer, step.linear_mode()}, x, topk_indices, topk_weights, y);
+    if (shared == nullptr) return;
+    const auto shared_y = scratch.alloc<float>(tokens, x.dim(1));
+    ops::ffn_forward(ctx, x, *shared, shared_y, step.linear_mode());
+    return ops::add_inplace(ctx, y, shared_y);
+  }
   ops::moe_experts_forward(ctx, x, w.experts, topk_indices, topk_weights, y, step.linear_mode(),
                            shared);
 }

@@ -67,6 +67,18 @@ ValidationMetrics numbered_validation() {
   return metrics;
 }
 
+TaskMetrics numbered_task() {
+  TaskMetrics metrics;
+  auto& [step, task, items, chance, values, errors] = metrics;
+  step = 1;
+  task = "a task";
+  items = 501;
+  chance = 0.25;
+  values = {{"acc", 0.5}, {"perplexity", 502.5}};
+  errors = {{"perplexity", 503.5}};
+  return metrics;
+}
+
 RunInfo numbered_info() {
   RunInfo info;
   auto& [title, config, started, total_steps, total_tokens, facts] = info;
@@ -95,6 +107,9 @@ TEST(EveryNumber, InMetricsJsonl) {
             R"("mtp_loss":[204.5,205.5],"mtp_acceptance":[206.5,207.5],"load":[{"layer":"first",)"
             R"("max_vio":220.5,"entropy":221.5,"dead_experts":222,"bias_min":-223.0,)"
             R"("bias_max":225.0,"share":[0.125,0.875]}]})");
+  EXPECT_EQ(metrics_line(numbered_task()),
+            R"({"kind":"task","step":1,"task":"a task","items":501,"chance":0.25,)"
+            R"("values":{"acc":0.5,"perplexity":502.5},"errors":{"perplexity":503.5}})");
   EXPECT_EQ(metrics_line(numbered_info()),
             R"({"kind":"run","title":"a run","started":302.5,"total_steps":303,)"
             R"("total_tokens":304,"facts":[["parameters","305 M"]],"config":"seed = 301\n"})");
@@ -106,6 +121,7 @@ TEST(EveryNumber, InMetricsJsonl) {
 TEST(EveryNumber, BackFromMetricsJsonl) {
   for (const MetricsRecord& record :
        {MetricsRecord(numbered_step()), MetricsRecord(numbered_validation()),
+        MetricsRecord(numbered_task()),
         MetricsRecord(numbered_info()), MetricsRecord(RunEnd{401, RunState::kInterrupted, "402"})}) {
     const std::string line = metrics_line(record);
     const auto read = parse_metrics_line(line, "test");
@@ -162,11 +178,18 @@ TEST(EveryNumber, InTensorBoard) {
             "validation/held/max_vio/first 220.50\n");
 }
 
+TEST(EveryNumber, OfATaskInTensorBoard) {
+  EXPECT_EQ(listed(event_scalars(numbered_task())),
+            "tasks/a task/acc 0.5000\n"
+            "tasks/a task/perplexity 502.50\n");
+}
+
 RunHistory numbered_history() {
   RunHistory history;
   history.add(numbered_info());
   history.add(numbered_step());
   history.add(numbered_validation());
+  history.add(numbered_task());
   return history;
 }
 
@@ -190,7 +213,9 @@ TEST(EveryNumber, InTheReportsData) {
       R"("acceptance":{"x":{"step":[1],"tokens":[102],"seconds":[114.5]},"share":[[206.5],)"
       R"([207.5]]},"load":[{"layer":"first","max_vio":220.5,"load":[0.25,1.75]}],)"
       R"("shares":{"x":{"step":[1],"tokens":[102],"seconds":[114.5]},"layers":[{"name":"first",)"
-      R"("experts":2}],"codes":"QJk="}}],"specialisation":{"x":{"step":[],"tokens":[],)"
+      R"("experts":2}],"codes":"QJk="}}],"tasks":[{"name":"a task","chance":0.25,)"
+      R"("metrics":["acc","perplexity"],"x":{"step":[1],"tokens":[102],"seconds":[114.5]},)"
+      R"("values":[[0.5],[502.5]],"errors":[[null],[503.5]]}],"specialisation":{"x":{"step":[],"tokens":[],)"
       R"("seconds":[]},"layers":["first"],"bits":[]},"skipped":[]})");
   const std::string curves = report_data(numbered_history(), ReportDetail::kCurvesOnly);
   EXPECT_EQ(curves.find("shares"), curves.npos);
@@ -206,6 +231,8 @@ TEST(EveryNumber, OnTheReportsPage) {
         "<td>1</td><td>204.5000 · 205.5000</td><td>206.500 · 207.500</td></tr>",
         "first</th><td>2</td><td>120.500</td><td>121.500</td><td>122</td><td>-123 … 125</td></tr>",
         "second</th><td>2</td><td>130.500</td><td>131.500</td><td>132</td><td>-133 … 135</td></tr>",
+        "a task</th><td>1</td><td>501</td><td>acc</td><td>0.5000</td><td>–</td><td>0.2500</td></tr>",
+        "a task</th><td>1</td><td>501</td><td>perplexity</td><td>502.5000</td><td>503.5000</td>",
         "Training loss</dt><dd>104.5000</dd>", "Bits per byte</dt><dd>105.5000</dd>",
         "Validation held</dt><dd>203.5000</dd><dd class=\"note\">bits per byte, loss 202.5000",
         "Tokens a second</dt><dd>114</dd><dd class=\"note\">12 % of the GEMM peak",

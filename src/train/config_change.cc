@@ -19,7 +19,7 @@ struct Rule {
 };
 
 /// The first rule whose prefix the key begins with decides.
-constexpr std::array<Rule, 39> kRules = {{
+constexpr std::array<Rule, 40> kRules = {{
     {"run.out", Kind::kHarmless},
     {"model.dtype", Kind::kHarmless},
     {"model.config", Kind::kContent},
@@ -56,6 +56,7 @@ constexpr std::array<Rule, 39> kRules = {{
     {"grpo.held_out_", Kind::kHarmless},
     {"grpo.parallel", Kind::kRounding},
     {"grpo.max_drift", Kind::kHarmless},
+    {"eval.", Kind::kHarmless},
     {"sft.epochs", Kind::kPlan},
     {"sft.chat_template", Kind::kContent},
     {"sft.too_long", Kind::kContent},

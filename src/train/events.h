@@ -14,6 +14,7 @@ struct TrainEvents {
   std::function<void(log::Level, const std::string&)> message;
   std::function<void(const report::StepMetrics&)> step;
   std::function<void(const report::ValidationMetrics&)> validation;
+  std::function<void(const report::TaskMetrics&)> task;
   /// Asked after every step: the run saves a checkpoint and returns.
   std::function<bool()> stop_requested;
   /// While text is tokenised; may throw to end the run there.

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "io/files/atomic_file.h"
 #include "train/run_impl.h"
@@ -23,9 +25,11 @@ TrainResult Run::go() {
   const TrainerState& state = trainer_.state();
   try {
     if (state.step > state.validated_step && due(train.validation_every)) validate();
+    evaluate_if_due();
     while (state.step < setup_.plan.steps() && !stopped()) {
       take_step();
       if (due(train.validation_every)) validate();
+      evaluate_if_due();
       if (due(train.checkpoint_every) && !stopped()) save(RunWriter::Need::kUseful);
     }
     if (writer_.saved_step() != state.step) save(RunWriter::Need::kLast);
@@ -101,6 +105,18 @@ void Run::validate() {
   trainer_.state().validated_step = trainer_.state().step;
 }
 
+void Run::evaluate_if_due() {
+  const i64 step = trainer_.state().step;
+  if (tasks_ == nullptr || !due(setup_.config.eval.every)) return;
+  // Records are cut where a run is resumed: what is there is of these weights.
+  if (reporter_->evaluated_step() == step || stopped()) return;
+  auto all = tasks_->evaluate(ctx_, trainer_.model(), step);
+  if (!all) return;  // stopped: the resumed run measures this step first
+  reporter_->tasks(*all);
+  if (events_.task) std::ranges::for_each(*all, events_.task);
+  task_metrics_ = std::move(*all);
+}
+
 void Run::save(RunWriter::Need need) {
   if (is_root()) reporter_->flush();  // a checkpoint is never ahead of its report
   trainer_.state().seconds = seconds();
@@ -119,6 +135,7 @@ TrainResult Run::result() {
   result.seconds = state.seconds;
   result.loss = last_step_ ? last_step_->loss : 0.0;
   result.validation = validation_;
+  result.tasks = task_metrics_;
   if (writer_.saved_step() >= 0) result.checkpoint = directory_.checkpoint(writer_.saved_step());
   if (result.finished) {
     result.model = directory_.model();

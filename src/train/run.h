@@ -11,6 +11,7 @@
 #include "report/metrics/metrics.h"
 #include "train/events.h"
 #include "train/stage.h"
+#include "train/task_evaluator.h"
 
 namespace fathom::train {
 
@@ -27,6 +28,9 @@ struct TrainRequest {
   comm::Comm* world = nullptr;
   /// What is trained on; nullptr: the text of config.data. Must outlive the run.
   Stage* stage = nullptr;
+  /// Asked every config.eval.every steps and at the end; nullptr: nothing is measured. On one rank
+  /// only. Must outlive the run.
+  TaskEvaluator* tasks = nullptr;
 };
 
 struct TrainResult {
@@ -39,6 +43,7 @@ struct TrainResult {
   double seconds = 0.0;  // of training, earlier processes included
   double loss = 0.0;     // of the last step of this process; 0 without one
   std::vector<report::ValidationMetrics> validation;  // the last one, a set each; empty without one
+  std::vector<report::TaskMetrics> tasks;             // the last ones; empty without one
   std::filesystem::path checkpoint;                   // the newest
   std::filesystem::path model;                        // if finished
   std::filesystem::path model_ema;                    // if finished and there is an average

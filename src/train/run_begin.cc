@@ -47,6 +47,12 @@ RunSetup load_setup(const TrainRequest& request, i64 ranks) {
       throw Error(ErrorCode::kUnsupported, fmt::format("run.stage: on {} ranks: {}", ranks, why));
     }
   }
+  if (request.tasks != nullptr && ranks > 1) {
+    throw Error(ErrorCode::kUnsupported,
+                fmt::format("eval.tasks: on {} ranks no tasks can be measured on the way; "
+                            "`fathom eval` measures the finished model",
+                            ranks));
+  }
   RunSetup setup = value_or_throw(load_run_setup(request.config));
   check_layout(setup, ranks, request.config.train.micro_batch_sequences);
   return setup;
@@ -64,6 +70,7 @@ Run::Run(Ctx& ctx, const TrainRequest& request, const TrainEvents& events)
       directory_(open_directory(request.config.run.out)),
       resume_(resume_point(request)),
       stage_(choose_stage(request)),
+      tasks_(request.tasks),
       cost_(cost()),
       trainer_(ctx_, setup_, stage_, text_.text_bytes, cost_.micro_batch_sequences, &world_),
       writer_(setup_, directory_, trainer_, events_) {

@@ -43,6 +43,8 @@ class Run {
   void explain_skip(const report::StepMetrics& metrics);
   bool due(i64 every) const;
   void validate();
+  /// The tasks, if it is their step and their numbers are not there already.
+  void evaluate_if_due();
   void save(RunWriter::Need need);
   TrainResult result();
   /// Of training, earlier processes included.
@@ -63,6 +65,7 @@ class Run {
   std::optional<ResumePoint> resume_;
   std::unique_ptr<Pretrain> pretrain_;  // if the request brings no stage
   Stage& stage_;
+  TaskEvaluator* tasks_;
   RunCost cost_;
   Trainer trainer_;
   RunWriter writer_;
@@ -73,6 +76,7 @@ class Run {
   i64 first_step_ = 0;
   std::optional<report::StepMetrics> last_step_;
   std::vector<report::ValidationMetrics> validation_;
+  std::vector<report::TaskMetrics> task_metrics_;
 };
 
 }  // namespace fathom::train

@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
-#include <set>
 #include <span>
 #include <utility>
 
@@ -17,6 +16,7 @@
 #include "cli/eval/result_table.h"
 #include "cli/eval/stored_results.h"
 #include "cli/eval/subject.h"
+#include "cli/eval/task_list.h"
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/progress.h"
@@ -25,7 +25,6 @@
 #include "eval/overlap/overlap.h"
 #include "eval/result/result_files.h"
 #include "eval/run/evaluation.h"
-#include "eval/task/task_file.h"
 #include "io/files/directories.h"
 #include "io/files/output_path.h"
 
@@ -67,7 +66,8 @@ class EvalCommand : public Command {
     if (!options_.out.empty()) io::require_output_directory(options_.out);
     std::vector<eval::Task> tasks = read_tasks();
     repairs_ = read_repairs(options_);
-    build_sandbox(tasks);
+    // Before the model is loaded: what cannot be run is said at once.
+    sandbox_ = sandbox_for(tasks, !repairs_.empty(), options_.unsafe_code);
     check_judge(tasks);
     look_at_training_text(tasks);
     return evaluate(std::move(tasks));
@@ -138,18 +138,7 @@ class EvalCommand : public Command {
     if (command_.given("--shots")) build.shots = options_.shots;
     if (command_.given("--samples")) build.samples = options_.samples;
     if (command_.given("--temperature")) build.temperature = options_.temperature;
-    std::vector<eval::Task> all;
-    std::set<std::string> names;
-    for (const std::string& name : options_.tasks) {
-      const eval::TaskSpec spec = value_or_throw(eval::load_task(name));
-      for (eval::Task& task : value_or_throw(eval::build_tasks(spec, build))) {
-        if (!names.insert(task.name).second) {
-          throw Error(ErrorCode::kInvalidInput,
-                      fmt::format("--tasks: {} stands there twice", task.name));
-        }
-        all.push_back(std::move(task));
-      }
-    }
+    std::vector<eval::Task> all = read_task_list(options_.tasks, build, "--tasks");
     const auto generates = [](const eval::Task& task) {
       return task.output == eval::OutputKind::kGenerate;
     };
@@ -173,21 +162,6 @@ class EvalCommand : public Command {
     }
     log::info("{} of {} items stand in {}", std::count(found.begin(), found.end(), true),
               found.size(), options_.training);
-  }
-
-  /// Before the model is loaded: what cannot be run is said at once.
-  void build_sandbox(const std::vector<eval::Task>& tasks) {
-    if (repairs_.empty() && !std::ranges::any_of(tasks, eval::runs_programs)) return;
-    sandbox_ = value_or_throw(options_.unsafe_code ? eval::Sandbox::unconfined()
-                                                   : eval::Sandbox::build());
-    std::set<std::string> languages;
-    for (const eval::Task& task : tasks) {
-      for (std::string& name : value_or_throw(eval::program_languages(task))) {
-        languages.insert(std::move(name));
-      }
-    }
-    for (const std::string& name : languages) value_or_throw(sandbox_->check_language(name));
-    log::info("programs run behind: {}", fmt::join(sandbox_->layers(), ", "));
   }
 
   void check_judge(const std::vector<eval::Task>& tasks) const {

@@ -99,25 +99,32 @@ i64 longest_judged_tokens(std::span<const eval::Task> tasks) {
   return longest;
 }
 
+eval::EngineModelOptions engine_model_options(const ModelOptions& options,
+                                              const ModelConfig& config,
+                                              const engine::TextCodec& codec, i64 longest_tokens) {
+  eval::EngineModelOptions settings;
+  settings.engine = engine_options(options, config, longest_tokens);
+  settings.engine.cache_tokens = std::max(2 * settings.engine.context_tokens, kMinCacheTokens);
+  settings.engine.draft_tokens = 0;
+  settings.stop_token_ids = engine::stop_token_ids(codec, config, {});
+  settings.facts.kind = "fathom";
+  settings.facts.name = options.directory;
+  settings.facts.arguments = "pretrained=" + options.directory;
+  settings.facts.dtype = dtype_name(settings.engine);
+  return settings;
+}
+
 LocalSubject::LocalSubject(const ModelOptions& options, i64 longest_tokens,
                            const std::optional<std::string>& chat,
                            const std::atomic<bool>* interrupted)
     : ctx_(backend::make_context()),
       weights_(load_model(ctx_, options)),
       codec_(value_or_throw(engine::load_text_codec(options.directory))) {
-  eval::EngineModelOptions settings;
-  settings.engine = engine_options(options, weights_->config(),
-                                   longest_tokens + (chat ? kTemplateTokens : 0));
-  settings.engine.cache_tokens = std::max(2 * settings.engine.context_tokens, kMinCacheTokens);
-  settings.engine.draft_tokens = 0;
-  settings.stop_token_ids = engine::stop_token_ids(codec_, weights_->config(), {});
+  eval::EngineModelOptions settings = engine_model_options(
+      options, weights_->config(), codec_, longest_tokens + (chat ? kTemplateTokens : 0));
   if (chat) add_chat_template(options.directory, *chat, codec_, settings);
   settings.interrupted = interrupted;
-  settings.facts.kind = "fathom";
-  settings.facts.name = options.directory;
-  settings.facts.arguments = "pretrained=" + options.directory;
   settings.facts.identity = identity_of(options, settings.engine) + (chat ? " chat " + *chat : "");
-  settings.facts.dtype = dtype_name(settings.engine);
   engine_ = std::make_unique<eval::EngineModel>(ctx_, *weights_, codec_, settings);
 }
 

@@ -19,6 +19,11 @@ i64 longest_request_tokens(std::span<const eval::Task> tasks);
 /// The same of what a judge is asked about answers to them.
 i64 longest_judged_tokens(std::span<const eval::Task> tasks);
 
+/// How an engine model runs whose window fits `longest_tokens` of a prompt with its answer.
+eval::EngineModelOptions engine_model_options(const ModelOptions& options,
+                                              const ModelConfig& config,
+                                              const engine::TextCodec& codec, i64 longest_tokens);
+
 class Subject {
  public:
   virtual ~Subject() = default;

@@ -89,7 +89,8 @@ void PlanTrain::print(const Scenario& scenario, const PlannedRun& planned,
   }
   std::optional<Simulation> simulation;
   if (simulation_.simulate) {
-    simulation = simulate(scenario.cluster, plan, simulation_, !simulation_.trace.empty());
+    simulation = simulate(scenario.cluster, plan, planned.model.hidden_size, simulation_,
+                          !simulation_.trace.empty());
   }
   if (json_) {
     io::JsonObject object = training_json(plan);

@@ -52,13 +52,16 @@ void add_simulation_options(Arguments& command, SimulationOptions& options) {
   with(command.add_option("--slow-factor", options.slow_factor, "So many times as slow")
            .check(number_between(1, 100))
            .show_default());
+  with(command.add_flag("--transfers", options.transfers,
+                        "Send each micro-batch to the next stage over the sender's network card, "
+                        "which its exchanges wait for; else transfers take no time"));
   with(command
            .add_option("--trace", options.trace,
                        "Write one pipeline's step for chrome://tracing or Perfetto")
            .type_name("FILE"));
 }
 
-Simulation simulate(const plan::Cluster& cluster, const plan::TrainingPlan& plan,
+Simulation simulate(const plan::Cluster& cluster, const plan::TrainingPlan& plan, i64 hidden_size,
                     const SimulationOptions& options, bool keep_trace) {
   if (options.slow_gpu >= plan.layout.gpus) {
     throw Error(ErrorCode::kInvalidInput, fmt::format("--slow-gpu: found {}, expected 0 to {}",
@@ -77,6 +80,8 @@ Simulation simulate(const plan::Cluster& cluster, const plan::TrainingPlan& plan
                             kMostTracedOperations));
   }
   Simulation simulation;
+  plan::Seconds transfer;
+  if (options.transfers) transfer = stage_transfer(cluster, plan.layout, plan.run, hidden_size);
   simulation.step = simulate_step(cluster, plan,
                                   {.seed = static_cast<u64>(options.seed),
                                    .gpu_spread = options.gpu_spread,
@@ -84,6 +89,7 @@ Simulation simulate(const plan::Cluster& cluster, const plan::TrainingPlan& plan
                                    .routing_spread = options.routing_spread,
                                    .slow_gpu = options.slow_gpu,
                                    .slow_factor = options.slow_factor,
+                                   .transfer = transfer,
                                    .keep_trace = keep_trace});
   const double steps = plan.run.tokens / plan.run.step_tokens().value;
   simulation.run =

@@ -14,6 +14,7 @@ struct SimulationOptions {
   double gpu_spread = 0.0, task_spread = 0.0, routing_spread = 0.0;
   i64 slow_gpu = -1;
   double slow_factor = 1.5;
+  bool transfers = false;
   std::string trace;  // a file for chrome://tracing and Perfetto
 };
 
@@ -24,7 +25,7 @@ struct Simulation {
   plan::SimulatedRun run;  // the whole run with failures
 };
 /// Throws Error for a GPU that the layout does not have.
-Simulation simulate(const plan::Cluster& cluster, const plan::TrainingPlan& plan,
+Simulation simulate(const plan::Cluster& cluster, const plan::TrainingPlan& plan, i64 hidden_size,
                     const SimulationOptions& options, bool keep_trace);
 
 std::string simulation_text(const Simulation& simulation, const plan::TrainingPlan& plan);

@@ -15,6 +15,8 @@
 #include "cli/train/run_on_ranks.h"
 #include "cli/train/train_dry_run.h"
 #include "cli/train/train_progress.h"
+#include "cli/train/train_result.h"
+#include "cli/train/train_tasks.h"
 #include "config/run/run_file.h"
 #include "io/json.h"
 #include "posttrain/load_stage.h"
@@ -24,37 +26,6 @@
 
 namespace fathom::cli {
 namespace {
-
-io::JsonObject validation_json(const std::vector<report::ValidationMetrics>& sets) {
-  io::JsonObject object;
-  for (const report::ValidationMetrics& set : sets) {
-    io::JsonObject entry;
-    entry.set("loss", set.loss);
-    entry.set("bits_per_byte", set.bits_per_byte);
-    entry.set("mtp_loss", io::JsonArray(set.mtp_loss.begin(), set.mtp_loss.end()));
-    entry.set("mtp_acceptance",
-              io::JsonArray(set.mtp_acceptance.begin(), set.mtp_acceptance.end()));
-    object.set(set.set, std::move(entry));
-  }
-  return object;
-}
-
-void print_json(const train::TrainResult& result) {
-  io::JsonObject object;
-  object.set("finished", result.finished);
-  object.set("step", result.step);
-  object.set("steps", result.steps);
-  object.set("resumed_step", result.resumed_step);
-  object.set("tokens", result.tokens);
-  object.set("skipped_steps", result.skipped_steps);
-  object.set("seconds", result.seconds);
-  object.set("loss", result.loss);
-  object.set("validation", validation_json(result.validation));
-  object.set("checkpoint", result.checkpoint.string());
-  object.set("model", result.model.string());
-  object.set("model_ema", result.model_ema.string());
-  out::print("{}\n", io::write_json(std::move(object), 2));
-}
 
 void print_samples(const posttrain::SampleResult& result, bool json) {
   if (!json) {
@@ -73,22 +44,6 @@ void print_samples(const posttrain::SampleResult& result, bool json) {
   object.set("kept", result.kept);
   object.set("kept_file", result.kept_file.string());
   out::print("{}\n", io::write_json(std::move(object), 2));
-}
-
-void print_text(const train::TrainResult& result, const std::string& out) {
-  out::print("{}: {} of {} steps, {} tokens in {}", out, result.step, result.steps, result.tokens,
-             format_duration(result.seconds));
-  if (result.skipped_steps > 0) out::print(", {} steps skipped", result.skipped_steps);
-  out::print("\n");
-  for (const report::ValidationMetrics& set : result.validation) {
-    out::print("  {}: loss {:.4f}, {:.4f} bits per byte\n", set.set, set.loss, set.bits_per_byte);
-  }
-  if (!result.finished) {
-    out::print("stopped at {}; the same command goes on from there\n", result.checkpoint.string());
-    return;
-  }
-  out::print("model: {}\n", result.model.string());
-  if (!result.model_ema.empty()) out::print("averaged: {}\n", result.model_ema.string());
 }
 
 class Train : public Command {
@@ -153,7 +108,9 @@ class Train : public Command {
       print_dry_run(setup, json_);
       return kExitOk;
     }
-    return train(setup, loaded.stage.get());
+    const InterruptGuard interrupt;
+    const std::unique_ptr<train::TaskEvaluator> tasks = make_task_evaluator(setup, interrupt.flag());
+    return train(setup, loaded.stage.get(), tasks.get(), interrupt);
   }
 
  private:
@@ -170,8 +127,8 @@ class Train : public Command {
     return kExitOk;
   }
 
-  int train(const train::RunSetup& setup, train::Stage* stage) const {
-    const InterruptGuard interrupt;
+  int train(const train::RunSetup& setup, train::Stage* stage, train::TaskEvaluator* tasks,
+            const InterruptGuard& interrupt) const {
     std::optional<train::TrainResult> result;  // on rank 0
     {
       TrainProgress progress(setup.plan.steps(), setup.plan.tokens());
@@ -181,16 +138,12 @@ class Train : public Command {
         posttrain::LoadedStage own;  // threads share no stage: its numbers are a rank's
         if (stage != nullptr && ranks_ > 1 && world.rank() != 0) own = posttrain::load_stage(setup.config);
         train::TrainResult of_rank =
-            train_on(world, setup, own.stage ? own.stage.get() : stage, events);
+            train_on(world, setup, own.stage ? own.stage.get() : stage, tasks, events);
         if (world.rank() == 0) result = std::move(of_rank);
       });
     }
     if (!result) return kExitOk;
-    if (json_) {
-      print_json(*result);
-    } else {
-      print_text(*result, setup.config.run.out);
-    }
+    print_train_result(*result, setup.config.run.out, json_);
     return kExitOk;
   }
 
@@ -205,6 +158,7 @@ class Train : public Command {
     events.validation = [&](const report::ValidationMetrics& metrics) {
       progress.validation(metrics);
     };
+    events.task = [&](const report::TaskMetrics& metrics) { progress.task(metrics); };
     events.stop_requested = [&] { return interrupt.interrupted(); };
     events.tokenize = [&](const data::TokenizeProgress& state) {
       interrupt.check();
@@ -215,7 +169,8 @@ class Train : public Command {
   }
 
   train::TrainResult train_on(comm::Comm& world, const train::RunSetup& setup,
-                              train::Stage* stage, const train::TrainEvents& events) const {
+                              train::Stage* stage, train::TaskEvaluator* tasks,
+                              const train::TrainEvents& events) const {
     train::TrainEvents of_rank = events;
     if (world.rank() != 0) of_rank = {.stop_requested = events.stop_requested};
     Ctx ctx = backend::make_context();
@@ -224,7 +179,8 @@ class Train : public Command {
                          .fresh = fresh_,
                          .resume_from = resume_from_,
                          .world = &world,
-                         .stage = stage},
+                         .stage = stage,
+                         .tasks = tasks},
                         of_rank);
   }
 

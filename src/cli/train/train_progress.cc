@@ -34,6 +34,16 @@ std::string format_duration(double seconds) {
   return fmt::format("{} s", total);
 }
 
+std::string format_task_values(const report::TaskMetrics& metrics) {
+  std::string text;
+  for (const auto& [name, value] : metrics.values) {
+    const auto error = std::ranges::find(metrics.errors, name, &report::NamedNumber::first);
+    text += fmt::format("{}{} {:.4f}", text.empty() ? "" : ", ", name, value);
+    if (error != metrics.errors.end()) text += fmt::format(" ± {:.4f}", error->second);
+  }
+  return text;
+}
+
 TrainProgress::TrainProgress(i64 total_steps, i64 total_tokens)
     : total_steps_(total_steps),
       total_tokens_(total_tokens),
@@ -96,6 +106,11 @@ void TrainProgress::validation(const report::ValidationMetrics& metrics) {
                         list(metrics.mtp_acceptance));
   }
   message(log::Level::kInfo, text);
+}
+
+void TrainProgress::task(const report::TaskMetrics& metrics) {
+  message(log::Level::kInfo,
+          fmt::format("step {}: {}: {}", metrics.step, metrics.task, format_task_values(metrics)));
 }
 
 void TrainProgress::message(log::Level level, const std::string& text) {

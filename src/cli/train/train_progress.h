@@ -18,6 +18,7 @@ class TrainProgress {
 
   void step(const report::StepMetrics& metrics);
   void validation(const report::ValidationMetrics& metrics);
+  void task(const report::TaskMetrics& metrics);
   void message(log::Level level, const std::string& text);
 
  private:
@@ -38,6 +39,9 @@ class TrainProgress {
   double tokens_per_s_ = 0.0;
   double peak_frac_ = 0.0;
 };
+
+/// "acc 0.3100 ± 0.0460, acc_norm 0.3300": values with their standard errors.
+std::string format_task_values(const report::TaskMetrics& metrics);
 
 /// 75 -> "1 min 15 s", 90000 -> "1 d 1 h".
 std::string format_duration(double seconds);

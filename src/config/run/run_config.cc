@@ -109,6 +109,7 @@ void RunConfig::list_fields(FieldList& list) {
   list.add("grpo", grpo, "reinforcement learning; other stages do not read it");
   list.add("reward", reward, "what reinforcement learning is rewarded for, and sampling keeps");
   list.add("sample", sample, "answers to keep; other stages do not read it");
+  list.add("eval", eval, "benchmarks on the way");
 }
 
 void RunConfig::check(const std::string& prefix, Problems& problems) const {
@@ -117,6 +118,9 @@ void RunConfig::check(const std::string& prefix, Problems& problems) const {
   if (train.tokens == 0 && train.steps == 0 && !has_epochs) {
     problems.invalid(prefix + "train.tokens",
                      "missing: give the length of the run in tokens or in steps");
+  }
+  if (run.stage == TrainStage::kSample && !eval.tasks.empty()) {
+    problems.invalid(prefix + "eval.tasks", "stage \"sample\" trains nothing; use `fathom eval`");
   }
 }
 

@@ -9,6 +9,7 @@
 #include "config/field_list.h"
 #include "config/run/data_config.h"
 #include "config/run/distill_config.h"
+#include "config/run/eval_config.h"
 #include "config/run/grpo_config.h"
 #include "config/run/optimizer_config.h"
 #include "config/run/parallel_config.h"
@@ -94,6 +95,7 @@ struct RunConfig {
   GrpoConfig grpo;
   RewardConfig reward;
   SampleConfig sample;
+  EvalConfig eval;
 
   void list_fields(FieldList& list);
   void check(const std::string& prefix, Problems& problems) const;

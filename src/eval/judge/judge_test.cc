@@ -4,9 +4,12 @@
 #include <gmock/gmock.h>
 
 #include "eval/model/test_parrot.h"
+#include "eval/result/page.h"
 #include "eval/result/result_files.h"
+#include "eval/result/stored_run.h"
 #include "eval/run/evaluation.h"
 #include "eval/task/task_file.h"
+#include "testing/temp_dir.h"
 
 namespace fathom::eval {
 namespace {
@@ -87,6 +90,44 @@ TEST(Judge, APairIsShownInBothOrdersAndAJudgeWhoLikesTheFirstFindsATie) {
   };
   EXPECT_EQ(win_rate(likes("ours")), 1.0);
   EXPECT_EQ(win_rate(likes("theirs")), 0.0);
+}
+
+TEST(Judge, ArenaHardsVerdictIsTheLastOneInTheReply) {
+  const Task task = task_of("arena_hard", "v3", {R"({"instruction":"Say hi","baseline":"theirs"})"});
+  const auto win_rate = [&](const std::string& reply) {
+    Parrot model([](const GenerationRequest&) { return "ours"; });
+    // The same opinion of the same answer, in whichever order it stands.
+    Parrot judge([&](const GenerationRequest& request) {
+      const bool ours_first = request.prompt.find("[Assistant A]\nours") != std::string::npos;
+      std::string said = reply;
+      if (!ours_first) {
+        for (char& c : said) c = c == 'A' ? 'B' : c == 'B' ? 'A' : c;
+      }
+      return said;
+    });
+    return value(evaluate(model, {task}, {.judge = &judge})[0], "win_rate");
+  };
+  EXPECT_EQ(win_rate("[[B>A]] at first, but [[A>>B]]"), 1.0);
+  EXPECT_EQ(win_rate("[[A>B]]"), 1.0);
+  EXPECT_EQ(win_rate("[[A=B]]"), 0.5);
+  EXPECT_EQ(win_rate("no verdict"), 0.5);
+  EXPECT_EQ(win_rate("[[A>B]], no: [[B>A]]"), 0.0);
+  EXPECT_EQ(win_rate("[[B>>A]]"), 0.0);
+}
+
+TEST(Judge, ThePageShowsWhatItSaidOfEveryAnswer) {
+  Task task = task_of("simpleqa", "v3", {R"({"problem":"Who?","answer":"Ada","gold":"Ada"})"});
+  task.prompt.samples = 2;
+  Parrot model({"Ada Lovelace", "Babbage"});
+  Parrot judge({"A, since <b>Ada</b> it is", "B"});
+  const auto results = evaluate(model, {std::move(task)}, {.judge = &judge});
+  const fathom::testing::TempDir folder;
+  const auto written = write_results(folder.path(), results, {.model = {.name = "m"}, .stamp = "s"});
+  const StoredRun run = value_or_throw(read_stored_run(written));
+  const std::string page = results_page({&run, 1}, 0.0);
+  EXPECT_THAT(page, HasSubstr(R"("resps":[["Ada Lovelace","Babbage"]])"));
+  EXPECT_THAT(page, HasSubstr(R"("judge":[{"reply":"A, since \u003cb>Ada\u003c/b> it is",)"
+                              R"("verdict":"correct"},{"reply":"B","verdict":"incorrect"}])"));
 }
 
 TEST(Judge, TheOrderOfAPairDependsOnSeedAndTextsAlone) {

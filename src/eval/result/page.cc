@@ -30,6 +30,13 @@ JsonValue item_of(const StoredSample& sample) {
   for (const char* const key : {"target", "arguments", "resps", "filtered_resps"}) {
     if (const JsonValue* const value = sample.line.find(key)) out.set(key, *value);
   }
+  const auto take = [&](const char* part, const char* key) {
+    const JsonValue* const holder = sample.line.find(part);
+    const JsonValue* const value = holder == nullptr ? nullptr : holder->find(key);
+    if (value != nullptr) out.set(key, *value);
+  };
+  take("fathom", "judge");
+  take("doc", "tries");  // of exercises: what became of each answer's edits
   JsonObject metrics;
   for (const auto& [name, value] : sample.metrics) {
     if (std::isfinite(value)) metrics.set(name, value);

@@ -117,10 +117,16 @@ function drawList() {
   drawItem(list.find((item) => item.document === shown) ?? list[0]);
 }
 
+/** Options alone: behind them stand those with an empty context, of unconditional scores. */
+function optionsOf(item) {
+  const all = Object.values(item.arguments ?? {});
+  return all.filter((option) => option.arg_0 !== '' || all[0].arg_0 === '');
+}
+
 function optionsTable(item, other) {
-  const numbers = (one) => (one?.resps ?? []).map((r) => (Array.isArray(r[0]) ? Number(r[0][0]) : NaN));
+  const options = optionsOf(item);
+  const numbers = (one) => (one?.resps ?? []).slice(0, options.length).map((r) => (Array.isArray(r[0]) ? Number(r[0][0]) : NaN));
   const sums = [numbers(item), numbers(other)], best = sums.map((s) => s.indexOf(Math.max(...s)));
-  const options = Object.values(item.arguments ?? {});
   const several = new Set(options.map((o) => o.arg_0)).size > 1;
   return element('table', {}, element('thead', {}, element('tr', {}, ...['option', ...data.runs.map((_, r) => `log p, ${nameOf(r)}`), 'greedy'].map((h) => element('th', {}, h)))),
     element('tbody', {}, ...options.map((option, i) => element('tr', {class: String(i) === item.target ? 'gold' : ''},
@@ -129,20 +135,46 @@ function optionsTable(item, other) {
       element('td', {}, item.resps[i][0][1])))));
 }
 
+const listOf = (value) => (Array.isArray(value) ? value : [value ?? '']);
+
+/** Every answer of a run to an item, what of it was compared, what became of its edits, what a judge said of it. */
+function answerParts(one, r) {
+  const answers = listOf(one.resps?.[0]), compared = listOf(one.filtered_resps?.[0]);
+  const isScore = one.arguments?.gen_args_0?.arg_1 === undefined;  // of a document
+  const parts = [];
+  answers.forEach((answer, i) => {
+    const number = answers.length > 1 ? ` ${i + 1}` : '';
+    parts.push(element('h3', {}, isScore ? `log p, ${nameOf(r)}` : `Answer${number} of ${nameOf(r)}`), element('pre', {}, String(answer)));
+    if (compared[i] !== undefined && String(compared[i]) !== String(answer)) {
+      parts.push(element('p', {}, 'compared:'), element('pre', {}, String(compared[i])));
+    }
+    const tried = one.tries?.[i];
+    if (!tried) return;
+    parts.push(element('p', {}, tried.passed ? '✓ the tests passed' : '✗ the tests failed', tried.malformed ? `; edits: ${tried.malformed}` : ''),
+      element('pre', {}, String(tried.tests ?? '')));
+  });
+  const votes = one.judge ?? [];
+  if (votes.length) parts.push(element('h3', {}, data.runs.length > 1 ? `Judge on ${nameOf(r)}` : 'Judge'));
+  for (const vote of votes) {
+    parts.push(element('details', {}, element('summary', {}, vote.verdict || 'no verdict', vote.swapped ? ' (shown second)' : ''), element('pre', {}, String(vote.reply))));
+  }
+  return parts;
+}
+
 function drawItem(item) {
   if (!item) return $('item').replaceChildren(element('p', {class: 'none'}, 'No item.'));
   const other = data.runs.length > 1 ? twin(item) : undefined;
   const parts = [element('h3', {}, `Item ${item.id}`), element('p', {class: 'help'},
     Object.entries(item.metrics).map(([name, value]) => `${name} ${figure(value)}` + (other ? ` / ${figure(other.metrics[name] ?? NaN)}` : '')).join(' · ')),
-  element('h3', {}, 'Prompt'), element('pre', {}, promptOf(item))];
+  element('h3', {}, 'Prompt'), element('pre', {id: 'prompt'}, promptOf(item))];
   if (Array.isArray(item.resps?.[0]?.[0])) {
     parts.push(element('h3', {}, 'Options'), optionsTable(item, other));
   } else {
-    [item, other].forEach((one, r) => one && parts.push(element('h3', {}, `Answer of ${nameOf(r)}`),
-      element('pre', {}, String(one.resps?.[0]?.[0] ?? '')), element('p', {}, 'compared: ', element('code', {}, String(one.filtered_resps?.[0] ?? '')))));
+    [item, other].forEach((one, r) => one && parts.push(...answerParts(one, r)));
   }
   parts.push(element('h3', {}, 'Right'), element('pre', {}, String(item.target)));
   $('item').replaceChildren(...parts);
+  $('prompt').scrollTop = $('prompt').scrollHeight;  // the question stands behind its examples
 }
 
 function choose(task, filter, metric) {

@@ -21,7 +21,7 @@ namespace fathom::eval {
 namespace {
 
 constexpr uid_t kNobody = 65534;
-constexpr rlim_t kMaxProcesses = 64, kMaxFiles = 64, kStackBytes = rlim_t{64} << 20;
+constexpr rlim_t kMaxFiles = 64, kStackBytes = rlim_t{64} << 20;
 constexpr size_t kMaxSaid = 256;
 constexpr int kSecretFd = 3, kAnswerFd = 4;
 constexpr int kParkingFd = 100;  // above all numbers that the child wants
@@ -50,7 +50,7 @@ struct ChildSide {
   std::array<std::pair<int, int>, 16> moves;  // descriptor, its number
   size_t num_moves = 0;
   char* const* arguments = nullptr;
-  bool other_user = false;
+  bool other_user = false, limit_processes = false;
   bool data_alone = false;
   rlim_t memory_bytes = 0, file_bytes = 0, cpu_s = 0;
 
@@ -73,7 +73,7 @@ struct ChildSide {
         _exit(126);
       }
     }
-    if (other_user) limit(RLIMIT_NPROC, kMaxProcesses);  // else it would count the user's own
+    if (limit_processes) limit(RLIMIT_NPROC, kMaxProcesses);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     // All signals as by default, none blocked.
@@ -197,6 +197,7 @@ ChildResult run_child(const ChildRequest& request, const RunLimits& limits) {
   arguments.push_back(nullptr);
   side.arguments = arguments.data();
   side.other_user = request.other_user;
+  side.limit_processes = request.limit_processes;
   side.data_alone = limits.of_data;
   side.memory_bytes = static_cast<rlim_t>(limits.memory_bytes);
   side.file_bytes = static_cast<rlim_t>(limits.file_bytes);

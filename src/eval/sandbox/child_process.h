@@ -9,6 +9,9 @@
 
 namespace fathom::eval {
 
+/// Processes at a time.
+inline constexpr int kMaxProcesses = 64;
+
 /// An open file descriptor of this process.
 class Descriptor {
  public:
@@ -34,6 +37,7 @@ struct ChildRequest {
   std::string input;                             // its stdin
   std::string secret;                            // it can read at descriptor 3
   bool other_user = false;
+  bool limit_processes = false;  // of its user, whoever started them
 };
 
 struct ChildResult {

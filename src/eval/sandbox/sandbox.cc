@@ -101,8 +101,9 @@ std::vector<std::string> Sandbox::command(const Language& language, int program_
       "--ro-bind-data", fmt::format("{}", program_fd), file};
   // clang-format on
   if (!filter_.empty()) words.insert(words.end(), {"--seccomp", fmt::format("{}", filter_fd)});
-  // In a namespace of its own a user's processes are counted anew.
-  if (geteuid() != 0 && !prlimit_.empty()) words.insert(words.end(), {prlimit_, "--nproc=64"});
+  if (!prlimit_.empty()) {
+    words.insert(words.end(), {prlimit_, fmt::format("--nproc={}", kMaxProcesses)});
+  }
   if (language.command.empty()) {
     words.insert(words.end(), {find_program(language.program), file});
   } else {
@@ -149,6 +150,10 @@ RunOutcome Sandbox::run(const Language& language, std::string_view program,
   request.input = input;
   request.secret = random_hex();
   request.other_user = geteuid() == 0;
+  // In a namespace of its own a user's processes are counted anew, and those of other evaluations
+  // do not count. Only from inside: the limit with which a namespace is made holds for the user
+  // outside it.
+  request.limit_processes = request.other_user && (bwrap_.empty() || prlimit_.empty());
   RunLimits own = limits;
   own.of_data = language.reserves_memory;
   ChildResult result = run_child(request, own);

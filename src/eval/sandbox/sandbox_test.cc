@@ -5,9 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
+#include <vector>
 
 namespace fathom::eval {
 namespace {
@@ -59,6 +62,29 @@ TEST_F(SandboxTest, AForkBombDiesWithItsSandbox) {
           "except OSError:\n"
           "  print('refused after', n < 200)\n");
   EXPECT_THAT(bomb.output, HasSubstr("refused after True"));
+}
+
+// Each has a limit of its own: what others run at the same time, in this process or in another
+// evaluation of the same user, does not count.
+TEST_F(SandboxTest, ProgramsDoNotShareTheirLimitOfProcesses) {
+  const std::string forks =
+      "import os, time\n"
+      "children = []\n"
+      "for _ in range(40):\n"
+      "  child = os.fork()\n"
+      "  if child == 0:\n"
+      "    time.sleep(100)\n"
+      "  children.append(child)\n"
+      "time.sleep(2)\n"
+      "for child in children:\n"
+      "  os.kill(child, 9)\n";
+  std::array<RunOutcome, 3> outcomes;
+  std::vector<std::thread> threads;
+  for (RunOutcome& outcome : outcomes) {
+    threads.emplace_back([&] { outcome = run(forks, 30.0); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const RunOutcome& outcome : outcomes) EXPECT_TRUE(outcome.passed) << outcome.errors;
 }
 
 TEST_F(SandboxTest, MemoryIsLimited) {

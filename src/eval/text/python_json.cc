@@ -7,6 +7,8 @@
 
 #include "base/types.h"
 #include "io/text/python_format.h"
+#include "tokenizer/unicode/unicode.h"
+#include "tokenizer/unicode/utf8.h"
 
 namespace fathom::eval {
 namespace {
@@ -97,33 +99,45 @@ class JsonWriter {
   int indent_;
 };
 
+/// str.isprintable() of one character: neither of the categories Other nor, but for the space, of
+/// Separator.
+bool is_printable(char32_t character) {
+  constexpr auto kUnprintable =
+      tokenizer::mask_range(tokenizer::GeneralCategory::kZs, tokenizer::GeneralCategory::kCcSpace);
+  if (character == U' ') return true;
+  return (tokenizer::UnicodeTable::instance().category(character) & kUnprintable) == 0;
+}
+
+void append_escaped(char32_t character, std::string& out) {
+  const auto number = static_cast<u32>(character);
+  out += number < 0x100     ? fmt::format("\\x{:02x}", number)
+         : number < 0x10000 ? fmt::format("\\u{:04x}", number)
+                            : fmt::format("\\U{:08x}", number);
+}
+
 /// repr(str): in single quotes unless only those stand inside.
-std::string python_repr(const std::string& text) {
+std::string python_repr(std::string_view given) {
+  std::string storage;
+  const std::string_view text = tokenizer::valid_utf8(given, storage);
   const bool doubled = text.find('\'') != text.npos && text.find('"') == text.npos;
   const char quote = doubled ? '"' : '\'';
   std::string out(1, quote);
-  for (const char c : text) {
-    switch (c) {
-      case '\n':
-        out += "\\n";
-        break;
-      case '\r':
-        out += "\\r";
-        break;
-      case '\t':
-        out += "\\t";
-        break;
-      case '\\':
-        out += "\\\\";
-        break;
-      default:
-        if (c == quote) {
-          out += fmt::format("\\{}", c);
-        } else if (static_cast<u8>(c) < 0x20 || c == 0x7f) {
-          out += fmt::format("\\x{:02x}", static_cast<int>(c));
-        } else {
-          out += c;
-        }
+  for (size_t at = 0; at < text.size();) {
+    const tokenizer::CodePoint character = tokenizer::decode_utf8(text, at);
+    const std::string_view bytes = text.substr(at, character.num_bytes);
+    at += character.num_bytes;
+    if (bytes == "\n") {
+      out += "\\n";
+    } else if (bytes == "\r") {
+      out += "\\r";
+    } else if (bytes == "\t") {
+      out += "\\t";
+    } else if (bytes == "\\" || bytes.front() == quote) {
+      (out += '\\') += bytes;
+    } else if (is_printable(character.value)) {
+      out += bytes;
+    } else {
+      append_escaped(character.value, out);
     }
   }
   return out + quote;

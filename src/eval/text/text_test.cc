@@ -27,6 +27,15 @@ TEST(PythonStr, IsStr) {
   const auto value = value_or_throw(io::parse_json(R"(["a'b", "c", 1, true, null, 2.5])", "t"));
   EXPECT_EQ(python_str(value), "[\"a'b\", 'c', 1, True, None, 2.5]");
   EXPECT_EQ(python_str(io::JsonValue("as it is")), "as it is");
+  // What str.isprintable() is False for is escaped inside a list: spaces but U+0020, marks of
+  // direction, private and unassigned characters.
+  const auto rare = value_or_throw(io::parse_json(
+      R"(["a\u00a0b\u00ad", "\u200b\u2028\u3000", "\ue000\u0378", "\ud83d\ude00\udb40\udc01", "\u0001\u007f\\\n"])",
+      "t"));
+  EXPECT_EQ(python_str(rare),
+            R"(['a\xa0b\xad', '\u200b\u2028\u3000', '\ue000\u0378', ')"
+            "\xF0\x9F\x98\x80"
+            R"(\U000e0001', '\x01\x7f\\\n'])");
 }
 
 TEST(PythonText, StripsSplitsAndChangesCase) {

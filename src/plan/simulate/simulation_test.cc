@@ -61,6 +61,46 @@ TEST(SimulationTest, ASlowGpuMakesItsWholeGroupWait) {
   EXPECT_GT(slow.exposed_exchange[0].value, even.exposed_exchange[0].value);
 }
 
+// 1F1B on two ranks with one micro-batch is a chain: a transfer there and one back.
+TEST(SimulationTest, TransfersBetweenStagesTakeTheirTime) {
+  Layout layout = v3_layout();
+  layout.schedule = ScheduleKind::k1F1B;
+  layout.pipeline_ranks = 2;
+  const TrainingPlan plan = plan_training(shipped_cluster("h800"), shipped_model("deepseek-v3"),
+                                          layout, {.sequences = 1024, .tokens = 1e9});
+  ASSERT_TRUE(plan.problems.empty()) << plan.problems.front();
+  ASSERT_EQ(plan.schedule.micro_batches, 1);
+  const Seconds transfer(0.25);
+  EXPECT_NEAR(simulated(plan, {.transfer = transfer}).step.value,
+              simulated(plan, {}).step.value + 2 * transfer.value, 1e-9);
+}
+
+// The card is one: what goes to the next stage holds up the exchanges behind it.
+TEST(SimulationTest, TransfersAndExchangesShareTheCard) {
+  const TrainingPlan plan = v3_plan();
+  const Seconds transfer = stage_transfer(shipped_cluster("h800"), plan.layout, plan.run, 7168);
+  EXPECT_NEAR(transfer.value, 4096.0 * 7168 * 2 / 50e9, 1e-12);
+  const double without = simulated(plan, {}).step.value;
+  const SimulatedStep with = simulated(plan, {.transfer = transfer});
+  EXPECT_GT(with.step.value, without);
+  EXPECT_LT(with.step.value, without * 1.10) << "beyond the factor that stands for them";
+  // In 1F1B passes follow each other at once: a transfer that is longer than a pass's first compute
+  // holds up the exchanges of the next pass.
+  Layout chain = v3_layout();
+  chain.schedule = ScheduleKind::k1F1B;
+  const TrainingPlan in_order = v3_plan(chain);
+  ASSERT_TRUE(in_order.problems.empty()) << in_order.problems.front();
+  const auto exposed = [&](const SimulationSetting& setting) {
+    Seconds sum;
+    for (const Seconds each : simulated(in_order, setting).exposed_exchange) sum += each;
+    return sum.value;
+  };
+  EXPECT_GT(exposed({.transfer = transfer * 20.0}), 1.01 * exposed({}));
+  Layout one_node = plan.layout;
+  one_node.gpus = 8;
+  EXPECT_LT(stage_transfer(shipped_cluster("h800"), one_node, plan.run, 7168), transfer);
+}
+
 TEST(SimulationTest, TraceCoversEveryTaskOfOnePipeline) {
   const TrainingPlan plan = v3_plan();
   const SimulatedStep step = simulated(plan, {.keep_trace = true});

@@ -50,10 +50,14 @@ class StepSimulation {
     forward_end_.resize(cells);
     backward_end_.resize(cells);
     free_.resize(at(schedule().ranks * data_));
+    card_free_.resize(free_.size());
     busy_.resize(at(schedule().ranks));
     compute_.resize(at(schedule().ranks));
     pending_.resize(at(schedule().ranks));
     set_speeds();
+    for (i64 r = 0; r < schedule().ranks; ++r) {
+      for (const StagePlace& p : schedule().chunks[at(r)]) rank_of_[{p.path, p.stage}] = r;
+    }
   }
 
   SimulatedStep run() {
@@ -115,13 +119,24 @@ class StepSimulation {
     }
     run_tasks(rank, stage, op, tasks_of(op.kind, stage, overlapped ? back.stage : stage));
     std::copy(end_.begin(), end_.end(), first);
-    if (forward) store(forward_end_, here, op.micro_batch);
-    if (overlapped) store(backward_end_, back, op.backward_micro_batch);
-    if (!forward && !weight) store(backward_end_, here, op.micro_batch);
+    if (forward) store(rank, forward_end_, here, here.stage + 1, op.micro_batch);
+    if (overlapped) store(rank, backward_end_, back, back.stage - 1, op.backward_micro_batch);
+    if (!forward && !weight) store(rank, backward_end_, here, here.stage - 1, op.micro_batch);
   }
 
-  void store(std::vector<Seconds>& ends, StagePlace p, i32 k) {
-    std::copy(end_.begin(), end_.end(), ends.begin() + static_cast<std::ptrdiff_t>(cell(p, k)));
+  /// When what `p` made of a micro-batch is at the stage `to`.
+  void store(i32 rank, std::vector<Seconds>& ends, StagePlace p, i32 to, i32 k) {
+    const size_t first = cell(p, k);
+    const auto next = rank_of_.find({p.path, to});
+    const bool sends =
+        setting_.transfer > Seconds() && next != rank_of_.end() && next->second != rank;
+    for (size_t j = 0; j < end_.size(); ++j) {
+      ends[first + j] = end_[j];
+      if (!sends) continue;
+      Seconds& card = card_free_[at(rank * data_) + j];
+      card = larger(card, end_[j]) + setting_.transfer;
+      ends[first + j] = card;
+    }
   }
 
   const PassTasks& tasks_of(OpKind kind, i32 f, i32 b) {
@@ -139,6 +154,9 @@ class StepSimulation {
   /// All data ranks of a pipeline rank play one operation; start_ -> end_.
   void run_tasks(i32 rank, i32 stage, const ScheduleOp& op, const PassTasks& tasks) {
     stream_free_[0] = stream_free_[1] = start_;
+    for (size_t j = 0; j < start_.size(); ++j) {
+      stream_free_[1][j] = larger(start_[j], card_free_[at(rank * data_) + j]);
+    }
     ends_.resize(tasks.size());
     for (size_t i = 0; i < tasks.size(); ++i) {
       std::vector<Seconds>& end = ends_[i];
@@ -213,6 +231,8 @@ class StepSimulation {
   std::vector<double> slowness_;                     // [rank][data rank]
   std::vector<Seconds> forward_end_, backward_end_;  // [path][stage][micro-batch][data rank]
   std::vector<Seconds> free_;                        // [rank][data rank]
+  std::vector<Seconds> card_free_;                   // [rank][data rank]: behind its transfers
+  std::map<std::pair<i32, i32>, i64> rank_of_;       // of a path's stage
   std::vector<Seconds> busy_, compute_;              // [rank], over data ranks
   std::vector<std::vector<i32>> pending_;            // [rank]: stages whose weight work waits
   std::map<std::tuple<OpKind, i32, i32>, PassTasks> tasks_;
@@ -225,6 +245,16 @@ class StepSimulation {
 };
 
 }  // namespace
+
+Seconds stage_transfer(const Cluster& cluster, const Layout& layout, const TrainingRun& run,
+                       i64 hidden_size) {
+  const double tokens = static_cast<double>(layout.micro_batch_sequences * run.seq_len);
+  const Bytes bytes(tokens * static_cast<double>(hidden_size) * 2.0 /
+                    static_cast<double>(layout.tensor_ranks));
+  const double gb_s = layout.gpus <= cluster.node.gpus ? cluster.node.nvlink_gb_s
+                                                       : cluster.node.nic_gb_s;
+  return bytes / BytesPerSecond(gb_s * 1e9);
+}
 
 SimulatedStep simulate_step(const Cluster& cluster, const TrainingPlan& plan,
                             const SimulationSetting& setting) {

@@ -1,7 +1,8 @@
 #pragma once
 // A training step GPU by GPU: every task of every pass of the schedule on every data rank, with
 // spreads instead of means. An exchange of experts ends when the last of its ranks has sent, so
-// that whoever is late makes its whole group wait.
+// that whoever is late makes its whole group wait. What goes from stage to stage queues on the
+// sender's network card with the exchanges.
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct SimulationSetting {
   double routing_spread = 0.0;  // of every FFN task beside that: some experts get more rows
   i64 slow_gpu = -1;            // one GPU (of gpus) whose compute takes slow_factor times as long
   double slow_factor = 1.0;
+  Seconds transfer;  // of a micro-batch to the next stage's GPU; 0: it takes no time
   bool keep_trace = false;  // of data rank 0 of every pipeline rank
 };
 
@@ -41,7 +43,13 @@ struct SimulatedStep {
   std::vector<TraceEvent> trace;
 };
 
-/// The plan must have no problems. Without spreads and slow GPU it equals the plan's own step.
+/// A micro-batch's hidden states in BF16, tokens * d * 2 / T bytes, over the network card; over NVLink
+/// where the whole run is on one node.
+Seconds stage_transfer(const Cluster& cluster, const Layout& layout, const TrainingRun& run,
+                       i64 hidden_size);
+
+/// The plan must have no problems. Without spreads, slow GPU and transfers it equals the plan's own
+/// step.
 SimulatedStep simulate_step(const Cluster& cluster, const TrainingPlan& plan,
                             const SimulationSetting& setting);
 

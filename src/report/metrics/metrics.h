@@ -75,4 +75,14 @@ struct ValidationMetrics {
   std::vector<LayerLoad> load;         // of this domain's tokens
 };
 
+/// One of the benchmarks that a run puts to its model, at one step.
+struct TaskMetrics {
+  i64 step = 0;
+  std::string task;
+  i64 items = 0;
+  double chance = 0.0;              // accuracy of guessing; 0 where nothing is to be guessed
+  std::vector<NamedNumber> values;  // ("acc", 0.31), ("exact_match (flexible-extract)", 0.02)
+  std::vector<NamedNumber> errors;  // standard errors, of those that have one
+};
+
 }  // namespace fathom::report

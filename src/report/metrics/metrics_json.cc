@@ -24,7 +24,7 @@ constexpr std::array<std::pair<RunState, std::string_view>, 4> kStateNames = {{
     {RunState::kFailed, "failed"},
 }};
 
-/// Stages behind pre-training alone have numbers of their own.
+/// Stages behind pre-training alone have numbers of their own, and not every metric has an error.
 constexpr bool is_left_out(const auto&) { return false; }
 bool is_left_out(const std::vector<NamedNumber>& numbers) { return numbers.empty(); }
 
@@ -69,6 +69,13 @@ void visit_members(Self& self, Visit&& visit) {
     visit("skipped", self.skipped);
     visit("load", self.load);
     visit("stage", self.stage);
+  } else if constexpr (std::is_same_v<Plain, TaskMetrics>) {
+    visit("step", self.step);
+    visit("task", self.task);
+    visit("items", self.items);
+    visit("chance", self.chance);
+    visit("values", self.values);
+    visit("errors", self.errors);
   } else {
     static_assert(std::is_same_v<Plain, ValidationMetrics>);
     visit("step", self.step);
@@ -237,6 +244,7 @@ MetricsRecord read_kind(const JsonValue& line) {
   const std::string& name = kind->as_string();
   if (name == "step") return read_record<StepMetrics>(line);
   if (name == "validation") return read_record<ValidationMetrics>(line);
+  if (name == "task") return read_record<TaskMetrics>(line);
   if (name == "run") return read_record<RunInfo>(line);
   if (name == "end") return read_record<RunEnd>(line);
   throw Damaged{fmt::format("unknown kind \"{}\"", name)};
@@ -256,6 +264,7 @@ std::string metrics_line(const MetricsRecord& record) {
     std::string operator()(const RunInfo& info) { return Writer::line("run", info); }
     std::string operator()(const StepMetrics& step) { return Writer::line("step", step); }
     std::string operator()(const ValidationMetrics& set) { return Writer::line("validation", set); }
+    std::string operator()(const TaskMetrics& task) { return Writer::line("task", task); }
     std::string operator()(const RunEnd& end) { return Writer::line("end", end); }
   } write;
   return std::visit(write, record);

@@ -9,7 +9,7 @@
 
 namespace fathom::report {
 
-using MetricsRecord = std::variant<RunInfo, StepMetrics, ValidationMetrics, RunEnd>;
+using MetricsRecord = std::variant<RunInfo, StepMetrics, ValidationMetrics, TaskMetrics, RunEnd>;
 
 /// One JSON object without the line's end. Numbers have the fewest digits that read back the same;
 /// NaN and the infinities are null, and the object's member "nonfinite" says which they were.

@@ -243,6 +243,14 @@ std::vector<EventScalar> event_scalars(const ValidationMetrics& metrics) {
   return to;
 }
 
+std::vector<EventScalar> event_scalars(const TaskMetrics& metrics) {
+  std::vector<EventScalar> to;
+  for (const auto& [name, number] : metrics.values) {
+    add(to, fmt::format("tasks/{}/{}", metrics.task, name), number);
+  }
+  return to;
+}
+
 std::filesystem::path new_event_file(const std::filesystem::path& directory, double started) {
   return directory / fmt::format("{}{:010}.fathom", kFilePrefix, static_cast<i64>(started));
 }

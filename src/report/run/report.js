@@ -59,6 +59,34 @@ function stageSection() {
   });
 }
 
+/** Benchmarks: a chart for the shares of a task, with the line of guessing, and one for each other number. */
+function taskSection() {
+  if (data.tasks.length === 0) return;
+  const {grid} = section('Tasks', 'Benchmarks put to the model on the way, as fathom eval measures them. The band is the 95 % interval of the standard error.');
+  const isShare = (values) => values.every((y) => !finite(y) || (y >= 0 && y <= 1));
+  for (const task of data.tasks) {
+    const series = task.metrics.map((name, m) => {
+      const values = task.values[m], share = isShare(values);
+      const bound = (sign) => values.map((y, i) => {
+        const error = task.errors[m][i];
+        if (!finite(y) || !finite(error)) return y;
+        const at = y + sign * 1.96 * error;
+        return share ? Math.min(1, Math.max(0, at)) : y - 1.96 * error > 0 ? at : y;  // a perplexity's band may not reach 0
+      });
+      return {name, x: task.x, y: values, range: [bound(-1), bound(1)], dots: true, share};
+    });
+    const charts = [series.filter((s) => s.share), ...series.filter((s) => !s.share).map((s) => [s])];
+    for (const lines of charts.filter((list) => list.length > 0)) {
+      const {name, share, y} = lines[0];
+      new LineChart(grid, lines.map((s, i) => ({...s, colour: i})), {
+        key: `task ${task.name} ${name}`, title: task.name, unit: lines.length > 1 ? 'share of the items' : name,
+        references: share && task.chance > 0 ? [{value: task.chance, name: 'guessing'}] : [],
+        log: !share, logFirst: !share && y.every((v) => !finite(v) || v > 0),
+      });
+    }
+  }
+}
+
 function layerSeries(key, more = {}) {
   return data.layers.names.map((name, l) => ({name: shortLayer(name), x: data.layers.x, y: data.layers[key][l], colour: l, ...more}));
 }
@@ -217,6 +245,7 @@ if (data.steps.x.step.length === 0 && data.sets.length === 0) {
 } else {
   lossSection();
   stageSection();
+  taskSection();
   optimisationSection();
   mtpSection();
   balanceSection();

@@ -205,6 +205,25 @@ void put_sets(Json& json, const RunHistory& history, ReportDetail detail) {
   });
 }
 
+/// [{name, chance, metrics, x, values, errors}], a list of each metric's numbers.
+void put_tasks(Json& json, const RunHistory& history) {
+  json.key("tasks").list(history.tasks(), [&](const TaskHistory& task) {
+    json.open('{');
+    json.key("name").string(task.name);
+    json.key("chance").number(task.latest.chance);
+    json.key("metrics").list(task.metrics, [&](const std::string& name) { json.string(name); });
+    put_positions(json, task.values);
+    const auto put = [&](std::string_view key, const BucketedRows& rows) {
+      json.key(key).open('[');
+      for (size_t c = 0; c < task.metrics.size(); ++c) put_column(json, rows, c);
+      json.close(']');
+    };
+    put("values", task.values);
+    put("errors", task.errors);
+    json.close('}');
+  });
+}
+
 void put_specialisation(Json& json, const RunHistory& history) {
   const BucketedRows rows = history.specialisation();
   json.key("specialisation").open('{');
@@ -238,6 +257,7 @@ std::string report_data(const RunHistory& history, ReportDetail detail) {
   put_layers(json, history.load());
   if (detail == ReportDetail::kFull) put_shares(json, history.load().shares);
   put_sets(json, history, detail);
+  put_tasks(json, history);
   put_specialisation(json, history);
   json.key("skipped").list(history.skipped(),
                            [&](const SkippedStep& skipped) { json.integer(skipped.step); });

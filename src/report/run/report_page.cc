@@ -133,6 +133,25 @@ std::string validation_table(const RunHistory& history) {
                   {}});
 }
 
+std::string task_table(const RunHistory& history) {
+  if (history.tasks().empty()) return "";
+  std::vector<std::vector<std::string>> rows;
+  for (const TaskHistory& task : history.tasks()) {
+    for (const auto& [metric, value] : task.latest.values) {
+      const auto error = std::ranges::find(task.latest.errors, metric, &NamedNumber::first);
+      const bool has_error = error != task.latest.errors.end();
+      rows.push_back({html_escape(task.name), fmt::to_string(task.latest.step),
+                      fmt::to_string(task.latest.items), html_escape(metric),
+                      format_figure(value, 4), has_error ? format_figure(error->second, 4) : "–",
+                      task.latest.chance > 0 ? format_figure(task.latest.chance, 4) : "–"});
+    }
+  }
+  return "<h3>Tasks</h3>\n" +
+         to_html({{"task", "step", "items", "metric", "value", "standard error", "chance"},
+                  rows,
+                  {}});
+}
+
 std::string layer_table(const RunHistory& history) {
   const LoadHistory& load = history.load();
   if (load.latest.empty()) return "";
@@ -191,6 +210,7 @@ std::string report_page(const RunHistory& history, const PageOptions& options) {
                                  {"facts", facts(history)},
                                  {"tiles", tiles(history)},
                                  {"validation_table", validation_table(history)},
+                                 {"task_table", task_table(history)},
                                  {"layer_table", layer_table(history)},
                                  {"skipped_table", skipped_table(history)},
                                  {"config", html_escape(history.info().config)},

@@ -40,6 +40,7 @@ const std::array<LayerCurve, 5> kLayerCurves = {{
 void RunHistory::add(const MetricsRecord& record) {
   if (const auto* step = std::get_if<StepMetrics>(&record)) return add_step(*step);
   if (const auto* set = std::get_if<ValidationMetrics>(&record)) return add_validation(*set);
+  if (const auto* task = std::get_if<TaskMetrics>(&record)) return add_task(*task);
   if (const auto* info = std::get_if<RunInfo>(&record)) info_ = *info;
   if (const auto* end = std::get_if<RunEnd>(&record)) end_ = *end;
 }
@@ -129,6 +130,35 @@ void RunHistory::add_validation(const ValidationMetrics& validation) {
   if (specialised_layers_.empty()) {
     for (const LayerLoad& layer : validation.load) specialised_layers_.push_back(layer.layer);
   }
+}
+
+void RunHistory::add_task(const TaskMetrics& task) {
+  auto known = std::ranges::find(tasks_, task.task, &TaskHistory::name);
+  if (known == tasks_.end()) known = tasks_.insert(known, TaskHistory{.name = task.task});
+  const auto row_of = [&](const std::vector<NamedNumber>& numbers) {
+    std::vector<double> row(known->metrics.size(), kNan);
+    for (const auto& [name, number] : numbers) {
+      const auto at = std::ranges::find(known->metrics, name);
+      const auto column = static_cast<size_t>(at - known->metrics.begin());
+      if (at == known->metrics.end()) {
+        known->metrics.push_back(name);
+        row.push_back(kNan);
+      }
+      row[column] = number;
+    }
+    return row;
+  };
+  RunPosition at = position();
+  at.step = task.step;
+  known->values.add(at, row_of(task.values));
+  known->errors.add(at, row_of(task.errors));
+  known->latest = task;
+}
+
+i64 RunHistory::evaluated_step() const {
+  i64 last = -1;
+  for (const TaskHistory& task : tasks_) last = std::max(last, task.latest.step);
+  return last;
 }
 
 void RunHistory::add_specialisation(BucketedRows& rows) const {

@@ -57,6 +57,15 @@ struct StageHistory {
   BucketedRows numbers{1024};  // [names]
 };
 
+/// The curves of one task.
+struct TaskHistory {
+  std::string name;
+  std::vector<std::string> metrics;
+  BucketedRows values{512};  // [metrics]
+  BucketedRows errors{512};  // [metrics], NaN where a metric has none
+  TaskMetrics latest;
+};
+
 struct SkippedStep {
   i64 step = 0;
   std::string reason;
@@ -73,6 +82,9 @@ class RunHistory {
   const LoadHistory& load() const { return load_; }
   const StageHistory& stage() const { return stage_; }
   const std::vector<SetHistory>& sets() const { return sets_; }
+  const std::vector<TaskHistory>& tasks() const { return tasks_; }
+  /// The last step at which tasks were measured; -1 without one.
+  i64 evaluated_step() const;
   /// The last kept ones, oldest first; num_skipped() counts all.
   const std::vector<SkippedStep>& skipped() const { return skipped_; }
   i64 num_skipped() const { return num_skipped_; }
@@ -88,6 +100,7 @@ class RunHistory {
   void add_load(const StepMetrics& step);
   void add_stage(const StepMetrics& step);
   void add_validation(const ValidationMetrics& validation);
+  void add_task(const TaskMetrics& task);
   void add_specialisation(BucketedRows& rows) const;
   RunPosition position() const;
 
@@ -98,6 +111,7 @@ class RunHistory {
   LoadHistory load_;
   StageHistory stage_;
   std::vector<SetHistory> sets_;
+  std::vector<TaskHistory> tasks_;
   std::vector<SkippedStep> skipped_;
   i64 num_skipped_ = 0;
   std::vector<ValidationMetrics> same_step_;  // validations of the newest validated step

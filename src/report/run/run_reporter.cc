@@ -214,6 +214,16 @@ void RunReporter::validation(const ValidationMetrics& metrics) {
   state_->write_report_if_due();
 }
 
+void RunReporter::tasks(std::span<const TaskMetrics> all) {
+  for (const TaskMetrics& metrics : all) {
+    state_->record(metrics);
+    state_->events(metrics.step, event_scalars(metrics));
+  }
+  state_->write_report_if_due();
+}
+
+i64 RunReporter::evaluated_step() const { return state_->history.evaluated_step(); }
+
 void RunReporter::flush() {
   state_->metrics_log.flush();
   state_->event_log.flush();

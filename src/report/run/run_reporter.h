@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "report/metrics/metrics.h"
 
@@ -33,6 +34,9 @@ class RunReporter {
   /// the first step has step 0.
   void step(const StepMetrics& metrics);
   void validation(const ValidationMetrics& metrics);
+  void tasks(std::span<const TaskMetrics> all);  // of one step
+  /// The last step whose tasks are recorded, of earlier processes too; -1 without one.
+  i64 evaluated_step() const;
 
   /// Everything so far on the disk, report.html included. Called before a checkpoint is
   /// committed, so that a resumed run finds the records up to its step.
