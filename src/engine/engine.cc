@@ -161,29 +161,10 @@ double Engine::Impl::stalled_s() const {
   return scheduler_.has_work() ? now_s() - scheduler_.last_step_s() : 0.0;
 }
 
-Engine::Engine(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Engine::~Engine() = default;
-Result<Submission> Engine::submit(GenerateRequest request) {
-  return impl_->submit(std::move(request));
-}
-bool Engine::step() { return impl_->step(); }
-void Engine::fail_all(const std::string& message) { impl_->fail_all(message); }
-void Engine::forget(const std::string& tenant) { impl_->forget(tenant); }
-void Engine::wait(double timeout_s) { impl_->wait(timeout_s); }
-i64 Engine::context_tokens() const { return impl_->context_tokens(); }
-bool Engine::drafts() const { return impl_->drafts(); }
-EngineCounters Engine::counters() const { return impl_->counters(); }
-i64 Engine::num_pages() const { return impl_->num_pages(); }
-i64 Engine::num_free_pages() const { return impl_->num_free_pages(); }
-i64 Engine::num_cached_pages() const { return impl_->num_cached_pages(); }
-i64 Engine::num_running() const { return impl_->num_running(); }
-i64 Engine::num_waiting() const { return impl_->num_waiting(); }
-double Engine::stalled_s() const { return impl_->stalled_s(); }
-
 std::unique_ptr<Engine> make_engine(Ctx& ctx, const model::Model& model,
                                     const tokenizer::Tokenizer* tokenizer,
                                     const EngineOptions& options) {
-  return std::make_unique<Engine>(std::make_unique<Engine::Impl>(ctx, model, tokenizer, options));
+  return std::make_unique<Engine::Impl>(ctx, model, tokenizer, options);
 }
 
 }  // namespace fathom::engine

@@ -17,6 +17,21 @@ struct Submission {
   double retry_after_s = 0.0;      // where it is null
 };
 
+/// Of a model whose experts are on several ranks (make_ranked_engine). Loads are pairs of a token
+/// and an expert that a rank's experts ran.
+struct ExpertCounters {
+  i64 ranks = 1;
+  /// Largest over mean load of a rank, mean of the layers that had any, since the placement that
+  /// each has now.
+  double imbalance = 1.0;
+  /// The same of single rounds, by the sum of their largest loads: what waiting for the busiest
+  /// costs. Few tokens cannot be even.
+  double step_imbalance = 1.0;
+  double predicted = 1.0;  // of the same layers, what the balancer said when it placed them
+  u64 placements = 0;      // layers whose experts changed places
+  u64 moved_slots = 0, moved_bytes = 0;
+};
+
 /// Since the engine was made.
 struct EngineCounters {
   u64 steps = 0;
@@ -32,6 +47,7 @@ struct EngineCounters {
   DiskStats disk;        // zeros without a disk tier
   double model_s = 0.0;  // in passes over the model
   double step_s = 0.0;   // in all
+  ExpertCounters experts;
 };
 
 /// One thread calls step() over and over (EngineThread, or the client's own); submit() and
@@ -39,44 +55,43 @@ struct EngineCounters {
 /// other requests, on order, on chunking, on drafts, nor on the thread count (docs/decisions/0014).
 class Engine {
  public:
-  struct Impl;
-  explicit Engine(std::unique_ptr<Impl> impl);
+  struct Impl;  // of one model on one rank (make_engine)
+  Engine() = default;
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
   /// Ends what is running: its streams finish as interrupted.
-  ~Engine();
+  virtual ~Engine() = default;
 
   /// Error{kInvalidInput} names every field that is wrong: an empty prompt or one that does not fit
   /// the context, ids outside the vocabulary, numbers outside their range.
-  Result<Submission> submit(GenerateRequest request);
+  virtual Result<Submission> submit(GenerateRequest request) = 0;
 
   /// One step: a pass over all decoding sequences, then layers of a chunk of prompts. False if
   /// there was nothing to do.
-  bool step();
+  virtual bool step() = 0;
   /// Ends everything that waits or runs as FinishReason::kError, when the next step begins: after a
   /// step that threw, which is a fault of ours, or when nothing may go on.
-  void fail_all(const std::string& message);
+  virtual void fail_all(const std::string& message) = 0;
   /// Drops the tenant's cached pages, in memory and on disk, when the next step begins; what it has
   /// running leaves none behind. For users who go.
-  void forget(const std::string& tenant);
+  virtual void forget(const std::string& tenant) = 0;
   /// Until there may be something to do, or `timeout_s` is over.
-  void wait(double timeout_s);
+  virtual void wait(double timeout_s) = 0;
 
   /// Tokens that a sequence may have, prompt included.
-  i64 context_tokens() const;
-  bool drafts() const;  // the model has MTP modules, and they are on
-  EngineCounters counters() const;
+  virtual i64 context_tokens() const = 0;
+  virtual bool drafts() const = 0;  // the model has MTP modules, and they are on
+  virtual EngineCounters counters() const = 0;
   /// Pages: all, those that nobody holds, and those whose text the cache knows. Without running
   /// requests the latter two make up the first.
-  i64 num_pages() const;
-  i64 num_free_pages() const;
-  i64 num_cached_pages() const;
+  virtual i64 num_pages() const = 0;
+  virtual i64 num_free_pages() const = 0;
+  virtual i64 num_cached_pages() const = 0;
   /// Sequences that hold pages, and requests in the queue.
-  i64 num_running() const;
-  i64 num_waiting() const;
+  virtual i64 num_running() const = 0;
+  virtual i64 num_waiting() const = 0;
   /// Seconds since the last step began while there is work; 0 without: what a watchdog looks at.
-  double stalled_s() const;
-
- private:
-  std::unique_ptr<Impl> impl_;
+  virtual double stalled_s() const = 0;
 };
 
 }  // namespace fathom::engine

@@ -17,13 +17,13 @@ void attention_forward(const StepContext& step, const BlockWeights& w, i64 layer
   }
 }
 
-void feed_forward(const StepContext& step, const BlockWeights& w, View<const float, 2> x,
+void feed_forward(const StepContext& step, const BlockWeights& w, i64 layer, View<const float, 2> x,
                   View<float, 2> y) {
   const auto* moe = std::get_if<MoeWeights>(&w.mlp);
   const PartTimer timer(step.options.profile,
                         moe != nullptr ? StepPart::kExperts : StepPart::kDenseFfn);
   if (moe != nullptr) {
-    moe_forward(step, *moe, x, y);
+    moe_forward(step, *moe, layer, x, y);
   } else {
     ops::ffn_forward(step.ctx, x, std::get<ops::FfnWeights>(w.mlp), y, step.linear_mode());
   }
@@ -44,7 +44,7 @@ void block_forward(const StepContext& step, const BlockWeights& w, i64 layer, Vi
   step.options.pause_if_asked();
 
   ops::rmsnorm_forward(ctx, x, w.post_attention_layernorm, eps, normed);
-  feed_forward(step, w, normed, branch);
+  feed_forward(step, w, layer, normed, branch);
   ops::add_inplace(ctx, x, branch);
 }
 

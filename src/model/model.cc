@@ -52,4 +52,17 @@ i64 Model::weight_bytes() const { return weights_->stored_bytes; }
 ReadBytes Model::read_bytes() const { return model::read_bytes(*weights_); }
 i64 Model::num_mtp() const { return std::ssize(weights_->mtp); }
 
+std::span<const device::FfnWeights> Model::routed_experts(i64 layer) const {
+  const Weights& w = *weights_;
+  const i64 main_layers = std::ssize(w.layers);
+  FATHOM_CHECK(layer >= 0 && layer < main_layers + num_mtp(), "layer ", layer, " of ",
+               main_layers + num_mtp());
+  const BlockWeights& block = layer < main_layers
+                                  ? w.layers[static_cast<size_t>(layer)]
+                                  : w.mtp[static_cast<size_t>(layer - main_layers)].block;
+  const auto* moe = std::get_if<MoeWeights>(&block.mlp);
+  if (moe == nullptr) return {};
+  return moe->experts;
+}
+
 }  // namespace fathom::model

@@ -9,6 +9,7 @@
 #include "checkpoint/parameter_layout.h"
 #include "config/model/model_config.h"
 #include "device/ctx.h"
+#include "device/moe.h"
 #include "model/run_options.h"
 #include "tensor/view.h"
 
@@ -85,6 +86,9 @@ class Model {
   ReadBytes read_bytes() const;
   /// MTP modules that the config announces and the checkpoint holds.
   i64 num_mtp() const;
+  /// Of layer `layer`, MTP modules' behind the main ones; empty: a dense one. They live as long as
+  /// the model.
+  std::span<const device::FfnWeights> routed_experts(i64 layer) const;
 
   /// Rows of `logits` that a step writes: of every sequence all its new tokens, the last or none.
   static i64 logits_rows(std::span<const SequenceStep> steps);

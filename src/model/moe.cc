@@ -1,6 +1,8 @@
 #include "model/moe.h"
 
+#include "model/expert_ranks/expert_ranks.h"
 #include "model/step_profile.h"
+#include "ops/elementwise/elementwise.h"
 #include "ops/moe/moe_train.h"
 
 namespace fathom::model {
@@ -14,7 +16,7 @@ ops::RouterOptions router_options(const ModelConfig& config) {
           .routed_scaling_factor = config.routed_scaling_factor};
 }
 
-void moe_forward(const StepContext& step, const MoeWeights& w, View<const float, 2> x,
+void moe_forward(const StepContext& step, const MoeWeights& w, i64 layer, View<const float, 2> x,
                  View<float, 2> y) {
   Ctx& ctx = step.ctx;
   const i64 tokens = x.dim(0), topk = step.config.num_experts_per_tok;
@@ -30,6 +32,13 @@ void moe_forward(const StepContext& step, const MoeWeights& w, View<const float,
         ops::count_distinct_experts(ctx, topk_indices, w.gate.rows);
   }
   const ops::FfnWeights* shared = w.shared_experts ? &*w.shared_experts : nullptr;
+  if (step.options.ranks != nullptr) {
+    step.options.ranks->forward({layer, step.linear_mode()}, x, topk_indices, topk_weights, y);
+    if (shared == nullptr) return;
+    const auto shared_y = scratch.alloc<float>(tokens, x.dim(1));
+    ops::ffn_forward(ctx, x, *shared, shared_y, step.linear_mode());
+    return ops::add_inplace(ctx, y, shared_y);
+  }
   ops::moe_experts_forward(ctx, x, w.experts, topk_indices, topk_weights, y, step.linear_mode(),
                            shared);
 }

@@ -6,6 +6,7 @@
 
 namespace fathom::model {
 
+class ExpertRanks;
 struct StepProfile;
 
 /// Which form of MLA runs. kAuto: the cheaper one for the tokens at hand, cheaper_mla_form() in
@@ -20,6 +21,9 @@ struct RunOptions {
   /// between attention and feed-forward. Other steps may run in it, on the same context and other
   /// caches; the numbers do not change by that. What it throws, the pass throws.
   const std::function<void()>* pause = nullptr;
+  /// Of a model whose experts are on several ranks: the way to them. A pass of one rank is then one
+  /// of all of them (expert_ranks/expert_ranks.h). nullptr: all experts are here.
+  ExpertRanks* ranks = nullptr;
 
   void pause_if_asked() const {
     if (pause != nullptr) (*pause)();

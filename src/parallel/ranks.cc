@@ -10,18 +10,6 @@
 namespace fathom::parallel {
 namespace {
 
-model::ExpertWire wire_of(WireFormat wire) {
-  switch (wire) {
-    case WireFormat::kF32:
-      return model::ExpertWire::kF32;
-    case WireFormat::kBf16:
-      return model::ExpertWire::kBf16;
-    case WireFormat::kFp8:
-      return model::ExpertWire::kFp8;
-  }
-  return model::ExpertWire::kF32;
-}
-
 /// fn(number) for every integer of the statistics, in a fixed order.
 template <typename Fn>
 void for_integers(model::StepStats& stats, Fn&& fn) {
@@ -59,10 +47,10 @@ Ranks::Ranks(comm::Comm& world, const ParallelConfig& config, const ModelConfig&
     stages_ = stages_of_rank(model, any_length, layout().pipeline_rank(world.rank()));
   }
   if (layout().expert == 1) return;
-  exchange_.emplace(groups_.experts(), model.n_routed_experts, wire_of(config.wire), max_tokens,
+  exchange_.emplace(groups_.experts(), model.n_routed_experts, model::expert_wire(config.wire), max_tokens,
                     config.round_tokens);
   backward_exchange_.emplace(groups_.experts_backward(), model.n_routed_experts,
-                             wire_of(config.wire), max_tokens, config.round_tokens);
+                             model::expert_wire(config.wire), max_tokens, config.round_tokens);
 }
 
 model::RankPart Ranks::part() {

@@ -7,6 +7,7 @@
 #include "cli/options/generate_options.h"
 #include "cli/options/grammar_options.h"
 #include "cli/options/model_options.h"
+#include "cli/options/rank_options.h"
 #include "cli/options/text_input.h"
 #include "cli/output.h"
 #include "io/json.h"
@@ -27,6 +28,7 @@ class Generate : public Command {
                       "Special-token text in the prompt (\"<｜User｜>\") stays ordinary text");
     add_generate_options(command_, options_);
     add_grammar_options(command_, grammar_);
+    add_rank_options(command_, ranks_);
     command_.add_flag("--echo", echo_, "Print the prompt before the answer");
     command_.add_flag("--json", json_, "Print one JSON object instead of streaming text");
     command_.footer(
@@ -53,7 +55,7 @@ class Generate : public Command {
     const auto wanted = static_cast<i64>(request.prompt_ids.size()) + request.max_tokens;
     engine::EngineOptions settings = engine_options(model_, model->config(), wanted);
     settings.draft_tokens = options_.drafts;
-    const auto engine = engine::make_engine(ctx, *model, &codec.tokenizer, settings);
+    const auto engine = make_engine_on(ranks_.settings(), ctx, *model, &codec.tokenizer, settings);
     if (echo_ && !json_) print(text);
     const InterruptGuard interrupt;
     const auto result = engine::generate(
@@ -90,6 +92,7 @@ class Generate : public Command {
   ModelOptions model_;
   GenerateOptions options_;
   GrammarOptions grammar_;
+  RankOptions ranks_;
   std::string prompt_;
   std::string prompt_file_;
   bool plain_ = false;

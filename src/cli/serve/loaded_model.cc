@@ -9,6 +9,7 @@
 #include "backend/backend.h"
 #include "base/log.h"
 #include "cli/options/model_options.h"
+#include "cli/options/rank_options.h"
 #include "config/model/generation_config.h"
 #include "engine/prompt.h"
 #include "grammar/match/vocabulary.h"
@@ -85,8 +86,8 @@ struct LoadedModel::Impl {
         model(load_model(ctx, model_options(config.model))),
         codec(value_or_throw(engine::load_text_codec(config.model.path))),
         content(value_or_throw(io::sample_content(config.model.path))),
-        engine(engine::make_engine(ctx, *model, &codec.tokenizer,
-                                   engine_settings(config, model->config(), content.this_write))),
+        engine(make_engine_on(config.ranks, ctx, *model, &codec.tokenizer,
+                              engine_settings(config, model->config(), content.this_write))),
         served{.engine = *engine,
                .codec = codec,
                .name = served_name(config.model),

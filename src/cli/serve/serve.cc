@@ -37,6 +37,7 @@ constexpr std::array kFlags = {
     ServeFlag{"--cache-tokens", "model.cache_tokens", "Tokens that the cache holds", "TOKENS"},
     ServeFlag{"--drafts", "model.drafts", "Tokens at most that MTP modules propose for a step",
               "TOKENS"},
+    ServeFlag{"--ranks", "ranks.count", "Threads that share the requests and the experts", "RANKS"},
     ServeFlag{"--log-format", "server.log_format", "text or json", "FORMAT"},
 };
 

@@ -22,26 +22,26 @@
 
 namespace fathom::engine {
 
-struct Engine::Impl {
+struct Engine::Impl final : public Engine {
  public:
   Impl(Ctx& ctx, const model::Model& model, const tokenizer::Tokenizer* tokenizer,
        const EngineOptions& options);
-  ~Impl();
+  ~Impl() override;
 
-  Result<Submission> submit(GenerateRequest request);
-  bool step();
-  void fail_all(const std::string& message);
-  void forget(const std::string& tenant);
-  void wait(double timeout_s);
-  i64 context_tokens() const { return options_.context_tokens; }
-  bool drafts() const { return drafter_.has_value(); }
-  EngineCounters counters() const;
-  i64 num_pages() const { return cache_.num_pages(); }
-  i64 num_free_pages() const;
-  i64 num_cached_pages() const;
-  i64 num_running() const;
-  i64 num_waiting() const;
-  double stalled_s() const;
+  Result<Submission> submit(GenerateRequest request) override;
+  bool step() override;
+  void fail_all(const std::string& message) override;
+  void forget(const std::string& tenant) override;
+  void wait(double timeout_s) override;
+  i64 context_tokens() const override { return options_.context_tokens; }
+  bool drafts() const override { return drafter_.has_value(); }
+  EngineCounters counters() const override;
+  i64 num_pages() const override { return cache_.num_pages(); }
+  i64 num_free_pages() const override;
+  i64 num_cached_pages() const override;
+  i64 num_running() const override;
+  i64 num_waiting() const override;
+  double stalled_s() const override;
 
  private:
   /// A request from its submission on; each further choice gets its own.

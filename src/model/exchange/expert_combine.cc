@@ -101,7 +101,8 @@ void ExpertExchange::combine(Ctx& ctx, const ExchangePass& pass, View<const floa
           std::memcpy(by_pair.row(pass.permuted.row_of(t, j)), from, size);
         });
   }
-  ops::combine_rows(ctx, by_pair, pass.permuted, pass.kept, {}, /*accumulate=*/false, y);
+  ops::combine_rows(ctx, by_pair, pass.permuted, pass.order.empty() ? pass.kept : pass.order,
+                    pass.weights, /*accumulate=*/false, y);
 }
 
 void ExpertExchange::return_pairs(Ctx& ctx, const ExchangePass& pass,

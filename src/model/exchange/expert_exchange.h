@@ -38,19 +38,22 @@ struct ArrivedRouting {
 /// What one pass of a layer exchanged, for the way back.
 struct ExchangePass {
   ExchangeCounts counts;
-  View<const i32, 2> kept;         // [tokens, topk]  of this rank's tokens
-  device::PermutedRows permuted;   // of `kept`
-  View<const i32, 2> arrived_kept;  // [rows, topk]  ArrivedRouting::kept
+  View<const i32, 2> kept;            // [tokens, topk]  of this rank's tokens
+  device::PermutedRows permuted;      // of `kept`
+  View<const i32, 2> arrived_kept;    // [rows, topk]  ArrivedRouting::kept
   device::PermutedRows arrived_rows;  // of it
+  // Of the f32 wire, where a token's results are added up on its own rank:
+  View<const i32, 2> order = {};      // [tokens, topk]  in whose rising order; empty: of `kept`
+  View<const float, 2> weights = {};  // [tokens, topk]  times these; empty: 1
 };
 
 /// What a rank must have room for; the same on all ranks of a group.
 struct ExchangeRoom {
   i64 ranks = 1;
   i64 rounds = 1;
-  i64 experts = 0;  // the most of a rank
-  i64 rows = 0;     // that arrive
-  i64 pairs = 0;    // of them with experts
+  i64 experts = 0;     // the most of a rank
+  i64 rows = 0;        // that arrive
+  i64 pairs = 0;       // of them with experts
   i64 round_rows = 0;  // the most that arrive in a round
   ExpertWire wire = ExpertWire::kF32;
 };

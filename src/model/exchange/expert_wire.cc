@@ -52,6 +52,18 @@ void encode_bf16(const float* x, i64 cols, u8* out) {
 
 }  // namespace
 
+ExpertWire expert_wire(WireFormat configured) {
+  switch (configured) {
+    case WireFormat::kF32:
+      return ExpertWire::kF32;
+    case WireFormat::kBf16:
+      return ExpertWire::kBf16;
+    case WireFormat::kFp8:
+      return ExpertWire::kFp8;
+  }
+  return ExpertWire::kF32;
+}
+
 SavedFormat received_format(ExpertWire wire) {
   switch (wire) {
     case ExpertWire::kF32:

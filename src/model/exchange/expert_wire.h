@@ -3,6 +3,7 @@
 #include <span>
 
 #include "base/types.h"
+#include "config/run/parallel_config.h"
 #include "tensor/saved_matrix.h"
 #include "tensor/view.h"
 
@@ -14,6 +15,7 @@ namespace fathom::model {
 ///   kFp8   to the experts E4M3 in tiles of 1x128, their scales powers of two (one byte, UE8M0;
 ///          DeepSeek-V3 §3.3.2); back as kBf16
 enum class ExpertWire { kF32, kBf16, kFp8 };
+ExpertWire expert_wire(WireFormat configured);
 
 /// In which form rows lie where they arrive: the wire's own numbers.
 SavedFormat received_format(ExpertWire wire);

@@ -157,6 +157,7 @@ void ServeConfig::list_fields(FieldList& list) {
   list.add("api", api, "defaults of the API");
   list.add("limits", limits, "what clients may take");
   list.add("cache", cache, "what is kept of prompts and answers on disk");
+  list.add("ranks", ranks, "over which the model is served");
   list.add("accounts", accounts, "keys that are made, and what was used");
   list.add("keys", keys, "keys of this file, as `fathom keys add --static` prints them");
   list.add("prices", prices, "of tokens");

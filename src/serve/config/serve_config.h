@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/types.h"
 #include "config/field_list.h"
+#include "config/run/serving_ranks.h"
 #include "serve/accounts/accounts_config.h"
 
 namespace fathom::serve {
@@ -109,6 +110,7 @@ struct ServeConfig {
   ApiSection api;
   LimitsSection limits;
   CacheSection cache;
+  ServingRanks ranks;
   AccountsConfig accounts;
   KeyConfigs keys;
   PriceTables prices;

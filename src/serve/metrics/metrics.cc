@@ -119,6 +119,29 @@ Outcomes Metrics::outcomes() const {
           .cancelled = cancellations_};
 }
 
+namespace {
+
+/// Of an engine over several ranks.
+void write_experts(const engine::ExpertCounters& experts, const std::string& labels,
+                   std::string& out) {
+  if (experts.ranks == 1) return;
+  const auto value = [&](std::string_view name, std::string_view type, std::string_view help,
+                         auto number) {
+    write_value(name, type, help, labels, static_cast<double>(number), out);
+  };
+  value("expert_load_imbalance", "gauge", "Largest over mean load of a rank, mean of layers.",
+        experts.imbalance);
+  value("expert_step_imbalance", "gauge", "The same of single rounds.", experts.step_imbalance);
+  value("expert_load_imbalance_predicted", "gauge",
+        "What placing the experts should have made of it.", experts.predicted);
+  value("expert_placements_total", "counter", "Layers whose experts changed places.",
+        experts.placements);
+  value("expert_moved_bytes_total", "counter", "Weights that ranks sent each other for that.",
+        experts.moved_bytes);
+}
+
+}  // namespace
+
 std::string Metrics::text(const std::string& model, const engine::Engine* engine) const {
   std::string out;
   const std::string labels = fmt::format("model=\"{}\"", label_text(model));
@@ -162,7 +185,8 @@ std::string Metrics::text(const std::string& model, const engine::Engine* engine
   counter("num_preemptions_total", "Requests that gave up their pages.", counters.preemptions);
   counter("prefix_cache_queries_total", "Prompts that were looked for.", counters.cache_queries);
   counter("prefix_cache_hits_total", "Tokens that were found.", counters.cached_tokens);
-  counter("disk_cache_hits_total", "Pages that were read back from disk.", counters.disk.pages_read);
+  counter("disk_cache_hits_total", "Pages that were read back from disk.",
+          counters.disk.pages_read);
   counter("disk_cache_misses_total", "Searches on disk that found no page.", counters.disk.misses);
   counter("disk_cache_corrupt_total", "Files that were damaged, and are gone.",
           counters.disk.damaged);
@@ -173,6 +197,7 @@ std::string Metrics::text(const std::string& model, const engine::Engine* engine
           counters.drafts.draft_tokens);
   counter("spec_decode_num_accepted_tokens_total", "Of those, kept.",
           counters.drafts.accepted_tokens);
+  write_experts(counters.experts, labels, out);
   gauge("engine_stalled_seconds", "Since the last step, while there is work.", engine->stalled_s());
   return out;
 }

@@ -24,6 +24,7 @@ io::JsonObject engine_json(const engine::Engine& engine, const engine::EngineCou
   object.set("stalled_s", engine.stalled_s());
   object.set("steps", static_cast<i64>(counters.steps));
   object.set("preemptions", static_cast<i64>(counters.preemptions));
+  object.set("ranks", counters.experts.ranks);
   return object;
 }
 

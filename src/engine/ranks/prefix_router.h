@@ -1,0 +1,52 @@
+#pragma once
+// Which rank a request goes to: the one whose cache has most of its text, unless that has too much
+// to do already.
+#include <deque>
+#include <span>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/types.h"
+
+namespace fathom::engine {
+
+struct PrefixRouterOptions {
+  /// Texts are told apart in steps of so many tokens.
+  i64 step_tokens = 32;
+  /// Requests more than the least loaded rank has, that a known text is worth.
+  i64 patience = 4;
+  /// Steps of texts that are remembered; the oldest are forgotten first.
+  i64 capacity = i64{1} << 16;
+};
+
+/// Remembers where texts went, by hashes of their beginnings, tenant and salt among them as in the
+/// cache. A wrong guess (the pages were evicted) costs time alone. For one thread.
+class PrefixRouter {
+ public:
+  explicit PrefixRouter(i64 ranks, const PrefixRouterOptions& options = {});
+
+  /// `loads` [ranks]: requests that each has. Ties: the least loaded, then the first.
+  i64 choose(std::string_view tenant, std::string_view salt, std::span<const i32> ids,
+             std::span<const i64> loads);
+  /// Of texts that were chosen for: steps whose rank was known, and all.
+  i64 known_steps() const { return known_steps_; }
+  i64 all_steps() const { return all_steps_; }
+  i64 remembered() const { return std::ssize(ranks_of_); }
+
+ private:
+  struct Place {
+    i64 rank = 0;
+    u64 stamp = 0;
+  };
+  void remember(u64 key, i64 rank);
+
+  i64 ranks_;
+  PrefixRouterOptions options_;
+  std::unordered_map<u64, Place> ranks_of_;  // by the hash of a beginning
+  std::deque<std::pair<u64, u64>> by_age_;   // (hash, stamp); stale if the stamp is another one
+  u64 stamps_ = 0;
+  i64 known_steps_ = 0, all_steps_ = 0;
+};
+
+}  // namespace fathom::engine
