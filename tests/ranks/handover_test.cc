@@ -41,6 +41,7 @@ struct World {
 
   void offer() {
     sender_holds = true;
+    ++offers;
     sender.offer(kRequest, {source[0], source[1]}, sender_s);
   }
 
@@ -57,17 +58,17 @@ struct World {
       case Act::kReceiverDeadline:
         return receiver_lives && receiver.under_way() > 0;
       case Act::kSenderCancel:
-        return sender_lives && sender.under_way() > 0 && !sender_cancelled;
+        return sender_lives && sender.under_way() > 0 && !sender_cancelled && !again;
       case Act::kReceiverCancel:
-        return receiver_lives && receiver.under_way() > 0 && !receiver_cancelled;
+        return receiver_lives && receiver.under_way() > 0 && !receiver_cancelled && !again;
       case Act::kSenderDies:
-        return sender_lives && receiver_lives;
+        return sender_lives && receiver_lives && !again;
       case Act::kReceiverDies:
-        return sender_lives && receiver_lives;
+        return sender_lives && receiver_lives && !again;
       case Act::kDamage:
         return !damaged && !there.empty() && there.front().say == Say::kPage;
       case Act::kOfferAgain:
-        return sender_lives && !again && sender.under_way() == 0 && !sender_lost;
+        return sender_lives && !again && sender.under_way() == 0 && !damaged && !receiver_cancelled;
       case Act::kNumActs:
         break;
     }
@@ -79,6 +80,7 @@ struct World {
       case Act::kToReceiver: {
         const HandoverMessage message = std::move(there.front());
         there.pop_front();
+        if (message.say == Say::kOffer) ++offers_heard;
         receiver.hear(message, receiver_s);
         break;
       }
@@ -138,9 +140,9 @@ struct World {
   }
 
   std::string key() const {
-    std::string text =
-        fmt::format("{}{}{}{}{}{}{}{}{}|", sender_lives, receiver_lives, sender_cancelled,
-                    receiver_cancelled, damaged, sender_holds, receiver_holds, again, sent);
+    std::string text = fmt::format("{}{}{}{}{}{}{}{}{}{}{}|", sender_lives, receiver_lives,
+                                   sender_cancelled, receiver_cancelled, damaged, sender_holds,
+                                   receiver_holds, again, sent, cut, ready);
     const auto s = sender.state(kRequest);
     const auto r = receiver.state(kRequest);
     text += s ? std::string(name(*s)) : "-";
@@ -158,9 +160,9 @@ struct World {
   std::deque<HandoverMessage> there, back;
   bool sender_lives = true, receiver_lives = true, sender_cancelled = false,
        receiver_cancelled = false;
-  bool damaged = false, sender_holds = false, receiver_holds = false, again = false,
-       sender_lost = false;
-  i64 sent = 0;  // pages
+  bool damaged = false, sender_holds = false, receiver_holds = false, again = false, cut = false;
+  i64 sent = 0;                                 // pages
+  i64 offers = 0, offers_heard = 0, ready = 0;  // attempts: the last made, heard of, and received
   double sender_s = 0, receiver_s = 0;
   PageSender sender{deadlines,
                     [this](HandoverMessage m) {
@@ -170,9 +172,10 @@ struct World {
                     [this](u64, SendState state) {
                       EXPECT_TRUE(sender_holds) << "given back twice";
                       sender_holds = false;
-                      if (state != SendState::kLost) return;
-                      sender_lost = true;
-                      back.clear();  // cut off
+                      if (state == SendState::kLost) cut = true;
+                      if (state == SendState::kDone) {
+                        EXPECT_EQ(ready, offers);
+                      }
                     }};
   PageReceiver receiver{deadlines, [this](HandoverMessage m) { back.push_back(std::move(m)); },
                         [this](u64, i64 pages) -> std::optional<std::vector<std::span<u8>>> {
@@ -182,10 +185,16 @@ struct World {
                           return std::vector<std::span<u8>>{target[0], target[1]};
                         },
                         [this](u64, ReceiveState state) {
-                          if (state == ReceiveState::kReady) return;
+                          if (state == ReceiveState::kReady) {
+                            ready = offers_heard;
+                            return;
+                          }
                           EXPECT_TRUE(receiver_holds) << "given back twice";
                           // Only a cut can leave pages on their way to memory that is free.
-                          if (state == ReceiveState::kLost) there.clear();
+                          if (state == ReceiveState::kLost) {
+                            cut = true;
+                            there.clear();
+                          }
                           for (const auto& m : there)
                             EXPECT_FALSE(m.say == Say::kPage && m.generation == 1 && !again);
                           receiver_holds = false;
@@ -207,6 +216,16 @@ void expect_clocks_end_it(World& world) {
   const bool ready = world.receiver.state(kRequest) == ReceiveState::kReady;
   EXPECT_EQ(world.receiver.under_way(), ready ? 1 : 0);
   EXPECT_EQ(world.receiver_holds, ready) << "leaked";
+}
+
+/// No clocks: what is said is answered, so that no abort waits for its deadline.
+void expect_answers_end_aborts(World& world) {
+  if (!world.sender_lives || !world.receiver_lives || world.cut) return;
+  while (world.can(Act::kToReceiver) || world.can(Act::kToSender)) {
+    world.take(world.can(Act::kToReceiver) ? Act::kToReceiver : Act::kToSender);
+  }
+  EXPECT_NE(world.sender.state(kRequest), SendState::kAborting);
+  EXPECT_NE(world.receiver.state(kRequest), ReceiveState::kAborting);
 }
 
 std::unique_ptr<World> replay(const std::vector<Act>& acts) {
@@ -235,6 +254,7 @@ TEST(HandoverTest, EveryReachableStateEndsWithoutALeakOrAForeignByte) {
       const auto r = world->receiver.state(kRequest);
       if (s && r) pairs.insert(fmt::format("{} {}", name(*s), name(*r)));
       expect_clocks_end_it(*world);
+      expect_answers_end_aborts(*replay(longer));
       if (::testing::Test::HasFailure()) {
         for (const Act each : longer) std::printf("%d ", static_cast<int>(each));
       }

@@ -3,8 +3,15 @@
 
 #include <gmock/gmock.h>
 
+#include <filesystem>
+#include <set>
+#include <tuple>
+
+#include "base/parallel.h"
+#include "comm/threads/run_ranks.h"
 #include "engine/ranks/prefix_router.h"
 #include "engine/test_predictable.h"
+#include "testing/temp_dir.h"
 
 namespace fathom::engine {
 namespace {
@@ -54,10 +61,14 @@ TEST(RankedEngineTest, AnswersAreOneRanksToTheBit) {
   TestModel& model = predictable_v3();
   for (const i64 drafts : {0, 3}) {
     const auto requests = some_requests(9);
-    const auto want = run_together(*model.engine(small_options(drafts)), requests);
+    const auto one_rank = model.engine(small_options(drafts));
+    const auto want = run_together(*one_rank, requests);
+    const EngineCounters counted = one_rank->counters();
     for (const int ranks : {2, 3}) {
       const auto engine = ranked(model, small_options(drafts), on(ranks));
       expect_same_answers(run_together(*engine, requests), want);
+      EXPECT_EQ(engine->counters().prompt_tokens, counted.prompt_tokens);
+      EXPECT_EQ(engine->counters().generated_tokens, counted.generated_tokens);
       EXPECT_EQ(run_one(*engine, requests[5]).answers, want[5].answers) << "alone on " << ranks;
       const EngineCounters counters = engine->counters();
       EXPECT_EQ(counters.experts.ranks, ranks);
@@ -172,6 +183,110 @@ TEST(TokenDealerTest, DealsAllTokensForTheLeastLargestLoad) {
   EXPECT_EQ(*std::ranges::max_element(load), 10) << "the 19 tokens of 0 and 4 have ranks 0 and 2";
 }
 
+TEST(TokenDealerTest, RanksWorkOnFewExpertsWhereThatCostsNothing) {
+  // Each of 4 ranks hosts all 8 experts; one has a third of the tokens.
+  std::vector<i32> slots;
+  std::vector<i64> numbers;
+  for (int rank = 0; rank < 4; ++rank) {
+    for (i32 e = 0; e < 8; ++e) {
+      slots.push_back(e);
+      numbers.push_back(e == 0 ? 10 : 3);
+    }
+  }
+  const model::ExpertMap map(slots, 8, 8);
+  const auto most_active = [&](i64 cap) {
+    std::vector<model::TokenDeal> deals;
+    least_largest_load(cap)(map, {numbers.data(), {4, 8}}, deals);
+    std::vector<std::set<i32>> active(4);
+    std::set<std::tuple<i32, i32, i32>> seen;
+    for (const model::TokenDeal& deal : deals) {
+      active[static_cast<size_t>(deal.rank)].insert(deal.expert);
+      EXPECT_TRUE(seen.insert({deal.expert, deal.source, deal.rank}).second) << "dealt twice";
+    }
+    size_t most = 0;
+    for (const auto& experts : active) most = std::max(most, experts.size());
+    return most;
+  };
+  EXPECT_EQ(most_active(0), 4u);
+  EXPECT_EQ(most_active(3), 3u);
+}
+
+/// One rank's steps: `loads[e]` tokens choose expert e and its next ones in the one layer of
+/// experts.
+void run_loads(comm::Comm& world, const model::Model& model, model::ExpertRanks& ranks,
+               const std::vector<i64>& loads) {
+  if (world.rank() == 0) {
+    std::vector<i32> chosen;
+    for (size_t e = 0; e < loads.size(); ++e) {
+      for (i64 i = 0; i < loads[e]; ++i) {
+        for (i64 j = 0; j < model.config().num_experts_per_tok; ++j) {
+          chosen.push_back(static_cast<i32>((e + 5 * static_cast<size_t>(j)) % loads.size()));
+        }
+      }
+    }
+    const i64 topk = model.config().num_experts_per_tok;
+    const i64 tokens = std::ssize(chosen) / topk, hidden = model.config().hidden_size;
+    std::vector<float> x(static_cast<size_t>(tokens * hidden), 0.1f), y(x.size());
+    const std::vector<float> weights(chosen.size(), 0.5f);
+    ranks.forward({1, ops::Activations::kF32}, {x.data(), {tokens, hidden}},
+                  {chosen.data(), {tokens, topk}}, {weights.data(), {tokens, topk}},
+                  {y.data(), {tokens, hidden}});
+  }
+  ranks.end_step({});
+}
+
+// What a look does is what plan's functions say of the loads, the older ones at half their weight.
+TEST(ExpertBalancerTest, ALookPlacesByAllLoadsAndMovesLittle) {
+  TestModel& model = skewed_v3();
+  const i64 experts = model.model->config().n_routed_experts;
+  const plan::PlacementShape shape = rank_shape(experts, 4, 4);
+  const testing::TempDir folder;
+  comm::run_ranks(4, {}, [&](comm::Comm& world) {
+    const OwnThreads threads(1);
+    Ctx ctx = backend::make_context();
+    comm::Comm moves = world.split(0, world.rank(), "moves");
+    model::ExpertRanks ranks(ctx, world, moves, *model.model, first_maps(*model.model, shape), {});
+    const std::string file = (folder.path() / "loads.txt").string();
+    ExpertBalancer balancer(ranks, world, shape,
+                            {.every_steps = 1, .least_gain = 0.0, .loads_file = file});
+    std::vector<float> load(static_cast<size_t>(experts), 0.0f);
+    std::vector<i64> first(load.size(), 1), second(load.size(), 1);
+    first[1] = 60, first[5] = 30;
+    second[2] = 200, second[9] = 20;
+    for (const std::vector<i64>& loads : {first, second}) {
+      run_loads(world, *model.model, ranks, loads);
+      const i64 topk = model.model->config().num_experts_per_tok;
+      for (float& each : load) each *= 0.5f;
+      for (size_t e = 0; e < load.size(); ++e) {
+        for (i64 j = 0; j < topk; ++j) {
+          load[(e + 5 * static_cast<size_t>(j)) % load.size()] += static_cast<float>(loads[e]);
+        }
+      }
+      balancer.after_step(true);  // looks, and a layer sets out
+      ranks.end_step({});
+      balancer.after_step(false);  // it is there
+      ranks.end_step({});
+    }
+    const auto placed = plan::place_experts(load, shape);
+    const model::ExpertMap& map = ranks.slots().map(1);
+    std::vector<std::vector<i32>> want(4), got(4);
+    for (i64 slot = 0; slot < shape.replicas; ++slot) {
+      const auto rank = static_cast<size_t>(slot / shape.slots_per_gpu());
+      want[rank].push_back(placed.expert_of_slot[static_cast<size_t>(slot)]);
+      got[rank].push_back(map.expert_of(slot));
+    }
+    for (auto* sets : {&want, &got}) {
+      for (auto& each : *sets) std::ranges::sort(each);
+      std::ranges::sort(*sets);
+    }
+    EXPECT_EQ(got, want) << "but for the names of ranks and the order on one";
+    EXPECT_EQ(balancer.counters().placements, 2u);
+    EXPECT_LT(balancer.counters().moved_slots, 2u * static_cast<u64>(shape.replicas) * 8 / 10);
+    world.barrier();
+    EXPECT_TRUE(std::filesystem::exists(file));
+  });
+}
+
 // The others go on with theirs, and so does the rank.
 TEST(RankedEngineTest, AFaultInOneRanksStepEndsThatRanksRequestsAlone) {
   TestModel& model = predictable_v3();
@@ -220,19 +335,24 @@ TEST(RankedEngineTest, EndsWithRequestsRunning) {
   EXPECT_EQ(answers[0].reason, FinishReason::kInterrupted);
 }
 
-// Turns of four conversations, in an order that no counting of requests would bring back.
+// Turns of four conversations at once, in another order each time: counting requests would not
+// bring them back.
 TEST(RankedEngineTest, AConversationGoesOnWhereItsRowsAre) {
   TestModel& model = predictable_v3();
   const auto conversations = [&](Engine& engine) {
     i64 cached = 0;
     for (int turn = 1; turn <= 3; ++turn) {
+      std::vector<GenerateRequest> requests(4);
       for (int c = 0; c < 4; ++c) {
         const int conversation = (c * 3 + turn) % 4;
-        GenerateRequest request;
-        for (int i = 0; i < 60 * turn; ++i)
-          request.prompt_ids.push_back(30 + (i * (5 + conversation)) % 90);
+        GenerateRequest& request = requests[static_cast<size_t>(c)];
+        for (int i = 0; i < 60 * turn; ++i) {
+          request.prompt_ids.push_back(30 + (i * (5 + conversation) + conversation) % 90);
+        }
         request.max_tokens = 2;
-        cached += run_one(engine, request).stats.cached_tokens;
+      }
+      for (const Outcome& outcome : run_together(engine, requests)) {
+        cached += outcome.stats.cached_tokens;
       }
     }
     return cached;
@@ -257,6 +377,15 @@ TEST(PrefixRouterTest, TheLongestKnownBeginningWinsUnlessItsRankIsBusy) {
   EXPECT_EQ(router.choose("a", "", all.first(3), std::vector<i64>{5, 4, 5}), 1)
       << "too short to know";
   EXPECT_GT(router.known_steps(), 0);
+}
+
+TEST(PrefixRouterTest, WhatCameAgainIsNotTheOldest) {
+  PrefixRouter router(2, {.step_tokens = 1, .patience = 9, .capacity = 4});
+  const std::vector<i32> text = {1, 2};
+  EXPECT_EQ(router.choose("", "", text, std::vector<i64>{1, 0}), 1);
+  EXPECT_EQ(router.choose("", "", text, std::vector<i64>{0, 1}), 1);
+  router.choose("", "", std::vector<i32>{7, 8}, std::vector<i64>{0, 1});
+  EXPECT_EQ(router.choose("", "", text, std::vector<i64>{0, 1}), 1);
 }
 
 TEST(PrefixRouterTest, ForgetsTheOldest) {

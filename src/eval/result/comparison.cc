@@ -47,6 +47,11 @@ std::map<Key, Pairs> pair_up(const Samples& a, const Samples& b) {
   return pairs;
 }
 
+/// An item's number behind a perplexity is its log-probability, whose mean is what can be compared.
+std::string compared_name(const std::string& metric) {
+  return metric == "perplexity" ? "mean log p" : metric;
+}
+
 }  // namespace
 
 std::vector<ComparedMetric> compare_runs(const StoredRun& a, const StoredRun& b, i64 iterations,
@@ -57,7 +62,8 @@ std::vector<ComparedMetric> compare_runs(const StoredRun& a, const StoredRun& b,
     if (other == b.samples.end()) continue;
     for (const auto& [key, pairs] : pair_up(samples, other->second)) {
       if (pairs.a.empty()) continue;
-      ComparedMetric one{.task = task, .filter = key.first, .metric = key.second};
+      ComparedMetric one{
+          .task = task, .filter = key.first, .metric = compared_name(key.second)};
       one.items = std::ssize(pairs.a);
       one.only_one = pairs.only_one;
       one.other_prompts = pairs.other_prompts;

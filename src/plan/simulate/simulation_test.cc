@@ -96,9 +96,25 @@ TEST(SimulationTest, TransfersAndExchangesShareTheCard) {
     return sum.value;
   };
   EXPECT_GT(exposed({.transfer = transfer * 20.0}), 1.01 * exposed({}));
+  Layout halves = plan.layout;
+  halves.tensor_ranks = 2;  // each sends its half of the numbers
+  EXPECT_NEAR(stage_transfer(shipped_cluster("h800"), halves, plan.run, 7168).value,
+              transfer.value / 2, 1e-12);
   Layout one_node = plan.layout;
   one_node.gpus = 8;
   EXPECT_LT(stage_transfer(shipped_cluster("h800"), one_node, plan.run, 7168), transfer);
+}
+
+// DualPipeV's path turns round on a rank, and on one rank it is nothing but that.
+TEST(SimulationTest, StagesOnOneRankSendNothing) {
+  Layout layout = v3_layout();
+  layout.schedule = ScheduleKind::kDualPipeV;
+  layout.pipeline_ranks = 1;
+  layout.gpus = 128;
+  const TrainingPlan plan = v3_plan(layout);
+  ASSERT_TRUE(plan.problems.empty()) << plan.problems.front();
+  ASSERT_EQ(plan.schedule.stages, 2);
+  EXPECT_EQ(simulated(plan, {.transfer = Seconds(1.0)}).step.value, simulated(plan, {}).step.value);
 }
 
 TEST(SimulationTest, TraceCoversEveryTaskOfOnePipeline) {
