@@ -300,6 +300,12 @@ TEST(StageSplitTest, HeadAndMtpWeighOnTheLastStage) {
     EXPECT_EQ(next, config.num_hidden_layers);
     EXPECT_LE(split.back().count, split.front().count);
   }
+  ModelConfig many_words = config, few_words = config;
+  many_words.num_nextn_predict_layers = few_words.num_nextn_predict_layers = 0;
+  many_words.vocab_size = 1000000;  // a head that is heavier than all layers
+  few_words.vocab_size = 16;
+  EXPECT_EQ(split_stages(many_words, 4).back().count, 0);
+  EXPECT_GT(split_stages(few_words, 4).back().count, 0);
 }
 
 TEST(RankLayoutTest, WhatDoesNotFitIsNamed) {

@@ -1,4 +1,5 @@
 // What a plan says that ranks hold, against ranks that hold it.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -89,12 +90,18 @@ TEST(RankMemoryTest, OfFourRanksIsWhatTheyAllocate) {
 TEST(ReplicaCheckTest, ABitThatFlippedIsNamedWithItsRank) {
   StepCase c{.model = testing::small_v3(), .ranks = 4};
   c.parallel.expert_ranks = 2;
-  for (const char* flipped :
-       {"", "model.layers.1.mlp.gate.weight", "model.layers.2.mlp.experts.6.up_proj.weight"}) {
-    c.inspect = [&](comm::Comm& world, Ranks& ranks, model::TrainingModel& model) {
+  struct Fault {
+    const char* tensor;
+    int rank;
+  };
+  constexpr const char* kGate = "model.layers.1.mlp.gate.weight";
+  for (const auto& [flipped, bad] :
+       {Fault{"", 3}, {kGate, 3}, {kGate, 0}, {"model.layers.2.mlp.experts.6.up_proj.weight", 3}}) {
+    c.inspect = [&, flipped = flipped, bad = bad](comm::Comm& world, Ranks& ranks,
+                                                  model::TrainingModel& model) {
       const Shards shards = ranks.shards(model.layout());
       const checkpoint::ParameterSlot* slot = model.layout().find(flipped);
-      if (world.rank() == 3 && slot != nullptr) {
+      if (world.rank() == bad && slot != nullptr) {
         u32 bits = 0;
         std::memcpy(&bits, &model.weights()[static_cast<size_t>(slot->offset)], sizeof bits);
         bits ^= 1;
@@ -107,7 +114,8 @@ TEST(ReplicaCheckTest, ABitThatFlippedIsNamedWithItsRank) {
       } else {
         EXPECT_NE(found.find(flipped), std::string::npos) << found;
         // Of two copies of an expert nobody knows which is right; of four dense ones three agree.
-        EXPECT_NE(found.find("copy of rank 3 differs"), std::string::npos) << found;
+        EXPECT_NE(found.find(fmt::format("copy of rank {} differs", bad)), std::string::npos)
+            << found;
       }
     };
     run_step(c);

@@ -95,7 +95,7 @@ std::string Trainer::accumulate(Ctx& ctx, const StepPlan& plan, i64 targets,
           [&](i64 i) {
             const data::SequenceBatch& batch = batches_[static_cast<size_t>(i)];
             model::TrainingBatch part = batch_of(batch);
-            part.objective = stage_.objective(batch);
+            stage_.prepare(batch, part);
             return part;
           }};
   if (model_.needs_counting_pass() && (num_batches_ > 1 || ranks_.layout().ranks > 1)) {
@@ -196,8 +196,9 @@ void Trainer::check_replicas() {
 void Trainer::add_rank_times(const comm::Traffic& before, double seconds,
                              report::StepMetrics& metrics) {
   const comm::Traffic now = ranks_.world().traffic();
+  // Passes that run beside each other wait at the same time, so that waits add up to more than the step.
   const double waited = now.wait_s - before.wait_s;
-  const double mine[] = {seconds - waited, waited,
+  const double mine[] = {std::max(0.0, seconds - waited), waited,
                          static_cast<double>(now.sent_bytes - before.sent_bytes)};
   std::vector<double> all(std::size(mine) * static_cast<size_t>(ranks_.layout().ranks));
   ranks_.world().all_gather(std::as_bytes(std::span(mine)),

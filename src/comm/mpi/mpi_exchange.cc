@@ -1,6 +1,4 @@
 #if FATHOM_HAS_MPI
-#include <sched.h>
-
 #include <algorithm>
 #include <thread>
 
@@ -12,11 +10,12 @@ namespace {
 
 /// Counts of MPI-3.1 are int.
 constexpr i64 kPieceBytes = i64{1} << 30;
-/// Who waits looks again and again. After so long it gives its core to others that want it between two looks, at once
-/// where there are more ranks than CPUs: they may be waited for.
+/// Who waits looks again and again. After so long it sleeps between two looks, at once where there are more ranks than
+/// CPUs: they may be waited for. It sleeps and does not yield, because a thread that yields on a busy machine gives up the
+/// whole of its turn and comes back ticks of the scheduler later; one that sleeps keeps its claim and is back when it wakes.
 constexpr auto kKeepCoreFor = std::chrono::microseconds(200);
-/// After so long it sleeps between two looks. Not sooner: a sleep gives the core to other programs' work for a tick of the
-/// scheduler, and every rank behind this one then waits for longer than that.
+constexpr auto kNap = std::chrono::microseconds(1);
+/// After so long it sleeps for longer.
 constexpr auto kLookFor = std::chrono::milliseconds(50);
 constexpr auto kLookEvery = std::chrono::microseconds(50);
 
@@ -163,7 +162,7 @@ bool MpiEngine::wait(Exchange& exchange, Clock::time_point deadline) {
     if (now - since > kLookFor) {
       std::this_thread::sleep_for(kLookEvery);
     } else if (!progress && (oversubscribed_ || now - since > kKeepCoreFor)) {
-      sched_yield();
+      std::this_thread::sleep_for(kNap);
     }
   }
   return true;
