@@ -47,7 +47,7 @@ RunSetup load_setup(const TrainRequest& request, i64 ranks) {
       throw Error(ErrorCode::kUnsupported, fmt::format("run.stage: on {} ranks: {}", ranks, why));
     }
   }
-  if (request.tasks != nullptr && ranks > 100) {
+  if (request.tasks != nullptr && ranks > 1) {
     throw Error(ErrorCode::kUnsupported,
                 fmt::format("eval.tasks: on {} ranks no tasks can be measured on the way; "
                             "`fathom eval` measures the finished model",

@@ -129,7 +129,7 @@ class StepSimulation {
     const size_t first = cell(p, k);
     const auto next = rank_of_.find({p.path, to});
     const bool sends =
-        setting_.transfer > Seconds() && next != rank_of_.end();
+        setting_.transfer > Seconds() && next != rank_of_.end() && next->second != rank;
     for (size_t j = 0; j < end_.size(); ++j) {
       ends[first + j] = end_[j];
       if (!sends) continue;
