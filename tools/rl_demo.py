@@ -22,6 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BITS = 16
+MODELS = {"dense": "rl-tiny.json", "experts": "rl-tiny-experts.json"}
 
 
 def parity_line(rng: random.Random, long_share: float) -> dict:
@@ -113,6 +114,7 @@ def main() -> int:
     parser.add_argument("--held-out", type=int, default=200)
     parser.add_argument("--base-steps", type=int, default=0)
     parser.add_argument("--rl-steps", type=int, default=0)
+    parser.add_argument("--model", choices=["dense", "experts"], default="dense", help="experts: a tiny DeepSeek-V3")
     parser.add_argument("--base", default="", help="a base model that is there, instead of training one")
     parser.add_argument("--reward", choices=["accuracy", "random", "format"], default="accuracy")
     parser.add_argument("--set", action="append", default=[], help="a key of the RL run; may be repeated")
@@ -128,6 +130,7 @@ def main() -> int:
     if not args.base:
         base_seconds = train(args, "base.toml", [
             f"run.out={out}/base", f"run.seed={args.seed}", f"data.seed={args.seed}",
+            f"model.config={ROOT}/configs/models/{MODELS[args.model]}",
             f"model.tokenizer={out}/tokenizer", f"data.train.answers.paths={out}/data/base.jsonl",
             f"train.steps={args.base_steps or task['base_steps']}",
         ])

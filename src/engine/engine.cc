@@ -32,9 +32,13 @@ i64 mtp_layers(const model::Model& model, const EngineOptions& options) {
   return options.draft_tokens > 0 ? model.num_mtp() : 0;
 }
 
+model::KvCache::Routes routes_of(const EngineOptions& options) {
+  return options.keep_routes ? model::KvCache::Routes::kKeep : model::KvCache::Routes::kForget;
+}
+
 device::PageShape page_shape(const model::Model& model, const EngineOptions& options) {
   return model::KvCache::page_shape(model.config(), options.cache_dtype,
-                                    mtp_layers(model, options));
+                                    mtp_layers(model, options), routes_of(options));
 }
 
 /// Null if there is none. Rows are those of the kernels and settings that made them: others would
@@ -69,7 +73,10 @@ Engine::Impl::Impl(Ctx& ctx, const model::Model& model, const tokenizer::Tokeniz
       cache_(page_shape(model, options),
              {.num_pages = engine::num_pages(options), .max_share = options.max_cache_share},
              tier_.get()),
-      pages_(cache_, mtp_layers(model, options)),
+      // Layers of routes lie behind the MTP modules', and may be cleared with them.
+      pages_(cache_, mtp_layers(model, options) == 0
+                         ? 0
+                         : cache_.shape().layers - model.config().num_hidden_layers),
       decode_(ctx, model, options.run, mtp_layers(model, options) > 0),
       prefill_(ctx, model, options.run, mtp_layers(model, options) > 0),
       draft_length_(static_cast<int>(options.draft_tokens), options.limits.max_running) {

@@ -21,6 +21,7 @@ struct EngineOptions {
   /// the right size; 0: it begins with a guess, for clients that have one request at a time.
   double cost_measurement_s = 0.5;
   i64 draft_tokens = 3;          // at most, where the model has MTP modules; 0: no drafts
+  bool keep_routes = false;      // for GenerateRequest::on_routes; costs 2 bytes a choice of an expert
   bool adaptive_drafts = true;   // fewer, or none, where they bring nothing; else always as many
   /// For benches: the draft at position j, if reached, is what comes with this probability, else
   /// something that is not it; the text means nothing then. Empty: the model decides.

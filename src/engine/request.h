@@ -31,12 +31,16 @@ struct GenerateRequest {
   std::vector<std::string> stop;    // texts that end the answer; not part of it
   std::vector<i32> stop_token_ids;  // tokens that end the answer; not part of it
   i64 top_log_probs = -1;           // beside each token: -1 nothing, else its own and so many tops
+  bool tempered_log_probs = false;  // of logits / temperature, where that is above 0; else raw
   /// Log-probabilities of the prompt's tokens from this index on; < 0: none.
   i64 prompt_log_probs_from = -1;
   i32 scored_next_id = -1;  // with them, of this token after the prompt too; < 0: none
   /// Receives raw logits [rows, vocab] of consecutive prompt tokens, from index
   /// prompt_log_probs_from on, on the engine's thread.
   std::function<void(const float* logits, i64 rows)> on_prompt_logits;
+  /// Receives, on the engine's thread before a choice's last event, the experts of the tokens that
+  /// were computed, prompt first: [tokens, MoE layers, topk]. Wants EngineOptions::keep_routes.
+  std::function<void(i32 choice, std::span<const u16> experts)> on_routes;
   /// Set: the answer begins inside a thought. Until the token behind that, make_mask forbids
   /// nothing and `stop` is not looked for; with a mask no stop_token_ids end the answer there
   /// either.

@@ -16,6 +16,21 @@ ops::RouterOptions router_options(const ModelConfig& config) {
           .routed_scaling_factor = config.routed_scaling_factor};
 }
 
+namespace {
+
+/// Into the caches that keep routes: what each new token chose.
+void record_routes(const StepContext& step, i64 layer, View<const i32, 2> chosen) {
+  for (const BatchSequence& sequence : step.sequences) {
+    if (!sequence.cache->keeps_routes_of(layer)) continue;
+    for (i64 t = 0; t < sequence.tokens; ++t) {
+      sequence.cache->write_route(sequence.position_begin + t, layer,
+                                  chosen[sequence.row_begin + t]);
+    }
+  }
+}
+
+}  // namespace
+
 void moe_forward(const StepContext& step, const MoeWeights& w, i64 layer, View<const float, 2> x,
                  View<float, 2> y) {
   Ctx& ctx = step.ctx;
@@ -27,6 +42,7 @@ void moe_forward(const StepContext& step, const MoeWeights& w, i64 layer, View<c
   ops::linear_forward(ctx, x, w.gate, logits, ops::Activations::kF32);
   ops::moe_route(ctx, logits, w.e_score_correction_bias, router_options(step.config), topk_indices,
                  topk_weights);
+  record_routes(step, layer, topk_indices);
   if (step.options.profile != nullptr) {
     step.options.profile->experts_read +=
         ops::count_distinct_experts(ctx, topk_indices, w.gate.rows);

@@ -169,6 +169,39 @@ TEST_P(PropertyTest, ABatchIsItsSequencesAlone) {
   });
 }
 
+// With so many that every thread takes sequences of its own.
+TEST_P(PropertyTest, ManySequencesThatDecodeAreEachAlone) {
+  const testing::ScopedThreads threads(3);
+  Ctx ctx = backend::make_context();
+  constexpr size_t kSequences = 13;
+  const auto tokens = ids();
+  std::vector<KvCache> caches, alone;
+  std::vector<SequenceStep> steps;
+  for (size_t i = 0; i < kSequences; ++i) {
+    for (auto* list : {&caches, &alone}) {
+      list->emplace_back(model().config(), CacheDType::kBf16, 16);
+      run(ctx, model(), std::span(tokens).first(1 + i % (tokens.size() - 1)), list->back());
+    }
+  }
+  for (size_t i = 0; i < kSequences; ++i) {
+    steps.push_back({.token_ids = std::span(tokens).subspan(i % tokens.size(), 1),
+                     .cache = &caches[i],
+                     .logits = LogitRows::kLast,
+                     .form = StepForm::kDecode});
+  }
+  Tensor<float> batched = new_logits(model(), kSequences);
+  model().forward(ctx, steps, RunOptions{}, batched.v<2>());
+  for (size_t i = 0; i < kSequences; ++i) {
+    SequenceStep step = steps[i];
+    step.cache = &alone[i];
+    Tensor<float> want = new_logits(model(), 1);
+    model().forward(ctx, {&step, 1}, RunOptions{}, want.v<2>());
+    Tensor<float> got(want.dims());
+    std::copy_n(batched.v<2>().row(static_cast<i64>(i)), got.size(), got.data());
+    expect_bitwise_equal(got, want, fmt::format("sequence {}", i));
+  }
+}
+
 TEST_P(PropertyTest, ThreadsDoNotChangeABit) {
   const int threads = num_threads();
   for_each_isa([&](Ctx& ctx) {

@@ -27,6 +27,11 @@ struct StepContext {
   std::span<const BatchSequence> sequences;
   bool prefill = false;  // Linears have the tokens of all sequences in the lanes
 
+  /// The same step on another context: of one thread, for units that are ops themselves.
+  StepContext on(Ctx& other) const {
+    return {other, config, rope, options, positions, sequences, prefill};
+  }
+
   ops::LinearMode linear_mode() const { return {options.activations, prefill}; }
   /// Of the products with kv_b_proj in absorbed form, and of the attention between them: FP8
   /// recipes have none, so they see their input unrounded.

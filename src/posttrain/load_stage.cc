@@ -1,5 +1,6 @@
 #include "posttrain/load_stage.h"
 
+#include "posttrain/distill/distill.h"
 #include "posttrain/grpo/grpo.h"
 #include "posttrain/sft/sft.h"
 
@@ -12,6 +13,8 @@ LoadedStage load_stage(const RunConfig& config) {
       break;
     case TrainStage::kSft:
       return load_sft(config);
+    case TrainStage::kDistill:
+      return load_distill(config);
     case TrainStage::kGrpo:
       return load_grpo(config);
   }

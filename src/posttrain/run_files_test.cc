@@ -47,7 +47,8 @@ class RunFilesTest : public ::testing::Test {
                                          "model.tokenizer=" + golden,
                                          "run.out=" + (dir_ / "out").string(), "data.seq_len=128",
                                          "grpo.max_new_tokens=32", "grpo.group_size=4",
-                                         "grpo.prompts=2", "sft.chat_template=deepseek-v3.1"};
+                                         "grpo.prompts=2", "sft.chat_template=deepseek-v3.1",
+                                         "distill.teacher=" + golden};
     const auto read = parse_run_file(text, where, settings, field_list(config));
     ASSERT_TRUE(read.has_value()) << where << ": " << read.error().message();
     const bool judges = config.run.stage == TrainStage::kGrpo;
@@ -69,7 +70,7 @@ class RunFilesTest : public ::testing::Test {
 TEST_F(RunFilesTest, OfTheManual) {
   const std::vector<std::string> files =
       run_files_in(text_of(fs::path(FATHOM_SOURCE_DIR) / "docs" / "posttraining.md"));
-  ASSERT_EQ(files.size(), 3u);
+  ASSERT_EQ(files.size(), 4u);
   for (size_t i = 0; i < files.size(); ++i) load(files[i], fmt::format("block {}", i + 1));
 }
 

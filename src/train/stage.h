@@ -43,9 +43,9 @@ class Stage {
 
   /// Before the sequences of a step are read; the weights are those the step begins with.
   virtual void begin_step(Ctx&, const StepPlan&, model::TrainingModel&) {}
-  /// What weighs the targets of a micro-batch; nullptr: each alike, 1 / targets of the step. Valid
-  /// until the next call.
-  virtual model::TokenObjective* objective(const data::SequenceBatch&) { return nullptr; }
+  /// What a micro-batch has beside its tokens: a loss of the stage's own (without: each target
+  /// weighs 1 / targets of the step), routes. Valid until the next call.
+  virtual void prepare(const data::SequenceBatch&, model::TrainingBatch&) {}
   /// Numbers of the step of which every rank has a share: added up over the ranks behind its
   /// passes.
   virtual std::span<double> sums() { return {}; }

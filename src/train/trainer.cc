@@ -95,7 +95,7 @@ std::string Trainer::accumulate(Ctx& ctx, const StepPlan& plan, i64 targets,
           [&](i64 i) {
             const data::SequenceBatch& batch = batches_[static_cast<size_t>(i)];
             model::TrainingBatch part = batch_of(batch);
-            part.objective = stage_.objective(batch);
+            stage_.prepare(batch, part);
             return part;
           }};
   if (model_.needs_counting_pass() && (num_batches_ > 1 || ranks_.layout().ranks > 1)) {

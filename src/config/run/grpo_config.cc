@@ -12,6 +12,7 @@ struct Variant {
   GrpoRatio ratio;
   double clip_low, clip_high, kl_weight;
   i64 group_size, minibatches;
+  i64 refill = 0;
 };
 
 constexpr Variant variant_of(GrpoPreset preset) {
@@ -25,7 +26,7 @@ constexpr Variant variant_of(GrpoPreset preset) {
     case kR1Zero:  // only the upper side of 10 can bind: a ratio is not below 0
       return {kSamples, kStd, kToken, 10.0, 10.0, 0.001, 16, 16};
     case kDapo:
-      return {kTokens, kStd, kToken, 0.2, 0.28, 0.0, 16, 16};
+      return {kTokens, kStd, kToken, 0.2, 0.28, 0.0, 16, 16, 9};
     case kDrGrpo:
       return {GrpoWeighing::kConstant, kMean, kToken, 0.2, 0.2, 0.0, 8, 1};
     case kGspo:
@@ -105,6 +106,18 @@ void GrpoConfig::list_fields(FieldList& list) {
   list.add("max_drift", max_drift,
            "mean difference of training's and the rollout's log-probabilities that ends the run",
            {.min = 0});
+  list.add("route_replay", route_replay,
+           "a mixture of experts trains on the experts that the rollout chose");
+  list.add("temperature", temperature,
+           "of the rollout's draws; training's logits are divided by it too",
+           {.min = 0.05, .max = 10});
+  list.add("reference_every", reference_every,
+           "steps after which the reference becomes the policy as it is; 0: never (R1-Zero: 400)",
+           {.min = 0});
+  list.add("refill", refill,
+           "further rounds of prompts that groups without an advantage are replaced from; -1: the "
+           "preset's",
+           {.min = -1, .max = 1000});
   list.add("parallel", parallel, "samples that are generated at a time", {.min = 1, .max = 65536});
   list.add("held_out_every", held_out_every,
            "steps between pass rates of data.validation; 0: before and after the run",
@@ -131,6 +144,7 @@ GrpoConfig with_preset(GrpoConfig config) {
   fill(config.kl_weight, -1.0, variant.kl_weight);
   fill(config.group_size, i64{0}, variant.group_size);
   fill(config.minibatches, i64{0}, variant.minibatches);
+  fill(config.refill, i64{-1}, variant.refill);
   return config;
 }
 

@@ -114,6 +114,10 @@ struct GrpoConfig {
   double ratio_cap = 2.0;
   GrpoTruncated truncated = GrpoTruncated::kZero;
   double max_drift = 0.05;
+  bool route_replay = true;
+  double temperature = 1.0;
+  i64 reference_every = 0;
+  i64 refill = -1;
   i64 parallel = 256;
   i64 held_out_every = 0;
   i64 held_out_samples = 16;

@@ -13,7 +13,8 @@ constexpr double kMaxSequences = 1 << 24;
 void RunSection::list_fields(FieldList& list) {
   list.add("out", out, "directory of the run: checkpoints, metrics, report, the finished model");
   list.add("seed", seed, "of the initial weights", {.min = 0, .max = kMaxCount});
-  list.add("stage", stage, kTrainStageNames, "what is trained: pretrain (text), sft (conversations), grpo (rewards); sample trains nothing and writes answers");
+  list.add("stage", stage, kTrainStageNames, "what is trained: pretrain (text), sft (conversations), distill (a teacher's distributions), "
+           "grpo (rewards); sample trains nothing and writes answers");
 }
 
 void RunSection::check(const std::string& prefix, Problems& problems) const {
@@ -103,7 +104,8 @@ void RunConfig::list_fields(FieldList& list) {
   list.add("balance", recipe.balance, "how experts are balanced");
   list.add("mtp", recipe.mtp, "multi-token prediction");
   list.add("recompute", recipe.recompute, "what the backward pass recomputes");
-  list.add("sft", sft, "supervised fine-tuning; other stages do not read it");
+  list.add("sft", sft, "supervised fine-tuning, and the samples of distillation");
+  list.add("distill", distill, "a teacher's distributions; other stages do not read it");
   list.add("grpo", grpo, "reinforcement learning; other stages do not read it");
   list.add("reward", reward, "what reinforcement learning is rewarded for, and sampling keeps");
   list.add("sample", sample, "answers to keep; other stages do not read it");
@@ -111,7 +113,7 @@ void RunConfig::list_fields(FieldList& list) {
 }
 
 void RunConfig::check(const std::string& prefix, Problems& problems) const {
-  const bool has_epochs = (run.stage == TrainStage::kSft && sft.epochs > 0.0) ||
+  const bool has_epochs = ((run.stage == TrainStage::kSft || run.stage == TrainStage::kDistill) && sft.epochs > 0.0) ||
                           run.stage == TrainStage::kSample;  // as long as its prompts
   if (train.tokens == 0 && train.steps == 0 && !has_epochs) {
     problems.invalid(prefix + "train.tokens",

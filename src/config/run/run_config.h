@@ -8,6 +8,7 @@
 #include "base/types.h"
 #include "config/field_list.h"
 #include "config/run/data_config.h"
+#include "config/run/distill_config.h"
 #include "config/run/eval_config.h"
 #include "config/run/grpo_config.h"
 #include "config/run/optimizer_config.h"
@@ -19,10 +20,11 @@
 
 namespace fathom {
 
-enum class TrainStage { kPretrain, kSft, kGrpo, kSample };
-inline constexpr std::array<std::pair<TrainStage, std::string_view>, 4> kTrainStageNames = {{
+enum class TrainStage { kPretrain, kSft, kDistill, kGrpo, kSample };
+inline constexpr std::array<std::pair<TrainStage, std::string_view>, 5> kTrainStageNames = {{
     {TrainStage::kPretrain, "pretrain"},
     {TrainStage::kSft, "sft"},
+    {TrainStage::kDistill, "distill"},
     {TrainStage::kGrpo, "grpo"},
     {TrainStage::kSample, "sample"},
 }};
@@ -89,6 +91,7 @@ struct RunConfig {
   ParallelConfig parallel;
   TrainingRecipe recipe;  // [precision] [balance] [mtp] [recompute]
   SftConfig sft;
+  DistillConfig distill;
   GrpoConfig grpo;
   RewardConfig reward;
   SampleConfig sample;

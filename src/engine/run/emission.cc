@@ -27,6 +27,10 @@ i32 sample(Ctx& ctx, Sequence& sequence, View<float, 1> logits, Event& event) {
   }
   event.id = sequence.sampler.sample(logits, rules);
   if (request.top_log_probs >= 0) {
+    if (request.tempered_log_probs && request.sampling.temperature > 0.0) {
+      const auto inverse = static_cast<float>(1.0 / request.sampling.temperature);
+      for (float& logit : sequence.raw_logits) logit *= inverse;
+    }
     const View<const float, 1> raw(sequence.raw_logits.data(), {logits.dim(0)});
     fill_log_probs(ctx, raw, event.id, request.top_log_probs, event);
   }

@@ -167,6 +167,11 @@ void Engine::Impl::finish(Entry& entry, FinishReason reason) {
     job->stats.total_s = now_s() - job->submitted_s;
     job->stream->set_stats(job->stats);
     if (!sequence.error.empty()) job->stream->set_error(sequence.error);
+    if (job->request.on_routes && options_.keep_routes) {
+      std::vector<u16> experts;
+      sequence.cache.read_routes(sequence.cache.length(), experts);
+      job->request.on_routes(sequence.choice, experts);
+    }
     job->stream->write(event, sequence.text.finish());
     pages_.release(sequence);
   } else {

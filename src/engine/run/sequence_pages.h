@@ -10,7 +10,7 @@ inline constexpr i64 kMaxDiskPages = 4;
 
 class SequencePages {
  public:
-  /// The last `mtp_layers` layers of a page are MTP modules'.
+  /// The last `mtp_layers` layers of a page are MTP modules' (and routes, behind these).
   SequencePages(PagedCache& cache, i64 mtp_layers) : cache_(cache), mtp_layers_(mtp_layers) {}
 
   /// Takes the pages of the longest prefix of the sequence's tokens that is cached, `limit_tokens`

@@ -1,5 +1,6 @@
 #include "model/attention/gqa.h"
 
+#include "base/parallel.h"
 #include "model/attention/key_tiles.h"
 #include "ops/attention/prefill_attention.h"
 #include "ops/elementwise/elementwise.h"
@@ -13,6 +14,23 @@ void linear(const StepContext& step, View<const float, 2> x, const MatRef& w,
             View<const float, 1> bias, View<float, 2> y) {
   ops::linear_forward(step.ctx, x, w, y, step.linear_mode());
   if (!bias.empty()) ops::add_bias_inplace(step.ctx, y, bias);
+}
+
+/// fn(step, sequence) for every sequence. Of one that decodes there is too little work for several
+/// threads: with many of them each thread takes sequences of its own.
+template <typename Fn>
+void for_each_sequence(const StepContext& step, Fn&& fn) {
+  constexpr i64 kSequencesAThread = 4;
+  const i64 count = std::ssize(step.sequences), threads = available_threads();
+  if (step.prefill || step.options.pause != nullptr || threads == 1 ||
+      count < kSequencesAThread * threads) {
+    for (const BatchSequence& sequence : step.sequences) fn(step, sequence);
+    return;
+  }
+  const auto contexts = step.ctx.thread_contexts(threads);
+  parallel_for_each(count, threads, [&](i64 thread, i64 unit) {
+    fn(step.on(*contexts[static_cast<size_t>(thread)]), step.sequences[static_cast<size_t>(unit)]);
+  });
 }
 
 /// Keys and values of the new tokens, into the caches.
@@ -29,10 +47,10 @@ void gqa_store_rows(const StepContext& step, const GqaWeights& w, i64 layer,
     ops::rmsnorm_heads_inplace(ctx, as_heads(k, kv_heads), w.k_norm, step.config.rms_norm_eps);
   }
   ops::rope_forward_inplace(ctx, step.rope, step.positions, as_heads(k, kv_heads));
-  for (const BatchSequence& sequence : step.sequences) {
-    ops::cache_store_rows(ctx, kv.slice(0, sequence.row_begin, sequence.tokens),
+  for_each_sequence(step, [&](const StepContext& one, const BatchSequence& sequence) {
+    ops::cache_store_rows(one.ctx, kv.slice(0, sequence.row_begin, sequence.tokens),
                           sequence.cache->rows(layer), sequence.position_begin);
-  }
+  });
 }
 
 /// fn(k, v [keys, kv heads, head_dim], key_begin, first_query) for every tile of a sequence.
@@ -109,11 +127,11 @@ void gqa_forward(const StepContext& step, const GqaWeights& w, i64 layer, View<c
   }
   ops::rope_forward_inplace(ctx, step.rope, step.positions, q);
   gqa_store_rows(step, w, layer, h);
-  for (const BatchSequence& sequence : step.sequences) {
-    gqa_attention(step, sequence, sequence.cache->rows(layer),
+  for_each_sequence(step, [&](const StepContext& one, const BatchSequence& sequence) {
+    gqa_attention(one, sequence, sequence.cache->rows(layer),
                   q.slice(0, sequence.row_begin, sequence.tokens),
                   attn.slice(0, sequence.row_begin, sequence.tokens));
-  }
+  });
   linear(step, attn.flatten(), w.o_proj, w.o_proj_bias, u);
 }
 

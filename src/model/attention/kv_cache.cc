@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/checked_math.h"
 #include "base/error.h"
@@ -42,6 +43,27 @@ std::unique_ptr<KvCache::Impl> empty_cache(const ModelConfig& config, ops::Cache
   return impl;
 }
 
+i64 num_moe_layers(const ModelConfig& config) {
+  i64 count = 0;
+  for (i64 layer = 0; layer < config.num_hidden_layers; ++layer) {
+    count += config.is_moe_layer(layer) ? 1 : 0;
+  }
+  return count;
+}
+
+/// Choices that fit in a row.
+i64 routes_per_row(const ops::CacheRowLayout& layout) {
+  return layout.row_bytes() / static_cast<i64>(sizeof(u16));
+}
+
+void keep_routes(const ModelConfig& config, KvCache::Impl& cache) {
+  cache.topk = config.num_experts_per_tok;
+  for (i64 layer = 0; layer < config.num_hidden_layers; ++layer) {
+    cache.route_begin.push_back(config.is_moe_layer(layer) ? cache.routes_per_token : -1);
+    if (config.is_moe_layer(layer)) cache.routes_per_token += cache.topk;
+  }
+}
+
 }  // namespace
 
 ops::CacheRowLayout cache_row_layout(const ModelConfig& config, ops::CacheDType dtype) {
@@ -67,8 +89,9 @@ KvCache::KvCache(const ModelConfig& config, ops::CacheDType dtype, i64 capacity_
 }
 
 KvCache KvCache::of_lent_pages(const ModelConfig& config, ops::CacheDType dtype,
-                               i64 capacity_tokens, i64 mtp_layers) {
+                               i64 capacity_tokens, i64 mtp_layers, Routes routes) {
   auto impl = empty_cache(config, dtype, capacity_tokens, mtp_layers);
+  if (routes == Routes::kKeep) keep_routes(config, *impl);
   impl->pages.reserve(static_cast<size_t>(ceil_div(capacity_tokens, device::kPageTokens)));
   return KvCache(std::move(impl));
 }
@@ -127,9 +150,44 @@ i64 KvCache::bytes_per_token(const ModelConfig& config, ops::CacheDType dtype) {
 }
 
 device::PageShape KvCache::page_shape(const ModelConfig& config, ops::CacheDType dtype,
-                                      i64 mtp_layers) {
-  return {.layers = config.num_hidden_layers + mtp_layers,
-          .row_bytes = cache_row_layout(config, dtype).row_bytes()};
+                                      i64 mtp_layers, Routes routes) {
+  const ops::CacheRowLayout layout = cache_row_layout(config, dtype);
+  i64 layers = config.num_hidden_layers + mtp_layers;
+  if (routes == Routes::kKeep) {
+    layers += ceil_div(num_moe_layers(config) * config.num_experts_per_tok, routes_per_row(layout));
+  }
+  return {.layers = layers, .row_bytes = layout.row_bytes()};
+}
+
+u8* KvCache::Impl::route_place(i64 token, i64 index) const {
+  const i64 row = layout.row_bytes(), per_row = routes_per_row(layout);
+  const i64 layer = num_layers + num_mtp() + index / per_row;
+  const i64 slot = layer * device::kPageTokens + token % device::kPageTokens;
+  return pages[static_cast<size_t>(token / device::kPageTokens)] + slot * row +
+         index % per_row * static_cast<i64>(sizeof(u16));
+}
+
+void KvCache::Impl::write_route(i64 token, i64 layer, View<const i32, 1> chosen) const {
+  const i64 begin = route_begin[static_cast<size_t>(layer)];
+  for (i64 j = 0; j < topk; ++j) {
+    const auto expert = static_cast<u16>(chosen(j));
+    std::memcpy(route_place(token, begin + j), &expert, sizeof(expert));
+  }
+}
+
+u16 KvCache::Impl::route(i64 token, i64 index) const {
+  u16 expert = 0;
+  std::memcpy(&expert, route_place(token, index), sizeof(expert));
+  return expert;
+}
+
+void KvCache::read_routes(i64 tokens, std::vector<u16>& experts) const {
+  FATHOM_CHECK(!impl_->route_begin.empty() && tokens >= 0 && tokens <= length(), "routes of ", tokens,
+               " tokens of ", length());
+  experts.clear();
+  for (i64 token = 0; token < tokens; ++token) {
+    for (i64 i = 0; i < impl_->routes_per_token; ++i) experts.push_back(impl_->route(token, i));
+  }
 }
 
 }  // namespace fathom::model

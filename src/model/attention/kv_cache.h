@@ -1,5 +1,6 @@
 #pragma once
 #include <memory>
+#include <vector>
 
 #include "config/model/model_config.h"
 #include "device/paged_rows.h"
@@ -12,6 +13,9 @@ namespace fathom::model {
 /// device::kPageTokens tokens: the cache's own, or lent by whoever shares them between sequences.
 class KvCache {
  public:
+  /// Whether pages have room behind their rows for the experts that each token chose.
+  enum class Routes { kForget, kKeep };
+
   /// With pages of its own for `capacity_tokens`; the system commits them as rows are written, so a
   /// long capacity costs nothing at first. Throws Error{kInvalidInput} if capacity exceeds the
   /// config's max_position_embeddings, and Error{kOutOfMemory} that says how much is needed and
@@ -21,7 +25,8 @@ class KvCache {
   /// Without pages: lend_page() brings them, `capacity_tokens` at most. Throws as above for such a
   /// capacity.
   static KvCache of_lent_pages(const ModelConfig& config, ops::CacheDType dtype,
-                               i64 capacity_tokens, i64 mtp_layers = 0);
+                               i64 capacity_tokens, i64 mtp_layers = 0,
+                               Routes routes = Routes::kForget);
   ~KvCache();
   KvCache(KvCache&&) noexcept;
   KvCache& operator=(KvCache&&) noexcept;
@@ -44,10 +49,14 @@ class KvCache {
   /// The lent pages hold the rows of `length` tokens already, those of MTP modules too.
   void adopt(i64 length);
 
+  /// Of tokens [0, tokens), where routes are kept: [tokens, main MoE layers, topk] experts.
+  /// OVERWRITTEN
+  void read_routes(i64 tokens, std::vector<u16>& experts) const;
+
   /// Of all main layers.
   static i64 bytes_per_token(const ModelConfig& config, ops::CacheDType dtype);
   static device::PageShape page_shape(const ModelConfig& config, ops::CacheDType dtype,
-                                      i64 mtp_layers);
+                                      i64 mtp_layers, Routes routes = Routes::kForget);
 
   struct Impl;
   Impl& impl() { return *impl_; }

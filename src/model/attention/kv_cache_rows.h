@@ -1,6 +1,7 @@
 #pragma once
 // What stands behind KvCache. A page holds the rows of all layers, the MTP modules' after the main
-// ones.
+// ones. Where routes are kept, a token's are u16 numbers [main MoE layers, topk], cut into rows of
+// as many further layers as that takes: whatever shares or copies rows takes them along.
 #include <algorithm>
 #include <vector>
 
@@ -22,6 +23,8 @@ struct KvCache::Impl {
   std::vector<i64> mtp_length_tokens;  // rows that count, of the MTP module of depth 1, 2, ...
   std::vector<u8*> pages;
   Buffer buffer;  // the cache's own pages; empty if they are lent
+  std::vector<i64> route_begin;  // [main layers] of the layer's choices in a token's; -1: no experts
+  i64 topk = 0, routes_per_token = 0;  // 0: routes are not kept
 
   i64 num_mtp() const { return static_cast<i64>(mtp_length_tokens.size()); }
   i64 capacity_tokens() const {
@@ -37,6 +40,13 @@ struct KvCache::Impl {
   ops::PagedRows rows(i64 layer) const {
     return {.layout = layout, .pages = pages.data(), .offset_bytes = layer_offset_bytes(layer)};
   }
+
+  bool keeps_routes_of(i64 layer) const {
+    return layer < std::ssize(route_begin) && route_begin[static_cast<size_t>(layer)] >= 0;
+  }
+  void write_route(i64 token, i64 layer, View<const i32, 1> chosen) const;
+  u16 route(i64 token, i64 index) const;
+  u8* route_place(i64 token, i64 index) const;
 
   /// The module of `depth` has written rows [begin, begin + tokens); deeper ones ate what stood
   /// there before.

@@ -52,7 +52,7 @@ void TrainingModel::stage_forward(Ctx& ctx, i64 number, View<float, 2> x, StepSt
                      impl_->counted.back() == 0 && dropping == Dropping::kAsRecipe;
   if (stats == nullptr || alone) step.raw_counts = impl_->raw_count_view();
   if (alone) impl_->counted.back() = step.sequences;
-  if (stats != nullptr && stage.embedding) stats->tokens += step.tokens();
+  if (stats != nullptr && stage.embedding) stats->tokens += step.text_tokens();
   training::forward_pass(step, impl_->weights, stage, std::ssize(impl_->weights.mtp), x,
                          slot.saved);
 }

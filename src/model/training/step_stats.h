@@ -28,7 +28,7 @@ struct StepStats {
   std::vector<std::vector<i64>> expert_counts;
   std::vector<double> balance_losses;  // [MoE layers] scaled: their share of the step's loss
   std::vector<double> router_entropy;  // [MoE layers] summed over tokens, nats, of s'
-  i64 tokens = 0;                      // input tokens
+  i64 tokens = 0;                      // input tokens, without padding
 };
 
 }  // namespace fathom::model

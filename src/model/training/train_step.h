@@ -31,7 +31,9 @@ struct TrainStep {
   ops::RopeAngles rope = {};          // of every token's position in its sequence
   View<const i32, 1> first_key = {};  // [tokens] first position it may see; empty: 0
   View<const i64, 1> samples = {};    // [sequences]
-  TokenObjective* objective = nullptr;  // of the main head
+  HeadObjective* objective = nullptr;  // of the main head
+  RouteReplay* routes = nullptr;
+  View<const i32, 1> lengths = {};  // [sequences] tokens before the padding; empty: seq_len each
   bool drop_tokens = false;           // token dropping applies; never in evaluation
   ExpertExchange* exchange = nullptr;  // where experts are on several ranks
 
@@ -44,6 +46,14 @@ struct TrainStep {
                                          // empty: no batch-wise loss
 
   i64 tokens() const { return sequences * seq_len; }
+  i64 length(i64 sequence) const { return lengths.empty() ? seq_len : lengths(sequence); }
+  /// Without padding.
+  i64 text_tokens() const {
+    if (lengths.empty()) return tokens();
+    i64 sum = 0;
+    for (i64 sequence = 0; sequence < sequences; ++sequence) sum += lengths(sequence);
+    return sum;
+  }
 };
 
 }  // namespace fathom::model::training

@@ -24,6 +24,22 @@ Buffer parameter_array(const checkpoint::ParameterLayout& layout, const char* wh
 }
 float* floats(Buffer& buffer) { return reinterpret_cast<float*>(buffer.data()); }
 
+/// Tokens of each row before its padding; nothing where no row is padded.
+void find_lengths(const ModelConfig& config, const TrainingBatch& batch,
+                  std::vector<i32>& lengths) {
+  lengths.clear();
+  if (batch.documents.empty()) return;
+  const i64 seq_len = batch.tokens.dim(1) - 1 - config.num_nextn_predict_layers;
+  bool padded = false;
+  for (i64 s = 0; s < batch.documents.dim(0); ++s) {
+    i64 length = seq_len;
+    while (length > 0 && batch.documents(s, length - 1) < 0) --length;
+    padded = padded || length < seq_len;
+    lengths.push_back(static_cast<i32>(length));
+  }
+  if (!padded) lengths.clear();
+}
+
 }  // namespace
 
 TrainingModel::Impl::Impl(const Ctx& ctx, const ModelConfig& c, const TrainingRecipe& r,
@@ -80,6 +96,7 @@ i64 TrainingModel::Impl::take_slot(i64 stage) {
 void TrainingModel::Impl::set_inputs(Ctx& ctx, MicroBatchSlot& slot, const TrainingBatch& batch) {
   training::set_inputs(ctx, config, batch, slot.saved);
   slot.batch = batch;
+  find_lengths(config, batch, slot.lengths);
   training::TrainStep step = step_of(ctx, slot);
   FATHOM_CHECK(step.seq_len <= seq_len, "sequences of ", step.seq_len, " tokens, made for ",
                seq_len);
@@ -107,6 +124,8 @@ training::TrainStep TrainingModel::Impl::step_of(Ctx& ctx, MicroBatchSlot& slot)
                "samples ", batch.samples, " of ", sequences, " sequences");
   step.samples = batch.samples;
   step.objective = batch.objective;
+  step.routes = batch.routes;
+  step.lengths = {slot.lengths.data(), {std::ssize(slot.lengths)}};
   return step;
 }
 

@@ -18,6 +18,7 @@ struct MicroBatchSlot {
   Buffer storage;
   training::ModelSaved saved;  // in storage
   TrainingBatch batch;         // its views live as long as the step
+  std::vector<i32> lengths;    // [sequences] tokens before the padding; empty: there is none
   // Weight work that waits: what it reads lies in `kept`.
   Workspace kept{Device::kCpu};
   std::optional<Workspace::Scope> kept_scope;

@@ -49,7 +49,7 @@ class Grpo : public train::Stage {
   std::string statistics() const override;
   std::vector<i64> end_ids() const override { return parts_.end_ids; }
   void begin_step(Ctx& ctx, const train::StepPlan& plan, model::TrainingModel& model) override;
-  model::TokenObjective* objective(const data::SequenceBatch& batch) override;
+  void prepare(const data::SequenceBatch& batch, model::TrainingBatch& input) override;
   std::string alone_because(const ParallelConfig&) const override {
     return "\"grpo\" makes its rollouts on one rank";
   }
@@ -59,12 +59,22 @@ class Grpo : public train::Stage {
   using Member = LogProbRecorder::Member;
   i64 steps_per_rollout() const { return grpo_.minibatches * grpo_.inner_epochs; }
   RolloutConfig rollout_config() const;
-  std::vector<RolloutPrompt> prompts_of(i64 rollout) const;
+  /// The prompts [first, first + count) of the rollout's own stretch of them.
+  std::vector<RolloutPrompt> prompts_of(i64 rollout, i64 first, i64 count) const;
+  /// Groups in their place: those of the first round, without advantage replaced as far as
+  /// grpo.refill reaches.
+  void draw_groups(i64 rollout);
+  bool has_experts() const { return model_->config().has_experts(); }
+  /// Of samples in rows of seq_len tokens; nullptr: there is nothing to replay.
+  model::RouteReplay* routes_of(std::span<const PolicySample* const> samples, i64 seq_len);
   void begin_run(i64 first_step);
   void make_rollout(i64 step);
   void judge(std::vector<PolicySample>& samples, const std::vector<Prompt>& prompts) const;
-  void score(std::span<PolicySample> samples, Member member);
+  enum class Routes { kLive, kOfRollout };
+  void score(std::span<PolicySample> samples, Member member, Routes routes);
   void score_reference(std::span<PolicySample> samples);
+  void load_reference(i64 first_step);
+  void replace_reference(i64 step);
   /// Mean log-ratio of each sample as the policy is now.
   void find_log_ratios(std::span<PolicySample* const> samples);
   void choose_samples(i64 phase);
@@ -90,7 +100,9 @@ class Grpo : public train::Stage {
   std::vector<PolicySample> samples_;     // of the present rollout
   std::vector<float> reference_;          // weights; empty without a reference
   double rollout_s_ = 0.0, step_begin_s_ = 0.0;
-  i64 rollout_tokens_ = 0;
+  i64 rollout_tokens_ = 0, groups_drawn_ = 0;
+  model::RouteReplay replay_;
+  std::vector<i32> replay_ids_;  // that replay_ views
 };
 
 }  // namespace fathom::posttrain

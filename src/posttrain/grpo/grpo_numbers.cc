@@ -37,6 +37,15 @@ Groups groups_of(std::span<PolicySample* const> samples, i64 group_size) {
   return groups;
 }
 
+/// By layer, of the pairs of a token and an expert: the pass itself would have chosen others.
+std::vector<double> changed_routes(const model::RouteReplay& replay) {
+  std::vector<double> shares;
+  for (const i64 changed : replay.changed) {
+    shares.push_back(static_cast<double>(changed) / static_cast<double>(replay.pairs));
+  }
+  return shares;
+}
+
 }  // namespace
 
 void Grpo::add_sample_numbers(report::StepMetrics& metrics) const {
@@ -85,7 +94,18 @@ void Grpo::add_loss_numbers(report::StepMetrics& metrics) const {
   add("drift/max", stats.drift_max);
   add("drift/outside", static_cast<double>(stats.drift_outside) / drifted);
   add("drift/effective_samples", stats.effective_samples());
+  if (replay_.pairs > 0) {
+    const std::vector<double> shares = changed_routes(replay_);
+    double sum = 0.0;
+    for (size_t layer = 0; layer < shares.size(); ++layer) {
+      const std::string& name = model_->moe_layer_name(static_cast<i64>(layer));
+      metrics.stage.emplace_back("routes/" + name, shares[layer]);
+      sum += shares[layer];
+    }
+    add("routes/changed", sum / static_cast<double>(shares.size()));
+  }
   if (rollout_s_ > 0.0) {
+    if (grpo_.refill > 0) add("rollout/groups", static_cast<double>(groups_drawn_));
     add("rollout/tokens_per_s", static_cast<double>(rollout_tokens_) / rollout_s_);
     add("rollout/seconds", rollout_s_);
   }

@@ -4,15 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <fstream>
-#include <sstream>
 
-#include "backend/backend.h"
-#include "checkpoint/flat_weights.h"
 #include "posttrain/grpo/grpo.h"
 #include "posttrain/grpo/test_support.h"
 #include "train/checkpoint/run_directory.h"
-#include "train/run.h"
 
 namespace fathom::posttrain {
 namespace {
@@ -21,43 +16,9 @@ namespace fs = std::filesystem;
 using ::testing::Ge;
 using ::testing::HasSubstr;
 
-class GrpoRunTest : public ::testing::Test {
+class GrpoRunTest : public StageRunTest {
  protected:
-  train::TrainResult run(const RunConfig& config, i64 stop_after = -1) {
-    steps_.clear();
-    LoadedStage loaded = load_grpo(config);
-    return train::train(
-        ctx_, {.config = loaded.config, .measure_peak = false, .stage = loaded.stage.get()},
-        {.message = [this](log::Level, const std::string& text) { messages_ += text + "\n"; },
-         .step = [this](const report::StepMetrics& metrics) { steps_.push_back(metrics); },
-         .stop_requested = [&] { return std::ssize(steps_) == stop_after; }});
-  }
-  double number(size_t step, std::string_view name) const {
-    for (const auto& [key, value] : steps_.at(step).stage) {
-      if (key == name) return value;
-    }
-    return NAN;
-  }
-  std::string text(const std::string& path) const {
-    std::ifstream file(dir_ / path, std::ios::binary);
-    std::ostringstream all;
-    all << file.rdbuf();
-    return all.str();
-  }
-  std::string refusal(const RunConfig& config) {
-    try {
-      load_grpo(config);
-    } catch (const Error& error) {
-      return error.message();
-    }
-    return "accepted";
-  }
   RunConfig config(const std::string& out) const { return tiny_grpo(dir_, out); }
-
-  testing::TempDir dir_;
-  Ctx ctx_ = backend::make_context();
-  std::string messages_;
-  std::vector<report::StepMetrics> steps_;
 };
 
 // The engine and the training pass are one policy: log-probabilities of every sampled token agree.
@@ -139,6 +100,69 @@ TEST_F(GrpoRunTest, ClipsOnlyBehindTheFirstStepOfARollout) {
   run(inner);
   EXPECT_EQ(number(0, "clip/low") + number(0, "clip/high"), 0.0);
   EXPECT_GT(number(1, "clip/low") + number(1, "clip/high"), 0.0);
+}
+
+// What is sampled from at another temperature is what is trained.
+TEST_F(GrpoRunTest, TheTemperatureIsTrainingsToo) {
+  RunConfig warm = config("warm");
+  warm.grpo.temperature = 0.5;
+  run(warm);
+  for (size_t i = 0; i < steps_.size(); ++i) EXPECT_LT(number(i, "drift/max"), 1e-5);
+  run(config("one"));
+  EXPECT_NE(text("warm/samples.jsonl"), text("one/samples.jsonl"));
+}
+
+// DAPO: groups without an advantage make room for others, as far as the rounds reach.
+TEST_F(GrpoRunTest, GroupsWithoutAnAdvantageAreRefilled) {
+  RunConfig refilled = config("out");
+  refilled.grpo.group_size = 4;  // a fair coin, and nothing for answers that are cut
+  refilled.reward.overlong_buffer = 0;
+  refilled.schedule.peak_lr = 1e-6;
+  refilled.train.steps = 6;
+  refilled.train.checkpoint_every = 3;
+  run(refilled);
+  double alike = 0.0;
+  for (size_t i = 0; i < steps_.size(); ++i) alike += number(i, "reward_zero_std");
+  EXPECT_GT(alike, 0.0) << "or there is nothing to refill";
+  refilled.run.out = (dir_ / "refilled").string();
+  refilled.grpo.refill = 20;
+  run(refilled);
+  double drawn = 0.0;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    EXPECT_EQ(number(i, "reward_zero_std"), 0.0) << "step " << i + 1;
+    drawn += number(i, "rollout/groups");
+  }
+  EXPECT_GT(drawn, 12.0);
+  const std::string samples = text("refilled/samples.jsonl");
+  refilled.run.out = (dir_ / "cut").string();
+  run(refilled, 3);
+  run(refilled);
+  EXPECT_EQ(text("cut/samples.jsonl"), samples);
+}
+
+// The distance is to the policy of some steps ago, also behind a stop.
+TEST_F(GrpoRunTest, TheReferenceIsReplaced) {
+  const auto with = [&](const std::string& out, i64 every) {
+    RunConfig c = config(out);
+    c.grpo.kl_weight = 0.01;
+    c.grpo.reference_every = every;
+    c.schedule.peak_lr = 1e-2;
+    return c;
+  };
+  run(with("kept", 0));
+  EXPECT_GT(number(2, "kl"), 1e-6);
+  EXPECT_GT(number(3, "kl"), 1e-6);
+  run(with("replaced", 2));
+  EXPECT_NEAR(number(0, "kl"), 0.0, 1e-9);
+  EXPECT_NEAR(number(2, "kl"), 0.0, 1e-9) << "the third step's reference is its policy";
+  EXPECT_GT(number(3, "kl"), 1e-6);
+  const std::string model = text("replaced/model/model.safetensors");
+  run(with("cut", 2), 3);
+  run(with("cut", 2));
+  EXPECT_EQ(text("cut/model/model.safetensors"), model);
+  RunConfig odd = with("odd", 3);
+  odd.train.checkpoint_every = 2;
+  EXPECT_THAT(refusal(odd), HasSubstr("grpo.reference_every: 3: expected"));
 }
 
 TEST_F(GrpoRunTest, ParallelChangesNoSample) {

@@ -46,6 +46,19 @@ void check_keys(const RunConfig& given, const RunConfig& config) {
   if (config.grpo.kl_weight > 0.0 && config.model.init_from.empty()) {
     problems.invalid("model.init_from", "missing: the reference of grpo.kl_weight is read there");
   }
+  const i64 reference_every = config.grpo.reference_every;
+  if (reference_every > 0 && (config.grpo.kl_weight == 0.0 || reference_every % per_rollout != 0 ||
+                              config.train.checkpoint_every == 0 ||
+                              reference_every % config.train.checkpoint_every != 0)) {
+    problems.invalid("grpo.reference_every",
+                     fmt::format("{}: expected grpo.kl_weight above 0, and a multiple of the {} steps "
+                                 "of a rollout and of train.checkpoint_every = {}, so that a run that "
+                                 "goes on finds its reference",
+                                 reference_every, per_rollout, config.train.checkpoint_every));
+  }
+  if (config.recipe.balance.batch_aux_loss_weight > 0.0) {
+    problems.unsupported("balance.batch_aux_loss_weight", "rows of samples end in padding");
+  }
   if (config.grpo.max_new_tokens >= config.data.seq_len) {
     problems.invalid("grpo.max_new_tokens",
                      fmt::format("{} leaves no room for a prompt in data.seq_len = {}",

@@ -35,6 +35,7 @@ class PolicyObjective : public model::TokenObjective {
   void begin_batch(std::span<PolicySample* const> samples, i64 seq_len,
                    std::span<const double> log_ratios = {});
   void weigh(i64 first, View<const double, 1> nll, View<float, 1> weights) override;
+  double temperature() const override { return config_.temperature; }
 
   const PolicyStats& stats() const { return stats_; }
 

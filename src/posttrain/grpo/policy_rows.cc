@@ -2,7 +2,17 @@
 
 #include <algorithm>
 
+#include "base/check.h"
+
 namespace fathom::posttrain {
+
+std::vector<PolicySample*> longest_first(std::span<PolicySample> samples) {
+  std::vector<PolicySample*> sorted;
+  for (PolicySample& sample : samples) sorted.push_back(&sample);
+  std::ranges::stable_sort(sorted, std::greater<>{},
+                           [](const PolicySample* sample) { return sample->ids.size(); });
+  return sorted;
+}
 
 void fill_rows(std::span<const PolicySample* const> samples, i64 mtp_depth,
                data::SequenceBatch& batch) {
@@ -34,8 +44,29 @@ void for_each_target(std::span<PolicySample* const> samples, i64 seq_len, i64 fi
   }
 }
 
-LogProbRecorder::LogProbRecorder(std::span<PolicySample* const> samples, i64 seq_len, Member member)
-    : samples_(samples), seq_len_(seq_len), member_(member) {
+View<const i32, 3> fill_routes(std::span<const PolicySample* const> samples, i64 seq_len,
+                               i64 moe_layers, i64 topk, std::vector<i32>& storage) {
+  const i64 tokens = std::ssize(samples) * seq_len, per_token = moe_layers * topk;
+  storage.assign(static_cast<size_t>(tokens * per_token), -1);
+  const View<i32, 3> routes(storage.data(), {moe_layers, tokens, topk});
+  for (i64 row = 0; row < std::ssize(samples); ++row) {
+    const PolicySample& sample = *samples[static_cast<size_t>(row)];
+    const i64 computed = std::ssize(sample.ids) - 1;  // nothing is computed of the last token
+    FATHOM_CHECK(std::ssize(sample.routes) == computed * per_token, "routes ", sample.routes.size(),
+                 " of ", computed, " tokens and ", per_token, " choices each");
+    const u16* expert = sample.routes.data();
+    for (i64 t = 0; t < computed; ++t) {
+      for (i64 layer = 0; layer < moe_layers; ++layer) {
+        for (i64 j = 0; j < topk; ++j) routes(layer, row * seq_len + t, j) = *expert++;
+      }
+    }
+  }
+  return routes;
+}
+
+LogProbRecorder::LogProbRecorder(std::span<PolicySample* const> samples, i64 seq_len, Member member,
+                                 double temperature)
+    : samples_(samples), seq_len_(seq_len), member_(member), temperature_(temperature) {
   for (PolicySample* sample : samples_) {
     (sample->*member_).assign(static_cast<size_t>(sample->answer_tokens()), 0.0);
   }

@@ -35,6 +35,7 @@ engine::EngineOptions engine_options(const std::vector<RolloutPrompt>& prompts,
   options.run.activations = config.f32 ? ops::Activations::kF32 : ops::Activations::kBf16;
   options.cost_measurement_s = 0.0;
   options.draft_tokens = 0;
+  options.keep_routes = config.routes;
   options.max_unread_bytes = i64{1} << 40;
   return options;
 }
@@ -50,6 +51,7 @@ engine::GenerateRequest request_of(const RolloutPrompt& prompt, const RolloutCon
   request.num_choices = config.group_size;
   request.stop_token_ids = config.end_ids;
   request.top_log_probs = 0;
+  request.tempered_log_probs = true;
   return request;
 }
 
@@ -81,12 +83,19 @@ std::vector<PolicySample> roll_out(Ctx& ctx, const model::Model& policy,
                                    const tokenizer::Tokenizer& tokenizer,
                                    const std::vector<RolloutPrompt>& prompts,
                                    const RolloutConfig& config) {
+  std::vector<PolicySample> samples;  // outlives the engine, which may still write routes
   const auto engine =
       engine::make_engine(ctx, policy, &tokenizer, engine_options(prompts, config));
-  std::vector<PolicySample> samples;
   std::vector<Running> running;
   for (const RolloutPrompt& prompt : prompts) {
-    const auto submission = value_or_throw(engine->submit(request_of(prompt, config)));
+    engine::GenerateRequest request = request_of(prompt, config);
+    if (config.routes) {
+      request.on_routes = [&samples, first = samples.size()](i32 choice,
+                                                             std::span<const u16> experts) {
+        samples[first + static_cast<size_t>(choice)].routes.assign(experts.begin(), experts.end());
+      };
+    }
+    const auto submission = value_or_throw(engine->submit(std::move(request)));
     FATHOM_CHECK(submission.stream != nullptr, "the engine's queue is full");
     running.push_back({submission.stream, samples.size()});
     for (i64 choice = 0; choice < config.group_size; ++choice) {

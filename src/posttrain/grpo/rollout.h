@@ -17,9 +17,10 @@ struct RolloutConfig {
   i64 max_new_tokens = 64;
   i64 parallel = 256;       // samples at a time
   double temperature = 1.0;  // 0: the likeliest token
-  double top_p = 1.0;        // log-probabilities are those of the model itself, whatever these are
+  double top_p = 1.0;        // log-probabilities are those without this cut
   std::vector<i32> end_ids;
-  bool f32 = false;  // activations and cache as training's F32, else BF16
+  bool routes = false;  // keep the experts of each token
+  bool f32 = false;     // activations and cache as training's F32, else BF16
   u64 seed = 0;
 };
 
@@ -31,7 +32,7 @@ struct RolloutPrompt {
 };
 
 /// group_size samples of each prompt, prompt by prompt, with the policy's log-probabilities, which
-/// are those of the draws at temperature 1 without a cut. A prompt is computed once for its group. What sample c of
+/// are those of the draws at this temperature without a cut (at 0: of temperature 1). A prompt is computed once for its group. What sample c of
 /// group g is depends on the weights, the seed, g and c alone: not on threads, parallel or other
 /// groups. Rewards are not filled in.
 std::vector<PolicySample> roll_out(Ctx& ctx, const model::Model& policy,

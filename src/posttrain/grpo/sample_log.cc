@@ -65,6 +65,7 @@ JsonObject rollout_json(i64 step, const PolicySample& sample) {
   line.set("rollout", array_of(sample.rollout_log_probs));
   line.set("old", array_of(sample.old_log_probs));
   line.set("reference", array_of(sample.reference_log_probs));
+  line.set("routes", array_of(std::vector<i64>(sample.routes.begin(), sample.routes.end())));
   return line;
 }
 
@@ -99,6 +100,7 @@ PolicySample rollout_sample(const JsonValue& line) {
   sample.rollout_log_probs = vector_of<double>(line, "rollout");
   sample.old_log_probs = vector_of<double>(line, "old");
   sample.reference_log_probs = vector_of<double>(line, "reference");
+  sample.routes = vector_of<u16>(line, "routes");
   return sample;
 }
 

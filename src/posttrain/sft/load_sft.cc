@@ -53,9 +53,14 @@ SampleReaderConfig reader_config(const RunConfig& run, const tokenizer::Tokenize
 
 }  // namespace
 
-LoadedStage load_sft(const RunConfig& config) {
+LoadedStage load_on_samples(const RunConfig& config,
+                            const std::function<std::unique_ptr<Sft>(SftParts)>& make) {
   LoadedStage loaded{.config = of_stage(config), .stage = nullptr};
   check_sources(config.data);
+  if (config.recipe.balance.batch_aux_loss_weight > 0.0) {
+    throw Error(ErrorCode::kUnsupported,
+                "run file: balance.batch_aux_loss_weight: rows of samples end in padding");
+  }
   RunConfig any_length = loaded.config;  // the run's own is known behind the packing
   if (any_length.train.tokens == 0 && any_length.train.steps == 0) {
     any_length.train.steps = std::max<i64>(1, config.schedule.warmup_steps);
@@ -65,22 +70,21 @@ LoadedStage load_sft(const RunConfig& config) {
   const train::RunText text = train::load_run_text(setup);
   const ChatChoice chat = choose_chat_template(config, text.tokenizer);
   const SampleReaderConfig reader = reader_config(config, text.tokenizer, chat);
-  std::string statistics = fmt::format("samples, chat template {}:\n", chat.name());
-  SampleSet train;
-  std::vector<std::string> names;
+  SftParts parts{.config = loaded.config,
+                 .mtp_depth = setup.model.num_nextn_predict_layers,
+                 .statistics = fmt::format("samples, chat template {}:\n", chat.name()),
+                 .end_ids = end_ids(chat, text.tokenizer)};
   for (const auto& [name, source] : config.data.train) {
-    train = read_set(reader, source, "data.train." + name, static_cast<i32>(names.size()),
-                     std::move(train), statistics);
-    names.push_back(name);
+    parts.train = read_set(reader, source, "data.train." + name,
+                           static_cast<i32>(parts.sources.size()), std::move(parts.train),
+                           parts.statistics);
+    parts.sources.push_back(name);
   }
-  std::vector<Sft::NamedSet> validation;
   for (const auto& [name, source] : config.data.validation) {
-    validation.push_back(
-        {name, read_set(reader, source, "data.validation." + name, 0, {}, statistics)});
+    parts.validation.push_back(
+        {name, read_set(reader, source, "data.validation." + name, 0, {}, parts.statistics)});
   }
-  auto stage = std::make_unique<Sft>(loaded.config, setup.model.num_nextn_predict_layers,
-                                     std::move(train), std::move(names), std::move(validation),
-                                     std::move(statistics), end_ids(chat, text.tokenizer));
+  auto stage = make(std::move(parts));
   TrainSection& length = loaded.config.train;
   if (length.tokens == 0 && length.steps == 0) {
     const double rows =
@@ -88,8 +92,14 @@ LoadedStage load_sft(const RunConfig& config) {
     length.tokens = std::max<i64>(1, std::llround(rows)) * config.data.seq_len;
   }
   fit_default_warm_up(loaded.config);
+  stage->set_steps(train::RunPlan(loaded.config).steps());
   loaded.stage = std::move(stage);
   return loaded;
+}
+
+LoadedStage load_sft(const RunConfig& config) {
+  return load_on_samples(config,
+                         [](SftParts parts) { return std::make_unique<Sft>(std::move(parts)); });
 }
 
 }  // namespace fathom::posttrain

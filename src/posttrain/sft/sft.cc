@@ -7,25 +7,24 @@
 
 namespace fathom::posttrain {
 
-Sft::Sft(const RunConfig& config, i64 mtp_depth, SampleSet train, std::vector<std::string> sources,
-         std::vector<NamedSet> validation, std::string statistics, std::vector<i64> end_ids)
-    : config_(config.sft),
-      mtp_depth_(mtp_depth),
-      seed_(static_cast<u64>(config.data.seed)),
-      seq_len_(config.data.seq_len),
-      samples_(std::move(train), seq_len_, seed_, PackedSamples::Order::kShuffled),
-      sources_(std::move(sources)),
-      statistics_(std::move(statistics)),
-      end_ids_(std::move(end_ids)),
-      loss_(config.sft.loss) {
-  for (NamedSet& named : validation) {
+Sft::Sft(SftParts parts)
+    : config_(std::move(parts.config)),
+      mtp_depth_(parts.mtp_depth),
+      seed_(static_cast<u64>(config_.data.seed)),
+      seq_len_(config_.data.seq_len),
+      samples_(std::move(parts.train), seq_len_, seed_, PackedSamples::Order::kShuffled),
+      sources_(std::move(parts.sources)),
+      statistics_(std::move(parts.statistics)),
+      end_ids_(std::move(parts.end_ids)),
+      loss_(config_.sft.loss) {
+  for (SftParts::NamedSet& named : parts.validation) {
     auto& set = sets_.emplace_back(std::make_unique<PackedSamples>(
         std::move(named.set), seq_len_, seed_, PackedSamples::Order::kAsPacked));
     validation_.push_back({.name = named.name,
                            .num_sequences = set->rows_per_epoch(),
-                           .read = [&packed = *set, mtp_depth](data::SampleRange range,
-                                                               data::SequenceBatch& batch) {
-                             packed.read(range, mtp_depth, batch);
+                           .read = [&packed = *set, depth = mtp_depth_](
+                                       data::SampleRange range, data::SequenceBatch& batch) {
+                             packed.read(range, depth, batch);
                            }});
   }
 }
@@ -65,9 +64,9 @@ void Sft::begin_step(Ctx&, const train::StepPlan& plan, model::TrainingModel&) {
   loss_.begin_step(targets, with_targets);
 }
 
-model::TokenObjective* Sft::objective(const data::SequenceBatch& batch) {
+void Sft::prepare(const data::SequenceBatch& batch, model::TrainingBatch& input) {
   loss_.begin_batch(batch);
-  return &loss_;
+  input.objective = &loss_;
 }
 
 std::string Sft::alone_because(const ParallelConfig& parallel) const {

@@ -1,5 +1,6 @@
 #pragma once
 // Supervised fine-tuning as a stage of a run.
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,17 +18,33 @@ namespace fathom::posttrain {
 /// with a weight, no sample at all.
 LoadedStage load_sft(const RunConfig& config);
 
-class Sft : public train::Stage {
- public:
+/// What a stage on samples is made from.
+struct SftParts {
   struct NamedSet {
     std::string name;
     SampleSet set;
   };
-  /// `sources` names the sources of the training samples; `statistics` is what was read.
-  Sft(const RunConfig& config, i64 mtp_depth, SampleSet train, std::vector<std::string> sources,
-      std::vector<NamedSet> validation, std::string statistics, std::vector<i64> end_ids);
+  RunConfig config;
+  i64 mtp_depth = 0;
+  SampleSet train;
+  std::vector<std::string> sources;  // names, of the training samples
+  std::vector<NamedSet> validation;
+  std::string statistics;  // what was read
+  std::vector<i64> end_ids;
+};
+
+class Sft;
+/// load_sft() with another stage on the same samples.
+LoadedStage load_on_samples(const RunConfig& config,
+                            const std::function<std::unique_ptr<Sft>(SftParts)>& make);
+
+class Sft : public train::Stage {
+ public:
+  explicit Sft(SftParts parts);
 
   PackedSamples& samples() { return samples_; }
+  /// How many steps the run has, once that is known.
+  void set_steps(i64 steps) { steps_ = steps; }
 
   void read(data::SampleRange range, data::SequenceBatch& batch) override {
     samples_.read(range, mtp_depth_, batch);
@@ -40,14 +57,21 @@ class Sft : public train::Stage {
   std::string statistics() const override;
   std::vector<i64> end_ids() const override { return end_ids_; }
   void begin_step(Ctx& ctx, const train::StepPlan& plan, model::TrainingModel& model) override;
-  model::TokenObjective* objective(const data::SequenceBatch& batch) override;
+  void prepare(const data::SequenceBatch& batch, model::TrainingBatch& input) override;
   std::span<double> sums() override { return {&loss_.sample_mean(), 1}; }
   /// In a pipeline several micro-batches are on their way at once, each with weights of its own.
   std::string alone_because(const ParallelConfig& parallel) const override;
   void end_step(report::StepMetrics& metrics) override;
 
+ protected:
+  const RunConfig& config() const { return config_; }
+  SampleLoss& loss() { return loss_; }
+  i64 steps() const { return steps_; }
+  /// Of validation(), in its order.
+  std::span<const std::unique_ptr<PackedSamples>> sets() const { return sets_; }
+
  private:
-  SftConfig config_;
+  RunConfig config_;
   i64 mtp_depth_;
   u64 seed_;
   i64 seq_len_;
@@ -58,7 +82,7 @@ class Sft : public train::Stage {
   std::string statistics_;
   std::vector<i64> end_ids_;
   SampleLoss loss_;
-  i64 step_tokens_ = 0, step_positions_ = 0;
+  i64 steps_ = 0, step_tokens_ = 0, step_positions_ = 0;
 };
 
 }  // namespace fathom::posttrain

@@ -5,15 +5,11 @@
 
 #include <cmath>
 
-#include "backend/backend.h"
 #include "base/parallel.h"
 #include "comm/threads/run_ranks.h"
 #include "io/json.h"
-#include "io/mapped_file.h"
-#include "posttrain/load_stage.h"
 #include "posttrain/sft/sft.h"
 #include "posttrain/sft/test_support.h"
-#include "train/run.h"
 
 namespace fathom::posttrain {
 namespace {
@@ -22,41 +18,9 @@ namespace fs = std::filesystem;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-class SftRunTest : public ::testing::Test {
+class SftRunTest : public StageRunTest {
  protected:
-  train::TrainResult run(const RunConfig& config, i64 stop_after = -1) {
-    steps_.clear();
-    LoadedStage loaded = load_stage(config);
-    return train::train(
-        ctx_, {.config = loaded.config, .measure_peak = false, .stage = loaded.stage.get()},
-        {.message = [this](log::Level, const std::string& text) { messages_ += text + "\n"; },
-         .step = [this](const report::StepMetrics& metrics) { steps_.push_back(metrics); },
-         .stop_requested = [&] { return std::ssize(steps_) == stop_after; }});
-  }
-  double number(size_t step, std::string_view name) const {
-    for (const auto& [key, value] : steps_.at(step).stage) {
-      if (key == name) return value;
-    }
-    return NAN;
-  }
-  std::string refusal(const RunConfig& config) {
-    try {
-      load_stage(config);
-    } catch (const Error& error) {
-      return error.message();
-    }
-    return "accepted";
-  }
   RunConfig config(const std::string& out) const { return golden_run(dir_ / out); }
-  std::string bytes(const fs::path& path) const {
-    const auto file = value_or_throw(io::MappedFile::open(path));
-    return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
-  }
-
-  testing::TempDir dir_;
-  Ctx ctx_ = backend::make_context();
-  std::string messages_;
-  std::vector<report::StepMetrics> steps_;
 };
 
 // TRL 1.x on transformers, the same conversations, template, masks and optimizer: losses of ten

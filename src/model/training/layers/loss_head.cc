@@ -5,6 +5,23 @@
 #include "ops/elementwise/elementwise.h"
 #include "ops/loss/cross_entropy.h"
 
+namespace fathom::model {
+
+void TokenObjective::differentiate(Ctx& ctx, i64 first, View<const i32, 1> targets,
+                                   View<float, 2> logits, View<double, 1> nll,
+                                   View<i32, 1> largest) {
+  Workspace::Scope scratch(ctx.workspace());
+  const auto scales = scratch.alloc<float>(logits.dim(0));
+  const float inverse = static_cast<float>(1.0 / temperature());
+  std::fill_n(scales.data(), scales.dim(0), inverse);
+  if (inverse != 1.0f) ops::scale_rows_inplace(ctx, logits, scales);
+  ops::cross_entropy_inplace(ctx, logits, targets, inverse, nll, largest);
+  weigh(first, nll, scales);
+  ops::scale_rows_inplace(ctx, logits, scales);
+}
+
+}  // namespace fathom::model
+
 namespace fathom::model::training {
 
 i64 head_chunk_tokens(i64 vocab, i64 tokens) {
@@ -24,14 +41,7 @@ void loss_of_chunk(const TrainStep& step, const TargetWeights& weights, i64 begi
                                largest);
     return;
   }
-  Workspace::Scope scratch(ctx.workspace());
-  const auto scales = scratch.alloc<float>(logits.dim(0));
-  const float inverse = static_cast<float>(1.0 / weights.objective->temperature());
-  for (i64 t = 0; t < scales.dim(0); ++t) scales(t) = inverse;
-  if (inverse != 1.0f) ops::scale_rows_inplace(ctx, logits, scales);
-  ops::cross_entropy_inplace(ctx, logits, targets, inverse, nll, largest);
-  weights.objective->weigh(begin, nll, scales);
-  ops::scale_rows_inplace(ctx, logits, scales);
+  weights.objective->differentiate(ctx, begin, targets, logits, nll, largest);
 }
 
 }  // namespace

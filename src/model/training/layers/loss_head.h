@@ -6,7 +6,7 @@ namespace fathom::model::training {
 /// How the targets of a head are weighed.
 struct TargetWeights {
   double each = 0.0;                    // of every target
-  TokenObjective* objective = nullptr;  // if there is one, it decides instead
+  HeadObjective* objective = nullptr;  // if there is one, it decides instead
 };
 
 /// What one head's loss says of a micro-batch.
@@ -23,8 +23,7 @@ i64 head_chunk_tokens(i64 vocab, i64 tokens);
 /// [tokens, vocab] never exists whole.
 ///   logits = hidden W^T;  nll[t] = log sum exp(logits[t]) - logits[t, targets[t]]
 ///   loss = sum_t weight[t] nll[t];  dhidden = dlogits W;  dW += dlogits^T hidden
-/// Source: DeepSeek-V3 §2.2, eqs (23)-(25). With an objective logits are divided by its temperature
-/// first, and its weights stand for dL / dnll.
+/// Source: DeepSeek-V3 §2.2, eqs (23)-(25). An objective makes nll and dlogits instead.
 ///   hidden   [tokens, hidden]  f32
 ///   targets  [tokens]          i32  negative: none
 ///   largest  [tokens]          i32  OVERWRITTEN: arg-max of the logits, -1 without a target; or

@@ -92,10 +92,14 @@ double balance_losses(const TrainStep& step, View<const float, 2> scores, View<c
   const auto sums = scratch.alloc<double>(experts);
   double loss = 0.0;
   for (i64 sequence = 0; sequence < step.sequences; ++sequence) {
-    const i64 first = sequence * step.seq_len;
-    const Sequence s{.scores = scores.slice(0, first, step.seq_len),
-                     .chosen = chosen.slice(0, first, step.seq_len),
+    const i64 first = sequence * step.seq_len, tokens = step.length(sequence);
+    const Sequence s{.scores = scores.slice(0, first, tokens),
+                     .chosen = chosen.slice(0, first, tokens),
                      .slope = slope};
+    if (tokens == 0) {
+      std::fill_n(dnormalised.row(sequence), experts, 0.0f);
+      continue;
+    }
     std::fill_n(slope.data(), experts, 0.0);
     std::fill_n(sums.data(), experts, 0.0);
     if (c.seq_aux_loss_weight != 0.0) add_seq_aux(step, s);

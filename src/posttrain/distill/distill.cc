@@ -1,0 +1,156 @@
+#include "posttrain/distill/distill.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/scorer.h"
+#include "train/validation.h"
+
+namespace fathom::posttrain {
+namespace {
+
+/// What the teacher thinks of the supervised tokens of a sample, in order.
+void ask_teacher(Ctx& ctx, const model::Model& teacher, const TeacherChoice& choice,
+                 const SampleSet::Sample& sample, const std::function<void(TeacherRow)>& write) {
+  engine::ScoreOptions options;
+  options.engine.context_tokens = std::ssize(sample.ids);
+  options.engine.cache_dtype = ops::CacheDType::kF32;
+  options.engine.run.activations = ops::Activations::kF32;
+  options.engine.cost_measurement_s = 0.0;
+  std::vector<float> log_probs(static_cast<size_t>(choice.num_ids));
+  i64 token = 0;
+  engine::score_tokens(ctx, teacher, sample.ids, options, [&](View<const float, 2> logits) {
+    for (i64 row = 0; row < logits.dim(0); ++row, ++token) {
+      const auto next = static_cast<size_t>(token + 1);
+      if (next >= sample.ids.size() || sample.supervised[next] == 0) continue;
+      // Ids that no token has stay out of the distribution.
+      log_softmax({logits.row(row), log_probs.size()}, choice.key.temperature, log_probs);
+      write(teacher_row(log_probs, choice.key.top_k));
+    }
+  });
+}
+
+void add_samples(const SampleSet& set, io::Hasher& hasher) {
+  hasher.add(set.size());
+  for (i64 i = 0; i < set.size(); ++i) {
+    const SampleSet::Sample sample = set[i];
+    hasher.add(std::ssize(sample.ids));
+    hasher.update({reinterpret_cast<const u8*>(sample.ids.data()), sample.ids.size_bytes()});
+    hasher.update(sample.supervised);
+  }
+}
+
+}  // namespace
+
+Distill::Distill(SftParts parts, TeacherChoice teacher)
+    : Sft(std::move(parts)),
+      teacher_(std::move(teacher)),
+      distill_loss_(config().distill, teacher_.num_ids) {
+  stored_.push_back({.samples = &samples(), .first_row = {}});
+  for (const auto& set : sets()) stored_.push_back({.samples = set.get(), .first_row = {}});
+  io::Hasher hasher;
+  for (StoredSet& stored : stored_) {
+    const SampleSet& set = stored.samples->set();
+    add_samples(set, hasher);
+    for (i64 i = 0; i < set.size(); ++i) {
+      stored.first_row.push_back(num_rows_);
+      num_rows_ += set.num_targets(i);
+    }
+  }
+  teacher_.key.samples = io::to_string(hasher.digest());
+}
+
+io::Hash128 Distill::fingerprint() const {
+  io::Hasher hasher;
+  hasher.add(Sft::fingerprint());
+  hasher.add(teacher_.key.teacher);
+  hasher.add(teacher_.key.top_k);
+  hasher.add(fmt::format("{}", teacher_.key.temperature));
+  return hasher.digest();
+}
+
+std::string Distill::statistics() const {
+  return fmt::format("{}teacher {}: {} of {} ids a token, {} tokens, {} bytes in {}\n",
+                     Sft::statistics(), teacher_.directory.string(), teacher_.key.top_k,
+                     teacher_.num_ids, num_rows_, num_rows_ * (6 * teacher_.key.top_k + 2),
+                     teacher_.store.string());
+}
+
+void Distill::open_store(Ctx& ctx) {
+  if (!TeacherStore::exists(teacher_.store)) {
+    const auto teacher = model::Model::load(ctx, teacher_.directory.string());
+    write_teacher_store(teacher_.store, teacher_.key, num_rows_, [&](const auto& write) {
+      for (const StoredSet& stored : stored_) {
+        const SampleSet& set = stored.samples->set();
+        for (i64 i = 0; i < set.size(); ++i) ask_teacher(ctx, *teacher, teacher_, set[i], write);
+      }
+    });
+  }
+  store_ = std::make_unique<TeacherStore>(teacher_.store, teacher_.key, num_rows_);
+}
+
+const std::vector<i64>& Distill::rows_of(const StoredSet& set, const data::SequenceBatch& batch) {
+  rows_.assign(static_cast<size_t>(batch.num_sequences * batch.seq_len), -1);
+  for (i64 r = 0; r < batch.num_sequences; ++r) {
+    i64 position = r * batch.seq_len;
+    for (const i64 number : set.samples->row(batch.samples[static_cast<size_t>(r)])) {
+      const SampleSet::Sample sample = set.samples->set()[number];
+      i64 row = set.first_row[static_cast<size_t>(number)];
+      for (size_t t = 1; t < sample.ids.size(); ++t, ++position) {
+        if (sample.supervised[t] != 0) rows_[static_cast<size_t>(position)] = row++;
+      }
+      ++position;  // behind the last token nothing is predicted
+    }
+  }
+  return rows_;
+}
+
+void Distill::begin_step(Ctx& ctx, const train::StepPlan& plan, model::TrainingModel& model) {
+  ctx_ = &ctx;
+  model_ = &model;
+  if (store_ == nullptr) open_store(ctx);
+  held_out_.clear();
+  if (plan.step == 1) held_out_ = measure_held_out();
+  Sft::begin_step(ctx, plan, model);
+  distill_loss_.begin_step();
+}
+
+void Distill::prepare(const data::SequenceBatch& batch, model::TrainingBatch& input) {
+  Sft::prepare(batch, input);
+  distill_loss_.begin_batch(loss(), *store_, rows_of(stored_.front(), batch));
+  input.objective = &distill_loss_;
+}
+
+std::vector<report::NamedNumber> Distill::measure_held_out() {
+  std::vector<report::NamedNumber> numbers;
+  model_->refresh_weights(*ctx_);
+  model::StepStats unused(model_->config());
+  data::SequenceBatch batch;
+  for (size_t i = 0; i < sets().size(); ++i) {
+    const train::ValidationText& set = validation()[i];
+    SampleLoss weights(SftLoss::kTokens);
+    DistillLoss measured(config().distill, teacher_.num_ids);
+    for (i64 row = 0; row < set.num_sequences; ++row) {
+      set.read({row, 1}, batch);
+      weights.begin_batch(batch);
+      measured.begin_batch(weights, *store_, rows_of(stored_[1 + i], batch));
+      model::TrainingBatch input = train::as_training_batch(batch, /*isolate_documents=*/true);
+      input.objective = &measured;
+      model_->forward_only(*ctx_, input, unused);
+    }
+    numbers.emplace_back(set.name + "/divergence", measured.mean_divergence());
+  }
+  return numbers;
+}
+
+void Distill::end_step(report::StepMetrics& metrics) {
+  Sft::end_step(metrics);
+  metrics.stage.emplace_back("divergence", distill_loss_.mean_divergence());
+  const bool is_last = metrics.step == steps();
+  if (is_last && !held_out_.empty()) held_out_.clear();
+  if (is_last) held_out_ = measure_held_out();
+  metrics.stage.insert(metrics.stage.end(), held_out_.begin(), held_out_.end());
+}
+
+}  // namespace fathom::posttrain

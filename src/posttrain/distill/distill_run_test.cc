@@ -1,0 +1,200 @@
+// Whole runs of stage distill: from a mixture of experts into a dense student, and back.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "checkpoint/random_init.h"
+#include "posttrain/distill/distill.h"
+#include "posttrain/sft/test_support.h"
+#include "posttrain/sft/test_tiny_model.h"
+#include "train/run_setup.h"
+#include "train/validation.h"
+
+namespace fathom::posttrain {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class DistillRunTest : public StageRunTest {
+ protected:
+  /// A model directory with the golden tokenizer, made by a short run of sft.
+  std::string teacher(bool has_experts) {
+    RunConfig config = golden_run(dir_ / (has_experts ? "experts" : "dense"));
+    std::string shape = has_experts ? kTinyExperts : kTinyDense;
+    shape.replace(shape.find("\"vocab_size\": 64"), 16, "\"vocab_size\": 264");
+    config.model.config = dir_.write(has_experts ? "experts.json" : "dense.json", shape).string();
+    config.model.tokenizer = sft_golden().string();
+    config.model.init_from.clear();
+    config.model.initializer_std = 0.1;
+    config.train.steps = 15;
+    config.schedule.peak_lr = 1e-2;
+    run(config);
+    return (fs::path(config.run.out) / "model").string();
+  }
+  /// The golden Llama as the student.
+  RunConfig config(const std::string& out, const std::string& teacher) const {
+    RunConfig config = golden_run(dir_ / out);
+    config.run.stage = TrainStage::kDistill;
+    config.distill.teacher = teacher;
+    config.distill.top_k = 16;
+    config.distill.store = (dir_ / "store").string();
+    config.schedule.peak_lr = 1e-2;
+    config.train.steps = 12;
+    config.train.checkpoint_every = 4;
+    return config;
+  }
+};
+
+TEST_F(DistillRunTest, TheStudentComesNearerByEveryDivergence) {
+  const std::string from = teacher(/*has_experts=*/true);
+  for (const auto& [kind, name] : kDivergenceNames) {
+    RunConfig c = config(std::string(name), from);
+    c.distill.divergence = kind;
+    c.data.validation["held"].paths = c.data.train["chat"].paths;
+    run(c);
+    EXPECT_LT(number(11, "divergence"), 0.6 * number(0, "divergence")) << name;
+    EXPECT_LT(number(11, "held/divergence"), 0.6 * number(0, "held/divergence")) << name;
+    EXPECT_NEAR(number(0, "held/divergence"), number(0, "divergence"), 1e-4) << "the same lines";
+    EXPECT_TRUE(std::isnan(number(5, "held/divergence")));
+    EXPECT_TRUE(fs::exists(dir_ / "store/model.safetensors"));
+    // The store holds both sets; without the held-out lines it is another.
+    fs::remove_all(dir_ / "store");
+  }
+}
+
+// A student that is its teacher has nothing to learn: all of the way through the store is true.
+TEST_F(DistillRunTest, ATeacherIsAtNoDistanceFromItself) {
+  for (const bool experts : {true, false}) {
+    RunConfig c = config(experts ? "self-experts" : "self-dense", teacher(experts));
+    c.model.init_from = c.distill.teacher;
+    c.distill.store.clear();
+    c.train.steps = 1;
+    c.distill.top_k = 264;
+    run(c);
+    EXPECT_NEAR(number(0, "divergence"), 0.0, 1e-5) << experts;
+    EXPECT_TRUE(fs::exists(fs::path(c.run.out) / "teacher/model.safetensors"));
+  }
+}
+
+TEST_F(DistillRunTest, GoesOnBitForBitFromTheSameStore) {
+  const std::string from = teacher(true);
+  const auto with = [&](const char* out) {
+    RunConfig c = config(out, from);
+    c.distill.divergence = Divergence::kJensenShannon;
+    c.distill.nll_weight = 0.3;
+    c.distill.temperature = 2.0;
+    c.train.micro_batch_sequences = 1;
+    return c;
+  };
+  run(with("whole"));
+  const auto made = fs::last_write_time(dir_ / "store/model.safetensors");
+  run(with("cut"), 6);
+  EXPECT_EQ(run(with("cut")).resumed_step, 6);
+  EXPECT_EQ(text("whole/model/model.safetensors"), text("cut/model/model.safetensors"));
+  EXPECT_EQ(fs::last_write_time(dir_ / "store/model.safetensors"), made) << "it is made once";
+  RunConfig other = with("other");
+  other.distill.top_k = 8;
+  try {
+    run(other);
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.message(), HasSubstr("top_k: found 16, expected 8"));
+  }
+}
+
+TEST_F(DistillRunTest, AnyMicroBatchesGiveTheSame) {
+  const std::string from = teacher(true);
+  std::vector<double> whole;
+  for (const i64 micro : {3, 1}) {
+    RunConfig c = config("micro" + std::to_string(micro), from);
+    c.sft.loss = SftLoss::kSamples;
+    c.train.micro_batch_sequences = micro;
+    run(c);
+    for (size_t i = 0; i < steps_.size(); ++i) {
+      if (micro == 3) {
+        whole.push_back(number(i, "divergence"));
+      } else {
+        EXPECT_NEAR(number(i, "divergence"), whole[i], 2e-4);
+      }
+    }
+  }
+}
+
+// Without a divergence's share the loss is that of sft, and with nearly none nearly that.
+TEST_F(DistillRunTest, TheTextsOwnTokensCanShareTheLoss) {
+  const std::string from = teacher(true);
+  RunConfig plain = golden_run(dir_ / "plain");
+  plain.train.steps = 12;
+  plain.schedule.peak_lr = 1e-2;
+  run(plain);
+  const double of_sft = steps_.back().loss;
+  RunConfig c = config("own", from);
+  c.distill.nll_weight = 0.999;
+  run(c);
+  EXPECT_NEAR(steps_.back().loss, of_sft, 0.02);
+  run(config("none", from));
+  EXPECT_GT(std::abs(steps_.back().loss - of_sft), 0.02);
+}
+
+TEST_F(DistillRunTest, Refuses) {
+  RunConfig none = config("bad", "");
+  EXPECT_THAT(refusal(none), HasSubstr("distill.teacher: missing"));
+  none.distill.teacher = (dir_ / "nowhere").string();
+  EXPECT_THAT(refusal(none), HasSubstr("nowhere"));
+  const std::string other = (fs::path(sft_golden()).parent_path() / "eval" / "model").string();
+  EXPECT_THAT(refusal(config("bad", other)),
+              HasSubstr("logits are distilled between models of one tokenizer"));
+}
+
+/// The gradient of a step by the student's weights against finite differences of its loss.
+TEST_F(DistillRunTest, TheGradientIsTheLosssSlope) {
+  const std::string from = teacher(false);
+  for (const auto& [kind, name] : kDivergenceNames) {
+    RunConfig c = config(fmt::format("slope-{}", name), from);
+    c.distill.divergence = kind;
+    c.distill.temperature = 1.5;
+    LoadedStage loaded = load_stage(c);
+    const auto setup = value_or_throw(train::load_run_setup(loaded.config));
+    model::TrainingModel model(ctx_, setup.model, c.recipe, 3, c.data.seq_len);
+    model.initialise(ctx_, 0.1, 3);
+    data::SequenceBatch batch;
+    const train::StepPlan plan = setup.plan.step(1);
+    model.begin_step(ctx_);
+    loaded.stage->begin_step(ctx_, plan, model);
+    loaded.stage->read({0, 3}, batch);
+    const auto loss = [&] {
+      model.begin_step(ctx_);
+      loaded.stage->begin_step(ctx_, plan, model);
+      model::TrainingBatch input = train::as_training_batch(batch, true);
+      loaded.stage->prepare(batch, input);
+      model::StepStats stats(setup.model);
+      model.forward_backward(ctx_, input, {.targets = 1.0, .sequences = 3.0}, stats);
+      report::StepMetrics metrics;
+      loaded.stage->end_step(metrics);
+      for (const auto& [key, value] : metrics.stage) {
+        if (key == "divergence") return value * 1.5 * 1.5;
+      }
+      return 0.0;
+    };
+    loss();
+    const std::vector<float> gradient(model.gradients().begin(), model.gradients().end());
+    double squares = 0.0;
+    for (const float g : gradient) squares += static_cast<double>(g) * static_cast<double>(g);
+    const double norm = std::sqrt(squares), step = 5e-3;
+    const std::vector<float> weights(model.weights().begin(), model.weights().end());
+    double difference = 0.0;
+    for (const double sign : {1.0, -1.0}) {
+      for (size_t i = 0; i < weights.size(); ++i) {
+        model.weights()[i] =
+            weights[i] + static_cast<float>(sign * step * static_cast<double>(gradient[i]) / norm);
+      }
+      difference += sign * loss();
+    }
+    EXPECT_NEAR(difference / (2 * step), norm, 0.01 * norm) << name;
+  }
+}
+
+}  // namespace
+}  // namespace fathom::posttrain
