@@ -25,6 +25,7 @@ TrainResult Run::go() {
   const TrainerState& state = trainer_.state();
   try {
     if (state.step > state.validated_step && due(train.validation_every)) validate();
+    evaluate_if_due();
     while (state.step < setup_.plan.steps() && !stopped()) {
       take_step();
       if (due(train.validation_every)) validate();
@@ -108,7 +109,7 @@ void Run::evaluate_if_due() {
   const i64 step = trainer_.state().step;
   if (tasks_ == nullptr || !due(setup_.config.eval.every)) return;
   // Records are cut where a run is resumed: what is there is of these weights.
-  if (stopped()) return;
+  if (reporter_->evaluated_step() == step || stopped()) return;
   auto all = tasks_->evaluate(ctx_, trainer_.model(), step);
   if (!all) return;  // stopped: the resumed run measures this step first
   reporter_->tasks(*all);

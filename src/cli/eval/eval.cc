@@ -25,8 +25,10 @@
 #include "eval/overlap/overlap.h"
 #include "eval/result/result_files.h"
 #include "eval/run/evaluation.h"
+#include "io/files/atomic_file.h"
 #include "io/files/directories.h"
 #include "io/files/output_path.h"
+#include "io/json.h"
 
 namespace fathom::cli {
 namespace {
@@ -55,6 +57,7 @@ class EvalCommand : public Command {
       return kExitOk;
     }
     if (!options_.page.empty()) io::require_output_file(options_.page);
+    if (!options_.loads.empty()) io::require_output_file(options_.loads);
     if (!options_.compare.empty()) {
       show_stored_results(options_.compare, options_.page);
       return kExitOk;
@@ -92,6 +95,7 @@ class EvalCommand : public Command {
       const auto results = ask_and_keep(model, judge.get(), std::move(tasks));
       facts.seconds = unix_now() - facts.started;
       report_work(model.work(), facts.seconds);
+      if (!options_.loads.empty()) write_loads(*subject);
       return finish(results, facts);
     } catch (const eval::EvaluationInterrupted&) {
       throw Interrupted();
@@ -106,7 +110,8 @@ class EvalCommand : public Command {
           std::max(longest_request_tokens(tasks), longest_repair_tokens(repairs_));
       std::optional<std::string> chat;
       if (options_.chat) chat = options_.chat_template;
-      return std::make_unique<LocalSubject>(options_.model, longest, chat, interrupted);
+      return std::make_unique<LocalSubject>(options_.model, longest, chat, interrupted,
+                                            !options_.loads.empty());
     }
     endpoint.key = environment("OPENAI_API_KEY");
     if (options_.model.context_tokens > 0) endpoint.window = options_.model.context_tokens;
@@ -208,6 +213,18 @@ class EvalCommand : public Command {
       log::info("{} verdicts were there", verdicts->num_known());
     }
     return results;
+  }
+
+  /// As `fathom plan balance` reads it: an array a layer.
+  void write_loads(const Subject& subject) const {
+    io::JsonArray layers;
+    for (const std::vector<i64>& load : subject.expert_loads()) {
+      layers.emplace_back(io::JsonArray(load.begin(), load.end()));
+    }
+    io::JsonObject object;
+    object.set("loads", std::move(layers));
+    io::write_file_atomically(options_.loads, io::write_json(std::move(object)) + "\n");
+    log::info("loads of experts written to {}", options_.loads);
   }
 
   static void report_work(const eval::ModelWork& work, double seconds) {

@@ -103,6 +103,10 @@ void add_result_options(Arguments& command, EvalOptions& options) {
   command.add_option("-o,--out", options.out, "Write results and samples below this folder")
       .type_name("DIR");
   command
+      .add_option("--loads", options.loads,
+                  "Write how many tokens chose each expert, for `fathom plan balance`")
+      .type_name("FILE");
+  command
       .add_option("--bootstrap", options.bootstrap,
                   "Resamples for standard errors that have no formula; 0: none")
       .check(integer_from(0))
@@ -145,6 +149,7 @@ void check_eval_options(const Arguments& command, const EvalOptions& options) {
     throw Error(ErrorCode::kInvalidInput, std::move(message));
   };
   const bool remote = !options.endpoint.url.empty();
+  if (remote && !options.loads.empty()) refuse("--loads counts in a model of this process");
   if (remote != options.model.directory.empty()) {
     refuse(remote ? fmt::format("--endpoint stands in place of a model, found {} too",
                                 options.model.directory)

@@ -26,7 +26,7 @@ struct EvalOptions {
   std::string training;
   bool unsafe_code = false;
 
-  std::string out, page;
+  std::string out, page, loads;
   std::vector<std::string> compare;
   i64 bootstrap = 100'000;
   bool json = false;

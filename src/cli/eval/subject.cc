@@ -1,5 +1,7 @@
 #include "cli/eval/subject.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 
@@ -116,12 +118,17 @@ eval::EngineModelOptions engine_model_options(const ModelOptions& options,
 
 LocalSubject::LocalSubject(const ModelOptions& options, i64 longest_tokens,
                            const std::optional<std::string>& chat,
-                           const std::atomic<bool>* interrupted)
+                           const std::atomic<bool>* interrupted, bool counts_experts)
     : ctx_(backend::make_context()),
       weights_(load_model(ctx_, options)),
       codec_(value_or_throw(engine::load_text_codec(options.directory))) {
   eval::EngineModelOptions settings = engine_model_options(
       options, weights_->config(), codec_, longest_tokens + (chat ? kTemplateTokens : 0));
+  if (counts_experts && !weights_->config().has_experts()) {
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("--loads: {} has no experts", options.directory));
+  }
+  settings.engine.keep_routes = counts_experts;
   if (chat) add_chat_template(options.directory, *chat, codec_, settings);
   settings.interrupted = interrupted;
   settings.facts.identity = identity_of(options, settings.engine) + (chat ? " chat " + *chat : "");

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "cli/options/model_options.h"
 #include "device/ctx.h"
@@ -28,16 +29,21 @@ class Subject {
  public:
   virtual ~Subject() = default;
   virtual eval::LanguageModel& model() = 0;
+  /// See EngineModel::expert_loads(); empty of a model elsewhere.
+  virtual std::vector<std::vector<i64>> expert_loads() const { return {}; }
 };
 
 /// A model in this process, with an engine whose window fits what the tasks ask.
 class LocalSubject : public Subject {
  public:
   /// `longest_tokens`: of a prompt with its answer. `chat`: generation by the chat template of this
-  /// name, "" the checkpoint's own.
+  /// name, "" the checkpoint's own. `counts_experts`: expert_loads() are wanted; throws
+  /// Error{kInvalidInput} for a model without experts.
   LocalSubject(const ModelOptions& options, i64 longest_tokens,
-               const std::optional<std::string>& chat, const std::atomic<bool>* interrupted);
+               const std::optional<std::string>& chat, const std::atomic<bool>* interrupted,
+               bool counts_experts = false);
   eval::LanguageModel& model() override { return *engine_; }
+  std::vector<std::vector<i64>> expert_loads() const override { return engine_->expert_loads(); }
 
  private:
   Ctx ctx_;

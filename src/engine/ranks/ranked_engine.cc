@@ -16,6 +16,9 @@
 namespace fathom::engine {
 namespace {
 
+/// Ranks read weights and time passes unequally long: the deadline counts from a barrier behind
+/// that.
+constexpr double kStartS = 24 * 3600;
 constexpr auto kLookAround = std::chrono::milliseconds(20);  // readers, limits, pages on disk
 
 }  // namespace
@@ -136,7 +139,8 @@ class RankedEngine final : public Engine {
   void run() {
     ::pthread_setname_np(::pthread_self(), "rank 0");
     comm::ThreadsOptions options;
-    options.job.deadline_s = rank_options_.deadline_s;
+    options.job.deadline_s = kStartS;
+    options.job.hang_directory = rank_options_.hang_directory;
     try {
       comm::run_ranks(rank_options_.ranks, options, [&](comm::Comm& world) { run_rank(world); });
     } catch (const std::exception& error) {
@@ -154,6 +158,8 @@ class RankedEngine final : public Engine {
     options.run.ranks = &experts;
     mine.engine = make_engine(mine.ctx, model_, tokenizer_, options);  // it may time passes
     experts.end_step({});
+    world.barrier();
+    world.set_deadline(rank_options_.deadline_s);
     ExpertBalancer balancer(experts, world, shape_, rank_options_.balancer);
     {
       const std::lock_guard lock(mutex_);

@@ -3,6 +3,7 @@
 // Source: DeepSeek-V3 §3.4.
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "engine/make_engine.h"
 #include "engine/ranks/expert_balancer.h"
@@ -16,8 +17,9 @@ struct RankOptions {
   /// Slots of a layer beyond one for each expert, rounded up to as many on each rank: replicas.
   i64 redundant_experts = 0;
   BalancerOptions balancer;
-  model::DealTokens deal = {};  // empty: replicas take turns; least_largest_load()
-  double deadline_s = 600;      // for which a rank waits for another before the engine ends
+  model::DealTokens deal = {};       // empty: replicas take turns; least_largest_load()
+  double deadline_s = 600;           // for which a rank waits for another before the engine ends
+  std::string hang_directory = ".";  // where hang-<rank>.json is written then; empty: nowhere
   std::function<Ctx()> make_context;
 };
 

@@ -23,6 +23,7 @@ GenerateRequest EngineModel::sampled(const GenerationRequest& request, std::vect
   out.sampling.temperature = request.temperature;
   out.sampling.top_p = request.top_p;
   out.sampling.seed = request.seed;
+  count_experts(out);
   return out;
 }
 

@@ -62,6 +62,12 @@ EngineModel::EngineModel(Ctx& ctx, const model::Model& model, const engine::Text
   options_.facts.bos = token_of(codec, codec.config.bos_token);
   options_.facts.eos = token_of(codec, codec.config.eos_token);
   options_.facts.pad = token_of(codec, codec.config.pad_token);
+  const ModelConfig& config = model.config();
+  if (!options_.engine.keep_routes || !config.has_experts()) return;
+  experts_per_token_ = config.num_experts_per_tok;
+  for (i64 layer = 0; layer < config.num_hidden_layers; ++layer) {
+    if (config.is_moe_layer(layer)) loads_.emplace_back(config.n_routed_experts, 0);
+  }
 }
 
 EngineModel::~EngineModel() = default;
@@ -69,6 +75,17 @@ EngineModel::~EngineModel() = default;
 ModelWork EngineModel::work() const {
   const engine::EngineCounters counters = engine_->counters();
   return {asked_tokens_, counters.prompt_tokens, counters.generated_tokens};
+}
+
+void EngineModel::count_experts(GenerateRequest& request) {
+  if (loads_.empty()) return;
+  request.on_routes = [this](i32, std::span<const u16> experts) {  // [tokens, layers, topk]
+    const auto layers = std::ssize(loads_);
+    for (i64 i = 0; i < std::ssize(experts); ++i) {
+      std::vector<i64>& load = loads_[static_cast<size_t>(i / experts_per_token_ % layers)];
+      ++load[experts[static_cast<size_t>(i)]];
+    }
+  };
 }
 
 void EngineModel::score(std::span<const ContextAndText> requests, const OnScore& done) {
@@ -123,6 +140,7 @@ void EngineModel::score_batch(std::span<Scored> batch, const OnScore& done) {
     request.prompt_log_probs_from = context;
     request.scored_next_id = ids.back();
     request.top_log_probs = 1;
+    count_experts(request);
     requests.push_back(std::move(request));
     asked.push_back({&scored});
   }
@@ -139,6 +157,7 @@ void EngineModel::score_batch(std::span<Scored> batch, const OnScore& done) {
         text->score.greedy = event.top[0].id == id;
       }
     };
+    count_experts(request);
     requests.push_back(std::move(request));
     asked.push_back(texts);
   }
@@ -172,6 +191,7 @@ void EngineModel::score_documents(std::span<const RollingRequest> requests, cons
       request.scored_next_id = window.ids.back();
       request.top_log_probs = 1;
       request.cache_use = engine::CacheUse::kNone;
+      count_experts(request);
       asked.push_back(std::move(request));
     }
     std::vector<double> sums(asked.size());  // added up in order, whoever is done first

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "engine/make_engine.h"
 #include "engine/prompt.h"
@@ -35,6 +36,10 @@ class EngineModel : public LanguageModel {
   ModelFacts facts() const override { return options_.facts; }
   ModelWork work() const override;
 
+  /// [MoE layers][experts]: how many tokens of all requests so far chose an expert, as if each
+  /// request were computed alone. Empty without EngineOptions::keep_routes.
+  const std::vector<std::vector<i64>>& expert_loads() const { return loads_; }
+
  private:
   struct Scored;
   void score_batch(std::span<Scored> batch, const OnScore& done);
@@ -42,6 +47,7 @@ class EngineModel : public LanguageModel {
   void converse(std::span<const GenerationRequest> requests, const OnText& done);
   engine::GenerateRequest sampled(const GenerationRequest& request, std::vector<i32> ids);
   void require_room(i64 answer_tokens) const;
+  void count_experts(engine::GenerateRequest& request);
 
   Ctx& ctx_;
   const engine::TextCodec& codec_;
@@ -50,6 +56,8 @@ class EngineModel : public LanguageModel {
   std::optional<ChatCodec> chat_;
   std::unique_ptr<engine::Engine> engine_;
   u64 asked_tokens_ = 0;
+  i64 experts_per_token_ = 1;
+  std::vector<std::vector<i64>> loads_;
 };
 
 }  // namespace fathom::eval
