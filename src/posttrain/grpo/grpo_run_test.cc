@@ -108,6 +108,12 @@ TEST_F(GrpoRunTest, TheTemperatureIsTrainingsToo) {
   warm.grpo.temperature = 0.5;
   run(warm);
   for (size_t i = 0; i < steps_.size(); ++i) EXPECT_LT(number(i, "drift/max"), 1e-5);
+  RunConfig inner = config("inner");  // pi_old is computed apart
+  inner.grpo.temperature = 0.5;
+  inner.grpo.inner_epochs = 2;
+  inner.train.checkpoint_every = 2;
+  run(inner);
+  for (size_t i = 0; i < steps_.size(); ++i) EXPECT_LT(number(i, "drift/max"), 1e-5);
   run(config("one"));
   EXPECT_NE(text("warm/samples.jsonl"), text("one/samples.jsonl"));
 }

@@ -79,6 +79,16 @@ TEST_F(RouteReplayTest, InBf16TheDriftIsSmaller) {
   run(long_answers("replayed", true));
   EXPECT_GT(mean("routes/changed"), 0.0) << "the live router's choice is compared all the same";
   EXPECT_LT(mean("drift/mean"), live);
+  // Where pi_old is computed apart, that pass replays too: its drift is that of rounding alone.
+  RunConfig inner = long_answers("inner", true);
+  inner.grpo.inner_epochs = 2;
+  inner.train.checkpoint_every = 2;
+  run(inner);
+  const double replayed = mean("drift/max");
+  inner.run.out = (dir_ / "inner-live").string();
+  inner.grpo.route_replay = false;
+  run(inner);
+  EXPECT_LT(replayed, mean("drift/max"));
 }
 
 TEST_F(RouteReplayTest, AResumedRunReplaysTheSameRoutes) {
