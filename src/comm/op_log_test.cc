@@ -15,7 +15,9 @@ TEST(OpLogTest, TheLastSixtyFourAreFound) {
     EXPECT_EQ(log.find(number), nullptr);
     EXPECT_EQ(log.add({.sequence = number}), number);
     const i64 oldest = std::max<i64>(0, number - OpLog::kRecords + 1);
-    if (oldest > 0) EXPECT_EQ(log.find(oldest - 1), nullptr);
+    if (oldest > 0) {
+      EXPECT_EQ(log.find(oldest - 1), nullptr);
+    }
     ASSERT_NE(log.find(oldest), nullptr);
     EXPECT_EQ(log.find(oldest)->sequence, oldest);
     EXPECT_EQ(log.find(number)->sequence, number);

@@ -62,7 +62,9 @@ void Grpo::add_sample_numbers(report::StepMetrics& metrics) const {
   add("reward_zero_std", groups.alike);
   const RewardConfig& parts = parts_.config.reward;
   add("reward/accuracy", mean(samples, [](const auto& s) { return s.reward.accuracy; }));
-  add("reward/format", mean(samples, [](const auto& s) { return s.reward.format; }));
+  if (parts.format > 0) {
+    add("reward/format", mean(samples, [](const auto& s) { return s.reward.format; }));
+  }
   if (parts.language > 0) {
     add("reward/language", mean(samples, [](const auto& s) { return s.reward.language; }));
   }

@@ -12,7 +12,7 @@ function stepSeries(key, name, more = {}) {
 }
 
 function lossSection() {
-  const {grid} = section('Loss', 'Cross-entropy of the main model. Bold: smoothed by the slider above; faint: every step; the band is the range of the steps that share a point.', 'grid wide');
+  const {grid} = section('Loss', 'Of the main model: cross-entropy, or what the stage minimises in its place. Bold: smoothed by the slider above; faint: every step; the band is the range of the steps that share a point.', 'grid wide');
   for (const [key, title, unit] of [['loss', 'Loss', 'nats a token'], ['bits_per_byte', 'Bits per byte', 'comparable between tokenizers']]) {
     const series = [stepSeries(key, 'training')];
     data.sets.forEach((set, i) => series.push({name: set.name, x: set.x, y: set[key], colour: setColour(i), dots: true}));
