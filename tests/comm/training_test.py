@@ -50,6 +50,8 @@ checkpoint_every = 4
 shape = "constant"
 warmup_steps = 0
 peak_lr = 1e-3
+[mtp]
+late_loss_weight = 0.3
 [precision]
 mode = "f32"
 [parallel]
