@@ -151,23 +151,37 @@ def source_settings(text):
     return settings
 
 
+def is_trained(run, asked):
+    """Whether the run's model is there; refuses one that was asked for with something else than `asked`."""
+    path = run / "asked.json"
+    if (run / "model" / "config.json").exists():
+        found = json.loads(path.read_text()) if path.exists() else {}
+        other = [key for key in asked if found.get(key) != asked[key]]
+        if other:
+            sys.exit(f"error: {run} was trained with other values of {', '.join(other)} (see {path}); "
+                     "name another --out or remove it")
+        return True
+    path.write_text(json.dumps(asked, indent=2) + "\n")
+    return False
+
+
 def train(args, experiment, variant, seed):
     """Trains one run unless it is there; -> its directory."""
     # (d) looks at two runs of (b) from another side.
     folder = {"domains": "balance"}.get(experiment, experiment)
     run = args.out / folder / f"{slug(variant.name)}-seed{seed}"
-    if (run / "model" / "config.json").exists():
-        return run
     run.mkdir(parents=True, exist_ok=True)
     model = dict(variant.model)
     config = {} if model.pop("replace", False) else json.loads(BASE_MODEL.read_text())
     config.update(model)
-    (run / "shape.json").write_text(json.dumps(config, indent=2) + "\n")
     settings = [f"run.out={run}", f"run.seed={seed}", f"data.seed={seed}", f"model.config={run / 'shape.json'}",
                 f"model.tokenizer={args.tokenizer}", f"data.cache_dir={args.out / 'token_cache'}",
                 *source_settings(args.text), *variant.settings]
     if args.steps:
         settings.append(f"train.steps={args.steps}")
+    if is_trained(run, {"model": config, "settings": settings}):
+        return run
+    (run / "shape.json").write_text(json.dumps(config, indent=2) + "\n")
     command = [args.fathom, "train", str(BASE_RUN)]
     for setting in settings:
         command += ["--set", setting]

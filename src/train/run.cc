@@ -29,8 +29,9 @@ TrainResult Run::go() {
     while (state.step < setup_.plan.steps() && !stopped()) {
       take_step();
       if (due(train.validation_every)) validate();
-      evaluate_if_due();
+      // Before the tasks: what goes wrong in one of them must not cost the steps before it.
       if (due(train.checkpoint_every) && !stopped()) save(RunWriter::Need::kUseful);
+      evaluate_if_due();
     }
     if (writer_.saved_step() != state.step) save(RunWriter::Need::kLast);
     if (state.step == setup_.plan.steps()) {

@@ -51,6 +51,23 @@ class Cloze(unittest.TestCase):
         self.assertNotEqual(ablation.cloze_items("d", self.TEXT, 9), ablation.cloze_items("e", self.TEXT, 9))
 
 
+    def test_a_text_too_short_for_wrong_options_has_no_items(self):
+        self.assertEqual(ablation.cloze_items("d", " ".join(["w"] * 100), 9), [])
+
+
+class Runs(unittest.TestCase):
+    def test_a_run_of_other_settings_is_not_taken_for_this_one(self):
+        with tempfile.TemporaryDirectory() as name:
+            run = pathlib.Path(name)
+            asked = {"model": {"hidden_size": 8}, "settings": ["train.steps=60"]}
+            self.assertFalse(experiments.is_trained(run, asked))
+            (run / "model").mkdir()
+            (run / "model/config.json").write_text("{}")
+            self.assertTrue(experiments.is_trained(run, asked))
+            with self.assertRaisesRegex(SystemExit, "other values of settings"):
+                experiments.is_trained(run, {**asked, "settings": ["train.steps=600"]})
+
+
 class Intervals(unittest.TestCase):
     def test_students(self):
         # 7/3 ± 4.302653 · 1.527525 / √3

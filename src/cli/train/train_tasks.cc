@@ -65,6 +65,7 @@ class RunTasks : public train::TaskEvaluator {
                               "--judge` measures it",
                               judged->name));
     }
+    refuse_long_answers(setup.model.max_position_embeddings);
     sandbox_ = sandbox_for(tasks_, /*always=*/false, /*unsafe=*/false);
     options_.directory = setup.config.run.out;
     const bool f32 = setup.config.recipe.precision.mode == TrainPrecision::kF32;
@@ -90,6 +91,18 @@ class RunTasks : public train::TaskEvaluator {
   }
 
  private:
+  /// Throws Error{kInvalidInput} for answers that leave no room for a prompt in the model's window.
+  void refuse_long_answers(i64 window) const {
+    for (const eval::Task& task : tasks_) {
+      const bool generates = task.output == eval::OutputKind::kGenerate;
+      if (!generates || task.prompt.max_tokens < window) continue;
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("eval.tasks: {}: answers of up to {} tokens (max_tokens) leave no room for "
+                              "a prompt in the model's window of {} (max_position_embeddings)",
+                              task.name, task.prompt.max_tokens, window));
+    }
+  }
+
   const std::atomic<bool>* interrupted_;
   engine::TextCodec codec_;
   std::vector<eval::Task> tasks_;

@@ -96,6 +96,22 @@ TEST_F(RunTasks, ChangeNothingInTheModel) {
   EXPECT_EQ(weights_of(config_of("with", 1)), weights_of(without));
 }
 
+TEST_F(RunTasks, ThatFailCostNoStep) {
+  struct Failing : TaskEvaluator {
+    std::optional<std::vector<report::TaskMetrics>> evaluate(Ctx&, model::TrainingModel&,
+                                                             i64) override {
+      throw Error(ErrorCode::kInvalidInput, "no room for an answer");
+    }
+  } failing;
+  const RunConfig config = config_of("failed", 0);
+  EXPECT_THROW(train(config, &failing), Error);
+  WeightSum tasks;
+  const TrainResult result = train(config, &tasks);
+  EXPECT_EQ(result.resumed_step, 7);
+  EXPECT_THAT(tasks.steps, ElementsAre(7));
+  EXPECT_FALSE(weights_of(config).empty());
+}
+
 // Cut anywhere, also between two records and the checkpoint behind them: each due step stands once.
 TEST_F(RunTasks, AreThereOnceHoweverARunIsCut) {
   WeightSum whole_tasks;
