@@ -37,8 +37,8 @@ std::vector<i32> stop_ids(const ChatChoice& choice, const tokenizer::Tokenizer& 
   if (eos && std::ranges::count(ids, *eos) == 0) ids.push_back(*eos);
   if (ids.empty()) {
     throw Error(ErrorCode::kInvalidInput,
-                fmt::format("data.eos_token: {} is no token of the tokenizer, and no template has an "
-                            "end of turn: nothing would end an answer",
+                fmt::format("data.eos_token: {} is no token of the tokenizer, and no template has "
+                            "an end of turn: nothing would end an answer",
                             eos_token));
   }
   return ids;

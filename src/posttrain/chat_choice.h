@@ -25,8 +25,8 @@ ChatChoice choose_chat_template(const RunConfig& run, const tokenizer::Tokenizer
 /// Ids that end what a model of this template writes.
 std::vector<i64> end_ids(const ChatChoice& choice, const tokenizer::Tokenizer& tokenizer);
 
-/// The same with the token that ends a text, as rollouts stop on them. Throws Error{kInvalidInput} if
-/// there is none at all.
+/// The same with the token that ends a text, as rollouts stop on them. Throws Error{kInvalidInput}
+/// if there is none at all.
 std::vector<i32> stop_ids(const ChatChoice& choice, const tokenizer::Tokenizer& tokenizer,
                           const std::string& eos_token);
 

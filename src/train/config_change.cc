@@ -19,7 +19,7 @@ struct Rule {
 };
 
 /// The first rule whose prefix the key begins with decides.
-constexpr std::array<Rule, 40> kRules = {{
+constexpr std::array<Rule, 41> kRules = {{
     {"run.out", Kind::kHarmless},
     {"model.dtype", Kind::kHarmless},
     {"model.config", Kind::kContent},
@@ -53,6 +53,7 @@ constexpr std::array<Rule, 40> kRules = {{
     {"parallel.check_every", Kind::kHarmless},
     {"parallel.trace_step", Kind::kHarmless},
     {"parallel.", Kind::kRounding},
+    {"distill.store", Kind::kHarmless},  // its own key guards what it holds
     {"grpo.held_out_", Kind::kHarmless},
     {"grpo.parallel", Kind::kRounding},
     {"grpo.max_drift", Kind::kHarmless},

@@ -39,6 +39,7 @@ TEST_F(ConfigChangeTest, WhatIsKeptAndValidatedMayChange) {
     c.train.validation_every = 0;
     c.train.checkpoint_every = 1;
     c.data.strict = true;
+    c.distill.store = "elsewhere";
     c.data.validation.erase("held");
   });
   ASSERT_TRUE(lines.has_value()) << lines.error().message();
@@ -52,6 +53,7 @@ TEST_F(ConfigChangeTest, WhatWasTrainedMayNot) {
   EXPECT_THAT(refusal([](RunConfig& c) { c.recipe.precision.mode = TrainPrecision::kFp8; }),
               HasSubstr("precision.mode: \"bf16\", now \"fp8\""));
   EXPECT_THAT(refusal([](RunConfig& c) { c.run.seed = 8; }), HasSubstr("run.seed: 7, now 8"));
+  EXPECT_THAT(refusal([](RunConfig& c) { c.distill.top_k = 7; }), HasSubstr("distill.top_k"));
   EXPECT_THAT(refusal([](RunConfig& c) { c.recipe.balance.seq_aux_loss_weight = 0; }),
               HasSubstr("balance.seq_aux_loss_weight: 0.0001, now 0"));
   EXPECT_THAT(refusal([](RunConfig& c) { c.data.isolate_documents = true; }),

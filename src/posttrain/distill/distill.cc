@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "engine/scorer.h"
 #include "train/validation.h"
@@ -20,12 +21,23 @@ void ask_teacher(Ctx& ctx, const model::Model& teacher, const TeacherChoice& cho
   options.engine.cost_measurement_s = 0.0;
   std::vector<float> log_probs(static_cast<size_t>(choice.num_ids));
   i64 token = 0;
+  // Before it is stored: a run that finds the store would learn from it.
+  const auto check_finite = [&](size_t next) {
+    const auto bad = std::ranges::find_if(log_probs, [](float p) { return !std::isfinite(p); });
+    if (bad == log_probs.end()) return;
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("distill.teacher: {}: its log-probability of id {} at token {} of a "
+                            "sample of {} is {}, expected a finite number",
+                            choice.directory.string(), bad - log_probs.begin(), next,
+                            sample.ids.size(), *bad));
+  };
   engine::score_tokens(ctx, teacher, sample.ids, options, [&](View<const float, 2> logits) {
     for (i64 row = 0; row < logits.dim(0); ++row, ++token) {
       const auto next = static_cast<size_t>(token + 1);
       if (next >= sample.ids.size() || sample.supervised[next] == 0) continue;
       // Ids that no token has stay out of the distribution.
       log_softmax({logits.row(row), log_probs.size()}, choice.key.temperature, log_probs);
+      check_finite(next);
       write(teacher_row(log_probs, choice.key.top_k));
     }
   });
@@ -80,6 +92,13 @@ std::string Distill::statistics() const {
 void Distill::open_store(Ctx& ctx) {
   if (!TeacherStore::exists(teacher_.store)) {
     const auto teacher = model::Model::load(ctx, teacher_.directory.string());
+    const i64 vocab = teacher->config().vocab_size;
+    if (vocab < teacher_.num_ids) {
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("distill.teacher: {}: config.json: vocab_size: found {}, expected at "
+                              "least the {} ids of the tokenizer",
+                              teacher_.directory.string(), vocab, teacher_.num_ids));
+    }
     write_teacher_store(teacher_.store, teacher_.key, num_rows_, [&](const auto& write) {
       for (const StoredSet& stored : stored_) {
         const SampleSet& set = stored.samples->set();
@@ -87,7 +106,8 @@ void Distill::open_store(Ctx& ctx) {
       }
     });
   }
-  store_ = std::make_unique<TeacherStore>(teacher_.store, teacher_.key, num_rows_);
+  store_ = std::make_unique<TeacherStore>(teacher_.store, teacher_.key, num_rows_,
+                                          teacher_.num_ids);
 }
 
 const std::vector<i64>& Distill::rows_of(const StoredSet& set, const data::SequenceBatch& batch) {
@@ -148,7 +168,6 @@ void Distill::end_step(report::StepMetrics& metrics) {
   Sft::end_step(metrics);
   metrics.stage.emplace_back("divergence", distill_loss_.mean_divergence());
   const bool is_last = metrics.step == steps();
-  if (is_last && !held_out_.empty()) held_out_.clear();
   if (is_last) held_out_ = measure_held_out();
   metrics.stage.insert(metrics.stage.end(), held_out_.begin(), held_out_.end());
 }

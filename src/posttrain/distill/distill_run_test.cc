@@ -148,6 +148,41 @@ TEST_F(DistillRunTest, Refuses) {
               HasSubstr("logits are distilled between models of one tokenizer"));
 }
 
+// What would read beyond the teacher's logits, or leave numbers behind that are none.
+TEST_F(DistillRunTest, ATeacherThatCannotBeLearntFromLeavesNoStore) {
+  const auto refusal_of = [&](const std::string& name) -> std::string {
+    RunConfig c = config(name + "-run", (dir_ / name).string());
+    c.data.validation.clear();
+    try {
+      run(c);
+    } catch (const Error& error) {
+      return error.message();
+    }
+    return "accepted";
+  };
+  const auto make = [&](const std::string& name, i64 vocab_size) {
+    ModelConfig shape = tiny_model(/*has_experts=*/false);
+    shape.vocab_size = vocab_size;
+    checkpoint::write_random_checkpoint(ctx_, shape, dir_ / name, {.dtype = DType::kF32});
+    for (const auto& file : fs::directory_iterator(sft_golden())) {
+      if (!file.path().filename().string().starts_with("tokenizer")) continue;
+      fs::copy(file.path(), dir_ / name / file.path().filename());
+    }
+  };
+  make("small", 64);
+  EXPECT_THAT(refusal_of("small"), HasSubstr("vocab_size: found 64, expected at least the 264 ids"));
+  make("broken", 264);
+  const fs::path weights = dir_ / "broken/model.safetensors";
+  const auto half = static_cast<std::streamoff>(fs::file_size(weights) / 2);
+  {
+    std::fstream file(weights, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(half);
+    file << std::string(static_cast<size_t>(half), '\xff');
+  }
+  EXPECT_THAT(refusal_of("broken"), HasSubstr("nan, expected a finite number"));
+  EXPECT_FALSE(fs::exists(dir_ / "store/model.safetensors"));
+}
+
 /// The gradient of a step by the student's weights against finite differences of its loss.
 TEST_F(DistillRunTest, TheGradientIsTheLosssSlope) {
   const std::string from = teacher(false);

@@ -82,14 +82,14 @@ double divergence(Divergence kind, double beta, const TeacherToken& teacher,
   double rest = 0.0;
   for (const float q : slopes) rest += static_cast<double>(q);
   Bin sum;
+  double share = 0.0;  // the slope of the others' bin goes to them by their share of its mass
   if (teacher.ids.size() < slopes.size()) {
     const double log_rest = rest > 0.0 ? std::log(rest) : -1e3;
     const Bin bin = bin_of(kind, beta, static_cast<double>(teacher.rest), log_rest);
-    // Bin slopes go to the others by their share of the mass.
-    rest = rest > 0.0 ? bin.slope / rest : 0.0;
+    if (rest > 0.0) share = bin.slope / rest;
     sum = bin;
   }
-  for (float& slope : slopes) slope = static_cast<float>(rest * static_cast<double>(slope));
+  for (float& slope : slopes) slope = static_cast<float>(share * static_cast<double>(slope));
   for (size_t k = 0; k < teacher.ids.size(); ++k) {
     const auto v = static_cast<size_t>(teacher.ids[k]);
     const Bin bin = bin_of(kind, beta, static_cast<double>(teacher.log_probs[k]),

@@ -1,7 +1,7 @@
 #pragma once
-// How far a student's distribution is from a teacher's, of which the likeliest tokens and the mass of
-// all others are known: a divergence of k + 1 bins, the last one that of the others. Renormalising
-// the k instead would teach that nothing else ever comes.
+// How far a student's distribution is from a teacher's, of which the likeliest tokens and the mass
+// of all others are known: a divergence of k + 1 bins, the last one that of the others.
+// Renormalising the k instead would teach that nothing else ever comes.
 #include <span>
 
 #include "base/types.h"
@@ -25,7 +25,8 @@ void log_softmax(std::span<const float> logits, double temperature, std::span<fl
 ///   reverse  sum q (log q - log p), |log q - log p| held within 10: where the teacher sees nothing
 ///            it has no opinion either
 ///   jsd      beta sum p log(p / m) + (1 - beta) sum q log(q / m), m = beta p + (1 - beta) q
-/// and slopes[v] = dD / dlogits[v] * temperature, which is dD / d(logits / temperature), OVERWRITTEN.
+/// and slopes[v] = dD / dlogits[v] * temperature, which is dD / d(logits / temperature),
+/// OVERWRITTEN.
 ///   log_probs [vocab]  the student's, of log_softmax; slopes may not be it
 /// Sources: arXiv 2306.13649 (GKD) eqs (1)-(2); Hinton et al., arXiv 1503.02531.
 double divergence(Divergence kind, double beta, const TeacherToken& teacher,

@@ -2,6 +2,7 @@
 // make_distill_golden.py); the store's numbers.
 #include "posttrain/distill/divergence.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -133,13 +134,13 @@ TEST(TeacherStoreTest, KeepsTheLikeliestAndTheMassOfTheRest) {
     write(row);
     write(teacher_row(std::vector<float>{-3.0f, -2.0f, -0.2f, -9.0f}, 3));
   });
-  const TeacherStore store(dir / "store", key, 2);
+  const TeacherStore store(dir / "store", key, 2, 4);
   EXPECT_THAT(store.token(1).ids, ElementsAre(2, 1, 0));
   EXPECT_NEAR(store.token(1).log_probs[0], -0.2, 1e-4);
   EXPECT_NEAR(store.token(0).log_probs[2], std::log(0.1), 1e-3);
   const auto refusal = [&](const TeacherStoreKey& other, i64 rows) -> std::string {
     try {
-      TeacherStore(dir / "store", other, rows);
+      TeacherStore(dir / "store", other, rows, 4);
     } catch (const Error& error) {
       return error.message();
     }
@@ -152,6 +153,45 @@ TEST(TeacherStoreTest, KeepsTheLikeliestAndTheMassOfTheRest) {
   other.tokenizer = "w";
   EXPECT_THAT(refusal(other, 2), HasSubstr("tokenizer: found v, expected w"));
   EXPECT_THAT(refusal(key, 3), HasSubstr("0.ids: found"));
+}
+
+TEST(TeacherStoreTest, WhatNoTeacherWroteIsRefused) {
+  const testing::TempDir dir;
+  const TeacherStoreKey key{.teacher = "t", .samples = "s", .tokenizer = "v", .top_k = 2};
+  const TeacherRow good = teacher_row(std::vector<float>{-1.0f, -2.0f, -1.5f, -1e6f}, 2);
+  i64 stores = 0;
+  const auto refusal = [&](const TeacherRow& second) -> std::string {
+    const auto path = dir / fmt::format("store{}", stores++);
+    write_teacher_store(path, key, 2, [&](const auto& write) {
+      write(good);
+      write(second);
+    });
+    try {
+      TeacherStore(path, key, 2, 4);
+    } catch (const Error& error) {
+      return error.message();
+    }
+    return "accepted";
+  };
+  const auto with = [&](auto change) {
+    TeacherRow row = good;
+    change(row);
+    return refusal(row);
+  };
+  EXPECT_EQ(refusal(teacher_row(std::vector<float>{-1e6f, -0.0f}, 2)), "accepted");
+  EXPECT_THAT(with([](TeacherRow& row) { row.ids[1] = 4; }),
+              HasSubstr("0.ids: row 1: found 4, expected ids from 0 to 3"));
+  EXPECT_THAT(with([](TeacherRow& row) { row.ids[0] = 0xffffffff; }),
+              HasSubstr("0.ids: row 1: found -1, expected"));
+  const u16 nan = 0x7e00, none = 0xfc00, positive = 0x3c00;
+  for (const u16 bad : {nan, none, positive}) {
+    EXPECT_THAT(with([&](TeacherRow& row) { row.log_probs[1] = bad; }),
+                HasSubstr("0.log_probs: row 1: found"));
+  }
+  for (const u16 bad : {nan, positive}) {
+    EXPECT_THAT(with([&](TeacherRow& row) { row.rest = bad; }), HasSubstr("0.rest: row 1: found"));
+  }
+  EXPECT_EQ(with([&](TeacherRow& row) { row.rest = none; }), "accepted");
 }
 
 }  // namespace

@@ -26,6 +26,8 @@ io::Metadata header_of(const TeacherStoreKey& key) {
           {"temperature", fmt::format("{}", key.temperature)}};
 }
 
+constexpr float kLowestF16 = -65504.0f;
+
 i64 rows_of_part(i64 part, i64 rows) { return std::min(kRowsPerPart, rows - part * kRowsPerPart); }
 
 template <typename T>
@@ -60,12 +62,13 @@ TeacherRow teacher_row(std::span<const float> log_probs, i64 top_k) {
     const u32 id = order[static_cast<size_t>(i)];
     if (i < kept) {
       row.ids.push_back(id);
-      row.log_probs.push_back(f32_to_f16(log_probs[id]));
+      row.log_probs.push_back(f32_to_f16(std::max(log_probs[id], kLowestF16)));
     } else {
       rest += std::exp(static_cast<double>(log_probs[id]));
     }
   }
-  row.rest = f32_to_f16(static_cast<float>(std::log(rest)));
+  // Rounding may bring the mass of many above 1.
+  row.rest = f32_to_f16(static_cast<float>(std::log(std::min(rest, 1.0))));
   return row;
 }
 
@@ -98,7 +101,8 @@ bool TeacherStore::exists(const fs::path& directory) {
          fs::exists(directory / "model.safetensors.index.json");
 }
 
-TeacherStore::TeacherStore(const fs::path& directory, const TeacherStoreKey& key, i64 rows)
+TeacherStore::TeacherStore(const fs::path& directory, const TeacherStoreKey& key, i64 rows,
+                           i64 num_ids)
     : files_(value_or_throw(io::Checkpoint::open(directory))), rows_(rows), top_k_(key.top_k) {
   const io::Metadata& found = files_.metadata();
   for (const auto& [field, expected] : header_of(key)) {
@@ -116,14 +120,37 @@ TeacherStore::TeacherStore(const fs::path& directory, const TeacherStoreKey& key
       const i64 elements = rows_of_part(part, rows) * columns;
       if (stored == nullptr || stored->dtype != dtype || stored->elements() != elements) {
         throw Error(ErrorCode::kInvalidInput,
-                    fmt::format("{}: {}.{}: found {}, expected {} numbers", directory.string(), part,
-                                name, stored == nullptr ? "nothing" : io::to_string(*stored),
+                    fmt::format("{}: {}.{}: found {}, expected {} numbers", directory.string(),
+                                part, name, stored == nullptr ? "nothing" : io::to_string(*stored),
                                 elements));
       }
       return stored->bytes.data();
     };
     parts_.push_back({tensor("ids", DType::kU32, top_k_), tensor("log_probs", DType::kF16, top_k_),
                       tensor("rest", DType::kF16, 1)});
+  }
+  check_numbers(directory, num_ids);
+}
+
+void TeacherStore::check_numbers(const fs::path& directory, i64 num_ids) const {
+  for (i64 row = 0; row < rows_; ++row) {
+    const TeacherToken found = token(row);
+    const auto refuse = [&](const char* tensor, auto value, const std::string& expected) {
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("{}: {}.{}: row {}: found {}, expected {}; the store is damaged: "
+                              "remove it to have it made anew",
+                              directory.string(), row / kRowsPerPart, tensor, row % kRowsPerPart,
+                              value, expected));
+    };
+    for (const i32 id : found.ids) {
+      if (id < 0 || id >= num_ids) refuse("ids", id, fmt::format("ids from 0 to {}", num_ids - 1));
+    }
+    for (const float log_prob : found.log_probs) {
+      if (!std::isfinite(log_prob) || log_prob > 0.0f) {
+        refuse("log_probs", log_prob, "finite numbers, none above 0");
+      }
+    }
+    if (!(found.rest <= 0.0f)) refuse("rest", found.rest, "none above 0");
   }
 }
 

@@ -36,7 +36,8 @@ struct TeacherRow {
   std::vector<u16> log_probs;
   u16 rest = 0;
 };
-/// The top_k largest of log_probs [ids], the rest's mass summed.
+/// The top_k largest of log_probs [ids], all finite, the rest's mass summed. What F16 has no number
+/// for becomes its lowest.
 TeacherRow teacher_row(std::span<const float> log_probs, i64 top_k);
 
 /// Writes a store of `rows` rows; `write` calls its argument for each in order. Throws Error{kIo |
@@ -47,8 +48,10 @@ void write_teacher_store(const std::filesystem::path& directory, const TeacherSt
 
 class TeacherStore {
  public:
-  /// Throws Error{kInvalidInput}: not there, damaged, of another key (which field, found, expected).
-  TeacherStore(const std::filesystem::path& directory, const TeacherStoreKey& key, i64 rows);
+  /// Reads the whole store once. Throws Error{kInvalidInput}: not there, of another key (which
+  /// field, found, expected), an id outside [0, num_ids), a log-probability that is none.
+  TeacherStore(const std::filesystem::path& directory, const TeacherStoreKey& key, i64 rows,
+               i64 num_ids);
 
   static bool exists(const std::filesystem::path& directory);
   i64 rows() const { return rows_; }
@@ -60,6 +63,8 @@ class TeacherStore {
   struct Part {
     const u8 *ids, *log_probs, *rest;
   };
+  void check_numbers(const std::filesystem::path& directory, i64 num_ids) const;
+
   io::Checkpoint files_;
   i64 rows_, top_k_;
   std::vector<Part> parts_;

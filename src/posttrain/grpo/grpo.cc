@@ -105,9 +105,9 @@ void Grpo::end_step(report::StepMetrics& metrics) {
   const double drift = stats.drift / static_cast<double>(std::max<i64>(1, stats.drift_targets));
   if (drift > grpo_.max_drift) {
     throw Error(ErrorCode::kInvalidInput,
-                fmt::format("step {}: training's log-probabilities differ from the rollout's by {:.4f} "
-                            "in the mean, more than grpo.max_drift = {}: they are no longer one "
-                            "policy",
+                fmt::format("step {}: training's log-probabilities differ from the rollout's by "
+                            "{:.4f} in the mean, more than grpo.max_drift = {}: they are no longer "
+                            "one policy",
                             metrics.step, drift, grpo_.max_drift));
   }
 }

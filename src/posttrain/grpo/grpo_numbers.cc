@@ -68,7 +68,9 @@ void Grpo::add_sample_numbers(report::StepMetrics& metrics) const {
   if (parts.language > 0) {
     add("reward/language", mean(samples, [](const auto& s) { return s.reward.language; }));
   }
-  if (parts.code > 0) add("reward/code", mean(samples, [](const auto& s) { return s.reward.code; }));
+  if (parts.code > 0) {
+    add("reward/code", mean(samples, [](const auto& s) { return s.reward.code; }));
+  }
   if (parts.overlong_buffer > 0) {
     add("reward/overlong", mean(samples, [](const auto& s) { return s.reward.overlong; }));
   }

@@ -29,8 +29,9 @@ RolloutConfig Grpo::rollout_config() const {
           .seed = static_cast<u64>(parts_.config.data.seed)};
 }
 
-/// A function of the rollout's number: epoch after epoch, each in an order of its own. What refilling
-/// may ask for is set aside for the rollout, so that the prompts of none depend on others'.
+/// A function of the rollout's number: epoch after epoch, each in an order of its own. What
+/// refilling may ask for is set aside for the rollout, so that the prompts of none depend on
+/// others'.
 std::vector<RolloutPrompt> Grpo::prompts_of(i64 rollout, i64 first, i64 count) const {
   const i64 all = std::ssize(parts_.prompts);
   const i64 begin = rollout * grpo_.prompts * grpo_.minibatches * (1 + grpo_.refill) + first;
@@ -59,12 +60,15 @@ void Grpo::draw_groups(i64 rollout) {
   };
   samples_.clear();
   groups_drawn_ = rollout_tokens_ = 0;
+  rollout_s_ = 0.0;
   std::vector<i64> places(static_cast<size_t>(groups));  // that are to be filled
   std::iota(places.begin(), places.end(), i64{0});
   for (i64 round = 0; round <= grpo_.refill && !places.empty(); ++round) {
     const i64 count = std::ssize(places);
-    auto drawn = roll_out(*ctx_, *policy_, *parts_.tokenizer,
-                          prompts_of(rollout, round * groups, count), rollout_config());
+    const auto prompts = prompts_of(rollout, round * groups, count);
+    const Clock::time_point begin = Clock::now();
+    auto drawn = roll_out(*ctx_, *policy_, *parts_.tokenizer, prompts, rollout_config());
+    rollout_s_ += seconds_since(begin);  // without the judge's time: a rule may run programs
     groups_drawn_ += count;
     for (const PolicySample& sample : drawn) rollout_tokens_ += sample.answer_tokens();
     judge(drawn, parts_.prompts);
@@ -82,9 +86,7 @@ void Grpo::draw_groups(i64 rollout) {
 }
 
 void Grpo::make_rollout(i64 step) {
-  const Clock::time_point begin = Clock::now();
   draw_groups((step - 1) / steps_per_rollout());
-  rollout_s_ = seconds_since(begin);
   log_.append(step, samples_, parts_.prompts, *parts_.tokenizer);
   if (steps_per_rollout() > 1) {
     score(samples_, &PolicySample::old_log_probs, Routes::kOfRollout);

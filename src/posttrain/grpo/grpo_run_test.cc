@@ -166,6 +166,13 @@ TEST_F(GrpoRunTest, TheReferenceIsReplaced) {
   run(with("cut", 2), 3);
   run(with("cut", 2));
   EXPECT_EQ(text("cut/model/model.safetensors"), model);
+  // The checkpoints since a replacement are lost: the run goes on with the reference before it.
+  run(with("lost", 2), 3);
+  for (const char* step : {"2", "3"}) {
+    fs::remove_all(dir_ / "lost/checkpoints" / (std::string("step-00000") + step));
+  }
+  EXPECT_EQ(run(with("lost", 2)).resumed_step, 1);
+  EXPECT_EQ(text("lost/model/model.safetensors"), model);
   RunConfig odd = with("odd", 3);
   odd.train.checkpoint_every = 2;
   EXPECT_THAT(refusal(odd), HasSubstr("grpo.reference_every: 3: expected"));

@@ -14,12 +14,28 @@
 namespace fathom::posttrain {
 namespace {
 
+namespace fs = std::filesystem;
+
 /// A replaced reference as bytes: the step that it began to hold with, then the weights.
-std::filesystem::path reference_file(const RunConfig& config) {
-  return std::filesystem::path(config.run.out) / "reference.bin";
+fs::path reference_file(const RunConfig& config, i64 step) {
+  return fs::path(config.run.out) / fmt::format("reference-{:08}.bin", step);
 }
 
-std::vector<float> read_reference(const std::filesystem::path& path, i64 step, size_t size) {
+/// Removes all references of a run but those of two steps.
+void keep_references(const RunConfig& config, i64 step, i64 before) {
+  std::vector<fs::path> others;
+  for (const auto& file : fs::directory_iterator(config.run.out)) {
+    const std::string name = file.path().filename().string();
+    const bool is_reference = name.starts_with("reference-") && name.ends_with(".bin");
+    if (is_reference && file.path() != reference_file(config, step) &&
+        file.path() != reference_file(config, before)) {
+      others.push_back(file.path());
+    }
+  }
+  for (const fs::path& path : others) fs::remove(path);
+}
+
+std::vector<float> read_reference(const fs::path& path, i64 step, size_t size) {
   const auto file = value_or_throw(io::MappedFile::open(path));
   const auto bytes = file.bytes();
   i64 found = -1;
@@ -28,8 +44,8 @@ std::vector<float> read_reference(const std::filesystem::path& path, i64 step, s
   }
   if (found != step) {
     throw Error(ErrorCode::kInvalidInput,
-                fmt::format("{}: expected the reference of step {} with {} weights, found {} bytes{}: "
-                            "go on from the newest checkpoint",
+                fmt::format("{}: expected the reference of step {} with {} weights, found {} "
+                            "bytes{}: go on from the newest checkpoint",
                             path.string(), step, size, bytes.size(),
                             found < 0 ? "" : fmt::format(" of step {}", found)));
   }
@@ -50,7 +66,8 @@ void Grpo::load_reference(i64 first_step) {
     checkpoint::read_model_directory(*ctx_, model_->config(), model_->layout(),
                                      parts_.config.model.init_from, reference_);
   } else {
-    reference_ = read_reference(reference_file(parts_.config), replaced, reference_.size());
+    reference_ = read_reference(reference_file(parts_.config, replaced), replaced,
+                                reference_.size());
   }
 }
 
@@ -61,7 +78,9 @@ void Grpo::replace_reference(i64 step) {
   std::string bytes(sizeof(step) + reference_.size() * sizeof(float), '\0');
   std::memcpy(bytes.data(), &step, sizeof(step));
   std::memcpy(bytes.data() + sizeof(step), reference_.data(), reference_.size() * sizeof(float));
-  io::write_file_atomically(reference_file(parts_.config), bytes);
+  io::write_file_atomically(reference_file(parts_.config, step), bytes);
+  // The one before, too: checkpoints that failed or were lost send a run back behind this step.
+  keep_references(parts_.config, step, step - every);
 }
 
 model::RouteReplay* Grpo::routes_of(std::span<const PolicySample* const> samples, i64 seq_len) {

@@ -51,9 +51,9 @@ void check_keys(const RunConfig& given, const RunConfig& config) {
                               config.train.checkpoint_every == 0 ||
                               reference_every % config.train.checkpoint_every != 0)) {
     problems.invalid("grpo.reference_every",
-                     fmt::format("{}: expected grpo.kl_weight above 0, and a multiple of the {} steps "
-                                 "of a rollout and of train.checkpoint_every = {}, so that a run that "
-                                 "goes on finds its reference",
+                     fmt::format("{}: expected grpo.kl_weight above 0, and a multiple of the {} "
+                                 "steps of a rollout and of train.checkpoint_every = {}, so that a "
+                                 "run that goes on finds its reference",
                                  reference_every, per_rollout, config.train.checkpoint_every));
   }
   if (config.recipe.balance.batch_aux_loss_weight > 0.0) {

@@ -1,8 +1,8 @@
 #pragma once
 // The formulas of GRPO and its variants, one sample or token at a time.
 //   L = -sum_i sum_t w_i c_it [ min(r A_i, clip(r, 1-lo, 1+hi) A_i) - beta KL_it ]
-// Source: DeepSeekMath §4.1 (arXiv 2402.03300), eqs (3)-(4); DAPO (2503.14476); Dr. GRPO (2503.20783);
-// GSPO (2507.18071).
+// Source: DeepSeekMath §4.1 (arXiv 2402.03300), eqs (3)-(4); DAPO (2503.14476); Dr. GRPO
+// (2503.20783); GSPO (2507.18071).
 #include <span>
 #include <vector>
 
@@ -10,9 +10,9 @@
 
 namespace fathom::posttrain {
 
-/// A_i of one group: (R_i - mean) / (std + 1e-4) with the sample deviation, or R_i - mean. Where all
-/// rewards are alike (deviation below 1e-3, which rounding alone makes) it is 0. Elements that are
-/// not `kept` leave the mean and the deviation too, and have 0; so has a group of one.
+/// A_i of one group: (R_i - mean) / (std + 1e-4) with the sample deviation, or R_i - mean. Where
+/// all rewards are alike (deviation below 1e-3, which rounding alone makes) it is 0. Elements that
+/// are not `kept` leave the mean and the deviation too, and have 0; so has a group of one.
 std::vector<double> group_advantages(std::span<const double> rewards, const std::vector<bool>& kept,
                                      GrpoAdvantage kind);
 
@@ -20,7 +20,8 @@ std::vector<double> group_advantages(std::span<const double> rewards, const std:
 double sample_weight(GrpoWeighing weighing, i64 tokens, i64 step_tokens, i64 step_samples,
                      i64 max_tokens);
 
-/// A term and its derivative by the token's log-probability (of a sequence ratio: by its logarithm).
+/// A term and its derivative by the token's log-probability (of a sequence ratio: by its
+/// logarithm).
 struct Term {
   double value = 0.0;
   double slope = 0.0;

@@ -30,8 +30,8 @@ class PolicyObjective : public model::TokenObjective {
   /// `samples` of the whole step. Those without old_log_probs were drawn with the weights as they
   /// are: what the pass makes of them is their own old log-probability.
   void begin_step(std::span<PolicySample* const> samples);
-  /// With a sequence ratio and old_log_probs the mean log-ratio of each sample must be known before:
-  /// `log_ratios` [rows].
+  /// With a sequence ratio and old_log_probs the mean log-ratio of each sample must be known
+  /// before: `log_ratios` [rows].
   void begin_batch(std::span<PolicySample* const> samples, i64 seq_len,
                    std::span<const double> log_ratios = {});
   void weigh(i64 first, View<const double, 1> nll, View<float, 1> weights) override;

@@ -22,8 +22,8 @@ void fill_rows(std::span<const PolicySample* const> samples, i64 mtp_depth,
 void for_each_target(std::span<PolicySample* const> samples, i64 seq_len, i64 first, i64 count,
                      const std::function<void(PolicySample&, i64 token, i64 position)>& each);
 
-/// The experts of the rollout as a pass reads them, in `storage`: [MoE layers, rows * seq_len, topk],
-/// -1 where a token has none.
+/// The experts of the rollout as a pass reads them, in `storage`: [MoE layers, rows * seq_len,
+/// topk], -1 where a token has none.
 View<const i32, 3> fill_routes(std::span<const PolicySample* const> samples, i64 seq_len,
                                i64 moe_layers, i64 topk, std::vector<i32>& storage);
 

@@ -17,7 +17,8 @@ struct PolicySample {
   /// [answer tokens] log-probabilities: under the distribution that was sampled from; by the
   /// training pass with the weights of the rollout (empty: not computed apart); of the reference.
   std::vector<double> rollout_log_probs, old_log_probs, reference_log_probs;
-  /// [ids - 1, MoE layers, topk] experts of every token that the rollout computed; empty: none kept.
+  /// [ids - 1, MoE layers, topk] experts of every token that the rollout computed; empty: none
+  /// kept.
   std::vector<u16> routes;
   Reward reward;
   bool kept = true;

@@ -32,9 +32,9 @@ struct RolloutPrompt {
 };
 
 /// group_size samples of each prompt, prompt by prompt, with the policy's log-probabilities, which
-/// are those of the draws at this temperature without a cut (at 0: of temperature 1). A prompt is computed once for its group. What sample c of
-/// group g is depends on the weights, the seed, g and c alone: not on threads, parallel or other
-/// groups. Rewards are not filled in.
+/// are those of the draws at this temperature without a cut (at 0: of temperature 1). A prompt is
+/// computed once for its group. What sample c of group g is depends on the weights, the seed, g and
+/// c alone: not on threads, parallel or other groups. Rewards are not filled in.
 std::vector<PolicySample> roll_out(Ctx& ctx, const model::Model& policy,
                                    const tokenizer::Tokenizer& tokenizer,
                                    const std::vector<RolloutPrompt>& prompts,

@@ -187,8 +187,8 @@ std::vector<PolicySample> SampleLog::load_rollout(i64 step) const {
   }
   if (samples.empty()) {
     throw Error(ErrorCode::kInvalidInput,
-                fmt::format("{}: missing or empty, and the run goes on in the middle of the rollout "
-                            "of step {}",
+                fmt::format("{}: missing or empty, and the run goes on in the middle of the "
+                            "rollout of step {}",
                             path.string(), step));
   }
   return samples;

@@ -21,7 +21,9 @@ std::string_view stripped(std::string_view text) {
 
 size_t count_of(std::string_view text, std::string_view what) {
   size_t count = 0;
-  for (size_t at = text.find(what); at != text.npos; at = text.find(what, at + what.size())) ++count;
+  for (size_t at = text.find(what); at != text.npos; at = text.find(what, at + what.size())) {
+    ++count;
+  }
   return count;
 }
 

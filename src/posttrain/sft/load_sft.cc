@@ -44,7 +44,8 @@ SampleReaderConfig reader_config(const RunConfig& run, const tokenizer::Tokenize
   SampleReaderConfig config;
   config.tokenizer = &tokenizer;
   config.chat = chat;
-  config.bos = run.data.bos_token.empty() ? std::nullopt : tokenizer.token_to_id(run.data.bos_token);
+  const std::string& bos = run.data.bos_token;
+  config.bos = bos.empty() ? std::nullopt : tokenizer.token_to_id(bos);
   config.eos = tokenizer.token_to_id(run.data.eos_token);
   config.max_tokens = run.data.seq_len;
   config.too_long = run.sft.too_long;

@@ -21,8 +21,8 @@ class PackedSamples {
   const SampleSet& set() const { return set_; }
   /// The same in every epoch.
   i64 rows_per_epoch() const { return rows_per_epoch_; }
-  /// Which samples row `row` of all epochs holds, in order. Valid until the next call but one with a
-  /// row of another epoch.
+  /// Which samples row `row` of all epochs holds, in order. Valid until the next call but one with
+  /// a row of another epoch.
   std::span<const i64> row(i64 row);
   /// Share of the positions that hold a token.
   double filled() const;

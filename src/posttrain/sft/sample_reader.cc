@@ -157,7 +157,8 @@ Result<std::vector<SampleTokens>> samples_of_line(const SampleReaderConfig& conf
                                                   const JsonValue& line) {
   if (line.find("messages") != nullptr) return samples_of_messages(config, line);
   if (line.find("prompt") != nullptr) return samples_of_prompt(config, line);
-  return invalid_input("expected an object with \"messages\", or with \"prompt\" and \"completion\"");
+  return invalid_input(
+      "expected an object with \"messages\", or with \"prompt\" and \"completion\"");
 }
 
 SampleStatistics read_samples(const SampleReaderConfig& config, const SourceConfig& source,

@@ -7,7 +7,8 @@
 namespace fathom::posttrain {
 
 SampleSet::Sample SampleSet::operator[](i64 sample) const {
-  const auto first = static_cast<size_t>(begin(sample)), count = static_cast<size_t>(length(sample));
+  const auto first = static_cast<size_t>(begin(sample));
+  const auto count = static_cast<size_t>(length(sample));
   return {.ids = std::span(ids_).subspan(first, count),
           .supervised = std::span(supervised_).subspan(first, count),
           .source = sources_[static_cast<size_t>(sample)]};
