@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "comm/missing_ranks.h"
 #include "comm/operation.h"
 
 namespace fathom::comm {
@@ -154,7 +155,7 @@ void Comm::expired(const Operation& op) {
       ranks.size() == 1 ? "" : "s", fmt::join(ranks, ", "), report.empty() ? "" : "; see ",
       report);
   transport_->abort(reason);
-  throw LostRanks(reason);
+  throw MissingRanks(reason, ranks);
 }
 
 void Comm::abort(const std::string& reason) {

@@ -1,9 +1,11 @@
 #include "parallel/block_exchange.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
+#include "base/check.h"
 #include "model/exchange/messages.h"
 #include "ops/optimizer/optimizer.h"
 #include "parallel/tree_sum.h"
@@ -59,6 +61,9 @@ BlockExchange::BlockExchange(comm::Comm& group, const Shards& shards, bool exper
 
 void BlockExchange::sum_to_owners(Ctx& ctx, std::span<float> array, GradientReduction order) const {
   if (group_.size() == 1) return;
+  FATHOM_CHECK(order == GradientReduction::kRankOrder ||
+                   std::has_single_bit(static_cast<u64>(group_.size())),
+               "a tree over ", group_.size(), " ranks, expected 1, 2, 4, ...");
   const auto me = static_cast<size_t>(group_.rank());
   for (const std::vector<Part>& round : rounds_) {
     Workspace::Scope scratch(ctx.workspace());

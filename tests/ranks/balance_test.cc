@@ -158,6 +158,15 @@ TEST(PrefixRouterTest, TheLongestKnownBeginningWinsUnlessItsRankIsBusy) {
   EXPECT_GT(router.known_steps(), 0);
 }
 
+TEST(PrefixRouterTest, AShorterBeginningCountsWhereTheLongestOnesRankIsBusy) {
+  PrefixRouter router(3, {.step_tokens = 4, .patience = 2, .capacity = 100});
+  const std::vector<i32> text = {1, 2, 3, 4, 5, 6, 7, 8};
+  const std::span<const i32> all(text);
+  EXPECT_EQ(router.choose("", "", all, std::vector<i64>{1, 0, 1}), 1);
+  EXPECT_EQ(router.choose("", "", all.first(4), std::vector<i64>{0, 9, 5}), 0) << "it is busy";
+  EXPECT_EQ(router.choose("", "", all, std::vector<i64>{1, 9, 0}), 0) << "it has four of them";
+}
+
 TEST(PrefixRouterTest, WhatCameAgainIsNotTheOldest) {
   PrefixRouter router(2, {.step_tokens = 1, .patience = 9, .capacity = 4});
   const std::vector<i32> text = {1, 2};

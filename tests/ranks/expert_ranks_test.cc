@@ -319,6 +319,30 @@ TEST(ExpertRanksTest, ARoundThatIsDealtIsAsEvenAsReplicasAllow) {
   EXPECT_DOUBLE_EQ(round_imbalance(all_to_the_first), 80.0 * 4 / 96);
 }
 
+// A message's tag is a number on its receiver: there are more slots in all than tags.
+TEST(ExpertSlotsTest, MovesBeyondTheNumberOfTags) {
+  const auto model = small_model();
+  const i64 experts = model->config().n_routed_experts, slots = comm::Comm::kUserTags / 2 + 1;
+  const i64 layers = model->config().num_hidden_layers + model->num_mtp();
+  std::vector<i32> expert_of(static_cast<size_t>(2 * slots), 0);
+  for (size_t s = 0; s < static_cast<size_t>(experts); ++s) expert_of[s] = static_cast<i32>(s);
+  const ExpertMap first(expert_of, experts, slots);
+  expert_of.back() = 3;
+  const ExpertMap next(expert_of, experts, slots);
+  comm::run_ranks(2, {}, [&](comm::Comm& world) {
+    ExpertSlots mine(*model, world, std::vector<ExpertMap>(static_cast<size_t>(layers), first));
+    EXPECT_EQ(mine.begin_move(kMoeLayer, next) > 0, world.rank() == 1);
+    mine.finish_move();
+    if (world.rank() == 0) return;
+    const auto packed = [](const device::FfnWeights& expert) {
+      std::vector<u8> bytes(static_cast<size_t>(packed_expert_bytes(expert)));
+      pack_expert(expert, bytes.data());
+      return bytes;
+    };
+    EXPECT_EQ(packed(mine.of(kMoeLayer).back()), packed(model->routed_experts(kMoeLayer)[3]));
+  });
+}
+
 TEST(ExpertMapTest, RefusesAnExpertWithoutASlot) {
   EXPECT_THROW(ExpertMap({0, 1, 1, 0}, 3, 2), InternalError);
   EXPECT_THROW(ExpertMap({0, 1, 2}, 3, 2), InternalError);

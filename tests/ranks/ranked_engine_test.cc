@@ -4,9 +4,12 @@
 #include <gmock/gmock.h>
 
 #include <chrono>
+#include <future>
 #include <thread>
 
+#include "engine/ranks/rank_totals.h"
 #include "engine/test_predictable.h"
+#include "serve/generate/prepare.h"
 #include "testing/temp_dir.h"
 
 namespace fathom::engine {
@@ -180,33 +183,80 @@ TEST(RankedEngineTest, AFaultInOneRanksStepEndsThatRanksRequestsAlone) {
             run_one(*model.engine(small_options()), requests[0]).answers);
 }
 
-// A rank that hangs: serving ends, who waits hears of it, and so does who comes after.
+// A rank that hangs: serving ends while it does, who waits hears of it, and so does who comes after.
 TEST(RankedEngineTest, ARankThatDoesNotComeIsNamedToEverybody) {
   TestModel& model = predictable_v3();
   RankOptions ranks = on(3);
   ranks.deadline_s = 0.6;
   ranks.hang_directory.clear();
   const auto engine = ranked(model, small_options(), ranks);
+  std::promise<void> hang;  // its end, at the latest with this scope
   GenerateRequest hangs = some_requests(1)[0];
   hangs.prompt_log_probs_from = 0;
-  hangs.on_prompt_logits = [](const float*, i64) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
-  };
-  std::vector<std::shared_ptr<Stream>> streams{
-      value_or_throw(engine->submit(hangs)).stream,
-      value_or_throw(engine->submit(some_requests(2, 200)[1])).stream};
-  for (const auto& stream : streams) {
+  hangs.on_prompt_logits = [until = hang.get_future().share()](const float*, i64) { until.wait(); };
+  const auto hung = value_or_throw(engine->submit(hangs)).stream;
+  const auto other = value_or_throw(engine->submit(some_requests(2, 200)[1])).stream;
+  const auto expect_ended = [&](Stream& stream) {
     std::vector<Answer> answers(1);
-    while (!stream->done()) {
+    while (!stream.done()) {
       engine->step();
-      collect(*stream, answers);
+      collect(stream, answers);
     }
     EXPECT_EQ(answers[0].reason, FinishReason::kError);
-    EXPECT_THAT(stream->error(), ::testing::HasSubstr("waited 0.6 s for rank"));
-  }
+    EXPECT_EQ(stream.error(), "serving has ended: rank 0 did not come");
+  };
+  expect_ended(*other);
   const auto later = engine->submit(some_requests(1)[0]);
   ASSERT_FALSE(later);
-  EXPECT_THAT(later.error().message(), ::testing::HasSubstr("waited 0.6 s for rank"));
+  EXPECT_EQ(later.error().message(), "serving has ended: rank 0 did not come");
+  EXPECT_EQ(serve::of_engine(later.error()).status, 503) << "no fault of the client";
+  EXPECT_FALSE(hung->done());
+  hang.set_value();
+  expect_ended(*hung);
+  // A watchdog sees that it has ended, with nothing left to do.
+  const double stalled_s = engine->stalled_s();
+  EXPECT_GT(stalled_s, 0.0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_GT(engine->stalled_s(), stalled_s);
+}
+
+TEST(RankedEngineTest, AWrongRequestIsTheClientsFault) {
+  const auto engine = ranked(predictable_v3(), small_options(), on(2));
+  const auto wrong = engine->submit({});
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(serve::of_engine(wrong.error()).status, 400);
+}
+
+// Its text is cached where the queue is full; another rank has room.
+TEST(RankedEngineTest, AFullRankRefusesNobodyWhomAnotherHasRoomFor) {
+  EngineOptions options = small_options();
+  options.limits.max_running = 2;
+  options.limits.max_waiting = 2;
+  const auto engine = ranked(predictable_v3(), options, on(2));
+  GenerateRequest request = some_requests(6, 150)[5];
+  request.num_choices = 1;
+  ASSERT_GE(request.prompt_ids.size(), 32u) << "a step of the router's";
+  std::vector<std::shared_ptr<Stream>> streams;
+  for (int i = 0; i < 3; ++i) {
+    streams.push_back(value_or_throw(engine->submit(request)).stream);
+    ASSERT_NE(streams.back(), nullptr) << "request " << i;
+    while (engine->num_running() == 0) engine->step();
+  }
+  while (engine->step()) {
+  }
+  for (const auto& stream : streams) EXPECT_TRUE(stream->done());
+}
+
+TEST(RankedEngineTest, LimitsAreDividedAmongRanks) {
+  EngineOptions all = small_options();
+  all.context_tokens = 100;
+  const auto waiting_tokens = [&](i64 tokens) {
+    all.limits.max_waiting_prompt_tokens = tokens;
+    return options_of_rank(all, 1, 4).limits.max_waiting_prompt_tokens;
+  };
+  EXPECT_EQ(waiting_tokens(1001), 251);
+  EXPECT_EQ(waiting_tokens(300), 100) << "a whole prompt fits";
+  EXPECT_EQ(waiting_tokens(50), 50) << "not more than on one rank";
 }
 
 TEST(RankedEngineTest, WhatNoRankCanDoIsSaidWhenItIsMade) {

@@ -21,6 +21,7 @@ struct HandoverMessage {
   io::Hash128 hash;  // kComplete: of all pages in order
   std::vector<u8> page = {};
 };
+/// Carries it away: calls neither side back before it returns.
 using SayIt = std::function<void(HandoverMessage)>;
 
 /// Without news for so long in a state.

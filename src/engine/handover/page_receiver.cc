@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/check.h"
 #include "engine/handover/handover.h"
 
 namespace fathom::engine {
@@ -106,7 +107,10 @@ void PageReceiver::look_around(double now_s) {
   for (const u64 request : late) happen(request, ReceiveEvent::kDeadline, now_s);
 }
 
-void PageReceiver::forget(u64 request) { receives_.erase(request); }
+void PageReceiver::forget(u64 request) {
+  FATHOM_CHECK(state(request) == ReceiveState::kReady, "request ", request, " is not ready");
+  receives_.erase(request);
+}
 
 void PageReceiver::happen(u64 request, ReceiveEvent event, double now_s) {
   Receive& receive = receives_.at(request);

@@ -11,11 +11,12 @@
 #include "io/files/atomic_file.h"
 #include "model/model.h"
 #include "plan/placement/relabel.h"
+#include "plan/units/index.h"
 
 namespace fathom::engine {
 namespace {
 
-size_t at(i64 i) { return static_cast<size_t>(i); }
+using plan::at;
 
 model::ExpertMap map_of(const plan::Placement& placement, const plan::PlacementShape& shape) {
   return {placement.expert_of_slot, std::ssize(placement.replica_count), shape.slots_per_gpu()};

@@ -39,7 +39,7 @@ i64 PrefixRouter::choose(std::string_view tenant, std::string_view salt, std::sp
   for (size_t i = keys.size(); i-- > 0;) {
     const auto known = ranks_of_.find(keys[i]);
     if (known == ranks_of_.end()) continue;
-    if (loads[static_cast<size_t>(known->second.rank)] > *least + options_.patience) break;
+    if (loads[static_cast<size_t>(known->second.rank)] > *least + options_.patience) continue;
     rank = known->second.rank;
     known_steps_ += static_cast<i64>(i + 1);
     break;

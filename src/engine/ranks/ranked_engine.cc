@@ -1,5 +1,7 @@
 #include "engine/ranks/ranked_engine.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <pthread.h>
 
 #include <algorithm>
@@ -9,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/parallel.h"
+#include "comm/missing_ranks.h"
 #include "comm/threads/run_ranks.h"
 #include "engine/ranks/prefix_router.h"
 #include "engine/ranks/rank_totals.h"
@@ -20,6 +23,17 @@ namespace {
 /// that.
 constexpr double kStartS = 24 * 3600;
 constexpr auto kLookAround = std::chrono::milliseconds(20);  // readers, limits, pages on disk
+/// A rank that only hears of another's end waits so long for that one to say why.
+constexpr auto kFirstSays = std::chrono::seconds(1);
+
+/// For clients, who should see no place in our source.
+std::string why_it_ended(int rank, const std::exception& error) {
+  if (const auto* missing = dynamic_cast<const comm::MissingRanks*>(&error)) {
+    return fmt::format("serving has ended: rank{} {} did not come",
+                       missing->ranks().size() == 1 ? "" : "s", fmt::join(missing->ranks(), ", "));
+  }
+  return fmt::format("serving has ended: rank {} failed", rank);
+}
 
 }  // namespace
 
@@ -54,11 +68,7 @@ class RankedEngine final : public Engine {
   }
 
   Result<Submission> submit(GenerateRequest request) override {
-    {
-      const std::lock_guard lock(mutex_);
-      if (!broken_message_.empty()) return fail(ErrorCode::kIo, broken_message_);
-    }
-    auto submission = engine_for(request).submit(std::move(request));
+    auto submission = submit_to_rank(std::move(request));
     tell();
     return submission;
   }
@@ -102,7 +112,8 @@ class RankedEngine final : public Engine {
   double stalled_s() const override {
     double most = 0.0;
     for (const Rank& rank : ranks_) most = std::max(most, rank.engine->stalled_s());
-    return most;
+    const std::lock_guard lock(mutex_);
+    return broken_ ? std::max(most, seconds_since(broken_since_)) : most;
   }
 
  private:
@@ -117,14 +128,22 @@ class RankedEngine final : public Engine {
     return total;
   }
 
-  Engine& engine_for(const GenerateRequest& request) {
+  /// Under the lock throughout: what a rank accepted before serving ended is what lose() ends.
+  Result<Submission> submit_to_rank(GenerateRequest request) {
+    const std::lock_guard lock(mutex_);
+    if (broken_) return fail(ErrorCode::kIo, broken_message_);
     std::vector<i64> loads;
     for (const Rank& rank : ranks_) {
       loads.push_back(rank.engine->num_running() + rank.engine->num_waiting());
     }
-    const std::lock_guard lock(mutex_);
     const i64 rank = router_.choose(request.tenant, request.cache_salt, request.prompt_ids, loads);
-    return *ranks_[static_cast<size_t>(rank)].engine;
+    const i64 least = std::ranges::min_element(loads) - loads.begin();
+    Engine& chosen = *ranks_[static_cast<size_t>(rank)].engine;
+    if (rank == least) return chosen.submit(std::move(request));
+    auto submission = chosen.submit(request);
+    if (!submission || submission->stream != nullptr) return submission;
+    // Its cached text is there, but no place in its queue.
+    return ranks_[static_cast<size_t>(least)].engine->submit(std::move(request));
   }
 
   /// There is something new for the ranks.
@@ -142,9 +161,16 @@ class RankedEngine final : public Engine {
     options.job.deadline_s = kStartS;
     options.job.hang_directory = rank_options_.hang_directory;
     try {
-      comm::run_ranks(rank_options_.ranks, options, [&](comm::Comm& world) { run_rank(world); });
+      comm::run_ranks(rank_options_.ranks, options, [&](comm::Comm& world) {
+        try {
+          run_rank(world);
+        } catch (const std::exception& error) {
+          lose(world.rank(), error);
+          throw;
+        }
+      });
     } catch (const std::exception& error) {
-      end(error.what(), std::current_exception());
+      lose(0, error);  // where no rank did, which then have nothing
     }
   }
 
@@ -207,20 +233,32 @@ class RankedEngine final : public Engine {
     return true;
   }
 
-  /// Ranks are lost: what runs, and what comes, hears why.
-  void end(const std::string& message, std::exception_ptr error) {
-    log::error("serving over {} ranks has ended: {}", rank_options_.ranks, message);
-    {
-      const std::lock_guard lock(mutex_);
-      broken_ = std::move(error);
-      broken_message_ = message;
+  /// In the handler of `error`, on the thread of a rank that cannot go on: what it runs hears why,
+  /// and so does whoever comes. It waits for no other rank, which may come back late or never.
+  void lose(int rank, const std::exception& error) {
+    std::unique_lock lock(mutex_);
+    const bool only_hears = dynamic_cast<const comm::LostRanks*>(&error) != nullptr &&
+                            dynamic_cast<const comm::MissingRanks*>(&error) == nullptr;
+    if (only_hears) changed_.wait_for(lock, kFirstSays, [&] { return broken_ != nullptr; });
+    if (!broken_) {
+      broken_ = std::current_exception();
+      broken_message_ = why_it_ended(rank, error);
+      broken_since_ = Clock::now();
+      if (started_ == rank_options_.ranks) {  // else the constructor throws it
+        log::error("serving over {} ranks has ended: {}", rank_options_.ranks, error.what());
+      }
     }
-    for (Rank& rank : ranks_) {
-      if (rank.engine == nullptr) continue;
-      rank.engine->fail_all(message);
-      rank.engine->step();  // it ends them, and runs no pass
-    }
+    const std::string message = broken_message_;
+    lock.unlock();
     changed_.notify_all();
+    Engine* const engine = ranks_[static_cast<size_t>(rank)].engine.get();
+    if (engine == nullptr) return;
+    try {
+      engine->fail_all(message);
+      engine->step();  // it ends them, and runs no pass
+    } catch (const std::exception& fault) {
+      log::error("requests of rank {} could not be ended: {}", rank, fault.what());
+    }
   }
 
   const model::Model& model_;
@@ -239,7 +277,8 @@ class RankedEngine final : public Engine {
   ExpertCounters experts_;
   PrefixRouter router_{rank_options_.ranks};
   std::exception_ptr broken_;
-  std::string broken_message_;
+  std::string broken_message_;  // for clients
+  Clock::time_point broken_since_;
   std::thread thread_;  // last: rank 0, and it starts the others
 };
 

@@ -26,4 +26,11 @@ ExpertMap::ExpertMap(std::vector<i32> expert_of_slot, i64 experts, i64 slots)
   }
 }
 
+i32 ExpertMap::slot_on(i64 expert, i64 rank) const {
+  for (const i32 slot : slots_of(expert)) {
+    if (rank_of(slot) == rank) return slot;
+  }
+  return -1;
+}
+
 }  // namespace fathom::model

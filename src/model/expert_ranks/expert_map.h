@@ -27,6 +27,8 @@ class ExpertMap {
     const auto end = static_cast<size_t>(first_[static_cast<size_t>(expert) + 1]);
     return std::span(slots_of_).subspan(begin, end - begin);
   }
+  /// The expert's first slot on the rank; -1: it has none there.
+  i32 slot_on(i64 expert, i64 rank) const;
 
  private:
   i64 slots_ = 1;

@@ -98,18 +98,7 @@ i64 ExpertSlots::begin_move(i64 layer, ExpertMap next) {
   return bytes;
 }
 
-namespace {
-
-/// A slot of `rank` that holds the expert; -1: none.
-i64 slot_on(const ExpertMap& map, i64 rank, i32 expert) {
-  for (const i32 slot : map.slots_of(expert)) {
-    if (map.rank_of(slot) == rank) return slot;
-  }
-  return -1;
-}
-
-}  // namespace
-
+/// A message's tag is the slot's number on its receiver: all of them are more than tags.
 i64 ExpertSlots::receive_slots(Move& move) {
   const Layer& now = at(move.layer);
   const auto experts = model_.routed_experts(move.layer);
@@ -120,7 +109,7 @@ i64 ExpertSlots::receive_slots(Move& move) {
     const auto to = static_cast<size_t>(s);
     // A slot that keeps its expert keeps its memory.
     const bool stays = now.map.expert_of(rank * slots + s) == expert;
-    if (const i64 here = stays ? rank * slots + s : slot_on(now.map, rank, expert); here >= 0) {
+    if (const i64 here = stays ? rank * slots + s : now.map.slot_on(expert, rank); here >= 0) {
       const auto from = static_cast<size_t>(here - rank * slots);
       move.arriving.slots[to] = now.slots[from];
       move.arriving.owned[to] = now.owned[from];
@@ -131,7 +120,7 @@ i64 ExpertSlots::receive_slots(Move& move) {
     auto buffer = std::make_shared<Buffer>(Device::kCpu, bytes, "a replica of an expert");
     const auto from = static_cast<int>(now.map.rank_of(now.map.slots_of(expert).front()));
     move.pending.push_back(group_.start_recv(
-        from, static_cast<int>(rank * slots + s),
+        from, static_cast<int>(s),
         std::as_writable_bytes(std::span(buffer->data(), static_cast<size_t>(bytes)))));
     move.arriving.slots[to] = unpacked_expert(like, buffer->data());
     move.arriving.owned[to] = std::move(buffer);
@@ -147,13 +136,13 @@ void ExpertSlots::send_slots(Move& move) {
     const i32 expert = move.next.expert_of(to);
     const i64 receiver = now.map.rank_of(to), from = now.map.slots_of(expert).front();
     if (now.map.rank_of(from) != rank || receiver == rank) continue;
-    if (slot_on(now.map, receiver, expert) >= 0) continue;
+    if (now.map.slot_on(expert, receiver) >= 0) continue;
     const device::FfnWeights& weights = now.slots[static_cast<size_t>(from - rank * slots)];
     const i64 bytes = packed_expert_bytes(weights);
     Buffer& packed = move.sent.emplace_back(Device::kCpu, bytes, "an expert on its way");
     pack_expert(weights, packed.data());
     move.pending.push_back(
-        group_.start_send(static_cast<int>(receiver), static_cast<int>(to),
+        group_.start_send(static_cast<int>(receiver), static_cast<int>(to % slots),
                           std::as_bytes(std::span(packed.data(), static_cast<size_t>(bytes)))));
   }
 }

@@ -1,21 +1,10 @@
 // Which replica a token goes to.
 #include <algorithm>
 
+#include "base/check.h"
 #include "model/expert_ranks/expert_ranks.h"
 
 namespace fathom::model {
-namespace {
-
-/// A slot of the expert on a rank that has one.
-i32 slot_on(const ExpertMap& map, i32 expert, i32 rank) {
-  const auto slots = map.slots_of(expert);
-  const auto found =
-      std::ranges::find_if(slots, [&](i32 slot) { return map.rank_of(slot) == rank; });
-  FATHOM_CHECK(found != slots.end(), "expert ", expert, " is not on rank ", rank);
-  return *found;
-}
-
-}  // namespace
 
 void ExpertRanks::choose_slots(const Round& round, View<i32, 2> kept) {
   if (kept.dim(0) > 0) {
@@ -73,7 +62,8 @@ void ExpertRanks::follow_deals(const ExpertMap& map, std::span<const TokenDeal> 
                                View<const i32, 2> topk_indices, View<i32, 2> kept) {
   for (const TokenDeal& deal : deals) {
     if (deal.source != rank()) continue;
-    const i32 slot = slot_on(map, deal.expert, deal.rank);
+    const i32 slot = map.slot_on(deal.expert, deal.rank);
+    FATHOM_CHECK(slot >= 0, "expert ", deal.expert, " is not on rank ", deal.rank);
     i64 left = deal.tokens;
     for (i64 t = 0; t < kept.dim(0) && left > 0; ++t) {
       for (i64 j = 0; j < topk_; ++j) {

@@ -74,6 +74,14 @@ ApiError context_length_exceeded(i64 prompt_tokens, i64 context_tokens) {
   return error;
 }
 
+ApiError of_engine(const Error& error) {
+  constexpr double kRetryS = 10;  // a supervisor has started it again by then, or never will
+  const bool is_clients =
+      error.code() == ErrorCode::kInvalidInput || error.code() == ErrorCode::kUnsupported;
+  if (is_clients) return bad_request("invalid_value", "", printable(error.message()));
+  return overloaded("server_unavailable", printable(error.message()), kRetryS);
+}
+
 ApiResult<Prepared> prepare_chat(const ServedModel& model, Conversation conversation,
                                  const SamplingFields& sampling, AnswerFormat format) {
   // Neither a grammar nor a budget would know of a thought that the model opens itself.
@@ -129,8 +137,7 @@ ApiResult<std::shared_ptr<engine::Stream>> submit(const ServedModel& model,
   request.priority = admission.priority;
   auto submission = model.engine.submit(std::move(request));
   if (!submission) {
-    return tl::unexpected(
-        bad_request("invalid_value", "", printable(submission.error().message())));
+    return tl::unexpected(of_engine(submission.error()));
   }
   if (submission->stream == nullptr) {
     return tl::unexpected(

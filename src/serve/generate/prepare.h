@@ -39,7 +39,10 @@ ApiResult<Prepared> prepare_text(const ServedModel& model, std::vector<i32> prom
 /// "This model's maximum context length is ..."
 ApiError context_length_exceeded(i64 prompt_tokens, i64 context_tokens);
 
-/// Queues it. 503 where the queue is full.
+/// What an engine's refusal is to a client: 400 where the request is wrong, else 503.
+ApiError of_engine(const Error& error);
+
+/// Queues it. 503 where the queue is full, or nothing is served any more.
 ApiResult<std::shared_ptr<engine::Stream>> submit(const ServedModel& model,
                                                   const Admission& admission,
                                                   engine::GenerateRequest request);
