@@ -35,8 +35,8 @@ EngineOptions options_of_rank(EngineOptions all, int rank, i64 ranks) {
   options.limits.max_running = ceil_div(options.limits.max_running, ranks);
   options.limits.max_waiting = ceil_div(options.limits.max_waiting, ranks);
   i64& waiting_tokens = options.limits.max_waiting_prompt_tokens;
-  waiting_tokens = std::min(waiting_tokens,
-                            std::max(ceil_div(waiting_tokens, ranks), options.context_tokens));
+  waiting_tokens =
+      std::min(waiting_tokens, std::max(ceil_div(waiting_tokens, ranks), options.context_tokens));
   options.disk.max_bytes = ceil_div(options.disk.max_bytes, ranks);
   if (!options.disk.directory.empty()) options.disk.directory /= fmt::format("rank-{}", rank);
   return options;
