@@ -52,8 +52,11 @@ class Ranks(unittest.TestCase):
                 break
         self.assertGreaterEqual(server.metric("expert_placements_total"), 3)
         self.assertGreater(server.metric("expert_moved_bytes_total"), 0)
-        self.assertEqual(ask_all(server, rounds=3), want)
-        after = server.metric("expert_load_imbalance")
+        windows = []  # a short one has a few hundred tokens, which replicas share unevenly by chance
+        for _ in range(4):
+            self.assertEqual(ask_all(server, rounds=3), want)
+            windows.append(server.metric("expert_load_imbalance"))
+        after = sum(windows) / len(windows)
         predicted = self.plan_balance(loads)
         print(f"largest over mean load of a rank: {before} before, {after} after, {predicted} planned")
         if before is not None:
