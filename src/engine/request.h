@@ -38,8 +38,9 @@ struct GenerateRequest {
   /// Receives raw logits [rows, vocab] of consecutive prompt tokens, from index
   /// prompt_log_probs_from on, on the engine's thread.
   std::function<void(const float* logits, i64 rows)> on_prompt_logits;
-  /// Receives, on the engine's thread before a choice's last event, the experts of the tokens that
-  /// were computed, prompt first: [tokens, MoE layers, topk]. Wants EngineOptions::keep_routes.
+  /// Receives, before a choice's last event, the experts of the tokens that were computed, prompt
+  /// first: [tokens, MoE layers, topk]. On the engine's thread (of the request's rank, where there
+  /// are several) under its lock: it must not call the engine. Wants EngineOptions::keep_routes.
   std::function<void(i32 choice, std::span<const u16> experts)> on_routes;
   /// Set: the answer begins inside a thought. Until the token behind that, make_mask forbids
   /// nothing and `stop` is not looked for; with a mask no stop_token_ids end the answer there

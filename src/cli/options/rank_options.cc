@@ -37,7 +37,7 @@ void add_rank_options(Arguments& command, RankOptions& options) {
       .add_option(
           "--ranks", options.ranks,
           "Threads that each hold some of the experts; they change no token with --wire f32")
-      .check(integer_between(1, 1 << 10))
+      .check(integer_between(1, kMaxServingRanks))
       .show_default();
   command.add_option("--wire", options.wire, "How tokens travel to experts on other ranks")
       .one_of({"f32", "bf16", "fp8"})

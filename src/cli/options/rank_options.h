@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "cli/arguments/arguments.h"
-#include "config/run/serving_ranks.h"
+#include "config/serving/serving_ranks.h"
 #include "engine/make_engine.h"
 
 namespace fathom::cli {

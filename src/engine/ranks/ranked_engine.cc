@@ -110,10 +110,13 @@ class RankedEngine final : public Engine {
   i64 num_running() const override { return sum(&Engine::num_running); }
   i64 num_waiting() const override { return sum(&Engine::num_waiting); }
   double stalled_s() const override {
+    {
+      const std::lock_guard lock(mutex_);
+      if (broken_) return seconds_since(broken_since_);
+    }
     double most = 0.0;
     for (const Rank& rank : ranks_) most = std::max(most, rank.engine->stalled_s());
-    const std::lock_guard lock(mutex_);
-    return broken_ ? std::max(most, seconds_since(broken_since_)) : most;
+    return most;
   }
 
  private:

@@ -12,7 +12,7 @@
 #include "base/log.h"
 #include "base/types.h"
 #include "config/field_list.h"
-#include "config/run/serving_ranks.h"
+#include "config/serving/serving_ranks.h"
 #include "serve/accounts/accounts_config.h"
 
 namespace fathom::serve {

@@ -7,6 +7,9 @@
 
 namespace fathom {
 
+/// Threads of one process: in every round each speaks with every other.
+inline constexpr i64 kMaxServingRanks = 64;
+
 /// Which replica of an expert a token goes to. kTurns: one after the other. kFlow: computed for
 /// every layer and step, for the least largest load of a rank (V3 §3.4.1).
 enum class ReplicaRule { kTurns, kFlow };

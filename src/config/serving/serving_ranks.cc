@@ -1,4 +1,4 @@
-#include "config/run/serving_ranks.h"
+#include "config/serving/serving_ranks.h"
 
 namespace fathom {
 
@@ -6,7 +6,7 @@ void ServingRanks::list_fields(FieldList& list) {
   list.add("count", count,
            "threads of this process that each answer some of the requests and hold some of the "
            "experts",
-           {.min = 1, .max = 1 << 10});
+           {.min = 1, .max = kMaxServingRanks});
   list.add("wire", wire, kWireFormatNames,
            "how tokens travel to their experts; f32: answers are one rank's to the bit");
   list.add("redundant_experts", redundant_experts,
