@@ -1,5 +1,6 @@
-// Bytes of a client to a real server on the loopback. In the text, a byte 0xfe cuts it into what comes
-// at once and what comes later. Whatever is sent, only responses come back and the server lives on.
+// Bytes of a client to a real server on the loopback. In the text, a byte 0xfe cuts it into what
+// comes at once and what comes later. Whatever is sent, only responses come back and the server
+// lives on.
 #include <arpa/inet.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -75,9 +76,9 @@ class Client {
     address.sin_family = AF_INET;
     address.sin_port = htons(port());
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    FATHOM_CHECK(::connect(socket_, reinterpret_cast<const sockaddr*>(&address),
-                           sizeof(address)) == 0,
-                 "the server does not answer any more");
+    FATHOM_CHECK(
+        ::connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0,
+        "the server does not answer any more");
   }
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;

@@ -22,7 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       const auto text = walk(automaton, input.substr(std::min(nul + 1, size)));
       if (!text) continue;
       const auto parsed = io::parse_json(*text, "text", {.max_depth = 1000});
-      // A key that the schema does not name may come twice, and a number be one that no double holds.
+      // A key that the schema does not name may come twice, and a number be one that no double
+      // holds.
       const std::string message = parsed ? "" : parsed.error().message();
       FATHOM_CHECK(parsed || message.find("twice") != std::string::npos ||
                        message.find("number overflow") != std::string::npos,

@@ -45,7 +45,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     check_text(*tokenizer, nul == std::string_view::npos ? json : input.substr(nul + 1));
   } catch (const Error& error) {
     // A foreign pattern may need more steps than it is allowed, and a vocabulary may lack a byte.
-    const bool lacks_byte = std::string_view(error.message()).find("has no token") != std::string::npos;
+    const bool lacks_byte =
+        std::string_view(error.message()).find("has no token") != std::string::npos;
     FATHOM_CHECK(error.code() == ErrorCode::kUnsupported || lacks_byte, error.message());
   }
   return 0;

@@ -13,7 +13,7 @@
 namespace fathom {
 namespace {
 
-constexpr i64 kWindowNs = 50'000'000;  // the share changes from one to the next
+constexpr i64 kWindowNs = 50'000'000;   // the share changes from one to the next
 constexpr double kToleratedWait = 0.2;  // of a window
 constexpr double kCut = 0.7;
 constexpr double kGrowth = 0.05;
@@ -65,8 +65,8 @@ void CpuShare::rest_if_due() {
 void CpuShare::end_window(i64 now) {
   const bool is_first = window_begin_ < 0;
   const i64 waited = clocks_.waited();
-  const double part =
-      static_cast<double>(waited - waited_) / static_cast<double>(std::max<i64>(1, now - window_begin_));
+  const double part = static_cast<double>(waited - waited_) /
+                      static_cast<double>(std::max<i64>(1, now - window_begin_));
   waited_ = waited;
   window_begin_ = now;
   if (is_first) return;

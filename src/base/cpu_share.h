@@ -6,9 +6,9 @@ namespace fathom {
 
 /// Of the calling thread, in nanoseconds.
 struct ThreadClocks {
-  i64 (*now)();              // of the day
-  i64 (*ran)();              // on a CPU
-  i64 (*waited)();           // for a CPU, while it could have run
+  i64 (*now)();     // of the day
+  i64 (*ran)();     // on a CPU
+  i64 (*waited)();  // for a CPU, while it could have run
   void (*rest)(i64 duration);
 };
 /// The system's. Where it does not say how long threads waited, they did not.
@@ -34,7 +34,7 @@ class CpuShare {
 
   ThreadClocks clocks_;
   double share_ = 1.0;
-  double credit_ns_ = 0.0;  // that may be used before a rest
+  double credit_ns_ = 0.0;              // that may be used before a rest
   i64 accounted_at_ = 0, ran_ = 0;      // up to then
   i64 window_begin_ = -1, waited_ = 0;  // up to then
 };

@@ -17,8 +17,8 @@ class FunctionRef<Return(Args...)> {
       FunctionRef(Callable&& callable)  // NOLINT: implicit; the requires leaves copies out
       : callable_(const_cast<void*>(static_cast<const void*>(&callable))),
         call_([](void* erased, Args... args) -> Return {
-          return static_cast<Return>(
-              (*static_cast<std::remove_reference_t<Callable>*>(erased))(std::forward<Args>(args)...));
+          return static_cast<Return>((*static_cast<std::remove_reference_t<Callable>*>(erased))(
+              std::forward<Args>(args)...));
         }) {}
 
   Return operator()(Args... args) const { return call_(callable_, std::forward<Args>(args)...); }

@@ -19,8 +19,8 @@ class SideThread {
   SideThread(const SideThread&) = delete;
   SideThread& operator=(const SideThread&) = delete;
 
-  /// Runs `side` there and `here` on the calling thread; returns when both are done. An exception of
-  /// either reaches the caller, `here`'s first.
+  /// Runs `side` there and `here` on the calling thread; returns when both are done. An exception
+  /// of either reaches the caller, `here`'s first.
   void both(FunctionRef<void()> side, FunctionRef<void()> here);
 
  private:

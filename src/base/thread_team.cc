@@ -59,7 +59,8 @@ void leave_cpu(int cpu, int threads) {
   cpu_set_t cpus;
   CPU_ZERO(&cpus);
   // The process's own, which a worker's may be less than.
-  if (::sched_getaffinity(::getpid(), sizeof cpus, &cpus) != 0 || CPU_COUNT(&cpus) < threads) return;
+  if (::sched_getaffinity(::getpid(), sizeof cpus, &cpus) != 0 || CPU_COUNT(&cpus) < threads)
+    return;
   CPU_CLR(static_cast<size_t>(cpu), &cpus);
   if (CPU_COUNT(&cpus) > 0) ::sched_setaffinity(0, sizeof cpus, &cpus);  // refused: as without it
 }

@@ -99,7 +99,7 @@ class Checker {
     if (!dtype_allowed(parameter, tensor->dtype)) {
       problem(*tensor, fmt::format("is {}, expected {}", dtype_name(tensor->dtype),
                                    may_be_quantised(parameter) ? "F32, BF16, F16 or F8_E4M3"
-                                                         : "F32, BF16 or F16"));
+                                                               : "F32, BF16 or F16"));
     } else if (tensor->dtype == DType::kF8E4M3) {
       check_scale(parameter);
     }

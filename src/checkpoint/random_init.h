@@ -5,8 +5,8 @@
 #include "base/dtype.h"
 #include "config/model/model_config.h"
 #include "config/model/parameter_list.h"
-#include "io/safetensors_writer.h"
 #include "device/ctx.h"
+#include "io/safetensors_writer.h"
 #include "ops/quantize/quantize.h"
 
 namespace fathom::checkpoint {
@@ -28,9 +28,9 @@ void fill_random_rows(const ModelConfig& config, const Parameter& parameter,
                       const RandomInitOptions& options, i64 begin, View<float, 2> rows);
 
 /// Writes a checkpoint directory (config.json, model*.safetensors) of random weights: matrices from
-/// N(0, weight_std^2), norms 1, biases 0, the router's bias N(0, router_bias_std^2). MTP's embedding and head
-/// are copies of the main model's. Tensor by tensor, so that a model larger than memory can be
-/// made. The numbers depend on seed and tensor name alone, not on threads. Throws
+/// N(0, weight_std^2), norms 1, biases 0, the router's bias N(0, router_bias_std^2). MTP's
+/// embedding and head are copies of the main model's. Tensor by tensor, so that a model larger than
+/// memory can be made. The numbers depend on seed and tensor name alone, not on threads. Throws
 /// Error{kInvalidInput} if the config is invalid or the directory holds a model already.
 void write_random_checkpoint(Ctx& ctx, const ModelConfig& config,
                              const std::filesystem::path& directory,

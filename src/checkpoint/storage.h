@@ -46,8 +46,8 @@ struct ModelStorage {
   bool any_is(DType dtype) const;
 };
 
-/// Linear layers, and what quantisers may be told to take along: embedding, head and eh_proj. Never a
-/// router, an MTP module's neither.
+/// Linear layers, and what quantisers may be told to take along: embedding, head and eh_proj. Never
+/// a router, an MTP module's neither.
 bool may_be_quantised(const Parameter& parameter);
 
 /// The dtype of a tensor in a checkpoint written as `target` (F32 | BF16 | F8_E4M3):

@@ -8,8 +8,8 @@
 #include "base/dtype.h"
 #include "config/model/model_config.h"
 #include "config/model/parameter_list.h"
-#include "io/safetensors_writer.h"
 #include "device/ctx.h"
+#include "io/safetensors_writer.h"
 #include "ops/quantize/quantize.h"
 
 namespace fathom::checkpoint {

@@ -22,9 +22,9 @@ inline constexpr std::array kEndingSignals = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM
 /// QUIT or TERM again, half a second later or more, ends the process at once: sooner it is the same
 /// request, which `timeout` and others send to the process and to its group. The other signals come
 /// again of themselves (XCPU every second, HUP from the kernel and from the shell). A signal that
-/// was ignored (nohup) stays ignored. The previous handlers come back on destruction; the signal that
-/// was obeyed does nothing until that half second is over, or the last of several would still end
-/// a program that has saved everything and is about to exit.
+/// was ignored (nohup) stays ignored. The previous handlers come back on destruction; the signal
+/// that was obeyed does nothing until that half second is over, or the last of several would still
+/// end a program that has saved everything and is about to exit.
 class InterruptGuard {
  public:
   InterruptGuard();

@@ -95,8 +95,7 @@ std::unique_ptr<Operation> Comm::collective(const char* op, Where where) {
   operation->where = where;
   operation->collective = true;
   operation->sequence = sequence_++;
-  operation->tag =
-      kFirstCollectiveTag + static_cast<i32>(operation->sequence % kCollectiveTags);
+  operation->tag = kFirstCollectiveTag + static_cast<i32>(operation->sequence % kCollectiveTags);
   operation->exchange.transfers.reserve(2 * static_cast<size_t>(size_ - 1));
   return operation;
 }
@@ -156,7 +155,8 @@ Pending Comm::start_all_reduce_i64(std::span<i64> values, Reduce reduce, Where w
   op->reduce = reduce;
   op->gathered.resize(values.size() * static_cast<size_t>(size_));
   const auto place = [&](int rank) {
-    return std::span(op->gathered).subspan(static_cast<size_t>(rank) * values.size(), values.size());
+    return std::span(op->gathered)
+        .subspan(static_cast<size_t>(rank) * values.size(), values.size());
   };
   std::copy(values.begin(), values.end(), place(rank_).begin());
   for (int step = 1; step < size_; ++step) {

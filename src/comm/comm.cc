@@ -142,8 +142,7 @@ std::vector<int> Comm::missing(const Operation& op) const {
 }
 
 std::string Comm::write_hang_report(const Operation& op) {
-  return job_->write_hang_report(op.record, op.bytes(Transfer::Kind::kReceive, true),
-                                 missing(op));
+  return job_->write_hang_report(op.record, op.bytes(Transfer::Kind::kReceive, true), missing(op));
 }
 
 void Comm::expired(const Operation& op) {
@@ -152,8 +151,7 @@ void Comm::expired(const Operation& op) {
   const std::string reason = fmt::format(
       "rank {}: {} #{} of {} ({}:{}) waited {:g} s for rank{} {}{}{}", job_->rank(), op.op,
       op.sequence, name_, op.where.file_name(), op.where.line(), job_->deadline_s(),
-      ranks.size() == 1 ? "" : "s", fmt::join(ranks, ", "), report.empty() ? "" : "; see ",
-      report);
+      ranks.size() == 1 ? "" : "s", fmt::join(ranks, ", "), report.empty() ? "" : "; see ", report);
   transport_->abort(reason);
   throw MissingRanks(reason, ranks);
 }

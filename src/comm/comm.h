@@ -1,15 +1,17 @@
 #pragma once
-// A group of ranks and what they exchange. The engines below it (threads/, mpi/, nccl/) move messages; collectives are
-// sets of messages, so that a late operation can say which rank it waits for, and results are the same bits on all of
-// them. Nothing here adds floating-point numbers: ordered.h does, in a fixed order.
+// A group of ranks and what they exchange. The engines below it (threads/, mpi/, nccl/) move
+// messages; collectives are sets of messages, so that a late operation can say which rank it waits
+// for, and results are the same bits on all of them. Nothing here adds floating-point numbers:
+// ordered.h does, in a fixed order.
 //
-// Every member of a group calls its collectives in the same order. An operation is started and waited for; between the
-// two its memory belongs to it. Several may be under way at once. A Comm is used by one thread at a time; different
-// groups by different threads at once.
+// Every member of a group calls its collectives in the same order. An operation is started and
+// waited for; between the two its memory belongs to it. Several may be under way at once. A Comm is
+// used by one thread at a time; different groups by different threads at once.
 //
-// Messages of a collective: one to each other rank of the group, which suits groups of up to a few hundred.
-// Every operation throws LostRanks when a rank is gone or the deadline (JobOptions) passes, after writing
-// hang-<rank>.json and ending the job, and Mismatch when the ranks do not call the same thing.
+// Messages of a collective: one to each other rank of the group, which suits groups of up to a few
+// hundred. Every operation throws LostRanks when a rank is gone or the deadline (JobOptions)
+// passes, after writing hang-<rank>.json and ending the job, and Mismatch when the ranks do not
+// call the same thing.
 #include <memory>
 #include <span>
 #include <string_view>
@@ -45,8 +47,8 @@ class Where {
 
 enum class Reduce { kSum, kMax };
 
-/// An operation under way. wait() must come before its memory is used, changed or freed; one that is destroyed without
-/// (an exception passes) is withdrawn. Its Comm outlives it.
+/// An operation under way. wait() must come before its memory is used, changed or freed; one that
+/// is destroyed without (an exception passes) is withdrawn. Its Comm outlives it.
 class [[nodiscard]] Pending {
  public:
   Pending() noexcept;
@@ -82,8 +84,8 @@ class Comm {
   int world_rank(int rank) const;
   const std::string& name() const { return name_; }
 
-  /// Collective. The group of all ranks that give the same color (>= 0), ordered by (key, rank), as MPI_Comm_split.
-  /// `name` is for reports.
+  /// Collective. The group of all ranks that give the same color (>= 0), ordered by (key, rank), as
+  /// MPI_Comm_split. `name` is for reports.
   Comm split(int color, int key, std::string_view name, Where where = Where::current());
 
   Pending start_barrier(Where where = Where::current());
@@ -95,13 +97,15 @@ class Comm {
   Pending start_all_gather_v(Bytes mine, std::span<const MutableBytes> parts,
                              Where where = Where::current());
   /// values  [n] i64, in place: exact, so no order matters. Gathers n * size numbers on every rank.
-  Pending start_all_reduce_i64(std::span<i64> values, Reduce reduce, Where where = Where::current());
-  /// send[r] goes to rank r, recv[r] comes from it, overwritten; no span may overlap another of `recv`. An empty span
-  /// takes part like others. The lists are copied; the memory they name is not.
+  Pending start_all_reduce_i64(std::span<i64> values, Reduce reduce,
+                               Where where = Where::current());
+  /// send[r] goes to rank r, recv[r] comes from it, overwritten; no span may overlap another of
+  /// `recv`. An empty span takes part like others. The lists are copied; the memory they name is
+  /// not.
   Pending start_all_to_all_v(std::span<const Bytes> send, std::span<const MutableBytes> recv,
                              Where where = Where::current());
-  /// Point to point, `to` and `from` other than rank(). tag in [0, kUserTags); messages of one (sender, receiver, tag)
-  /// arrive in order.
+  /// Point to point, `to` and `from` other than rank(). tag in [0, kUserTags); messages of one
+  /// (sender, receiver, tag) arrive in order.
   Pending start_send(int to, int tag, Bytes data, Where where = Where::current());
   Pending start_recv(int from, int tag, MutableBytes data, Where where = Where::current());
   static constexpr int kUserTags = 1 << 14;
@@ -110,15 +114,16 @@ class Comm {
   void barrier(Where where = Where::current());
   void broadcast(MutableBytes data, int root, Where where = Where::current());
   void all_gather(Bytes mine, MutableBytes all, Where where = Where::current());
-  void all_gather_v(Bytes mine, std::span<const MutableBytes> parts, Where where = Where::current());
+  void all_gather_v(Bytes mine, std::span<const MutableBytes> parts,
+                    Where where = Where::current());
   void all_reduce_i64(std::span<i64> values, Reduce reduce, Where where = Where::current());
   void all_to_all_v(std::span<const Bytes> send, std::span<const MutableBytes> recv,
                     Where where = Where::current());
   void send(int to, int tag, Bytes data, Where where = Where::current());
   void recv(int from, int tag, MutableBytes data, Where where = Where::current());
 
-  /// Ends the job on all ranks, with `reason` in their messages. Throws LostRanks here, unless the engine's way to end
-  /// a job ends this process.
+  /// Ends the job on all ranks, with `reason` in their messages. Throws LostRanks here, unless the
+  /// engine's way to end a job ends this process.
   [[noreturn]] void abort(const std::string& reason);
 
   // Of the whole job: the same through each of its groups.

@@ -1,7 +1,8 @@
 // Time of one exchange of tokens between ranks, through the interface and through MPI alone:
 //   mpirun -n 4 comm_bench comm|bare [TOKENS] [ELEMENTS] [ROUNDS]
-// Every rank sends TOKENS rows of ELEMENTS BF16 numbers, as many to each rank, itself included. Prints the median and
-// the best time of a round on rank 0; the bytes that arrived are checked. tools/compare_exchange.py runs both.
+// Every rank sends TOKENS rows of ELEMENTS BF16 numbers, as many to each rank, itself included.
+// Prints the median and the best time of a round on rank 0; the bytes that arrived are checked.
+// tools/compare_exchange.py runs both.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -29,8 +30,8 @@ std::byte expected_byte(int from, int to) { return static_cast<std::byte>(from *
 void fill(std::span<std::byte> out, int rank, int ranks) {
   const size_t each = out.size() / static_cast<size_t>(ranks);
   for (int to = 0; to < ranks; ++to) {
-    std::memset(out.data() + static_cast<size_t>(to) * each, static_cast<int>(expected_byte(rank, to)),
-                each);
+    std::memset(out.data() + static_cast<size_t>(to) * each,
+                static_cast<int>(expected_byte(rank, to)), each);
   }
 }
 
@@ -55,9 +56,11 @@ void measure(const char* what, int rank, int ranks, const Sizes& sizes,
   if (rank != 0) return;
   const double median = times[times.size() / 2];
   const double bytes = static_cast<double>(sizes.bytes_to_each(ranks) * (ranks - 1));
-  fmt::print("{}: {} ranks, {} tokens of {} BF16 a rank: median {:.1f} us, best {:.1f} us, {:.2f} GB/s out\n",
-             what, ranks, sizes.tokens, sizes.elements, median * 1e6, times[0] * 1e6,
-             bytes / median * 1e-9);
+  fmt::print(
+      "{}: {} ranks, {} tokens of {} BF16 a rank: median {:.1f} us, best {:.1f} us, {:.2f} GB/s "
+      "out\n",
+      what, ranks, sizes.tokens, sizes.elements, median * 1e6, times[0] * 1e6,
+      bytes / median * 1e-9);
 }
 
 void through_comm(Comm& comm, const Sizes& sizes) {
@@ -115,7 +118,8 @@ int run(std::span<char*> words) {
 #endif
   std::optional<Comm> world = what == "comm" ? world_of_launcher({}) : std::nullopt;
   if (!world) {
-    fmt::print(stderr, "usage: mpirun -n 2 comm_bench comm|bare [TOKENS] [ELEMENTS] [ROUNDS] ({})\n",
+    fmt::print(stderr,
+               "usage: mpirun -n 2 comm_bench comm|bare [TOKENS] [ELEMENTS] [ROUNDS] ({})\n",
                mpi_description());
     return 1;
   }

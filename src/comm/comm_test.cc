@@ -110,9 +110,7 @@ TEST(CommTest, MessagesOfOneTagArriveInOrderAndOtherTagsOvertake) {
   for (const ThreadsOptions& options : testing::quiet_and_chaotic()) {
     run_ranks(2, options, [](Comm& comm) {
       std::vector<i64> values(3);
-      const auto bytes = [&](size_t i) {
-        return std::as_writable_bytes(std::span(&values[i], 1));
-      };
+      const auto bytes = [&](size_t i) { return std::as_writable_bytes(std::span(&values[i], 1)); };
       if (comm.rank() == 0) {
         values = {1, 2, 3};
         Pending first = comm.start_send(1, 5, bytes(0)), second = comm.start_send(1, 5, bytes(1));
@@ -182,8 +180,7 @@ TEST(CommTest, GroupsOfTheSameRanksAreApart) {
 TEST(CommTest, OneRankAloneIsTheSameInterface) {
   Comm comm = Comm::self();
   i64 value = 5, copy = 0;
-  comm.all_gather(std::as_bytes(std::span(&value, 1)),
-                  std::as_writable_bytes(std::span(&copy, 1)));
+  comm.all_gather(std::as_bytes(std::span(&value, 1)), std::as_writable_bytes(std::span(&copy, 1)));
   EXPECT_EQ(copy, 5);
   comm.all_reduce_i64(std::span(&value, 1), Reduce::kSum);
   EXPECT_EQ(value, 5);

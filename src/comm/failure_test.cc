@@ -1,4 +1,5 @@
-// What happens when ranks are late, fail, or do not call the same thing. Over MPI: tests/comm/mpi_test.py.
+// What happens when ranks are late, fail, or do not call the same thing. Over MPI:
+// tests/comm/mpi_test.py.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -60,22 +61,26 @@ TEST_F(FailureTest, ALateRankIsNamedAndEveryWaitingRankReports) {
       (world.rank() == 0 ? world : group).barrier();
     });
   });
-  EXPECT_THAT(message, ContainsRegex("rank [01]: barrier #[0-9]+ of world.* waited 0.3 s for rank"));
-  EXPECT_THAT(report(1), AllOf(HasSubstr(R"("group": "world/ep", "op": "barrier")"),
-                               HasSubstr(R"("missing_ranks": [2])"), HasSubstr(R"("step": 12, "layer": 3)")));
+  EXPECT_THAT(message,
+              ContainsRegex("rank [01]: barrier #[0-9]+ of world.* waited 0.3 s for rank"));
+  EXPECT_THAT(report(1),
+              AllOf(HasSubstr(R"("group": "world/ep", "op": "barrier")"),
+                    HasSubstr(R"("missing_ranks": [2])"), HasSubstr(R"("step": 12, "layer": 3)")));
   // 64 of them: of the split and 101 barriers the last ones.
   EXPECT_THAT(report(1), AllOf(HasSubstr(R"("number": 101)"), HasSubstr(R"("number": 38)"),
                                Not(HasSubstr(R"("number": 37)"))));
   EXPECT_THAT(report(0), HasSubstr(R"("missing_ranks": [1, 2])"));
 }
 
-// Rank 0 would wait for long, but rank 1's deadline ends the job; it reports what it was waiting for.
+// Rank 0 would wait for long, but rank 1's deadline ends the job; it reports what it was waiting
+// for.
 TEST_F(FailureTest, WhoWaitsWhenAnotherEndsTheJobReportsToo) {
   EXPECT_THROW(run_ranks(3, options_,
                          [](Comm& comm) {
                            comm.barrier();
                            comm.set_deadline(comm.rank() == 1 ? 0.3 : 60);
-                           if (comm.rank() == 2) std::this_thread::sleep_for(std::chrono::seconds(1));
+                           if (comm.rank() == 2)
+                             std::this_thread::sleep_for(std::chrono::seconds(1));
                            comm.barrier();
                          }),
                LostRanks);
@@ -152,11 +157,13 @@ TEST_F(FailureTest, AMessageOfAnotherSizeIsAMismatchWithoutDebugModeToo) {
         comm.recv(0, 7, data);
       });
     });
-    EXPECT_THAT(message, ContainsRegex("recv #7 of world .*: rank 0 sent 10 bytes where rank 1 expects 11"));
+    EXPECT_THAT(message,
+                ContainsRegex("recv #7 of world .*: rank 0 sent 10 bytes where rank 1 expects 11"));
   }
 }
 
-// The memory of an operation that an exception passes may be gone: nothing is written there any more.
+// The memory of an operation that an exception passes may be gone: nothing is written there any
+// more.
 TEST_F(FailureTest, AnOperationThatIsNotWaitedForIsWithdrawn) {
   for (const ThreadsOptions& options : testing::quiet_and_chaotic(8)) {
     run_ranks(2, options, [](Comm& comm) {

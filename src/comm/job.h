@@ -1,5 +1,6 @@
 #pragma once
-// What all groups of one rank share: the options of the job, where it is, its last operations, what it moved.
+// What all groups of one rank share: the options of the job, where it is, its last operations, what
+// it moved.
 #include <string>
 
 #include "base/error.h"
@@ -8,28 +9,31 @@
 
 namespace fathom::comm {
 
-/// The exit code of a program that ends because ranks of its job were lost: start it again, it will resume.
+/// The exit code of a program that ends because ranks of its job were lost: start it again, it will
+/// resume.
 inline constexpr int kExitLostRanks = 3;
 
-/// A rank is missing, failed, or ended the job: thrown by every operation that waits for it. No operation of the job
-/// works afterwards.
+/// A rank is missing, failed, or ended the job: thrown by every operation that waits for it. No
+/// operation of the job works afterwards.
 class LostRanks : public Error {
  public:
   explicit LostRanks(std::string message) : Error(ErrorCode::kIo, std::move(message)) {}
 };
 
-/// Ranks called different operations, or the same with different sizes: our bug, found by JobOptions::debug or by a
-/// message whose size is not the expected one.
+/// Ranks called different operations, or the same with different sizes: our bug, found by
+/// JobOptions::debug or by a message whose size is not the expected one.
 class Mismatch : public Error {
  public:
   explicit Mismatch(std::string message) : Error(ErrorCode::kInternal, std::move(message)) {}
 };
 
 struct JobOptions {
-  /// For how long an operation may wait for other ranks. It counts from wait() on, so compute between start and wait
-  /// does not use it up; what differs from rank to rank at start-up belongs in front of a barrier with set_deadline().
+  /// For how long an operation may wait for other ranks. It counts from wait() on, so compute
+  /// between start and wait does not use it up; what differs from rank to rank at start-up belongs
+  /// in front of a barrier with set_deadline().
   double deadline_s = 600;
-  /// Before every collective the ranks compare operation, sequence number, bytes and place of the call.
+  /// Before every collective the ranks compare operation, sequence number, bytes and place of the
+  /// call.
   bool debug = false;
   /// Where hang-<rank>.json is written when a deadline expires; empty: nowhere.
   std::string hang_directory = ".";
@@ -61,7 +65,8 @@ class Job {
   /// The number of a new record.
   i64 begin(OpRecord record);
   void end(i64 number, i64 received_bytes, double wait_s);
-  /// Writes hang-<rank>.json, with `missing` of operation `number`; returns its path, or "" where none is written.
+  /// Writes hang-<rank>.json, with `missing` of operation `number`; returns its path, or "" where
+  /// none is written.
   std::string write_hang_report(i64 number, i64 received_bytes, std::vector<int> missing);
 
  private:

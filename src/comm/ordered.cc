@@ -10,7 +10,8 @@
 namespace fathom::comm {
 namespace {
 
-/// Ranks of a node, if all nodes hold as many consecutive ranks, more than one, and there are several nodes; else 0.
+/// Ranks of a node, if all nodes hold as many consecutive ranks, more than one, and there are
+/// several nodes; else 0.
 int ranks_per_node(const Comm& comm) {
   int per_node = 1;
   while (per_node < comm.size() && comm.node_of(per_node) == comm.node_of(0)) ++per_node;
@@ -51,7 +52,8 @@ void add_in_order(std::span<const T* const> parts, std::span<T> out) {
   });
 }
 
-/// A block on its way: what the others hold of this rank's shard comes into `scratch`, one part behind another.
+/// A block on its way: what the others hold of this rank's shard comes into `scratch`, one part
+/// behind another.
 template <typename T>
 struct Block {
   ShardRange mine;
@@ -116,9 +118,9 @@ void OrderedSums::reduce_scatter_within(Comm& group, std::span<T> values,
   const std::span<T> scratch(reinterpret_cast<T*>(scratch_.data()), 2 * scratch_elements);
   const i64 step = std::min(elements, longest);
   const auto begin = [&](i64 number) {
-    return start_block(group, values, shards, number, step,
-                       scratch.subspan(static_cast<size_t>(number % 2) * scratch_elements,
-                                       scratch_elements));
+    return start_block(
+        group, values, shards, number, step,
+        scratch.subspan(static_cast<size_t>(number % 2) * scratch_elements, scratch_elements));
   };
   const i64 blocks = longest == 0 ? 0 : (longest + step - 1) / step;
   Block<T> next;
@@ -136,12 +138,12 @@ void OrderedSums::reduce_scatter_of(std::span<T> values) {
   const std::vector<ShardRange> all = shards(std::ssize(values));
   if (!two_levels()) return reduce_scatter_within<T>(comm_, values, all);
   const int nodes = across_->size(), per_node = inside_->size();
-  // Rank (n, l) of the job ends with shard n * per_node + l: inside its node it first gets the sums of all shards of
-  // index l, one node's after the other, because those of one node lie together.
+  // Rank (n, l) of the job ends with shard n * per_node + l: inside its node it first gets the sums
+  // of all shards of index l, one node's after the other, because those of one node lie together.
   for (int n = 0; n < nodes; ++n) {
-    reduce_scatter_within<T>(*inside_, values,
-                             std::span(all).subspan(static_cast<size_t>(n * per_node),
-                                                    static_cast<size_t>(per_node)));
+    reduce_scatter_within<T>(
+        *inside_, values,
+        std::span(all).subspan(static_cast<size_t>(n * per_node), static_cast<size_t>(per_node)));
   }
   std::vector<ShardRange> of_index;
   for (int n = 0; n < nodes; ++n) {

@@ -101,7 +101,8 @@ TEST(OrderedSumsTest, MixedNodesAreSummedInOneLevel) {
   });
 }
 
-// Bytes over the network: with two levels each rank sends across what one of its node's ranks would.
+// Bytes over the network: with two levels each rank sends across what one of its node's ranks
+// would.
 TEST(OrderedSumsTest, ReduceScatterLeavesTheShardAndMovesARingsBytes) {
   run_ranks(4, testing::quiet_and_chaotic(0)[0], [](Comm& comm) {
     OrderedSums sums(comm);

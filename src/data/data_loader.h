@@ -38,8 +38,8 @@ struct SampleRange {
 /// that differ by at most one.
 SampleRange rank_share(SampleRange global, i64 rank, i64 num_ranks);
 
-/// The `batch`-th piece of at most `size` samples of a rank's share: beyond its end an empty one, so
-/// that ranks with unequal shares can go through as many.
+/// The `batch`-th piece of at most `size` samples of a rank's share: beyond its end an empty one,
+/// so that ranks with unequal shares can go through as many.
 SampleRange batch_of_share(SampleRange share, i64 batch, i64 size);
 /// Such pieces of the largest share of `samples` over `num_ranks`.
 i64 batches_of_shares(i64 samples, i64 num_ranks, i64 size);

@@ -37,8 +37,8 @@ model::KvCache::Routes routes_of(const EngineOptions& options) {
 }
 
 device::PageShape page_shape(const model::Model& model, const EngineOptions& options) {
-  return model::KvCache::page_shape(model.config(), options.cache_dtype,
-                                    mtp_layers(model, options), routes_of(options));
+  return model::KvCache::page_shape(model.config(), options.cache_dtype, mtp_layers(model, options),
+                                    routes_of(options));
 }
 
 /// Null if there is none. Rows are those of the kernels and settings that made them: others would

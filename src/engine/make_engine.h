@@ -16,13 +16,13 @@ struct EngineOptions {
   i64 cache_tokens = 0;       // rows of all pages together; 0: for one sequence of that context
   ops::CacheDType cache_dtype = ops::CacheDType::kBf16;
   model::RunOptions run;
-  SchedulerLimits limits;        // num_layers and pairs_per_held_token are the model's
+  SchedulerLimits limits;  // num_layers and pairs_per_held_token are the model's
   /// At most so long does making an engine time passes, so that the first chunk beside decoding has
   /// the right size; 0: it begins with a guess, for clients that have one request at a time.
   double cost_measurement_s = 0.5;
-  i64 draft_tokens = 3;          // at most, where the model has MTP modules; 0: no drafts
-  bool keep_routes = false;      // for GenerateRequest::on_routes; costs 2 bytes a choice of an expert
-  bool adaptive_drafts = true;   // fewer, or none, where they bring nothing; else always as many
+  i64 draft_tokens = 3;      // at most, where the model has MTP modules; 0: no drafts
+  bool keep_routes = false;  // for GenerateRequest::on_routes; costs 2 bytes a choice of an expert
+  bool adaptive_drafts = true;  // fewer, or none, where they bring nothing; else always as many
   /// For benches: the draft at position j, if reached, is what comes with this probability, else
   /// something that is not it; the text means nothing then. Empty: the model decides.
   std::vector<double> forced_acceptance;

@@ -8,8 +8,8 @@
 #include "base/checked_math.h"
 #include "base/error.h"
 #include "io/files/directories.h"
-#include "io/json.h"
 #include "io/files/output_path.h"
+#include "io/json.h"
 #include "io/safetensors_header.h"
 
 namespace fathom::io {

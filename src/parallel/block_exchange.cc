@@ -84,7 +84,8 @@ void BlockExchange::sum_to_owners(Ctx& ctx, std::span<float> array, GradientRedu
       for (i64 rank = 1; rank < group_.size(); ++rank) add_to(of(rank), of(0));
     } else {
       for (i64 step = 1; step < group_.size(); step *= 2) {
-        for (i64 rank = 0; rank < group_.size(); rank += 2 * step) add_to(of(rank + step), of(rank));
+        for (i64 rank = 0; rank < group_.size(); rank += 2 * step)
+          add_to(of(rank + step), of(rank));
       }
     }
     copy_in(mine, messages.from(0), array.data());
@@ -123,9 +124,9 @@ double gradient_norm(Ctx& ctx, comm::Comm& world, const Shards& shards,
   Workspace::Scope scratch(ctx.workspace());
   const auto counts = scratch.alloc<i64>(world.size());
   const i64 count = std::ssize(sums);
-  world.all_gather(std::as_bytes(std::span(&count, 1)),
-                   std::as_writable_bytes(
-                       std::span(counts.data(), static_cast<size_t>(world.size()))));
+  world.all_gather(
+      std::as_bytes(std::span(&count, 1)),
+      std::as_writable_bytes(std::span(counts.data(), static_cast<size_t>(world.size()))));
   constexpr i64 kSumBytes = sizeof(BlockSum);
   const model::Messages messages(
       scratch, world.size(), [&](i64) { return count * kSumBytes; },

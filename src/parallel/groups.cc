@@ -11,8 +11,8 @@ comm::Comm split(comm::Comm& world, i64 color, std::string_view name) {
 /// together, so that branches of a tree of micro-batches are neighbours.
 comm::Comm split_holders(comm::Comm& world, const RankLayout& layout, i64 color,
                          std::string_view name) {
-  const i64 place = layout.data_rank(world.rank()) * layout.pipeline +
-                    layout.pipeline_rank(world.rank());
+  const i64 place =
+      layout.data_rank(world.rank()) * layout.pipeline + layout.pipeline_rank(world.rank());
   return world.split(static_cast<int>(color), static_cast<int>(place), name);
 }
 
@@ -33,9 +33,9 @@ Groups::Groups(comm::Comm& world, const RankLayout& layout)
       pipeline_(split(world, layout.data_rank(world.rank()), "pipeline")),
       pipeline_backward_(split(world, layout.data_rank(world.rank()), "pipeline-backward")),
       holders_(split_holders(world, layout, layout.holder_group(world.rank()), "holders")),
-      expert_holders_(split_holders(world, layout,
-                                    layout.holder_group(world.rank()) * layout.expert +
-                                        layout.expert_rank(world.rank()),
-                                    "expert-holders")) {}
+      expert_holders_(split_holders(
+          world, layout,
+          layout.holder_group(world.rank()) * layout.expert + layout.expert_rank(world.rank()),
+          "expert-holders")) {}
 
 }  // namespace fathom::parallel

@@ -108,9 +108,7 @@ void Pipeline::run_pair(const Pass& pass, const plan::ScheduleOp& op) {
   const auto forward = [&](Ctx& ctx) {
     forward_chunk(pass, ctx, op.chunk, slot, TrainingModel::Dropping::kAsRecipe);
   };
-  const auto backward = [&] {
-    backward_chunk(pass, pass.ctx, op.backward_chunk, back, kNow);
-  };
+  const auto backward = [&] { backward_chunk(pass, pass.ctx, op.backward_chunk, back, kNow); };
   if (overlap_) {
     if (side_ == nullptr) side_ = std::make_unique<SideThread>(num_threads());
     // Ops use as many of these as there are threads; the last one is nobody else's.
@@ -128,8 +126,8 @@ i64 Pipeline::number_of(const Pass& pass, i64 chunk, i64 micro_batch) const {
 }
 
 i64 Pipeline::take_slot(const Pass& pass, i64 chunk, i64 micro_batch) {
-  const i64 slot = model_.take_slot(pass.ctx, chunk,
-                                    pass.batches.batch(number_of(pass, chunk, micro_batch)));
+  const i64 slot =
+      model_.take_slot(pass.ctx, chunk, pass.batches.batch(number_of(pass, chunk, micro_batch)));
   return slot_of(chunk, micro_batch) = slot;
 }
 
@@ -230,8 +228,8 @@ void Pipeline::forward(Ctx& ctx, const MicroBatches& batches, model::StepStats* 
   const plan::Schedule schedule = layout_.schedule_of(2 * comm_.size());
   const model::LossScale scale;
   const Pass pass{ctx, schedule, batches, scale, stats};
-  const auto dropping = stats == nullptr ? TrainingModel::Dropping::kAsRecipe
-                                         : TrainingModel::Dropping::kNone;
+  const auto dropping =
+      stats == nullptr ? TrainingModel::Dropping::kAsRecipe : TrainingModel::Dropping::kNone;
   const auto& chunks = schedule.chunks[static_cast<size_t>(comm_.rank())];
   for (i64 k = 0; k < batches.count; ++k) {
     for (i64 chunk = 0; chunk < std::ssize(chunks); ++chunk) {  // stages of a path rise with them

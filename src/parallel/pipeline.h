@@ -1,6 +1,6 @@
 #pragma once
-// Runs the lists of plan/schedule: one interpreter for all schedules. One rank alone runs 1F1B of one
-// stage, which is one micro-batch after another.
+// Runs the lists of plan/schedule: one interpreter for all schedules. One rank alone runs 1F1B of
+// one stage, which is one micro-batch after another.
 #include <deque>
 #include <functional>
 #include <memory>

@@ -51,14 +51,15 @@ void expect_near(const StepCase& c, const StepOutcome& a, const StepOutcome& b, 
   for (size_t k = 0; k < a.stats.mtp_nll.size(); ++k) {
     EXPECT_NEAR(a.stats.mtp_nll[k], b.stats.mtp_nll[k], losses * b.stats.mtp_nll[k]) << where;
   }
-  EXPECT_NEAR(a.stats.balance_loss(), b.stats.balance_loss(),
-              losses * b.stats.balance_loss()) << where;
+  EXPECT_NEAR(a.stats.balance_loss(), b.stats.balance_loss(), losses * b.stats.balance_loss())
+      << where;
   EXPECT_NEAR(a.norm, b.norm, gradients * b.norm) << where;
   std::string worst;
   EXPECT_LE(largest_difference(c, a, b, worst), gradients) << where << ": " << worst;
 }
 
-// 1F1B, interleaved, ZB-H1 and DualPipeV add the gradients of micro-batches in their order, as one rank does.
+// 1F1B, interleaved, ZB-H1 and DualPipeV add the gradients of micro-batches in their order, as one
+// rank does.
 TEST(PipelineTest, SchedulesOfOneWayGiveOneRanksBits) {
   const StepOutcome alone = run_step(pipeline_case(1, PipelineSchedule::k1F1B));
   EXPECT_GT(alone.norm, 0.0);
@@ -85,8 +86,8 @@ TEST(PipelineTest, DualPipesTwoWaysAddUpToOneRanksGradients) {
   }
 }
 
-// One tree of all micro-batches: every schedule, a DualPipe's two ways too, on 1, 2 and 4 ranks that
-// share the batch.
+// One tree of all micro-batches: every schedule, a DualPipe's two ways too, on 1, 2 and 4 ranks
+// that share the batch.
 TEST(PipelineTest, WithTreesEveryScheduleGivesOneRanksBits) {
   for (const bool qwen : {false, true}) {
     StepCase one = pipeline_case(1, PipelineSchedule::k1F1B);
@@ -214,7 +215,8 @@ TEST(LayoutsTest, ExpertGradientsAreThoseOfOneRankWithAllTokens) {
 }
 
 TEST(LayoutsTest, RanksWithoutTokensAndExpertsWithAllOfThem) {
-  // Three sequences on four ranks: one has none. 7 experts on 4 ranks; then every token on expert 0.
+  // Three sequences on four ranks: one has none. 7 experts on 4 ranks; then every token on expert
+  // 0.
   StepCase c{.model = testing::small_v3(), .sequences = 3};
   c.model.n_routed_experts = 7;
   c.model.n_group = c.model.topk_group = 1;
@@ -239,7 +241,8 @@ TEST(LayoutsTest, SizesThatDivideNothing) {
   c.model.n_group = c.model.topk_group = 1;
   c.recipe.balance.batch_aux_loss_weight = 1e-3;
   const StepOutcome alone = run_step(c);
-  for (const Layout& layout : {Layout{3, 1, 3}, {6, 2, 3}, {5, 1, 5}, {3, 3, 1, PipelineSchedule::kDualPipeV}}) {
+  for (const Layout& layout :
+       {Layout{3, 1, 3}, {6, 2, 3}, {5, 1, 5}, {3, 3, 1, PipelineSchedule::kDualPipeV}}) {
     StepCase many = on_layout(c, layout);
     if (layout.schedule == PipelineSchedule::kDualPipeV) many.micro = 1;  // it wants six of them
     const StepOutcome outcome = run_step(many);
@@ -262,8 +265,7 @@ TEST(LayoutsTest, EqualGradientsHaveEqualNorms) {
       }
     }
     Ctx ctx = backend::make_context();
-    const double norm =
-        gradient_norm(ctx, world, ranks.shards(model.layout()), model.gradients());
+    const double norm = gradient_norm(ctx, world, ranks.shards(model.layout()), model.gradients());
     const std::lock_guard lock(mutex);
     norms.push_back(norm);
   };
@@ -314,11 +316,13 @@ TEST(RankLayoutTest, WhatDoesNotFitIsNamed) {
   config.schedule = PipelineSchedule::kDualPipe;
   config.expert_ranks = 3;
   const auto problems = layout_problems(config, 8, deep_v3(), 12, 1);
-  EXPECT_THAT(problems, ::testing::ElementsAre(
-                            "parallel.expert_ranks: 3 does not divide the 4 ranks that share the batch",
-                            "parallel.schedule: micro-batches: found 3, expected an even number"));
-  EXPECT_THAT(layout_problems(config, 5, deep_v3(), 12, 1),
-              ::testing::ElementsAre("parallel.pipeline_ranks: 2 does not divide the job's 5 ranks"));
+  EXPECT_THAT(problems,
+              ::testing::ElementsAre(
+                  "parallel.expert_ranks: 3 does not divide the 4 ranks that share the batch",
+                  "parallel.schedule: micro-batches: found 3, expected an even number"));
+  EXPECT_THAT(
+      layout_problems(config, 5, deep_v3(), 12, 1),
+      ::testing::ElementsAre("parallel.pipeline_ranks: 2 does not divide the job's 5 ranks"));
   config = {.pipeline_ranks = 2, .schedule = PipelineSchedule::kInterleaved, .pipeline_chunks = 5};
   EXPECT_THAT(layout_problems(config, 2, deep_v3(), 3, 1),
               ::testing::ElementsAre(

@@ -35,15 +35,15 @@ void check_experts(const ParallelConfig& config, i64 data, const ModelConfig& mo
                    std::vector<std::string>& problems) {
   const i64 ranks = config.expert_ranks;
   if (data % ranks != 0) {
-    problems.push_back(fmt::format(
-        "parallel.expert_ranks: {} does not divide the {} ranks that share the batch", ranks, data));
+    problems.push_back(
+        fmt::format("parallel.expert_ranks: {} does not divide the {} ranks that share the batch",
+                    ranks, data));
   }
   const i64 most = model.has_experts() ? model.n_routed_experts : 1;
   if (ranks > most) {
-    problems.push_back(fmt::format("parallel.expert_ranks: found {}, expected at most {}: {}",
-                                   ranks, most,
-                                   model.has_experts() ? "the model's experts"
-                                                       : "the model has no experts"));
+    problems.push_back(
+        fmt::format("parallel.expert_ranks: found {}, expected at most {}: {}", ranks, most,
+                    model.has_experts() ? "the model's experts" : "the model has no experts"));
   }
 }
 
@@ -61,10 +61,10 @@ void check_pipeline(const ParallelConfig& config, const ModelConfig& model, i64 
         "parallel.pipeline_ranks: found more than 1, expected 1: the model's head is its "
         "embedding (tie_word_embeddings), which cannot be on two stages");
   }
-  const std::string unfit =
-      micro_batches == 0 ? ""
-                         : plan::schedule_problem(kind_of(config.schedule), ranks, micro_batches,
-                                                  chunks_of(config));
+  const std::string unfit = micro_batches == 0
+                                ? ""
+                                : plan::schedule_problem(kind_of(config.schedule), ranks,
+                                                         micro_batches, chunks_of(config));
   if (!unfit.empty()) problems.push_back("parallel.schedule: " + unfit);
 }
 
@@ -79,14 +79,16 @@ void check_any_layout(const ParallelConfig& config, i64 data, i64 batch_sequence
     refuse(fmt::format("wants a power of two of ranks that share the batch, found {}", data));
   }
   if (config.expert_ranks > 1) {
-    refuse(fmt::format("wants parallel.expert_ranks = 1, found {}: one product of an expert has "
-                       "tokens of several ranks",
-                       config.expert_ranks));
+    refuse(
+        fmt::format("wants parallel.expert_ranks = 1, found {}: one product of an expert has "
+                    "tokens of several ranks",
+                    config.expert_ranks));
   }
   if (micro > 0 && batch_sequences % (data * micro) != 0) {
-    refuse(fmt::format("wants micro-batches of one size: {} sequences of a step are no multiple of "
-                       "{} ranks of {}",
-                       batch_sequences, data, micro));
+    refuse(
+        fmt::format("wants micro-batches of one size: {} sequences of a step are no multiple of "
+                    "{} ranks of {}",
+                    batch_sequences, data, micro));
   }
 }
 
@@ -103,26 +105,26 @@ std::vector<std::string> layout_problems(const ParallelConfig& config, i64 ranks
   const i64 data = ranks / config.pipeline_ranks;
   check_experts(config, data, model, problems);
   if (batch_sequences < data) {
-    problems.push_back(fmt::format("train.batch_sequences: found {}, expected at least one for "
-                                   "each of the {} ranks that share the batch",
-                                   batch_sequences, data));
+    problems.push_back(
+        fmt::format("train.batch_sequences: found {}, expected at least one for "
+                    "each of the {} ranks that share the batch",
+                    batch_sequences, data));
   }
-  const i64 micro_batches =
-      micro_batch_sequences == 0
-          ? 0
-          : ceil_div(ceil_div(batch_sequences, data), micro_batch_sequences);
+  const i64 micro_batches = micro_batch_sequences == 0
+                                ? 0
+                                : ceil_div(ceil_div(batch_sequences, data), micro_batch_sequences);
   check_pipeline(config, model, micro_batches, problems);
   check_any_layout(config, data, batch_sequences, micro_batch_sequences, problems);
   return problems;
 }
 
 RankLayout rank_layout(const ParallelConfig& config, i64 ranks) {
-  return {.ranks = ranks,
-          .pipeline = config.pipeline_ranks,
-          .schedule = config.pipeline_ranks == 1 ? plan::ScheduleKind::k1F1B
-                                                 : kind_of(config.schedule),
-          .chunks = chunks_of(config),
-          .expert = config.expert_ranks};
+  return {
+      .ranks = ranks,
+      .pipeline = config.pipeline_ranks,
+      .schedule = config.pipeline_ranks == 1 ? plan::ScheduleKind::k1F1B : kind_of(config.schedule),
+      .chunks = chunks_of(config),
+      .expert = config.expert_ranks};
 }
 
 }  // namespace fathom::parallel

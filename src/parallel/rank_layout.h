@@ -17,8 +17,8 @@ struct RankLayout {
   i64 ranks = 1;
   i64 pipeline = 1;  // ranks that a micro-batch passes through
   plan::ScheduleKind schedule = plan::ScheduleKind::k1F1B;
-  i64 chunks = 1;    // of the interleaved schedule, on each rank of the pipeline
-  i64 expert = 1;    // ranks that the experts of a layer are dealt to; divides data()
+  i64 chunks = 1;  // of the interleaved schedule, on each rank of the pipeline
+  i64 expert = 1;  // ranks that the experts of a layer are dealt to; divides data()
 
   /// The lists of a step of so many micro-batches.
   plan::Schedule schedule_of(i64 micro_batches) const {

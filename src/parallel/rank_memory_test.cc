@@ -1,14 +1,15 @@
 // What a plan says that ranks hold, against ranks that hold it.
+#include "plan/memory/rank_memory.h"
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
 
+#include "model/training/memory/training_memory.h"
 #include "parallel/replica_check.h"
 #include "parallel/stage_split.h"
 #include "parallel/test_step.h"
-#include "model/training/memory/training_memory.h"
-#include "plan/memory/rank_memory.h"
 #include "plan/schedule/playback.h"
 
 namespace fathom::parallel {
@@ -42,7 +43,8 @@ double held(const checkpoint::ParameterLayout& layout, bool experts) {
 TEST(RankMemoryTest, OfFourRanksIsWhatTheyAllocate) {
   for (const auto& [schedule, name] : kPipelineScheduleNames) {
     StepCase c{.model = planned_v3(), .ranks = 4, .sequences = 16};
-    c.parallel = {.pipeline_ranks = 2, .schedule = schedule, .pipeline_chunks = 2, .expert_ranks = 2};
+    c.parallel = {
+        .pipeline_ranks = 2, .schedule = schedule, .pipeline_chunks = 2, .expert_ranks = 2};
     const RankLayout ranks_layout = rank_layout(c.parallel, 4);
     plan::Layout layout{.gpus = 4, .pipeline_ranks = 2, .expert_ranks = 2};
     layout.schedule = ranks_layout.schedule;
@@ -75,8 +77,8 @@ TEST(RankMemoryTest, OfFourRanksIsWhatTheyAllocate) {
       }
       // What is announced is what is there, but for scratch and the arenas of waiting work.
       Ctx ctx = backend::make_context();
-      const model::TrainingMemory memory = model::training_memory(
-          ctx, c.model, c.recipe, c.micro, c.seq_len, ranks.part(), slots);
+      const model::TrainingMemory memory =
+          model::training_memory(ctx, c.model, c.recipe, c.micro, c.seq_len, ranks.part(), slots);
       const i64 announced = memory.total() - memory.rows.back().bytes;
       EXPECT_GE(model.allocated_bytes(), announced);
       if (pending == 0) {
@@ -107,8 +109,8 @@ TEST(ReplicaCheckTest, ABitThatFlippedIsNamedWithItsRank) {
         bits ^= 1;
         std::memcpy(&model.weights()[static_cast<size_t>(slot->offset)], &bits, sizeof bits);
       }
-      const std::string found = ranks.first_message(
-          replica_difference(ranks.groups(), shards, model.weights()));
+      const std::string found =
+          ranks.first_message(replica_difference(ranks.groups(), shards, model.weights()));
       if (*flipped == 0) {
         EXPECT_EQ(found, "");
       } else {

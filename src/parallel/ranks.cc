@@ -47,8 +47,8 @@ Ranks::Ranks(comm::Comm& world, const ParallelConfig& config, const ModelConfig&
     stages_ = stages_of_rank(model, any_length, layout().pipeline_rank(world.rank()));
   }
   if (layout().expert == 1) return;
-  exchange_.emplace(groups_.experts(), model.n_routed_experts, model::expert_wire(config.wire), max_tokens,
-                    config.round_tokens);
+  exchange_.emplace(groups_.experts(), model.n_routed_experts, model::expert_wire(config.wire),
+                    max_tokens, config.round_tokens);
   backward_exchange_.emplace(groups_.experts_backward(), model.n_routed_experts,
                              model::expert_wire(config.wire), max_tokens, config.round_tokens);
 }
@@ -56,7 +56,8 @@ Ranks::Ranks(comm::Comm& world, const ParallelConfig& config, const ModelConfig&
 model::RankPart Ranks::part() {
   return {.exchange = exchange_ ? &*exchange_ : nullptr,
           .backward_exchange = backward_exchange_ ? &*backward_exchange_ : nullptr,
-          .expert_room = expert_room_, .stages = stages_};
+          .expert_room = expert_room_,
+          .stages = stages_};
 }
 
 Shards Ranks::shards(const checkpoint::ParameterLayout& layout) const {

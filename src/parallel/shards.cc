@@ -23,9 +23,9 @@ void deal(std::vector<ShardBlock>& blocks, bool expert, i64 ranks) {
   for (ShardBlock& block : blocks) {
     if (block.expert != expert) continue;
     const i64 middle = before + block.count / 2;
-    block.owner = std::min(ranks - 1, static_cast<i64>(static_cast<double>(middle) /
-                                                       static_cast<double>(total) *
-                                                       static_cast<double>(ranks)));
+    block.owner = std::min(
+        ranks - 1, static_cast<i64>(static_cast<double>(middle) / static_cast<double>(total) *
+                                    static_cast<double>(ranks)));
     before += block.count;
   }
 }

@@ -34,7 +34,8 @@ std::vector<model::StageLayers> split_stages(const ModelConfig& config, i64 stag
       plan::split_evenly(costs_of(config), static_cast<size_t>(stages));
   std::vector<model::StageLayers> split;
   for (size_t s = 0; s < begins.size(); ++s) {
-    const i64 end = s + 1 < begins.size() ? static_cast<i64>(begins[s + 1]) : config.num_hidden_layers;
+    const i64 end =
+        s + 1 < begins.size() ? static_cast<i64>(begins[s + 1]) : config.num_hidden_layers;
     const auto first = static_cast<i64>(begins[s]);
     split.push_back({.first = first, .count = end - first});
   }
@@ -52,8 +53,7 @@ std::vector<model::StageLayers> stages_of_rank(const ModelConfig& config,
   }
   const bool has_embedding = std::ranges::any_of(stages, &model::StageLayers::embedding);
   for (model::StageLayers& stage : stages) {
-    stage.embeddings_arrive =
-        stage.head && !has_embedding && config.num_nextn_predict_layers > 0;
+    stage.embeddings_arrive = stage.head && !has_embedding && config.num_nextn_predict_layers > 0;
   }
   return stages;
 }

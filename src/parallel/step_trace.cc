@@ -8,21 +8,20 @@ namespace {
 /// The events of one rank, each with a comma behind it. Waiting has no place of its own within a
 /// span; it is shown at the span's beginning.
 std::string events_of(int rank, const StepTrace& trace) {
-  std::string text = fmt::format(
-      R"({{"ph":"M","pid":{},"name":"process_name","args":{{"name":"rank {}"}}}},)"
-      "\n",
-      rank, rank);
+  std::string text =
+      fmt::format(R"({{"ph":"M","pid":{},"name":"process_name","args":{{"name":"rank {}"}}}},)"
+                  "\n",
+                  rank, rank);
   for (const auto& [thread, name] : {std::pair(0, "work"), std::pair(1, "waiting")}) {
-    text += fmt::format(
-        R"({{"ph":"M","pid":{},"tid":{},"name":"thread_name","args":{{"name":"{}"}}}},)"
-        "\n",
-        rank, thread, name);
+    text +=
+        fmt::format(R"({{"ph":"M","pid":{},"tid":{},"name":"thread_name","args":{{"name":"{}"}}}},)"
+                    "\n",
+                    rank, thread, name);
   }
   const auto event = [&](int thread, std::string_view name, double begin_s, double seconds) {
-    text += fmt::format(
-        R"({{"ph":"X","pid":{},"tid":{},"ts":{:.1f},"dur":{:.1f},"name":"{}"}},)"
-        "\n",
-        rank, thread, begin_s * 1e6, seconds * 1e6, name);
+    text += fmt::format(R"({{"ph":"X","pid":{},"tid":{},"ts":{:.1f},"dur":{:.1f},"name":"{}"}},)"
+                        "\n",
+                        rank, thread, begin_s * 1e6, seconds * 1e6, name);
   };
   for (const TraceSpan& span : trace.spans()) {
     event(0, span.name, span.begin_s, span.end_s - span.begin_s);

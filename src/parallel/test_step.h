@@ -64,13 +64,12 @@ inline void run_rank(comm::Comm& world, const StepCase& c, const fathom::model::
   const i64 sharers = ranks.layout().data(), place = ranks.data_rank();
   const i64 begin = c.sequences * place / sharers, end = c.sequences * (place + 1) / sharers;
   const auto ceil = [](i64 a, i64 b) { return (a + b - 1) / b; };
-  MicroBatches micro{
-      .count = ranks.batches_to_run(ceil(ceil(c.sequences, sharers), c.micro),
-                                    ceil(end - begin, c.micro)),
-      .batch = [&](i64 i) {
-        const i64 first = std::min(begin + i * c.micro, end);
-        return data.batch(first, std::min(c.micro, end - first));
-      }};
+  MicroBatches micro{.count = ranks.batches_to_run(ceil(ceil(c.sequences, sharers), c.micro),
+                                                   ceil(end - begin, c.micro)),
+                     .batch = [&](i64 i) {
+                       const i64 first = std::min(begin + i * c.micro, end);
+                       return data.batch(first, std::min(c.micro, end - first));
+                     }};
   std::optional<GradientTrees> trees;
   if (c.parallel.reduction == GradientReduction::kAnyLayout) {
     trees.emplace(c.model, model.layout(), ranks.part().stages);
@@ -88,7 +87,8 @@ inline void run_rank(comm::Comm& world, const StepCase& c, const fathom::model::
   }
   pipeline.step(ctx, micro, scale, stats);
   sum_stats(world, stats);
-  BlockExchange(ranks.groups().holders(), shards, false).sum_to_owners(ctx, model.gradients(), c.parallel.reduction);
+  BlockExchange(ranks.groups().holders(), shards, false)
+      .sum_to_owners(ctx, model.gradients(), c.parallel.reduction);
   BlockExchange(ranks.groups().expert_holders(), shards, true)
       .sum_to_owners(ctx, model.gradients(), c.parallel.reduction);
   const double norm = gradient_norm(ctx, world, shards, model.gradients());
@@ -128,7 +128,8 @@ inline double largest_difference(const StepCase& c, const StepOutcome& a, const 
     const auto y = fathom::model::part_of(b.gradients, slot);
     double difference = 0.0, size = 0.0;
     for (size_t i = 0; i < x.size(); ++i) {
-      difference = std::max(difference, std::abs(static_cast<double>(x[i]) - static_cast<double>(y[i])));
+      difference =
+          std::max(difference, std::abs(static_cast<double>(x[i]) - static_cast<double>(y[i])));
       size = std::max(size, std::abs(static_cast<double>(y[i])));
     }
     const double relative = size == 0.0 ? difference : difference / size;

@@ -87,8 +87,6 @@ void GradientTrees::add(i64 chunk, Half half, std::span<float> gradients) {
   trees_[static_cast<size_t>(2 * chunk + half)].add(gradients);
 }
 
-bool GradientTrees::complete() const {
-  return std::ranges::all_of(trees_, &TreeSum::complete);
-}
+bool GradientTrees::complete() const { return std::ranges::all_of(trees_, &TreeSum::complete); }
 
 }  // namespace fathom::parallel

@@ -39,8 +39,8 @@ i64 additions_behind(i64 leaf, i64 count);
 /// sum[i] += x[i].
 void add_to(std::span<const float> x, std::span<float> sum);
 
-/// Trees of all that a rank holds. Gradients of a stage become whole in two parts, since weight work
-/// may wait: those of the main layers' matrices and biases, and the others.
+/// Trees of all that a rank holds. Gradients of a stage become whole in two parts, since weight
+/// work may wait: those of the main layers' matrices and biases, and the others.
 class GradientTrees {
  public:
   enum Half { kWithInput, kWithWeights };

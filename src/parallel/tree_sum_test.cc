@@ -47,7 +47,8 @@ TEST(TreeSumTest, RanksBranchesInPairsAreTheWholeTree) {
   for (const i64 ranks : {2, 4, 8}) {
     for (const i64 each : {1, 3, 6}) {
       std::vector<std::vector<float>> branches;
-      for (i64 rank = 0; rank < ranks; ++rank) branches.push_back(tree(rank * each, (rank + 1) * each));
+      for (i64 rank = 0; rank < ranks; ++rank)
+        branches.push_back(tree(rank * each, (rank + 1) * each));
       for (i64 step = 1; step < ranks; step *= 2) {
         for (i64 rank = 0; rank < ranks; rank += 2 * step) {
           add_to(branches[static_cast<size_t>(rank + step)], branches[static_cast<size_t>(rank)]);
@@ -64,13 +65,15 @@ TEST(TreeSumTest, WhatIsNoTreeIsRefusedByName) {
   config.expert_ranks = 3;
   const auto problems = layout_problems(config, 3, testing::small_v3(), 16, 2);
   ASSERT_EQ(problems.size(), 3u);
-  EXPECT_EQ(problems[0],
-            "parallel.reduction: any-layout wants a power of two of ranks that share the batch, found 3");
+  EXPECT_EQ(
+      problems[0],
+      "parallel.reduction: any-layout wants a power of two of ranks that share the batch, found 3");
   EXPECT_EQ(problems[1].substr(0, 75),
             "parallel.reduction: any-layout wants parallel.expert_ranks = 1, found 3: on");
-  EXPECT_EQ(problems[2],
-            "parallel.reduction: any-layout wants micro-batches of one size: 16 sequences of a step "
-            "are no multiple of 3 ranks of 2");
+  EXPECT_EQ(
+      problems[2],
+      "parallel.reduction: any-layout wants micro-batches of one size: 16 sequences of a step "
+      "are no multiple of 3 ranks of 2");
 }
 
 }  // namespace

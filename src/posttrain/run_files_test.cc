@@ -45,16 +45,19 @@ class RunFilesTest : public ::testing::Test {
     std::vector<std::string> settings = {"model.init_from=" + golden,
                                          "model.config=" + golden,
                                          "model.tokenizer=" + golden,
-                                         "run.out=" + (dir_ / "out").string(), "data.seq_len=128",
-                                         "grpo.max_new_tokens=32", "grpo.group_size=4",
-                                         "grpo.prompts=2", "sft.chat_template=deepseek-v3.1",
+                                         "run.out=" + (dir_ / "out").string(),
+                                         "data.seq_len=128",
+                                         "grpo.max_new_tokens=32",
+                                         "grpo.group_size=4",
+                                         "grpo.prompts=2",
+                                         "sft.chat_template=deepseek-v3.1",
                                          "distill.teacher=" + golden};
     const auto read = parse_run_file(text, where, settings, field_list(config));
     ASSERT_TRUE(read.has_value()) << where << ": " << read.error().message();
     const bool judges = config.run.stage == TrainStage::kGrpo;
-    const fs::path lines = dir_.write(
-        "lines.jsonl", judges ? "{\"prompt\": \"a\", \"answer\": \"b\"}\n"
-                              : "{\"prompt\": \"a\", \"completion\": \"b\"}\n");
+    const fs::path lines =
+        dir_.write("lines.jsonl", judges ? "{\"prompt\": \"a\", \"answer\": \"b\"}\n"
+                                         : "{\"prompt\": \"a\", \"completion\": \"b\"}\n");
     for (auto* sources : {&config.data.train, &config.data.validation}) {
       for (auto& [name, source] : *sources) source.paths = {lines.string()};
     }

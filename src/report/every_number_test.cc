@@ -5,10 +5,10 @@
 #include <gtest/gtest.h>
 
 #include "report/metrics/metrics_json.h"
+#include "report/metrics/tensorboard.h"
 #include "report/run/report_data.h"
 #include "report/run/report_page.h"
 #include "report/run/run_summary.h"
-#include "report/metrics/tensorboard.h"
 
 namespace fathom::report {
 namespace {
@@ -121,8 +121,8 @@ TEST(EveryNumber, InMetricsJsonl) {
 TEST(EveryNumber, BackFromMetricsJsonl) {
   for (const MetricsRecord& record :
        {MetricsRecord(numbered_step()), MetricsRecord(numbered_validation()),
-        MetricsRecord(numbered_task()),
-        MetricsRecord(numbered_info()), MetricsRecord(RunEnd{401, RunState::kInterrupted, "402"})}) {
+        MetricsRecord(numbered_task()), MetricsRecord(numbered_info()),
+        MetricsRecord(RunEnd{401, RunState::kInterrupted, "402"})}) {
     const std::string line = metrics_line(record);
     const auto read = parse_metrics_line(line, "test");
     ASSERT_TRUE(read.has_value()) << line;
@@ -231,7 +231,8 @@ TEST(EveryNumber, OnTheReportsPage) {
         "<td>1</td><td>204.5000 · 205.5000</td><td>206.500 · 207.500</td></tr>",
         "first</th><td>2</td><td>120.500</td><td>121.500</td><td>122</td><td>-123 … 125</td></tr>",
         "second</th><td>2</td><td>130.500</td><td>131.500</td><td>132</td><td>-133 … 135</td></tr>",
-        "a task</th><td>1</td><td>501</td><td>acc</td><td>0.5000</td><td>–</td><td>0.2500</td></tr>",
+        "a "
+        "task</th><td>1</td><td>501</td><td>acc</td><td>0.5000</td><td>–</td><td>0.2500</td></tr>",
         "a task</th><td>1</td><td>501</td><td>perplexity</td><td>502.5000</td><td>503.5000</td>",
         "Training loss</dt><dd>104.5000</dd>", "Bits per byte</dt><dd>105.5000</dd>",
         "Validation held</dt><dd>203.5000</dd><dd class=\"note\">bits per byte, loss 202.5000",

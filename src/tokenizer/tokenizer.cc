@@ -6,8 +6,8 @@
 #include <filesystem>
 #include <functional>
 
-#include "io/files/atomic_file.h"
 #include "io/downloaded.h"
+#include "io/files/atomic_file.h"
 #include "io/gguf/file.h"
 #include "io/mapped_file.h"
 #include "tokenizer/added_tokens.h"

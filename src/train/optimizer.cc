@@ -107,9 +107,11 @@ void Optimizer::update_average(Ctx& ctx, std::span<const float> weights) {
 
 std::vector<StateArray> Optimizer::state() {
   const DType dtype = config_.bf16_moments ? DType::kBF16 : DType::kF32;
-  std::vector<StateArray> arrays = {{"exp_avg", dtype, exp_avg_.data(), StateArray::kOwnBlocks},
-                                    {"exp_avg_sq", dtype, exp_avg_sq_.data(), StateArray::kOwnBlocks}};
-  if (has_average()) arrays.push_back({"ema", DType::kF32, average_.data(), StateArray::kOwnBlocks});
+  std::vector<StateArray> arrays = {
+      {"exp_avg", dtype, exp_avg_.data(), StateArray::kOwnBlocks},
+      {"exp_avg_sq", dtype, exp_avg_sq_.data(), StateArray::kOwnBlocks}};
+  if (has_average())
+    arrays.push_back({"ema", DType::kF32, average_.data(), StateArray::kOwnBlocks});
   return arrays;
 }
 

@@ -109,8 +109,8 @@ void restore_trainer(Ctx& ctx, const RunSetup& setup, const ResumePoint& point, 
                             "tokenizer, weights, order or sequence length have changed",
                             point.checkpoint.string()));
   }
-  read_checkpoint(ctx, setup.model, trainer.shards(), point.checkpoint,
-                  trainer.optimizer().state(), trainer.model().weights());
+  read_checkpoint(ctx, setup.model, trainer.shards(), point.checkpoint, trainer.optimizer().state(),
+                  trainer.model().weights());
   const i64 micro = trainer.state().micro_batch_sequences;
   trainer.state() = point.manifest.state;
   trainer.state().micro_batch_sequences = micro;

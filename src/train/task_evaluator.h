@@ -17,8 +17,9 @@ class TaskEvaluator {
   /// Measures the model with its f32 weights as they are, which stay so; nothing if it was stopped
   /// on the way. TaskMetrics::step is `step`. Throws Error: a model whose log-probabilities are not
   /// finite, memory.
-  virtual std::optional<std::vector<report::TaskMetrics>> evaluate(
-      Ctx& ctx, model::TrainingModel& model, i64 step) = 0;
+  virtual std::optional<std::vector<report::TaskMetrics>> evaluate(Ctx& ctx,
+                                                                   model::TrainingModel& model,
+                                                                   i64 step) = 0;
 };
 
 }  // namespace fathom::train

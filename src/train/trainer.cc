@@ -88,16 +88,15 @@ std::string Trainer::accumulate(Ctx& ctx, const StepPlan& plan, i64 targets,
   model_.begin_step(ctx);
   parallel::MicroBatches micro{
       .count = ranks_.batches_to_run(
-          num_batches_, std::ranges::count_if(batches(), [](const data::SequenceBatch& batch) {
-            return batch.num_sequences > 0;
-          })),
-      .batch =
-          [&](i64 i) {
-            const data::SequenceBatch& batch = batches_[static_cast<size_t>(i)];
-            model::TrainingBatch part = batch_of(batch);
-            stage_.prepare(batch, part);
-            return part;
-          }};
+          num_batches_,
+          std::ranges::count_if(
+              batches(), [](const data::SequenceBatch& batch) { return batch.num_sequences > 0; })),
+      .batch = [&](i64 i) {
+        const data::SequenceBatch& batch = batches_[static_cast<size_t>(i)];
+        model::TrainingBatch part = batch_of(batch);
+        stage_.prepare(batch, part);
+        return part;
+      }};
   if (model_.needs_counting_pass() && (num_batches_ > 1 || ranks_.layout().ranks > 1)) {
     pipeline_.forward(ctx, micro, nullptr);
     ranks_.groups().holders().all_reduce_i64(model_.counted(), comm::Reduce::kSum);
@@ -176,9 +175,8 @@ model::TrainingMemory Trainer::memory(const Ctx& ctx) {
   const i64 micro = state_.micro_batch_sequences;
   const std::vector<i64> slots = pipeline_.slots(data::batches_of_shares(
       setup_.plan.step(setup_.plan.steps()).sequences, ranks_.layout().data(), micro));
-  model::TrainingMemory memory =
-      model::training_memory(ctx, setup_.model, setup_.config.recipe, micro, setup_.plan.seq_len(),
-                             ranks_.part(), slots);
+  model::TrainingMemory memory = model::training_memory(
+      ctx, setup_.model, setup_.config.recipe, micro, setup_.plan.seq_len(), ranks_.part(), slots);
   add_optimizer_memory(shards_.own_elements(), setup_.config.optimizer, memory);
   return memory;
 }
@@ -187,22 +185,23 @@ void Trainer::check_replicas() {
   const std::string difference = ranks_.first_message(
       parallel::replica_difference(ranks_.groups(), shards_, model_.weights()));
   if (difference.empty()) return;
-  throw Error(ErrorCode::kIo,
-              fmt::format("step {}: ranks that hold the same weights do not agree, after a fault of "
-                          "memory or network: {}; go on from the last checkpoint",
-                          state_.step, difference));
+  throw Error(
+      ErrorCode::kIo,
+      fmt::format("step {}: ranks that hold the same weights do not agree, after a fault of "
+                  "memory or network: {}; go on from the last checkpoint",
+                  state_.step, difference));
 }
 
 void Trainer::add_rank_times(const comm::Traffic& before, double seconds,
                              report::StepMetrics& metrics) {
   const comm::Traffic now = ranks_.world().traffic();
-  // Passes that run beside each other wait at the same time, so that waits add up to more than the step.
+  // Passes that run beside each other wait at the same time, so that waits add up to more than the
+  // step.
   const double waited = now.wait_s - before.wait_s;
   const double mine[] = {std::max(0.0, seconds - waited), waited,
                          static_cast<double>(now.sent_bytes - before.sent_bytes)};
   std::vector<double> all(std::size(mine) * static_cast<size_t>(ranks_.layout().ranks));
-  ranks_.world().all_gather(std::as_bytes(std::span(mine)),
-                            std::as_writable_bytes(std::span(all)));
+  ranks_.world().all_gather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(all)));
   size_t slowest = 0;
   for (size_t rank = 0; rank < static_cast<size_t>(ranks_.layout().ranks); ++rank) {
     const double* of_rank = all.data() + rank * std::size(mine);

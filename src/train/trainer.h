@@ -32,9 +32,9 @@ class Trainer {
 
   /// The step behind state().step, in this order: what the stage does first, forward and
   /// backward of every micro-batch, the sum of gradients over ranks, the norm of all, clip, AdamW,
-  /// the router's bias, the average. A loss or a norm that is not finite on any rank skips everything from the clip on, on all;
-  /// `skipped` says so, with the samples. Deterministic: equal state gives equal bits for any
-  /// number of threads. The metrics are of all ranks.
+  /// the router's bias, the average. A loss or a norm that is not finite on any rank skips
+  /// everything from the clip on, on all; `skipped` says so, with the samples. Deterministic: equal
+  /// state gives equal bits for any number of threads. The metrics are of all ranks.
   report::StepMetrics step(Ctx& ctx, parallel::StepTrace* trace = nullptr);
   /// Scores every validation set with the weights as they are. Nothing if it was stopped between
   /// two micro-batches.

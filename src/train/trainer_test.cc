@@ -112,8 +112,9 @@ TEST_F(TrainerTest, ASkippedStepCountsAndChangesNoWeight) {
   Bench bench(ctx_, config_);
   bench.trainer.step(ctx_);
   const std::span<const checkpoint::ParameterSlot> slots = bench.trainer.model().layout().slots();
-  const auto norm = std::ranges::find(
-      slots, "model.norm.weight", [](const checkpoint::ParameterSlot& slot) { return slot.parameter.name; });
+  const auto norm =
+      std::ranges::find(slots, "model.norm.weight",
+                        [](const checkpoint::ParameterSlot& slot) { return slot.parameter.name; });
   ASSERT_NE(norm, slots.end());
   const auto at = static_cast<size_t>(norm->offset);
   float& weight = bench.trainer.model().weights()[at];
@@ -184,7 +185,9 @@ TEST_F(TrainerTest, IsolatedDocumentsInTrainingAndValidation) {
 TEST_F(TrainerTest, ValidationOfAPartAndOfTheWhole) {
   config_.train.validation_sequences = 2;
   Bench bench(ctx_, config_);
-  const auto experts_chosen = [](const report::ValidationMetrics& set) { return set.load.front().share; };
+  const auto experts_chosen = [](const report::ValidationMetrics& set) {
+    return set.load.front().share;
+  };
   bench.trainer.state().step = 11;
   const report::ValidationMetrics part = validate(bench).front();
   bench.trainer.state().step = 12;
@@ -220,8 +223,8 @@ TEST_F(TrainerTest, ValidationOfAPartIsTheSameForAnyMicroBatch) {
   EXPECT_EQ(shares[0], shares[1]);
 }
 
-// All weights tiny but the last norm's: every product forward is finite, and what passes back through that
-// norm, which divides by tiny numbers, is not.
+// All weights tiny but the last norm's: every product forward is finite, and what passes back
+// through that norm, which divides by tiny numbers, is not.
 TEST_F(TrainerTest, AFiniteLossWithoutAFiniteGradientIsSkipped) {
   std::string config = kTinyModel;
   config.replace(config.find("1e-06"), 5, "1e-20");
@@ -230,9 +233,9 @@ TEST_F(TrainerTest, AFiniteLossWithoutAFiniteGradientIsSkipped) {
   for (const checkpoint::ParameterSlot& slot : bench.trainer.model().layout().slots()) {
     const std::string& name = slot.parameter.name;
     if (name == "lm_head.weight") continue;
-    const float factor = name == "model.norm.weight"          ? 1e33f
+    const float factor = name == "model.norm.weight"         ? 1e33f
                          : slot.parameter.shape.size() == 2u ? 1e-9f
-                                                              : 1.0f;
+                                                             : 1.0f;
     for (i64 i = 0; i < slot.parameter.elements(); ++i) {
       bench.trainer.model().weights()[static_cast<size_t>(slot.offset + i)] *= factor;
     }
@@ -259,10 +262,10 @@ TEST_F(TrainerTest, BitsPerByteOfWhatWasScored) {
     bytes += bench.text_bytes()[static_cast<size_t>(id)];
   }
   EXPECT_NE(bytes, targets) << "the test needs a token that is not a byte";
-  EXPECT_NEAR(held.bits_per_byte,
-              held.loss * static_cast<double>(targets) / std::numbers::ln2 /
-                  static_cast<double>(bytes),
-              1e-9);
+  EXPECT_NEAR(
+      held.bits_per_byte,
+      held.loss * static_cast<double>(targets) / std::numbers::ln2 / static_cast<double>(bytes),
+      1e-9);
 }
 
 TEST_F(TrainerTest, LayerLoadsOfCounts) {

@@ -32,7 +32,8 @@ struct Random {
 
 /// Many empty, some long enough for another protocol of MPI.
 size_t size_of(u64 seed, i64 round, int from, int to) {
-  const auto w = Philox(seed ^ 0x51, static_cast<u64>(round)).at(static_cast<u64>(from * 1000 + to));
+  const auto w =
+      Philox(seed ^ 0x51, static_cast<u64>(round)).at(static_cast<u64>(from * 1000 + to));
   if (w[0] % 4 == 0) return 0;
   return w[0] % 16 == 1 ? 70'000 + w[1] % 1000 : w[1] % 300;
 }
@@ -61,7 +62,8 @@ void sums(Comm& comm, OrderedSums& ordered, Random& random, u64& hash) {
   add_to(hash, std::as_bytes(std::span(counts)));
   std::vector<float> values(1037);
   for (float& value : values) {
-    value = std::ldexp(static_cast<float>(random.next()) - 0x1p31f, -static_cast<int>(random.next() % 40));
+    value = std::ldexp(static_cast<float>(random.next()) - 0x1p31f,
+                       -static_cast<int>(random.next() % 40));
   }
   ordered.all_reduce(std::span(values));
   add_to(hash, std::as_bytes(std::span(values)));

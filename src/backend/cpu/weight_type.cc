@@ -19,12 +19,12 @@ kernels::WeightType weight_type(const MatRef& w) {
 }
 
 kernels::GroupScales group_scales(const MatRef& w) {
-  return {.data = w.group_scale,
-          .minima = w.group_minimum,
-          .type = w.group_dtype == DType::kF16 ? kernels::ScaleType::kF16
-                                               : kernels::ScaleType::kBf16,
-          .stride = w.group_stride,
-          .group = w.group_size};
+  return {
+      .data = w.group_scale,
+      .minima = w.group_minimum,
+      .type = w.group_dtype == DType::kF16 ? kernels::ScaleType::kF16 : kernels::ScaleType::kBf16,
+      .stride = w.group_stride,
+      .group = w.group_size};
 }
 
 }  // namespace fathom::backend::cpu

@@ -1,8 +1,8 @@
 #include "checkpoint/gguf/convert.h"
 
+#include "checkpoint/convert/recode.h"
 #include "checkpoint/gguf/model_config.h"
 #include "checkpoint/gguf/parameters.h"
-#include "checkpoint/convert/recode.h"
 #include "checkpoint/tensor_codec.h"
 #include "io/files/atomic_directory.h"
 #include "io/files/atomic_file.h"

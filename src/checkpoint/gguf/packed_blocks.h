@@ -25,8 +25,8 @@ std::optional<PackedBlocks> packed_blocks(io::gguf::Type type);
 /// True of a matrix that packed_parameter() takes.
 bool is_packable(const GgufParameter& parameter);
 
-/// Appends to `tensors` what stands for a packable matrix: its words, scales, minima and shape under
-/// the names of checkpoint::PackedNames, in memory of its own that is appended to `storage`.
+/// Appends to `tensors` what stands for a packable matrix: its words, scales, minima and shape
+/// under the names of checkpoint::PackedNames, in memory of its own that is appended to `storage`.
 void pack_parameter(const GgufParameter& parameter, std::vector<Buffer>& storage,
                     std::vector<io::StoredTensor>& tensors);
 

@@ -13,9 +13,9 @@ enum class GgufForm {
   kRotaryPairs,  // llama's q and k, biases too: rows of a head are stored as pairs that RoPE turns,
                  // where Hugging Face has the first halves of all pairs first: row h d + j d/2 + i
                  // is stored at h d + 2 i + j
-  kExpert,    // one expert's rows of a tensor [experts, rows, cols]
-  kSplitKvB,  // deepseek2's kv_b_proj as attn_k_b [heads, latent, nope], transposed, and
-              // attn_v_b [heads, v, latent]
+  kExpert,       // one expert's rows of a tensor [experts, rows, cols]
+  kSplitKvB,     // deepseek2's kv_b_proj as attn_k_b [heads, latent, nope], transposed, and
+                 // attn_v_b [heads, v, latent]
 };
 
 struct GgufSource {

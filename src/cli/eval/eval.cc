@@ -106,8 +106,7 @@ class EvalCommand : public Command {
                                         const std::atomic<bool>* interrupted) {
     eval::EndpointOptions endpoint = options_.endpoint;
     if (endpoint.url.empty()) {
-      const i64 longest =
-          std::max(longest_request_tokens(tasks), longest_repair_tokens(repairs_));
+      const i64 longest = std::max(longest_request_tokens(tasks), longest_repair_tokens(repairs_));
       std::optional<std::string> chat;
       if (options_.chat) chat = options_.chat_template;
       return std::make_unique<LocalSubject>(options_.model, longest, chat, interrupted,

@@ -30,12 +30,14 @@ void add_subject_options(Arguments& command, EvalOptions& options) {
                    "Prompts are a user's messages: by the checkpoint's chat template, or by "
                    "/chat/completions; generation alone");
   command
-      .add_option("--chat-template", options.chat_template,
-                  "With --chat of a model in this process: built-in chat template; default: the one "
-                  "recognised in the checkpoint")
+      .add_option(
+          "--chat-template", options.chat_template,
+          "With --chat of a model in this process: built-in chat template; default: the one "
+          "recognised in the checkpoint")
       .type_name("NAME");
   command
-      .add_option("--connections", options.endpoint.connections, "With --endpoint: requests at once")
+      .add_option("--connections", options.endpoint.connections,
+                  "With --endpoint: requests at once")
       .check(integer_from(1))
       .show_default();
 }
@@ -46,9 +48,10 @@ void add_task_options(Arguments& command, EvalOptions& options) {
                   "Built-in tasks (--list) or .toml files of your own, separated by commas")
       .delimiter(',');
   command
-      .add_option("--exercises", options.exercises,
-                  "Exercises in Exercism's layout (Aider's polyglot benchmark), solved with edits of "
-                  "their files in two tries")
+      .add_option(
+          "--exercises", options.exercises,
+          "Exercises in Exercism's layout (Aider's polyglot benchmark), solved with edits of "
+          "their files in two tries")
       .type_name("DIR");
   command
       .add_option("--repair", options.repair,
@@ -85,9 +88,10 @@ void add_task_options(Arguments& command, EvalOptions& options) {
 
 void add_scoring_options(Arguments& command, EvalOptions& options) {
   command
-      .add_option("--judge", options.judge,
-                  "For tasks that ask one: a model directory or .gguf file, or a server's URL up to "
-                  "/v1; JUDGE_API_KEY is its key")
+      .add_option(
+          "--judge", options.judge,
+          "For tasks that ask one: a model directory or .gguf file, or a server's URL up to "
+          "/v1; JUDGE_API_KEY is its key")
       .type_name("PATH|URL");
   command.add_option("--judge-model", options.judge_model, "The judge's name on its server");
   command
@@ -159,7 +163,8 @@ void check_eval_options(const Arguments& command, const EvalOptions& options) {
   if (!options.chat && !options.chat_template.empty()) {
     refuse("--chat-template has no effect without --chat");
   }
-  constexpr const char* kLocal[] = {"--chat-template", "--gguf-to", "--activations", "--cache-dtype", "--mla"};
+  constexpr const char* kLocal[] = {"--chat-template", "--gguf-to", "--activations",
+                                    "--cache-dtype", "--mla"};
   for (const char* const option : remote ? std::span<const char* const>(kLocal) : kRemote) {
     if (!command.given(option)) continue;
     refuse(fmt::format("{} has no effect {} --endpoint", option, remote ? "with" : "without"));

@@ -60,8 +60,7 @@ eval::TaskResult repair_all(eval::LanguageModel& model, const eval::Sandbox& san
     progress.update("repairs", std::ssize(results), std::ssize(instances));
   }
   const auto file = eval::results_folder(options.out, model.facts()) / "predictions.jsonl";
-  io::write_file_atomically(file,
-                            eval::prediction_lines(instances, results, model.facts().name));
+  io::write_file_atomically(file, eval::prediction_lines(instances, results, model.facts().name));
   log::info("predictions written to {}", file.string());
   return eval::repair_task(instances, results);
 }

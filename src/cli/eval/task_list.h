@@ -11,8 +11,9 @@
 
 namespace fathom::cli {
 
-/// The tasks of built-in names or task files, with their items. `where`: the option or key that names
-/// them. Throws Error: one that stands there twice, and what load_task and build_tasks refuse.
+/// The tasks of built-in names or task files, with their items. `where`: the option or key that
+/// names them. Throws Error: one that stands there twice, and what load_task and build_tasks
+/// refuse.
 std::vector<eval::Task> read_task_list(const std::vector<std::string>& names,
                                        const eval::BuildOptions& build, std::string_view where);
 

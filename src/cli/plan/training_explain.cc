@@ -50,7 +50,8 @@ std::string explain_layer(const Explained& s) {
   for (const Kernel& k : kernels) text += kernel_line(k);
   for (size_t p = 0; p < plan::kNumLayerParts; ++p) {
     const auto part = static_cast<plan::LayerPart>(p);
-    text += fmt::format("{:<22} {:>8.3f} ms\n", to_string(part), milliseconds(part_time(kernels, part)));
+    text += fmt::format("{:<22} {:>8.3f} ms\n", to_string(part),
+                        milliseconds(part_time(kernels, part)));
   }
   return text + fmt::format("{:<22} {:>8.3f} ms\n", "all", milliseconds(total_time(kernels)));
 }
@@ -112,7 +113,8 @@ std::string explain_step(const Explained& s) {
         "  stage {:>2}: {} layers{}{}; F {:.1f} I {:.1f} W {:.1f} B {:.1f} FB {:.1f} ms\n", i,
         p.stages[i].layers.size(), p.stages[i].embedding ? " + embedding" : "",
         p.stages[i].head ? " + head" : "", milliseconds(t.forward), milliseconds(t.backward_input),
-        milliseconds(t.backward_weight), milliseconds(t.backward), milliseconds(p.op_times.overlapped[i][i]));
+        milliseconds(t.backward_weight), milliseconds(t.backward),
+        milliseconds(p.op_times.overlapped[i][i]));
   }
   return text;
 }

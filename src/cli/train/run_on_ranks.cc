@@ -45,8 +45,9 @@ void run_rank(comm::Comm& world, const std::function<void(comm::Comm&)>& fn) {
 void run_on_ranks(const RunConfig& config, int ranks, const std::function<void(comm::Comm&)>& fn) {
   const CommEngine engine = config.parallel.engine;
   if (engine == CommEngine::kNccl) {
-    throw refused("nccl", "this program was built without NCCL, and training has no GPU ranks: "
-                          "ranks exchange over threads or MPI");
+    throw refused("nccl",
+                  "this program was built without NCCL, and training has no GPU ranks: "
+                  "ranks exchange over threads or MPI");
   }
   if (std::optional<comm::Comm> world = comm::world_of_launcher(job_options(config))) {
     if (engine == CommEngine::kThreads) {
@@ -61,8 +62,9 @@ void run_on_ranks(const RunConfig& config, int ranks, const std::function<void(c
     return run_rank(*world, fn);
   }
   if (engine == CommEngine::kMpi) {
-    throw refused("mpi", "no launcher started this process as one of several ranks: "
-                         "mpirun -n N fathom train ...");
+    throw refused("mpi",
+                  "no launcher started this process as one of several ranks: "
+                  "mpirun -n N fathom train ...");
   }
   comm::run_ranks(ranks, {.job = job_options(config)},
                   [&](comm::Comm& world) { run_rank(world, fn); });

@@ -109,7 +109,8 @@ class Train : public Command {
       return kExitOk;
     }
     const InterruptGuard interrupt;
-    const std::unique_ptr<train::TaskEvaluator> tasks = make_task_evaluator(setup, interrupt.flag());
+    const std::unique_ptr<train::TaskEvaluator> tasks =
+        make_task_evaluator(setup, interrupt.flag());
     return train(setup, loaded.stage.get(), tasks.get(), interrupt);
   }
 
@@ -136,7 +137,8 @@ class Train : public Command {
       const train::TrainEvents events = events_of(interrupt, progress, tokenizing);
       run_on_ranks(setup.config, ranks_, [&](comm::Comm& world) {
         posttrain::LoadedStage own;  // threads share no stage: its numbers are a rank's
-        if (stage != nullptr && ranks_ > 1 && world.rank() != 0) own = posttrain::load_stage(setup.config);
+        if (stage != nullptr && ranks_ > 1 && world.rank() != 0)
+          own = posttrain::load_stage(setup.config);
         train::TrainResult of_rank =
             train_on(world, setup, own.stage ? own.stage.get() : stage, tasks, events);
         if (world.rank() == 0) result = std::move(of_rank);
@@ -168,9 +170,8 @@ class Train : public Command {
     return events;
   }
 
-  train::TrainResult train_on(comm::Comm& world, const train::RunSetup& setup,
-                              train::Stage* stage, train::TaskEvaluator* tasks,
-                              const train::TrainEvents& events) const {
+  train::TrainResult train_on(comm::Comm& world, const train::RunSetup& setup, train::Stage* stage,
+                              train::TaskEvaluator* tasks, const train::TrainEvents& events) const {
     train::TrainEvents of_rank = events;
     if (world.rank() != 0) of_rank = {.stop_requested = events.stop_requested};
     Ctx ctx = backend::make_context();

@@ -18,7 +18,8 @@
 namespace fathom::cli {
 namespace {
 
-/// Of errors that have no formula: fewer than `fathom eval` draws, since this is done again and again.
+/// Of errors that have no formula: fewer than `fathom eval` draws, since this is done again and
+/// again.
 constexpr i64 kBootstrapIterations = 1000;
 
 report::TaskMetrics task_metrics(i64 step, const std::string& name, i64 items, double chance,
@@ -60,10 +61,11 @@ class RunTasks : public train::TaskEvaluator {
     tasks_ = read_task_list(config.tasks, build, "eval.tasks");
     const auto judged = std::ranges::find_if(tasks_, eval::asks_judge);
     if (judged != tasks_.end()) {
-      throw Error(ErrorCode::kUnsupported,
-                  fmt::format("eval.tasks: {} asks a judge, which a run does not have; `fathom eval "
-                              "--judge` measures it",
-                              judged->name));
+      throw Error(
+          ErrorCode::kUnsupported,
+          fmt::format("eval.tasks: {} asks a judge, which a run does not have; `fathom eval "
+                      "--judge` measures it",
+                      judged->name));
     }
     refuse_long_answers(setup.model.max_position_embeddings);
     sandbox_ = sandbox_for(tasks_, /*always=*/false, /*unsafe=*/false);
@@ -96,10 +98,11 @@ class RunTasks : public train::TaskEvaluator {
     for (const eval::Task& task : tasks_) {
       const bool generates = task.output == eval::OutputKind::kGenerate;
       if (!generates || task.prompt.max_tokens < window) continue;
-      throw Error(ErrorCode::kInvalidInput,
-                  fmt::format("eval.tasks: {}: answers of up to {} tokens (max_tokens) leave no room for "
-                              "a prompt in the model's window of {} (max_position_embeddings)",
-                              task.name, task.prompt.max_tokens, window));
+      throw Error(
+          ErrorCode::kInvalidInput,
+          fmt::format("eval.tasks: {}: answers of up to {} tokens (max_tokens) leave no room for "
+                      "a prompt in the model's window of {} (max_position_embeddings)",
+                      task.name, task.prompt.max_tokens, window));
     }
   }
 

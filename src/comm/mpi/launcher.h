@@ -9,9 +9,9 @@ struct LaunchedAs {
   int size = 1;
 };
 
-/// The first of OMPI_COMM_WORLD_SIZE (Open MPI's mpirun), PMI_SIZE (MPICH, Intel MPI, srun --mpi=pmi2) and, beside
-/// PMIX_RANK, SLURM_STEP_NUM_TASKS (srun --mpi=pmix) that is set; nullopt: started by none. Error kInvalidInput: set to
-/// something that is no number of ranks.
+/// The first of OMPI_COMM_WORLD_SIZE (Open MPI's mpirun), PMI_SIZE (MPICH, Intel MPI, srun
+/// --mpi=pmi2) and, beside PMIX_RANK, SLURM_STEP_NUM_TASKS (srun --mpi=pmix) that is set; nullopt:
+/// started by none. Error kInvalidInput: set to something that is no number of ranks.
 std::optional<LaunchedAs> launched_as();
 
 }  // namespace fathom::comm

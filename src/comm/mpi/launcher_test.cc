@@ -44,7 +44,9 @@ int size_with(const Variables& variables) {
 
 TEST(LauncherTest, SizeOfTheJobByLauncher) {
   EXPECT_EQ(size_with({}), 0);
-  EXPECT_EQ(size_with({{"OMPI_COMM_WORLD_SIZE", "4"}, {"PMIX_RANK", "1"}, {"SLURM_STEP_NUM_TASKS", "2"}}), 4);
+  EXPECT_EQ(
+      size_with({{"OMPI_COMM_WORLD_SIZE", "4"}, {"PMIX_RANK", "1"}, {"SLURM_STEP_NUM_TASKS", "2"}}),
+      4);
   EXPECT_EQ(size_with({{"PMI_SIZE", "3"}}), 3);
   EXPECT_EQ(size_with({{"PMIX_RANK", "0"}, {"SLURM_STEP_NUM_TASKS", "2"}}), 2);
   EXPECT_EQ(size_with({{"SLURM_STEP_NUM_TASKS", "2"}}), 0);  // a shell of a job
@@ -57,7 +59,8 @@ TEST(LauncherTest, WhatIsNoSizeIsNamed) {
       launched_as();
       FAIL() << wrong;
     } catch (const Error& error) {
-      EXPECT_THAT(error.message(), ::testing::HasSubstr("PMI_SIZE: \"" + std::string(wrong) + "\""));
+      EXPECT_THAT(error.message(),
+                  ::testing::HasSubstr("PMI_SIZE: \"" + std::string(wrong) + "\""));
     }
   }
 }

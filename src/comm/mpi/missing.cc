@@ -1,5 +1,5 @@
-// Builds without MPI: ranks that a launcher started are refused by name, because each of them would take itself for the
-// whole job.
+// Builds without MPI: ranks that a launcher started are refused by name, because each of them would
+// take itself for the whole job.
 #if !FATHOM_HAS_MPI
 #include <fmt/format.h>
 
@@ -15,9 +15,10 @@ std::string mpi_description() {
 std::optional<Comm> world_of_launcher(const JobOptions&) {
   const auto launched = launched_as();
   if (!launched || launched->size == 1) return std::nullopt;
-  throw Error(ErrorCode::kUnsupported,
-              fmt::format("{}={}: this process was started as one of {} ranks, but this program was {}",
-                          launched->variable, launched->size, launched->size, mpi_description()));
+  throw Error(
+      ErrorCode::kUnsupported,
+      fmt::format("{}={}: this process was started as one of {} ranks, but this program was {}",
+                  launched->variable, launched->size, launched->size, mpi_description()));
 }
 
 }  // namespace fathom::comm

@@ -29,7 +29,8 @@ constexpr double kAnswerS = 2;
 
 std::shared_ptr<MpiEngine> MpiEngine::start() {
   auto engine = std::make_shared<MpiEngine>();
-  // Detached, and kept alive by itself: a thread that hangs within MPI must not keep the process from ending.
+  // Detached, and kept alive by itself: a thread that hangs within MPI must not keep the process
+  // from ending.
   std::thread([engine] { engine->loop(); }).detach();
   const Lock lock(engine->mutex_);
   while (!engine->started_) engine->changed_.wait(engine->mutex_);
@@ -41,7 +42,8 @@ void MpiEngine::initialize() {
   int provided = 0;
   if (MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided) != MPI_SUCCESS ||
       provided < MPI_THREAD_SERIALIZED) {
-    start_error_ = "MPI_Init_thread gives no MPI_THREAD_SERIALIZED: this MPI library cannot be used";
+    start_error_ =
+        "MPI_Init_thread gives no MPI_THREAD_SERIALIZED: this MPI library cannot be used";
     return;
   }
   MPI_Comm_dup(MPI_COMM_WORLD, &world_.comm);

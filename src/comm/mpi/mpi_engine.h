@@ -1,7 +1,8 @@
 #pragma once
-// MPI in one process (MPI-3.1 calls only, so Open MPI 4.1 and MPICH both do). One thread at a time calls it
-// (MPI_THREAD_SERIALIZED): whoever waits polls, which costs no change of threads; while nobody waits and something is
-// under way a communication thread does, so that exchanges go on beside compute.
+// MPI in one process (MPI-3.1 calls only, so Open MPI 4.1 and MPICH both do). One thread at a time
+// calls it (MPI_THREAD_SERIALIZED): whoever waits polls, which costs no change of threads; while
+// nobody waits and something is under way a communication thread does, so that exchanges go on
+// beside compute.
 #include <mpi.h>
 
 #include <condition_variable>
@@ -16,8 +17,8 @@
 
 namespace fathom::comm {
 
-/// An exchange as MPI sees it: a message of more than kPieceBytes is several. Touched under the engine's lock before
-/// `ended`; whoever has seen that may read the rest.
+/// An exchange as MPI sees it: a message of more than kPieceBytes is several. Touched under the
+/// engine's lock before `ended`; whoever has seen that may read the rest.
 struct MpiExchange {
   Exchange* exchange = nullptr;
   std::vector<MPI_Request> requests;
@@ -54,7 +55,8 @@ class MpiEngine {
   MPI_Comm subgroup(MPI_Comm comm, std::span<const int> members);
   /// Logs the reason and ends all processes of the job, this one too, with kExitLostRanks.
   [[noreturn]] void abort(const std::string& reason) noexcept;
-  /// MPI_Finalize, which waits for the others; after `limit_s` the process ends with kExitLostRanks.
+  /// MPI_Finalize, which waits for the others; after `limit_s` the process ends with
+  /// kExitLostRanks.
   void finalize(double limit_s);
   /// Without a word to the others: this process is about to end with an error.
   void leave();

@@ -10,9 +10,10 @@ namespace {
 
 /// Counts of MPI-3.1 are int.
 constexpr i64 kPieceBytes = i64{1} << 30;
-/// Who waits looks again and again. After so long it sleeps between two looks, at once where there are more ranks than
-/// CPUs: they may be waited for. It sleeps and does not yield, because a thread that yields on a busy machine gives up the
-/// whole of its turn and comes back ticks of the scheduler later; one that sleeps keeps its claim and is back when it wakes.
+/// Who waits looks again and again. After so long it sleeps between two looks, at once where there
+/// are more ranks than CPUs: they may be waited for. It sleeps and does not yield, because a thread
+/// that yields on a busy machine gives up the whole of its turn and comes back ticks of the
+/// scheduler later; one that sleeps keeps its claim and is back when it wakes.
 constexpr auto kKeepCoreFor = std::chrono::microseconds(200);
 constexpr auto kNap = std::chrono::microseconds(1);
 /// After so long it sleeps for longer.
@@ -61,12 +62,11 @@ void MpiEngine::begin(MPI_Comm comm, MpiExchange& state) {
       do {
         const int bytes = static_cast<int>(std::min(kPieceBytes, transfer.bytes - at));
         MPI_Request request = MPI_REQUEST_NULL;
-        const int code =
-            kind == Transfer::Kind::kSend
-                ? MPI_Isend(transfer.data + at, bytes, MPI_BYTE, transfer.peer, transfer.tag, comm,
-                            &request)
-                : MPI_Irecv(transfer.data + at, bytes, MPI_BYTE, transfer.peer, transfer.tag, comm,
-                            &request);
+        const int code = kind == Transfer::Kind::kSend
+                             ? MPI_Isend(transfer.data + at, bytes, MPI_BYTE, transfer.peer,
+                                         transfer.tag, comm, &request)
+                             : MPI_Irecv(transfer.data + at, bytes, MPI_BYTE, transfer.peer,
+                                         transfer.tag, comm, &request);
         if (code != MPI_SUCCESS) return set_error(state, code);
         state.requests.push_back(request);
         state.pieces.push_back({t, bytes});

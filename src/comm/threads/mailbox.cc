@@ -21,11 +21,10 @@ void Mailbox::arrive(const Envelope& envelope, Message message) {
   {
     const Lock lock(mutex_);
     Lane& lane = lanes_[envelope];
-    // Into memory that waits for it at once, as over a network, so that memory used too early or twice shows. What does
-    // not fit is left to the receiver, whose error it is too.
+    // Into memory that waits for it at once, as over a network, so that memory used too early or
+    // twice shows. What does not fit is left to the receiver, whose error it is too.
     if (lane.arrived.empty() && !lane.posted.empty() && message.lent == nullptr &&
-        message.due <= Clock::now() &&
-        std::ssize(message.copy) == lane.posted.front()->bytes) {
+        message.due <= Clock::now() && std::ssize(message.copy) == lane.posted.front()->bytes) {
       copy_into(*lane.posted.front(), message.copy.data());
       lane.posted.pop_front();
       erase_if_empty(envelope);

@@ -20,7 +20,8 @@ struct Envelope {
 
 struct Message {
   std::vector<std::byte> copy;
-  Transfer* lent = nullptr;  ///< not copied yet: the sender waits, and its memory is read at the delivery
+  Transfer* lent =
+      nullptr;  ///< not copied yet: the sender waits, and its memory is read at the delivery
   Clock::time_point due;
 };
 
@@ -29,8 +30,9 @@ class Mailbox {
  public:
   void arrive(const Envelope& envelope, Message message);
   void post(const Envelope& envelope, Transfer& receive);
-  /// Delivers what is due of these lanes; false if there was nothing, and then waits until something changes or
-  /// `until`. Senders whose memory was read are appended to `released`. Throws LostRanks, Mismatch.
+  /// Delivers what is due of these lanes; false if there was nothing, and then waits until
+  /// something changes or `until`. Senders whose memory was read are appended to `released`. Throws
+  /// LostRanks, Mismatch.
   bool deliver_or_wait(std::span<const Envelope> lanes, const Exchange& exchange,
                        Clock::time_point until, std::vector<int>& released);
   void withdraw_receive(const Envelope& envelope, const Transfer& receive) noexcept;

@@ -18,8 +18,7 @@ void EvalConfig::list_fields(FieldList& list) {
 
 void EvalConfig::check(const std::string& prefix, Problems& problems) const {
   if (!tasks.empty() || every == 0) return;
-  problems.invalid(prefix + "every",
-                   fmt::format("{} has no effect: tasks names none", every));
+  problems.invalid(prefix + "every", fmt::format("{} has no effect: tasks names none", every));
 }
 
 }  // namespace fathom

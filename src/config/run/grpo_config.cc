@@ -54,7 +54,8 @@ void RewardConfig::list_fields(FieldList& list) {
   list.add("target_language", target_language, "en or zh");
   list.add("code", code, "weight of a program that passes the line's tests in the sandbox",
            {.min = 0});
-  list.add("random", random, "weight of a fair coin: a control that must teach nothing", {.min = 0});
+  list.add("random", random, "weight of a fair coin: a control that must teach nothing",
+           {.min = 0});
   list.add("overlong_buffer", overlong_buffer,
            "DAPO: from so many tokens before grpo.max_new_tokens on the reward falls to -1; 0: not",
            {.min = 0});
@@ -99,8 +100,7 @@ void GrpoConfig::list_fields(FieldList& list) {
            {.min = -1, .max = 1e6});
   list.add("kl", kl, kKlEstimatorNames, "estimator of the distance to the reference");
   list.add("ratio_cap", ratio_cap,
-           "of training's probability over the rollout's, which corrects each token",
-           {.min = 1});
+           "of training's probability over the rollout's, which corrects each token", {.min = 1});
   list.add("truncated", truncated, kGrpoTruncatedNames,
            "samples cut by max_new_tokens: reward 0, or out of loss and group");
   list.add("max_drift", max_drift,
@@ -120,9 +120,9 @@ void GrpoConfig::list_fields(FieldList& list) {
            {.min = -1, .max = 1000});
   list.add("parallel", parallel, "samples that are generated at a time", {.min = 1, .max = 65536});
   list.add("held_out_every", held_out_every,
-           "steps between pass rates of data.validation; 0: before and after the run",
-           {.min = 0});
-  list.add("held_out_samples", held_out_samples, "of each held-out prompt", {.min = 1, .max = 4096});
+           "steps between pass rates of data.validation; 0: before and after the run", {.min = 0});
+  list.add("held_out_samples", held_out_samples, "of each held-out prompt",
+           {.min = 1, .max = 4096});
 }
 
 void GrpoConfig::check(const std::string& prefix, Problems& problems) const {

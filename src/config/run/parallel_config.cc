@@ -11,9 +11,10 @@ void ParallelConfig::list_fields(FieldList& list) {
   list.add("pipeline_chunks", pipeline_chunks,
            "pieces of the model on each rank, of the interleaved schedule alone",
            {.min = 1, .max = 1 << 10});
-  list.add("overlap", overlap,
-           "a pair of dualpipe or dualpipev computes its backward pass while its forward pass waits, "
-           "and the other way round");
+  list.add(
+      "overlap", overlap,
+      "a pair of dualpipe or dualpipev computes its backward pass while its forward pass waits, "
+      "and the other way round");
   list.add("expert_ranks", expert_ranks,
            "ranks that the experts of a layer are dealt to; the others hold copies",
            {.min = 1, .max = 1 << 16});
@@ -26,17 +27,20 @@ void ParallelConfig::list_fields(FieldList& list) {
   list.add("expert_room", expert_room,
            "room for arriving tokens, in multiples of an even share; 0: for all that could arrive",
            {.min = 0.0, .max = 1e6});
-  list.add("reduction", reduction, kGradientReductionNames,
-           "in which order gradients are added: rank-order is fast; any-layout gives the same bits on "
-           "1, 2, 4, ... data ranks and in every pipeline, for more memory");
-  list.add("engine", engine, kCommEngineNames,
-           "what ranks exchange over: auto (mpi under a launcher, else threads), threads, mpi, nccl");
+  list.add(
+      "reduction", reduction, kGradientReductionNames,
+      "in which order gradients are added: rank-order is fast; any-layout gives the same bits on "
+      "1, 2, 4, ... data ranks and in every pipeline, for more memory");
+  list.add(
+      "engine", engine, kCommEngineNames,
+      "what ranks exchange over: auto (mpi under a launcher, else threads), threads, mpi, nccl");
   list.add("deadline_s", deadline_s,
            "seconds that a rank waits for others before it names them and the job ends",
            {.min = 0.1, .max = 1e6});
-  list.add("check_calls", check_calls,
-           "ranks compare every collective call before it, so that the first that differs is named; "
-           "slow");
+  list.add(
+      "check_calls", check_calls,
+      "ranks compare every collective call before it, so that the first that differs is named; "
+      "slow");
   list.add("check_every", check_every,
            "steps between comparisons of the replicas' weights; 0: never", {.min = 0, .max = 1e12});
   list.add("trace_step", trace_step,

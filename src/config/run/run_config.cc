@@ -13,8 +13,10 @@ constexpr double kMaxSequences = 1 << 24;
 void RunSection::list_fields(FieldList& list) {
   list.add("out", out, "directory of the run: checkpoints, metrics, report, the finished model");
   list.add("seed", seed, "of the initial weights", {.min = 0, .max = kMaxCount});
-  list.add("stage", stage, kTrainStageNames, "what is trained: pretrain (text), sft (conversations), distill (a teacher's distributions), "
-           "grpo (rewards); sample trains nothing and writes answers");
+  list.add(
+      "stage", stage, kTrainStageNames,
+      "what is trained: pretrain (text), sft (conversations), distill (a teacher's distributions), "
+      "grpo (rewards); sample trains nothing and writes answers");
 }
 
 void RunSection::check(const std::string& prefix, Problems& problems) const {
@@ -113,8 +115,9 @@ void RunConfig::list_fields(FieldList& list) {
 }
 
 void RunConfig::check(const std::string& prefix, Problems& problems) const {
-  const bool has_epochs = ((run.stage == TrainStage::kSft || run.stage == TrainStage::kDistill) && sft.epochs > 0.0) ||
-                          run.stage == TrainStage::kSample;  // as long as its prompts
+  const bool has_epochs =
+      ((run.stage == TrainStage::kSft || run.stage == TrainStage::kDistill) && sft.epochs > 0.0) ||
+      run.stage == TrainStage::kSample;  // as long as its prompts
   if (train.tokens == 0 && train.steps == 0 && !has_epochs) {
     problems.invalid(prefix + "train.tokens",
                      "missing: give the length of the run in tokens or in steps");

@@ -25,7 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-
 class DiskTierTest : public ::testing::Test {
  protected:
   void SetUp() override { log::set_level(log::Level::kError); }

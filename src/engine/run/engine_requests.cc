@@ -106,10 +106,9 @@ std::unique_ptr<Sequence> Engine::Impl::make_sequence(const std::shared_ptr<Job>
   const i64 capacity = std::min(most, model_.config().max_position_embeddings);
   auto sequence = std::make_unique<Sequence>(
       job, choice,
-      model::KvCache::of_lent_pages(model_.config(), options_.cache_dtype, capacity,
-                                    drafter_ ? drafter_->depths() : 0,
-                                    options_.keep_routes ? model::KvCache::Routes::kKeep
-                                                         : model::KvCache::Routes::kForget),
+      model::KvCache::of_lent_pages(
+          model_.config(), options_.cache_dtype, capacity, drafter_ ? drafter_->depths() : 0,
+          options_.keep_routes ? model::KvCache::Routes::kKeep : model::KvCache::Routes::kForget),
       Sampler(request.sampling, model_.config().vocab_size, num_ids_, static_cast<u64>(choice)),
       TextStream(tokenizer_, request.stop));
   sequence->ids.reserve(static_cast<size_t>(most));

@@ -61,8 +61,7 @@ Result<std::vector<JudgeQuestion>> JudgePrompt::questions(const std::string& ans
       members.set("first", swapped ? other : answer);
       members.set("second", swapped ? answer : other);
     }
-    Result<std::string> text =
-        fill_template(spec_.text, item.document.visible, std::move(members));
+    Result<std::string> text = fill_template(spec_.text, item.document.visible, std::move(members));
     if (!text) return wrong("text", text.error());
     JudgeQuestion question{.request = {.prompt = std::move(*text),
                                        .stop = {},
@@ -92,8 +91,8 @@ Result<Verdict> JudgePrompt::read(const JudgeQuestion& question, const std::stri
 
 double share_of(std::string_view label, std::span<const Verdict> votes) {
   if (votes.empty()) return 0.0;
-  const i64 with = std::ranges::count_if(
-      votes, [&](const Verdict& verdict) { return verdict.label == label; });
+  const i64 with =
+      std::ranges::count_if(votes, [&](const Verdict& verdict) { return verdict.label == label; });
   return static_cast<double>(with) / static_cast<double>(votes.size());
 }
 

@@ -13,7 +13,7 @@ namespace fathom::eval {
 /// What a judge said about one answer.
 struct Verdict {
   std::string reply;
-  std::string label;     // a metric's name; of a comparison "win", "loss" or "tie"; "": no label fits
+  std::string label;  // a metric's name; of a comparison "win", "loss" or "tie"; "": no label fits
   bool swapped = false;  // of a comparison: the model's answer stood second
 };
 
@@ -22,8 +22,8 @@ struct JudgeQuestion {
   bool swapped = false;
 };
 
-/// A task's questions to a judge. In a comparison the order of the two answers is drawn by a hash of
-/// seed, question and answers, and turned round with each further vote: judges prefer what they
+/// A task's questions to a judge. In a comparison the order of the two answers is drawn by a hash
+/// of seed, question and answers, and turned round with each further vote: judges prefer what they
 /// read first (L. Zheng et al. 2023, 2306.05685).
 class JudgePrompt {
  public:

@@ -93,7 +93,8 @@ TEST(Judge, APairIsShownInBothOrdersAndAJudgeWhoLikesTheFirstFindsATie) {
 }
 
 TEST(Judge, ArenaHardsVerdictIsTheLastOneInTheReply) {
-  const Task task = task_of("arena_hard", "v3", {R"({"instruction":"Say hi","baseline":"theirs"})"});
+  const Task task =
+      task_of("arena_hard", "v3", {R"({"instruction":"Say hi","baseline":"theirs"})"});
   const auto win_rate = [&](const std::string& reply) {
     Parrot model([](const GenerationRequest&) { return "ours"; });
     // The same opinion of the same answer, in whichever order it stands.
@@ -122,7 +123,8 @@ TEST(Judge, ThePageShowsWhatItSaidOfEveryAnswer) {
   Parrot judge({"A, since <b>Ada</b> it is", "B"});
   const auto results = evaluate(model, {std::move(task)}, {.judge = &judge});
   const fathom::testing::TempDir folder;
-  const auto written = write_results(folder.path(), results, {.model = {.name = "m"}, .stamp = "s"});
+  const auto written =
+      write_results(folder.path(), results, {.model = {.name = "m"}, .stamp = "s"});
   const StoredRun run = value_or_throw(read_stored_run(written));
   const std::string page = results_page({&run, 1}, 0.0);
   EXPECT_THAT(page, HasSubstr(R"("resps":[["Ada Lovelace","Babbage"]])"));

@@ -32,11 +32,11 @@ std::string key_of(std::string_view identity, const GenerationRequest& request) 
   std::string stops;
   for (const std::string& stop : request.stop) stops += fmt::format("{}:{}", stop.size(), stop);
   const std::string tokens = std::to_string(request.max_tokens);
-  if (request.temperature == 0) return key_of(identity, "generate", {request.prompt, stops, tokens});
-  return key_of(
-      identity, "generate",
-      {request.prompt, stops, tokens,
-       fmt::format("{} {} {}", request.temperature, request.top_p, request.seed)});
+  if (request.temperature == 0)
+    return key_of(identity, "generate", {request.prompt, stops, tokens});
+  return key_of(identity, "generate",
+                {request.prompt, stops, tokens,
+                 fmt::format("{} {} {}", request.temperature, request.top_p, request.seed)});
 }
 
 std::string key_of(std::string_view identity, const RollingRequest& request) {

@@ -12,7 +12,8 @@ ChatPrompt ChatCodec::prompt(const std::string& message) const {
 
 tokenizer::AnswerReader ChatCodec::reader(const ChatPrompt& prompt,
                                           std::vector<std::string> stop) const {
-  return {*found_.chat_template, tokenizer_,
+  return {*found_.chat_template,
+          tokenizer_,
           {.in_thought = prompt.in_thought, .tools = {}, .stop = std::move(stop)}};
 }
 

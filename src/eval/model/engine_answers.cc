@@ -16,8 +16,7 @@ using engine::GenerateRequest;
 GenerateRequest EngineModel::sampled(const GenerationRequest& request, std::vector<i32> ids) {
   GenerateRequest out;
   asked_tokens_ += ids.size();
-  out.max_tokens =
-      std::min(request.max_tokens, options_.engine.context_tokens - std::ssize(ids));
+  out.max_tokens = std::min(request.max_tokens, options_.engine.context_tokens - std::ssize(ids));
   out.prompt_ids = std::move(ids);
   out.stop_token_ids = options_.stop_token_ids;
   out.sampling.temperature = request.temperature;
@@ -70,10 +69,11 @@ void EngineModel::converse(std::span<const GenerationRequest> requests, const On
 /// As lm-eval does: a window that the answer alone fills leaves no prompt.
 void EngineModel::require_room(i64 answer_tokens) const {
   if (answer_tokens < options_.engine.context_tokens) return;
-  throw Error(ErrorCode::kInvalidInput,
-              fmt::format("{}: a window of {} tokens (--context) leaves no room for a prompt before "
-                          "answers of up to {} (max_tokens)",
-                          options_.facts.name, options_.engine.context_tokens, answer_tokens));
+  throw Error(
+      ErrorCode::kInvalidInput,
+      fmt::format("{}: a window of {} tokens (--context) leaves no room for a prompt before "
+                  "answers of up to {} (max_tokens)",
+                  options_.facts.name, options_.engine.context_tokens, answer_tokens));
 }
 
 void EngineModel::generate(std::span<const GenerationRequest> requests, const OnText& done) {
@@ -83,9 +83,9 @@ void EngineModel::generate(std::span<const GenerationRequest> requests, const On
   std::vector<GeneratedText> texts(requests.size());
   for (size_t i = 0; i < requests.size(); ++i) {
     require_room(requests[i].max_tokens);
-    asked.push_back(sampled(requests[i],
-                            encoder.encode_prompt(requests[i].prompt, requests[i].max_tokens,
-                                                  texts[i].truncated)));
+    asked.push_back(sampled(
+        requests[i],
+        encoder.encode_prompt(requests[i].prompt, requests[i].max_tokens, texts[i].truncated)));
     asked.back().stop = requests[i].stop;
   }
   run_requests(

@@ -57,9 +57,8 @@ class Repair {
  private:
   std::vector<std::string> ask(const std::vector<GenerationRequest>& requests) {
     std::vector<std::string> answers(requests.size());
-    model_.generate(requests, [&](size_t index, const GeneratedText& text) {
-      answers[index] = text.text;
-    });
+    model_.generate(requests,
+                    [&](size_t index, const GeneratedText& text) { answers[index] = text.text; });
     return answers;
   }
 
@@ -161,7 +160,8 @@ class Repair {
           std::ranges::find_if(programs, [&](const auto& each) { return each.second == program; });
       ++(same == programs.end() ? programs.emplace_back(0, program) : *same).first;
     }
-    std::ranges::stable_sort(programs, [](const auto& a, const auto& b) { return a.first > b.first; });
+    std::ranges::stable_sort(programs,
+                             [](const auto& a, const auto& b) { return a.first > b.first; });
     for (const auto& [votes, program] : programs) {
       if (reproduction_passes(program, {})) continue;
       result.reproduction = program;

@@ -25,10 +25,10 @@ struct RepairInstance {
 Result<std::vector<RepairInstance>> read_repair_instances(const std::filesystem::path& file);
 
 struct RepairOptions {
-  size_t files = 3;         // that are looked at
-  i64 locations = 4;        // sets of lines, drawn at temperature 0.8
-  i64 patches = 10;         // for each of them: one greedy, the others at temperature 0.8
-  i64 reproductions = 40;   // programs that show the problem, one greedy
+  size_t files = 3;        // that are looked at
+  i64 locations = 4;       // sets of lines, drawn at temperature 0.8
+  i64 patches = 10;        // for each of them: one greedy, the others at temperature 0.8
+  i64 reproductions = 40;  // programs that show the problem, one greedy
   i64 max_tokens = 2048;
   u64 seed = 1234;
   double wall_s = 300.0;  // of one run of the tests
@@ -37,7 +37,8 @@ struct RepairOptions {
 struct RepairResult {
   std::vector<std::string> files;
   std::string patch;  // unified diff; "": no answer gave one
-  i64 candidates = 0, different = 0, votes = 0;  // answers with edits that fit; patches; for this one
+  i64 candidates = 0, different = 0,
+      votes = 0;  // answers with edits that fit; patches; for this one
   bool tests_passed_before = false, tests_pass = false;
   std::string reproduction;  // the program that the vote took; "": none fails before
   bool reproduction_passes = false;

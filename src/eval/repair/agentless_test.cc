@@ -34,7 +34,8 @@ class RepairTest : public ::testing::Test {
     write("lib/shapes.py", kShapes);
     write("lib/words.py", "def upper(text):\n    return text.upper()\n");
     write("tests/test_total.py",
-          "import sys; sys.path.insert(0, '.')\nfrom lib.shapes import total\nassert total([]) == 0\n");
+          "import sys; sys.path.insert(0, '.')\nfrom lib.shapes import total\nassert total([]) == "
+          "0\n");
     write("logo.bin", std::string("\0\xff", 2));
     git({"init", "-q"});
     git({"add", "."});
@@ -46,9 +47,9 @@ class RepairTest : public ::testing::Test {
     std::ofstream(folder_.path() / path) << text;
   }
   std::string git(std::vector<std::string> arguments) const {
-    std::vector<std::string> command = {"/usr/bin/env", "-u", "GIT_DIR", "-u", "GIT_WORK_TREE",
-                                        "git", "-c", "safe.directory=*", "-C",
-                                        folder_.path().string()};
+    std::vector<std::string> command = {
+        "/usr/bin/env", "-u", "GIT_DIR",          "-u", "GIT_WORK_TREE",
+        "git",          "-c", "safe.directory=*", "-C", folder_.path().string()};
     command.insert(command.end(), arguments.begin(), arguments.end());
     const TrustedOutcome outcome = run_trusted(command);
     EXPECT_EQ(outcome.exit_code, 0) << outcome.errors;
@@ -67,8 +68,8 @@ std::string edit(const std::string& search, const std::string& replace) {
          "\n>>>>>>> REPLACE\n```\n";
 }
 
-/// Answers each step of the pipeline; of the edits most change nothing that matters, some are right,
-/// some break the tests, some do not fit.
+/// Answers each step of the pipeline; of the edits most change nothing that matters, some are
+/// right, some break the tests, some do not fit.
 std::string answer(const GenerationRequest& request) {
   const std::string& prompt = request.prompt;
   const auto asks = [&](const char* text) { return prompt.find(text) != std::string::npos; };
@@ -98,22 +99,25 @@ std::string answer(const GenerationRequest& request) {
 
 TEST_F(RepairTest, LocalisesRepairsTestsAndVotes) {
   Parrot model(answer);
-  const RepairOptions options{.files = 2, .locations = 2, .patches = 9, .reproductions = 5, .seed = 1};
+  const RepairOptions options{
+      .files = 2, .locations = 2, .patches = 9, .reproductions = 5, .seed = 1};
   const RepairInstance one = instance();
   const RepairResult result = value_or_throw(repair(model, *sandbox_, one, options));
-  EXPECT_THAT(result.files, ElementsAre("lib/shapes.py"));  // no other shares words with the problem
+  EXPECT_THAT(result.files,
+              ElementsAre("lib/shapes.py"));  // no other shares words with the problem
   EXPECT_TRUE(result.tests_passed_before);
   EXPECT_THAT(result.reproduction, HasSubstr("== 9"));  // `assert True` does not show it
   EXPECT_TRUE(result.tests_pass);
   EXPECT_TRUE(result.reproduction_passes);
   EXPECT_EQ(result.candidates, 16);  // the greedy answers did not fit
   EXPECT_EQ(result.different, 3);    // a comment makes no difference
-  EXPECT_EQ(result.votes, 6);  // another one had 8, and solves nothing
+  EXPECT_EQ(result.votes, 6);        // another one had 8, and solves nothing
   EXPECT_THAT(result.patch, HasSubstr("+        return self.side * self.side"));
   // SWE-bench's line, whose patch git takes.
   const RepairInstance* const first = &one;
   const std::string lines = prediction_lines({first, 1}, {&result, 1}, "parrot");
-  const io::JsonValue line = value_or_throw(io::parse_json(lines.substr(0, lines.size() - 1), "line"));
+  const io::JsonValue line =
+      value_or_throw(io::parse_json(lines.substr(0, lines.size() - 1), "line"));
   EXPECT_EQ(line.find("instance_id")->as_string(), "own__shapes-1");
   EXPECT_EQ(line.find("model_name_or_path")->as_string(), "parrot");
   git({"checkout", "-q", "."});
@@ -154,7 +158,8 @@ TEST(Localise, FilesAreRankedByTheWordsThatFewOthersHave) {
   const Files files = {{"a.py", "def common():\n    return rare_thing\n"},
                        {"b.py", "def common():\n    pass\n"},
                        {"c.py", "nothing\n"}};
-  EXPECT_THAT(retrieved_files(files, "the common rare_thing fails", 3), ElementsAre("a.py", "b.py"));
+  EXPECT_THAT(retrieved_files(files, "the common rare_thing fails", 3),
+              ElementsAre("a.py", "b.py"));
   EXPECT_THAT(retrieved_files(files, "xyz", 3), IsEmpty());
 }
 
@@ -170,7 +175,8 @@ TEST(Localise, AnswersNameWhatIsThere) {
   // Edits see ten lines before and behind, and no others.
   std::string long_file;
   for (int i = 1; i <= 40; ++i) long_file += "line " + std::to_string(i) + ";\n";
-  const std::string near = edit_question({{"l.py", long_file}, {"a.py", kShapes}}, {{"l.py", {20}}}, "p");
+  const std::string near =
+      edit_question({{"l.py", long_file}, {"a.py", kShapes}}, {{"l.py", {20}}}, "p");
   EXPECT_THAT(near, HasSubstr("l.py\n```\n...\nline 10;\n"));
   EXPECT_THAT(near, HasSubstr("line 30;\n```"));
   EXPECT_EQ(near.find("class Square"), std::string::npos);
@@ -197,8 +203,9 @@ TEST(UnifiedDiff, IsWhatGitPrints) {
     fs::create_directories(folder.path() / "b");
     std::ofstream(folder.path() / "a/f.txt") << old_text;
     std::ofstream(folder.path() / "b/f.txt") << new_text;
-    const TrustedOutcome git = run_trusted({"/usr/bin/env", "-u", "GIT_DIR", "-u", "GIT_WORK_TREE", "-C", folder.path().string(), "git",
-                                            "diff", "--no-index", "--no-prefix", "a", "b"});
+    const TrustedOutcome git =
+        run_trusted({"/usr/bin/env", "-u", "GIT_DIR", "-u", "GIT_WORK_TREE", "-C",
+                     folder.path().string(), "git", "diff", "--no-index", "--no-prefix", "a", "b"});
     if (git.exit_code > 1) GTEST_SKIP() << git.errors;
     std::string want = git.output;
     want.erase(want.find("index "), want.find('\n', want.find("index ")) + 1 - want.find("index "));

@@ -92,8 +92,9 @@ bool begins_commands(const Lines& lines, size_t at) {
   for (size_t next = at + 1; next <= at + 2 && next < lines.size(); ++next) {
     if (begins_search(lines[next])) return false;
   }
-  return std::ranges::any_of(
-      kShells, [&](std::string_view shell) { return line.substr(kFence.size()).starts_with(shell); });
+  return std::ranges::any_of(kShells, [&](std::string_view shell) {
+    return line.substr(kFence.size()).starts_with(shell);
+  });
 }
 
 /// The lines up to the one that `ends`; nullopt where none does. `at` is behind it then.
@@ -118,8 +119,8 @@ std::string unwrapped(const std::string& text, const std::string& path) {
   if (!lines.empty() && strip(lines.front()).ends_with(name_of(path))) {
     lines.erase(lines.begin());
   }
-  const bool fenced = lines.size() >= 2 && lines.front().starts_with(kFence) &&
-                      lines.back().starts_with(kFence);
+  const bool fenced =
+      lines.size() >= 2 && lines.front().starts_with(kFence) && lines.back().starts_with(kFence);
   if (fenced) lines = Lines(lines.begin() + 1, lines.end() - 1);
   // Aider drops an empty last line.
   if (!lines.empty() && lines.back() == "\n") lines.pop_back();
@@ -244,7 +245,8 @@ Result<std::vector<Edit>> read_edits(std::string_view answer) {
       return invalid_input(fmt::format("line {}: {} leads out of the folder", number, edit.path));
     }
     const std::optional<std::string> search = take_until(lines, at, ends_search);
-    if (!search) return invalid_input(fmt::format("line {}: a SEARCH block without =======", number));
+    if (!search)
+      return invalid_input(fmt::format("line {}: a SEARCH block without =======", number));
     const std::optional<std::string> replace = take_until(
         lines, at, [](const std::string& line) { return ends_replace(line) || ends_search(line); });
     if (!replace) {

@@ -48,8 +48,8 @@ struct EditOutcome {
   bool well_formed() const { return malformed.empty() && failed.empty(); }
 };
 
-/// Applies an answer's blocks to `files`. One that is not found in its file is tried in the others; a
-/// path that is not there is made if the block searches for nothing. Blocks that fit are applied
+/// Applies an answer's blocks to `files`. One that is not found in its file is tried in the others;
+/// a path that is not there is made if the block searches for nothing. Blocks that fit are applied
 /// even where others do not.
 EditOutcome apply_edits(std::string_view answer, Files& files);
 

@@ -19,7 +19,8 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr std::string_view kFile = "import os\n\ndef one():\n    return 1\n\ndef two():\n    return 1\n";
+constexpr std::string_view kFile =
+    "import os\n\ndef one():\n    return 1\n\ndef two():\n    return 1\n";
 
 std::string block(const std::string& search, const std::string& replace) {
   return "a.py\n```python\n<<<<<<< SEARCH\n" + search + "=======\n" + replace +
@@ -32,7 +33,8 @@ std::string after(const std::string& search, const std::string& replace) {
 
 TEST(EditBlocks, AreReadWithTheirPathsAsModelsWriteThem) {
   const auto edits = read_edits(
-      "Here is the change:\n\n**src/a.py**:\n```python\n<<<<<<< SEARCH\nx\n=======\ny\n>>>>>>> REPLACE\n```\n"
+      "Here is the change:\n\n**src/a.py**:\n```python\n<<<<<<< SEARCH\nx\n=======\ny\n>>>>>>> "
+      "REPLACE\n```\n"
       "and in the same file\n\n<<<<<<< SEARCH\n=======\nz\n>>>>>>> REPLACE\n"
       "`b_c.py`\n```\n<<<<< SEARCH>\n1\n=====\n2\n>>>>> REPLACE\n```\n");
   ASSERT_TRUE(edits) << edits.error().message();
@@ -69,11 +71,13 @@ TEST(EditBlocks, ReplaceTheFirstPlaceOfEqualLines) {
 
 TEST(EditBlocks, ForgiveOneIndentThatIsMissingEverywhere) {
   EXPECT_EQ(after("return 1\n\ndef two():\n", "x"), "not found");  // not the same everywhere
-  EXPECT_EQ(after("return 1\n", "if True:\n    return 2\n"),
-            "import os\n\ndef one():\n    if True:\n        return 2\n\ndef two():\n    return 1\n");
+  EXPECT_EQ(
+      after("return 1\n", "if True:\n    return 2\n"),
+      "import os\n\ndef one():\n    if True:\n        return 2\n\ndef two():\n    return 1\n");
   // Too much is taken off as well.
-  EXPECT_EQ(after("      def two():\n          return 1\n", "      def two():\n          return 2\n"),
-            "import os\n\ndef one():\n    return 1\n\ndef two():\n    return 2\n");
+  EXPECT_EQ(
+      after("      def two():\n          return 1\n", "      def two():\n          return 2\n"),
+      "import os\n\ndef one():\n    return 1\n\ndef two():\n    return 2\n");
 }
 
 TEST(EditBlocks, ForgiveABlankLineAtTheBeginning) {
@@ -90,8 +94,8 @@ TEST(EditBlocks, DotsStandForLinesBetweenPiecesThatAreThereOnce) {
 
 TEST(EditBlocks, AnEmptySearchAppendsOrMakesAFile) {
   Files files = {{"a.py", "x\n"}};
-  const EditOutcome outcome =
-      apply_edits(block("", "y\n") + "new/b.py\n<<<<<<< SEARCH\n=======\nz\n>>>>>>> REPLACE\n", files);
+  const EditOutcome outcome = apply_edits(
+      block("", "y\n") + "new/b.py\n<<<<<<< SEARCH\n=======\nz\n>>>>>>> REPLACE\n", files);
   EXPECT_TRUE(outcome.well_formed());
   EXPECT_EQ(files, (Files{{"a.py", "x\ny\n"}, {"new/b.py", "z\n"}}));
 }

@@ -73,7 +73,8 @@ Result<Exercise> read_exercise(const fs::path& folder, std::string language) {
 /// What a model is asked at first, and again behind tests that failed.
 std::string first_prompt(const Exercise& exercise) {
   return fmt::format(
-      "{}\n\n{}\n\n{}\n\nChange these files so that they do what the instructions ask: {}. Keep the "
+      "{}\n\n{}\n\n{}\n\nChange these files so that they do what the instructions ask: {}. Keep "
+      "the "
       "names of functions and classes that are there, since tests call them, and use the standard "
       "library alone.",
       edit_instructions(), shown_files(exercise.files), exercise.instructions,
@@ -143,7 +144,8 @@ Result<void> check_exercise(const Exercise& exercise) {
 }
 
 bool ExerciseResult::passed(size_t within) const {
-  return std::any_of(tries.begin(), tries.begin() + static_cast<i64>(std::min(within, tries.size())),
+  return std::any_of(tries.begin(),
+                     tries.begin() + static_cast<i64>(std::min(within, tries.size())),
                      [](const ExerciseTry& each) { return each.passed; });
 }
 

@@ -29,12 +29,12 @@ Result<void> check_exercise(const Exercise& exercise);
 
 struct ExerciseTry {
   std::string answer;
-  std::string malformed;   // why its edits could not be read or found; "": they were applied
+  std::string malformed;  // why its edits could not be read or found; "": they were applied
   bool passed = false;
   std::string test_output;
 };
 struct ExerciseResult {
-  std::string prompt;  // of the first try
+  std::string prompt;              // of the first try
   std::vector<ExerciseTry> tries;  // the second one where the first did not pass
 
   bool passed(size_t within) const;
@@ -55,8 +55,8 @@ std::vector<ExerciseResult> solve_exercises(LanguageModel& model, const Sandbox&
                                             std::span<const Exercise> exercises,
                                             const ExerciseOptions& options);
 
-/// As a task `exercises` with pass_rate_1, pass_rate_2 and well_formed: a sample's answers are those
-/// of the tries, what went wrong stands in its document.
+/// As a task `exercises` with pass_rate_1, pass_rate_2 and well_formed: a sample's answers are
+/// those of the tries, what went wrong stands in its document.
 TaskResult exercises_task(std::span<const Exercise> exercises,
                           std::span<const ExerciseResult> results, const ExerciseOptions& options);
 

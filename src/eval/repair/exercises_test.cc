@@ -25,8 +25,9 @@ class ExercisesTest : public ::testing::Test {
   void SetUp() override {
     const fs::path one = folder_.path() / "python/exercises/practice/twice";
     write(one / ".docs/instructions.md", "# Instructions\n\nReturn twice the number.\n");
-    write(one / ".meta/config.json",
-          R"({"files":{"solution":["twice.py"],"test":["twice_test.py"],"example":[".meta/e.py"]}})");
+    write(
+        one / ".meta/config.json",
+        R"({"files":{"solution":["twice.py"],"test":["twice_test.py"],"example":[".meta/e.py"]}})");
     write(one / "twice.py", "def twice(number):\n    pass\n");
     write(one / "twice_test.py",
           "import unittest\nfrom twice import twice\n\nclass T(unittest.TestCase):\n"
@@ -47,20 +48,23 @@ class ExercisesTest : public ::testing::Test {
 
 TEST_F(ExercisesTest, TheSecondTrySeesTheTestsOutputAndTheFilesAsTheyAre) {
   if (!sandbox_) GTEST_SKIP() << sandbox_.error().message();
-  Parrot model({block("    pass", "    return 3 * number"), block("3 * number", "x") +
-                block("    return 3 * number", "    return 2 * number")});
+  Parrot model(
+      {block("    pass", "    return 3 * number"),
+       block("3 * number", "x") + block("    return 3 * number", "    return 2 * number")});
   const auto results = solve(model);
   ASSERT_EQ(results[0].tries.size(), 2u);
   EXPECT_FALSE(results[0].passed(1));
   EXPECT_TRUE(results[0].passed(2));
   EXPECT_FALSE(results[0].well_formed());  // of the second answer one block was not found
-  const TaskResult task = exercises_task(value_or_throw(read_exercises(folder_.path())), results, {});
+  const TaskResult task =
+      exercises_task(value_or_throw(read_exercises(folder_.path())), results, {});
   ASSERT_EQ(task.metrics.size(), 3u);
   EXPECT_EQ(task.metrics[0].value, 0.0);
   EXPECT_EQ(task.metrics[1].value, 1.0);
   EXPECT_EQ(task.metrics[2].value, 0.0);
   EXPECT_TRUE(task.metrics[1].interval.has_value());
-  EXPECT_THAT(model.asked()[0].prompt, HasSubstr("twice.py\n```\ndef twice(number):\n    pass\n```"));
+  EXPECT_THAT(model.asked()[0].prompt,
+              HasSubstr("twice.py\n```\ndef twice(number):\n    pass\n```"));
   EXPECT_THAT(model.asked()[0].prompt, HasSubstr("Return twice the number."));
   EXPECT_THAT(model.asked()[0].prompt, Not(HasSubstr("assertEqual")));  // tests are not shown
   EXPECT_THAT(model.asked()[1].prompt, HasSubstr("AssertionError: 12 != 8"));
@@ -81,14 +85,16 @@ TEST_F(ExercisesTest, WhatPassesAtOnceIsNotAskedAgain) {
 
 TEST_F(ExercisesTest, EndingEarlyOrChangingTheTestsIsNoPass) {
   if (!sandbox_) GTEST_SKIP() << sandbox_.error().message();
-  Parrot early({"twice.py\n<<<<<<< SEARCH\n    pass\n=======\n    pass\nimport os\nos._exit(0)\n"
-                ">>>>>>> REPLACE\n",
-                ""});
+  Parrot early(
+      {"twice.py\n<<<<<<< SEARCH\n    pass\n=======\n    pass\nimport os\nos._exit(0)\n"
+       ">>>>>>> REPLACE\n",
+       ""});
   EXPECT_FALSE(solve(early)[0].passed(2));
-  Parrot model({"",
-                "twice_test.py\n<<<<<<< SEARCH\n=======\nimport unittest\n\n"
-                "class T(unittest.TestCase):\n    def test_it(self):\n        pass\n>>>>>>> REPLACE\n"
-                ".run_tests.py\n<<<<<<< SEARCH\n=======\nprint(input())\n>>>>>>> REPLACE\n"});
+  Parrot model(
+      {"",
+       "twice_test.py\n<<<<<<< SEARCH\n=======\nimport unittest\n\n"
+       "class T(unittest.TestCase):\n    def test_it(self):\n        pass\n>>>>>>> REPLACE\n"
+       ".run_tests.py\n<<<<<<< SEARCH\n=======\nprint(input())\n>>>>>>> REPLACE\n"});
   const auto results = solve(model);
   EXPECT_FALSE(results[0].passed(2));
 }

@@ -17,9 +17,9 @@ constexpr size_t kMaxFileBytes = size_t{1} << 20;
 Result<std::string> git(const std::filesystem::path& repository, std::vector<std::string> arguments,
                         const std::string& input = {}) {
   // Without what a hook of another repository has in its environment.
-  std::vector<std::string> command = {"/usr/bin/env", "-u", "GIT_DIR", "-u", "GIT_WORK_TREE", "-u",
-                                      "GIT_INDEX_FILE", "/usr/bin/git", "-c", "safe.directory=*",
-                                      "-C", repository.string()};
+  std::vector<std::string> command = {
+      "/usr/bin/env", "-u", "GIT_DIR",          "-u", "GIT_WORK_TREE",    "-u", "GIT_INDEX_FILE",
+      "/usr/bin/git", "-c", "safe.directory=*", "-C", repository.string()};
   command.insert(command.end(), arguments.begin(), arguments.end());
   TrustedOutcome outcome = run_trusted(command, input);
   if (outcome.exit_code == 0) return std::move(outcome.output);

@@ -23,7 +23,8 @@ std::vector<std::string> words_of(std::string_view text) {
 }
 
 std::string problem_text(const std::string& problem) {
-  return fmt::format("A problem was reported in a repository:\n\n--- begin\n{}\n--- end\n", problem);
+  return fmt::format("A problem was reported in a repository:\n\n--- begin\n{}\n--- end\n",
+                     problem);
 }
 
 /// Lines that begin a class or function in the usual languages; the name is a group.
@@ -44,7 +45,8 @@ size_t end_of_element(const std::vector<std::string>& lines, size_t first) {
   size_t end = first + 1;
   while (end < lines.size()) {
     const bool blank = strip(lines[end]).empty();
-    if (!blank && indent_of(lines[end]) <= indent_of(lines[first]) && !element_in(lines[end]).empty())
+    if (!blank && indent_of(lines[end]) <= indent_of(lines[first]) &&
+        !element_in(lines[end]).empty())
       break;
     ++end;
   }
@@ -138,7 +140,8 @@ std::string elements_question(const Files& files, const std::string& problem) {
     text += numbered(path, lines, shown);
   }
   return text +
-         "Which classes and functions must be changed, or understood for that? Give their names, one "
+         "Which classes and functions must be changed, or understood for that? Give their names, "
+         "one "
          "a line, and nothing else.";
 }
 
@@ -173,13 +176,14 @@ std::string lines_question(const Files& files, const std::set<std::string>& elem
     if (!shown.empty()) text += numbered(path, lines, shown);
   }
   return text +
-         "Which lines must be changed? Give each place on a line of its own as PATH:FIRST-LAST, and "
+         "Which lines must be changed? Give each place on a line of its own as PATH:FIRST-LAST, "
+         "and "
          "nothing else.";
 }
 
 LineSets lines_answered(const std::string& answer, const Files& files) {
-  static const Regex place =
-      value_or_throw(Regex::compile("([^\\s`:]+):\\s*(?:lines? )?([0-9]{1,7})(?:\\s*-\\s*([0-9]{1,7}))?"));
+  static const Regex place = value_or_throw(
+      Regex::compile("([^\\s`:]+):\\s*(?:lines? )?([0-9]{1,7})(?:\\s*-\\s*([0-9]{1,7}))?"));
   LineSets lines;
   for (const auto& match : place.find_all(answer)) {
     const auto file = files.find(match[0]);
@@ -194,7 +198,8 @@ LineSets lines_answered(const std::string& answer, const Files& files) {
 }
 
 std::string edit_question(const Files& files, const LineSets& lines, const std::string& problem) {
-  std::string text = edit_instructions() + "\n\n" + problem_text(problem) + "\nThis is the code:\n\n";
+  std::string text =
+      edit_instructions() + "\n\n" + problem_text(problem) + "\nThis is the code:\n\n";
   for (const auto& [path, content] : files) {
     const std::vector<std::string> all = split(content, "\n");
     std::set<i64> shown;
@@ -227,8 +232,10 @@ std::string edit_question(const Files& files, const LineSets& lines, const std::
 std::string reproduction_question(const Files& files, const std::string& problem) {
   return problem_text(problem) + "\nThis is the code that may have to do with it:\n\n" +
          shown_files(files) +
-         "\nWrite a short Python program that is run in the repository's folder and shows whether the "
-         "problem is still there: it ends with status 1 as long as it is, and with status 0 once it "
+         "\nWrite a short Python program that is run in the repository's folder and shows whether "
+         "the "
+         "problem is still there: it ends with status 1 as long as it is, and with status 0 once "
+         "it "
          "is solved. Give it in one fenced block.";
 }
 

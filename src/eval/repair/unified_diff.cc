@@ -108,8 +108,8 @@ std::string unified_diff(std::string_view path, std::string_view before, std::st
       olds += lines[i].sign != '+' ? 1 : 0;
       news += lines[i].sign != '-' ? 1 : 0;
     }
-    hunks += fmt::format("@@ -{} +{} @@\n{}", range_text(old_line, olds), range_text(new_line, news),
-                         body);
+    hunks += fmt::format("@@ -{} +{} @@\n{}", range_text(old_line, olds),
+                         range_text(new_line, news), body);
     old_line += olds;
     new_line += news;
   }

@@ -62,8 +62,7 @@ std::vector<ComparedMetric> compare_runs(const StoredRun& a, const StoredRun& b,
     if (other == b.samples.end()) continue;
     for (const auto& [key, pairs] : pair_up(samples, other->second)) {
       if (pairs.a.empty()) continue;
-      ComparedMetric one{
-          .task = task, .filter = key.first, .metric = compared_name(key.second)};
+      ComparedMetric one{.task = task, .filter = key.first, .metric = compared_name(key.second)};
       one.items = std::ssize(pairs.a);
       one.only_one = pairs.only_one;
       one.other_prompts = pairs.other_prompts;

@@ -123,7 +123,8 @@ std::vector<MetricResult> aggregate(const TaskResult& result, i64 bootstrap_iter
         metrics.push_back(aggregate_documents(std::array{&result}, info));
         continue;
       }
-      if (info.aggregation == Aggregation::kOfAttempted || info.aggregation == Aggregation::kFScore) {
+      if (info.aggregation == Aggregation::kOfAttempted ||
+          info.aggregation == Aggregation::kFScore) {
         metrics.push_back(aggregate_attempted(result, v, info));
       } else if (info.aggregation == Aggregation::kWeighted) {
         metrics.push_back(aggregate_instructions(result, info, values));

@@ -133,9 +133,8 @@ double chance_of(const Task& task) {
 }  // namespace
 
 bool runs_programs(const Task& task) {
-  return std::ranges::any_of(task.prompt.metrics, [](const std::string& metric) {
-    return passes_of(metric).has_value();
-  });
+  return std::ranges::any_of(
+      task.prompt.metrics, [](const std::string& metric) { return passes_of(metric).has_value(); });
 }
 
 bool asks_judge(const Task& task) {

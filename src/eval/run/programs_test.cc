@@ -21,7 +21,9 @@ Task task_of(const char* name, const char* preset, std::vector<io::JsonValue> do
   return task;
 }
 
-io::JsonValue parsed(const std::string& text) { return value_or_throw(io::parse_json(text, "item")); }
+io::JsonValue parsed(const std::string& text) {
+  return value_or_throw(io::parse_json(text, "item"));
+}
 
 std::vector<double> passes(const char* task, const io::JsonValue& document,
                            const std::vector<std::string>& answers, const char* preset = "v3") {
@@ -30,7 +32,8 @@ std::vector<double> passes(const char* task, const io::JsonValue& document,
   EvaluationOptions options;
   options.sandbox = &*sandbox;
   const auto results = evaluate(
-      parrot, {task_of(task, preset, std::vector<io::JsonValue>(answers.size(), document))}, options);
+      parrot, {task_of(task, preset, std::vector<io::JsonValue>(answers.size(), document))},
+      options);
   std::vector<double> values;
   for (const ItemResult& item : results[0].items) values.push_back(item.views[0].values[0]);
   return values;
@@ -81,14 +84,16 @@ TEST(Programs, MultiPlRunsPromptAnswerAndTestsInTheItemsLanguage) {
   const auto item = parsed(
       R"({"language":"sh","prompt":"#!/bin/bash\n# $1 is an integer\ntwice() {\n","stop_tokens":["\n}"],"tests":"}\n[ \"$(twice 4)\" = 8 ] || exit 1"})");
   EXPECT_EQ(passes("multipl_e", item,
-                   {"    echo $(( $1 * 2 ))", "    echo 8; exit 0", "    echo 9", "    exit 0\n}\nexit 0\nf() {"}),
+                   {"    echo $(( $1 * 2 ))", "    echo 8; exit 0", "    echo 9",
+                    "    exit 0\n}\nexit 0\nf() {"}),
             (std::vector<double>{1, 1, 0, 0}));
 }
 
 // In the form in which LiveCodeBench publishes them: private tests as JSON, or as base64 of a
 // compressed pickle of JSON.
-constexpr const char* kPickled = 
-    "eJxrYJnqxgABPU7R1UqZeQWlJUpWCkrRsTF5MUqVMUpKOgpK+aUlcGEQvyS1uKSksiAVJJJWmpdckpmfl5ijVBs7RQ8Agt0YIw==";
+constexpr const char* kPickled =
+    "eJxrYJnqxgABPU7R1UqZeQWlJUpWCkrRsTF5MUqVMUpKOgpK+"
+    "aUlcGEQvyS1uKSksiAVJJJWmpdckpmfl5ijVBs7RQ8Agt0YIw==";
 
 TEST(Programs, LiveCodeBenchComparesLinesOfPrograms) {
   SKIP_WITHOUT_SANDBOX();
@@ -97,9 +102,12 @@ TEST(Programs, LiveCodeBenchComparesLinesOfPrograms) {
   const char* const sum =
       "n = int(input())\nprint(sum(map(float, input().split())) if True else n)  ";
   EXPECT_EQ(passes("livecodebench", item,
-                   fenced({sum, "import sys\nif __name__ == '__main__':\n    sys.stdin.readline()\n    "
-                         "t = sum(map(float, sys.stdin.readline().split()))\n    print(int(t))\n    sys.exit(0)",
-                    "print(6)", "import os\nos._exit(0)"}), "chat"),
+                   fenced({sum,
+                           "import sys\nif __name__ == '__main__':\n    sys.stdin.readline()\n    "
+                           "t = sum(map(float, sys.stdin.readline().split()))\n    print(int(t))\n "
+                           "   sys.exit(0)",
+                           "print(6)", "import os\nos._exit(0)"}),
+                   "chat"),
             (std::vector<double>{1, 1, 0, 0}));
 }
 
@@ -108,11 +116,16 @@ TEST(Programs, LiveCodeBenchCallsFunctionsWithJsonArguments) {
   const auto item = parsed(
       R"({"starter_code":"class Solution:\n    def pairs(self, a: List[int], b: str): ","metadata":"{\"func_name\": \"pairs\"}","public_test_cases":"[{\"input\":\"[1, 2]\\n\\\"x\\\"\",\"output\":\"[[1, \\\"x\\\"], [2, \\\"x\\\"]]\",\"testtype\":\"functional\"}]","private_test_cases":")" +
       std::string(kPickled) + R"("})");
-  EXPECT_EQ(passes("livecodebench", item,
-                   fenced({"class Solution:\n    def pairs(self, a: List[int], b: str):\n        print('noise')\n        return [(i, b) for i in a]",
-                    "class Solution:\n    def pairs(self, a, b):\n        return [[1, 'x'], [2, 'x']]",
-                    "class Solution:\n    def other(self, a, b):\n        return []"}), "chat"),
-            (std::vector<double>{1, 0, 0}));
+  EXPECT_EQ(
+      passes(
+          "livecodebench", item,
+          fenced(
+              {"class Solution:\n    def pairs(self, a: List[int], b: str):\n        "
+               "print('noise')\n        return [(i, b) for i in a]",
+               "class Solution:\n    def pairs(self, a, b):\n        return [[1, 'x'], [2, 'x']]",
+               "class Solution:\n    def other(self, a, b):\n        return []"}),
+          "chat"),
+      (std::vector<double>{1, 0, 0}));
 }
 
 }  // namespace

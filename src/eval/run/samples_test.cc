@@ -113,9 +113,10 @@ TEST(Samples, WhatCannotBeIsRefused) {
               HasSubstr("majority_exact_match needs several"));
   for (const char* const metric :
        {"pass@0", "pass@", "pass@x", "majority_", "majority_pass@1", "majority_acc"}) {
-    EXPECT_THAT(error_of(std::string("samples = 2\ntemperature = 1.0\nprogram = \"1\"\nmetrics = [\"") +
-                         metric + "\"]"),
-                HasSubstr("no metric"))
+    EXPECT_THAT(
+        error_of(std::string("samples = 2\ntemperature = 1.0\nprogram = \"1\"\nmetrics = [\"") +
+                 metric + "\"]"),
+        HasSubstr("no metric"))
         << metric;
   }
 }
@@ -126,7 +127,8 @@ TEST(Samples, KeysWithoutEffectAreRefused) {
       {"window = 3", "window: has no effect"},
       {"program = \"1\"", "program: has no effect without a metric pass@K"},
       {"top_p = 0.5", "top_p: has no effect at temperature 0"},
-      {"shot_group = \"{{q}}\"\nshot_order = \"first\"", "shot_order: has no effect beside shot_group"},
+      {"shot_group = \"{{q}}\"\nshot_order = \"first\"",
+       "shot_order: has no effect beside shot_group"},
       {"judge.text = \"?\"", "judge: has no effect without a metric that asks it"},
   };
   for (const auto& [keys, message] : cases) {
@@ -161,7 +163,8 @@ TEST(Samples, AccPplIsOfWholePromptsAlone) {
   const auto error = [](const std::string& keys) {
     const auto spec = parse_task(
         "output = \"multiple_choice\"\n[source.own]\ntest = [\"x.jsonl\"]\n[prompt.lm-eval]\n"
-        "text = \"{{q}}\"\nchoices = \"{{c}}\"\ngold = \"{{g}}\"\n" + keys,
+        "text = \"{{q}}\"\nchoices = \"{{c}}\"\ngold = \"{{g}}\"\n" +
+            keys,
         "own.toml", "own");
     return spec ? std::string() : std::string(spec.error().message());
   };
@@ -184,8 +187,8 @@ TEST(Samples, APresetLikeAnotherSaysWhatDiffers) {
   EXPECT_EQ(own.filters.at("f").answer, "{{answer|strip}}");
   EXPECT_EQ(value_or_throw(with_inherited(spec.prompts, "lm-eval")).text, "{{q}}");
   for (const char* const bad : {"none", "other"}) {
-    EXPECT_THAT(error_of(std::string("metrics = [\"exact_match\"]\n[prompt.other]\nlike = \"") + bad +
-                         "\""),
+    EXPECT_THAT(error_of(std::string("metrics = [\"exact_match\"]\n[prompt.other]\nlike = \"") +
+                         bad + "\""),
                 HasSubstr("prompt.other.like: expected another preset of this file"))
         << bad;
   }

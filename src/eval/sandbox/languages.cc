@@ -9,10 +9,7 @@ constexpr Language kLanguages[] = {
      .program = "python3",
      .command = "exec /usr/bin/python3 -I -B /tmp/program.py",
      .tail = "\n\nimport os as _os\n_os.write(4, _os.pread(3, 64, 0))\n"},
-    {.name = "sh",
-     .file = "program.sh",
-     .program = "bash",
-     .tail = "\nhead -c 64 <&3 >&4\n"},
+    {.name = "sh", .file = "program.sh", .program = "bash", .tail = "\nhead -c 64 <&3 >&4\n"},
     {.name = "js",
      .file = "program.js",
      .program = "node",
@@ -22,7 +19,8 @@ constexpr Language kLanguages[] = {
     {.name = "pl",
      .file = "program.pl",
      .program = "perl",
-     .tail = "\n{open(my $i,'<&=',3);read($i,my $s,64);open(my $o,'>&=',4);print $o $s;close($o);}\n",
+     .tail =
+         "\n{open(my $i,'<&=',3);read($i,my $s,64);open(my $o,'>&=',4);print $o $s;close($o);}\n",
      .probe = "use Test::Deep;\n"},
     {.name = "cpp",
      .file = "program.cpp",
@@ -38,8 +36,8 @@ constexpr Language kLanguages[] = {
 struct Spelling {
   std::string_view written, name;
 };
-constexpr Spelling kSpellings[] = {{"py", "python"},      {"bash", "sh"}, {"javascript", "js"},
-                                   {"node", "js"},        {"perl", "pl"}, {"c++", "cpp"},
+constexpr Spelling kSpellings[] = {{"py", "python"},     {"bash", "sh"}, {"javascript", "js"},
+                                   {"node", "js"},       {"perl", "pl"}, {"c++", "cpp"},
                                    {"python3", "python"}};
 
 }  // namespace

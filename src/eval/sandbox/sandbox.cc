@@ -78,8 +78,15 @@ Result<Sandbox> Sandbox::build() {
 std::vector<std::string> Sandbox::command(const Language& language, int program_fd,
                                           int filter_fd) const {
   if (bwrap_.empty()) {
-    return {"/usr/bin/env", "-i", "PATH=/usr/bin:/bin", "PYTHONHASHSEED=0", "OMP_NUM_THREADS=1",
-            python_,        "-I", "-B", fmt::format("/dev/fd/{}", program_fd)};
+    return {"/usr/bin/env",
+            "-i",
+            "PATH=/usr/bin:/bin",
+            "PYTHONHASHSEED=0",
+            "OMP_NUM_THREADS=1",
+            python_,
+            "-I",
+            "-B",
+            fmt::format("/dev/fd/{}", program_fd)};
   }
   const std::string file = fmt::format("/tmp/{}", language.file);
   // clang-format off
@@ -122,14 +129,14 @@ Result<void> Sandbox::check_language(std::string_view name) const {
     return unsupported(fmt::format("--unsafe-code runs Python alone, found {}", name));
   }
   if (find_program(language->program).empty()) {
-    return unsupported(fmt::format("programs in {} cannot be run: no {} in /usr/bin", name,
-                                   language->program));
+    return unsupported(
+        fmt::format("programs in {} cannot be run: no {} in /usr/bin", name, language->program));
   }
   const RunOutcome probe = run(*language, language->probe, {.wall_s = kProbeS}, {});
   if (probe.passed) return {};
-  return unsupported(fmt::format("programs in {} cannot be run here: {}", name,
-                                 probe.errors.empty() ? "one that does nothing does not end well"
-                                                      : printable(probe.errors)));
+  return unsupported(fmt::format(
+      "programs in {} cannot be run here: {}", name,
+      probe.errors.empty() ? "one that does nothing does not end well" : printable(probe.errors)));
 }
 
 RunOutcome Sandbox::run(std::string_view language, std::string_view program,
@@ -139,8 +146,8 @@ RunOutcome Sandbox::run(std::string_view language, std::string_view program,
   return run(*found, program, limits, input);
 }
 
-RunOutcome Sandbox::run(const Language& language, std::string_view program,
-                        const RunLimits& limits, std::string_view input) const {
+RunOutcome Sandbox::run(const Language& language, std::string_view program, const RunLimits& limits,
+                        std::string_view input) const {
   const Descriptor text = file_of(with_tail(language, program), "program");
   const Descriptor filter = file_of(filter_, "filter");
   ChildRequest request;

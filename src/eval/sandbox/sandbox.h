@@ -40,9 +40,9 @@ class Sandbox {
   /// Can programs in this language be run here? kUnsupported names what is missing.
   Result<void> check_language(std::string_view language) const;
 
-  /// Runs a program in a language that check_language() takes. Exit 0 alone is no proof, since os._exit(0) is one line: behind the
-  /// program's end a line of ours sends a secret of this run, drawn anew, back. Throws Error{kIo}
-  /// where the system has no pipes or processes left.
+  /// Runs a program in a language that check_language() takes. Exit 0 alone is no proof, since
+  /// os._exit(0) is one line: behind the program's end a line of ours sends a secret of this run,
+  /// drawn anew, back. Throws Error{kIo} where the system has no pipes or processes left.
   RunOutcome run(std::string_view language, std::string_view program, const RunLimits& limits,
                  std::string_view input = {}) const;
 

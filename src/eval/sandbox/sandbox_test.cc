@@ -201,7 +201,8 @@ TEST_F(SandboxTest, OtherLanguagesPassAtTheirEndAndNotBefore) {
       {"js", "const assert = require('node:assert'); assert.deepEqual([1], [1]);",
        "require('node:assert').equal(1, 2);", "process.exit(0);"},
       {"pl", "use strict; die unless 1 + 1 == 2;", "die;", "exit 0;"},
-      {"cpp", "#include <cassert>\nint two() { return 2; }\nint main() {\n  assert(two() == 2);\n}\n",
+      {"cpp",
+       "#include <cassert>\nint two() { return 2; }\nint main() {\n  assert(two() == 2);\n}\n",
        "int main() {\n  return 1;\n}\n", "#include <cstdlib>\nint main() {\n  exit(0);\n}\n"},
   };
   i64 ran = 0;

@@ -42,8 +42,8 @@ struct Task {
 struct BuildOptions {
   std::filesystem::path data;
   std::string preset = "lm-eval";
-  std::optional<i64> shots;  // in place of the prompt's
-  std::optional<i64> samples;            // of generation, in place of the prompt's
+  std::optional<i64> shots;    // in place of the prompt's
+  std::optional<i64> samples;  // of generation, in place of the prompt's
   std::optional<double> temperature;
   i64 limit = 0;  // first items of each (sub)task; 0: all
 };

@@ -110,8 +110,9 @@ std::optional<MetricInfo> find_metric(std::string_view name, OutputKind output) 
   if (output == kGenerate && passes_of(name)) return MetricInfo{name, kGenerate};
   if (const std::string_view base = majority_of(name); !base.empty()) {
     std::optional<MetricInfo> info = find_metric(base, output);
-    const bool counts = info && output == kGenerate && !info->judged && !info->own && !passes_of(base) &&
-                        majority_of(base).empty() && info->aggregation == Aggregation::kMean;
+    const bool counts = info && output == kGenerate && !info->judged && !info->own &&
+                        !passes_of(base) && majority_of(base).empty() &&
+                        info->aggregation == Aggregation::kMean;
     if (!counts) return std::nullopt;
     info->name = name;
     return info;

@@ -20,9 +20,9 @@ enum class Aggregation {
   kBitsPerByte,  // of sums over all documents, then one division
   kBytePerplexity,
   kWordPerplexity,
-  kWeighted,         // a mean over instructions, of which an item has several
-  kOfAttempted,      // correct ones / correct and incorrect ones
-  kFScore,           // harmonic mean of that and the share of correct ones
+  kWeighted,     // a mean over instructions, of which an item has several
+  kOfAttempted,  // correct ones / correct and incorrect ones
+  kFScore,       // harmonic mean of that and the share of correct ones
 };
 
 struct MetricInfo {

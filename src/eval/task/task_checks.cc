@@ -140,8 +140,8 @@ void check_unused(const std::string& key, OutputKind output, const PromptSpec& p
   keys.refuse_unless(runs, "language", prompt.language, unset.language, "without a metric pass@K");
   keys.refuse_unless(runs, "program_s", prompt.program_s, unset.program_s,
                      "without a metric pass@K");
-  const bool words = has_metric(
-      prompt, [](const std::string& name) { return name.ends_with("exact_match"); });
+  const bool words =
+      has_metric(prompt, [](const std::string& name) { return name.ends_with("exact_match"); });
   const char* const kWithout = "without the metric exact_match";
   keys.refuse_unless(words, "ignore", prompt.ignore, unset.ignore, kWithout);
   keys.refuse_unless(words, "ignore_case", prompt.ignore_case, unset.ignore_case, kWithout);
@@ -186,20 +186,23 @@ void check_judge(const std::string& key, OutputKind output, const PromptSpec& pr
   if (judge.text.empty()) problems.invalid(key + ".judge.text", "missing");
   if (judge.verdict.empty()) problems.invalid(key + ".judge.verdict", "missing");
   if (judge.labels.empty()) problems.invalid(key + ".judge.labels", "names none");
-  const bool compares = has_metric(prompt, [](const std::string& name) { return name == kWinRate; });
+  const bool compares =
+      has_metric(prompt, [](const std::string& name) { return name == kWinRate; });
   if (compares != judge.compares()) {
     problems.invalid(key + ".judge.baseline", compares
                                                   ? "missing: win_rate compares two answers"
                                                   : "has no effect without the metric win_rate");
   }
   for (const std::string& pair : judge.labels) {
-    const std::string_view label = std::string_view(pair).substr(std::min(pair.find(": ") + 2, pair.size()));
+    const std::string_view label =
+        std::string_view(pair).substr(std::min(pair.find(": ") + 2, pair.size()));
     const auto info = find_metric(label, output);
     const bool place = label == "first" || label == "second" || label == "tie";
     if (judge.compares() ? place : info && info->judged && label != kWinRate) continue;
-    problems.invalid(key + ".judge.labels",
-                     fmt::format("expected \"verdict: {}\", found \"{}\"",
-                                 judge.compares() ? "first, second or tie" : "a judged metric", pair));
+    problems.invalid(
+        key + ".judge.labels",
+        fmt::format("expected \"verdict: {}\", found \"{}\"",
+                    judge.compares() ? "first, second or tie" : "a judged metric", pair));
   }
   const i64 different = judge.compares() ? 2 : 1;
   if (judge.votes > different && judge.temperature == 0) {
@@ -231,13 +234,18 @@ void check_source(const std::string& key, const SourceSpec& source, Problems& pr
 
 void check_prompt(const std::string& key, OutputKind output, const PromptSpec& prompt,
                   Problems& problems) {
-  const std::pair<const char*, const std::string*> texts[] = {
-      {".text", &prompt.text},           {".contexts", &prompt.contexts},
-      {".choices", &prompt.choices},     {".gold", &prompt.gold},
-      {".target", &prompt.target},       {".shot_text", &prompt.shot_text},
-      {".shot_target", &prompt.shot_target}, {".description", &prompt.description},
-      {".shot_group", &prompt.shot_group},   {".program", &prompt.program},
-      {".language", &prompt.language},       {".item_stop", &prompt.item_stop}};
+  const std::pair<const char*, const std::string*> texts[] = {{".text", &prompt.text},
+                                                              {".contexts", &prompt.contexts},
+                                                              {".choices", &prompt.choices},
+                                                              {".gold", &prompt.gold},
+                                                              {".target", &prompt.target},
+                                                              {".shot_text", &prompt.shot_text},
+                                                              {".shot_target", &prompt.shot_target},
+                                                              {".description", &prompt.description},
+                                                              {".shot_group", &prompt.shot_group},
+                                                              {".program", &prompt.program},
+                                                              {".language", &prompt.language},
+                                                              {".item_stop", &prompt.item_stop}};
   for (const auto& [name, text] : texts) check_template(key + name, *text, problems);
   for (const auto& [name, filter] : prompt.filters) {
     check_template(key + ".filter." + name + ".answer", filter.answer, problems);
@@ -258,8 +266,8 @@ void check_prompt(const std::string& key, OutputKind output, const PromptSpec& p
   if (has_metric(prompt, [](const std::string& name) { return passes_of(name).has_value(); })) {
     require(".program", prompt.program);
   }
-  const bool wants_whole = has_metric(
-      prompt, [](const std::string& name) { return name == kWholeMetric; });
+  const bool wants_whole =
+      has_metric(prompt, [](const std::string& name) { return name == kWholeMetric; });
   if (wants_whole != prompt.whole) {
     problems.invalid(key + ".whole", wants_whole ? "expected true beside acc_ppl"
                                                  : "changes the other metrics: acc_ppl is its own");

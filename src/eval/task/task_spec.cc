@@ -38,7 +38,8 @@ void JudgeSpec::list_fields(FieldList& list) {
   list.add("verdict", verdict, "what the judge decided, made of its {{answer}}");
   list.add("labels", labels, "\"verdict: metric\"; of a comparison first, second and tie");
   list.add("baseline", baseline, "the answer that is compared with the model's");
-  list.add("votes", votes, "questions an answer; of a comparison every second one in the other order",
+  list.add("votes", votes,
+           "questions an answer; of a comparison every second one in the other order",
            {.min = 1, .max = kMaxSamples});
   list.add("max_tokens", max_tokens, "of a judge's answer", {.min = 1, .max = kMaxAnswerTokens});
   list.add("temperature", temperature, "of a judge's answer", {.min = 0, .max = kMaxTemperature});

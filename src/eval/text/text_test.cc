@@ -32,10 +32,9 @@ TEST(PythonStr, IsStr) {
   const auto rare = value_or_throw(io::parse_json(
       R"(["a\u00a0b\u00ad", "\u200b\u2028\u3000", "\ue000\u0378", "\ud83d\ude00\udb40\udc01", "\u0001\u007f\\\n"])",
       "t"));
-  EXPECT_EQ(python_str(rare),
-            R"(['a\xa0b\xad', '\u200b\u2028\u3000', '\ue000\u0378', ')"
-            "\xF0\x9F\x98\x80"
-            R"(\U000e0001', '\x01\x7f\\\n'])");
+  EXPECT_EQ(python_str(rare), R"(['a\xa0b\xad', '\u200b\u2028\u3000', '\ue000\u0378', ')"
+                              "\xF0\x9F\x98\x80"
+                              R"(\U000e0001', '\x01\x7f\\\n'])");
 }
 
 TEST(PythonText, StripsSplitsAndChangesCase) {

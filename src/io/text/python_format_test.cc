@@ -11,23 +11,24 @@ namespace {
 
 TEST(PythonFloat, IsRepr) {
   // python3 -c 'for x in [...]: print(repr(x))'
-  const std::pair<double, const char*> cases[] = {{0.0, "0.0"},
-                                                  {-0.0, "-0.0"},
-                                                  {1.0, "1.0"},
-                                                  {-12.5, "-12.5"},
-                                                  {0.1, "0.1"},
-                                                  {1e-4, "0.0001"},
-                                                  {1e-5, "1e-05"},
-                                                  {1.5e-7, "1.5e-07"},
-                                                  {1e15, "1000000000000000.0"},
-                                                  {1e16, "1e+16"},
-                                                  {1.25e22, "1.25e+22"},
-                                                  {123456.789, "123456.789"},
-                                                  {1.0 / 3.0, "0.3333333333333333"},
-                                                  {5e-324, "5e-324"},
-                                                  {std::numeric_limits<double>::infinity(), "inf"},
-                                                  {-std::numeric_limits<double>::infinity(), "-inf"},
-                                                  {std::nan(""), "nan"}};
+  const std::pair<double, const char*> cases[] = {
+      {0.0, "0.0"},
+      {-0.0, "-0.0"},
+      {1.0, "1.0"},
+      {-12.5, "-12.5"},
+      {0.1, "0.1"},
+      {1e-4, "0.0001"},
+      {1e-5, "1e-05"},
+      {1.5e-7, "1.5e-07"},
+      {1e15, "1000000000000000.0"},
+      {1e16, "1e+16"},
+      {1.25e22, "1.25e+22"},
+      {123456.789, "123456.789"},
+      {1.0 / 3.0, "0.3333333333333333"},
+      {5e-324, "5e-324"},
+      {std::numeric_limits<double>::infinity(), "inf"},
+      {-std::numeric_limits<double>::infinity(), "-inf"},
+      {std::nan(""), "nan"}};
   for (const auto& [value, text] : cases) EXPECT_EQ(python_float(value), text);
 }
 

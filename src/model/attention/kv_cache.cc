@@ -182,8 +182,8 @@ u16 KvCache::Impl::route(i64 token, i64 index) const {
 }
 
 void KvCache::read_routes(i64 tokens, std::vector<u16>& experts) const {
-  FATHOM_CHECK(!impl_->route_begin.empty() && tokens >= 0 && tokens <= length(), "routes of ", tokens,
-               " tokens of ", length());
+  FATHOM_CHECK(!impl_->route_begin.empty() && tokens >= 0 && tokens <= length(), "routes of ",
+               tokens, " tokens of ", length());
   experts.clear();
   for (i64 token = 0; token < tokens; ++token) {
     for (i64 i = 0; i < impl_->routes_per_token; ++i) experts.push_back(impl_->route(token, i));

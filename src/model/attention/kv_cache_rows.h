@@ -23,7 +23,8 @@ struct KvCache::Impl {
   std::vector<i64> mtp_length_tokens;  // rows that count, of the MTP module of depth 1, 2, ...
   std::vector<u8*> pages;
   Buffer buffer;  // the cache's own pages; empty if they are lent
-  std::vector<i64> route_begin;  // [main layers] of the layer's choices in a token's; -1: no experts
+  std::vector<i64>
+      route_begin;  // [main layers] of the layer's choices in a token's; -1: no experts
   i64 topk = 0, routes_per_token = 0;  // 0: routes are not kept
 
   i64 num_mtp() const { return static_cast<i64>(mtp_length_tokens.size()); }

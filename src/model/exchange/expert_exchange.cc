@@ -83,17 +83,16 @@ void ExpertExchange::announce(Ctx& ctx, View<const i32, 2> kept, const ExchangeC
     const auto round = mine[t / round_tokens_];
     for (i64 to = 0; to < ranks(); ++to) {
       const i32* row = kept.row(t);
-      const i64 pairs = std::count_if(row, row + kept.dim(1),
-                                      [&](i32 e) { return e >= 0 && rank_of(e) == to; });
+      const i64 pairs =
+          std::count_if(row, row + kept.dim(1), [&](i32 e) { return e >= 0 && rank_of(e) == to; });
       round(to, 0) += pairs > 0 ? 1 : 0;
       round(to, 1) += pairs;
     }
   }
   const auto numbers = static_cast<size_t>(mine.size());
-  group_.all_gather(
-      std::as_bytes(std::span(mine.data(), numbers)),
-      std::as_writable_bytes(
-          std::span(counts.counts.data(), numbers * static_cast<size_t>(ranks()))));
+  group_.all_gather(std::as_bytes(std::span(mine.data(), numbers)),
+                    std::as_writable_bytes(
+                        std::span(counts.counts.data(), numbers * static_cast<size_t>(ranks()))));
 }
 
 void ExpertExchange::write_routing(View<const i32, 2> kept, View<const float, 2> weights,

@@ -32,11 +32,13 @@ struct Side {
     u64 counter = 0;
     for (i64 t = 0; t < tokens; ++t) {
       for (i64 j = 0; j < kTopk; ++j) {  // distinct experts, some dropped
-        const auto expert = static_cast<i32>((rng.uniform(counter++) < 0.2) ? -1 : (t * 3 + j * 2) % kExperts);
+        const auto expert =
+            static_cast<i32>((rng.uniform(counter++) < 0.2) ? -1 : (t * 3 + j * 2) % kExperts);
         kept_values[static_cast<size_t>(t * kTopk + j)] = expert;
       }
     }
-    for (float& value : x) value = static_cast<float>(static_cast<int>(rng.uniform(counter++) * 16.0) - 8);
+    for (float& value : x)
+      value = static_cast<float>(static_cast<int>(rng.uniform(counter++) * 16.0) - 8);
   }
   View<const i32, 2> kept() const { return {kept_values.data(), {tokens, kTopk}}; }
   View<const float, 2> rows() const { return {x.data(), {tokens, kWidth}}; }
@@ -66,10 +68,11 @@ std::vector<float> round_trip(Ctx& ctx, ExpertExchange& exchange, const Side& si
   exchange.announce(ctx, side.kept(), counts);
   const i64 arrived = counts.rows_to(exchange.rank());
   const SavedFormat format = received_format(room.wire);
-  const SavedMatrix rows = ops::saved_matrix_at(
-      scope.alloc<u8>(ops::saved_matrix_bytes(format, arrived, kWidth)).data(), format, arrived,
-      kWidth);
-  const ArrivedRouting routing{scope.alloc<i32>(arrived, kTopk), scope.alloc<float>(arrived, kTopk)};
+  const SavedMatrix rows =
+      ops::saved_matrix_at(scope.alloc<u8>(ops::saved_matrix_bytes(format, arrived, kWidth)).data(),
+                           format, arrived, kWidth);
+  const ArrivedRouting routing{scope.alloc<i32>(arrived, kTopk),
+                               scope.alloc<float>(arrived, kTopk)};
   const auto weights = scope.alloc<float>(side.tokens, kTopk);
   std::fill_n(weights.data(), weights.size(), 1.0f);
   exchange.dispatch(ctx, counts, side.kept(), weights, side.rows(), rows, routing);
@@ -111,7 +114,8 @@ TEST(ExpertExchangeTest, IdentityExpertsGiveEachTokenItsNumberOfExpertsTimes) {
           const std::vector<float> y = round_trip(ctx, exchange, side, copy);
           for (i64 t = 0; t < side.tokens; ++t) {
             const i32* row = side.kept().row(t);
-            const auto times = static_cast<float>(std::count_if(row, row + kTopk, [](i32 e) { return e >= 0; }));
+            const auto times =
+                static_cast<float>(std::count_if(row, row + kTopk, [](i32 e) { return e >= 0; }));
             for (i64 i = 0; i < kWidth; ++i) {
               const auto at = static_cast<size_t>(t * kWidth + i);
               ASSERT_EQ(y[at], times * side.x[at]) << "token " << t << " of " << side.tokens;
@@ -145,7 +149,9 @@ TEST(ExpertExchangeTest, ABf16CombineIsWithinTwoToTheMinusEight) {
     for (i64 t = 0; t < side->tokens; ++t) {
       for (i64 i = 0; i < kWidth; ++i) {  // three experts of at most |1|
         const auto at = static_cast<size_t>(t * kWidth + i);
-        worst = std::max(worst, std::abs(static_cast<double>(narrow[at]) - static_cast<double>(exact[at])) / kTopk);
+        worst = std::max(
+            worst,
+            std::abs(static_cast<double>(narrow[at]) - static_cast<double>(exact[at])) / kTopk);
       }
     }
   });
@@ -173,7 +179,8 @@ TEST(ExpertExchangeTest, CombineIsDispatchsTranspose) {
           }
         });
     double other = 0.0;
-    for (size_t i = 0; i < z.size(); ++i) other += static_cast<double>(side.x[i]) * static_cast<double>(z[i]);
+    for (size_t i = 0; i < z.size(); ++i)
+      other += static_cast<double>(side.x[i]) * static_cast<double>(z[i]);
     const std::lock_guard lock(mutex);
     forward += dot;
     backward += other;
@@ -204,7 +211,7 @@ TEST(ExpertExchangeTest, AnyNumberOfExpertsFitsAnyNumberOfRanks) {
 TEST(ExpertWireTest, Fp8TilesHavePowersOfTwoAndKeepNanAndZero) {
   const i64 cols = 300;
   std::vector<float> x(static_cast<size_t>(cols));
-  for (i64 i = 0; i < 128; ++i) x[static_cast<size_t>(i)] = 448.0f * 0.25f;        // fits exactly
+  for (i64 i = 0; i < 128; ++i) x[static_cast<size_t>(i)] = 448.0f * 0.25f;  // fits exactly
   for (i64 i = 128; i < 256; ++i) x[static_cast<size_t>(i)] = 1e-6f * static_cast<float>(i);
   x[299] = std::nanf("");  // the last tile is 0 but for it
   const i32 token = 0;

@@ -63,8 +63,8 @@ void backward_head(const TrainStep& step, const TrainingModelWeights& w, const M
                         grads.norm);
 }
 
-/// Rows of the embedding are added up in one order, wherever the stages are: first the MTP modules',
-/// the last one first.
+/// Rows of the embedding are added up in one order, wherever the stages are: first the MTP
+/// modules', the last one first.
 void backward_embedding(const TrainStep& step, const ModelSaved& saved, const BackwardIo& io,
                         View<float, 2> dembed_tokens) {
   for (i64 k = io.dembeddings.empty() ? 0 : io.dembeddings.dim(0); k >= 1; --k) {
@@ -228,8 +228,8 @@ void backward_pass_input(const TrainStep& step, const TrainingModelWeights& w,
   if (stage.head) backward_head(step, w, saved, io, grads);
   for (i64 layer = stage.end(); layer-- > stage.first;) {
     const auto at = static_cast<size_t>(layer), here = static_cast<size_t>(layer - stage.first);
-    work[here] = block_backward_input(step, w.layers[at], saved.layers[here], io.dx,
-                                      grads.layers[at], kept);
+    work[here] =
+        block_backward_input(step, w.layers[at], saved.layers[here], io.dx, grads.layers[at], kept);
   }
   if (stage.embedding) backward_embedding(step, saved, io, grads.embed_tokens);
 }

@@ -31,8 +31,8 @@ ModelSaved plan_stage(const PassShape& shape, const StageLayers& stage, i64 toke
 void set_inputs(Ctx& ctx, const ModelConfig& config, const TrainingBatch& batch,
                 const ModelSaved& saved);
 
-/// The embeddings of t_{i+k}, rows[k - 1] of [mtp, tokens, hidden], OVERWRITTEN: what a head's stage
-/// on another rank is given.
+/// The embeddings of t_{i+k}, rows[k - 1] of [mtp, tokens, hidden], OVERWRITTEN: what a head's
+/// stage on another rank is given.
 void mtp_embeddings(const TrainStep& step, const TrainingModelWeights& w, const ModelSaved& saved,
                     View<float, 3> rows);
 

@@ -27,8 +27,8 @@ struct RankPart {
                                        // experts are here
   ExpertExchange* backward_exchange = nullptr;  // another, of the same ranks: a backward pass may
                                                 // run beside a forward pass
-  double expert_room = 0.0;            // ExpertExchange::room's share
-  std::vector<StageLayers> stages;     // empty: the whole model
+  double expert_room = 0.0;                     // ExpertExchange::room's share
+  std::vector<StageLayers> stages;              // empty: the whole model
 
   bool holds(const ModelConfig& config, const Parameter& parameter) const;
 };

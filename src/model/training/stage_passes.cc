@@ -25,8 +25,7 @@ i64 TrainingModel::slots_made(i64 stage) const {
 
 i64 TrainingModel::slot_tokens(i64 number) const {
   const TrainingBatch& batch = impl_->slot(number).batch;
-  return batch.tokens.dim(0) *
-         (batch.tokens.dim(1) - 1 - impl_->config.num_nextn_predict_layers);
+  return batch.tokens.dim(0) * (batch.tokens.dim(1) - 1 - impl_->config.num_nextn_predict_layers);
 }
 
 View<float, 3> TrainingModel::arriving_embeddings(i64 number) {
@@ -45,11 +44,10 @@ void TrainingModel::stage_forward(Ctx& ctx, i64 number, View<float, 2> x, StepSt
   const StageLayers& stage = impl_->stage_of(slot);
   training::TrainStep step = impl_->step_of(ctx, slot);
   step.stats = stats;
-  step.drop_tokens =
-      dropping == Dropping::kAsRecipe && impl_->recipe.balance.capacity_factor > 0.0;
+  step.drop_tokens = dropping == Dropping::kAsRecipe && impl_->recipe.balance.capacity_factor > 0.0;
   // Nobody has counted for the batch-wise loss: the step is this one micro-batch.
-  const bool alone = stats != nullptr && impl_->has_batch_loss() &&
-                     impl_->counted.back() == 0 && dropping == Dropping::kAsRecipe;
+  const bool alone = stats != nullptr && impl_->has_batch_loss() && impl_->counted.back() == 0 &&
+                     dropping == Dropping::kAsRecipe;
   if (stats == nullptr || alone) step.raw_counts = impl_->raw_count_view();
   if (alone) impl_->counted.back() = step.sequences;
   if (stats != nullptr && stage.embedding) stats->tokens += step.text_tokens();

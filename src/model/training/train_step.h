@@ -28,13 +28,13 @@ struct TrainStep {
 
   i64 sequences = 0;
   i64 seq_len = 0;
-  ops::RopeAngles rope = {};          // of every token's position in its sequence
-  View<const i32, 1> first_key = {};  // [tokens] first position it may see; empty: 0
-  View<const i64, 1> samples = {};    // [sequences]
+  ops::RopeAngles rope = {};           // of every token's position in its sequence
+  View<const i32, 1> first_key = {};   // [tokens] first position it may see; empty: 0
+  View<const i64, 1> samples = {};     // [sequences]
   HeadObjective* objective = nullptr;  // of the main head
   RouteReplay* routes = nullptr;
-  View<const i32, 1> lengths = {};  // [sequences] tokens before the padding; empty: seq_len each
-  bool drop_tokens = false;           // token dropping applies; never in evaluation
+  View<const i32, 1> lengths = {};     // [sequences] tokens before the padding; empty: seq_len each
+  bool drop_tokens = false;            // token dropping applies; never in evaluation
   ExpertExchange* exchange = nullptr;  // where experts are on several ranks
 
   StepStats* stats = nullptr;    // nullptr: none is wanted

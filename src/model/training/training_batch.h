@@ -17,13 +17,12 @@ class HeadObjective {
   ///   logits   [tokens, vocab]  f32  OVERWRITTEN: dL / dlogits
   ///   nll      [tokens]         f64  OVERWRITTEN: -log p(target), 0 without a target
   ///   largest  [tokens]         i32  as of ops::cross_entropy_inplace, or empty
-  virtual void differentiate(Ctx& ctx, i64 first, View<const i32, 1> targets,
-                             View<float, 2> logits, View<double, 1> nll,
-                             View<i32, 1> largest) = 0;
+  virtual void differentiate(Ctx& ctx, i64 first, View<const i32, 1> targets, View<float, 2> logits,
+                             View<double, 1> nll, View<i32, 1> largest) = 0;
 };
 
-/// Weighs targets by what the model thinks of them: for losses of their log-probabilities alone (the
-/// mean of means of samples, a policy's gradient).
+/// Weighs targets by what the model thinks of them: for losses of their log-probabilities alone
+/// (the mean of means of samples, a policy's gradient).
 class TokenObjective : public HeadObjective {
  public:
   void differentiate(Ctx& ctx, i64 first, View<const i32, 1> targets, View<float, 2> logits,
@@ -50,11 +49,11 @@ struct RouteReplay {
 
 /// One micro-batch; all views row-major, owned by the caller.
 struct TrainingBatch {
-  View<const i32, 2> tokens;     // [sequences, seq_len + 1 + mtp_depth]
-  View<const i32, 3> targets;    // [1 + mtp_depth, sequences, seq_len]; negative: no target
-  View<const i32, 2> documents;  // [sequences, seq_len + 1 + mtp_depth]; negative at a row's end:
-                                 // padding, which statistics of routers leave out; empty: none
-  View<const i64, 1> samples;    // [sequences] absolute sample index: who is exempt from dropping
+  View<const i32, 2> tokens;       // [sequences, seq_len + 1 + mtp_depth]
+  View<const i32, 3> targets;      // [1 + mtp_depth, sequences, seq_len]; negative: no target
+  View<const i32, 2> documents;    // [sequences, seq_len + 1 + mtp_depth]; negative at a row's end:
+                                   // padding, which statistics of routers leave out; empty: none
+  View<const i64, 1> samples;      // [sequences] absolute sample index: who is exempt from dropping
   bool isolate_documents = false;  // they see themselves alone, their positions begin at 0
   HeadObjective* objective = nullptr;  // of the main head; nullptr: LossScale::targets alone
   RouteReplay* routes = nullptr;

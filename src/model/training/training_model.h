@@ -64,9 +64,9 @@ class TrainingModel {
   /// Logits of every main position [sequences * seq_len, vocab], for tests and export checks.
   void forward_logits(Ctx& ctx, const TrainingBatch& batch, View<float, 2> logits);
 
-  // The same a stage at a time, for pipelines (parallel/pipeline.h), which carry x and dx from stage
-  // to stage. Several micro-batches are on their way at once, each in a slot of its stage; the views
-  // of its batch live until the slot is free.
+  // The same a stage at a time, for pipelines (parallel/pipeline.h), which carry x and dx from
+  // stage to stage. Several micro-batches are on their way at once, each in a slot of its stage;
+  // the views of its batch live until the slot is free.
   std::span<const StageLayers> stages() const;
   /// Slots are made when first needed and kept.
   i64 take_slot(Ctx& ctx, i64 stage, const TrainingBatch& batch);

@@ -16,12 +16,12 @@ namespace fathom::ops {
 namespace {
 
 namespace ref = kernels::ref;
-using testing::Tensor;
 using testing::expect_bitwise_equal;
 using testing::expect_close;
 using testing::for_each_isa;
 using testing::kNan;
 using testing::normal;
+using testing::Tensor;
 
 struct Shape {
   i64 tokens, keys, heads, kv_heads, rope_heads, dim, rope, v;

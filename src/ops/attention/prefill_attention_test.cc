@@ -116,7 +116,8 @@ TEST(PrefillAttention, EqualsTheDefinition) {
   for_each_able_isa([](Ctx& ctx) {
     for (const PrefillCase& c : cases()) {
       const PrefillInputs in(c);
-      expect_close(in.run(ctx, c), exact_prefill(in, c), {.rel = kPrefillAttentionRelTol}, c.name());
+      expect_close(in.run(ctx, c), exact_prefill(in, c), {.rel = kPrefillAttentionRelTol},
+                   c.name());
     }
   });
 }

@@ -17,12 +17,12 @@ namespace fathom::ops {
 namespace {
 
 namespace ref = kernels::ref;
-using testing::StoredWeights;
-using testing::Tensor;
 using testing::expect_bitwise_equal;
 using testing::for_each_isa;
 using testing::kInf;
 using testing::normal;
+using testing::StoredWeights;
+using testing::Tensor;
 
 TEST(SiluMul, EveryIsaMatchesReference) {
   for_each_isa([](Ctx& ctx) {

@@ -79,7 +79,7 @@ Tensor<float> wide(i64 rows, i64 cols) {
 }
 
 constexpr std::pair<i64, i64> kPackedShapes[] = {{1, 1},   {15, 17},  {16, 16},   {17, 31},
-                                           {3, 128}, {129, 33}, {130, 257}, {37, 300}};
+                                                 {3, 128}, {129, 33}, {130, 257}, {37, 300}};
 
 TEST(Pack, EveryRoundingAndOrientationEqualsTheDefinition) {
   for_each_isa([](Ctx& ctx) {

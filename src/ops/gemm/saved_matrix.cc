@@ -20,8 +20,8 @@ i64 saved_matrix_bytes(SavedFormat format, i64 rows, i64 cols) {
 }
 
 SavedMatrix saved_matrix_at(u8* storage, SavedFormat format, i64 rows, i64 cols) {
-  FATHOM_CHECK(reinterpret_cast<uintptr_t>(storage) % kSavedAlignment == 0, "storage of [", rows, ", ",
-               cols, "] must be 64-byte aligned");
+  FATHOM_CHECK(reinterpret_cast<uintptr_t>(storage) % kSavedAlignment == 0, "storage of [", rows,
+               ", ", cols, "] must be 64-byte aligned");
   SavedMatrix m;
   m.data = storage;
   m.rows = rows;

@@ -121,7 +121,8 @@ TEST(LinearGated, NanReachesItsRowOnly) {
          {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
       auto x = normal<float>({60, kGatedIn}, 1.0, 1);
       x[5 * kGatedIn + 100] = bad;
-      const auto numbers = normal<float>({40, kGatedIn}, 0.1, 2), last = normal<float>({9, 40}, 0.1, 3);
+      const auto numbers = normal<float>({40, kGatedIn}, 0.1, 2),
+                 last = normal<float>({9, 40}, 0.1, 3);
       const StoredWeights fp8(numbers, DType::kF8E4M3), fp8_down(last, DType::kF8E4M3);
       const PackedWeights int4(numbers, {4, 32}), int4_down(last, {4, 32});
       for (const auto& [w, down] :

@@ -21,13 +21,13 @@ namespace fathom::ops {
 namespace {
 
 namespace ref = kernels::ref;
-using testing::StoredWeights;
-using testing::Tensor;
 using testing::expect_bitwise_equal;
 using testing::expect_close;
 using testing::for_each_isa;
 using testing::kNan;
 using testing::normal;
+using testing::StoredWeights;
+using testing::Tensor;
 
 /// x as linear_forward sees it, in double.
 Tensor<double> rounded_input(const Tensor<float>& x, DType dtype, Activations activations) {

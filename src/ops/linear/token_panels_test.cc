@@ -19,10 +19,6 @@
 namespace fathom::ops {
 namespace {
 
-using testing::PackedWeights;
-using testing::ScopedThreads;
-using testing::StoredWeights;
-using testing::Tensor;
 using testing::expect_bitwise_equal;
 using testing::expect_close;
 using testing::for_each_isa;
@@ -30,6 +26,10 @@ using testing::kNan;
 using testing::kPackedFormats;
 using testing::name_of;
 using testing::normal;
+using testing::PackedWeights;
+using testing::ScopedThreads;
+using testing::StoredWeights;
+using testing::Tensor;
 
 Tensor<float> product(Ctx& ctx, const Tensor<float>& x, const MatRef& w, LinearMode mode) {
   Tensor<float> y({x.dim(0), w.rows});

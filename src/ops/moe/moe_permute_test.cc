@@ -18,12 +18,12 @@ namespace {
 
 namespace ref = kernels::ref;
 using ::testing::ElementsAre;
-using testing::Tensor;
 using testing::expect_bitwise_equal;
 using testing::expect_close;
 using testing::for_each_isa;
 using testing::kNan;
 using testing::normal;
+using testing::Tensor;
 
 TEST(CountExperts, SkipsWhatWasDropped) {
   Tensor<i32> chosen({3, 2});

@@ -15,10 +15,10 @@ namespace {
 
 namespace ref = kernels::ref;
 using ::testing::ElementsAre;
-using testing::Tensor;
 using testing::for_each_isa;
 using testing::kNan;
 using testing::normal;
+using testing::Tensor;
 
 /// The routing of one token.
 struct Routed {

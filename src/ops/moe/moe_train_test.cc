@@ -17,12 +17,12 @@ namespace fathom::ops {
 namespace {
 
 namespace ref = kernels::ref;
-using testing::Tensor;
 using testing::expect_bitwise_equal;
 using testing::expect_close;
 using testing::for_each_isa;
 using testing::kNan;
 using testing::normal;
+using testing::Tensor;
 
 ref::RouterRule rule_of(const RouterOptions& o) {
   return {.softmax = o.scoring_func == ScoringFunc::kSoftmax,

@@ -16,13 +16,13 @@ namespace fathom::ops {
 namespace {
 
 namespace ref = kernels::ref;
-using testing::Tensor;
 using testing::expect_bitwise_equal;
 using testing::expect_close;
 using testing::for_each_isa;
 using testing::kInf;
 using testing::kNan;
 using testing::normal;
+using testing::Tensor;
 
 const i64 kSizes[] = {1, 3, 4, 5, 7, 8, 9, 15, 16, 17, 1009, 16384, 16385, 70001};
 

@@ -21,12 +21,12 @@ namespace {
 
 namespace ref = kernels::ref;
 using kernels::GroupValues;
-using testing::ScopedThreads;
-using testing::Tensor;
 using testing::for_each_isa;
 using testing::kInf;
 using testing::kNan;
 using testing::normal;
+using testing::ScopedThreads;
+using testing::Tensor;
 
 constexpr std::array kFormats = {NumberFormat::kE4m3, NumberFormat::kE5m2, NumberFormat::kE5m6,
                                  NumberFormat::kBf16};

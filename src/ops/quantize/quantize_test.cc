@@ -17,14 +17,14 @@
 namespace fathom::ops {
 namespace {
 
-using testing::PagedCache;
-using testing::ScopedThreads;
-using testing::Tensor;
 using testing::expect_bitwise_equal;
 using testing::for_each_isa;
 using testing::kInf;
 using testing::kNan;
 using testing::normal;
+using testing::PagedCache;
+using testing::ScopedThreads;
+using testing::Tensor;
 
 /// The definition, with tensor/fp8.h's rounding.
 void expect_quantised(const Tensor<float>& x, ScaleFormat format, const Tensor<Fp8E4M3>& q,

@@ -83,7 +83,8 @@ void ExchangeSection::list_fields(FieldList& list) {
   list.add("dispatch_backward_gb_s", dispatch_backward_gb_s, "beside compute", kPositive);
   list.add("combine_backward_gb_s", combine_backward_gb_s, "beside compute", kPositive);
   list.add("alone_gb_s", alone_gb_s, "nothing beside it", kPositive);
-  list.add("wait_us", wait_us, "for the slowest rank, an exchange; 0: moving time alone", kPositive);
+  list.add("wait_us", wait_us, "for the slowest rank, an exchange; 0: moving time alone",
+           kPositive);
   list.add("prefill_sms", prefill_sms, "SMs that exchange in prefill", kCountRange);
   list.add("low_latency_ranks", low_latency_ranks, "EP sizes of the two tables");
   list.add("low_latency_dispatch_us", low_latency_dispatch_us, "dispatch of decoding");

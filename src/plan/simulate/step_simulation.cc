@@ -250,8 +250,8 @@ Seconds stage_transfer(const Cluster& cluster, const Layout& layout, const Train
   const double tokens = static_cast<double>(layout.micro_batch_sequences * run.seq_len);
   const Bytes bytes(tokens * static_cast<double>(hidden_size) * 2.0 /
                     static_cast<double>(layout.tensor_ranks));
-  const double gb_s = layout.gpus <= cluster.node.gpus ? cluster.node.nvlink_gb_s
-                                                       : cluster.node.nic_gb_s;
+  const double gb_s =
+      layout.gpus <= cluster.node.gpus ? cluster.node.nvlink_gb_s : cluster.node.nic_gb_s;
   return bytes / BytesPerSecond(gb_s * 1e9);
 }
 

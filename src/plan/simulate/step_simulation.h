@@ -18,7 +18,7 @@ struct SimulationSetting {
   double routing_spread = 0.0;  // of every FFN task beside that: some experts get more rows
   i64 slow_gpu = -1;            // one GPU (of gpus) whose compute takes slow_factor times as long
   double slow_factor = 1.0;
-  Seconds transfer;  // of a micro-batch to the next stage's GPU; 0: it takes no time
+  Seconds transfer;         // of a micro-batch to the next stage's GPU; 0: it takes no time
   bool keep_trace = false;  // of data rank 0 of every pipeline rank
 };
 
@@ -43,8 +43,8 @@ struct SimulatedStep {
   std::vector<TraceEvent> trace;
 };
 
-/// A micro-batch's hidden states in BF16, tokens * d * 2 / T bytes, over the network card; over NVLink
-/// where the whole run is on one node.
+/// A micro-batch's hidden states in BF16, tokens * d * 2 / T bytes, over the network card; over
+/// NVLink where the whole run is on one node.
 Seconds stage_transfer(const Cluster& cluster, const Layout& layout, const TrainingRun& run,
                        i64 hidden_size);
 

@@ -106,8 +106,8 @@ void Distill::open_store(Ctx& ctx) {
       }
     });
   }
-  store_ = std::make_unique<TeacherStore>(teacher_.store, teacher_.key, num_rows_,
-                                          teacher_.num_ids);
+  store_ =
+      std::make_unique<TeacherStore>(teacher_.store, teacher_.key, num_rows_, teacher_.num_ids);
 }
 
 const std::vector<i64>& Distill::rows_of(const StoredSet& set, const data::SequenceBatch& batch) {

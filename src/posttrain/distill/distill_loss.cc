@@ -32,8 +32,7 @@ double DistillLoss::differentiate(Row& row) const {
 }
 
 void DistillLoss::differentiate(Ctx& ctx, i64 first, View<const i32, 1> targets,
-                                View<float, 2> logits, View<double, 1> nll,
-                                View<i32, 1> largest) {
+                                View<float, 2> logits, View<double, 1> nll, View<i32, 1> largest) {
   const i64 tokens = logits.dim(0), vocab = logits.dim(1);
   FATHOM_CHECK(first + tokens <= std::ssize(rows_), first, " + ", tokens, " of ", rows_.size(),
                " positions");
@@ -50,8 +49,11 @@ void DistillLoss::differentiate(Ctx& ctx, i64 first, View<const i32, 1> targets,
       nll(t) = divergences(t) = 0.0;
       if (!largest.empty()) largest(t) = -1;
       if (targets(t) < 0) continue;
-      Row row{.position = first + t, .target = targets(t), .logits = row_of(logits, t),
-              .log_probs = row_of(log_probs, t), .slopes = row_of(slopes, t)};
+      Row row{.position = first + t,
+              .target = targets(t),
+              .logits = row_of(logits, t),
+              .log_probs = row_of(log_probs, t),
+              .slopes = row_of(slopes, t)};
       if (!largest.empty()) {
         const auto most = std::ranges::max_element(row.logits);
         largest(t) = static_cast<i32>(most - row.logits.begin());

@@ -170,7 +170,8 @@ TEST_F(DistillRunTest, ATeacherThatCannotBeLearntFromLeavesNoStore) {
     }
   };
   make("small", 64);
-  EXPECT_THAT(refusal_of("small"), HasSubstr("vocab_size: found 64, expected at least the 264 ids"));
+  EXPECT_THAT(refusal_of("small"),
+              HasSubstr("vocab_size: found 64, expected at least the 264 ids"));
   make("broken", 264);
   const fs::path weights = dir_ / "broken/model.safetensors";
   const auto half = static_cast<std::streamoff>(fs::file_size(weights) / 2);

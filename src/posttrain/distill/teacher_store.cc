@@ -119,10 +119,10 @@ TeacherStore::TeacherStore(const fs::path& directory, const TeacherStoreKey& key
       const io::StoredTensor* stored = files_.find(fmt::format("{}.{}", part, name));
       const i64 elements = rows_of_part(part, rows) * columns;
       if (stored == nullptr || stored->dtype != dtype || stored->elements() != elements) {
-        throw Error(ErrorCode::kInvalidInput,
-                    fmt::format("{}: {}.{}: found {}, expected {} numbers", directory.string(),
-                                part, name, stored == nullptr ? "nothing" : io::to_string(*stored),
-                                elements));
+        throw Error(
+            ErrorCode::kInvalidInput,
+            fmt::format("{}: {}.{}: found {}, expected {} numbers", directory.string(), part, name,
+                        stored == nullptr ? "nothing" : io::to_string(*stored), elements));
       }
       return stored->bytes.data();
     };

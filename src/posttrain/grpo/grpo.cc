@@ -44,8 +44,8 @@ void Grpo::begin_step(Ctx& ctx, const train::StepPlan& plan, model::TrainingMode
   if (policy_ == nullptr) begin_run(plan.step);
   replace_reference(plan.step);
   held_out_.clear();
-  const bool due = plan.step == 1 ||
-                   (grpo_.held_out_every > 0 && (plan.step - 1) % grpo_.held_out_every == 0);
+  const bool due =
+      plan.step == 1 || (grpo_.held_out_every > 0 && (plan.step - 1) % grpo_.held_out_every == 0);
   if (due) measure_held_out();
   first_sample_ = plan.first_sample;
   const i64 phase = (plan.step - 1) % steps_per_rollout();

@@ -74,8 +74,8 @@ void Grpo::add_sample_numbers(report::StepMetrics& metrics) const {
   if (parts.overlong_buffer > 0) {
     add("reward/overlong", mean(samples, [](const auto& s) { return s.reward.overlong; }));
   }
-  const auto [least, most] = std::ranges::minmax(
-      samples, {}, [](const PolicySample* s) { return s->answer_tokens(); });
+  const auto [least, most] =
+      std::ranges::minmax(samples, {}, [](const PolicySample* s) { return s->answer_tokens(); });
   add("length/mean", mean(samples, [](const auto& s) { return s.answer_tokens(); }));
   add("length/min", static_cast<double>(least->answer_tokens()));
   add("length/max", static_cast<double>(most->answer_tokens()));

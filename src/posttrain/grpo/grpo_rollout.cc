@@ -44,9 +44,8 @@ std::vector<RolloutPrompt> Grpo::prompts_of(i64 rollout, i64 first, i64 count) c
       order.emplace(all, seed, kOrderStream + static_cast<u64>(epoch));
     }
     const i64 number = order->at(i % all);
-    prompts.push_back({.prompt = &parts_.prompts[static_cast<size_t>(number)],
-                       .number = number,
-                       .group = i});
+    prompts.push_back(
+        {.prompt = &parts_.prompts[static_cast<size_t>(number)], .number = number, .group = i});
   }
   return prompts;
 }
@@ -54,8 +53,8 @@ std::vector<RolloutPrompt> Grpo::prompts_of(i64 rollout, i64 first, i64 count) c
 void Grpo::draw_groups(i64 rollout) {
   const i64 groups = grpo_.prompts * grpo_.minibatches, size = grpo_.group_size;
   const auto is_alike = [&](i64 group) {
-    const auto of_group = std::span(samples_).subspan(static_cast<size_t>(group * size),
-                                                      static_cast<size_t>(size));
+    const auto of_group =
+        std::span(samples_).subspan(static_cast<size_t>(group * size), static_cast<size_t>(size));
     return std::ranges::all_of(of_group, [](const auto& s) { return s.advantage == 0.0; });
   };
   samples_.clear();
@@ -99,8 +98,8 @@ void Grpo::judge(std::vector<PolicySample>& samples, const std::vector<Prompt>& 
   const Philox coins(static_cast<u64>(parts_.config.data.seed), kRandomRewardStream);
   for (PolicySample& sample : samples) {
     const std::string text = answer_text(sample, *parts_.tokenizer);
-    const auto draw = coins.at(static_cast<u64>(sample.group) << 20 |
-                               static_cast<u64>(sample.choice));
+    const auto draw =
+        coins.at(static_cast<u64>(sample.group) << 20 | static_cast<u64>(sample.choice));
     sample.reward = parts_.rewarder->reward(prompts[static_cast<size_t>(sample.prompt)].key,
                                             {.text = text,
                                              .tokens = sample.answer_tokens(),

@@ -1,4 +1,5 @@
-// Whole runs of stage grpo: one policy in rollout and training, the same samples however a run is cut.
+// Whole runs of stage grpo: one policy in rollout and training, the same samples however a run is
+// cut.
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -31,7 +32,8 @@ TEST_F(GrpoRunTest, RolloutAndTrainingAreOnePolicy) {
     EXPECT_GT(number(i, "length/mean"), 0.0);
     EXPECT_LE(number(i, "length/max"), 6.0);
   }
-  EXPECT_THAT(messages_, HasSubstr("L = -sum_i sum_t 1/sum|o| c_it [min(r A_i, clip(r, 1-0.2, 1+0.28)"));
+  EXPECT_THAT(messages_,
+              HasSubstr("L = -sum_i sum_t 1/sum|o| c_it [min(r A_i, clip(r, 1-0.2, 1+0.28)"));
   EXPECT_THAT(messages_, HasSubstr("one step a rollout: r is 1, nothing to clip"));
   EXPECT_GT(steps_.back().grad_norm, 0.0);
 }
@@ -202,24 +204,32 @@ TEST_F(GrpoRunTest, Refuses) {
     change(c);
     return refusal(c);
   };
-  EXPECT_THAT(with([](RunConfig& c) { c.train.steps = 0; c.train.tokens = 500; }),
+  EXPECT_THAT(with([](RunConfig& c) {
+                c.train.steps = 0;
+                c.train.tokens = 500;
+              }),
               HasSubstr("train.tokens"));
-  EXPECT_THAT(with([](RunConfig& c) { c.grpo.minibatches = 3; c.train.checkpoint_every = 2; }),
+  EXPECT_THAT(with([](RunConfig& c) {
+                c.grpo.minibatches = 3;
+                c.train.checkpoint_every = 2;
+              }),
               HasSubstr("train.checkpoint_every: 2 is no multiple of the 3 steps"));
   EXPECT_THAT(with([](RunConfig& c) { c.grpo.max_new_tokens = 32; }),
               HasSubstr("leaves no room for a prompt"));
   EXPECT_THAT(with([](RunConfig& c) { c.data.eos_token = "<none>"; }),
               ::testing::AnyOf(HasSubstr("nothing would end an answer"), "accepted"));
-  EXPECT_THAT(with([&](RunConfig& c) {
-                c.reward.accuracy = 1.0;
-                c.data.train["letters"].paths = {dir_.write("no.jsonl", "{\"prompt\": \"a\"}\n").string()};
-              }),
-              HasSubstr("no.jsonl:1: answer: missing or empty"));
-  EXPECT_THAT(with([&](RunConfig& c) {
-                c.data.train["letters"].paths = {
-                    dir_.write("long.jsonl", "{\"prompt\": \"" + std::string(40, 'a') + "\"}\n").string()};
-              }),
-              HasSubstr("long.jsonl:1: prompt: 41 tokens"));
+  EXPECT_THAT(
+      with([&](RunConfig& c) {
+        c.reward.accuracy = 1.0;
+        c.data.train["letters"].paths = {dir_.write("no.jsonl", "{\"prompt\": \"a\"}\n").string()};
+      }),
+      HasSubstr("no.jsonl:1: answer: missing or empty"));
+  EXPECT_THAT(
+      with([&](RunConfig& c) {
+        c.data.train["letters"].paths = {
+            dir_.write("long.jsonl", "{\"prompt\": \"" + std::string(40, 'a') + "\"}\n").string()};
+      }),
+      HasSubstr("long.jsonl:1: prompt: 41 tokens"));
 }
 
 }  // namespace

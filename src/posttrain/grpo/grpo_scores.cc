@@ -66,8 +66,8 @@ void Grpo::load_reference(i64 first_step) {
     checkpoint::read_model_directory(*ctx_, model_->config(), model_->layout(),
                                      parts_.config.model.init_from, reference_);
   } else {
-    reference_ = read_reference(reference_file(parts_.config, replaced), replaced,
-                                reference_.size());
+    reference_ =
+        read_reference(reference_file(parts_.config, replaced), replaced, reference_.size());
   }
 }
 

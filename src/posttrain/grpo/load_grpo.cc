@@ -30,8 +30,9 @@ RunConfig of_stage(RunConfig config) {
 void check_keys(const RunConfig& given, const RunConfig& config) {
   Problems problems;
   if (given.train.tokens > 0) {
-    problems.unsupported("train.tokens", "answers have no length before they are given; give "
-                                         "train.steps");
+    problems.unsupported("train.tokens",
+                         "answers have no length before they are given; give "
+                         "train.steps");
   }
   if (given.train.batch_start_sequences > 0) {
     problems.unsupported("train.batch_start_sequences", "a step has grpo.prompts groups");

@@ -112,8 +112,7 @@ class PolicyObjectiveTest : public ::testing::Test {
     if (config.ratio == GrpoRatio::kSequence) {
       const auto& a = samples_[0].old_log_probs;
       const auto& b = samples_[1].old_log_probs;
-      ratios = {(x[0] + x[1] - a[0] - a[1]) / 2,
-                (x[2] + x[3] + x[4] - b[0] - b[1] - b[2]) / 3};
+      ratios = {(x[0] + x[1] - a[0] - a[1]) / 2, (x[2] + x[3] + x[4] - b[0] - b[1] - b[2]) / 3};
     }
     objective.begin_batch(rows_, 4, ratios);
     std::vector<double> nll(8, 0.0);

@@ -68,8 +68,7 @@ double PolicyObjective::weight_of(PolicySample& sample, i64 token, i64 row, doub
   if (of_sequence) {
     ratio_of_loss = log_ratios_.empty() ? 0.0 : log_ratios_[static_cast<size_t>(row)];
   }
-  const Term term =
-      surrogate(ratio_of_loss, sample.advantage, config_.clip_low, config_.clip_high);
+  const Term term = surrogate(ratio_of_loss, sample.advantage, config_.clip_low, config_.clip_high);
   // Each token moves the logarithm of a sequence's ratio by 1 / |o|, and has 1 / |o| of its value;
   // the weights below bring that 1 / |o|.
   double value = term.value, slope = term.slope;
@@ -81,9 +80,9 @@ double PolicyObjective::weight_of(PolicySample& sample, i64 token, i64 row, doub
   }
   const double off = of_sequence ? mean_drift(sample) : old - rollout;
   const double correction = std::min(std::exp(std::clamp(off, -20.0, 20.0)), config_.ratio_cap);
-  const double weight = correction * sample_weight(config_.weighing, sample.answer_tokens(),
-                                                   step_tokens_, step_samples_,
-                                                   config_.max_new_tokens);
+  const double weight =
+      correction * sample_weight(config_.weighing, sample.answer_tokens(), step_tokens_,
+                                 step_samples_, config_.max_new_tokens);
   ++stats_.targets;
   stats_.loss -= weight * value;
   stats_.neg_log_prob -= log_prob;

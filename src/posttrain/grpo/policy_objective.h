@@ -11,7 +11,7 @@ namespace fathom::posttrain {
 struct PolicyStats {
   i64 targets = 0;
   double loss = 0.0;
-  double kl = 0.0, neg_log_prob = 0.0;      // sums
+  double kl = 0.0, neg_log_prob = 0.0;  // sums
   i64 clipped_low = 0, clipped_high = 0;
   // Training's log-probabilities against the rollout's, of the same weights.
   i64 drift_targets = 0;

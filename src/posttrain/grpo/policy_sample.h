@@ -11,7 +11,7 @@ struct PolicySample {
   i64 prompt = 0;  // number among the prompts of its set
   i64 group = 0;   // of the run: groups are by occurrence, not by the prompt's text
   i32 choice = 0;
-  std::vector<i32> ids;   // the prompt, then the answer with the token that ended it
+  std::vector<i32> ids;  // the prompt, then the answer with the token that ended it
   i64 prompt_tokens = 0;
   bool truncated = false;
   /// [answer tokens] log-probabilities: under the distribution that was sampled from; by the

@@ -15,8 +15,7 @@ Result<std::string> text_of(const JsonValue& line, std::string_view key) {
   const JsonValue* value = line.find(key);
   if (value == nullptr || value->is_null()) return std::string();
   if (!value->is_string()) {
-    return invalid_input(
-        fmt::format("{}: expected a text, found {}", key, io::describe(*value)));
+    return invalid_input(fmt::format("{}: expected a text, found {}", key, io::describe(*value)));
   }
   return value->as_string();
 }
@@ -24,8 +23,8 @@ Result<std::string> text_of(const JsonValue& line, std::string_view key) {
 Result<void> encode_messages(const PromptReader& reader, const JsonValue& messages,
                              Prompt& prompt) {
   if (reader.chat.chat.chat_template == nullptr) {
-    return invalid_input(fmt::format(
-        "prompt: messages, and no chat template to write them by ({})", reader.chat.why_none));
+    return invalid_input(fmt::format("prompt: messages, and no chat template to write them by ({})",
+                                     reader.chat.why_none));
   }
   io::JsonObject object;
   object.set("messages", messages);

@@ -84,8 +84,7 @@ std::vector<PolicySample> roll_out(Ctx& ctx, const model::Model& policy,
                                    const std::vector<RolloutPrompt>& prompts,
                                    const RolloutConfig& config) {
   std::vector<PolicySample> samples;  // outlives the engine, which may still write routes
-  const auto engine =
-      engine::make_engine(ctx, policy, &tokenizer, engine_options(prompts, config));
+  const auto engine = engine::make_engine(ctx, policy, &tokenizer, engine_options(prompts, config));
   std::vector<Running> running;
   for (const RolloutPrompt& prompt : prompts) {
     engine::GenerateRequest request = request_of(prompt, config);

@@ -15,7 +15,7 @@ namespace fathom::posttrain {
 struct RolloutConfig {
   i64 group_size = 1;
   i64 max_new_tokens = 64;
-  i64 parallel = 256;       // samples at a time
+  i64 parallel = 256;        // samples at a time
   double temperature = 1.0;  // 0: the likeliest token
   double top_p = 1.0;        // log-probabilities are those without this cut
   std::vector<i32> end_ids;

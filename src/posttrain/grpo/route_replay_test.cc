@@ -202,12 +202,14 @@ TEST_F(ReplayPassTest, TheRoutersGradientIsTheLosssSlope) {
   double difference = 0.0;
   for (const double sign : {1.0, -1.0}) {
     for (size_t i = 0; i < count; ++i) {
-      model_.weights()[first + i] += static_cast<float>(sign * step * static_cast<double>(along[i]) / norm);
+      model_.weights()[first + i] +=
+          static_cast<float>(sign * step * static_cast<double>(along[i]) / norm);
     }
     const model::StepStats stats = pass(&replay);
     difference += sign * (stats.nll / 10.0 + stats.balance_loss());
     for (size_t i = 0; i < count; ++i) {
-      model_.weights()[first + i] -= static_cast<float>(sign * step * static_cast<double>(along[i]) / norm);
+      model_.weights()[first + i] -=
+          static_cast<float>(sign * step * static_cast<double>(along[i]) / norm);
     }
   }
   EXPECT_NEAR(difference / (2 * step), norm, 0.02 * norm);

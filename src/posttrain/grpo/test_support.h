@@ -11,11 +11,11 @@ inline RunConfig tiny_grpo(const testing::TempDir& dir, const std::string& out) 
   config.run.stage = TrainStage::kGrpo;
   config.data.seq_len = 32;
   config.data.train.clear();
-  config.data.train["letters"].paths = {
-      dir.write("prompts.jsonl", "{\"prompt\": \"a\", \"answer\": \"b\"}\n"
-                                 "{\"prompt\": \"bc\", \"answer\": \"c\"}\n"
-                                 "{\"prompt\": \"cde\", \"answer\": \"d\"}\n")
-          .string()};
+  config.data.train["letters"].paths = {dir.write("prompts.jsonl",
+                                                  "{\"prompt\": \"a\", \"answer\": \"b\"}\n"
+                                                  "{\"prompt\": \"bc\", \"answer\": \"c\"}\n"
+                                                  "{\"prompt\": \"cde\", \"answer\": \"d\"}\n")
+                                            .string()};
   config.train.steps = 4;
   config.train.micro_batch_sequences = 3;
   config.train.checkpoint_every = 1;

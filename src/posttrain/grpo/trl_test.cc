@@ -46,7 +46,10 @@ std::vector<PolicySample> given_samples() {
 class GivenRollouts : public train::Stage {
  public:
   GivenRollouts(GrpoConfig config, std::vector<PolicySample> samples)
-      : config_(config), loss_(config), samples_(std::move(samples)), rows_(longest_first(samples_)) {
+      : config_(config),
+        loss_(config),
+        samples_(std::move(samples)),
+        rows_(longest_first(samples_)) {
     for (size_t first = 0; first < samples_.size(); first += 4) {
       std::vector<double> rewards;
       for (size_t i = first; i < first + 4; ++i) rewards.push_back(samples_[i].reward.total);
@@ -135,8 +138,9 @@ class GivenRollouts : public train::Stage {
 GrpoConfig variant(const io::JsonValue& of) {
   GrpoConfig config = with_preset({});
   const std::string& type = of.find("loss_type")->as_string();
-  config.weighing = type == "grpo" ? GrpoWeighing::kSamples
-                                   : type == "dapo" ? GrpoWeighing::kTokens : GrpoWeighing::kConstant;
+  config.weighing = type == "grpo"   ? GrpoWeighing::kSamples
+                    : type == "dapo" ? GrpoWeighing::kTokens
+                                     : GrpoWeighing::kConstant;
   config.clip_low = of.find("epsilon")->as_number();
   config.clip_high = of.find("epsilon_high")->as_number();
   config.kl_weight = of.find("beta")->as_number();

@@ -11,9 +11,9 @@ namespace fathom::posttrain {
 /// An answer cut at its thought. `opens_thought`: the prompt has opened it.
 struct AnswerParts {
   std::string_view thought;
-  std::string_view rest;   // behind it; empty if the thought does not end
+  std::string_view rest;  // behind it; empty if the thought does not end
   bool has_thought = false;
-  bool ends = true;        // false: a thought was opened and never closed
+  bool ends = true;  // false: a thought was opened and never closed
 };
 AnswerParts split_thought(std::string_view text, bool opens_thought);
 

@@ -25,9 +25,10 @@ Result<void> Rewarder::check(const RewardKey& key) const {
     }
     const bool is_boxed = key.answer.find("\\boxed") != std::string::npos;
     if (is_boxed || eval::math_equal(key.answer, key.answer) != eval::Verdict::kEqual) {
-      return invalid_input(fmt::format("answer: \"{}\" is no result that an answer can be held "
-                                       "against",
-                                       key.answer));
+      return invalid_input(
+          fmt::format("answer: \"{}\" is no result that an answer can be held "
+                      "against",
+                      key.answer));
     }
   }
   if (config_.code > 0.0 && key.tests.empty()) {
@@ -53,8 +54,8 @@ bool Rewarder::passes_tests(const RewardKey& key, std::string_view text) const {
 
 Reward Rewarder::reward(const RewardKey& key, const Answer& answer) const {
   Reward reward;
-  reward.overlong = overlong_penalty(answer.tokens, max_tokens_, config_.overlong_buffer,
-                                     answer.truncated);
+  reward.overlong =
+      overlong_penalty(answer.tokens, max_tokens_, config_.overlong_buffer, answer.truncated);
   reward.random = static_cast<double>(answer.draw & 1);
   reward.total = config_.random * reward.random + reward.overlong;
   if (answer.truncated) {
@@ -65,13 +66,13 @@ Reward Rewarder::reward(const RewardKey& key, const Answer& answer) const {
   const bool passes = config_.code > 0.0 && passes_tests(key, answer.text);
   reward.accuracy = accurate ? 1.0 : 0.0;
   reward.code = passes ? 1.0 : 0.0;
-  reward.is_right = (accurate || key.answer.empty()) && (passes || config_.code == 0.0) &&
-                    (accurate || passes);
+  reward.is_right =
+      (accurate || key.answer.empty()) && (passes || config_.code == 0.0) && (accurate || passes);
   reward.format = is_well_formed(answer.text, key.opens_thought) ? 1.0 : 0.0;
   if (config_.language > 0.0) {
     const AnswerParts parts = split_thought(answer.text, key.opens_thought);
-    reward.language = language_share(parts.has_thought ? parts.thought : parts.rest,
-                                     config_.target_language);
+    reward.language =
+        language_share(parts.has_thought ? parts.thought : parts.rest, config_.target_language);
   }
   const double earned = config_.accuracy * reward.accuracy + config_.code * reward.code +
                         config_.language * reward.language;

@@ -49,8 +49,8 @@ TEST(RewardHacking, TricksEarnNothing) {
         "42",                                               // no box
         "\\boxed{40} \\boxed{41} \\boxed{42} \\boxed{43}",  // every option: the last one counts
         "\\boxed{40, 41, 42, 43}", "\\boxed{42} \\boxed{}",
-        "<think>\\boxed{42}</think>",                       // inside the thought alone
-        "<think>\\boxed{42}",                               // a thought that does not end
+        "<think>\\boxed{42}</think>",  // inside the thought alone
+        "<think>\\boxed{42}",          // a thought that does not end
         "\\boxed{42", "\\boxed{4 2 or 43}"}) {
     EXPECT_EQ(accuracy(AnswerPlace::kBoxed, text), 0.0) << text;
   }
@@ -145,12 +145,12 @@ TEST(RewardHacking, ProgramsThatOnlyPretend) {
   EXPECT_EQ(code("def f(x):\n    return x * x"), 1.0);
   for (const char* program :
        {"def f(x): return 4", "raise SystemExit(0)", "import os; os._exit(0)", "exit(0)",
-        "import sys; sys.exit(0)",
-        "import builtins; builtins.AssertionError = None",
+        "import sys; sys.exit(0)", "import builtins; builtins.AssertionError = None",
         "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
         "import atexit, os\natexit.register(lambda: os._exit(0))\ndef f(x): return 0",
         "import sys\nsys.excepthook = lambda *a: None\ndef f(x): return 0",
-        "import threading, os\nthreading.Timer(0, lambda: os._exit(0)).start()\ndef f(x): return 0"}) {
+        "import threading, os\nthreading.Timer(0, lambda: os._exit(0)).start()\ndef f(x): return "
+        "0"}) {
     EXPECT_EQ(code(program), 0.0) << program;
   }
   EXPECT_EQ(rewarder.reward(key, {"def f(x): return x * x", 10, false, 0}).code, 0.0) << "no fence";

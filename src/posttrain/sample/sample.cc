@@ -30,8 +30,7 @@ class Sampling {
         directory_(config.run.out),
         log_(config.run.out),
         kept_path_(fs::path(config.run.out) / "kept.jsonl"),
-        tokenizer_(value_or_throw(
-            tokenizer::Tokenizer::load_model(config.model.tokenizer_path()))),
+        tokenizer_(value_or_throw(tokenizer::Tokenizer::load_model(config.model.tokenizer_path()))),
         chat_(choose_chat_template(config, tokenizer_)),
         rewarder_(config.reward, config.sample.max_new_tokens),
         model_(model::Model::load(ctx, config.model.init_from)) {
@@ -113,11 +112,9 @@ i64 Sampling::resume() {
 
 void Sampling::judge(PolicySample& sample) const {
   const std::string text = answer_text(sample, tokenizer_);
-  sample.reward = rewarder_.reward(prompts_[static_cast<size_t>(sample.prompt)].key,
-                                   {.text = text,
-                                    .tokens = sample.answer_tokens(),
-                                    .truncated = sample.truncated,
-                                    .draw = 0});
+  sample.reward = rewarder_.reward(
+      prompts_[static_cast<size_t>(sample.prompt)].key,
+      {.text = text, .tokens = sample.answer_tokens(), .truncated = sample.truncated, .draw = 0});
 }
 
 std::string Sampling::kept_line(const PolicySample& sample) const {

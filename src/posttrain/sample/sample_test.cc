@@ -92,19 +92,20 @@ TEST_F(SampleTest, GoesOnBehindTheLastWholeGroup) {
   RunConfig cut = config("cut");
   cut.sample.parallel = 3;  // a prompt at a time
   i64 asked = 0;
-  EXPECT_FALSE(sample(ctx_, cut, {.message = {},
-                                  .stop_requested = [&] { return ++asked == 3; },
-                                  .progress = {}})
-                   .finished);
+  EXPECT_FALSE(
+      sample(ctx_, cut,
+             {.message = {}, .stop_requested = [&] { return ++asked == 3; }, .progress = {}})
+          .finished);
   // As if killed in the middle of the second group.
   std::string half = text("cut/samples.jsonl");
   half.resize(half.size() - 40);
   std::ofstream(dir_ / "cut/samples.jsonl", std::ios::binary) << half;
   std::string message;
   const SampleResult result =
-      sample(ctx_, cut, {.message = [&](log::Level, const std::string& text) { message = text; },
-                         .stop_requested = {},
-                         .progress = {}});
+      sample(ctx_, cut,
+             {.message = [&](log::Level, const std::string& text) { message = text; },
+              .stop_requested = {},
+              .progress = {}});
   EXPECT_EQ(message, "going on behind 1 prompts");
   EXPECT_TRUE(result.finished);
   EXPECT_EQ(text("cut/samples.jsonl"), text("whole/samples.jsonl"));

@@ -1,5 +1,5 @@
-// Packed samples do not see each other: the gradient of one sample's loss by another's embeddings is
-// exactly 0, and a sample's loss is the same alone and packed.
+// Packed samples do not see each other: the gradient of one sample's loss by another's embeddings
+// is exactly 0, and a sample's loss is the same alone and packed.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -23,9 +23,7 @@ void add(SampleSet& set, i32 first, size_t count, u8 learnt) {
 
 class IsolationTest : public ::testing::Test {
  protected:
-  IsolationTest()
-      : config_(tiny_model(true)),
-        model_(ctx_, config_, recipe(), 1, 40) {
+  IsolationTest() : config_(tiny_model(true)), model_(ctx_, config_, recipe(), 1, 40) {
     model_.initialise(ctx_, 0.2, 5);
   }
   static TrainingRecipe recipe() {
@@ -52,8 +50,8 @@ class IsolationTest : public ::testing::Test {
     const checkpoint::ParameterSlot& slot = *layout.find("model.embed_tokens.weight");
     float largest = 0.0f;
     for (i64 i = first * 32; i < (first + 10) * 32; ++i) {
-      largest = std::max(largest,
-                         std::abs(model_.gradients()[static_cast<size_t>(slot.offset + i)]));
+      largest =
+          std::max(largest, std::abs(model_.gradients()[static_cast<size_t>(slot.offset + i)]));
     }
     return largest;
   }

@@ -20,10 +20,11 @@ RunConfig of_stage(RunConfig config) {
 }
 
 std::string line_of(const SampleStatistics& source) {
-  return fmt::format("  {}: {} lines, {} samples, {} tokens of which {} are learnt, the longest "
-                     "sample has {}; {} too long\n",
-                     source.name, source.lines, source.samples, source.tokens, source.supervised,
-                     source.longest, source.too_long);
+  return fmt::format(
+      "  {}: {} lines, {} samples, {} tokens of which {} are learnt, the longest "
+      "sample has {}; {} too long\n",
+      source.name, source.lines, source.samples, source.tokens, source.supervised, source.longest,
+      source.too_long);
 }
 
 SampleSet read_set(const SampleReaderConfig& reader, const SourceConfig& source,
@@ -76,9 +77,9 @@ LoadedStage load_on_samples(const RunConfig& config,
                  .statistics = fmt::format("samples, chat template {}:\n", chat.name()),
                  .end_ids = end_ids(chat, text.tokenizer)};
   for (const auto& [name, source] : config.data.train) {
-    parts.train = read_set(reader, source, "data.train." + name,
-                           static_cast<i32>(parts.sources.size()), std::move(parts.train),
-                           parts.statistics);
+    parts.train =
+        read_set(reader, source, "data.train." + name, static_cast<i32>(parts.sources.size()),
+                 std::move(parts.train), parts.statistics);
     parts.sources.push_back(name);
   }
   for (const auto& [name, source] : config.data.validation) {
@@ -88,8 +89,7 @@ LoadedStage load_on_samples(const RunConfig& config,
   auto stage = make(std::move(parts));
   TrainSection& length = loaded.config.train;
   if (length.tokens == 0 && length.steps == 0) {
-    const double rows =
-        config.sft.epochs * static_cast<double>(stage->samples().rows_per_epoch());
+    const double rows = config.sft.epochs * static_cast<double>(stage->samples().rows_per_epoch());
     length.tokens = std::max<i64>(1, std::llround(rows)) * config.data.seq_len;
   }
   fit_default_warm_up(loaded.config);

@@ -27,9 +27,9 @@ PackedSamples::PackedSamples(SampleSet set, i64 seq_len, u64 seed, Order order)
 PackedSamples::Epoch PackedSamples::pack(i64 number) const {
   const bool shuffles = order_ == Order::kShuffled;
   // Samples of equal length change places, so that every epoch has other neighbours.
-  const data::Permutation places =
-      shuffles ? data::Permutation(set_.size(), seed_, stream_of(number, 0))
-               : data::Permutation(set_.size());
+  const data::Permutation places = shuffles
+                                       ? data::Permutation(set_.size(), seed_, stream_of(number, 0))
+                                       : data::Permutation(set_.size());
   std::vector<i64> by_length(static_cast<size_t>(set_.size()));
   for (size_t i = 0; i < by_length.size(); ++i) by_length[i] = places.at(static_cast<i64>(i));
   const auto length = [this](i64 sample) { return set_.length(sample); };
@@ -70,8 +70,7 @@ std::span<const i64> PackedSamples::row(i64 row) {
 }
 
 double PackedSamples::filled() const {
-  return static_cast<double>(set_.num_tokens()) /
-         static_cast<double>(rows_per_epoch_ * seq_len_);
+  return static_cast<double>(set_.num_tokens()) / static_cast<double>(rows_per_epoch_ * seq_len_);
 }
 
 void PackedSamples::read(data::SampleRange range, i64 mtp_depth, data::SequenceBatch& batch) {

@@ -4,8 +4,8 @@
 #include <span>
 #include <vector>
 
-#include "data/sequence_batch.h"
 #include "data/data_loader.h"
+#include "data/sequence_batch.h"
 #include "posttrain/sft/sample_set.h"
 
 namespace fathom::posttrain {
@@ -33,9 +33,9 @@ class PackedSamples {
  private:
   struct Epoch {
     i64 number = -1;
-    std::vector<i64> samples;      // row after row
-    std::vector<i64> row_begins;   // [rows + 1] in samples
-    std::vector<i64> order;        // [rows] row of each place
+    std::vector<i64> samples;     // row after row
+    std::vector<i64> row_begins;  // [rows + 1] in samples
+    std::vector<i64> order;       // [rows] row of each place
   };
   Epoch pack(i64 number) const;
   const Epoch& epoch(i64 number);

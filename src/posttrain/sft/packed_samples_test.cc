@@ -74,8 +74,8 @@ TEST(SampleLoss, WeighsTokensOrSamplesOfTheWholeStep) {
   data::SequenceBatch batch;
   packed.read({0, 2}, 0, batch);
   std::vector<double> nll(16, 0.0);
-  for (const auto& [at, value] : {std::pair<size_t, double>{1, 1.0}, {2, 2.0}, {4, 3.0}, {5, 4.0},
-                                  {8, 5.0}}) {
+  for (const auto& [at, value] :
+       {std::pair<size_t, double>{1, 1.0}, {2, 2.0}, {4, 3.0}, {5, 4.0}, {8, 5.0}}) {
     nll[at] = value;
   }
   const auto weights_of = [&](SampleLoss& loss) {
@@ -88,8 +88,8 @@ TEST(SampleLoss, WeighsTokensOrSamplesOfTheWholeStep) {
     return weights;
   };
   SampleLoss tokens(SftLoss::kTokens), samples(SftLoss::kSamples);
-  EXPECT_THAT(weights_of(tokens), ElementsAre(0, 0.2f, 0.2f, 0, 0.2f, 0.2f, 0, 0, 0.2f, 0, 0, 0, 0,
-                                              0, 0, 0));
+  EXPECT_THAT(weights_of(tokens),
+              ElementsAre(0, 0.2f, 0.2f, 0, 0.2f, 0.2f, 0, 0, 0.2f, 0, 0, 0, 0, 0, 0, 0));
   const float sixth = 0.5f * (1.0f / 3.0f);
   EXPECT_THAT(weights_of(samples), ElementsAre(0, sixth, sixth, 0, sixth, sixth, 0, 0, 1.0f / 3.0f,
                                                0, 0, 0, 0, 0, 0, 0));

@@ -77,8 +77,8 @@ Result<std::vector<SampleTokens>> samples_of_chat(const SampleReaderConfig& conf
 Result<std::vector<SampleTokens>> samples_of_messages(const SampleReaderConfig& config,
                                                       const JsonValue& line) {
   JsonObject object;
-  for (const char* key : {"messages", "tools", "thinking", "enable_thinking",
-                          "chat_template_kwargs"}) {
+  for (const char* key :
+       {"messages", "tools", "thinking", "enable_thinking", "chat_template_kwargs"}) {
     if (const JsonValue* value = line.find(key)) object.set(key, *value);
   }
   const auto messages = io::get_array(line, "messages", "");

@@ -44,9 +44,10 @@ io::Hash128 Sft::fingerprint() const {
 }
 
 std::string Sft::statistics() const {
-  return fmt::format("{}packed into {} sequences of {} tokens an epoch, {:.1f} % of the places "
-                     "hold a token\n",
-                     statistics_, samples_.rows_per_epoch(), seq_len_, 100.0 * samples_.filled());
+  return fmt::format(
+      "{}packed into {} sequences of {} tokens an epoch, {:.1f} % of the places "
+      "hold a token\n",
+      statistics_, samples_.rows_per_epoch(), seq_len_, 100.0 * samples_.filled());
 }
 
 void Sft::begin_step(Ctx&, const train::StepPlan& plan, model::TrainingModel&) {

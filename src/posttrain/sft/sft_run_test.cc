@@ -78,8 +78,12 @@ TEST_F(SftRunTest, SeveralRanksGiveTheSame) {
       if (world.rank() == 0) {
         events.step = [&](const report::StepMetrics& metrics) { steps_.push_back(metrics); };
       }
-      train::train(ctx, {.config = loaded.config, .measure_peak = false, .world = &world,
-                         .stage = loaded.stage.get()}, events);
+      train::train(ctx,
+                   {.config = loaded.config,
+                    .measure_peak = false,
+                    .world = &world,
+                    .stage = loaded.stage.get()},
+                   events);
     });
     ASSERT_EQ(steps_.size(), alone.size());
     for (size_t i = 0; i < alone.size(); ++i) {
@@ -87,7 +91,8 @@ TEST_F(SftRunTest, SeveralRanksGiveTheSame) {
       EXPECT_NEAR(steps_[i].grad_norm, alone[i].grad_norm, 1e-4 * alone[i].grad_norm);
       for (size_t k = 0; k < alone[i].stage.size(); ++k) {
         EXPECT_EQ(steps_[i].stage[k].first, alone[i].stage[k].first);
-        EXPECT_NEAR(steps_[i].stage[k].second, alone[i].stage[k].second, 2e-5) << alone[i].stage[k].first;
+        EXPECT_NEAR(steps_[i].stage[k].second, alone[i].stage[k].second, 2e-5)
+            << alone[i].stage[k].first;
       }
     }
   }
@@ -152,7 +157,8 @@ TEST_F(SftRunTest, OtherConversationsAreNoResumedRun) {
     run(first);
     ADD_FAILURE() << "accepted";
   } catch (const Error& error) {
-    EXPECT_THAT(error.message(), HasSubstr("the training text is not the text this run began with"));
+    EXPECT_THAT(error.message(),
+                HasSubstr("the training text is not the text this run began with"));
   }
 }
 
@@ -160,7 +166,8 @@ TEST_F(SftRunTest, RefusesByFileAndLine) {
   const auto with_line = [&](const std::string& line) {
     RunConfig bad = config("bad");
     bad.data.train["chat"].paths = {
-        dir_.write("bad.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n" + line + "\n").string()};
+        dir_.write("bad.jsonl", "{\"prompt\": \"a\", \"completion\": \"b\"}\n" + line + "\n")
+            .string()};
     return refusal(bad);
   };
   EXPECT_EQ(with_line(""), "accepted");
@@ -196,9 +203,10 @@ TEST_F(SftRunTest, SamplesThatAreTooLong) {
                  "{\"prompt\": \"a\", \"completion\": \"0123456789abcdefghijklm\"}\n"
                  "{\"prompt\": \"a\", \"completion\": \"b\"}\n")
           .string()};
-  EXPECT_THAT(load_stage(config).stage->statistics(),
-              HasSubstr("3 lines, 1 samples, 4 tokens of which 2 are learnt, the longest sample has "
-                        "28; 2 too long"));
+  EXPECT_THAT(
+      load_stage(config).stage->statistics(),
+      HasSubstr("3 lines, 1 samples, 4 tokens of which 2 are learnt, the longest sample has "
+                "28; 2 too long"));
   config.sft.too_long = SftTooLong::kCutPrompt;
   LoadedStage loaded = load_stage(config);
   auto& sft = dynamic_cast<Sft&>(*loaded.stage);

@@ -64,8 +64,8 @@ class TurnReader {
       }
       if (auto answer = behind(*whole, *prompt)) return close(message, *prompt, *answer);
     }
-    const bool needs_thought = request_.messages[message].reasoning_content.empty() &&
-                               tokenizer::ends_in_thought(*prompt);
+    const bool needs_thought =
+        request_.messages[message].reasoning_content.empty() && tokenizer::ends_in_thought(*prompt);
     return refuse(message, needs_thought
                                ? "the template opens a thought here, and there is no "
                                  "reasoning_content to learn"
@@ -111,15 +111,15 @@ class TurnReader {
       answer.pop_back();
     }
     if (answer.empty()) {
-      return refuse(message, fmt::format("the template does not close it with {}",
-                                         template_.end_of_turn));
+      return refuse(message,
+                    fmt::format("the template does not close it with {}", template_.end_of_turn));
     }
     return Turn{std::move(prompt), std::move(answer)};
   }
 
   tl::unexpected<Error> refuse(size_t message, std::string_view why) const {
-    return invalid_input(fmt::format("messages[{}]: {} (chat template {})", message, why,
-                                     template_.name));
+    return invalid_input(
+        fmt::format("messages[{}]: {} (chat template {})", message, why, template_.name));
   }
 
   const ChatTemplate& template_;

@@ -55,9 +55,10 @@ const std::vector<Message>& two_turns() {
 }
 
 TEST(SupervisedChat, EveryTurnToItsEndTokenInOneSample) {
-  EXPECT_THAT(samples("deepseek-v3", two_turns()),
-              ElementsAre("<｜begin▁of▁sentence｜>S<｜User｜>a<｜Assistant｜>«b<｜end▁of▁sentence｜>»"
-                          "<｜User｜>c<｜Assistant｜>«d<｜end▁of▁sentence｜>»"));
+  EXPECT_THAT(
+      samples("deepseek-v3", two_turns()),
+      ElementsAre("<｜begin▁of▁sentence｜>S<｜User｜>a<｜Assistant｜>«b<｜end▁of▁sentence｜>»"
+                  "<｜User｜>c<｜Assistant｜>«d<｜end▁of▁sentence｜>»"));
   // </think> comes with the generation prompt and is not learnt.
   EXPECT_THAT(samples("deepseek-v3.1", two_turns()),
               ElementsAre("<｜begin▁of▁sentence｜>S<｜User｜>a<｜Assistant｜></think>«b"
@@ -89,10 +90,11 @@ TEST(SupervisedChat, ThoughtsAsTheModelWritesThem) {
   EXPECT_THAT(
       samples("deepseek-r1", {message("user", "a"), thinking("hm\n", "b"), message("user", "c"),
                               thinking("so\n", "d")}),
-      ElementsAre("<｜begin▁of▁sentence｜><｜User｜>a<｜Assistant｜><think>\n«hm\n</think>b"
-                  "<｜end▁of▁sentence｜>»",
-                  "<｜begin▁of▁sentence｜><｜User｜>a<｜Assistant｜>b<｜end▁of▁sentence｜><｜User｜>c"
-                  "<｜Assistant｜><think>\n«so\n</think>d<｜end▁of▁sentence｜>»"));
+      ElementsAre(
+          "<｜begin▁of▁sentence｜><｜User｜>a<｜Assistant｜><think>\n«hm\n</think>b"
+          "<｜end▁of▁sentence｜>»",
+          "<｜begin▁of▁sentence｜><｜User｜>a<｜Assistant｜>b<｜end▁of▁sentence｜><｜User｜>c"
+          "<｜Assistant｜><think>\n«so\n</think>d<｜end▁of▁sentence｜>»"));
   EXPECT_THAT(samples("deepseek-v3.1", {message("user", "a"), thinking("hm", "b")}),
               ElementsAre("<｜begin▁of▁sentence｜><｜User｜>a<｜Assistant｜><think>«hm</think>b"
                           "<｜end▁of▁sentence｜>»"));
@@ -100,11 +102,12 @@ TEST(SupervisedChat, ThoughtsAsTheModelWritesThem) {
   EXPECT_THAT(
       samples("qwen3", {message("user", "a"), thinking("hm", "b"), message("user", "c"),
                         thinking("so", "d")}),
-      ElementsAre("<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n«<think>\nhm\n</think>\n\nb"
-                  "<|im_end|>»",
-                  "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n"
-                  "<|im_start|>user\nc<|im_end|>\n<|im_start|>assistant\n«<think>\nso\n</think>\n\nd"
-                  "<|im_end|>»"));
+      ElementsAre(
+          "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n«<think>\nhm\n</think>\n\nb"
+          "<|im_end|>»",
+          "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\nb<|im_end|>\n"
+          "<|im_start|>user\nc<|im_end|>\n<|im_start|>assistant\n«<think>\nso\n</think>\n\nd"
+          "<|im_end|>»"));
 }
 
 TEST(SupervisedChat, CallsAreLearntAndResultsAreNot) {

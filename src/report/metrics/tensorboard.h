@@ -36,8 +36,9 @@ std::string encode_event(const Event& event);
 /// (kInvalidInput): too short, a wrong checksum, a message that is no Event.
 [[nodiscard]] Result<Event> decode_event(std::string_view bytes, i64& size_bytes);
 
-/// The scalars under their tags: train/loss, validation/NAME/loss, tasks/NAME/acc, mtp/loss_1, lr, grad_norm,
-/// speed/tokens_per_s, balance/max_vio/model.layers.3 and so on; docs/file-formats.md lists them.
+/// The scalars under their tags: train/loss, validation/NAME/loss, tasks/NAME/acc, mtp/loss_1, lr,
+/// grad_norm, speed/tokens_per_s, balance/max_vio/model.layers.3 and so on; docs/file-formats.md
+/// lists them.
 std::vector<EventScalar> event_scalars(const StepMetrics& metrics);
 std::vector<EventScalar> event_scalars(const ValidationMetrics& metrics);
 std::vector<EventScalar> event_scalars(const TaskMetrics& metrics);

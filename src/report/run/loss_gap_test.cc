@@ -57,8 +57,9 @@ TEST(LossGap, IsOfTheSecondHalf) {
 
 TEST(LossGap, TheLargestMayBeBelow) {
   const RunHistory base = run_of(40, [](i64) { return 2.0; });
-  const RunHistory run =
-      run_of(40, [](i64 step) { return step == 25 ? 2.4 : step == 39 ? 1.0 : 2.0; });
+  const RunHistory run = run_of(40, [](i64 step) {
+    return step == 25 ? 2.4 : step == 39 ? 1.0 : 2.0;
+  });
   EXPECT_LT(loss_gap(base, run).largest, -0.04);
 }
 

@@ -147,9 +147,8 @@ std::string task_table(const RunHistory& history) {
     }
   }
   return "<h3>Tasks</h3>\n" +
-         to_html({{"task", "step", "items", "metric", "value", "standard error", "chance"},
-                  rows,
-                  {}});
+         to_html(
+             {{"task", "step", "items", "metric", "value", "standard error", "chance"}, rows, {}});
 }
 
 std::string layer_table(const RunHistory& history) {

@@ -10,7 +10,6 @@
 namespace fathom::serve {
 namespace {
 
-
 UsageRow row_of(int i) {
   UsageRow row;
   row.row_id = "row" + std::to_string(i);

@@ -13,7 +13,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-
 KeyConfig key_config(const std::string& secret) {
   KeyConfig config;
   config.sha256 = to_hex(digest_of(secret));

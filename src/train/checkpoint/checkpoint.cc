@@ -123,11 +123,11 @@ void read_array(const io::SafetensorsFile& file, std::span<const parallel::Shard
     checked = &slot;
     if (stored == nullptr || stored->dtype != array.dtype ||
         stored->shape != slot.parameter.shape) {
-      throw Error(ErrorCode::kInvalidInput,
-                  fmt::format("{}: {}: found {}, expected {} {}", kOptimizerName,
-                              tensor_name(array, slot),
-                              stored == nullptr ? "nothing" : to_string(*stored),
-                              dtype_name(array.dtype), fmt::join(slot.parameter.shape, "x")));
+      throw Error(
+          ErrorCode::kInvalidInput,
+          fmt::format("{}: {}: found {}, expected {} {}", kOptimizerName, tensor_name(array, slot),
+                      stored == nullptr ? "nothing" : to_string(*stored), dtype_name(array.dtype),
+                      fmt::join(slot.parameter.shape, "x")));
     }
     const i64 begin = block.begin - slot.offset;
     const i64 count = std::min(block.count, slot.parameter.elements() - begin);

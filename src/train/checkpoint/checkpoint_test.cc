@@ -39,9 +39,7 @@ class CheckpointTest : public ::testing::Test {
     manifest_.data_fingerprint = "ab";
   }
   ModelFiles files(DType dtype = DType::kBF16) {
-    return {.config = model_,
-            .dtype = dtype,
-            .tokenizer = run_.dir() / "tokenizer"};
+    return {.config = model_, .dtype = dtype, .tokenizer = run_.dir() / "tokenizer"};
   }
   fs::path write(DType dtype = DType::kBF16) {
     std::vector<StateArray> arrays = optimizer_->state();

@@ -60,9 +60,7 @@ RunDirectory::RunDirectory(fs::path path) : path_(std::move(path)), lock_(lock(p
   clean_up();
 }
 
-RunDirectory RunDirectory::of_other_rank(fs::path path) {
-  return {std::move(path), std::nullopt};
-}
+RunDirectory RunDirectory::of_other_rank(fs::path path) { return {std::move(path), std::nullopt}; }
 
 void RunDirectory::clean_up() const {
   for (const fs::path& folder : {path_, checkpoints()}) {

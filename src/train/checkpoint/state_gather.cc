@@ -26,8 +26,7 @@ void StateGather::gather_owners() {
   }
   const i64 count = std::ssize(mine);
   std::vector<i64> counts(ranks);
-  world_.all_gather(std::as_bytes(std::span(&count, 1)),
-                    std::as_writable_bytes(std::span(counts)));
+  world_.all_gather(std::as_bytes(std::span(&count, 1)), std::as_writable_bytes(std::span(counts)));
   std::vector<comm::Bytes> sent(ranks);
   std::vector<comm::MutableBytes> received(ranks);
   sent[0] = std::as_bytes(std::span(mine));
@@ -84,7 +83,8 @@ std::span<const u8> StateGather::local(const Request& request) const {
 }
 
 std::span<const u8> StateGather::fetch(const StateArray& array,
-                                       const checkpoint::ParameterSlot& slot, i64 begin, i64 count) {
+                                       const checkpoint::ParameterSlot& slot, i64 begin,
+                                       i64 count) {
   const i64 size = dtype_bytes(array.dtype), first = slot.model_offset + begin;
   fetched_.resize(static_cast<size_t>(count * size));
   u8* out = fetched_.data();
@@ -95,10 +95,11 @@ std::span<const u8> StateGather::fetch(const StateArray& array,
     FATHOM_CHECK(owner != owners_.end() && owner->model_offset <= at &&
                      at < owner->model_offset + owner->count,
                  "nobody owns number ", at - slot.model_offset, " of ", slot.parameter.name);
-    const Request request{.array = &array - arrays_.data(),
-                          .model_offset = owner->model_offset,
-                          .begin = at - owner->model_offset,
-                          .count = std::min(first + count, owner->model_offset + owner->count) - at};
+    const Request request{
+        .array = &array - arrays_.data(),
+        .model_offset = owner->model_offset,
+        .begin = at - owner->model_offset,
+        .count = std::min(first + count, owner->model_offset + owner->count) - at};
     const std::span<u8> part(out, static_cast<size_t>(request.count * size));
     if (owner->rank == world_.rank()) {
       std::ranges::copy(local(request), part.begin());

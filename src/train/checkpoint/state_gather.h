@@ -13,7 +13,8 @@ namespace fathom::train {
 class StateGather {
  public:
   /// Collective: ranks tell rank 0 which blocks they own. All must outlive it.
-  StateGather(comm::Comm& world, const parallel::Shards& shards, std::span<const StateArray> arrays);
+  StateGather(comm::Comm& world, const parallel::Shards& shards,
+              std::span<const StateArray> arrays);
   /// Rank 0: releases the others, also on the way of an error.
   ~StateGather();
   StateGather(const StateGather&) = delete;

@@ -21,7 +21,8 @@ void read_and_write(const RunConfig& config, int ranks, const ParallelConfig& pa
     Ctx ctx = backend::make_context();
     parallel::Ranks place(world, parallel, setup.model, /*max_tokens=*/1);
     const checkpoint::ParameterLayout layout(
-        setup.model, [&, part = place.part()](const Parameter& p) { return part.holds(setup.model, p); });
+        setup.model,
+        [&, part = place.part()](const Parameter& p) { return part.holds(setup.model, p); });
     const parallel::Shards shards = place.shards(layout);
     Optimizer optimizer(shards, setup.config.optimizer);
     std::vector<float> weights(static_cast<size_t>(layout.size()));

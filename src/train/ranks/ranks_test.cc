@@ -103,8 +103,7 @@ TEST_F(RanksTest, AnyLayoutReductionGivesOneRanksBits) {
     i64 pipeline;
     PipelineSchedule schedule = PipelineSchedule::k1F1B;
   };
-  for (const Layout& layout :
-       {Layout{2, 1}, {8, 1}, {2, 2}, {4, 2, PipelineSchedule::kDualPipe}}) {
+  for (const Layout& layout : {Layout{2, 1}, {8, 1}, {2, 2}, {4, 2, PipelineSchedule::kDualPipe}}) {
     RunConfig config = one;
     config.run.out = (run_.dir() / fmt::format("{}-{}", layout.ranks, layout.pipeline)).string();
     config.parallel.pipeline_ranks = layout.pipeline;
@@ -137,15 +136,19 @@ TEST_F(RanksTest, TheRoutersBiasIsOneRanksAfterFiftySteps) {
   train(one, 1);
   train(four, 4);
   const auto file_of = [&](const RunConfig& config) {
-    return value_or_throw(io::SafetensorsFile::open(checkpoint(config, 50) / "optimizer.safetensors"));
+    return value_or_throw(
+        io::SafetensorsFile::open(checkpoint(config, 50) / "optimizer.safetensors"));
   };
   const io::SafetensorsFile a = file_of(one), b = file_of(four);
   int biases = 0;
   for (const io::StoredTensor& tensor : a.tensors()) {
-    if (tensor.name.find("master.") != 0 || tensor.name.find("e_score_correction_bias") == std::string::npos) continue;
+    if (tensor.name.find("master.") != 0 ||
+        tensor.name.find("e_score_correction_bias") == std::string::npos)
+      continue;
     ++biases;
     EXPECT_TRUE(std::ranges::equal(tensor.bytes, b.find(tensor.name)->bytes)) << tensor.name;
-    EXPECT_TRUE(std::ranges::any_of(tensor.bytes, [](u8 byte) { return byte != 0; })) << tensor.name;
+    EXPECT_TRUE(std::ranges::any_of(tensor.bytes, [](u8 byte) { return byte != 0; }))
+        << tensor.name;
   }
   EXPECT_EQ(biases, 2);  // a layer's and the MTP module's
 }
@@ -183,7 +186,8 @@ TEST_F(RanksTest, ARankThatStaysAwayFromAStepIsNamedWithinTheDeadline) {
     });
     FAIL() << "nobody noticed";
   } catch (const comm::LostRanks& lost) {
-    EXPECT_THAT(lost.message(), AllOf(HasSubstr("waited 0.2 s for rank 1"), HasSubstr("hang-0.json")));
+    EXPECT_THAT(lost.message(),
+                AllOf(HasSubstr("waited 0.2 s for rank 1"), HasSubstr("hang-0.json")));
   }
 }
 

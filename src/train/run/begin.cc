@@ -23,7 +23,8 @@ std::string_view precision_name(TrainPrecision mode) {
   return "";
 }
 
-/// Of every step, since the batch may grow. `micro` 0: how large micro-batches are is not known yet.
+/// Of every step, since the batch may grow. `micro` 0: how large micro-batches are is not known
+/// yet.
 void check_layout(const RunSetup& setup, i64 ranks, i64 micro) {
   std::vector<std::string> problems;
   i64 sequences = 0;
@@ -189,9 +190,9 @@ RunCost Run::cost() const {
 }
 
 void Run::say_memory(const model::TrainingMemory& memory) const {
-  events_.say(log::Level::kInfo, fmt::format("memory{}:\n{}",
-                                             world_.size() == 1 ? "" : " of rank 0",
-                                             format_memory(memory)));
+  events_.say(
+      log::Level::kInfo,
+      fmt::format("memory{}:\n{}", world_.size() == 1 ? "" : " of rank 0", format_memory(memory)));
 }
 
 report::RunInfo Run::info() {

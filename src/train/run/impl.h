@@ -1,5 +1,6 @@
 #pragma once
-// Internal to run: everything that lives as long as a run. begin.cc makes it, train/run.cc drives it.
+// Internal to run: everything that lives as long as a run. begin.cc makes it, train/run.cc drives
+// it.
 #include <filesystem>
 #include <memory>
 #include <optional>

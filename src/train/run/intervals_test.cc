@@ -1,5 +1,5 @@
-// A run's validations, checkpoints and the best of them, at intervals that coincide and that do not, with
-// interruptions in between and with a disk that refuses.
+// A run's validations, checkpoints and the best of them, at intervals that coincide and that do
+// not, with interruptions in between and with a disk that refuses.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -79,7 +79,8 @@ TEST_F(RunIntervals, ThatCoincide) {
   train(config);
   EXPECT_THAT(validated_, ElementsAre(2, 4, 6, 8));
   EXPECT_THAT(checkpoints(config), ElementsAre(4, 8));
-  EXPECT_EQ(manifest(config, 4).state.validated_step, 4) << "a step is validated before it is saved";
+  EXPECT_EQ(manifest(config, 4).state.validated_step, 4)
+      << "a step is validated before it is saved";
   EXPECT_EQ(manifest(config, 4).state.best->step, 4);
   EXPECT_EQ(manifest(config, 4).state.best->bits_per_byte, bits_.at(4));
   EXPECT_EQ(manifest(config, 8).state.best->bits_per_byte, bits_.at(8));
@@ -95,8 +96,8 @@ TEST_F(RunIntervals, NoneButTheEnd) {
   EXPECT_THAT(checkpoints(config), ElementsAre(3));
 }
 
-// Wherever a run is cut, every due step is validated once, and the state of its last checkpoint is the
-// one that an uninterrupted run ends with.
+// Wherever a run is cut, every due step is validated once, and the state of its last checkpoint is
+// the one that an uninterrupted run ends with.
 TEST_F(RunIntervals, InterruptedAnywhereEndsInTheSameState) {
   RunConfig whole = run_.config("whole");
   whole.train.steps = 7;
@@ -177,8 +178,9 @@ class FullDisk {
   rlimit before_ = {};
 };
 
-// A checkpoint that could not be written is not the best one: the best that is there stays. Steps 2 and
-// 4 are validated, 4 is better and finds the disk full, 5 is saved and pushes out what is not the best.
+// A checkpoint that could not be written is not the best one: the best that is there stays. Steps 2
+// and 4 are validated, 4 is better and finds the disk full, 5 is saved and pushes out what is not
+// the best.
 TEST_F(RunIntervals, TheBestIsPutBackAfterAFailedWrite) {
   RunConfig config = run_.config("out");
   config.train.validation_every = 2;

@@ -1,5 +1,5 @@
-// Every schedule at its boundaries: the first step, the last, and the steps before, at and behind each
-// corner. All of it in steps, as a run takes them.
+// Every schedule at its boundaries: the first step, the last, and the steps before, at and behind
+// each corner. All of it in steps, as a run takes them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -88,8 +88,8 @@ TEST(ScheduleBoundaries, V3AtEveryCorner) {
   EXPECT_NEAR(lr(plan, 75), cosine(24.0 / 25), 1e-12);
   EXPECT_NEAR(lr(plan, 76), 0.25, 1e-12);  // begins at 0.75
   EXPECT_NEAR(lr(plan, 77), 0.25, 1e-12);
-  EXPECT_NEAR(lr(plan, 88), 0.25, 1e-12);     // begins at 0.87
-  EXPECT_DOUBLE_EQ(lr(plan, 89), 0.125);      // at 0.88
+  EXPECT_NEAR(lr(plan, 88), 0.25, 1e-12);  // begins at 0.87
+  EXPECT_DOUBLE_EQ(lr(plan, 89), 0.125);   // at 0.88
   EXPECT_DOUBLE_EQ(lr(plan, 100), 0.125);
   config.schedule.tail_begin_frac = 0.75;
   EXPECT_DOUBLE_EQ(lr(RunPlan(config), 76), 0.125) << "the tail begins at its fraction, not behind";

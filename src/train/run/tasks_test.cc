@@ -52,8 +52,8 @@ class RunTasks : public ::testing::Test {
     events.step = [&](const report::StepMetrics&) { ++taken; };
     events.task = [&](const report::TaskMetrics& task) { told_.push_back(task.step); };
     events.stop_requested = [&] { return stop_after >= 0 && taken >= stop_after; };
-    return fathom::train::train(
-        ctx_, {.config = config, .measure_peak = false, .tasks = tasks}, events);
+    return fathom::train::train(ctx_, {.config = config, .measure_peak = false, .tasks = tasks},
+                                events);
   }
   static std::string weights_of(const RunConfig& config) {
     std::ifstream file(fs::path(config.run.out) / "model/model.safetensors", std::ios::binary);

@@ -1,9 +1,10 @@
-// Preloaded into a process (LD_PRELOAD), it writes a line to $WATCH_LOG for every call that changes files:
+// Preloaded into a process (LD_PRELOAD), it writes a line to $WATCH_LOG for every call that changes
+// files:
 //   write PATH, fsync PATH, rename FROM TO, exchange A B, unlink PATH, mkdir PATH, create PATH
-// with absolute paths, in the order of the calls. $WATCH_INTERRUPT_AT, as in "write:3", sends the process
-// SIGINT (or the signal of the number $WATCH_SIGNAL) before its third call of that kind.
-// What glibc does for itself (the end of fwrite) passes unseen: what is to survive a crash must be flushed
-// by its descriptor anyway.
+// with absolute paths, in the order of the calls. $WATCH_INTERRUPT_AT, as in "write:3", sends the
+// process SIGINT (or the signal of the number $WATCH_SIGNAL) before its third call of that kind.
+// What glibc does for itself (the end of fwrite) passes unseen: what is to survive a crash must be
+// flushed by its descriptor anyway.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -39,8 +40,8 @@ std::string path_of_descriptor(int fd) {
 std::string absolute(int directory, const char* path) {
   if (path[0] == '/') return path;
   char here[PATH_MAX];
-  const std::string base =
-      directory == AT_FDCWD ? std::string(getcwd(here, sizeof(here))) : path_of_descriptor(directory);
+  const std::string base = directory == AT_FDCWD ? std::string(getcwd(here, sizeof(here)))
+                                                 : path_of_descriptor(directory);
   while (strncmp(path, "./", 2) == 0) path += 2;
   return strcmp(path, ".") == 0 ? base : base + "/" + path;
 }
@@ -59,8 +60,7 @@ void log(const std::string& kind, const std::string& first, const std::string& s
   static std::mutex mutex;
   static const int fd = [] {
     const char* path = getenv("WATCH_LOG");
-    return path == nullptr ? -1
-                           : REAL(open)(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    return path == nullptr ? -1 : REAL(open)(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   }();
   const int saved = errno;
   if (fd >= 0) {
@@ -101,13 +101,13 @@ int renamed(int result, const char* kind, const std::string& from, const std::st
 
 extern "C" {
 
-#define OPEN(name)                                                                  \
-  int name(const char* path, int flags, ...) {                                      \
-    va_list rest;                                                                   \
-    va_start(rest, flags);                                                          \
-    const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(rest, mode_t) : 0;          \
-    va_end(rest);                                                                   \
-    const std::string made = made_by_open(AT_FDCWD, path, flags);                   \
+#define OPEN(name)                                                                       \
+  int name(const char* path, int flags, ...) {                                           \
+    va_list rest;                                                                        \
+    va_start(rest, flags);                                                               \
+    const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(rest, mode_t) : 0;               \
+    va_end(rest);                                                                        \
+    const std::string made = made_by_open(AT_FDCWD, path, flags);                        \
     return opened(next<int (*)(const char*, int, ...)>(#name)(path, flags, mode), made); \
   }
 OPEN(open)
@@ -147,7 +147,8 @@ int fdatasync(int fd) {
 }
 int rename(const char* from, const char* to) noexcept {
   interrupt_if_due("rename");
-  return renamed(REAL(rename)(from, to), "rename", absolute(AT_FDCWD, from), absolute(AT_FDCWD, to));
+  return renamed(REAL(rename)(from, to), "rename", absolute(AT_FDCWD, from),
+                 absolute(AT_FDCWD, to));
 }
 int renameat2(int from_at, const char* from, int to_at, const char* to, unsigned flags) noexcept {
   const char* kind = (flags & RENAME_EXCHANGE) != 0 ? "exchange" : "rename";

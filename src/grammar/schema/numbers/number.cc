@@ -13,7 +13,8 @@
 namespace fathom::grammar {
 namespace {
 
-constexpr i64 kMaxDoubleExponent = 307;  // within what a double holds, whatever the digits before it
+constexpr i64 kMaxDoubleExponent =
+    307;  // within what a double holds, whatever the digits before it
 
 /// Magnitudes on one side of 0.
 struct Magnitudes {

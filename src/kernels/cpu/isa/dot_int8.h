@@ -72,8 +72,9 @@ struct DotInt8 {
     }
     if constexpr (kF16) {
       const __m512i lane = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-      const __m512i scale_of_lane =
-          _mm512_srli_epi32(lane, kGroups == 4 ? 2 : kGroups == 2 ? 3 : 4);
+      const __m512i scale_of_lane = _mm512_srli_epi32(lane, kGroups == 4   ? 2
+                                                            : kGroups == 2 ? 3
+                                                                           : 4);
       const __m128 scales = _mm_cvtph_ps(_mm_cvtsi64_si128(static_cast<int64_t>(bits)));
       return {_mm512_permutexvar_ps(scale_of_lane, _mm512_castps128_ps512(scales))};
     }

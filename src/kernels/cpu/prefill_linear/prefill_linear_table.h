@@ -7,7 +7,7 @@
 namespace fathom::kernels::cpu {
 
 struct PrefillLinearTable {
-  bool takes_minima;  // of weights' groups
+  bool takes_minima;                                    // of weights' groups
   int64_t (*panel_bytes)(PanelForm, int64_t k_padded);  // of one panel
   void (*pack_panels)(const PackPanelsArgs&, int64_t begin, int64_t end);
   void (*panel_linear_rows)(const PanelLinearArgs&, int64_t begin, int64_t end, void* scratch);

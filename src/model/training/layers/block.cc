@@ -70,12 +70,9 @@ void weight_branch(const TrainStep& step, View<const float, 1> norm, const Branc
   weight(transposed_for_wgrad(saved.normed, normed));
 }
 
-BlockWeightWork::Attention attention_backward_input(const TrainStep& step,
-                                                    const TrainingBlockWeights& w,
-                                                    const BlockSaved& saved,
-                                                    View<const float, 2> du, View<float, 2> dh,
-                                                    const BlockGrads& grads,
-                                                    Workspace::Scope& scope) {
+BlockWeightWork::Attention attention_backward_input(
+    const TrainStep& step, const TrainingBlockWeights& w, const BlockSaved& saved,
+    View<const float, 2> du, View<float, 2> dh, const BlockGrads& grads, Workspace::Scope& scope) {
   if (const auto* mla = std::get_if<TrainingMlaWeights>(&w.self_attn)) {
     const MlaBackward b = alloc_mla_backward(step, scope);
     mla_backward_input(step, *mla, du, std::get<MlaSaved>(saved.self_attn), b, dh,
@@ -133,9 +130,8 @@ BlockWeightWork::Mlp mlp_backward_input(const TrainStep& step, const TrainingBlo
 }
 
 void mlp_backward_weight(const TrainStep& step, const TrainingBlockWeights& w,
-                         const BlockSaved& saved, View<const float, 2> dy,
-                         const ops::PackSource& x, const BlockWeightWork::Mlp& b,
-                         const BlockGrads& grads) {
+                         const BlockSaved& saved, View<const float, 2> dy, const ops::PackSource& x,
+                         const BlockWeightWork::Mlp& b, const BlockGrads& grads) {
   if (const auto* moe = std::get_if<TrainingMoeWeights>(&w.mlp)) {
     moe_backward_weight(step, *moe, dy, x, std::get<MoeSaved>(saved.mlp), std::get<MoeBackward>(b),
                         std::get<MoeGrads>(grads.mlp));
@@ -243,11 +239,9 @@ void block_backward_weight(const TrainStep& step, const TrainingBlockWeights& w,
                 [&](const ops::PackSource& normed) {
                   mlp_backward_weight(step, w, saved, work.dmlp, normed, work.mlp, grads);
                 });
-  weight_branch(step, w.input_layernorm, saved.attention_input,
-                [&](const ops::PackSource& normed) {
-                  attention_backward_weight(step, w, saved, work.dattention, normed,
-                                            work.attention, grads);
-                });
+  weight_branch(step, w.input_layernorm, saved.attention_input, [&](const ops::PackSource& normed) {
+    attention_backward_weight(step, w, saved, work.dattention, normed, work.attention, grads);
+  });
 }
 
 }  // namespace fathom::model::training

@@ -5,7 +5,7 @@ namespace fathom::model::training {
 
 /// How the targets of a head are weighed.
 struct TargetWeights {
-  double each = 0.0;                    // of every target
+  double each = 0.0;                   // of every target
   HeadObjective* objective = nullptr;  // if there is one, it decides instead
 };
 

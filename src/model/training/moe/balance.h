@@ -14,8 +14,9 @@ bool has_balance_loss(const BalanceConfig& balance);
 ///   expert_aux  f_e = N/(KT) * tokens that chose e                              V2 §2.2.3
 ///   device_aux  f_d = mean of expert_aux's f over device d, P_d = sum of P
 ///   comm_aux    f_d = D/(MT) * tokens with an expert on d,   P_d = sum of P
-/// "Chose" is before token dropping. Padding at a sequence's end is none of its tokens; batch_aux, whose
-/// T is that of whole rows, is not for padded ones. Returns their sum as it enters the step's loss.
+/// "Chose" is before token dropping. Padding at a sequence's end is none of its tokens; batch_aux,
+/// whose T is that of whole rows, is not for padded ones. Returns their sum as it enters the step's
+/// loss.
 ///   scores       [tokens, experts]     f32
 ///   chosen       [tokens, topk]        i32
 ///   dnormalised  [sequences, experts]  f32  OVERWRITTEN: dL / ds'_{t,e}, the same for every t

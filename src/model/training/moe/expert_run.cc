@@ -18,9 +18,9 @@ const LinearRounding& rounding_of(const ExpertRun& run) {
 void forward_gate_up(const TrainStep& step, const ExpertRun& run, const ops::PackSource& x,
                      View<float, 2> gate, View<float, 2> up) {
   Workspace::Scope operands(step.ctx.workspace());
-  const auto packed_x = pack_experts(
-      step, operands, run.permuted, rounding_of(run).activation,
-      [&](const ActiveExpert& a) { return gathered(x.as_left(), a.tokens); });
+  const auto packed_x =
+      pack_experts(step, operands, run.permuted, rounding_of(run).activation,
+                   [&](const ActiveExpert& a) { return gathered(x.as_left(), a.tokens); });
   multiply_experts(step, run.permuted, 2, [&](const ActiveExpert& a, i64 i, i64 m) {
     const TrainingFfnWeights& expert = expert_of(run, a);
     return ops::GemmJob{.a = packed_x(i),
@@ -33,14 +33,14 @@ void forward_gate_up(const TrainStep& step, const ExpertRun& run, const ops::Pac
 void forward_down(const TrainStep& step, const ExpertRun& run, View<const float, 2> activation,
                   View<float, 2> out) {
   Workspace::Scope operands(step.ctx.workspace());
-  const auto packed =
-      pack_experts(step, operands, run.permuted, rounding_of(run).activation,
-                   [&](const ActiveExpert& a) {
-                     return ops::PackSource(activation.slice(0, a.begin, a.count)).as_left();
-                   });
+  const auto packed = pack_experts(
+      step, operands, run.permuted, rounding_of(run).activation, [&](const ActiveExpert& a) {
+        return ops::PackSource(activation.slice(0, a.begin, a.count)).as_left();
+      });
   multiply_experts(step, run.permuted, 1, [&](const ActiveExpert& a, i64 i, i64) {
-    return ops::GemmJob{
-        .a = packed(i), .b = expert_of(run, a).down_proj->fprop, .c = out.slice(0, a.begin, a.count)};
+    return ops::GemmJob{.a = packed(i),
+                        .b = expert_of(run, a).down_proj->fprop,
+                        .c = out.slice(0, a.begin, a.count)};
   });
 }
 
@@ -51,9 +51,9 @@ void backward_swiglu(const TrainStep& step, const ExpertRun& run, const ops::Pac
   Workspace::Scope scratch(ctx.workspace());
   const i64 rows = b.dgate.dim(0);
   const auto dactivation = scratch.alloc<float>(rows, b.dgate.dim(1));
-  const auto packed_dy = pack_experts(
-      step, scratch, run.permuted, run.experts.front().down_proj->rounding.gradient,
-      [&](const ActiveExpert& a) { return gathered(dy.as_left(), a.tokens); });
+  const auto packed_dy =
+      pack_experts(step, scratch, run.permuted, run.experts.front().down_proj->rounding.gradient,
+                   [&](const ActiveExpert& a) { return gathered(dy.as_left(), a.tokens); });
   multiply_experts(step, run.permuted, 1, [&](const ActiveExpert& a, i64 i, i64) {
     return ops::GemmJob{.a = packed_dy(i),
                         .b = expert_of(run, a).down_proj->dgrad,
@@ -61,9 +61,9 @@ void backward_swiglu(const TrainStep& step, const ExpertRun& run, const ops::Pac
   });
   load(step, run.saved->gate, b.dgate);
   load(step, run.saved->up, b.dup);
-  ops::weighted_silu_mul_backward(
-      ctx, dactivation, b.dgate, b.dup, run.row_weights, b.dgate, b.dup, drow_weights,
-      run.saved->activation.empty() ? b.activation : View<float, 2>{});
+  ops::weighted_silu_mul_backward(ctx, dactivation, b.dgate, b.dup, run.row_weights, b.dgate, b.dup,
+                                  drow_weights,
+                                  run.saved->activation.empty() ? b.activation : View<float, 2>{});
 }
 
 /// dx = dgate W_gate + dup W_up, row by row, overwritten.
@@ -72,8 +72,7 @@ void backward_gate_up(const TrainStep& step, const ExpertRun& run, const FfnBack
   for (const bool gate : {true, false}) {
     Workspace::Scope operands(step.ctx.workspace());
     const auto packed = pack_experts(
-        step, operands, run.permuted, rounding_of(run).gradient,
-        [&](const ActiveExpert& a) {
+        step, operands, run.permuted, rounding_of(run).gradient, [&](const ActiveExpert& a) {
           return ops::PackSource((gate ? b.dgate : b.dup).slice(0, a.begin, a.count)).as_left();
         });
     multiply_experts(step, run.permuted, 1, [&](const ActiveExpert& a, i64 i, i64) {
@@ -93,9 +92,8 @@ void backward_down_weight(const TrainStep& step, const ExpertRun& run, const ops
   const auto packed_dy =
       pack_experts(step, operands, run.permuted, rounding_of(run).gradient,
                    [&](const ActiveExpert& a) { return gathered(dy.as_left(), a.tokens); });
-  const auto packed =
-      pack_experts(step, operands, run.permuted, rounding_of(run).activation,
-                   [&](const ActiveExpert& a) {
+  const auto packed = pack_experts(
+      step, operands, run.permuted, rounding_of(run).activation, [&](const ActiveExpert& a) {
         const SavedMatrix& activation = run.saved->activation;
         return activation.empty()
                    ? ops::PackSource(b.activation.slice(0, a.begin, a.count), /*transposed=*/true)
@@ -110,15 +108,14 @@ void backward_down_weight(const TrainStep& step, const ExpertRun& run, const ops
 }
 
 /// dW_gate += dgate^T x, dW_up += dup^T x, x gathered.
-void backward_gate_up_weights(const TrainStep& step, const ExpertRun& run,
-                              const ops::PackSource& x, const FfnBackward& b,
-                              std::span<const FfnGrads> grads) {
+void backward_gate_up_weights(const TrainStep& step, const ExpertRun& run, const ops::PackSource& x,
+                              const FfnBackward& b, std::span<const FfnGrads> grads) {
   Workspace::Scope operands(step.ctx.workspace());
   const auto pack_gradient = [&](View<const float, 2> dout) {
-    return pack_experts(step, operands, run.permuted, rounding_of(run).gradient,
-                        [&](const ActiveExpert& a) {
-      return ops::PackSource(dout.slice(0, a.begin, a.count), /*transposed=*/true).as_left();
-    });
+    return pack_experts(
+        step, operands, run.permuted, rounding_of(run).gradient, [&](const ActiveExpert& a) {
+          return ops::PackSource(dout.slice(0, a.begin, a.count), /*transposed=*/true).as_left();
+        });
   };
   const auto packed_dgate = pack_gradient(b.dgate), packed_dup = pack_gradient(b.dup);
   const auto packed_x = pack_experts(step, operands, run.permuted, rounding_of(run).activation,

@@ -69,9 +69,8 @@ void receive_tokens(const TrainStep& step, const TrainingMoeWeights& w, View<con
   step.exchange->announce(step.ctx, kept, arrived.counts);
   check_arrivals(step, saved, w.moe_layer);
   const i64 rows = num_expert_tokens(step, saved);
-  step.exchange->dispatch(step.ctx, arrived.counts, kept,
-                          saved.weights.slice(0, 0, step.tokens()), x,
-                          first_rows(arrived.x, rows), arrived.routing);
+  step.exchange->dispatch(step.ctx, arrived.counts, kept, saved.weights.slice(0, 0, step.tokens()),
+                          x, first_rows(arrived.x, rows), arrived.routing);
   const ops::PermutedRows permuted = first_tokens(arrived.rows.permuted, rows);
   ops::group_by_expert(step.ctx, arrived.routing.kept.slice(0, 0, rows), permuted);
   ops::permute_weights(step.ctx, arrived.routing.weights.slice(0, 0, rows), permuted,
@@ -109,8 +108,8 @@ void routed_experts_forward(const TrainStep& step, const TrainingMoeWeights& w,
     ops::combine_rows(step.ctx, out, run.permuted, saved.kept.slice(0, 0, step.tokens()), {},
                       /*accumulate=*/false, y);
   } else {
-    experts_forward(step, run, ops::PackSource(first_rows(saved.arrived.x, run.permuted.row_of.dim(0))),
-                    out);
+    experts_forward(step, run,
+                    ops::PackSource(first_rows(saved.arrived.x, run.permuted.row_of.dim(0))), out);
     step.exchange->combine(step.ctx, pass_of(step, saved), out, y);
   }
 }

@@ -44,7 +44,7 @@ std::string date_of(const ChatTemplate& chat_template, const ChatRequest& reques
 }
 
 void write_llama3_system(const ChatTemplate& chat_template, const ChatRequest& request,
-                  PromptWriter& out) {
+                         PromptWriter& out) {
   begin_llama3_turn("system", out);
   if (!request.tools.empty()) out.text("Environment: ipython\n");
   out.text("Cutting Knowledge Date: December 2023\nToday Date: ");

@@ -10,7 +10,7 @@ constexpr std::string_view kSpacesBeforeBos = "        ";
 
 /// The system text right after BOS, wherever the system messages stand, and the tool definitions.
 void write_v3_system(const ChatTemplate& chat_template, const ChatRequest& request,
-                  PromptWriter& out) {
+                     PromptWriter& out) {
   std::string system;
   bool first = true;
   for (const Message& message : request.messages) {
