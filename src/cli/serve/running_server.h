@@ -29,8 +29,6 @@ class RunningServer {
   void look_around();
   void read_again();
   void drain();
-  template <typename Done>
-  void wait(double seconds, Done done);
 
   serve::ServeConfig config_;
   std::function<serve::ServeConfig()> read_config_;

@@ -132,6 +132,7 @@ void Engine::Impl::chunk_completed(std::unique_lock<std::mutex>& lock,
       if (drafts_for(*item.sequence)) {
         drafter_->prefilled(*item.sequence, item.begin, prefill_.hidden(i));
       }
+      give_prompt_logits(i);
     }
   }
   i64 replayed = 0;
