@@ -3,7 +3,6 @@ import http.client
 import http.server
 import json
 import os
-import pathlib
 import re
 import signal
 import socket
@@ -12,7 +11,6 @@ import threading
 import time
 import unittest
 
-import halted
 import harness
 from harness import chat_body
 
@@ -63,8 +61,7 @@ class BeforeTwo(unittest.TestCase):
                            ("/tokenize", {"prompt": "abc"})):
             self.assertEqual(plain(self.router.ok(path, body)), plain(self.servers[0].ok(path, body)))
         body = chat_body("Stream", max_tokens=30)
-        self.assertEqual([plain(c) for c in self.router.chunks(PATH, body)],
-                         [plain(c) for c in self.servers[1].chunks(PATH, body)])
+        self.assertEqual(harness.joined(self.router.chunks(PATH, body)), harness.joined(self.servers[1].chunks(PATH, body)))
         self.assertEqual(self.router.ok_get("/v1/models")["data"][0]["id"], "tiny")
         self.assertIn("<html", self.router.ok_get("/"))
         status, _, text = self.router.request("HEAD", "/v1/models")

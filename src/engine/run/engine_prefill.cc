@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "comm/job.h"
 #include "engine/run/engine_impl.h"
 
 namespace fathom::engine {
@@ -73,6 +74,8 @@ void Engine::Impl::run_layers(std::unique_lock<std::mutex>& lock, const StepPlan
     longest_part_s = 0;
     try {
       prefill_.run_layer(pause);
+    } catch (const comm::LostRanks&) {
+      throw;
     } catch (const Error& failed) {
       error = failed.message();
     }

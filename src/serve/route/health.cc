@@ -94,8 +94,8 @@ std::vector<HealthWatch::Word> HealthWatch::ask(const std::string& target) {
 void HealthWatch::judge(i64 server, const Word& ready, const Word& without_key) {
   i64& silent = silent_looks_[static_cast<size_t>(server)];
   if (ready.status == 0) {
-    if (++silent < settings_.lost_after) return;
-    return servers_.set_state(server, ServerState::kLost,
+    const bool is_lost = ++silent >= settings_.lost_after;
+    return servers_.set_state(server, is_lost ? ServerState::kLost : ServerState::kAway,
                               ready.text.empty() ? "it does not answer" : ready.text);
   }
   silent = 0;

@@ -11,8 +11,8 @@
 namespace fathom::serve {
 
 /// Asks every server for /ready, all at once: 200 makes it ready; 503 says why it is not; one that
-/// says nothing for `lost_after` looks, or that it stalls, is lost. Where servers are to want keys,
-/// one that would answer without one is kept away.
+/// says nothing is away, and for `lost_after` looks, or if it says that it stalls, lost. Where
+/// servers are to want keys, one that would answer without one is kept away.
 class HealthWatch {
  public:
   /// All three outlive it.
