@@ -199,7 +199,8 @@ void Trainer::add_rank_times(const comm::Traffic& before, double seconds,
   // step.
   const double waited = now.wait_s - before.wait_s;
   const double mine[] = {std::max(0.0, seconds - waited), waited,
-                         static_cast<double>(now.sent_bytes - before.sent_bytes)};
+                         static_cast<double>(now.sent_bytes - before.sent_bytes),
+                         static_cast<double>(now.network_bytes - before.network_bytes)};
   std::vector<double> all(std::size(mine) * static_cast<size_t>(ranks_.layout().ranks));
   ranks_.world().all_gather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(all)));
   size_t slowest = 0;
@@ -209,6 +210,7 @@ void Trainer::add_rank_times(const comm::Traffic& before, double seconds,
     metrics.stage.emplace_back(fmt::format("rank{}_compute_s", rank), of_rank[0]);
     metrics.stage.emplace_back(fmt::format("rank{}_wait_s", rank), of_rank[1]);
     metrics.stage.emplace_back(fmt::format("rank{}_sent_bytes", rank), of_rank[2]);
+    metrics.stage.emplace_back(fmt::format("rank{}_network_bytes", rank), of_rank[3]);
   }
   metrics.stage.emplace_back("slowest_rank", static_cast<double>(slowest));
 }
