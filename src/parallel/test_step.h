@@ -95,10 +95,7 @@ inline void run_rank(comm::Comm& world, const StepCase& c, const fathom::model::
     EXPECT_LE(ctx.workspace().high_water_bytes(), memory.rows.back().bytes);
   }
   sum_stats(world, stats);
-  BlockExchange(ranks.groups().holders(), shards, false)
-      .sum_to_owners(ctx, model.gradients(), c.parallel.reduction);
-  BlockExchange(ranks.groups().expert_holders(), shards, true)
-      .sum_to_owners(ctx, model.gradients(), c.parallel.reduction);
+  OwnerExchange(ranks.groups(), shards).sum_to_owners(ctx, model.gradients(), c.parallel.reduction);
   const double norm = gradient_norm(ctx, world, shards, model.gradients());
   if (c.inspect) c.inspect(world, ranks, model);
 
