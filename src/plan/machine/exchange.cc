@@ -86,6 +86,20 @@ double multicast_factor(const Cluster& cluster, const ModelConfig& config,
   return (dispatch + copies * combine) / (copies * (dispatch + combine));
 }
 
+/// Without a table: every row to each of its experts, and back, in time of its own.
+LowLatency direct_exchange(const Cluster& cluster, const ModelConfig& config, i64 ranks,
+                           double tokens) {
+  const bool near = ranks <= cluster.node.gpus;
+  const BytesPerSecond rate = near ? cluster.nvlink_rate() : cluster.nic_rate();
+  const Seconds floor = microseconds(2.0 * cluster.network.latency_us);
+  const double rows = tokens * static_cast<double>(config.num_experts_per_tok);
+  const auto time = [&](bool dispatch) {
+    const Bytes bytes(rows * row_bytes(cluster, config, dispatch, Precision::kFp8));
+    return (floor + bytes / rate) * cluster.scale.exchange;
+  };
+  return {.dispatch = time(true), .combine = time(false)};
+}
+
 /// The table's value at `ranks`: linear between entries, the nearest outside.
 double table_at(const std::vector<double>& xs, const std::vector<double>& ys, double x) {
   if (xs.empty()) return 0.0;
@@ -129,6 +143,9 @@ Seconds exchange_time_alone(const Cluster& cluster, const ModelConfig& config, E
 LowLatency low_latency_exchange(const Cluster& cluster, const ModelConfig& config, i64 ranks,
                                 double tokens) {
   const ExchangeSection& e = cluster.exchange;
+  if (e.low_latency_ranks.empty()) {
+    return direct_exchange(cluster, config, ranks, tokens);
+  }
   const auto at = [&](const std::vector<double>& table) {
     const double whole = table_at(e.low_latency_ranks, table, static_cast<double>(ranks));
     const double floor_us = std::min(whole, 2.0 * cluster.network.latency_us);

@@ -35,7 +35,8 @@ Seconds exchange_time_alone(const Cluster& cluster, const ModelConfig& config, E
                             const ExchangeReach& reach, Tokens tokens, Precision precision);
 
 /// Decoding's direct exchange: the machine's tables, linear in the EP size between entries and in
-/// tokens from a latency floor of twice the network's latency.
+/// tokens from a latency floor of twice the network's latency. Without tables that floor and the
+/// bytes over NVLink (over the network card, if the ranks are more than share an NVLink).
 struct LowLatency {
   Seconds dispatch;
   Seconds combine;
