@@ -56,20 +56,11 @@ double overlapped_rate(const ExchangeSection& exchange, Exchange what) {
   return 0.0;
 }
 
-/// Rows that NVLink carries: those to GPUs of the node itself, and those that came from other
-/// nodes and are forwarded; as many as different GPUs are reached, the own one apart.
-Seconds nvlink_time(const Cluster& cluster, const ModelConfig& config, Exchange what,
-                    const ExchangeReach& reach, Tokens tokens, Precision precision) {
-  const double row = row_bytes(cluster, config, is_dispatch(what), precision);
-  const double rows = std::max(0.0, reach.ranks - 1.0);
-  return Bytes(tokens.value * rows * row) / cluster.nvlink_rate();
-}
-
 Seconds time_at(const Cluster& cluster, const ModelConfig& config, Exchange what,
                 const ExchangeReach& reach, Tokens tokens, Precision precision, double gb_s) {
   const Bytes out = exchange_bytes(cluster, config, what, reach, tokens, precision);
   const Seconds nic = out.value > 0.0 ? out / BytesPerSecond(gb_s * 1e9) : Seconds();
-  const Seconds nvlink = nvlink_time(cluster, config, what, reach, tokens, precision);
+  const Seconds nvlink = exchange_on_nvlink(cluster, config, what, reach, tokens, precision);
   return (larger(nic, nvlink) + microseconds(cluster.network.latency_us)) * cluster.scale.exchange;
 }
 
@@ -125,6 +116,13 @@ Bytes exchange_bytes(const Cluster& cluster, const ModelConfig& config, Exchange
                      const ExchangeReach& reach, Tokens tokens, Precision precision) {
   return Bytes(tokens.value * reach.remote_nodes *
                row_bytes(cluster, config, is_dispatch(what), precision));
+}
+
+Seconds exchange_on_nvlink(const Cluster& cluster, const ModelConfig& config, Exchange what,
+                           const ExchangeReach& reach, Tokens tokens, Precision precision) {
+  const double row = row_bytes(cluster, config, is_dispatch(what), precision);
+  const double rows = std::max(0.0, reach.ranks - 1.0);
+  return Bytes(tokens.value * rows * row) / cluster.nvlink_rate();
 }
 
 Seconds exchange_time(const Cluster& cluster, const ModelConfig& config, Exchange what,

@@ -25,6 +25,11 @@ enum class Exchange { kDispatchForward, kCombineForward, kDispatchBackward, kCom
 Bytes exchange_bytes(const Cluster& cluster, const ModelConfig& config, Exchange what,
                      const ExchangeReach& reach, Tokens tokens, Precision precision);
 
+/// Rows that NVLink carries: those to GPUs of the node itself, and those that came from other nodes
+/// and are forwarded; as many as different GPUs are reached, the own one apart.
+Seconds exchange_on_nvlink(const Cluster& cluster, const ModelConfig& config, Exchange what,
+                           const ExchangeReach& reach, Tokens tokens, Precision precision);
+
 /// The larger of the network card's time and NVLink's (rows to GPUs of other nodes are forwarded
 /// over it), at the rates beside compute, plus wait_us.
 Seconds exchange_time(const Cluster& cluster, const ModelConfig& config, Exchange what,
