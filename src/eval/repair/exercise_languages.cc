@@ -1,5 +1,7 @@
 #include "eval/repair/exercise_languages.h"
 
+#include "eval/repair/javascript/runner_assets.h"
+
 namespace fathom::eval {
 namespace {
 
@@ -16,6 +18,7 @@ if program.result.wasSuccessful() and program.result.testsRun > 0:
 /// In place of the exercise's test/tests-main.cpp. The line is read before constructors of the
 /// model's objects run: at the first priority that is free, and linked first.
 constexpr std::string_view kCatchRunner = R"cpp(#include <unistd.h>
+#include <cstdio>
 #define CATCH_CONFIG_RUNNER
 #include "test/catch.hpp"
 
@@ -32,7 +35,7 @@ constexpr std::string_view kCatchRunner = R"cpp(#include <unistd.h>
                                                   char* words[] = {name, warn, empty};
                                                   Catch::Session session;
                                                   const int failed = session.run(3, words);
-                                                  if (failed == 0) std::cout << line << std::endl;
+                                                  if (failed == 0) std::puts(line);
                                                   return failed == 0 ? 0 : 1;
                                                 }
 )cpp";
@@ -48,27 +51,38 @@ printf '%s\n' "$said"
 
 constexpr i64 kMiB = i64{1} << 20;
 
-constexpr ExerciseLanguage kLanguages[] = {
+constexpr RunnerFile kPythonRunnerFiles[] = {{".run_tests.py", kPythonRunner}};
+constexpr RunnerFile kCatchRunnerFiles[] = {{".run_tests.cpp", kCatchRunner}};
+constexpr RunnerFile kGoRunnerFiles[] = {{".run_tests.sh", kGoRunner}};
+const RunnerFile kJavaScriptFiles[] = {{".run_tests.mjs", kRunTestsMjs},
+                                       {".run_tests_hooks.mjs", kHooksMjs},
+                                       {".run_tests_jest.mjs", kJestMjs}};
+
+const ExerciseLanguage kLanguages[] = {
     {.name = "cpp",
      .program = "g++",
-     .runner = ".run_tests.cpp",
-     .runner_text = kCatchRunner,
+     .files = kCatchRunnerFiles,
      .command = "g++ -std=c++17 -Wall -Wextra -Wpedantic -Werror -DEXERCISM_RUN_ALL_TESTS -I. -o "
                 ".run_tests .run_tests.cpp *.cpp </dev/null && exec ./.run_tests",
      .varies = "/tmp/cc[A-Za-z0-9]+\\.",
      .memory_bytes = 2048 * kMiB},
     {.name = "go",
      .program = "go",
-     .runner = ".run_tests.sh",
-     .runner_text = kGoRunner,
+     .files = kGoRunnerFiles,
      .command = "exec /bin/sh .run_tests.sh",
      .varies = "\\(?[0-9]+\\.[0-9]+s\\)?|0x[0-9a-f]+|goroutine [0-9]+",
      .memory_bytes = 2048 * kMiB,
      .of_data = true},
+    {.name = "javascript",
+     .program = "node",
+     .files = kJavaScriptFiles,
+     .command = "exec /usr/bin/node --no-warnings .run_tests.mjs",
+     .varies = "\\(node:[0-9]+\\)",
+     .memory_bytes = 2048 * kMiB,
+     .of_data = true},
     {.name = "python",
      .program = "python3",
-     .runner = ".run_tests.py",
-     .runner_text = kPythonRunner,
+     .files = kPythonRunnerFiles,
      .command = "exec /usr/bin/python3 -B .run_tests.py",
      .varies = " in [0-9.]+s",
      .memory_bytes = 512 * kMiB}};

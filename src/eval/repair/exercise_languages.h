@@ -8,13 +8,16 @@
 
 namespace fathom::eval {
 
+struct RunnerFile {
+  std::string_view path, text;
+};
+
 struct ExerciseLanguage {
-  std::string_view name;     // its folder's in the benchmark
-  std::string_view program;  // in /usr/bin, without which there are no tests
-  std::string_view runner;   // a file beside the exercise's own
-  std::string_view runner_text;
-  std::string_view command;  // see TestRun::repeats_line
-  std::string_view varies;   // a regular expression of what differs from run to run in the output
+  std::string_view name;              // its folder's in the benchmark
+  std::string_view program;           // in /usr/bin, without which there are no tests
+  std::span<const RunnerFile> files;  // beside the exercise's own
+  std::string_view command;           // see TestRun::repeats_line
+  std::string_view varies;  // a regular expression of what differs from run to run in the output
   i64 memory_bytes = 0;
   bool of_data = false;
 };

@@ -57,7 +57,7 @@ ExerciseTry tried(const Exercise& exercise, const Sandbox& sandbox, const std::s
   for (const auto& [path, text] : exercise.support) run.files[path] = text;
   for (const auto& [path, text] : exercise.tests) run.files[path] = text;
   run.files.erase(std::string(kTestsMain));
-  run.files[std::string(language.runner)] = language.runner_text;
+  for (const RunnerFile& file : language.files) run.files[std::string(file.path)] = file.text;
   const TestOutcome outcome = run_tests(sandbox, run);
   out.passed = outcome.passed;
   // What differs from run to run would make each one's second question another one.

@@ -69,10 +69,10 @@ class ExercisesTest : public ::testing::Test {
                                           static void CAT(body_, __LINE__)();                            \
                                           static Test CAT(test_, __LINE__)(name, &CAT(body_, __LINE__)); \
                                           static void CAT(body_, __LINE__)()
-#define REQUIRE(x)                             \
-                                          if (!(x)) {                                  \
-                                            ++Test::failed;                            \
-                                            std::cout << "REQUIRE( " #x " ) FAILED\n"; \
+#define REQUIRE(x)                         \
+                                          if (!(x)) {                              \
+                                            ++Test::failed;                        \
+                                            std::puts("REQUIRE( " #x " ) FAILED"); \
                                           }
                                         namespace Catch {
                                         struct Session {
@@ -163,17 +163,14 @@ TEST_F(ExercisesTest, CppIsCompiledWithAllItsTests) {
   EXPECT_THAT(model.asked()[0].prompt, HasSubstr("twice.h\n```\n#pragma once"));
   EXPECT_THAT(model.asked()[0].prompt, Not(HasSubstr("catch.hpp")));
   EXPECT_THAT(model.asked()[1].prompt, HasSubstr("REQUIRE( twice(4) == 8 ) FAILED"));
-  // Warnings are errors, as in the exercises' CMakeLists.txt; what the compiler says is seen.
-  Parrot careless({edit(was, "int twice(int n) { int unused; return 2 * n; }"), ""});
-  const auto refused = solve(careless);
-  EXPECT_FALSE(refused[0].passed(2));
-  EXPECT_THAT(careless.asked()[1].prompt, HasSubstr("unused"));
-  // An object that ends the program before main() has not read the line.
-  Parrot early({edit(was,
-                     "#include <unistd.h>\nint twice(int n) { return n; }\n"
-                     "struct End { End() { _exit(0); } } end_now;"),
-                ""});
-  EXPECT_FALSE(solve(early)[0].passed(2));
+  // Warnings are errors, as in the exercises' CMakeLists.txt; what the compiler says is seen. An
+  // object that ends the program before main() has not read the line.
+  const std::string careless = "int twice(int n) { int unused; return 2 * n; }";
+  Parrot other({edit(was, careless), edit(careless,
+                                          "#include <unistd.h>\nint twice(int n) { return n; }\n"
+                                          "struct End { End() { _exit(0); } } end_now;")});
+  EXPECT_FALSE(solve(other)[0].passed(2));
+  EXPECT_THAT(other.asked()[1].prompt, HasSubstr("unused"));
 }
 
 TEST_F(ExercisesTest, GoIsTestedWithoutANetwork) {
@@ -204,6 +201,40 @@ TEST_F(ExercisesTest, GoIsTestedWithoutANetwork) {
   EXPECT_FALSE(solve(early)[0].passed(2));
 }
 
+TEST_F(ExercisesTest, JavaScriptHasTheFunctionsOfJest) {
+  if (!sandbox_) GTEST_SKIP() << sandbox_.error().message();
+  if (!fs::exists("/usr/bin/node")) GTEST_SKIP() << "no node in /usr/bin";
+  fs::remove_all(folder_.path() / "python");
+  const fs::path one = folder_.path() / "javascript/exercises/practice/twice";
+  write(one / ".docs/instructions.md", "Return twice the number.\n");
+  write(one / ".meta/config.json",
+        R"({"files":{"solution":["twice.js"],"test":["twice.spec.js"]}})");
+  write(one / "package.json", R"({"scripts": {"test": "jest ./*"}})");
+  write(one / "twice.js", "export const twice = (n) => n;\n");
+  write(one / "twice.spec.js", R"js(import { twice } from './twice';
+describe('twice', () => {
+  test('of none', () => { expect(twice(0)).toEqual(0); });
+  xtest('of four', () => { expect(twice(4)).toBe(8); expect(() => twice('x')).toThrow(new Error('no number')); });
+});
+)js");
+  const auto edit = [](const std::string& search, const std::string& replace) {
+    return "twice.js\n<<<<<<< SEARCH\n" + search + "\n=======\n" + replace + "\n>>>>>>> REPLACE\n";
+  };
+  const std::string was = "export const twice = (n) => n;";
+  const std::string right =
+      "export const twice = (n) => { if (typeof n !== 'number') throw new Error('no number'); "
+      "return 2 * n; };";
+  Parrot model({edit(was, "export const twice = (n) => n + 1;"),
+                edit("export const twice = (n) => n + 1;", right)});
+  const auto results = solve(model);
+  EXPECT_FALSE(results[0].passed(1));
+  EXPECT_TRUE(results[0].passed(2)) << results[0].tries.back().test_output;
+  EXPECT_THAT(model.asked()[1].prompt, HasSubstr("FAILED twice > of none\n  expect(1).toEqual(0)"));
+  EXPECT_THAT(model.asked()[1].prompt, HasSubstr("FAILED twice > of four\n  expect(5).toBe(8)"));
+  Parrot early({edit(was, was + "\nprocess.exit(0);"), ""});
+  EXPECT_FALSE(solve(early)[0].passed(2));
+}
+
 TEST_F(ExercisesTest, WhatIsMissingIsNamed) {
   write(folder_.path() / "rust/exercises/practice/x/.meta/config.json",
         R"({"files":{"solution":["a.rs"],"test":[]}})");
@@ -212,8 +243,10 @@ TEST_F(ExercisesTest, WhatIsMissingIsNamed) {
   const auto exercises = value_or_throw(read_exercises(folder_.path()));
   ASSERT_EQ(exercises.size(), 2u);
   EXPECT_TRUE(check_exercise(exercises[0]));
-  EXPECT_THAT(check_exercise(exercises[1]).error().message(),
-              HasSubstr("rust/x: tests of rust cannot be run; of these they can: cpp, go, python"));
+  EXPECT_THAT(
+      check_exercise(exercises[1]).error().message(),
+      HasSubstr(
+          "rust/x: tests of rust cannot be run; of these they can: cpp, go, javascript, python"));
   EXPECT_THAT(read_exercises(folder_.path() / "python").error().message(),
               HasSubstr("polyglot-benchmark"));
 }
