@@ -125,7 +125,9 @@ TEST(SimulationTest, RowsAndExchangesShareNvlink) {
     Layout layout = v3_layout();
     layout.tensor_ranks = tensor_ranks;
     layout.overlap = overlap;
-    const TrainingPlan plan = v3_plan(layout, edits);
+    layout.gpus = 1024;
+    const TrainingPlan plan = plan_training(
+        shipped_cluster("h800", edits), shipped_model("deepseek-v3"), layout, {.sequences = 2560});
     EXPECT_TRUE(plan.problems.empty()) << plan.problems.front();
     return simulated(plan, {.nvlink_queue = queue}, edits).step.value;
   };
