@@ -217,6 +217,23 @@ TEST_F(EngineTest, WindowsScoreEachTokenOnceWithTheHistoryTheyHave) {
               HasSubstr("stride is 8, expected 1 to 7"));
 }
 
+TEST_F(EngineTest, AScorerTakesTextAfterText) {
+  std::vector<i32> longest(23);
+  std::iota(longest.begin(), longest.end(), 40);
+  const std::vector<std::vector<i32>> texts = {{0, 70, 80}, longest, {5}, {0, 70, 90, 100}};
+  Scorer scorer(model().ctx, *model().model, {.engine = options(/*context_tokens=*/8)});
+  for (const std::vector<i32>& ids : texts) {
+    const Score alone = score_tokens(model().ctx, *model().model, ids, {.engine = options(8)});
+    const Score score = scorer.score(ids);
+    ASSERT_EQ(score.log_probs.size(), ids.size());
+    for (size_t i = 1; i < ids.size(); ++i) EXPECT_EQ(score.log_probs[i], alone.log_probs[i]) << i;
+    EXPECT_EQ(score.windows, alone.windows);
+  }
+  EXPECT_THAT(message_of([&] { scorer.score({}); }), HasSubstr("nothing to score"));
+  EXPECT_THAT(message_of([&] { scorer.score(longest, [](View<const float, 2>) {}); }),
+              HasSubstr("23 tokens do not fit the context of 8"));
+}
+
 TEST_F(EngineTest, PromptsBeginWithOneBos) {
   const std::vector<i32> ids = encode_prompt(*model().codec, "ab", tokenizer::TextKind::kMarkup);
   ASSERT_EQ(ids.size(), 3u);

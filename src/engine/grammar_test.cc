@@ -109,6 +109,25 @@ TEST_F(GrammarTest, BehindAThoughtWhoseEndMayLieInsideARunOfDrafts) {
   }
 }
 
+// The end may come at every token, and is what many drafts propose.
+TEST_F(GrammarTest, DraftsOfTheEndItself) {
+  const i32 end = ids_of(predictable_v3(), "e")[0];
+  const Compiled open = compile("[a-df-z ]{0,80}");
+  std::vector<GenerateRequest> requests;
+  for (u64 seed = 0; seed < 60; ++seed) {
+    requests.push_back(request(seed, seed % 2 == 0 ? 0.0 : 1.0));
+    requests.back().stop_token_ids = {end};
+    requests.back().make_mask = make_grammar_mask(open.grammar, open.vocabulary, {end});
+  }
+  const auto with = engine(3), without = engine(0);
+  const auto drafted = run_together(*with, requests), plain = run_together(*without, requests);
+  for (size_t i = 0; i < requests.size(); ++i) {
+    EXPECT_EQ(drafted[i].answers[0], plain[i].answers[0]) << i;
+    EXPECT_EQ(drafted[i].answers[0].reason, FinishReason::kStop);
+  }
+  EXPECT_GT(with->counters().drafts.drafts, 100u);
+}
+
 TEST_F(GrammarTest, CutByItsLengthItIsABeginning) {
   for (i64 tokens = 1; tokens < 40; tokens += 3) {
     GenerateRequest cut = request(7, 1.0);

@@ -19,6 +19,8 @@ struct TrainEvents {
   std::function<bool()> stop_requested;
   /// While text is tokenised; may throw to end the run there.
   data::ProgressCallback tokenize;
+  /// While a stage prepares its first step: "asking the teacher", so many of so many.
+  std::function<void(const std::string& what, i64 done, i64 all)> progress;
 
   void say(log::Level level, const std::string& text) const {
     if (message) message(level, text);

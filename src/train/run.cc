@@ -24,6 +24,10 @@ TrainResult Run::go() {
   const TrainSection& train = setup_.config.train;
   const TrainerState& state = trainer_.state();
   try {
+    if (state.step < setup_.plan.steps()) {
+      stage_.begin_run(ctx_, events_);
+      started_ = Clock::now();  // a stage's preparation is no training
+    }
     if (state.step > state.validated_step && due(train.validation_every)) validate();
     evaluate_if_due();
     while (state.step < setup_.plan.steps() && !stopped()) {

@@ -11,6 +11,7 @@
 #include "data/data_loader.h"
 #include "model/training/training_model.h"
 #include "report/metrics/metrics.h"
+#include "train/events.h"
 #include "train/run/plan.h"
 
 namespace fathom::train {
@@ -41,6 +42,10 @@ class Stage {
   /// Ids that end what this model writes, beside data.eos_token: for its generation_config.
   virtual std::vector<i64> end_ids() const { return {}; }
 
+  /// Once, before this process's first step: what takes long, told by events.progress. It asks
+  /// events.stopped() while it goes on; where that holds it returns with part of its work done, and
+  /// the run ends without a step. The same call of a run that goes on does the rest.
+  virtual void begin_run(Ctx&, const TrainEvents&) {}
   /// Before the sequences of a step are read; the weights are those the step begins with.
   virtual void begin_step(Ctx&, const StepPlan&, model::TrainingModel&) {}
   /// What a micro-batch has beside its tokens: a loss of the stage's own (without: each target

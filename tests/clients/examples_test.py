@@ -14,7 +14,7 @@ EXAMPLES = harness.ROOT / "examples"
 
 
 def served():
-    return harness.Server(harness.model(max_position_embeddings=16384), settings=["api.max_tokens=900"])
+    return harness.Server(harness.model(max_position_embeddings=32768), settings=["api.max_tokens=900"])
 
 
 class Programs(unittest.TestCase):
@@ -30,7 +30,7 @@ class Programs(unittest.TestCase):
                                                "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run([str(self.python), str(EXAMPLES / name), *map(str, arguments)], input=text,
                               capture_output=True, text=True, timeout=200, env=environment)
-        self.assertEqual(done.returncode, rc, done.stdout + done.stderr)
+        self.assertEqual(done.returncode, rc, done.stdout + done.stderr + "".join(self.server.log[-8:]))
         return done
 
     def test_chat_with_tools(self):

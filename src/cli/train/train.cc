@@ -133,8 +133,8 @@ class Train : public Command {
     std::optional<train::TrainResult> result;  // on rank 0
     {
       TrainProgress progress(setup.plan.steps(), setup.plan.tokens());
-      ProgressLine tokenizing;
-      const train::TrainEvents events = events_of(interrupt, progress, tokenizing);
+      ProgressLine preparing;
+      const train::TrainEvents events = events_of(interrupt, progress, preparing);
       run_on_ranks(setup.config, ranks_, [&](comm::Comm& world) {
         posttrain::LoadedStage own;  // threads share no stage: its numbers are a rank's
         if (stage != nullptr && ranks_ > 1 && world.rank() != 0)
@@ -151,7 +151,7 @@ class Train : public Command {
 
   /// What rank 0 tells; the others only ask whether to stop.
   static train::TrainEvents events_of(const InterruptGuard& interrupt, TrainProgress& progress,
-                                      ProgressLine& tokenizing) {
+                                      ProgressLine& preparing) {
     train::TrainEvents events;
     events.message = [&](log::Level level, const std::string& text) {
       progress.message(level, text);
@@ -164,8 +164,11 @@ class Train : public Command {
     events.stop_requested = [&] { return interrupt.interrupted(); };
     events.tokenize = [&](const data::TokenizeProgress& state) {
       interrupt.check();
-      tokenizing.update(fmt::format("tokenizing {}", state.source), state.file_bytes,
-                        state.total_file_bytes);
+      preparing.update(fmt::format("tokenizing {}", state.source), state.file_bytes,
+                       state.total_file_bytes);
+    };
+    events.progress = [&](const std::string& what, i64 done, i64 all) {
+      preparing.update(what, done, all);
     };
     return events;
   }

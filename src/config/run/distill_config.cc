@@ -20,6 +20,15 @@ void DistillConfig::list_fields(FieldList& list) {
   list.add("nll_weight", nll_weight,
            "of the text's own tokens in the loss; the divergence has the rest",
            {.min = 0, .max = 0.999});
+  list.add("on_policy", on_policy,
+           "share of the samples whose answer the student writes and the teacher judges (GKD's "
+           "lambda); above 0 the teacher stays in memory",
+           {.min = 0, .max = 1});
+  list.add("max_new_tokens", max_new_tokens, "longest answer of the student's own",
+           {.min = 1, .max = 1 << 20});
+  list.add("sample_temperature", sample_temperature, "of the student's answers",
+           {.min = 0.05, .max = 10});
+  list.add("parallel", parallel, "answers that are generated at a time", {.min = 1, .max = 65536});
 }
 
 }  // namespace fathom

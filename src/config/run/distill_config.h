@@ -27,6 +27,10 @@ struct DistillConfig {
   double beta = 0.5;
   double temperature = 1.0;
   double nll_weight = 0.0;
+  double on_policy = 0.0;
+  i64 max_new_tokens = 64;
+  double sample_temperature = 1.0;
+  i64 parallel = 256;
 
   void list_fields(FieldList& list);
 };

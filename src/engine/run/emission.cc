@@ -37,10 +37,13 @@ i32 sample(Ctx& ctx, Sequence& sequence, View<float, 1> logits, Event& event) {
   return event.id;
 }
 
+bool is_stop_token(const GenerateRequest& request, i32 id) {
+  return std::ranges::find(request.stop_token_ids, id) != request.stop_token_ids.end();
+}
+
 /// False if it was the last one.
 bool take(Sequence& sequence, Event& event) {
-  const GenerateRequest& request = sequence.request();
-  if (std::ranges::find(request.stop_token_ids, event.id) != request.stop_token_ids.end()) {
+  if (is_stop_token(sequence.request(), event.id)) {
     sequence.finish_reason = FinishReason::kStop;
     sequence.end = event;
     sequence.end.kind = Event::Kind::kFinish;
@@ -140,7 +143,9 @@ void cut_refused_drafts(Sequence& sequence) {
   size_t kept = 1;
   for (; kept < sequence.step_ids.size(); ++kept) {
     const i32 id = sequence.step_ids[kept];
-    if (id != thought.forced_id().value_or(id)) break;
+    // A stop token ends the text: nothing is computed behind it, and a mask, which allows it where
+    // the text may end, does not take it.
+    if (id != thought.forced_id().value_or(id) || is_stop_token(sequence.request(), id)) break;
     if (mask != nullptr && !thought.open()) {
       if (mask->complete() || !allows_draft(*mask, id)) break;
       mask->accept(id);

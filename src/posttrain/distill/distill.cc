@@ -4,44 +4,70 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
+#include "base/check.h"
+#include "base/clock.h"
 #include "engine/scorer.h"
 #include "train/validation.h"
 
 namespace fathom::posttrain {
 namespace {
 
-/// What the teacher thinks of the supervised tokens of a sample, in order.
-void ask_teacher(Ctx& ctx, const model::Model& teacher, const TeacherChoice& choice,
-                 const SampleSet::Sample& sample, const std::function<void(TeacherRow)>& write) {
-  engine::ScoreOptions options;
-  options.engine.context_tokens = std::ssize(sample.ids);
-  options.engine.cache_dtype = ops::CacheDType::kF32;
-  options.engine.run.activations = ops::Activations::kF32;
-  options.engine.cost_measurement_s = 0.0;
-  std::vector<float> log_probs(static_cast<size_t>(choice.num_ids));
-  i64 token = 0;
-  // Before it is stored: a run that finds the store would learn from it.
-  const auto check_finite = [&](size_t next) {
-    const auto bad = std::ranges::find_if(log_probs, [](float p) { return !std::isfinite(p); });
-    if (bad == log_probs.end()) return;
-    throw Error(ErrorCode::kInvalidInput,
-                fmt::format("distill.teacher: {}: its log-probability of id {} at token {} of a "
-                            "sample of {} is {}, expected a finite number",
-                            choice.directory.string(), bad - log_probs.begin(), next,
-                            sample.ids.size(), *bad));
-  };
-  engine::score_tokens(ctx, teacher, sample.ids, options, [&](View<const float, 2> logits) {
-    for (i64 row = 0; row < logits.dim(0); ++row, ++token) {
-      const auto next = static_cast<size_t>(token + 1);
-      if (next >= sample.ids.size() || sample.supervised[next] == 0) continue;
-      // Ids that no token has stay out of the distribution.
-      log_softmax({logits.row(row), log_probs.size()}, choice.key.temperature, log_probs);
-      check_finite(next);
-      write(teacher_row(log_probs, choice.key.top_k));
+/// What a teacher thinks of the supervised tokens of samples.
+class Asking {
+ public:
+  Asking(Ctx& ctx, const TeacherChoice& choice, i64 longest)
+      : choice_(choice),
+        teacher_(model::Model::load(ctx, choice.directory.string())),
+        log_probs_(static_cast<size_t>(choice.num_ids)) {
+    const i64 vocab = teacher_->config().vocab_size;
+    if (vocab < choice.num_ids) {
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("distill.teacher: {}: config.json: vocab_size: found {}, expected at "
+                              "least the {} ids of the tokenizer",
+                              choice.directory.string(), vocab, choice.num_ids));
     }
-  });
-}
+    engine::ScoreOptions options;
+    options.engine.context_tokens = longest;
+    options.engine.cache_dtype = ops::CacheDType::kF32;
+    options.engine.run.activations = ops::Activations::kF32;
+    options.engine.cost_measurement_s = 0.0;
+    scorer_.emplace(ctx, *teacher_, options);
+  }
+
+  /// Calls write(row) for each supervised token in order.
+  void ask(const SampleSet::Sample& sample, const std::function<void(TeacherRow)>& write) {
+    i64 token = 0;
+    scorer_->score(sample.ids, [&](View<const float, 2> logits) {
+      for (i64 row = 0; row < logits.dim(0); ++row, ++token) {
+        const auto next = static_cast<size_t>(token + 1);
+        if (next >= sample.ids.size() || sample.supervised[next] == 0) continue;
+        // Ids that no token has stay out of the distribution.
+        log_softmax({logits.row(row), log_probs_.size()}, choice_.key.temperature, log_probs_);
+        check_finite(next, sample.ids.size());
+        write(teacher_row(log_probs_, choice_.key.top_k));
+      }
+    });
+  }
+
+ private:
+  /// Before it is stored: a run that finds the store would learn from it.
+  void check_finite(size_t token, size_t tokens) const {
+    const auto bad = std::ranges::find_if(log_probs_, [](float p) { return !std::isfinite(p); });
+    if (bad == log_probs_.end()) return;
+    throw Error(
+        ErrorCode::kInvalidInput,
+        fmt::format("distill.teacher: {}: its log-probability of id {} at token {} of a "
+                    "sample of {} is {}, expected a finite number",
+                    choice_.directory.string(), bad - log_probs_.begin(), token, tokens, *bad));
+  }
+
+  const TeacherChoice& choice_;
+  std::unique_ptr<model::Model> teacher_;
+  std::optional<engine::Scorer> scorer_;
+  std::vector<float> log_probs_;
+};
 
 void add_samples(const SampleSet& set, io::Hasher& hasher) {
   hasher.add(set.size());
@@ -89,23 +115,51 @@ std::string Distill::statistics() const {
                      teacher_.store.string());
 }
 
-void Distill::open_store(Ctx& ctx) {
-  if (!TeacherStore::exists(teacher_.store)) {
-    const auto teacher = model::Model::load(ctx, teacher_.directory.string());
-    const i64 vocab = teacher->config().vocab_size;
-    if (vocab < teacher_.num_ids) {
-      throw Error(ErrorCode::kInvalidInput,
-                  fmt::format("distill.teacher: {}: config.json: vocab_size: found {}, expected at "
-                              "least the {} ids of the tokenizer",
-                              teacher_.directory.string(), vocab, teacher_.num_ids));
-    }
-    write_teacher_store(teacher_.store, teacher_.key, num_rows_, [&](const auto& write) {
-      for (const StoredSet& stored : stored_) {
-        const SampleSet& set = stored.samples->set();
-        for (i64 i = 0; i < set.size(); ++i) ask_teacher(ctx, *teacher, teacher_, set[i], write);
-      }
-    });
+bool Distill::fill_store(Ctx& ctx, const train::TrainEvents& events) const {
+  constexpr i64 kRowsAFile = 1 << 16;
+  constexpr double kUnsavedS = 30.0;  // that a kill costs
+  TeacherStoreWriter writer(teacher_.store, teacher_.key);
+  const i64 begun = writer.stored();
+  if (begun >= num_rows_) return true;
+  if (begun > 0) {
+    events.say(log::Level::kInfo,
+               fmt::format("{}: {} of {} tokens are there; asking the teacher for the others",
+                           teacher_.store.string(), begun, num_rows_));
   }
+  i64 longest = 1;
+  for (const StoredSet& stored : stored_)
+    longest = std::max(longest, stored.samples->set().longest());
+  Asking teacher(ctx, teacher_, longest);
+  i64 row = 0;
+  Clock::time_point saved = Clock::now();
+  for (const StoredSet& stored : stored_) {
+    const SampleSet& set = stored.samples->set();
+    for (i64 i = 0; i < set.size(); ++i) {
+      const i64 targets = set.num_targets(i);
+      if (row + targets <= begun) {
+        row += targets;
+        continue;
+      }
+      if (events.stopped()) {
+        writer.flush();
+        return false;
+      }
+      teacher.ask(set[i], [&](const TeacherRow& of_token) {
+        if (row++ >= begun) writer.add(of_token);
+      });
+      if (writer.pending() >= kRowsAFile || seconds_since(saved) > kUnsavedS) {
+        writer.flush();
+        saved = Clock::now();
+      }
+      if (events.progress) events.progress("asking the teacher", row, num_rows_);
+    }
+  }
+  writer.flush();
+  return true;
+}
+
+void Distill::begin_run(Ctx& ctx, const train::TrainEvents& events) {
+  if (!fill_store(ctx, events)) return;
   store_ =
       std::make_unique<TeacherStore>(teacher_.store, teacher_.key, num_rows_, teacher_.num_ids);
 }
@@ -129,7 +183,7 @@ const std::vector<i64>& Distill::rows_of(const StoredSet& set, const data::Seque
 void Distill::begin_step(Ctx& ctx, const train::StepPlan& plan, model::TrainingModel& model) {
   ctx_ = &ctx;
   model_ = &model;
-  if (store_ == nullptr) open_store(ctx);
+  FATHOM_CHECK(store_ != nullptr, "a step without begin_run()");
   held_out_.clear();
   if (plan.step == 1) held_out_ = measure_held_out();
   Sft::begin_step(ctx, plan, model);

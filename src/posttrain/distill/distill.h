@@ -1,6 +1,6 @@
 #pragma once
 // Distillation of logits as a stage of a run: a student learns what a teacher thinks of every
-// supervised token of samples. What the teacher thinks is computed once, before the first step, and
+// supervised token of samples. What the teacher thinks is computed once, when a run begins, and
 // lies in a store (teacher_store.h); the samples are those of sft.
 #include <filesystem>
 #include <string>
@@ -29,6 +29,7 @@ class Distill : public Sft {
 
   io::Hash128 fingerprint() const override;
   std::string statistics() const override;
+  void begin_run(Ctx& ctx, const train::TrainEvents& events) override;
   void begin_step(Ctx& ctx, const train::StepPlan& plan, model::TrainingModel& model) override;
   void prepare(const data::SequenceBatch& batch, model::TrainingBatch& input) override;
   std::string alone_because(const ParallelConfig&) const override {
@@ -42,7 +43,9 @@ class Distill : public Sft {
     PackedSamples* samples = nullptr;
     std::vector<i64> first_row;  // [samples]
   };
-  void open_store(Ctx& ctx);
+  /// Asks the teacher for what is not stored yet; false: stopped on the way, what it said is
+  /// stored.
+  bool fill_store(Ctx& ctx, const train::TrainEvents& events) const;
   /// Rows of the store of a batch's positions; -1 where there is no target.
   const std::vector<i64>& rows_of(const StoredSet& set, const data::SequenceBatch& batch);
   /// The divergence on each validation set, with the weights as they are.
@@ -51,7 +54,7 @@ class Distill : public Sft {
   TeacherChoice teacher_;
   std::vector<StoredSet> stored_;  // of training, then of validation()
   i64 num_rows_ = 0;
-  std::unique_ptr<TeacherStore> store_;  // from the first step on
+  std::unique_ptr<TeacherStore> store_;  // of a run that has begun
   DistillLoss distill_loss_;
   std::vector<i64> rows_;
   Ctx* ctx_ = nullptr;

@@ -20,7 +20,7 @@ class DistillLoss : public model::HeadObjective {
 
   void begin_step() { divergence_ = 0.0, targets_ = 0; }
   /// `rows` [positions of the micro-batch]: of the store; read at targets only.
-  void begin_batch(model::TokenObjective& weights, const TeacherStore& store,
+  void begin_batch(model::TokenObjective& weights, const TeacherRows& store,
                    std::span<const i64> rows) {
     weights_ = &weights;
     store_ = &store;
@@ -48,7 +48,7 @@ class DistillLoss : public model::HeadObjective {
   DistillConfig config_;
   i64 num_ids_;
   model::TokenObjective* weights_ = nullptr;
-  const TeacherStore* store_ = nullptr;
+  const TeacherRows* store_ = nullptr;
   std::span<const i64> rows_;
   double divergence_ = 0.0;
   i64 targets_ = 0;

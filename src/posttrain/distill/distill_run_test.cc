@@ -58,7 +58,7 @@ TEST_F(DistillRunTest, TheStudentComesNearerByEveryDivergence) {
     EXPECT_LT(number(11, "held/divergence"), 0.6 * number(0, "held/divergence")) << name;
     EXPECT_NEAR(number(0, "held/divergence"), number(0, "divergence"), 1e-4) << "the same lines";
     EXPECT_TRUE(std::isnan(number(5, "held/divergence")));
-    EXPECT_TRUE(fs::exists(dir_ / "store/model.safetensors"));
+    EXPECT_TRUE(fs::exists(dir_ / "store/rows-000000000000.safetensors"));
     // The store holds both sets; without the held-out lines it is another.
     fs::remove_all(dir_ / "store");
   }
@@ -74,7 +74,7 @@ TEST_F(DistillRunTest, ATeacherIsAtNoDistanceFromItself) {
     c.distill.top_k = 264;
     run(c);
     EXPECT_NEAR(number(0, "divergence"), 0.0, 1e-5) << experts;
-    EXPECT_TRUE(fs::exists(fs::path(c.run.out) / "teacher/model.safetensors"));
+    EXPECT_TRUE(fs::exists(fs::path(c.run.out) / "teacher/rows-000000000000.safetensors"));
   }
 }
 
@@ -89,11 +89,12 @@ TEST_F(DistillRunTest, GoesOnBitForBitFromTheSameStore) {
     return c;
   };
   run(with("whole"));
-  const auto made = fs::last_write_time(dir_ / "store/model.safetensors");
+  const auto made = fs::last_write_time(dir_ / "store/rows-000000000000.safetensors");
   run(with("cut"), 6);
   EXPECT_EQ(run(with("cut")).resumed_step, 6);
   EXPECT_EQ(text("whole/model/model.safetensors"), text("cut/model/model.safetensors"));
-  EXPECT_EQ(fs::last_write_time(dir_ / "store/model.safetensors"), made) << "it is made once";
+  EXPECT_EQ(fs::last_write_time(dir_ / "store/rows-000000000000.safetensors"), made)
+      << "it is made once";
   RunConfig other = with("other");
   other.distill.top_k = 8;
   try {
@@ -102,6 +103,47 @@ TEST_F(DistillRunTest, GoesOnBitForBitFromTheSameStore) {
   } catch (const Error& error) {
     EXPECT_THAT(error.message(), HasSubstr("top_k: found 16, expected 8"));
   }
+}
+
+// The teacher's pass may take hours: it says how far it is, and what it was stopped in goes on.
+TEST_F(DistillRunTest, TheTeachersPassCanBeStopped) {
+  const RunConfig c = config("stopped", teacher(true));
+  i64 asked = 0, stop_at = 3;
+  std::vector<i64> done, all;
+  const auto train_once = [&] {
+    LoadedStage loaded = load_stage(c);
+    return train::train(
+        ctx_, {.config = loaded.config, .measure_peak = false, .stage = loaded.stage.get()},
+        {.message = [&](log::Level, const std::string& text) { messages_ += text + "\n"; },
+         .stop_requested = [&] { return asked == stop_at; },
+         .progress =
+             [&](const std::string& what, i64 now, i64 total) {
+               EXPECT_EQ(what, "asking the teacher");
+               ++asked;
+               done.push_back(now);
+               all.push_back(total);
+             }});
+  };
+  const train::TrainResult cut = train_once();
+  EXPECT_FALSE(cut.finished);
+  EXPECT_EQ(cut.step, 0);
+  ASSERT_EQ(done.size(), 3u);
+  messages_.clear();
+  stop_at = -1;
+  const train::TrainResult whole = train_once();
+  EXPECT_TRUE(whole.finished);
+  EXPECT_THAT(messages_, HasSubstr(fmt::format("{} of {} tokens are there", done[2], all[2])));
+  EXPECT_EQ(done.back(), all.back());
+  EXPECT_TRUE(std::ranges::is_sorted(done)) << "nothing is asked twice";
+  EXPECT_EQ(done.size(), 6u) << "the six samples, once each";
+  EXPECT_TRUE(train_once().finished);
+  EXPECT_EQ(done.size(), 6u) << "a whole store asks nobody";
+  const std::string model = text("stopped/model/model.safetensors");
+  fs::remove_all(dir_ / "store");
+  RunConfig other = c;
+  other.run.out = (dir_ / "at-once").string();
+  run(other);
+  EXPECT_EQ(text("at-once/model/model.safetensors"), model);
 }
 
 TEST_F(DistillRunTest, AnyMicroBatchesGiveTheSame) {
@@ -181,7 +223,7 @@ TEST_F(DistillRunTest, ATeacherThatCannotBeLearntFromLeavesNoStore) {
     file << std::string(static_cast<size_t>(half), '\xff');
   }
   EXPECT_THAT(refusal_of("broken"), HasSubstr("nan, expected a finite number"));
-  EXPECT_FALSE(fs::exists(dir_ / "store/model.safetensors"));
+  EXPECT_FALSE(fs::exists(dir_ / "store/rows-000000000000.safetensors"));
 }
 
 /// The gradient of a step by the student's weights against finite differences of its loss.
@@ -198,6 +240,7 @@ TEST_F(DistillRunTest, TheGradientIsTheLosssSlope) {
     data::SequenceBatch batch;
     const train::StepPlan plan = setup.plan.step(1);
     model.begin_step(ctx_);
+    loaded.stage->begin_run(ctx_, {});
     loaded.stage->begin_step(ctx_, plan, model);
     loaded.stage->read({0, 3}, batch);
     const auto loss = [&] {

@@ -130,10 +130,20 @@ TEST(TeacherStoreTest, KeepsTheLikeliestAndTheMassOfTheRest) {
   EXPECT_EQ(teacher_row(log_probs, 4).rest, 0xfc00) << "nothing is left";
   const testing::TempDir dir;
   const TeacherStoreKey key{.teacher = "t", .samples = "s", .tokenizer = "v", .top_k = 3};
-  write_teacher_store(dir / "store", key, 2, [&](const auto& write) {
-    write(row);
-    write(teacher_row(std::vector<float>{-3.0f, -2.0f, -0.2f, -9.0f}, 3));
-  });
+  {
+    TeacherStoreWriter writer(dir / "store", key);
+    writer.add(row);
+    writer.flush();
+    EXPECT_EQ(writer.stored(), 1);
+    writer.add(row);  // is lost with the process
+  }
+  {
+    TeacherStoreWriter writer(dir / "store", key);
+    EXPECT_EQ(writer.stored(), 1) << "goes on behind what is there";
+    writer.add(teacher_row(std::vector<float>{-3.0f, -2.0f, -0.2f, -9.0f}, 3));
+    writer.flush();
+    writer.flush();
+  }
   const TeacherStore store(dir / "store", key, 2, 4);
   EXPECT_THAT(store.token(1).ids, ElementsAre(2, 1, 0));
   EXPECT_NEAR(store.token(1).log_probs[0], -0.2, 1e-4);
@@ -152,7 +162,11 @@ TEST(TeacherStoreTest, KeepsTheLikeliestAndTheMassOfTheRest) {
   other = key;
   other.tokenizer = "w";
   EXPECT_THAT(refusal(other, 2), HasSubstr("tokenizer: found v, expected w"));
-  EXPECT_THAT(refusal(key, 3), HasSubstr("0.ids: found"));
+  EXPECT_THAT(refusal(key, 3), HasSubstr("found 2 rows, expected 3"));
+  EXPECT_THROW(TeacherStoreWriter(dir / "store", other), Error);
+  std::filesystem::remove(dir / "store/rows-000000000000.safetensors");
+  EXPECT_THAT(refusal(key, 2), HasSubstr("found rows-000000000001.safetensors, expected "
+                                         "rows-000000000000.safetensors"));
 }
 
 TEST(TeacherStoreTest, WhatNoTeacherWroteIsRefused) {
@@ -162,10 +176,12 @@ TEST(TeacherStoreTest, WhatNoTeacherWroteIsRefused) {
   i64 stores = 0;
   const auto refusal = [&](const TeacherRow& second) -> std::string {
     const auto path = dir / fmt::format("store{}", stores++);
-    write_teacher_store(path, key, 2, [&](const auto& write) {
-      write(good);
-      write(second);
-    });
+    {
+      TeacherStoreWriter writer(path, key);
+      writer.add(good);
+      writer.add(second);
+      writer.flush();
+    }
     try {
       TeacherStore(path, key, 2, 4);
     } catch (const Error& error) {
@@ -180,16 +196,16 @@ TEST(TeacherStoreTest, WhatNoTeacherWroteIsRefused) {
   };
   EXPECT_EQ(refusal(teacher_row(std::vector<float>{-1e6f, -0.0f}, 2)), "accepted");
   EXPECT_THAT(with([](TeacherRow& row) { row.ids[1] = 4; }),
-              HasSubstr("0.ids: row 1: found 4, expected ids from 0 to 3"));
+              HasSubstr("ids: row 1: found 4, expected ids from 0 to 3"));
   EXPECT_THAT(with([](TeacherRow& row) { row.ids[0] = 0xffffffff; }),
-              HasSubstr("0.ids: row 1: found -1, expected"));
+              HasSubstr("ids: row 1: found -1, expected"));
   const u16 nan = 0x7e00, none = 0xfc00, positive = 0x3c00;
   for (const u16 bad : {nan, none, positive}) {
     EXPECT_THAT(with([&](TeacherRow& row) { row.log_probs[1] = bad; }),
-                HasSubstr("0.log_probs: row 1: found"));
+                HasSubstr("log_probs: row 1: found"));
   }
   for (const u16 bad : {nan, positive}) {
-    EXPECT_THAT(with([&](TeacherRow& row) { row.rest = bad; }), HasSubstr("0.rest: row 1: found"));
+    EXPECT_THAT(with([&](TeacherRow& row) { row.rest = bad; }), HasSubstr("rest: row 1: found"));
   }
   EXPECT_EQ(with([&](TeacherRow& row) { row.rest = none; }), "accepted");
 }

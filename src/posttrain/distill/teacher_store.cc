@@ -6,9 +6,12 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <numeric>
 
-#include "base/checked_math.h"
+#include "base/check.h"
+#include "io/files/directories.h"
+#include "io/files/temporary_files.h"
 #include "io/safetensors_writer.h"
 #include "tensor/bf16.h"
 
@@ -28,11 +31,72 @@ io::Metadata header_of(const TeacherStoreKey& key) {
 
 constexpr float kLowestF16 = -65504.0f;
 
-i64 rows_of_part(i64 part, i64 rows) { return std::min(kRowsPerPart, rows - part * kRowsPerPart); }
-
 template <typename T>
 std::span<const u8> bytes_of(const std::vector<T>& values) {
   return {reinterpret_cast<const u8*>(values.data()), values.size() * sizeof(T)};
+}
+
+void check_header(const fs::path& path, const io::Metadata& found, const TeacherStoreKey& key) {
+  for (const auto& [field, expected] : header_of(key)) {
+    const auto at = found.find(field);
+    const std::string value = at == found.end() ? "nothing" : at->second;
+    if (value == expected) continue;
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{}: {}: found {}, expected {}: it was made of others; name another "
+                            "distill.store, or remove it to have it made anew",
+                            path.string(), field, value, expected));
+  }
+}
+
+/// Of a file: what lies in it.
+i64 count_rows(const io::SafetensorsFile& file, const fs::path& path, i64 top_k) {
+  const io::StoredTensor* const rest = file.find("rest");
+  const i64 rows = rest == nullptr ? -1 : rest->elements();
+  const auto check = [&](const char* name, DType dtype, i64 columns) {
+    const io::StoredTensor* const stored = file.find(name);
+    if (stored != nullptr && stored->dtype == dtype && stored->elements() == rows * columns) return;
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{}: {}: found {}, expected {} {} numbers", path.string(), name,
+                            stored == nullptr ? "nothing" : io::to_string(*stored), rows * columns,
+                            dtype_name(dtype)));
+  };
+  check("rest", DType::kF16, 1);
+  check("ids", DType::kU32, top_k);
+  check("log_probs", DType::kF16, top_k);
+  return rows;
+}
+
+std::string file_name(i64 first_row) { return fmt::format("rows-{:012}.safetensors", first_row); }
+
+/// Calls on_file(first row, rows, file) for the files of a store in order, each checked.
+i64 for_each_file(const fs::path& directory, const TeacherStoreKey& key,
+                  const std::function<void(i64, io::SafetensorsFile)>& on_file) {
+  std::vector<fs::path> paths;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with("rows-") && name.ends_with(".safetensors")) paths.push_back(entry.path());
+  }
+  std::ranges::sort(paths);
+  i64 next = 0;
+  for (const fs::path& path : paths) {
+    if (path.filename() != file_name(next)) {
+      throw Error(ErrorCode::kInvalidInput,
+                  fmt::format("{}: found {}, expected {}: rows are missing or there twice; remove "
+                              "the store to have it made anew",
+                              directory.string(), path.filename().string(), file_name(next)));
+    }
+    auto file = value_or_throw(io::SafetensorsFile::open(path));
+    check_header(path, file.metadata(), key);
+    const i64 rows = count_rows(file, path, key.top_k);
+    on_file(next, std::move(file));
+    next += rows;
+  }
+  return next;
+}
+
+data::FolderLock lock_store(const fs::path& directory) {
+  io::make_directories(directory);
+  return data::FolderLock::wait(directory, "the teacher's store");
 }
 
 }  // namespace
@@ -72,75 +136,69 @@ TeacherRow teacher_row(std::span<const float> log_probs, i64 top_k) {
   return row;
 }
 
-void write_teacher_store(const fs::path& directory, const TeacherStoreKey& key, i64 rows,
-                         const std::function<void(const std::function<void(TeacherRow)>&)>& write) {
-  std::vector<io::TensorSpec> tensors;
-  for (i64 part = 0; part < ceil_div(rows, kRowsPerPart); ++part) {
-    const i64 count = rows_of_part(part, rows);
-    tensors.push_back({fmt::format("{}.ids", part), DType::kU32, {count, key.top_k}});
-    tensors.push_back({fmt::format("{}.log_probs", part), DType::kF16, {count, key.top_k}});
-    tensors.push_back({fmt::format("{}.rest", part), DType::kF16, {count}});
-  }
-  io::CheckpointWriter writer(directory, tensors, io::kDefaultMaxShardBytes, header_of(key));
-  i64 next = 0;
-  write([&](const TeacherRow& row) {
-    FATHOM_CHECK(next < rows && std::ssize(row.ids) == key.top_k, "row ", next, " of ", rows,
-                 " with ", row.ids.size(), " ids");
-    const i64 part = next++ / kRowsPerPart;
-    writer.append(fmt::format("{}.ids", part), bytes_of(row.ids));
-    writer.append(fmt::format("{}.log_probs", part), bytes_of(row.log_probs));
-    writer.append(fmt::format("{}.rest", part),
-                  {reinterpret_cast<const u8*>(&row.rest), sizeof(row.rest)});
-  });
-  FATHOM_CHECK(next == rows, next, " of ", rows, " rows");
-  writer.commit();
+TeacherStoreWriter::TeacherStoreWriter(fs::path directory, TeacherStoreKey key)
+    : directory_(std::move(directory)), key_(std::move(key)), lock_(lock_store(directory_)) {
+  io::remove_stale_temporaries(directory_);
+  stored_ = for_each_file(directory_, key_, [](i64, const io::SafetensorsFile&) {});
 }
 
-bool TeacherStore::exists(const fs::path& directory) {
-  return fs::exists(directory / "model.safetensors") ||
-         fs::exists(directory / "model.safetensors.index.json");
+void TeacherStoreWriter::add(const TeacherRow& row) {
+  FATHOM_CHECK(std::ssize(row.ids) == key_.top_k, row.ids.size(), " ids of ", key_.top_k);
+  ids_.insert(ids_.end(), row.ids.begin(), row.ids.end());
+  log_probs_.insert(log_probs_.end(), row.log_probs.begin(), row.log_probs.end());
+  rest_.push_back(row.rest);
+}
+
+void TeacherStoreWriter::flush() {
+  const i64 rows = pending();
+  if (rows == 0) return;
+  const std::vector<io::TensorSpec> tensors = {{"ids", DType::kU32, {rows, key_.top_k}},
+                                               {"log_probs", DType::kF16, {rows, key_.top_k}},
+                                               {"rest", DType::kF16, {rows}}};
+  io::SafetensorsWriter writer(directory_ / file_name(stored_), tensors, header_of(key_));
+  writer.append("ids", bytes_of(ids_));
+  writer.append("log_probs", bytes_of(log_probs_));
+  writer.append("rest", bytes_of(rest_));
+  writer.commit();
+  stored_ += rows;
+  ids_.clear();
+  log_probs_.clear();
+  rest_.clear();
 }
 
 TeacherStore::TeacherStore(const fs::path& directory, const TeacherStoreKey& key, i64 rows,
                            i64 num_ids)
-    : files_(value_or_throw(io::Checkpoint::open(directory))), rows_(rows), top_k_(key.top_k) {
-  const io::Metadata& found = files_.metadata();
-  for (const auto& [field, expected] : header_of(key)) {
-    const auto at = found.find(field);
-    const std::string value = at == found.end() ? "nothing" : at->second;
-    if (value == expected) continue;
+    : rows_(rows), top_k_(key.top_k) {
+  const i64 found = for_each_file(directory, key, [&](i64 first, io::SafetensorsFile file) {
+    const auto bytes = [&file](const char* name) { return file.find(name)->bytes.data(); };
+    const u8 *const ids = bytes("ids"), *const log_probs = bytes("log_probs"),
+                    *const rest = bytes("rest");
+    parts_.push_back({first, std::move(file), ids, log_probs, rest});
+  });
+  if (found != rows) {
     throw Error(ErrorCode::kInvalidInput,
-                fmt::format("{}: {}: found {}, expected {}: it was made of others; name another "
-                            "distill.store, or remove it to have it made anew",
-                            directory.string(), field, value, expected));
-  }
-  for (i64 part = 0; part < ceil_div(rows, kRowsPerPart); ++part) {
-    const auto tensor = [&](const char* name, DType dtype, i64 columns) {
-      const io::StoredTensor* stored = files_.find(fmt::format("{}.{}", part, name));
-      const i64 elements = rows_of_part(part, rows) * columns;
-      if (stored == nullptr || stored->dtype != dtype || stored->elements() != elements) {
-        throw Error(
-            ErrorCode::kInvalidInput,
-            fmt::format("{}: {}.{}: found {}, expected {} numbers", directory.string(), part, name,
-                        stored == nullptr ? "nothing" : io::to_string(*stored), elements));
-      }
-      return stored->bytes.data();
-    };
-    parts_.push_back({tensor("ids", DType::kU32, top_k_), tensor("log_probs", DType::kF16, top_k_),
-                      tensor("rest", DType::kF16, 1)});
+                fmt::format("{}: found {} rows, expected {}: it is not finished, or of other "
+                            "samples; remove it to have it made anew",
+                            directory.string(), found, rows));
   }
   check_numbers(directory, num_ids);
+}
+
+const TeacherStore::Part& TeacherStore::part_of(i64 row) const {
+  const auto after = std::ranges::upper_bound(parts_, row, {}, &Part::first);
+  return *std::prev(after);
 }
 
 void TeacherStore::check_numbers(const fs::path& directory, i64 num_ids) const {
   for (i64 row = 0; row < rows_; ++row) {
     const TeacherToken found = token(row);
     const auto refuse = [&](const char* tensor, auto value, const std::string& expected) {
+      const i64 first = part_of(row).first;
       throw Error(ErrorCode::kInvalidInput,
-                  fmt::format("{}: {}.{}: row {}: found {}, expected {}; the store is damaged: "
-                              "remove it to have it made anew",
-                              directory.string(), row / kRowsPerPart, tensor, row % kRowsPerPart,
-                              value, expected));
+                  fmt::format("{}: {}: row {}: found {}, expected {}; the store is damaged: remove "
+                              "it to have it made anew",
+                              (directory / file_name(first)).string(), tensor, row - first, value,
+                              expected));
     };
     for (const i32 id : found.ids) {
       if (id < 0 || id >= num_ids) refuse("ids", id, fmt::format("ids from 0 to {}", num_ids - 1));
@@ -154,18 +212,12 @@ void TeacherStore::check_numbers(const fs::path& directory, i64 num_ids) const {
   }
 }
 
-i64 TeacherStore::bytes() const {
-  i64 sum = 0;
-  for (const auto& [dtype, bytes] : files_.bytes_by_dtype()) sum += bytes;
-  return sum;
-}
-
 TeacherToken TeacherStore::token(i64 row) const {
   FATHOM_CHECK(row >= 0 && row < rows_, "row ", row, " of ", rows_);
   thread_local std::vector<i32> ids;
   thread_local std::vector<float> log_probs;
-  const Part& part = parts_[static_cast<size_t>(row / kRowsPerPart)];
-  const i64 at = row % kRowsPerPart;
+  const Part& part = part_of(row);
+  const i64 at = row - part.first;
   const auto f16_at = [](const u8* bytes, i64 index) {
     u16 bits = 0;
     std::memcpy(&bits, bytes + index * 2, sizeof(bits));

@@ -1,22 +1,21 @@
 #pragma once
-// What a teacher thinks of the supervised tokens of samples, on disk: safetensors, shards of them
-// where they are large, with the tensors
-//   N.ids        [rows, top_k]  U32   the likeliest tokens, falling; the lower id among equals
-//   N.log_probs  [rows, top_k]  F16   their log-probabilities
-//   N.rest       [rows]         F16   log of the mass of all others; -inf: none
-// for N = 0, 1, ..., each of kRowsPerPart rows but the last. Row r is the r-th supervised token of
-// all samples in order, first tokens left out. The header says whose they are.
+// What a teacher thinks of the supervised tokens of samples, on disk: files of safetensors
+//   rows-NNNNNNNNNNNN.safetensors   of the rows from number N on, as many as it has, with
+//     ids        [rows, top_k]  U32   the likeliest tokens, falling; the lower id among equals
+//     log_probs  [rows, top_k]  F16   their log-probabilities
+//     rest       [rows]         F16   log of the mass of all others; -inf: none
+// Row r is the r-th supervised token of all samples in order, first tokens left out. Each file is
+// whole or absent, so that a pass that was stopped goes on behind the last one. Their headers say
+// whose rows they are.
 #include <filesystem>
-#include <functional>
 #include <string>
 #include <vector>
 
+#include "data/cache/cache_folder.h"
 #include "io/safetensors.h"
 #include "posttrain/distill/divergence.h"
 
 namespace fathom::posttrain {
-
-inline constexpr i64 kRowsPerPart = i64{1} << 20;
 
 /// What a store was made from; a run refuses one of other makings.
 struct TeacherStoreKey {
@@ -40,32 +39,57 @@ struct TeacherRow {
 /// for becomes its lowest.
 TeacherRow teacher_row(std::span<const float> log_probs, i64 top_k);
 
-/// Writes a store of `rows` rows; `write` calls its argument for each in order. Throws Error{kIo |
-/// kInvalidInput}.
-void write_teacher_store(const std::filesystem::path& directory, const TeacherStoreKey& key,
-                         i64 rows,
-                         const std::function<void(const std::function<void(TeacherRow)>&)>& write);
+/// Rows by number, as a loss asks for them.
+class TeacherRows {
+ public:
+  virtual ~TeacherRows() = default;
+  /// Valid until the thread's next call.
+  virtual TeacherToken token(i64 row) const = 0;
+};
 
-class TeacherStore {
+/// Fills a store, row after row. Holds its folder's lock: one process at a time.
+class TeacherStoreWriter {
+ public:
+  /// Makes the folder if absent; rows that are there stay. Throws Error{kInvalidInput}: rows of
+  /// another key (which field, found, expected), files that do not follow one another.
+  TeacherStoreWriter(std::filesystem::path directory, TeacherStoreKey key);
+
+  /// That are in files: the next one added has this number, and pending() more.
+  i64 stored() const { return stored_; }
+  i64 pending() const { return static_cast<i64>(rest_.size()); }
+  void add(const TeacherRow& row);
+  /// The pending rows become a file. Throws Error{kIo}.
+  void flush();
+
+ private:
+  std::filesystem::path directory_;
+  TeacherStoreKey key_;
+  data::FolderLock lock_;
+  i64 stored_ = 0;
+  std::vector<u32> ids_;
+  std::vector<u16> log_probs_, rest_;
+};
+
+class TeacherStore : public TeacherRows {
  public:
   /// Reads the whole store once. Throws Error{kInvalidInput}: not there, of another key (which
-  /// field, found, expected), an id outside [0, num_ids), a log-probability that is none.
+  /// field, found, expected), other rows than `rows`, an id outside [0, num_ids), a log-probability
+  /// that is none.
   TeacherStore(const std::filesystem::path& directory, const TeacherStoreKey& key, i64 rows,
                i64 num_ids);
 
-  static bool exists(const std::filesystem::path& directory);
   i64 rows() const { return rows_; }
-  i64 bytes() const;
-  /// Valid until the thread's next call.
-  TeacherToken token(i64 row) const;
+  TeacherToken token(i64 row) const override;
 
  private:
   struct Part {
+    i64 first = 0;
+    io::SafetensorsFile file;
     const u8 *ids, *log_probs, *rest;
   };
+  const Part& part_of(i64 row) const;
   void check_numbers(const std::filesystem::path& directory, i64 num_ids) const;
 
-  io::Checkpoint files_;
   i64 rows_, top_k_;
   std::vector<Part> parts_;
 };

@@ -31,7 +31,7 @@ std::string Grpo::statistics() const {
   return fmt::format("{}{}\n", parts_.statistics, describe_formula(grpo_));
 }
 
-void Grpo::begin_run(i64 first_step) {
+void Grpo::take_up(i64 first_step) {
   log_.keep_to(first_step - 1);
   policy_ = model::Model::share(model_->config(), model_->layout(), model_->weights());
   if (grpo_.kl_weight > 0.0) load_reference(first_step);
@@ -41,7 +41,7 @@ void Grpo::begin_step(Ctx& ctx, const train::StepPlan& plan, model::TrainingMode
   ctx_ = &ctx;
   model_ = &model;
   const Clock::time_point begin = Clock::now();
-  if (policy_ == nullptr) begin_run(plan.step);
+  if (policy_ == nullptr) take_up(plan.step);
   replace_reference(plan.step);
   held_out_.clear();
   const bool due =

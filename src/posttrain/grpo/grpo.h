@@ -67,7 +67,7 @@ class Grpo : public train::Stage {
   bool has_experts() const { return model_->config().has_experts(); }
   /// Of samples in rows of seq_len tokens; nullptr: there is nothing to replay.
   model::RouteReplay* routes_of(std::span<const PolicySample* const> samples, i64 seq_len);
-  void begin_run(i64 first_step);
+  void take_up(i64 first_step);
   void make_rollout(i64 step);
   void judge(std::vector<PolicySample>& samples, const std::vector<Prompt>& prompts) const;
   enum class Routes { kLive, kOfRollout };

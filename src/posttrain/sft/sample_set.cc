@@ -18,6 +18,12 @@ i64 SampleSet::num_targets(i64 sample) const {
   return std::ranges::count((*this)[sample].supervised.subspan(1), u8{1});
 }
 
+i64 SampleSet::longest() const {
+  i64 longest = 0;
+  for (i64 sample = 0; sample < size(); ++sample) longest = std::max(longest, length(sample));
+  return longest;
+}
+
 void SampleSet::add(std::span<const i32> ids, std::span<const u8> supervised, i32 source) {
   FATHOM_CHECK(ids.size() == supervised.size() && !ids.empty(), ids.size(), " tokens, ",
                supervised.size(), " marks");

@@ -18,6 +18,7 @@ class SampleSet {
 
   i64 size() const { return static_cast<i64>(ends_.size()); }
   i64 length(i64 sample) const { return end(sample) - begin(sample); }
+  i64 longest() const;
   i64 num_tokens() const { return static_cast<i64>(ids_.size()); }
   /// Supervised tokens of the sample but the first, which nothing stands before.
   i64 num_targets(i64 sample) const;
