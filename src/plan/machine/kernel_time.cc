@@ -99,6 +99,7 @@ GemmTime few_rows_gemm_time(const Cluster& cluster, const GemmShape& shape, Prec
                             i64 sms) {
   const Precision used = cluster.has_fp8() ? precision : Precision::kBf16;
   const Tiling tiling = choose_tiling(shape, sms);
+  if (tiling.tiles == 0) return {};  // a dense model's experts
   // cuBLAS cuts K where there are fewer tiles than SMs, up to 8 times; DeepGEMM does not.
   const i64 cuts = used == Precision::kBf16 ? std::clamp<i64>(sms / tiling.tiles, 1, 8) : 1;
   GemmTime time{.waves = tiling.waves, .blocks = ceil_div(ceil_div(shape.k, kTile), cuts)};

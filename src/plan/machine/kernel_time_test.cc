@@ -48,6 +48,14 @@ TEST(FewRows, Bf16CutsKWhereTilesAreFewerThanSms) {
   EXPECT_EQ(few_rows_gemm_time(h800, {64, 129280, 7168}, Precision::kBf16, 132).blocks, 56);
 }
 
+TEST(FewRows, OfNothingTakeNothing) {
+  const Cluster h800 = shipped_cluster("h800");
+  for (const Precision precision : {Precision::kFp8, Precision::kBf16}) {
+    EXPECT_EQ(few_rows_gemm_time(h800, {64, 0, 7168}, precision, 132).total.value, 0.0);
+  }
+  EXPECT_GT(plan_decode(h800, llama_405b(), {.ranks = 1}, 8, 1024).step.value, 0.0);
+}
+
 TEST(FewRows, MoreBandwidthSmsOrClockNeverCost) {
   for (const GemmShape& shape : {GemmShape{64, 2112, 7168}, GemmShape{128, 7168, 16384},
                                  GemmShape{40, 4096, 7168, 8}, GemmShape{512, 256, 7168}}) {
