@@ -1,6 +1,7 @@
 #include "plan/machine/kernel_time.h"
 
 #include "plan/inference/serving_plan.h"
+#include "plan/layout/stages.h"
 #include "plan/test_models.h"
 
 namespace fathom::plan {
@@ -80,6 +81,30 @@ TEST(DirectExchange, WithoutATableRowsGoOverNvlinkOrTheCard) {
   EXPECT_NEAR(e.combine.value, 2 * 3.7e-6 + 100 * 8 * 7168 * 2 / 720e9, 1e-12);
   EXPECT_NEAR(low_latency_exchange(near, v3, 128, 100).combine.value,
               2 * 3.7e-6 + 100 * 8 * 7168 * 2 / 50e9, 1e-12);
+}
+
+/// Of a stage's first layer of experts on GB200, in pairs.
+LayerTimes expert_layer(const Layout& layout, const std::vector<std::string>& edits) {
+  const auto stages = make_stages(shipped_cluster("gb200-nvl72", edits),
+                                  shipped_model("deepseek-v3"), layout, 4096);
+  return stages[5].times[0];
+}
+
+TEST(SmsOfExchanges, AreTakenWhileAnExchangeRunsOrKeptFree) {
+  Layout layout{.gpus = 256,
+                .pipeline_ranks = 4,
+                .chunks_per_rank = 4,
+                .expert_ranks = 64,
+                .schedule = ScheduleKind::kInterleaved};
+  const LayerTimes none = expert_layer(layout, {"sm_for_comm=0"});
+  const LayerTimes taken = expert_layer(layout, {"sm_for_comm=37"});
+  EXPECT_GT(none.exchange().value, 0.0);
+  EXPECT_NEAR((taken.compute() - none.compute()).value, none.exchange().value * 37 / 148, 1e-9);
+  EXPECT_GT(expert_layer(layout, {"sm_for_comm=37", "sm_kept=true"}).compute(), taken.compute());
+  // Nothing is beside an exchange that is waited for.
+  layout.overlap = Overlap::kAlone;
+  EXPECT_EQ(expert_layer(layout, {"sm_for_comm=37"}).compute(),
+            expert_layer(layout, {"sm_for_comm=0"}).compute());
 }
 
 TEST(Imbalance, EveryoneWaitsForTheBusiest) {
