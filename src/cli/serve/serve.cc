@@ -9,6 +9,7 @@
 #include "cli/serve/process_setup.h"
 #include "cli/serve/running_server.h"
 #include "config/run/run_file.h"
+#include "io/files/output_path.h"
 #include "serve/accounts/sql/sql.h"
 #include "serve/metrics/json_log.h"
 
@@ -83,6 +84,7 @@ class Serve : public Command {
     refuse_open_doors(config);
     check_model(config.model);
     check_cache(config.cache);
+    if (!config.model.loads_file.empty()) io::require_output_file(config.model.loads_file);
     const bool is_level_fixed = set_log_level(config.server.log_level);
     log_config(config);
     raise_file_limit();
