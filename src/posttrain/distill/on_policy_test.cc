@@ -1,0 +1,220 @@
+// Distillation on the student's own answers: against TRL's GKDTrainer on answers that are given
+// (tools/golden/make_gkd_golden.py), and whole runs.
+#include "posttrain/distill/on_policy.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+
+#include <cmath>
+
+#include "io/json.h"
+#include "io/safetensors.h"
+#include "posttrain/json_lines.h"
+#include "posttrain/sft/test_support.h"
+
+namespace fathom::posttrain {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::Gt;
+using ::testing::HasSubstr;
+using ::testing::Lt;
+
+class OnPolicyTest : public StageRunTest {
+ protected:
+  /// The golden model with the weights of its last norm times -2: far from it, and cheap.
+  std::string teacher() {
+    const fs::path to = dir_ / "teacher";
+    if (fs::exists(to)) return to.string();
+    fs::copy(sft_golden(), to);
+    const fs::path weights = to / "model.safetensors";
+    std::string all = bytes(weights);
+    const auto file = value_or_throw(io::SafetensorsFile::parse(
+        {reinterpret_cast<const u8*>(all.data()), all.size()}, "weights"));
+    const io::StoredTensor* const norm = file.find("model.norm.weight");
+    for (i64 i = 0; i < norm->elements(); ++i) {
+      char* const at = all.data() + (norm->bytes.data() - reinterpret_cast<const u8*>(all.data())) +
+                       i * static_cast<i64>(sizeof(float));
+      float weight = 0.0f;
+      std::memcpy(&weight, at, sizeof weight);
+      weight *= -2.0f;
+      std::memcpy(at, &weight, sizeof weight);
+    }
+    std::ofstream(weights, std::ios::binary) << all;
+    return to.string();
+  }
+  RunConfig config(const std::string& out) {
+    RunConfig config = golden_run(dir_ / out);
+    config.run.stage = TrainStage::kDistill;
+    config.distill.teacher = teacher();
+    config.distill.top_k = 65535;  // all ids
+    config.distill.divergence = Divergence::kReverse;
+    config.distill.on_policy = 1.0;
+    config.distill.max_new_tokens = 8;
+    config.data.seq_len = 32;
+    config.data.train.clear();
+    config.data.train["letters"].paths = {
+        dir_.write("prompts.jsonl",
+                   "{\"prompt\": \"a\", \"completion\": \"bb\"}\n"
+                   "{\"prompt\": \"bc\", \"completion\": \"c\"}\n"
+                   "{\"prompt\": \"cde\", \"completion\": \"dddd\"}\n")
+            .string()};
+    config.train.batch_sequences = 6;
+    config.train.micro_batch_sequences = 4;
+    config.train.checkpoint_every = 2;
+    return config;
+  }
+};
+
+std::vector<i32> ids_under(const io::JsonValue& line, const char* key) {
+  std::vector<i32> ids;
+  for (const io::JsonValue& id : line.find(key)->as_array()) {
+    ids.push_back(static_cast<i32>(id.as_integer()));
+  }
+  return ids;
+}
+
+std::vector<PolicySample> given_answers() {
+  std::vector<PolicySample> samples;
+  SourceConfig source;
+  source.paths = {(testing::golden_directory("grpo") / "rollouts.jsonl").string()};
+  for_each_json_line(source, "rollouts", [&](const io::JsonValue& line) -> Result<void> {
+    PolicySample& sample = samples.emplace_back();
+    sample.ids = ids_under(line, "prompt_ids");
+    sample.prompt_tokens = std::ssize(sample.ids);
+    const std::vector<i32> answer = ids_under(line, "completion_ids");
+    sample.ids.insert(sample.ids.end(), answer.begin(), answer.end());
+    return {};
+  });
+  return samples;
+}
+
+/// The stage with answers that are given.
+class GivenAnswers : public OnPolicyDistill {
+ public:
+  using OnPolicyDistill::OnPolicyDistill;
+
+ protected:
+  void answer(Ctx&, std::span<PolicySample* const> samples) override {
+    const std::vector<PolicySample> given = given_answers();
+    ASSERT_EQ(samples.size(), given.size());
+    for (size_t i = 0; i < given.size(); ++i) {
+      samples[i]->ids = given[i].ids;
+      samples[i]->prompt_tokens = given[i].prompt_tokens;
+    }
+  }
+};
+
+TEST_F(OnPolicyTest, LossesOfTenStepsAreThoseOfTrl) {
+  const io::JsonValue golden =
+      value_or_throw(io::read_json(testing::golden_directory("gkd") / "golden.json"));
+  for (const auto& [kind, name] : kDivergenceNames) {
+    RunConfig c = config(std::string(name));
+    c.distill.divergence = kind;
+    c.distill.beta = golden.find("jsd_beta")->as_number();
+    c.schedule.peak_lr = golden.find("learning_rate")->as_number();
+    c.train.batch_sequences = 8;
+    OnPolicyParts parts = read_on_policy(c);
+    const RunConfig resolved = parts.samples.config;
+    GivenAnswers stage(std::move(parts));
+    steps_.clear();
+    train::train(
+        ctx_, {.config = resolved, .measure_peak = false, .stage = &stage},
+        {.step = [this](const report::StepMetrics& metrics) { steps_.push_back(metrics); }});
+    const io::JsonArray& losses = golden.find("losses")->find(name)->as_array();
+    ASSERT_EQ(losses.size(), steps_.size());
+    for (size_t i = 0; i < losses.size(); ++i) {
+      EXPECT_NEAR(number(i, "divergence"), losses[i].as_number(), 1e-4) << name << " " << i;
+    }
+  }
+}
+
+TEST_F(OnPolicyTest, TheStudentComesNearerOnItsOwnAnswers) {
+  RunConfig c = config("near");
+  c.train.steps = 40;
+  c.schedule.peak_lr = 1e-2;
+  c.data.validation["held"].paths = {
+      dir_.write("held.jsonl", "{\"prompt\": \"e\", \"completion\": \"abc\"}\n").string()};
+  run(c);
+  EXPECT_LT(number(39, "divergence"), 0.3 * number(0, "divergence"));
+  EXPECT_LT(number(39, "held/divergence"), number(0, "held/divergence"));
+  EXPECT_TRUE(std::isnan(number(20, "held/divergence")));
+  EXPECT_EQ(number(3, "on_policy"), 1.0);
+  EXPECT_THAT(number(3, "length/mean"), AllOf(Gt(0.0), Lt(8.1)));
+  EXPECT_GT(number(3, "rollout/tokens_per_s"), 0.0);
+  EXPECT_THAT(text("near/samples.jsonl"), HasSubstr("{\"step\":40,\"prompt\":\""));
+  EXPECT_FALSE(fs::exists(dir_ / "near/teacher"));
+}
+
+// A student that is its teacher is at no distance from it, whatever it says.
+TEST_F(OnPolicyTest, ATeacherIsAtNoDistanceFromItself) {
+  RunConfig c = config("self");
+  c.distill.teacher = sft_golden().string();
+  c.train.steps = 1;
+  run(c);
+  EXPECT_NEAR(number(0, "divergence"), 0.0, 1e-5);
+}
+
+TEST_F(OnPolicyTest, AShareOfTheAnswersAreTheTexts) {
+  RunConfig c = config("share");
+  c.distill.on_policy = 0.4;
+  c.train.batch_sequences = 50;
+  c.train.steps = 2;
+  run(c);
+  EXPECT_THAT(number(0, "on_policy"), AllOf(Gt(0.15), Lt(0.65)));
+  EXPECT_NE(number(0, "on_policy"), number(1, "on_policy"));
+  const std::string lines = text("share/samples.jsonl");
+  EXPECT_EQ(static_cast<double>(std::ranges::count(lines, '\n')),
+            50.0 * (number(0, "on_policy") + number(1, "on_policy")));
+}
+
+TEST_F(OnPolicyTest, GoesOnBitForBitWithTheSameAnswers) {
+  RunConfig c = config("whole");
+  c.distill.on_policy = 0.7;
+  c.train.steps = 6;
+  run(c);
+  c.run.out = (dir_ / "cut").string();
+  run(c, 3);
+  EXPECT_EQ(run(c).resumed_step, 3);
+  EXPECT_EQ(text("whole/model/model.safetensors"), text("cut/model/model.safetensors"));
+  EXPECT_EQ(text("whole/samples.jsonl"), text("cut/samples.jsonl"));
+}
+
+// What is learnt of a conversation is its last answer; a batch's order and cuts change nothing.
+TEST_F(OnPolicyTest, PromptsEndBeforeTheLastAnswer) {
+  SampleSet set;
+  set.add(std::vector<i32>{5, 6, 7, 8, 9, 10, 11}, std::vector<u8>{0, 1, 0, 0, 1, 1, 0}, 0);
+  set.add(std::vector<i32>{5, 6}, std::vector<u8>{1, 1}, 0);
+  const PolicySample talk = OnPolicyDistill::last_answer(set, 0);
+  EXPECT_THAT(talk.ids, ::testing::ElementsAre(5, 6, 7, 8, 9, 10));
+  EXPECT_EQ(talk.prompt_tokens, 4);
+  EXPECT_EQ(OnPolicyDistill::last_answer(set, 1).prompt_tokens, 1);
+  std::vector<double> divergences;
+  for (const i64 micro : {1, 6}) {
+    RunConfig c = config(fmt::format("micro{}", micro));
+    c.train.micro_batch_sequences = micro;
+    c.sft.loss = SftLoss::kSamples;
+    c.train.steps = 3;
+    run(c);
+    divergences.push_back(number(2, "divergence"));
+  }
+  EXPECT_NEAR(divergences[0], divergences[1], 1e-4);
+}
+
+TEST_F(OnPolicyTest, Refuses) {
+  RunConfig c = config("bad");
+  c.distill.store = (dir_ / "store").string();
+  EXPECT_THAT(refusal(c), HasSubstr("distill.store: with distill.on_policy the teacher is asked"));
+  c = config("bad");
+  c.train.steps = 0;
+  c.train.tokens = 1000;
+  EXPECT_THAT(refusal(c), HasSubstr("train.tokens: answers have no length"));
+  c = config("bad");
+  c.distill.max_new_tokens = 30;
+  EXPECT_THAT(refusal(c), HasSubstr("its prompt has 4 tokens; data.seq_len = 32 less "
+                                    "distill.max_new_tokens = 30 leaves 2"));
+}
+
+}  // namespace
+}  // namespace fathom::posttrain
