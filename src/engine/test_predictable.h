@@ -1,5 +1,7 @@
 #pragma once
 // For the engine's tests: models that write ASCII and whose MTP modules are often right.
+#include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,13 +15,10 @@ inline bool ends_with_any(std::string_view name, std::initializer_list<std::stri
   return std::ranges::any_of(suffixes, [&](std::string_view s) { return name.ends_with(s); });
 }
 
-/// A random model whose next token is mostly a function of the last one: `context_share` scales
-/// what its blocks add to the embedding, and its MTP modules see the embedding of their token
-/// alone. 0: every draft is right at temperature 0; the larger, the more often one is not.
-/// Without `drafts_right` they are those of random weights. Its text is printable ASCII.
-inline void write_predictable_checkpoint(Ctx& ctx, const ModelConfig& config,
-                                         const std::string& path, float context_share,
-                                         bool drafts_right = true) {
+/// A random checkpoint whose weights `edit` changed, each tensor by its name and its elements.
+inline void write_edited_checkpoint(
+    Ctx& ctx, const ModelConfig& config, const std::string& path,
+    const std::function<void(const std::string& name, std::span<float> values)>& edit) {
   const testing::TempDir directory;
   const std::string random = (directory.path() / "random").string();
   checkpoint::write_random_checkpoint(ctx, config, random,
@@ -28,27 +27,43 @@ inline void write_predictable_checkpoint(Ctx& ctx, const ModelConfig& config,
   std::vector<float> weights(static_cast<size_t>(layout.size()));
   checkpoint::read_model_directory(ctx, config, layout, random, weights);
   for (const checkpoint::ParameterSlot& slot : layout.slots()) {
-    const std::string& name = slot.parameter.name;
-    float* const values = weights.data() + slot.offset;
-    if (ends_with_any(name, {"o_proj.weight", "down_proj.weight"})) {
-      for (i64 i = 0; i < slot.parameter.elements(); ++i) values[i] *= context_share;
-    } else if (name == "model.embed_tokens.weight") {
-      // As large as what enorm makes of it, so that a block weighs the same in both.
-      for (i64 i = 0; i < slot.parameter.elements(); ++i) values[i] *= 5.0f;
-    } else if (drafts_right && name.ends_with("eh_proj.weight")) {
-      const i64 hidden = config.hidden_size;
-      for (i64 row = 0; row < hidden; ++row) {
-        for (i64 col = 0; col < 2 * hidden; ++col) values[row * 2 * hidden + col] = row == col;
-      }
-    } else if (name == "lm_head.weight") {
-      const auto is_printable = [first = tokenizer::byte_tokenizer().tokenizer.encode("!")[0]](
-                                    i64 id) { return id >= first && id <= first + '~' - '!'; };
-      for (i64 i = 0; i < slot.parameter.elements(); ++i) {
-        values[i] *= is_printable(i / config.hidden_size) ? 3.0f : 0.02f;
-      }
-    }
+    edit(slot.parameter.name,
+         std::span(weights).subspan(static_cast<size_t>(slot.offset),
+                                    static_cast<size_t>(slot.parameter.elements())));
   }
   checkpoint::write_model_directory(ctx, config, layout, weights, path, DType::kF32);
+}
+
+/// A random model whose next token is mostly a function of the last one: `context_share` scales
+/// what its blocks add to the embedding, and its MTP modules see the embedding of their token
+/// alone. 0: every draft is right at temperature 0; the larger, the more often one is not.
+/// Without `drafts_right` they are those of random weights. Its text is printable ASCII.
+inline void write_predictable_checkpoint(Ctx& ctx, const ModelConfig& config,
+                                         const std::string& path, float context_share,
+                                         bool drafts_right = true) {
+  const auto hidden = static_cast<size_t>(config.hidden_size);
+  const i32 printable = tokenizer::byte_tokenizer().tokenizer.encode("!")[0];
+  const auto edit = [&](const std::string& name, std::span<float> values) {
+    const auto scale = [](std::span<float> row, float by) {
+      for (float& value : row) value *= by;
+    };
+    if (ends_with_any(name, {"o_proj.weight", "down_proj.weight"})) {
+      scale(values, context_share);
+    } else if (name == "model.embed_tokens.weight") {
+      scale(values, 5.0f);  // as large as what enorm makes of it: a block weighs the same in both
+    } else if (drafts_right && name.ends_with("eh_proj.weight")) {
+      for (size_t i = 0; i < values.size(); ++i) {
+        values[i] = i / (2 * hidden) == i % (2 * hidden) ? 1.0f : 0.0f;
+      }
+    } else if (name == "lm_head.weight") {
+      for (size_t id = 0; id * hidden < values.size(); ++id) {
+        const i32 character = static_cast<i32>(id) - printable;
+        scale(values.subspan(id * hidden, hidden),
+              character >= 0 && character <= '~' - '!' ? 3.0f : 0.02f);
+      }
+    }
+  };
+  write_edited_checkpoint(ctx, config, path, edit);
 }
 
 /// V3's shape with one MTP module that is often right.

@@ -99,22 +99,13 @@ TEST(RankedEngineTest, NarrowWiresAnswerToo) {
 /// Some experts are chosen far more often than others: the router's bias says so.
 TestModel& skewed_v3() {
   static TestModel model([](Ctx& ctx, const std::string& path) {
-    const ModelConfig config = tiny_v3(/*mtp=*/0);
-    const testing::TempDir directory;
-    const std::string random = (directory.path() / "random").string();
-    checkpoint::write_random_checkpoint(ctx, config, random,
-                                        {.dtype = DType::kF32, .weight_std = 0.2, .seed = 5});
-    const checkpoint::ParameterLayout layout(config);
-    std::vector<float> weights(static_cast<size_t>(layout.size()));
-    checkpoint::read_model_directory(ctx, config, layout, random, weights);
-    for (const checkpoint::ParameterSlot& slot : layout.slots()) {
-      if (!ends_with_any(slot.parameter.name, {"e_score_correction_bias"})) continue;
-      for (i64 e = 0; e < slot.parameter.elements(); ++e) {
-        weights[static_cast<size_t>(slot.offset + e)] =
-            e % 5 == 1 ? 0.4f : 0.02f * static_cast<float>(e % 3);
-      }
-    }
-    checkpoint::write_model_directory(ctx, config, layout, weights, path, DType::kF32);
+    write_edited_checkpoint(ctx, tiny_v3(/*mtp=*/0), path,
+                            [](const std::string& name, std::span<float> values) {
+                              if (!name.ends_with("e_score_correction_bias")) return;
+                              for (size_t e = 0; e < values.size(); ++e) {
+                                values[e] = e % 5 == 1 ? 0.4f : 0.02f * static_cast<float>(e % 3);
+                              }
+                            });
   });
   return model;
 }
