@@ -32,10 +32,10 @@ SAMPLES = 16
 
 # What a scale is: the model, lengths of runs. "small" takes minutes of one core, "full" is the size of posttraining.md §9.
 SCALES = {
-    "small": {"model": "rl-mini.json", "base_steps": 300, "rl_steps": 30, "lr": 4e-3, "rl_lr": 1e-3, "examples": 20000,
-              "held_out": 100, "prompts": 16},
+    "small": {"model": "rl-mini.json", "base_steps": 600, "rl_steps": 40, "lr": 2e-3, "rl_lr": 3e-4, "examples": 20000,
+              "held_out": 100, "rl_prompts": 400, "prompts": 16},
     "full": {"model": "rl-tiny.json", "base_steps": 500, "rl_steps": 50, "lr": 1e-3, "rl_lr": 3e-4, "examples": 20000,
-             "held_out": 1000, "prompts": 16},
+             "held_out": 1000, "rl_prompts": 2000, "prompts": 16},
 }
 CONTROLS = ("sft", "rejection", "random", "format")
 OPERATORS = {">": operator.gt, "<": operator.lt, ">=": operator.ge, "<=": operator.le}
@@ -54,11 +54,11 @@ DEMOS = {
     "P": Demo("parity", {"long_share": 0.25}, ("rl", *CONTROLS),
               [("rl", "greedy", ">", 0.95), ("rl", "pass_at_1", ">", 0.95), ("sft", "pass_at_1", "<", 0.75),
                ("random", "pass_at_1", "<", 0.75), ("format", "pass_at_1", "<", 0.75)],
-              bits={"small": {"bits": 8}, "full": {"bits": 16}}),
+              bits={"small": {"bits": 10}, "full": {"bits": 16}}),
     "A": Demo("addition", {}, ("rl", *CONTROLS),
               [("rl", "pass_at_1", ">=", ("base", "pass_at_1", 2.0)), ("rl", "pass_at_16", ">=", ("base", "pass_at_16", 0.9)),
                ("random", "pass_at_1", "<", ("base", "pass_at_1", 1.3)), ("format", "pass_at_1", "<", ("base", "pass_at_1", 1.3))],
-              bits={"small": {"digits": 2}, "full": {"digits": 3}}),
+              base_scale=0.5, bits={"small": {"digits": 2}, "full": {"digits": 3}}),
     "C": Demo("letters", {"noise": 0.1}, ("rl", *CONTROLS),
               [("rl", "pass_at_1", ">=", ("base", "pass_at_1", 1.3)), ("random", "pass_at_1", "<", ("base", "pass_at_1", 1.1))]),
     "R": Demo("reversal", {"least": 2, "most": 5}, ("rl", "rejection"),
@@ -67,11 +67,18 @@ DEMOS = {
     "S": Demo("countdown", {}, ("rl", *CONTROLS), [("rl", "pass_at_1", ">=", ("base", "pass_at_1", 1.1))]),
     "D1": Demo("parity", {"long_share": 0.0}, ("rl", "traces", "logits", "on_policy"),
                [("base", "pass_at_1", "<", 0.6), ("rl", "pass_at_1", "<", 0.6), ("traces", "pass_at_1", ">", 0.95),
-                ("logits", "pass_at_1", ">", 0.95)], bits={"small": {"bits": 8}, "full": {"bits": 16}}),
+                ("logits", "pass_at_1", ">", 0.95)], bits={"small": {"bits": 10}, "full": {"bits": 16}}),
     "D2": Demo("parity", {"long_share": 0.2}, ("rl", "traces", "logits"),
                [("rl", "pass_at_1", ">", 0.95), ("traces", "pass_at_1", ">", 0.95)],
-               bits={"small": {"bits": 8}, "full": {"bits": 16}}),
+               bits={"small": {"bits": 10}, "full": {"bits": 16}}),
 }
+
+
+def scale_of(args: argparse.Namespace) -> dict:
+    """The scale's numbers, but for those that the command line gives."""
+    given = {key: value for key in ("base_steps", "rl_steps", "examples", "held_out", "rl_prompts")
+             if (value := getattr(args, key))}
+    return {**SCALES[args.scale], **given}
 
 
 def write_lines(path: Path, lines: list[dict], keys: tuple[str, ...]) -> None:
@@ -84,7 +91,7 @@ class Seed:
 
     def __init__(self, args: argparse.Namespace, demo: Demo, seed: int, folder: Path):
         self.args, self.demo, self.seed, self.folder = args, demo, seed, folder
-        self.scale = SCALES[args.scale]
+        self.scale = scale_of(args)
         self.seconds: dict[str, float] = {}
 
     def settings(self, base: dict) -> dict:
@@ -96,7 +103,7 @@ class Seed:
         seen: set[str] = set()
         rl = self.settings(self.demo.rl_settings)
         held_out = distinct_lines(self.demo.task, rl, self.scale["held_out"], 1000 + self.seed, seen)
-        prompts = distinct_lines(self.demo.task, rl, self.args.rl_prompts, 2000 + self.seed, seen)
+        prompts = distinct_lines(self.demo.task, rl, self.scale["rl_prompts"], 2000 + self.seed, seen)
         # A small task has few prompts: its text repeats them, but never a held-out one.
         apart = {each["prompt"] for each in held_out}
         base, i = [], 0
@@ -146,7 +153,7 @@ class Seed:
         return self.folder / name / "kept.jsonl"
 
     def base(self) -> Path:
-        steps = round(self.scale["base_steps"] * self.demo.base_scale * self.args.base_scale)
+        steps = round(self.scale["base_steps"] * self.demo.base_scale)
         return self.sft("base", self.folder / "data/base.jsonl", steps, self.scale["lr"])
 
     def teacher(self) -> Path:
@@ -169,15 +176,16 @@ class Seed:
         if name == "sft":  # as many steps on the base model's own text
             return self.sft("sft", self.folder / "data/base.jsonl", steps, sft_lr, base)
         if name == "rejection":  # as many rollouts, what is right of them learnt
-            kept = self.sample("rejection_samples", base, SAMPLES, 4, min(self.args.rl_prompts, rollouts // SAMPLES))
+            kept = self.sample("rejection_samples", base, SAMPLES, 4, min(self.scale["rl_prompts"], rollouts // SAMPLES))
             return self.sft("rejection", kept, steps, sft_lr, base)
         teacher = self.teacher()
-        traces = self.sample("traces_samples", teacher, 2, 2, self.args.rl_prompts)
+        traces = self.sample("traces_samples", teacher, 2, 2, self.scale["rl_prompts"])
+        learning = self.scale["base_steps"] // 2
         if name == "traces":
-            return self.sft("traces", traces, 2 * steps, sft_lr, base)
+            return self.sft("traces", traces, learning, self.scale["lr"], base)
         distill = ("run.stage=distill", f"distill.teacher={teacher}", "distill.top_k=16")
         if name == "logits":
-            return self.sft("logits", traces, 2 * steps, sft_lr, base, distill)
+            return self.sft("logits", traces, learning, self.scale["lr"], base, distill)
         return self.sft("on_policy", traces, steps, sft_lr, self.arm("traces", base),
                         (*distill, "distill.on_policy=1.0", "distill.divergence=reverse", "train.batch_sequences=64",
                          "distill.max_new_tokens=48"))
@@ -251,8 +259,8 @@ def main() -> int:
     parser.add_argument("--out", default="runs/demos")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     parser.add_argument("--scale", choices=sorted(SCALES), default="small")
-    parser.add_argument("--base-scale", type=float, default=1.0, help="of the base model's steps")
-    parser.add_argument("--rl-prompts", type=int, default=0, help="0: what the task has room for")
+    for name in ("base-steps", "rl-steps", "examples", "held-out", "rl-prompts"):
+        parser.add_argument(f"--{name}", type=int, default=0, help="in place of the scale's")
     parser.add_argument("--arms", nargs="*", help="these alone, of the demonstration's")
     args = parser.parse_args()
     demo = DEMOS[args.demo]
@@ -261,12 +269,11 @@ def main() -> int:
     if args.arms is not None:
         demo.arms = tuple(args.arms)
         demo.expected = [each for each in demo.expected if each[0] in ("base", *demo.arms)]
-    args.rl_prompts = args.rl_prompts or (100 if args.scale == "small" else 2000)
     results = [Seed(args, demo, seed, folder / str(seed)).run() for seed in args.seeds]
     found = verdicts(demo, results)
     (folder / "result.json").write_text(json.dumps({"demo": args.demo, "scale": args.scale, "seeds": args.seeds,
                                                     "results": results, "expected": found}, indent=1) + "\n", encoding="utf-8")
-    show(demo, results, SCALES[args.scale]["held_out"])
+    show(demo, results, scale_of(args)["held_out"])
     return 0 if all(each["held"] for each in found) else 1
 
 

@@ -92,7 +92,7 @@ TEST_F(RunFilesTest, OfTheRecipes) {
       ++count;
     }
   }
-  EXPECT_EQ(count, 8);
+  EXPECT_EQ(count, 9);
 }
 
 }  // namespace

@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "io/json.h"
 #include "io/safetensors.h"
@@ -160,13 +162,19 @@ TEST_F(OnPolicyTest, AShareOfTheAnswersAreTheTexts) {
   RunConfig c = config("share");
   c.distill.on_policy = 0.4;
   c.train.batch_sequences = 50;
-  c.train.steps = 2;
+  c.train.steps = 3;
   run(c);
-  EXPECT_THAT(number(0, "on_policy"), AllOf(Gt(0.15), Lt(0.65)));
-  EXPECT_NE(number(0, "on_policy"), number(1, "on_policy"));
+  double own = 0.0, most = 0.0, least = 1.0;
+  for (size_t i = 0; i < 3; ++i) {
+    const double share = number(i, "on_policy");
+    EXPECT_THAT(share, AllOf(Gt(0.15), Lt(0.65)));
+    own += 50.0 * share;
+    most = std::max(most, share);
+    least = std::min(least, share);
+  }
+  EXPECT_LT(least, most) << "who writes is drawn anew";
   const std::string lines = text("share/samples.jsonl");
-  EXPECT_EQ(static_cast<double>(std::ranges::count(lines, '\n')),
-            50.0 * (number(0, "on_policy") + number(1, "on_policy")));
+  EXPECT_NEAR(static_cast<double>(std::ranges::count(lines, '\n')), own, 1e-6);
 }
 
 TEST_F(OnPolicyTest, GoesOnBitForBitWithTheSameAnswers) {
@@ -212,7 +220,7 @@ TEST_F(OnPolicyTest, Refuses) {
   EXPECT_THAT(refusal(c), HasSubstr("train.tokens: answers have no length"));
   c = config("bad");
   c.distill.max_new_tokens = 30;
-  EXPECT_THAT(refusal(c), HasSubstr("its prompt has 4 tokens; data.seq_len = 32 less "
+  EXPECT_THAT(refusal(c), HasSubstr("its prompt has 3 tokens; data.seq_len = 32 less "
                                     "distill.max_new_tokens = 30 leaves 2"));
 }
 
