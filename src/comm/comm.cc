@@ -60,11 +60,13 @@ Comm::Comm(Comm&&) noexcept = default;
 Comm& Comm::operator=(Comm&&) noexcept = default;
 Comm::~Comm() = default;
 
-int Comm::node_of(int rank) const {
+int Comm::machine_of(int rank) const {
   FATHOM_CHECK(rank >= 0 && rank < size_, "rank ", rank, " of ", size_);
-  const int ranks_per_node = job_->options().ranks_per_node;
-  if (ranks_per_node > 0) return world_rank(rank) / ranks_per_node;
   return transport_ == nullptr ? 0 : transport_->node_of(rank);
+}
+int Comm::node_of(int rank) const {
+  const int ranks_per_node = job_->options().ranks_per_node;
+  return ranks_per_node > 0 ? world_rank(rank) / ranks_per_node : machine_of(rank);
 }
 int Comm::world_rank(int rank) const {
   FATHOM_CHECK(rank >= 0 && rank < size_, "rank ", rank, " of ", size_);
@@ -97,6 +99,15 @@ Comm Comm::split(int color, int key, std::string_view name, Where where) {
   return group;
 }
 
+i64 Comm::network_bytes(const Operation& operation) const {
+  i64 sum = 0;
+  for (const Transfer& transfer : operation.exchange.transfers) {
+    const bool leaves = node_of(transfer.peer) != node_of(rank_);
+    if (transfer.kind == Transfer::Kind::kSend && leaves) sum += transfer.bytes;
+  }
+  return sum;
+}
+
 Pending Comm::start(std::unique_ptr<Operation> operation) {
   if (transport_ == nullptr) return {};
   Operation& op = *operation;
@@ -104,6 +115,7 @@ Pending Comm::start(std::unique_ptr<Operation> operation) {
                            .op = op.op,
                            .sequence = op.sequence,
                            .send_bytes = op.bytes(Transfer::Kind::kSend, false),
+                           .network_bytes = network_bytes(op),
                            .expected_bytes = op.bytes(Transfer::Kind::kReceive, false),
                            .file = op.where.file_name(),
                            .line = op.where.line()});

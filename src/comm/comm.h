@@ -78,7 +78,9 @@ class Comm {
 
   int rank() const { return rank_; }
   int size() const { return size_; }
-  /// Ranks with the same number share memory (two hops and sums in two levels go by it).
+  /// Ranks with the same number share memory.
+  int machine_of(int rank) const;
+  /// Two hops and sums in two levels go by it: JobOptions::ranks_per_node, or machines.
   int node_of(int rank) const;
   /// The number in the whole job of this group's rank `rank`.
   int world_rank(int rank) const;
@@ -138,6 +140,8 @@ class Comm {
   Pending start(std::unique_ptr<Operation> operation);
   std::unique_ptr<Operation> collective(const char* op, Where where);
   void compare_calls(const Operation& operation);
+  /// That it sends to other nodes.
+  i64 network_bytes(const Operation& operation) const;
   void finish(Operation& operation);
   void wait_for(Operation& operation);
   bool ready(Operation& operation);

@@ -40,6 +40,7 @@ i64 Job::begin(OpRecord record) {
   record.started = Clock::now();
   ++traffic_.operations;
   traffic_.sent_bytes += record.send_bytes;
+  traffic_.network_bytes += record.network_bytes;
   return log_.add(std::move(record));
 }
 

@@ -46,6 +46,7 @@ struct Traffic {
   i64 operations = 0;
   i64 sent_bytes = 0;      ///< to other ranks
   i64 received_bytes = 0;  ///< from other ranks
+  i64 network_bytes = 0;   ///< of sent_bytes, to ranks of other nodes
   double wait_s = 0;       ///< within wait(): what the exchange did not hide
   double exchange_s = 0;   ///< from start to the end of wait(), overlapping ones added up
 };

@@ -20,6 +20,7 @@ struct OpRecord {
   const char* op = "";
   i64 sequence = 0;  ///< of the group's collectives; of send and recv: the tag
   i64 send_bytes = 0;
+  i64 network_bytes = 0;  ///< of them, to other nodes
   i64 expected_bytes = 0;
   i64 received_bytes = 0;
   bool ended = false;

@@ -10,19 +10,6 @@
 namespace fathom::comm {
 namespace {
 
-/// Ranks of a node, if all nodes hold as many consecutive ranks, more than one, and there are
-/// several nodes; else 0.
-int ranks_per_node(const Comm& comm) {
-  int per_node = 1;
-  while (per_node < comm.size() && comm.node_of(per_node) == comm.node_of(0)) ++per_node;
-  if (per_node == 1 || per_node == comm.size() || comm.size() % per_node != 0) return 0;
-  for (int r = 0; r < comm.size(); ++r) {
-    const bool first_of_node = r % per_node == 0;
-    if (r > 0 && (comm.node_of(r) != comm.node_of(r - 1)) != first_of_node) return 0;
-  }
-  return per_node;
-}
-
 template <typename T>
 std::span<T> piece(std::span<T> values, ShardRange range) {
   return values.subspan(static_cast<size_t>(range.begin),
@@ -92,10 +79,7 @@ ShardRange shard_range(i64 elements, int rank, int ranks) {
 
 OrderedSums::OrderedSums(Comm& comm, OrderedOptions options) : comm_(comm), options_(options) {
   FATHOM_CHECK(options_.block_bytes > 0, options_.block_bytes, " bytes a block");
-  const int per_node = options_.two_levels ? ranks_per_node(comm) : 0;
-  if (per_node == 0) return;
-  inside_ = comm.split(comm.rank() / per_node, comm.rank(), "inside");
-  across_ = comm.split(comm.rank() % per_node, comm.rank(), "across");
+  if (options_.two_levels) nodes_ = node_groups(comm);
 }
 
 std::vector<ShardRange> OrderedSums::shards(i64 elements) const {
@@ -137,19 +121,19 @@ template <typename T>
 void OrderedSums::reduce_scatter_of(std::span<T> values) {
   const std::vector<ShardRange> all = shards(std::ssize(values));
   if (!two_levels()) return reduce_scatter_within<T>(comm_, values, all);
-  const int nodes = across_->size(), per_node = inside_->size();
+  const int nodes = nodes_->nodes(), per_node = nodes_->per_node;
   // Rank (n, l) of the job ends with shard n * per_node + l: inside its node it first gets the sums
   // of all shards of index l, one node's after the other, because those of one node lie together.
   for (int n = 0; n < nodes; ++n) {
     reduce_scatter_within<T>(
-        *inside_, values,
+        nodes_->inside, values,
         std::span(all).subspan(static_cast<size_t>(n * per_node), static_cast<size_t>(per_node)));
   }
   std::vector<ShardRange> of_index;
   for (int n = 0; n < nodes; ++n) {
-    of_index.push_back(all[static_cast<size_t>(n * per_node + inside_->rank())]);
+    of_index.push_back(all[static_cast<size_t>(n * per_node + nodes_->inside.rank())]);
   }
-  reduce_scatter_within<T>(*across_, values, of_index);
+  reduce_scatter_within<T>(nodes_->across, values, of_index);
 }
 
 void OrderedSums::all_gather_shards(MutableBytes bytes, i64 element_bytes) {
@@ -165,14 +149,14 @@ void OrderedSums::all_gather_shards(MutableBytes bytes, i64 element_bytes) {
     for (int r = 0; r < comm_.size(); ++r) parts.push_back(part(r));
     return comm_.all_gather_v(part(comm_.rank()), parts);
   }
-  const int nodes = across_->size(), per_node = inside_->size(), index = inside_->rank();
+  const int nodes = nodes_->nodes(), per_node = nodes_->per_node, index = nodes_->inside.rank();
   for (int n = 0; n < nodes; ++n) parts.push_back(part(n * per_node + index));
-  across_->all_gather_v(part(comm_.rank()), parts);
+  nodes_->across.all_gather_v(part(comm_.rank()), parts);
   std::vector<Pending> pending;
   for (int n = 0; n < nodes; ++n) {
     parts.clear();
     for (int l = 0; l < per_node; ++l) parts.push_back(part(n * per_node + l));
-    pending.push_back(inside_->start_all_gather_v(part(n * per_node + index), parts));
+    pending.push_back(nodes_->inside.start_all_gather_v(part(n * per_node + index), parts));
   }
   for (Pending& one : pending) one.wait();
 }

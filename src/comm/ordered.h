@@ -12,7 +12,7 @@
 #include <span>
 #include <vector>
 
-#include "comm/comm.h"
+#include "comm/nodes.h"
 
 namespace fathom::comm {
 
@@ -43,7 +43,7 @@ class OrderedSums {
   /// bytes  [n * element_bytes] u8: every rank's shard_range(n, ..) of elements reaches all others,
   /// in place.
   void all_gather_shards(MutableBytes bytes, i64 element_bytes);
-  bool two_levels() const { return inside_.has_value(); }
+  bool two_levels() const { return nodes_.has_value(); }
 
  private:
   template <typename T>
@@ -56,7 +56,7 @@ class OrderedSums {
 
   Comm& comm_;
   const OrderedOptions options_;
-  std::optional<Comm> inside_, across_;  // ranks of one node; ranks of one index
+  std::optional<NodeGroups> nodes_;
   std::vector<std::byte> scratch_;
 };
 

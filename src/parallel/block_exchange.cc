@@ -40,11 +40,11 @@ i64 BlockExchange::bytes_of(Part part) {
   return elements * static_cast<i64>(sizeof(float));
 }
 
-BlockExchange::BlockExchange(comm::Comm& group, const Shards& shards, bool experts)
+BlockExchange::BlockExchange(comm::Comm& group, const Shards& shards, Holders holders)
     : group_(group) {
   std::vector<std::vector<ShardBlock>> owned(static_cast<size_t>(group.size()));
   for (const ShardBlock& block : shards.blocks()) {
-    if (block.expert == experts) owned[static_cast<size_t>(block.owner)].push_back(block);
+    if (block.holders == holders) owned[static_cast<size_t>(block.owner)].push_back(block);
   }
   for (const auto& blocks : owned) blocks_.insert(blocks_.end(), blocks.begin(), blocks.end());
   const ShardBlock* next = blocks_.data();
@@ -108,6 +108,20 @@ void BlockExchange::gather_from_owners(Ctx& ctx, std::span<float> array) const {
       copy_in(round[static_cast<size_t>(owner)], messages.from(owner), array.data());
     }
   }
+}
+
+OwnerExchange::OwnerExchange(Groups& groups, const Shards& shards) {
+  for (const Holders holders : kAllHolders) {
+    of_holders_.emplace_back(groups.of(holders), shards, holders);
+  }
+}
+
+void OwnerExchange::sum_to_owners(Ctx& ctx, std::span<float> array, GradientReduction order) const {
+  for (const BlockExchange& blocks : of_holders_) blocks.sum_to_owners(ctx, array, order);
+}
+
+void OwnerExchange::gather_from_owners(Ctx& ctx, std::span<float> array) const {
+  for (const BlockExchange& blocks : of_holders_) blocks.gather_from_owners(ctx, array);
 }
 
 double gradient_norm(Ctx& ctx, comm::Comm& world, const Shards& shards,

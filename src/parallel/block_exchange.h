@@ -6,15 +6,14 @@
 #include "comm/comm.h"
 #include "config/run/parallel_config.h"
 #include "device/ctx.h"
-#include "parallel/shards.h"
+#include "parallel/groups.h"
 
 namespace fathom::parallel {
 
 class BlockExchange {
  public:
-  /// Of the blocks of `shards` that are experts' or not, between the ranks of `group`, whose sizes
-  /// and ranks the owners are of. Both must outlive it.
-  BlockExchange(comm::Comm& group, const Shards& shards, bool experts);
+  /// Of the blocks of `shards` that the ranks of `group` hold. Both must outlive it.
+  BlockExchange(comm::Comm& group, const Shards& shards, Holders holders);
 
   /// Every own block of `array` becomes the sum of that block over the ranks: in f32, in the order
   /// of ranks, so that the bits depend on the number of ranks alone; or in pairs, then pairs of
@@ -32,6 +31,19 @@ class BlockExchange {
   comm::Comm& group_;
   std::vector<ShardBlock> blocks_;         // owner after owner
   std::vector<std::vector<Part>> rounds_;  // [round][owner]
+};
+
+/// Of all blocks that a rank holds, whoever else does.
+class OwnerExchange {
+ public:
+  /// Both must outlive it.
+  OwnerExchange(Groups& groups, const Shards& shards);
+  void sum_to_owners(Ctx& ctx, std::span<float> array,
+                     GradientReduction order = GradientReduction::kRankOrder) const;
+  void gather_from_owners(Ctx& ctx, std::span<float> array) const;
+
+ private:
+  std::vector<BlockExchange> of_holders_;
 };
 
 /// Root of the sum of squares of all gradients of the model, each once: of every rank's own blocks,

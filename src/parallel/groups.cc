@@ -22,6 +22,15 @@ i64 expert_color(const RankLayout& layout, i64 rank) {
   return layout.pipeline_rank(rank) * layout.expert_data() + layout.data_rank(rank) / layout.expert;
 }
 
+i64 expert_holder_color(const RankLayout& layout, i64 rank) {
+  return layout.holder_group(rank) * layout.expert + layout.expert_rank(rank);
+}
+
+i64 ends_color(const RankLayout& layout, i64 rank) {
+  const i64 place = layout.pipeline_rank(rank);
+  return place == 0 || place == layout.pipeline - 1 ? 0 : 1 + rank;
+}
+
 }  // namespace
 
 Groups::Groups(comm::Comm& world, const RankLayout& layout)
@@ -32,10 +41,9 @@ Groups::Groups(comm::Comm& world, const RankLayout& layout)
       experts_backward_(split(world, expert_color(layout, world.rank()), "experts-backward")),
       pipeline_(split(world, layout.data_rank(world.rank()), "pipeline")),
       pipeline_backward_(split(world, layout.data_rank(world.rank()), "pipeline-backward")),
-      holders_(split_holders(world, layout, layout.holder_group(world.rank()), "holders")),
-      expert_holders_(split_holders(
-          world, layout,
-          layout.holder_group(world.rank()) * layout.expert + layout.expert_rank(world.rank()),
-          "expert-holders")) {}
+      holders_{
+          split_holders(world, layout, layout.holder_group(world.rank()), "holders"),
+          split_holders(world, layout, expert_holder_color(layout, world.rank()), "expert-holders"),
+          split_holders(world, layout, ends_color(layout, world.rank()), "ends")} {}
 
 }  // namespace fathom::parallel

@@ -25,18 +25,19 @@ class Groups {
   /// The same ranks once more, for what travels the other way.
   comm::Comm& pipeline_backward() { return pipeline_backward_; }
   /// Ranks that hold the same layers: data(), or a DualPipe's mirrored pair of them.
-  comm::Comm& holders() { return holders_; }
-  /// Of them, those that hold the same experts.
-  comm::Comm& expert_holders() { return expert_holders_; }
-
-  ShardPlace dense_place() const { return {holders_.rank(), holders_.size()}; }
-  ShardPlace expert_place() const { return {expert_holders_.rank(), expert_holders_.size()}; }
+  comm::Comm& holders() { return of(Holders::kDense); }
+  /// Ranks that hold a tensor together. Holders::kEnds: a rank in the midst is alone.
+  comm::Comm& of(Holders holders) { return holders_[static_cast<size_t>(holders)]; }
+  ShardPlace place(Holders holders) const {
+    const comm::Comm& group = holders_[static_cast<size_t>(holders)];
+    return {group.rank(), group.size()};
+  }
 
  private:
   comm::Comm& world_;
   RankLayout layout_;
-  comm::Comm data_, experts_, experts_backward_, pipeline_, pipeline_backward_, holders_,
-      expert_holders_;
+  comm::Comm data_, experts_, experts_backward_, pipeline_, pipeline_backward_;
+  std::array<comm::Comm, kAllHolders.size()> holders_;
 };
 
 }  // namespace fathom::parallel

@@ -26,24 +26,6 @@ StepCase pipeline_case(int ranks, PipelineSchedule schedule) {
   return c;
 }
 
-void expect_same_integers(const model::StepStats& a, const model::StepStats& b) {
-  EXPECT_EQ(a.targets, b.targets);
-  EXPECT_EQ(a.tokens, b.tokens);
-  EXPECT_EQ(a.dropped, b.dropped);
-  EXPECT_EQ(a.mtp_targets, b.mtp_targets);
-  EXPECT_EQ(a.expert_counts, b.expert_counts);
-}
-
-void expect_same_bits(const StepOutcome& a, const StepOutcome& b, const std::string& where) {
-  expect_same_integers(a.stats, b.stats);
-  EXPECT_EQ(a.stats.nll, b.stats.nll) << where;
-  EXPECT_EQ(a.stats.mtp_nll, b.stats.mtp_nll) << where;
-  EXPECT_EQ(a.stats.mtp_accepted, b.stats.mtp_accepted) << where;
-  EXPECT_EQ(a.stats.balance_losses, b.stats.balance_losses) << where;
-  EXPECT_EQ(a.norm, b.norm) << where;
-  EXPECT_TRUE(a.gradients == b.gradients) << where;
-}
-
 /// Sums in another order: losses to `tolerance`, gradients of every tensor to `gradients`.
 void expect_near(const StepCase& c, const StepOutcome& a, const StepOutcome& b, double losses,
                  double gradients, const std::string& where) {

@@ -56,11 +56,6 @@ void check_pipeline(const ParallelConfig& config, const ModelConfig& model, i64 
     problems.push_back(fmt::format("parallel.pipeline_ranks: {} stages for {} layers and the head",
                                    stages, model.num_hidden_layers));
   }
-  if (model.tie_word_embeddings) {
-    problems.push_back(
-        "parallel.pipeline_ranks: found more than 1, expected 1: the model's head is its "
-        "embedding (tie_word_embeddings), which cannot be on two stages");
-  }
   const std::string unfit = micro_batches == 0
                                 ? ""
                                 : plan::schedule_problem(kind_of(config.schedule), ranks,
@@ -69,8 +64,8 @@ void check_pipeline(const ParallelConfig& config, const ModelConfig& model, i64 
 }
 
 /// Gradients of a step are a binary tree of its micro-batches', of which a rank has a branch.
-void check_any_layout(const ParallelConfig& config, i64 data, i64 batch_sequences, i64 micro,
-                      std::vector<std::string>& problems) {
+void check_any_layout(const ParallelConfig& config, const ModelConfig& model, i64 data,
+                      i64 batch_sequences, i64 micro, std::vector<std::string>& problems) {
   if (config.reduction != GradientReduction::kAnyLayout) return;
   const auto refuse = [&](const std::string& why) {
     problems.push_back("parallel.reduction: any-layout " + why);
@@ -83,6 +78,12 @@ void check_any_layout(const ParallelConfig& config, i64 data, i64 batch_sequence
         fmt::format("wants parallel.expert_ranks = 1, found {}: one product of an expert has "
                     "tokens of several ranks",
                     config.expert_ranks));
+  }
+  if (model.tie_word_embeddings && config.pipeline_ranks > 1) {
+    refuse(
+        fmt::format("wants parallel.pipeline_ranks = 1 of a model whose head is its embedding "
+                    "(tie_word_embeddings), found {}: both ends add to one gradient",
+                    config.pipeline_ranks));
   }
   if (micro > 0 && batch_sequences % (data * micro) != 0) {
     refuse(
@@ -114,7 +115,7 @@ std::vector<std::string> layout_problems(const ParallelConfig& config, i64 ranks
                                 ? 0
                                 : ceil_div(ceil_div(batch_sequences, data), micro_batch_sequences);
   check_pipeline(config, model, micro_batches, problems);
-  check_any_layout(config, data, batch_sequences, micro_batch_sequences, problems);
+  check_any_layout(config, model, data, batch_sequences, micro_batch_sequences, problems);
   return problems;
 }
 

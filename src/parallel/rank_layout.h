@@ -31,6 +31,11 @@ struct RankLayout {
   i64 pipeline_rank(i64 rank) const { return rank / data(); }
   i64 data_rank(i64 rank) const { return rank % data(); }
   i64 expert_rank(i64 rank) const { return data_rank(rank) % expert; }
+  /// The first and the last stage are on ranks that share no layers.
+  bool ends_apart() const {
+    return pipeline > 1 && schedule != plan::ScheduleKind::kDualPipe &&
+           schedule != plan::ScheduleKind::kDualPipeV;
+  }
   /// The same for pipeline ranks that hold the same layers: a DualPipe's mirrored pairs.
   i64 holder_group(i64 rank) const {
     const i64 place = pipeline_rank(rank);

@@ -41,7 +41,9 @@ void sum_in_rank_order(comm::Comm& group, std::span<double> values) {
 
 Ranks::Ranks(comm::Comm& world, const ParallelConfig& config, const ModelConfig& model,
              i64 max_tokens)
-    : groups_(world, rank_layout(config, world.size())), expert_room_(config.expert_room) {
+    : groups_(world, rank_layout(config, world.size())),
+      expert_room_(config.expert_room),
+      tied_ends_(model.tie_word_embeddings && layout().ends_apart()) {
   if (layout().pipeline > 1) {
     const plan::Schedule any_length = layout().schedule_of(2 * layout().pipeline);
     stages_ = stages_of_rank(model, any_length, layout().pipeline_rank(world.rank()));
@@ -61,7 +63,8 @@ model::RankPart Ranks::part() {
 }
 
 Shards Ranks::shards(const checkpoint::ParameterLayout& layout) const {
-  return {layout, groups_.dense_place(), groups_.expert_place()};
+  return {layout, groups_.place(Holders::kDense), groups_.place(Holders::kExperts),
+          tied_ends_ ? std::optional(groups_.place(Holders::kEnds)) : std::nullopt};
 }
 
 bool Ranks::any(bool mine) {

@@ -43,6 +43,7 @@ class Ranks {
  private:
   Groups groups_;
   double expert_room_;
+  bool tied_ends_;  // the embedding is the head, on another rank
   std::vector<model::StageLayers> stages_;
   std::optional<model::ExpertExchange> exchange_, backward_exchange_;
 };

@@ -21,12 +21,12 @@ std::vector<int> outliers(std::span<const u64> numbers) {
   return ranks;
 }
 
-std::string group_difference(comm::Comm& group, std::span<const checkpoint::ParameterSlot> slots,
-                             std::span<const float> weights, bool experts) {
+std::string group_difference(comm::Comm& group, const Shards& shards,
+                             std::span<const float> weights, Holders holders) {
   std::vector<const checkpoint::ParameterSlot*> of_group;
   std::vector<u64> mine;
-  for (const checkpoint::ParameterSlot& slot : slots) {
-    if ((slot.parameter.expert >= 0) != experts) continue;
+  for (const checkpoint::ParameterSlot& slot : shards.layout().slots()) {
+    if (shards.holders_of(slot.parameter) != holders) continue;
     of_group.push_back(&slot);
     io::Hasher hasher;
     hasher.update({reinterpret_cast<const u8*>(weights.data() + slot.offset),
@@ -51,10 +51,12 @@ std::string group_difference(comm::Comm& group, std::span<const checkpoint::Para
 
 std::string replica_difference(Groups& groups, const Shards& shards,
                                std::span<const float> weights) {
-  const auto slots = shards.layout().slots();
-  const std::string dense = group_difference(groups.holders(), slots, weights, false);
-  const std::string experts = group_difference(groups.expert_holders(), slots, weights, true);
-  return dense.empty() ? experts : dense;
+  std::string first;
+  for (const Holders holders : kAllHolders) {
+    const std::string found = group_difference(groups.of(holders), shards, weights, holders);
+    if (first.empty()) first = found;
+  }
+  return first;
 }
 
 }  // namespace fathom::parallel

@@ -30,7 +30,8 @@ TEST(ShardsTest, BlocksCoverEveryNumberOnceAndOwnersHaveEqualParts) {
         EXPECT_EQ(block.stored, stored);
         EXPECT_EQ(block.owner, rank);
         stored += block.count;
-        (block.expert ? expert : dense)[static_cast<size_t>(rank)] += block.count;
+        (block.holders == Holders::kExperts ? expert : dense)[static_cast<size_t>(rank)] +=
+            block.count;
       }
       EXPECT_EQ(stored, shards.own_elements());
     }

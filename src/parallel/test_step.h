@@ -1,5 +1,7 @@
 #pragma once
 // For this module's tests: one training step on any layout, and its gradients as the whole model's.
+#include <gtest/gtest.h>
+
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -7,6 +9,7 @@
 #include "backend/backend.h"
 #include "base/parallel.h"
 #include "comm/test_chaos.h"
+#include "model/training/memory/training_memory.h"
 #include "model/training/training_test_support.h"
 #include "parallel/block_exchange.h"
 #include "parallel/pipeline.h"
@@ -86,11 +89,13 @@ inline void run_rank(comm::Comm& world, const StepCase& c, const fathom::model::
     model.counted().back() = c.sequences;
   }
   pipeline.step(ctx, micro, scale, stats);
+  if (c.parallel.pipeline_ranks == 1) {  // as announced before the run
+    const auto memory =
+        fathom::model::training_memory(ctx, c.model, c.recipe, c.micro, c.seq_len, ranks.part());
+    EXPECT_LE(ctx.workspace().high_water_bytes(), memory.rows.back().bytes);
+  }
   sum_stats(world, stats);
-  BlockExchange(ranks.groups().holders(), shards, false)
-      .sum_to_owners(ctx, model.gradients(), c.parallel.reduction);
-  BlockExchange(ranks.groups().expert_holders(), shards, true)
-      .sum_to_owners(ctx, model.gradients(), c.parallel.reduction);
+  OwnerExchange(ranks.groups(), shards).sum_to_owners(ctx, model.gradients(), c.parallel.reduction);
   const double norm = gradient_norm(ctx, world, shards, model.gradients());
   if (c.inspect) c.inspect(world, ranks, model);
 
@@ -137,6 +142,25 @@ inline double largest_difference(const StepCase& c, const StepOutcome& a, const 
     largest = std::max(largest, relative);
   }
   return largest;
+}
+
+inline void expect_same_integers(const fathom::model::StepStats& a,
+                                 const fathom::model::StepStats& b) {
+  EXPECT_EQ(a.targets, b.targets);
+  EXPECT_EQ(a.tokens, b.tokens);
+  EXPECT_EQ(a.dropped, b.dropped);
+  EXPECT_EQ(a.mtp_targets, b.mtp_targets);
+  EXPECT_EQ(a.expert_counts, b.expert_counts);
+}
+
+inline void expect_same_bits(const StepOutcome& a, const StepOutcome& b, const std::string& where) {
+  expect_same_integers(a.stats, b.stats);
+  EXPECT_EQ(a.stats.nll, b.stats.nll) << where;
+  EXPECT_EQ(a.stats.mtp_nll, b.stats.mtp_nll) << where;
+  EXPECT_EQ(a.stats.mtp_accepted, b.stats.mtp_accepted) << where;
+  EXPECT_EQ(a.stats.balance_losses, b.stats.balance_losses) << where;
+  EXPECT_EQ(a.norm, b.norm) << where;
+  EXPECT_TRUE(a.gradients == b.gradients) << where;
 }
 
 }  // namespace fathom::parallel

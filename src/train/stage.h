@@ -49,7 +49,8 @@ class Stage {
   /// Before the sequences of a step are read; the weights are those the step begins with.
   virtual void begin_step(Ctx&, const StepPlan&, model::TrainingModel&) {}
   /// What a micro-batch has beside its tokens: a loss of the stage's own (without: each target
-  /// weighs 1 / targets of the step), routes. Valid until the next call.
+  /// weighs 1 / targets of the step), routes. Valid until the step's end: in a pipeline several
+  /// micro-batches are on their way.
   virtual void prepare(const data::SequenceBatch&, model::TrainingBatch&) {}
   /// Numbers of the step of which every rank has a share: added up over the ranks behind its
   /// passes.

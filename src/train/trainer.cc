@@ -34,8 +34,7 @@ Trainer::Trainer(const Ctx& ctx, const RunSetup& setup, Stage& stage,
              ranks_.part()),
       shards_(ranks_.shards(model_.layout())),
       pipeline_(ranks_.groups(), model_, setup.config.parallel.overlap),
-      dense_blocks_(ranks_.groups().holders(), shards_, /*experts=*/false),
-      expert_blocks_(ranks_.groups().expert_holders(), shards_, /*experts=*/true),
+      owners_(ranks_.groups(), shards_),
       optimizer_(shards_, setup.config.optimizer),
       stats_(setup.model) {
   state_.micro_batch_sequences = micro_batch_sequences;
@@ -118,9 +117,7 @@ std::string Trainer::accumulate(Ctx& ctx, const StepPlan& plan, i64 targets,
 }
 
 void Trainer::sum_gradients(Ctx& ctx) {
-  const GradientReduction order = setup_.config.parallel.reduction;
-  dense_blocks_.sum_to_owners(ctx, model_.gradients(), order);
-  expert_blocks_.sum_to_owners(ctx, model_.gradients(), order);
+  owners_.sum_to_owners(ctx, model_.gradients(), setup_.config.parallel.reduction);
 }
 
 void Trainer::update(Ctx& ctx, const StepPlan& plan, double norm, parallel::StepTrace* trace) {
@@ -129,10 +126,8 @@ void Trainer::update(Ctx& ctx, const StepPlan& plan, double norm, parallel::Step
     optimizer_.step(ctx, state_.updates, plan.lr, optimizer_.clip_scale(norm), model_.weights(),
                     model_.gradients());
   });
-  parallel::traced(trace, "gathering of weights", [&] {
-    dense_blocks_.gather_from_owners(ctx, model_.weights());
-    expert_blocks_.gather_from_owners(ctx, model_.weights());
-  });
+  parallel::traced(trace, "gathering of weights",
+                   [&] { owners_.gather_from_owners(ctx, model_.weights()); });
   update_router_biases(setup_.config.recipe.balance, plan.bias_update_speed, stats_, model_);
   optimizer_.update_average(ctx, model_.weights());
 }
@@ -199,7 +194,8 @@ void Trainer::add_rank_times(const comm::Traffic& before, double seconds,
   // step.
   const double waited = now.wait_s - before.wait_s;
   const double mine[] = {std::max(0.0, seconds - waited), waited,
-                         static_cast<double>(now.sent_bytes - before.sent_bytes)};
+                         static_cast<double>(now.sent_bytes - before.sent_bytes),
+                         static_cast<double>(now.network_bytes - before.network_bytes)};
   std::vector<double> all(std::size(mine) * static_cast<size_t>(ranks_.layout().ranks));
   ranks_.world().all_gather(std::as_bytes(std::span(mine)), std::as_writable_bytes(std::span(all)));
   size_t slowest = 0;
@@ -209,6 +205,7 @@ void Trainer::add_rank_times(const comm::Traffic& before, double seconds,
     metrics.stage.emplace_back(fmt::format("rank{}_compute_s", rank), of_rank[0]);
     metrics.stage.emplace_back(fmt::format("rank{}_wait_s", rank), of_rank[1]);
     metrics.stage.emplace_back(fmt::format("rank{}_sent_bytes", rank), of_rank[2]);
+    metrics.stage.emplace_back(fmt::format("rank{}_network_bytes", rank), of_rank[3]);
   }
   metrics.stage.emplace_back("slowest_rank", static_cast<double>(slowest));
 }

@@ -81,7 +81,7 @@ class Trainer {
   model::TrainingModel model_;
   parallel::Shards shards_;
   parallel::Pipeline pipeline_;
-  parallel::BlockExchange dense_blocks_, expert_blocks_;
+  parallel::OwnerExchange owners_;
   std::optional<parallel::GradientTrees> trees_;  // of reduction any-layout
   Optimizer optimizer_;
   TrainerState state_;

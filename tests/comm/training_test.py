@@ -14,55 +14,14 @@ import time
 import unittest
 
 import mpirun
+import tiny_run
+from tiny_run import FATHOM, settings
 
-FATHOM = str(pathlib.Path(os.environ.get("FATHOM", "build/release/fathom")).resolve())
 KILLS = int(os.environ.get("FATHOM_KILLS", "1"))
 RANKS = 4
 DEADLINE_S = 15.0  # ranks that share two busy cores, and a disk, are late by seconds
 MARGIN_S = 5.0
-MODEL = {
-    "architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3", "vocab_size": 288,
-    "hidden_size": 32, "intermediate_size": 48, "moe_intermediate_size": 16, "num_hidden_layers": 4,
-    "num_attention_heads": 2, "num_key_value_heads": 2, "q_lora_rank": 24, "kv_lora_rank": 16,
-    "qk_nope_head_dim": 8, "qk_rope_head_dim": 8, "v_head_dim": 8, "n_routed_experts": 4,
-    "n_shared_experts": 1, "num_experts_per_tok": 2, "n_group": 1, "topk_group": 1,
-    "norm_topk_prob": True, "routed_scaling_factor": 2.5, "scoring_func": "sigmoid",
-    "topk_method": "noaux_tc", "first_k_dense_replace": 1, "moe_layer_freq": 1,
-    "num_nextn_predict_layers": 1, "hidden_act": "silu", "max_position_embeddings": 128,
-    "rms_norm_eps": 1e-06, "rope_theta": 10000.0, "rope_interleave": True, "tie_word_embeddings": False,
-    "attention_bias": False, "bos_token_id": 0, "eos_token_id": 1, "torch_dtype": "bfloat16"}
-RUN = """
-[run]
-out = "out"
-[model]
-config = "tiny.json"
-tokenizer = "bytes"
-[data.train.prose]
-paths = "text.txt"
-[data]
-seq_len = 32
-[train]
-steps = 8
-batch_sequences = 8
-micro_batch_sequences = 1
-checkpoint_every = 4
-[schedule]
-shape = "constant"
-warmup_steps = 0
-peak_lr = 1e-3
-[mtp]
-late_loss_weight = 0.3
-[precision]
-mode = "f32"
-[parallel]
-wire = "f32"
-"""
 LAYOUT = {"pipeline_ranks": 2, "schedule": "zb-h1", "expert_ranks": 2}
-
-
-def settings(out, steps, layout):
-    keys = {"run.out": out, "train.steps": steps, **{f"parallel.{k}": v for k, v in layout.items()}}
-    return [part for key, value in keys.items() for part in ("--set", f"{key}={value}")]
 
 
 class TrainingOverRanks(unittest.TestCase):
@@ -71,18 +30,11 @@ class TrainingOverRanks(unittest.TestCase):
         cls.temporary = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.temporary.cleanup)
         cls.folder = pathlib.Path(cls.temporary.name)
-        (cls.folder / "tiny.json").write_text(json.dumps(MODEL))
-        (cls.folder / "run.toml").write_text(RUN)
-        (cls.folder / "text.txt").write_text("".join(
-            f"the sea {i * i} is deep and the ship {i} goes over it\n" for i in range(400)))
-        cls.fathom("init", "--config", "tiny.json", "--out", "bytes")
+        tiny_run.prepare(cls.folder)
 
     @classmethod
     def fathom(cls, *arguments):
-        ended = mpirun.run([FATHOM, "--threads", "1", *map(str, arguments)], cls.folder)
-        if ended.code != 0:
-            raise AssertionError(ended.text)
-        return ended
+        return tiny_run.fathom(cls.folder, *arguments)
 
     def start(self, ranks, *arguments):
         """-> mpirun, every rank of which leaves its process id in pid.RANK"""
@@ -93,9 +45,7 @@ class TrainingOverRanks(unittest.TestCase):
             stderr=subprocess.STDOUT)
 
     def losses(self, out):
-        lines = (self.folder / out / "metrics.jsonl").read_text().splitlines()
-        rows = [json.loads(line) for line in lines]
-        return {row["step"]: row["loss"] for row in rows if "loss" in row and "lr" in row}
+        return {row["step"]: row["loss"] for row in tiny_run.metrics(self.folder, out)}
 
     def newest(self, out):
         steps = sorted(int(path.name.removeprefix("step-"))
@@ -124,9 +74,7 @@ class TrainingOverRanks(unittest.TestCase):
         self.fathom("train", "run.toml", "--ranks", RANKS, *settings("threads", 8, LAYOUT))
         text, _ = (job := self.start(RANKS, *settings("processes", 8, LAYOUT))).communicate(timeout=120)
         self.assertEqual(job.returncode, 0, text)
-        for name in ("model/model.safetensors", "checkpoints/step-000008/optimizer.safetensors"):
-            a, b = ((self.folder / out / name).read_bytes() for out in ("threads", "processes"))
-            self.assertEqual(a, b, name)
+        tiny_run.assert_same_bits(self, self.folder, "threads", "processes", 8)
 
     def test_a_rank_that_stops_is_named_and_reported(self):
         code, text, seconds = self.signal_one("stopped", signal.SIGSTOP, 2, 0.0)

@@ -100,15 +100,19 @@ TEST(ExpertRanksTest, AnyTokensOnAnyRanksGetOneRanksBits) {
     i64 slots;
     std::vector<i64> tokens;  // of each rank
     std::function<i64(i64, i64)> choice;
+    int per_node = 0;  // two hops
   };
   const auto one_expert = [](i64, i64 j) { return j == 0 ? 5 : 2; };
   const std::vector<Case> cases = {{2, 4, {3, 5}, anywhere},
                                    {4, 2, {0, 1, 0, 0}, anywhere},
                                    {3, 3, {7, 0, 20}, anywhere},
                                    {5, 2, {1, 2, 3, 4, 9}, one_expert},
-                                   {3, 5, {9, 9, 0}, one_expert}};
+                                   {3, 5, {9, 9, 0}, one_expert},
+                                   {4, 2, {0, 3, 1, 20}, anywhere, 2},
+                                   {6, 2, {4, 0, 1, 0, 9, 2}, anywhere, 3}};
   for (const Case& each : cases) {
-    for (const comm::ThreadsOptions& options : comm::testing::quiet_and_chaotic(2)) {
+    for (comm::ThreadsOptions options : comm::testing::quiet_and_chaotic(2)) {
+      options.job.ranks_per_node = each.per_node;
       comm::run_ranks(each.ranks, options, [&](comm::Comm& world) {
         Side side(world, *model, numbered_maps(*model, each.ranks, each.slots),
                   {.round_tokens = 8});

@@ -20,7 +20,8 @@ constexpr double kStartUpDeadlineS = 24 * 3600.0;
 comm::JobOptions job_options(const RunConfig& config) {
   return {.deadline_s = config.parallel.deadline_s,
           .debug = config.parallel.check_calls,
-          .hang_directory = config.run.out};
+          .hang_directory = config.run.out,
+          .ranks_per_node = static_cast<int>(config.parallel.ranks_per_node)};
 }
 
 Error refused(const char* engine, const std::string& why) {
@@ -33,7 +34,7 @@ void run_rank(comm::Comm& world, const std::function<void(comm::Comm&)>& fn) {
   if (world.size() > 1) {
     int neighbours = 0;
     for (int rank = 0; rank < world.size(); ++rank) {
-      neighbours += world.node_of(rank) == world.node_of(world.rank()) ? 1 : 0;
+      neighbours += world.machine_of(rank) == world.machine_of(world.rank()) ? 1 : 0;
     }
     own.emplace(std::max(1, num_threads() / neighbours));
   }

@@ -34,6 +34,11 @@ void ParallelConfig::list_fields(FieldList& list) {
   list.add(
       "engine", engine, kCommEngineNames,
       "what ranks exchange over: auto (mpi under a launcher, else threads), threads, mpi, nccl");
+  list.add(
+      "ranks_per_node", ranks_per_node,
+      "ranks of a node: a token crosses from one to another once, however many ranks it goes to "
+      "there; 0: those that share memory",
+      {.min = 0, .max = 1 << 16});
   list.add("deadline_s", deadline_s,
            "seconds that a rank waits for others before it names them and the job ends",
            {.min = 0.1, .max = 1e6});

@@ -55,6 +55,7 @@ struct ParallelConfig {
   double expert_room = 0.0;
   GradientReduction reduction = GradientReduction::kRankOrder;
   CommEngine engine = CommEngine::kAuto;
+  i64 ranks_per_node = 0;
   double deadline_s = 600.0;
   bool check_calls = false;
   i64 check_every = 100;

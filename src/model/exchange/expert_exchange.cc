@@ -4,23 +4,10 @@
 #include <cstring>
 
 #include "base/checked_math.h"
+#include "model/exchange/dispatch.h"
 #include "model/exchange/messages.h"
 
 namespace fathom::model {
-namespace {
-
-/// Bytes of a row's routing on the way: an expert and its weight for each choice of the token.
-i64 routing_bytes(i64 topk) { return topk * static_cast<i64>(sizeof(i32) + sizeof(float)); }
-
-void read_routing(const u8* in, i64 count, i64 begin, const ArrivedRouting& arrived) {
-  const i64 numbers = count * arrived.kept.dim(1);
-  if (count == 0) return;
-  std::memcpy(arrived.kept.row(begin), in, static_cast<size_t>(numbers) * sizeof(i32));
-  std::memcpy(arrived.weights.row(begin), in + numbers * static_cast<i64>(sizeof(i32)),
-              static_cast<size_t>(numbers) * sizeof(float));
-}
-
-}  // namespace
 
 i64 ExchangeCounts::rows_before(i64 end, i64 to) const {
   i64 sum = 0;
@@ -41,6 +28,7 @@ i64 ExchangeCounts::pairs_to(i64 to) const {
 ExpertExchange::ExpertExchange(comm::Comm& group, i64 experts, ExpertWire wire, i64 max_tokens,
                                i64 round_tokens)
     : group_(group),
+      nodes_(comm::node_groups(group)),
       experts_(experts),
       wire_(wire),
       max_tokens_(max_tokens),
@@ -51,9 +39,12 @@ ExpertExchange::ExpertExchange(comm::Comm& group, i64 experts, ExpertWire wire, 
 }
 
 ExchangeRoom ExpertExchange::room(i64 topk, double share) const {
+  const i64 most_of_round = ranks() * std::min(round_tokens_, max_tokens_);
   ExchangeRoom room{.ranks = ranks(),
                     .rounds = rounds_,
-                    .round_rows = ranks() * std::min(round_tokens_, max_tokens_),
+                    .places = places(),
+                    .passed_on = nodes_ ? nodes() * max_tokens_ : 0,
+                    .round_rows = nodes_ ? 2 * most_of_round : most_of_round,
                     .wire = wire_};
   for (i64 r = 0; r < ranks(); ++r) room.experts = std::max(room.experts, experts_of(r));
   const i64 most_rows = ranks() * max_tokens_;
@@ -64,10 +55,6 @@ ExchangeRoom ExpertExchange::room(i64 topk, double share) const {
   return room;
 }
 
-bool ExpertExchange::goes_to(const i32* kept, i64 topk, i64 to) const {
-  return std::any_of(kept, kept + topk, [&](i32 e) { return e >= 0 && rank_of(e) == to; });
-}
-
 i64 ExpertExchange::arrived_begin(const ExchangeCounts& counts, i64 source, i64 round) const {
   i64 begin = counts.rows_before(source, rank());
   for (i64 earlier = 0; earlier < round; ++earlier) begin += counts.rows(source, earlier, rank());
@@ -76,17 +63,18 @@ i64 ExpertExchange::arrived_begin(const ExchangeCounts& counts, i64 source, i64 
 
 void ExpertExchange::announce(Ctx& ctx, View<const i32, 2> kept, const ExchangeCounts& counts) {
   FATHOM_CHECK(kept.dim(0) <= max_tokens_, kept.dim(0), " tokens, at most ", max_tokens_);
+  FATHOM_CHECK(counts.counts.dim(2) == places(), counts.counts, " for ", places(), " places");
   Workspace::Scope scratch(ctx.workspace());
-  const auto mine = scratch.alloc<i64>(rounds_, ranks(), 2);
+  const auto mine = scratch.alloc<i64>(rounds_, places(), 2);
   std::fill_n(mine.data(), mine.size(), i64{0});
   for (i64 t = 0; t < kept.dim(0); ++t) {
     const auto round = mine[t / round_tokens_];
-    for (i64 to = 0; to < ranks(); ++to) {
+    for (i64 place = 0; place < places(); ++place) {
       const i32* row = kept.row(t);
       const i64 pairs =
-          std::count_if(row, row + kept.dim(1), [&](i32 e) { return e >= 0 && rank_of(e) == to; });
-      round(to, 0) += pairs > 0 ? 1 : 0;
-      round(to, 1) += pairs;
+          std::count_if(row, row + kept.dim(1), [&](i32 e) { return is_at(e, place); });
+      round(place, 0) += pairs > 0 ? 1 : 0;
+      round(place, 1) += pairs;
     }
   }
   const auto numbers = static_cast<size_t>(mine.size());
@@ -95,47 +83,64 @@ void ExpertExchange::announce(Ctx& ctx, View<const i32, 2> kept, const ExchangeC
                         std::span(counts.counts.data(), numbers * static_cast<size_t>(ranks()))));
 }
 
-void ExpertExchange::write_routing(View<const i32, 2> kept, View<const float, 2> weights,
-                                   std::span<const i32> tokens, i64 to, u8* out) const {
-  const i64 topk = kept.dim(1), first = first_expert(to);
-  u8* const weights_out = out + std::ssize(tokens) * topk * static_cast<i64>(sizeof(i32));
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    for (i64 j = 0; j < topk; ++j) {
-      const i32 expert = kept(tokens[i], j);
-      const bool there = expert >= 0 && rank_of(expert) == to;
-      const auto local = there ? static_cast<i32>(expert - first) : i32{-1};
-      const float weight = there ? weights(tokens[i], j) : 0.0f;
-      const size_t at = (i * static_cast<size_t>(topk) + static_cast<size_t>(j)) * sizeof(i32);
-      std::memcpy(out + at, &local, sizeof local);
-      std::memcpy(weights_out + at, &weight, sizeof weight);
-    }
-  }
+/// The tokens of a round that go to a place, as one block.
+void ExpertExchange::write_tokens(Ctx& ctx, const Dispatch& d, i64 round, i64 place,
+                                  u8* out) const {
+  Workspace::Scope scratch(ctx.workspace());
+  const RowBlock block = d.block(out, rank(), round, place);
+  const auto tokens = scratch.alloc<i32>(block.rows());
+  i64 count = 0;
+  for_tokens(d.kept, round, place, [&](i64 t) { tokens(count++) = static_cast<i32>(t); });
+  block.write(d.x, d.kept, d.weights, {tokens.data(), static_cast<size_t>(count)});
 }
 
-void ExpertExchange::send_round(Ctx& ctx, const ExchangeCounts& counts, i64 round,
-                                View<const i32, 2> kept, View<const float, 2> weights,
-                                View<const float, 2> x, const SavedMatrix& rows,
-                                const ArrivedRouting& arrived) {
-  Workspace::Scope scratch(ctx.workspace());
-  const i64 topk = kept.dim(1);
-  const i64 header = arrived.kept.empty() ? 0 : routing_bytes(topk);
-  const i64 row = header + wire_row_bytes(rows.format, x.dim(1));
-  const Messages messages(
-      scratch, ranks(), [&](i64 to) { return counts.rows(rank(), round, to) * row; },
-      [&](i64 from) { return counts.rows(from, round, rank()) * row; });
-  const auto tokens = scratch.alloc<i32>(round_tokens_);
-  for (i64 to = 0; to < ranks(); ++to) {
-    i64 count = 0;
-    for_tokens(kept, round, to, [&](i64 t) { tokens(count++) = static_cast<i32>(t); });
-    const std::span<const i32> sent(tokens.data(), static_cast<size_t>(count));
-    if (header > 0) write_routing(kept, weights, sent, to, messages.to(to));
-    encode_rows(rows.format, x, sent, messages.to(to) + count * header);
+/// Rows that arrived, and of their routing what is this rank's.
+void ExpertExchange::take_rows(const Dispatch& d, i64 round, i64 source,
+                               const RowBlock& block) const {
+  const i64 begin = arrived_begin(d.counts, source, round), topk = d.form.topk;
+  const i64 first = first_expert(rank());
+  for (i64 row = 0; topk > 0 && row < block.rows(); ++row) {
+    i32* const kept = d.arrived.kept.row(begin + row);
+    float* const weights = d.arrived.weights.row(begin + row);
+    std::memcpy(kept, block.kept(row), static_cast<size_t>(topk) * sizeof(i32));
+    std::memcpy(weights, block.weights(row), static_cast<size_t>(topk) * sizeof(float));
+    for (i64 j = 0; j < topk; ++j) {
+      const bool here = is_at(kept[j], rank());
+      kept[j] = here ? static_cast<i32>(kept[j] - first) : i32{-1};
+      if (!here) weights[j] = 0.0f;
+    }
   }
-  messages.exchange(group_);
-  for (i64 from = 0; from < ranks(); ++from) {
-    const i64 count = counts.rows(from, round, rank()), begin = arrived_begin(counts, from, round);
-    if (header > 0) read_routing(messages.from(from), count, begin, arrived);
-    decode_rows(messages.from(from) + count * header, count, begin, rows);
+  decode_rows(block.numbers(0), block.rows(), begin, d.rows);
+}
+
+void ExpertExchange::send_round(Ctx& ctx, const Dispatch& d, i64 round) {
+  Workspace::Scope scratch(ctx.workspace());
+  const i64 row = d.form.bytes();
+  const auto rows_of = [&](auto&& source, i64 to) {
+    i64 rows = 0;
+    for (i64 n = 0; n < nodes(); ++n) rows += d.counts.rows(source(n), round, to);
+    return rows;
+  };
+  const Messages inside(
+      scratch, per_node(),
+      [&](i64 to) { return row * rows_of([&](i64 n) { return source_of(n); }, first_rank() + to); },
+      [&](i64 from) {
+        return row * rows_of([&](i64 n) { return n * per_node() + from; }, rank());
+      });
+  if (nodes_) {
+    hand_on(ctx, d, round, inside);
+  } else {
+    for (i64 to = 0; to < ranks(); ++to) write_tokens(ctx, d, round, to, inside.to(to));
+  }
+  inside.exchange(last_hop());
+  for (i64 from = 0; from < per_node(); ++from) {
+    u8* next = inside.from(from);
+    for (i64 n = 0; n < nodes(); ++n) {
+      const i64 source = n * per_node() + from;
+      const RowBlock block = d.block(next, source, round, rank());
+      take_rows(d, round, source, block);
+      next = block.end();
+    }
   }
 }
 
@@ -145,9 +150,17 @@ void ExpertExchange::dispatch(Ctx& ctx, const ExchangeCounts& counts, View<const
   FATHOM_CHECK(rows.format == received_format(wire_) && rows.cols == x.dim(1) &&
                    rows.rows >= counts.rows_to(rank()) && x.dim(0) == kept.dim(0),
                "rows ", rows, " for ", counts.rows_to(rank()), " of x ", x);
-  for (i64 round = 0; round < rounds_; ++round) {
-    send_round(ctx, counts, round, kept, weights, x, rows, arrived);
-  }
+  FATHOM_CHECK(arrived.passed_on.dim(0) >= passed_on_rows(counts), arrived.passed_on, " for ",
+               passed_on_rows(counts), " rows to hand on");
+  const i64 topk = arrived.kept.empty() ? 0 : kept.dim(1);
+  const Dispatch d{.counts = counts,
+                   .kept = kept,
+                   .weights = weights,
+                   .x = x,
+                   .rows = rows,
+                   .arrived = arrived,
+                   .form = {rows.format, x.dim(1), topk}};
+  for (i64 round = 0; round < rounds_; ++round) send_round(ctx, d, round);
 }
 
 }  // namespace fathom::model

@@ -6,69 +6,37 @@
 // without rows. Rounds bound what is on the way: a rank receives at most ranks * round_tokens rows
 // in one. A row travels once a (token, rank), however many of its experts are there. Rows that
 // arrive lie in the order of (source rank, token), which is the order one rank would have them in.
+//
+// Two hops, where the group lies on several nodes with several ranks each (comm::NodeGroups): a row
+// goes once to each node that wants it, to the rank with its source's place there, which hands it
+// on inside the node. Back, that rank adds up what its node made of a row (BF16 rows) or sends it
+// as it is (f32 wire). Between nodes a row then costs the nodes that want it, not the ranks.
 #include <algorithm>
+#include <optional>
 
-#include "comm/comm.h"
+#include "comm/nodes.h"
 #include "device/ctx.h"
-#include "device/moe.h"
-#include "model/exchange/expert_wire.h"
+#include "model/exchange/exchange_counts.h"
+#include "model/exchange/row_block.h"
 
 namespace fathom::model {
 
-/// What all ranks of the group send each other in one pass of a layer: the handle that backward
-/// needs again. All-gathered, so every rank knows all of it.
-struct ExchangeCounts {
-  View<i64, 4> counts;  // [source, round, destination, {rows, pairs}]
-
-  i64 rows(i64 source, i64 round, i64 to) const { return counts(source, round, to, 0); }
-  i64 pairs(i64 source, i64 round, i64 to) const { return counts(source, round, to, 1); }
-  /// In all rounds, to one rank, of the sources before `end`.
-  i64 rows_before(i64 end, i64 to) const;
-  i64 rows_to(i64 to) const { return rows_before(counts.dim(0), to); }
-  i64 pairs_to(i64 to) const;
-};
-
-/// Who is where on the rank that rows arrive at. As on one rank, with rows for tokens and the
-/// rank's own experts for all.
-struct ArrivedRouting {
-  View<i32, 2> kept;       // [rows, topk]  expert, counted from the rank's first; -1: not here
-  View<float, 2> weights;  // [rows, topk]
-};
-
-/// What one pass of a layer exchanged, for the way back.
-struct ExchangePass {
-  ExchangeCounts counts;
-  View<const i32, 2> kept;            // [tokens, topk]  of this rank's tokens
-  device::PermutedRows permuted;      // of `kept`
-  View<const i32, 2> arrived_kept;    // [rows, topk]  ArrivedRouting::kept
-  device::PermutedRows arrived_rows;  // of it
-  // Of the f32 wire, where a token's results are added up on its own rank:
-  View<const i32, 2> order = {};      // [tokens, topk]  in whose rising order; empty: of `kept`
-  View<const float, 2> weights = {};  // [tokens, topk]  times these; empty: 1
-};
-
-/// What a rank must have room for; the same on all ranks of a group.
-struct ExchangeRoom {
-  i64 ranks = 1;
-  i64 rounds = 1;
-  i64 experts = 0;     // the most of a rank
-  i64 rows = 0;        // that arrive
-  i64 pairs = 0;       // of them with experts
-  i64 round_rows = 0;  // the most that arrive in a round
-  ExpertWire wire = ExpertWire::kF32;
-};
+class Messages;
 
 class ExpertExchange {
  public:
-  /// Expert e is on rank e * size / experts of the group, so that any number of experts fits any
-  /// number of ranks. `max_tokens`: the most of one call on any rank, which fixes the rounds.
-  /// `group` must outlive it; `wire` and both counts must be the same on all ranks.
+  /// Collective. Expert e is on rank e * size / experts of the group, so that any number of experts
+  /// fits any number of ranks. `max_tokens`: the most of one call on any rank, which fixes the
+  /// rounds. `group` must outlive it; `wire` and both counts must be the same on all ranks.
   ExpertExchange(comm::Comm& group, i64 experts, ExpertWire wire, i64 max_tokens, i64 round_tokens);
 
   ExpertWire wire() const { return wire_; }
   i64 ranks() const { return group_.size(); }
   i64 rank() const { return group_.rank(); }
   i64 rounds() const { return rounds_; }
+  bool two_hops() const { return nodes_.has_value(); }
+  /// Of ExchangeCounts.
+  i64 places() const { return ranks() + (nodes_ ? nodes_->nodes() : 0); }
   i64 first_expert(i64 rank) const { return (experts_ * rank + ranks() - 1) / ranks(); }
   i64 experts_of(i64 rank) const { return first_expert(rank + 1) - first_expert(rank); }
   i64 rank_of(i64 expert) const { return expert * ranks() / experts_; }
@@ -78,10 +46,13 @@ class ExpertExchange {
 
   /// Fills `counts` from every rank's `kept` [tokens, topk] (expert of the model, -1: dropped).
   void announce(Ctx& ctx, View<const i32, 2> kept, const ExchangeCounts& counts);
+  /// Rows that this rank hands on inside its node; 0 where one hop is all.
+  i64 passed_on_rows(const ExchangeCounts& counts) const;
 
   /// Sends x [tokens, cols] f32 to the ranks of its experts.
   ///   rows     [>= counts.rows_to(rank()), cols]  in received_format(wire)  OVERWRITTEN
-  ///   arrived  OVERWRITTEN; empty views: the routing is not sent again
+  ///   arrived  OVERWRITTEN; without `kept`: the routing is not sent again, and its passed_on is
+  ///            what the first time has left there
   void dispatch(Ctx& ctx, const ExchangeCounts& counts, View<const i32, 2> kept,
                 View<const float, 2> weights, View<const float, 2> x, const SavedMatrix& rows,
                 const ArrivedRouting& arrived);
@@ -97,31 +68,65 @@ class ExpertExchange {
                     View<float, 2> values);
 
  private:
-  bool goes_to(const i32* kept, i64 topk, i64 to) const;
-  /// fn(token) for the tokens of a round that go to a rank, rising.
+  /// What goes back: a row of BF16 sums for every row that came, or `bytes` for every pair.
+  struct Answer {
+    bool sums = false;
+    i64 bytes = 0;
+    i64 count(const ExchangeCounts& counts, i64 source, i64 round, i64 place) const {
+      return sums ? counts.rows(source, round, place) : counts.pairs(source, round, place);
+    }
+  };
+
+  // One hop is one node with all ranks: the last hop of a row is inside it.
+  i64 nodes() const { return nodes_ ? nodes_->nodes() : 1; }
+  i64 per_node() const { return nodes_ ? nodes_->per_node : ranks(); }
+  i64 first_rank() const { return rank() - rank() % per_node(); }  // of this node
+  /// The rank of `node` whose rows this one hands on: itself, where one hop is all.
+  i64 source_of(i64 node) const { return node * per_node() + rank() % per_node(); }
+  i64 own_node() const { return ranks() + rank() / per_node(); }  // a place
+  comm::Comm& last_hop() { return nodes_ ? nodes_->inside : group_; }
+
+  bool is_at(i32 expert, i64 place) const {
+    if (expert < 0) return false;
+    return place < ranks() ? rank_of(expert) == place
+                           : rank_of(expert) / per_node() == place - ranks();
+  }
+  bool goes_to(const i32* kept, i64 topk, i64 place) const {
+    return std::any_of(kept, kept + topk, [&](i32 e) { return is_at(e, place); });
+  }
+  /// fn(token) for the tokens of a round that go to a place, rising.
   template <typename Fn>
-  void for_tokens(View<const i32, 2> kept, i64 round, i64 to, Fn&& fn) const {
+  void for_tokens(View<const i32, 2> kept, i64 round, i64 place, Fn&& fn) const {
     const i64 begin = round * round_tokens_;
     const i64 end = std::min(kept.dim(0), begin + round_tokens_);
     for (i64 t = begin; t < end; ++t) {
-      if (goes_to(kept.row(t), kept.dim(1), to)) fn(t);
+      if (goes_to(kept.row(t), kept.dim(1), place)) fn(t);
     }
   }
   /// Where the rows of a source's round lie among those that arrived.
   i64 arrived_begin(const ExchangeCounts& counts, i64 source, i64 round) const;
-  void send_round(Ctx& ctx, const ExchangeCounts& counts, i64 round, View<const i32, 2> kept,
-                  View<const float, 2> weights, View<const float, 2> x, const SavedMatrix& rows,
-                  const ArrivedRouting& arrived);
-  void write_routing(View<const i32, 2> kept, View<const float, 2> weights,
-                     std::span<const i32> tokens, i64 to, u8* out) const;
-  /// A message of `pair_bytes` a pair: fill(arrived permuted row, to), take(token, slot, from).
+  /// And those of a node's round among those that are passed on.
+  i64 passed_on_begin(const ExchangeCounts& counts, i64 node, i64 round) const;
+
+  struct Dispatch;  // what a round of it reads and writes
+  void send_round(Ctx& ctx, const Dispatch& d, i64 round);
+  void write_tokens(Ctx& ctx, const Dispatch& d, i64 round, i64 place, u8* out) const;
+  void take_rows(const Dispatch& d, i64 round, i64 source, const RowBlock& block) const;
+  void hand_on(Ctx& ctx, const Dispatch& d, i64 round, const Messages& inside);
+  void sort_by_rank(const Dispatch& d, i64 round, const Messages& came,
+                    const Messages& inside) const;
   template <typename Fill, typename Take>
-  void return_round(Ctx& ctx, const ExchangePass& pass, i64 round, i64 pair_bytes, Fill&& fill,
-                    Take&& take);
-  void combine_sums(Ctx& ctx, const ExchangePass& pass, i64 round, View<const float, 2> sums,
+  void return_round(Ctx& ctx, const ExchangePass& pass, i64 round, const Answer& answer,
+                    Fill&& fill, Take&& take);
+  template <typename Fill, typename Take>
+  void return_values(Ctx& ctx, const ExchangePass& pass, i64 bytes, Fill&& fill, Take&& take);
+  void merge(Ctx& ctx, const ExchangePass& pass, i64 round, const Answer& answer,
+             const Messages& inside, const Messages& across) const;
+  void combine_sums(Ctx& ctx, const ExchangePass& pass, View<const float, 2> sums,
                     View<float, 2> y);
 
   comm::Comm& group_;
+  std::optional<comm::NodeGroups> nodes_;  // two hops
   i64 experts_;
   ExpertWire wire_;
   i64 max_tokens_;

@@ -3,98 +3,19 @@
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <mutex>
 #include <optional>
-#include <vector>
 
 #include "backend/backend.h"
 #include "base/parallel.h"
-#include "base/rng.h"
 #include "comm/test_chaos.h"
-#include "ops/gemm/gemm.h"
-#include "ops/moe/moe_train.h"
+#include "model/exchange/test_exchange.h"
 
 namespace fathom::model {
 namespace {
 
-constexpr i64 kExperts = 7, kTopk = 3, kWidth = 130;
-
-/// One rank's tokens, and all that a layer keeps of an exchange.
-struct Side {
-  Side(ExpertExchange& exchange, i64 num_tokens, u64 seed)
-      : room(exchange.room(kTopk, 0.0)),
-        kept_values(static_cast<size_t>(num_tokens * kTopk)),
-        x(static_cast<size_t>(num_tokens * kWidth)),
-        tokens(num_tokens) {
-    const Philox rng(seed, 1);
-    u64 counter = 0;
-    for (i64 t = 0; t < tokens; ++t) {
-      for (i64 j = 0; j < kTopk; ++j) {  // distinct experts, some dropped
-        const auto expert =
-            static_cast<i32>((rng.uniform(counter++) < 0.2) ? -1 : (t * 3 + j * 2) % kExperts);
-        kept_values[static_cast<size_t>(t * kTopk + j)] = expert;
-      }
-    }
-    for (float& value : x)
-      value = static_cast<float>(static_cast<int>(rng.uniform(counter++) * 16.0) - 8);
-  }
-  View<const i32, 2> kept() const { return {kept_values.data(), {tokens, kTopk}}; }
-  View<const float, 2> rows() const { return {x.data(), {tokens, kWidth}}; }
-
-  ExchangeRoom room;
-  std::vector<i32> kept_values;
-  std::vector<float> x;
-  i64 tokens;
-};
-
-struct Rows {
-  explicit Rows(Workspace::Scope& scope, i64 experts, i64 tokens)
-      : permuted{.offsets = scope.alloc<i32>(experts + 1),
-                 .tokens = scope.alloc<i32>(tokens * kTopk),
-                 .slots = scope.alloc<i32>(tokens * kTopk),
-                 .row_of = scope.alloc<i32>(tokens, kTopk)} {}
-  device::PermutedRows permuted;
-};
-
-/// Sends `side` out; make(rows that arrived in f32, a row a pair) answers; returns what comes back.
-template <typename Answer>
-std::vector<float> round_trip(Ctx& ctx, ExpertExchange& exchange, const Side& side,
-                              Answer&& answer) {
-  Workspace::Scope scope(ctx.workspace());
-  const ExchangeRoom& room = side.room;
-  const ExchangeCounts counts{scope.alloc<i64>(room.ranks, room.rounds, room.ranks, 2)};
-  exchange.announce(ctx, side.kept(), counts);
-  const i64 arrived = counts.rows_to(exchange.rank());
-  const SavedFormat format = received_format(room.wire);
-  const SavedMatrix rows =
-      ops::saved_matrix_at(scope.alloc<u8>(ops::saved_matrix_bytes(format, arrived, kWidth)).data(),
-                           format, arrived, kWidth);
-  const ArrivedRouting routing{scope.alloc<i32>(arrived, kTopk),
-                               scope.alloc<float>(arrived, kTopk)};
-  const auto weights = scope.alloc<float>(side.tokens, kTopk);
-  std::fill_n(weights.data(), weights.size(), 1.0f);
-  exchange.dispatch(ctx, counts, side.kept(), weights, side.rows(), rows, routing);
-  Rows own(scope, kExperts, side.tokens), there(scope, room.experts, arrived);
-  ops::group_by_expert(ctx, side.kept(), own.permuted);
-  ops::group_by_expert(ctx, routing.kept, there.permuted);
-  const auto x = scope.alloc<float>(arrived, kWidth);
-  ops::load_matrix(ctx, rows, x);
-  const i64 pairs = there.permuted.offsets(room.experts);
-  EXPECT_EQ(pairs, counts.pairs_to(exchange.rank()));
-  const auto out = scope.alloc<float>(pairs, kWidth);
-  for (i64 r = 0; r < pairs; ++r) answer(x[there.permuted.tokens(r)], out[r]);
-  std::vector<float> y(static_cast<size_t>(side.tokens * kWidth));
-  exchange.combine(ctx,
-                   {.counts = counts,
-                    .kept = side.kept(),
-                    .permuted = own.permuted,
-                    .arrived_kept = routing.kept,
-                    .arrived_rows = there.permuted},
-                   out, {y.data(), {side.tokens, kWidth}});
-  return y;
-}
+using namespace exchange_test;
 
 void copy(View<const float, 1> from, View<float, 1> to) {
   std::copy_n(from.data(), from.dim(0), to.data());
@@ -103,26 +24,29 @@ void copy(View<const float, 1> from, View<float, 1> to) {
 // Tokens around every bound of a round: 0 .. 2 C + 1, other numbers on other ranks.
 TEST(ExpertExchangeTest, IdentityExpertsGiveEachTokenItsNumberOfExpertsTimes) {
   constexpr i64 kRound = 4;
-  for (const ExpertWire wire : {ExpertWire::kF32, ExpertWire::kBf16, ExpertWire::kFp8}) {
-    for (const comm::ThreadsOptions& options : comm::testing::quiet_and_chaotic(2)) {
-      comm::run_ranks(3, options, [&](comm::Comm& world) {
-        const OwnThreads threads(1);
-        Ctx ctx = backend::make_context();
-        ExpertExchange exchange(world, kExperts, wire, 2 * kRound + 2, kRound);
-        for (i64 most = 0; most <= 2 * kRound + 1; ++most) {
-          const Side side(exchange, (most + world.rank() * 5) % (2 * kRound + 2), 7);
-          const std::vector<float> y = round_trip(ctx, exchange, side, copy);
-          for (i64 t = 0; t < side.tokens; ++t) {
-            const i32* row = side.kept().row(t);
-            const auto times =
-                static_cast<float>(std::count_if(row, row + kTopk, [](i32 e) { return e >= 0; }));
-            for (i64 i = 0; i < kWidth; ++i) {
-              const auto at = static_cast<size_t>(t * kWidth + i);
-              ASSERT_EQ(y[at], times * side.x[at]) << "token " << t << " of " << side.tokens;
+  for (const auto& [ranks, per_node] : {std::pair{3, 0}, {4, 2}, {6, 3}}) {
+    for (comm::ThreadsOptions options : comm::testing::quiet_and_chaotic(2)) {
+      options.job.ranks_per_node = per_node;
+      for (const ExpertWire wire : {ExpertWire::kF32, ExpertWire::kBf16, ExpertWire::kFp8}) {
+        comm::run_ranks(ranks, options, [&](comm::Comm& world) {
+          const OwnThreads threads(1);
+          Ctx ctx = backend::make_context();
+          ExpertExchange exchange(world, kExperts, wire, 2 * kRound + 2, kRound);
+          for (i64 most = 0; most <= 2 * kRound + 1; ++most) {
+            const Side side(exchange, (most + world.rank() * 5) % (2 * kRound + 2), 7);
+            const std::vector<float> y = round_trip(ctx, world, exchange, side, copy).y;
+            for (i64 t = 0; t < side.tokens; ++t) {
+              const i32* row = side.kept().row(t);
+              const auto times =
+                  static_cast<float>(std::count_if(row, row + kTopk, [](i32 e) { return e >= 0; }));
+              for (i64 i = 0; i < kWidth; ++i) {
+                const auto at = static_cast<size_t>(t * kWidth + i);
+                ASSERT_EQ(y[at], times * side.x[at]) << "token " << t << " of " << side.tokens;
+              }
             }
           }
-        }
-      });
+        });
+      }
     }
   }
 }
@@ -143,7 +67,8 @@ TEST(ExpertExchangeTest, ABf16CombineIsWithinTwoToTheMinusEight) {
       const auto answer = [](View<const float, 1> x, View<float, 1> y) {
         for (i64 i = 0; i < kWidth; ++i) y(i) = std::sin(3.7f * x(i) + static_cast<float>(i));
       };
-      (wire == ExpertWire::kF32 ? exact : narrow) = round_trip(ctx, exchange, *side, answer);
+      (wire == ExpertWire::kF32 ? exact : narrow) =
+          round_trip(ctx, world, exchange, *side, answer).y;
     }
     const std::lock_guard lock(mutex);
     for (i64 t = 0; t < side->tokens; ++t) {
@@ -172,12 +97,12 @@ TEST(ExpertExchangeTest, CombineIsDispatchsTranspose) {
     u64 counter = 0;
     double dot = 0.0;
     const std::vector<float> z =
-        round_trip(ctx, exchange, side, [&](View<const float, 1> x, View<float, 1> y) {
+        round_trip(ctx, world, exchange, side, [&](View<const float, 1> x, View<float, 1> y) {
           for (i64 i = 0; i < kWidth; ++i) {
             y(i) = static_cast<float>(rng.normal(counter++));
             dot += static_cast<double>(x(i)) * static_cast<double>(y(i));
           }
-        });
+        }).y;
     double other = 0.0;
     for (size_t i = 0; i < z.size(); ++i)
       other += static_cast<double>(side.x[i]) * static_cast<double>(z[i]);

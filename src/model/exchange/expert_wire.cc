@@ -108,4 +108,12 @@ void decode_rows(const u8* in, i64 count, i64 begin, const SavedMatrix& rows) {
   for (i64 i = 0; i < tiles; ++i) to[i] = scale_value(scales[i]);
 }
 
+void add_bf16(const u8* in, float* y, i64 cols) {
+  for (i64 i = 0; i < cols; ++i) {
+    u16 bits = 0;
+    std::memcpy(&bits, in + 2 * i, 2);
+    y[i] += static_cast<float>(Bf16::from_bits(bits));
+  }
+}
+
 }  // namespace fathom::model

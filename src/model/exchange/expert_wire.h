@@ -29,4 +29,7 @@ void encode_rows(SavedFormat format, View<const float, 2> x, std::span<const i32
 /// The inverse: `count` rows into rows [begin, begin + count) of `rows`.
 void decode_rows(const u8* in, i64 count, i64 begin, const SavedMatrix& rows);
 
+/// y [cols] f32 += a row of BF16 numbers, which may lie anywhere.
+void add_bf16(const u8* in, float* y, i64 cols);
+
 }  // namespace fathom::model

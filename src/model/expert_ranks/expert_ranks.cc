@@ -109,11 +109,11 @@ bool ExpertRanks::run_round(const Round& round, const Said& said) {
 
 void ExpertRanks::exchange(const Round& round) {
   Workspace::Scope scope(ctx_.workspace());
-  const i64 tokens = round.x.dim(0), ranks = group_.size();
+  const i64 tokens = round.x.dim(0);
   const auto kept = scope.alloc<i32>(tokens, topk_);
   std::fill_n(kept.data(), kept.size(), i32{-1});
   choose_slots(round, kept);
-  const ExchangeCounts counts{scope.alloc<i64>(ranks, 1, ranks, 2)};
+  const ExchangeCounts counts{scope.alloc<i64>(group_.size(), 1, exchange_.places(), 2)};
   exchange_.announce(ctx_, kept, counts);
   count_arrivals(counts);
 
@@ -122,11 +122,11 @@ void ExpertRanks::exchange(const Round& round) {
   const SavedMatrix rows = ops::saved_matrix_at(
       scope.alloc<u8>(ops::saved_matrix_bytes(format, arrived, hidden_)).data(), format, arrived,
       hidden_);
-  const ArrivedRouting routing{scope.alloc<i32>(arrived, topk_),
-                               scope.alloc<float>(arrived, topk_)};
+  const ArrivedRouting routing{scope.alloc<i32>(arrived, topk_), scope.alloc<float>(arrived, topk_),
+                               scope.alloc<i32>(exchange_.passed_on_rows(counts), topk_)};
   exchange_.dispatch(ctx_, counts, kept, round.topk_weights, round.x, rows, routing);
 
-  const device::PermutedRows own = alloc_permuted(scope, mine * ranks, tokens, topk_);
+  const device::PermutedRows own = alloc_permuted(scope, mine * group_.size(), tokens, topk_);
   const device::PermutedRows there = alloc_permuted(scope, mine, arrived, topk_);
   ops::group_by_expert(ctx_, kept, own);
   ops::group_by_expert(ctx_, routing.kept, there);
@@ -138,6 +138,7 @@ void ExpertRanks::exchange(const Round& round) {
                      .permuted = own,
                      .arrived_kept = routing.kept,
                      .arrived_rows = there,
+                     .passed_on = routing.passed_on,
                      .order = round.topk_indices,
                      .weights = round.topk_weights},
                     out, round.y);

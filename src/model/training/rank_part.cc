@@ -11,7 +11,8 @@ StageLayers whole_model(const ModelConfig& config) {
 bool StageLayers::holds(const ModelConfig& config, const Parameter& parameter) const {
   if (parameter.layer >= config.num_hidden_layers) return head;  // MTP
   if (parameter.layer >= 0) return parameter.layer >= first && parameter.layer < end();
-  return parameter.part == ModelPart::kEmbedding ? embedding : head;
+  if (parameter.part != ModelPart::kEmbedding) return head;
+  return embedding || (head && config.tie_word_embeddings);
 }
 
 bool RankPart::holds(const ModelConfig& config, const Parameter& parameter) const {

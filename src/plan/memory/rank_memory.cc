@@ -47,10 +47,14 @@ RankParameters rank_parameters(const ModelConfig& config, const ModelCounts& all
     sum.dense += p.dense / static_cast<double>(layout.tensor_ranks);
     sum.expert += p.expert / static_cast<double>(layout.expert_ranks);
   };
+  bool has_embedding = false;
   for (const StagePlace& at : schedule.chunks[static_cast<size_t>(rank)]) {
     const Stage& stage = stages[static_cast<size_t>(at.stage)];
     for (const i64 layer : stage.layers) add_layer(layer);
-    const double tables = (stage.embedding ? all.embedding : 0.0) + (stage.head ? all.head : 0.0);
+    const bool looks_up = stage.embedding || (stage.head && config.tie_word_embeddings);
+    const double tables =
+        (looks_up && !has_embedding ? all.embedding : 0.0) + (stage.head ? all.head : 0.0);
+    has_embedding = has_embedding || looks_up;
     sum.dense += tables / static_cast<double>(layout.tensor_ranks);
     if (!stage.head) continue;
     for (i64 m = 0; m < config.num_nextn_predict_layers; ++m)

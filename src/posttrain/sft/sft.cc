@@ -15,8 +15,7 @@ Sft::Sft(SftParts parts)
       samples_(std::move(parts.train), seq_len_, seed_, PackedSamples::Order::kShuffled),
       sources_(std::move(parts.sources)),
       statistics_(std::move(parts.statistics)),
-      end_ids_(std::move(parts.end_ids)),
-      loss_(config_.sft.loss) {
+      end_ids_(std::move(parts.end_ids)) {
   for (SftParts::NamedSet& named : parts.validation) {
     auto& set = sets_.emplace_back(std::make_unique<PackedSamples>(
         std::move(named.set), seq_len_, seed_, PackedSamples::Order::kAsPacked));
@@ -56,25 +55,30 @@ void Sft::begin_step(Ctx&, const train::StepPlan& plan, model::TrainingModel&) {
       with_targets += count > 0 ? 1 : 0;
     }
   }
-  loss_.begin_step(targets, with_targets);
+  step_targets_ = targets;
+  step_samples_ = with_targets;
+  prepared_ = 0;
 }
 
 void Sft::prepare(const data::SequenceBatch& batch, model::TrainingBatch& input) {
-  loss_.begin_batch(batch);
-  input.objective = &loss_;
+  if (prepared_ == losses_.size()) losses_.emplace_back(config_.sft.loss);
+  SampleLoss& loss = losses_[prepared_++];
+  loss.begin_step(step_targets_, step_samples_);
+  loss.begin_batch(batch);
+  input.objective = &loss;
 }
 
-std::string Sft::alone_because(const ParallelConfig& parallel) const {
-  if (parallel.pipeline_ranks == 1) return "";
-  return fmt::format("\"sft\" has no pipeline yet: parallel.pipeline_ranks: found {}, expected 1",
-                     parallel.pipeline_ranks);
+std::span<double> Sft::sums() {
+  sample_mean_ = 0.0;
+  for (size_t i = 0; i < prepared_; ++i) sample_mean_ += losses_[i].sample_mean();
+  return {&sample_mean_, 1};
 }
 
 void Sft::end_step(report::StepMetrics& metrics) {
   metrics.stage = {
-      {"supervised_tokens", static_cast<double>(loss_.targets())},
-      {"samples", static_cast<double>(loss_.samples())},
-      {"sample_loss", loss_.sample_mean()},
+      {"supervised_tokens", static_cast<double>(step_targets_)},
+      {"samples", static_cast<double>(step_samples_)},
+      {"sample_loss", sample_mean_},
       {"packing", static_cast<double>(step_tokens_) / static_cast<double>(step_positions_)},
   };
 }

@@ -1,5 +1,6 @@
 #pragma once
 // Supervised fine-tuning as a stage of a run.
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -61,14 +62,13 @@ class Sft : public train::Stage {
   std::vector<i64> end_ids() const override { return end_ids_; }
   void begin_step(Ctx& ctx, const train::StepPlan& plan, model::TrainingModel& model) override;
   void prepare(const data::SequenceBatch& batch, model::TrainingBatch& input) override;
-  std::span<double> sums() override { return {&loss_.sample_mean(), 1}; }
-  /// In a pipeline several micro-batches are on their way at once, each with weights of its own.
-  std::string alone_because(const ParallelConfig& parallel) const override;
+  std::span<double> sums() override;
   void end_step(report::StepMetrics& metrics) override;
 
  protected:
   const RunConfig& config() const { return config_; }
-  SampleLoss& loss() { return loss_; }
+  /// Of the micro-batch that was prepared last.
+  SampleLoss& loss() { return losses_.at(prepared_ - 1); }
   i64 steps() const { return steps_; }
   /// Of validation(), in its order.
   std::span<const std::unique_ptr<PackedSamples>> sets() const { return sets_; }
@@ -84,7 +84,11 @@ class Sft : public train::Stage {
   std::vector<train::ValidationText> validation_;  // of sets_
   std::string statistics_;
   std::vector<i64> end_ids_;
-  SampleLoss loss_;
+  // One for each micro-batch of a step: in a pipeline several are on their way at once.
+  std::deque<SampleLoss> losses_;
+  size_t prepared_ = 0;
+  i64 step_targets_ = 0, step_samples_ = 0;
+  double sample_mean_ = 0.0;
   i64 steps_ = 0, step_tokens_ = 0, step_positions_ = 0;
 };
 

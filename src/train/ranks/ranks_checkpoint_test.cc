@@ -63,12 +63,15 @@ std::vector<CheckpointLayout> checkpoint_layouts() {
           {4, {.expert_ranks = 4}}};
 }
 
-/// Enough layers for eight stages.
-RunConfig deep_config(const TinyRun& run, const std::string& out) {
+/// Enough layers for eight stages. `tied`: the head is the embedding.
+RunConfig deep_config(const TinyRun& run, const std::string& out, bool tied) {
   RunConfig config = f32_config(run, out);
   std::string model = kTinyModel;
-  const std::string layers = "\"num_hidden_layers\": 2";
-  model.replace(model.find(layers), layers.size(), "\"num_hidden_layers\": 7");
+  const auto change = [&](std::string_view from, std::string_view to) {
+    model.replace(model.find(from), from.size(), to);
+  };
+  change("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 7");
+  if (tied) change("\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true");
   run.dir().write("deep.json", model);
   config.model.config = (run.dir() / "deep.json").string();
   config.train.batch_sequences = 8;
@@ -77,32 +80,38 @@ RunConfig deep_config(const TinyRun& run, const std::string& out) {
 }
 
 TEST_F(RanksCheckpointTest, EveryLayoutReadsEveryLayoutsCheckpointBitForBit) {
-  const RunConfig config = deep_config(run_, "run");
-  train(config, 1);
-  const fs::path first = checkpoint(config, 2);
-  fs::path before = first;
-  for (const CheckpointLayout& layout : checkpoint_layouts()) {
-    const fs::path after = run_.dir() / layout.name();
-    read_and_write(config, layout.ranks, layout.parallel, before, after);
-    expect_same_numbers(first, after);
-    before = after;
+  for (const bool tied : {false, true}) {
+    const RunConfig config = deep_config(run_, tied ? "tied" : "run", tied);
+    train(config, 1);
+    const fs::path first = checkpoint(config, 2);
+    fs::path before = first;
+    for (const CheckpointLayout& layout : checkpoint_layouts()) {
+      const fs::path after = run_.dir() / fmt::format("{}-{}", tied, layout.name());
+      read_and_write(config, layout.ranks, layout.parallel, before, after);
+      expect_same_numbers(first, after);
+      before = after;
+    }
   }
 }
 
 // A run whose every step is on another layout than the one before, each read from its checkpoint.
 TEST_F(RanksCheckpointTest, ARunThatMovesFromLayoutToLayoutStaysOnOneRanksCourse) {
-  RunConfig one = deep_config(run_, "one"), moving = deep_config(run_, "moving");
-  one.train.steps = moving.train.steps = std::ssize(checkpoint_layouts());
-  const Told alone = train(one, 1);
-  Told together;
-  for (const CheckpointLayout& layout : checkpoint_layouts()) {
-    moving.parallel = layout.parallel;
-    moving.parallel.wire = WireFormat::kF32;
-    const Told part = train(moving, layout.ranks, {}, /*stop_after=*/1);
-    ASSERT_EQ(part.steps.size(), 1u) << layout.name();
-    together.steps.push_back(part.steps.front());
+  for (const bool tied : {false, true}) {
+    RunConfig one = deep_config(run_, fmt::format("one-{}", tied), tied);
+    RunConfig moving = deep_config(run_, fmt::format("moving-{}", tied), tied);
+    one.train.steps = moving.train.steps = std::ssize(checkpoint_layouts());
+    const Told alone = train(one, 1);
+    Told together;
+    for (const CheckpointLayout& layout : checkpoint_layouts()) {
+      moving.parallel = layout.parallel;
+      moving.parallel.wire = WireFormat::kF32;
+      moving.parallel.check_every = 1;
+      const Told part = train(moving, layout.ranks, {}, /*stop_after=*/1);
+      ASSERT_EQ(part.steps.size(), 1u) << layout.name();
+      together.steps.push_back(part.steps.front());
+    }
+    expect_same_course(alone, together, 1e-5);
   }
-  expect_same_course(alone, together, 1e-5);
 }
 
 }  // namespace

@@ -52,6 +52,7 @@ TEST_F(RanksTest, EveryStepSaysWhatItsRanksDidAndWhichWasSlowest) {
       EXPECT_GT(compute_s, 0.0);
       EXPECT_GE(numbers.at(fmt::format("rank{}_wait_s", rank)), 0.0);
       EXPECT_GT(numbers.at(fmt::format("rank{}_sent_bytes", rank)), 1000.0);
+      EXPECT_EQ(numbers.at(fmt::format("rank{}_network_bytes", rank)), 0.0);
       longest = std::max(longest, compute_s);
     }
     const int slowest = static_cast<int>(numbers.at("slowest_rank"));

@@ -19,10 +19,11 @@ ExpertRows plan_rows(i64 experts, i64 topk, i64 tokens, i64 pairs, StoragePlan& 
 ArrivedTokens plan_arrived(const ModelConfig& config, const ExchangeRoom& room, StoragePlan& plan) {
   const i64 topk = config.num_experts_per_tok;
   return {
-      .counts = {plan.array<i64>("exchange of tokens", room.ranks, room.rounds, room.ranks, 2)},
+      .counts = {plan.array<i64>("exchange of tokens", room.ranks, room.rounds, room.places, 2)},
       .x = plan.matrix("arrived tokens", received_format(room.wire), room.rows, config.hidden_size),
       .routing = {.kept = plan.array<i32>("exchange of tokens", room.rows, topk),
-                  .weights = plan.array<float>("exchange of tokens", room.rows, topk)},
+                  .weights = plan.array<float>("exchange of tokens", room.rows, topk),
+                  .passed_on = plan.array<i32>("exchange of tokens", room.passed_on, topk)},
       .rows = plan_rows(room.experts, topk, room.rows, room.pairs, plan)};
 }
 

@@ -45,7 +45,8 @@ ExchangePass pass_of(const TrainStep& step, const MoeSaved& saved) {
           .kept = saved.kept.slice(0, 0, step.tokens()),
           .permuted = permuted_rows_of_step(step, saved.own.permuted),
           .arrived_kept = saved.arrived.routing.kept.slice(0, 0, arrived),
-          .arrived_rows = first_tokens(saved.arrived.rows.permuted, arrived)};
+          .arrived_rows = first_tokens(saved.arrived.rows.permuted, arrived),
+          .passed_on = saved.arrived.routing.passed_on};
 }
 
 /// Every rank sees every rank's load, so all of them refuse together.
@@ -130,7 +131,8 @@ void routed_experts_backward_input(const TrainStep& step, const TrainingMoeWeigh
     return;
   }
   const ExchangePass pass = pass_of(step, saved);
-  step.exchange->dispatch(step.ctx, pass.counts, pass.kept, {}, dy, b.arrived_dy, {});
+  step.exchange->dispatch(step.ctx, pass.counts, pass.kept, {}, dy, b.arrived_dy,
+                          {.passed_on = saved.arrived.routing.passed_on});
   experts_backward_input(step, run, ops::PackSource(b.arrived_dy), b.experts, drow_weights,
                          dx_rows);
   step.exchange->combine(step.ctx, pass, dx_rows, dx);
