@@ -8,6 +8,9 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
+#include <set>
+#include <sstream>
 
 #include "io/json.h"
 #include "io/safetensors.h"
@@ -187,6 +190,36 @@ TEST_F(OnPolicyTest, GoesOnBitForBitWithTheSameAnswers) {
   EXPECT_EQ(run(c).resumed_step, 3);
   EXPECT_EQ(text("whole/model/model.safetensors"), text("cut/model/model.safetensors"));
   EXPECT_EQ(text("whole/samples.jsonl"), text("cut/samples.jsonl"));
+  // A checkpoint that was lost sends the run back: what it wrote behind the one before goes.
+  c.run.out = (dir_ / "lost").string();
+  run(c, 3);
+  fs::remove_all(dir_ / "lost/checkpoints/step-000003");
+  EXPECT_EQ(run(c).resumed_step, 2);
+  EXPECT_EQ(text("whole/samples.jsonl"), text("lost/samples.jsonl"));
+}
+
+// An epoch is a step here, and the weights all but stay.
+TEST_F(OnPolicyTest, EveryEpochIsDrawnAnew) {
+  RunConfig c = config("anew");
+  c.schedule.peak_lr = 1e-9;
+  c.train.batch_sequences = 3;
+  c.train.steps = 10;
+  run(c);
+  std::map<i64, std::string> prompts;                    // of a step, in order
+  std::map<std::string, std::set<std::string>> answers;  // of a prompt
+  std::istringstream lines(text("anew/samples.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    const auto sample = value_or_throw(io::parse_json(line, "samples"));
+    const std::string prompt = sample.find("prompt")->as_string();
+    prompts[sample.find("step")->as_integer()] += prompt + "|";
+    answers[prompt].insert(sample.find("text")->as_string());
+  }
+  std::set<std::string> orders;
+  for (const auto& [step, order] : prompts) orders.insert(order);
+  EXPECT_EQ(prompts.size(), 10u);
+  EXPECT_GT(orders.size(), 1u) << "the order of the samples";
+  ASSERT_EQ(answers.size(), 3u);
+  for (const auto& [prompt, texts] : answers) EXPECT_GT(texts.size(), 5u) << prompt;
 }
 
 // What is learnt of a conversation is its last answer; a batch's order and cuts change nothing.
