@@ -70,6 +70,10 @@ class Files(unittest.TestCase):
         self.assertEqual(ignored[0], "*", "nothing comes along that is not named")
         self.assertIn('ENTRYPOINT ["fathom"]', text)
         self.assertLess(text.index("USER fathom"), text.index("ENTRYPOINT"))
+        # RUN is /bin/sh -c: what bash alone reads needs bash.
+        for command in re.findall(r"^RUN (?!bash )(?:.*\\\n)*.*", text, re.M):
+            for script in re.findall(r"\. (\S+\.sh)", command):
+                self.assertEqual(run("dash", "-n", harness.ROOT / script).stderr, "", command)
 
 
 class Monitoring(unittest.TestCase):

@@ -21,6 +21,19 @@ std::string list(const std::vector<double>& values) {
   return text;
 }
 
+/// What tells most about a stage behind pre-training, of those numbers that it has.
+constexpr std::string_view kHeadlines[] = {"reward", "pass_at_1", "divergence"};
+/// In the names of those that it measures on held-out sets ("NAME/greedy", "NAME/pass_at_8").
+constexpr std::string_view kHeldOut[] = {"/divergence", "/greedy", "/pass_at_"};
+
+std::string stage_numbers(const report::StepMetrics& metrics, auto&& is_shown) {
+  std::string text;
+  for (const auto& [name, value] : metrics.stage) {
+    if (is_shown(std::string_view(name))) text += fmt::format(", {} {:.4f}", name, value);
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string format_duration(double seconds) {
@@ -73,12 +86,25 @@ std::string TrainProgress::line_of(const report::StepMetrics& metrics) const {
   if (!metrics.load.empty()) {
     line += fmt::format(", MaxVio {:.2f}", train::mean_max_violation(metrics.load));
   }
+  line += stage_numbers(metrics, [](std::string_view name) {
+    return std::ranges::find(kHeadlines, name) != std::end(kHeadlines);
+  });
   return line + fmt::format(", gradient {:.2f}, lr {:.2e}", metrics.grad_norm, metrics.lr);
+}
+
+void TrainProgress::held_out(const report::StepMetrics& metrics) {
+  const std::string text = stage_numbers(metrics, [](std::string_view name) {
+    return std::ranges::any_of(kHeldOut,
+                               [&](std::string_view part) { return name.find(part) != name.npos; });
+  });
+  if (text.empty()) return;
+  message(log::Level::kInfo, fmt::format("step {}: {}", metrics.step, text.substr(2)));
 }
 
 void TrainProgress::step(const report::StepMetrics& metrics) {
   smooth(metrics);
   if (!log::enabled(log::Level::kInfo)) return;
+  held_out(metrics);
   const Clock::time_point now = Clock::now();
   const auto period = terminal_ ? Clock::duration(kTerminalPeriod) : Clock::duration(kPlainPeriod);
   const bool edge = metrics.step == 1 || metrics.step == total_steps_;

@@ -9,8 +9,8 @@ namespace fathom::cli {
 
 /// What a training run shows on stderr: on a terminal one line that is redrawn after every step,
 /// elsewhere a plain line every few seconds; validations and messages stand above it. The numbers
-/// of the line are smoothed over about 20 steps, but for the gradient norm, which is the step's
-/// own.
+/// of the line are smoothed over about 20 steps, but for the gradient norm and what a stage behind
+/// pre-training adds, which are the step's own.
 class TrainProgress {
  public:
   TrainProgress(i64 total_steps, i64 total_tokens);
@@ -24,6 +24,8 @@ class TrainProgress {
  private:
   using Clock = std::chrono::steady_clock;
   void smooth(const report::StepMetrics& metrics);
+  /// What a stage measured on held-out sets, if this step has any.
+  void held_out(const report::StepMetrics& metrics);
   std::string line_of(const report::StepMetrics& metrics) const;
   void clear_line();
 

@@ -48,9 +48,7 @@ Result<std::vector<SampleTokens>> samples_of_chat(const SampleReaderConfig& conf
                                                   JsonObject object, std::vector<bool> trained) {
   if (config.chat.chat.chat_template == nullptr) {
     return invalid_input(
-        fmt::format("messages: no chat template to write them by ({}); sft.chat_template names a "
-                    "built-in one",
-                    config.chat.why_none));
+        fmt::format("messages: no chat template to write them by: {}", config.chat.why_none));
   }
   std::vector<std::string> unknown;
   auto parsed = tokenizer::read_chat_request(JsonValue(std::move(object)), "", &unknown);

@@ -125,7 +125,8 @@ Result<RecognisedChatTemplate> recognise_chat_template(
   if (!chat_template) {
     if (model_type == "deepseek_v32") return built_in("deepseek-v3.2");
     return unsupported(
-        fmt::format("{}: the checkpoint has no chat template; choose one with --chat-template: {}",
+        fmt::format("{}: the checkpoint has no chat template; choose one by --chat-template (in a "
+                    "run file: sft.chat_template): {}",
                     where, built_in_names()));
   }
   if (chat_template->size() > kMaxTemplateBytes) {
@@ -140,7 +141,7 @@ Result<RecognisedChatTemplate> recognise_chat_template(
   const std::string_view similar = resembles(*chat_template);
   return unsupported(fmt::format(
       "{}: chat_template: not a template that is built in{}; template programs are not run, so "
-      "choose one with --chat-template: {}",
+      "choose one by --chat-template (in a run file: sft.chat_template): {}",
       where, similar.empty() ? "" : fmt::format(" (it resembles {})", similar), built_in_names()));
 }
 
