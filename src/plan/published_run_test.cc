@@ -35,8 +35,8 @@ TEST(PublishedCounts, Operations) {
   };
   check_row({"3", "GFLOP a trained token, V3", 250, gflop(shipped_model("deepseek-v3")), 0.03});
   check_row({"3", "GFLOP a trained token, V2", 155, gflop(shipped_model("deepseek-v2")), 0.03});
-  check_row({"3", "GFLOP a trained token, Qwen-72B", 394, gflop(qwen_72b()), 0.15},
-            {.specified = 0.03});
+  check_row({"3", "GFLOP a trained token, Qwen-72B", 394, gflop(qwen_72b()), 0.03},
+            {.misses = true});
   check_row({"3", "GFLOP a trained token, LLaMA-405B", 2448, gflop(llama_405b()), 0.03});
 }
 
@@ -85,8 +85,13 @@ TEST(PublishedRun, Bubbles) {
 
 // ---- other runs
 
+/// FlashAttention-2, which both reports name: 35 % of an H100's peak forward (FlashAttention-3's
+/// abstract), 335 TFLOP/s of both passes together (its own README), so 331 backward.
+const std::vector<std::string> kFlashAttention2 = {"attention.forward_tflops_per_sm=2.62",
+                                                   "attention.backward_tflops_per_sm=2.51"};
+
 TEST(PublishedRun, OtherModelsOnH800) {
-  const Cluster h800 = shipped_cluster("h800");
+  const Cluster h800 = shipped_cluster("h800", kFlashAttention2);
   const TrainingPlan v2 = plan_training(h800, shipped_model("deepseek-v2"),
                                         {.gpus = 1024,
                                          .pipeline_ranks = 16,
@@ -105,10 +110,10 @@ TEST(PublishedRun, OtherModelsOnH800) {
 }
 
 /// Published with routing that is forced to be even.
-const std::vector<std::string> kEvenRouting = {"operation.imbalance=1"};
+const std::vector<std::string> kMegatron = {"operation.imbalance=1"};
 
 TrainingPlan megatron(const char* cluster, const Layout& layout, i64 sequences) {
-  return plan_training(shipped_cluster(cluster, kEvenRouting), shipped_model("deepseek-v3"), layout,
+  return plan_training(shipped_cluster(cluster, kMegatron), shipped_model("deepseek-v3"), layout,
                        {.sequences = sequences});
 }
 
@@ -138,31 +143,31 @@ TEST(PublishedRun, OtherSystemsOfV3) {
     check_row({"16", "AutoModel BF16, " + std::to_string(gpus) + " H100, tokens/s a GPU", published,
                automodel.tokens_per_s_per_gpu(), 0.25});
   }
-  const TrainingPlan gb200 = megatron("gb200-nvl72",
-                                      {.gpus = 256,
-                                       .pipeline_ranks = 4,
-                                       .chunks_per_rank = 4,
-                                       .expert_ranks = 64,
-                                       .schedule = ScheduleKind::kInterleaved,
-                                       .overlap = Overlap::kAlone},
-                                      4096);
-  ASSERT_TRUE(gb200.problems.empty()) << gb200.problems.front();
-  check_row({"17", "Megatron, GB200, tokens/s a GPU", 4912, gb200.tokens_per_s_per_gpu(), 0.30});
 }
 
-TEST(PublishedRun, Gb300) {
-  const TrainingPlan p =
-      plan_training(shipped_cluster("gb200-nvl72", {"gpu.memory_gb=288", kEvenRouting.front()}),
-                    shipped_model("deepseek-v3"),
-                    {.gpus = 256,
-                     .pipeline_ranks = 2,
-                     .chunks_per_rank = 8,
-                     .expert_ranks = 32,
-                     .schedule = ScheduleKind::kInterleaved,
-                     .overlap = Overlap::kAlone},
-                    {.sequences = 4096});
-  ASSERT_TRUE(p.problems.empty()) << p.problems.front();
-  check_row({"17", "Megatron, GB300, tokens/s a GPU", 6288, p.tokens_per_s_per_gpu(), 0.30});
+/// NVIDIA's recipes of the table's release (Megatron-Bridge 26.08): expert exchanges beside compute
+/// on both; GB300 recomputes nothing and has its attention in FP8: of 0.38 ms for a layer, 0.28 of
+/// products, half of these are saved.
+TEST(PublishedRun, MegatronOnBlackwell) {
+  const Layout gb200{.gpus = 256,
+                     .pipeline_ranks = 4,
+                     .chunks_per_rank = 4,
+                     .expert_ranks = 64,
+                     .schedule = ScheduleKind::kInterleaved};
+  const TrainingPlan p200 = megatron("gb200-nvl72", gb200, 4096);
+  ASSERT_TRUE(p200.problems.empty()) << p200.problems.front();
+  check_row({"17", "Megatron, GB200, tokens/s a GPU", 4912, p200.tokens_per_s_per_gpu(), 0.30});
+  const Cluster fp8_attention =
+      shipped_cluster("gb300-nvl72", {kMegatron.front(), "scale.attention=0.64"});
+  Layout gb300 = gb200;
+  gb300.pipeline_ranks = 2;
+  gb300.chunks_per_rank = 8;
+  gb300.expert_ranks = 32;
+  gb300.recompute = Recompute::kNone;
+  const TrainingPlan p300 =
+      plan_training(fp8_attention, shipped_model("deepseek-v3"), gb300, {.sequences = 4096});
+  ASSERT_TRUE(p300.problems.empty()) << p300.problems.front();
+  check_row({"17", "Megatron, GB300, tokens/s a GPU", 6288, p300.tokens_per_s_per_gpu(), 0.30});
 }
 
 TEST(PublishedRun, DenseGpt2OfLlmC) {

@@ -141,7 +141,7 @@ def lm_model(options):
     """lm-eval's arguments for the model, while it can be asked."""
     if not options.over_http:
         yield ["--model", "hf", "--model_args", f"pretrained={options.model},dtype=float32,max_length={options.max_length}",
-               "--device", "cpu", "--batch_size", "1"]
+               "--device", "cpu", "--batch_size", str(options.batch)]
         return
     server = subprocess.Popen([options.fathom, "serve", "--model", options.model, "--port", "0", "--name", "it",
                                "--context", str(options.max_length + 512)], stderr=subprocess.PIPE, text=True)
@@ -171,8 +171,10 @@ def parse():
     parser.add_argument("--limit", type=int, default=50)
     parser.add_argument("--shots", type=int)
     parser.add_argument("--max-length", type=int, default=2048)
+    parser.add_argument("--batch", type=int, default=1, help="items that transformers takes at once")
     parser.add_argument("--over-http", action="store_true", help="lm-eval asks fathom serve")
-    parser.add_argument("--keep", type=pathlib.Path, help="folder for both programs' results")
+    parser.add_argument("--keep", type=pathlib.Path,
+                        help="folder for both programs' results; a run that was stopped goes on from its answers")
     return parser.parse_args()
 
 
@@ -216,12 +218,13 @@ def main():
         folder.mkdir(parents=True, exist_ok=True)
         written = write_tasks(folder, options.data.resolve(), names)
         shots = [] if options.shots is None else ["--num_fewshot", str(options.shots)]
+        kept = ["--use_cache", str(folder / "answers")] if options.keep else []
         environment = dict(os.environ, HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", CUDA_VISIBLE_DEVICES="",
                            HF_HOME=str(folder / "hf"))
         with lm_model(options) as model, (folder / "lm.log").open("w") as log:
             lm_s = run([sys.executable, "-m", "lm_eval", "run", *model, "--include_path", str(folder), "--tasks",
                         ",".join(written), "--limit", str(options.limit), "--output_path", str(folder / "lm"),
-                        "--log_samples", *shots], env=environment, stdout=subprocess.DEVNULL, stderr=log)
+                        "--log_samples", *kept, *shots], env=environment, stdout=subprocess.DEVNULL, stderr=log)
         shots = [] if options.shots is None else ["--shots", str(options.shots)]
         own_s = run([options.fathom, "eval", options.model, "--data", str(options.data), "--tasks",
                      ",".join(names), "--limit", str(options.limit), "--context", str(options.max_length),

@@ -74,6 +74,34 @@ class Eval(unittest.TestCase):
     def url(self):
         return f"http://127.0.0.1:{self.server.port}/v1"
 
+    def test_loads_that_a_server_records_are_those_that_eval_counts(self):
+        """Of the same requests, on one rank and on two; `fathom plan balance` reads both."""
+        self.fathom(str(harness.model()), "--tasks", "words.toml", "--loads", "own.json")
+        own = json.loads((self.folder / "own.json").read_text())["loads"]
+        self.assertGreater(sum(map(sum, own)), 0)
+        for ranks in (1, 2):
+            file = self.folder / f"served_{ranks}.json"
+            server = harness.Server(settings=[f"model.loads_file={file}", f"ranks.count={ranks}", "server.drain_delay_s=0"])
+            self.fathom("--endpoint", f"http://127.0.0.1:{server.port}/v1", "--endpoint-model", "tiny",
+                        "--tokenizer", str(harness.model()), "--tasks", "words.toml")
+            server.process.terminate()
+            self.assertEqual(server.process.wait(30), 0)
+            self.assertEqual(json.loads(file.read_text())["loads"], own, f"{ranks} ranks")
+            balance = subprocess.run([harness.FATHOM, "plan", "balance", str(file), "--gpus", "2"],
+                                     check=True, capture_output=True, text=True, env=harness.environment())
+            self.assertIn("tokens dealt to replicas", balance.stdout)
+
+    def test_loads_of_a_model_without_experts_or_in_a_place_that_is_none_are_refused(self):
+        dense = harness.model(n_routed_experts=None)
+        refused = harness.serve("--model", str(dense), "--port", "0", "--set", "model.loads_file=/tmp/x.json")
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("model.loads_file", refused.stderr)
+        self.assertIn("has no experts", refused.stderr)
+        refused = harness.serve("--model", str(harness.model()), "--port", "0", "--set",
+                                "model.loads_file=/nowhere/x.json")
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("/nowhere", refused.stderr)
+
     def test_log_probabilities_and_texts_are_those_of_the_process(self):
         tasks = ["--tasks", "colours.toml,words.toml,texts.toml"]
         self.fathom(str(harness.model()), *tasks, "--out", "local")

@@ -20,15 +20,14 @@
 #include "cli/interrupt.h"
 #include "cli/output.h"
 #include "cli/progress.h"
+#include "engine/expert_loads.h"
 #include "eval/model/answer_store.h"
 #include "eval/model/request_runner.h"
 #include "eval/overlap/overlap.h"
 #include "eval/result/result_files.h"
 #include "eval/run/evaluation.h"
-#include "io/files/atomic_file.h"
 #include "io/files/directories.h"
 #include "io/files/output_path.h"
-#include "io/json.h"
 
 namespace fathom::cli {
 namespace {
@@ -95,7 +94,10 @@ class EvalCommand : public Command {
       const auto results = ask_and_keep(model, judge.get(), std::move(tasks));
       facts.seconds = unix_now() - facts.started;
       report_work(model.work(), facts.seconds);
-      if (!options_.loads.empty()) write_loads(*subject);
+      if (!options_.loads.empty()) {
+        engine::write_expert_loads(options_.loads, subject->expert_loads());
+        log::info("loads of experts written to {}", options_.loads);
+      }
       return finish(results, facts);
     } catch (const eval::EvaluationInterrupted&) {
       throw Interrupted();
@@ -212,18 +214,6 @@ class EvalCommand : public Command {
       log::info("{} verdicts were there", verdicts->num_known());
     }
     return results;
-  }
-
-  /// As `fathom plan balance` reads it: an array a layer.
-  void write_loads(const Subject& subject) const {
-    io::JsonArray layers;
-    for (const std::vector<i64>& load : subject.expert_loads()) {
-      layers.emplace_back(io::JsonArray(load.begin(), load.end()));
-    }
-    io::JsonObject object;
-    object.set("loads", std::move(layers));
-    io::write_file_atomically(options_.loads, io::write_json(std::move(object)) + "\n");
-    log::info("loads of experts written to {}", options_.loads);
   }
 
   static void report_work(const eval::ModelWork& work, double seconds) {

@@ -11,6 +11,7 @@ extern const std::string_view kH200Toml;
 extern const std::string_view kH20Toml;
 extern const std::string_view kB200Toml;
 extern const std::string_view kGb200Toml;
+extern const std::string_view kGb300Toml;
 extern const std::string_view kZen4Toml;
 
 }  // namespace fathom::cli

@@ -17,9 +17,9 @@ namespace fathom::cli {
 namespace {
 
 std::vector<std::pair<std::string_view, std::string_view>> shipped() {
-  return {{"h800", kH800Toml},      {"h100", kH100Toml}, {"h200", kH200Toml},
-          {"h20", kH20Toml},        {"b200", kB200Toml}, {"gb200-nvl72", kGb200Toml},
-          {"zen4-2core", kZen4Toml}};
+  return {{"h800", kH800Toml},         {"h100", kH100Toml},      {"h200", kH200Toml},
+          {"h20", kH20Toml},           {"b200", kB200Toml},      {"gb200-nvl72", kGb200Toml},
+          {"gb300-nvl72", kGb300Toml}, {"zen4-2core", kZen4Toml}};
 }
 
 std::string read_small_file(const std::string& path) {
@@ -60,8 +60,9 @@ void Scenario::check(const std::string& prefix, Problems& problems) const {
 
 void add_cluster_options(Arguments& command, ScenarioOptions& options) {
   command
-      .add_option("--cluster", options.cluster,
-                  "h800, h100, h200, h20, b200, gb200-nvl72, zen4-2core, or a machine file")
+      .add_option(
+          "--cluster", options.cluster,
+          "h800, h100, h200, h20, b200, gb200-nvl72, gb300-nvl72, zen4-2core, or a machine file")
       .type_name("NAME|FILE")
       .required();
   command

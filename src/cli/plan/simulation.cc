@@ -55,6 +55,9 @@ void add_simulation_options(Arguments& command, SimulationOptions& options) {
   with(command.add_flag("--transfers", options.transfers,
                         "Send each micro-batch to the next stage over the sender's network card, "
                         "which its exchanges wait for; else transfers take no time"));
+  with(command.add_flag("--nvlink", options.nvlink,
+                        "Rows of tensor parallelism and what exchanges forward in a node wait for "
+                        "each other; else NVLink carries both at once"));
   with(command
            .add_option("--trace", options.trace,
                        "Write one pipeline's step for chrome://tracing or Perfetto")
@@ -90,6 +93,7 @@ Simulation simulate(const plan::Cluster& cluster, const plan::TrainingPlan& plan
                                    .slow_gpu = options.slow_gpu,
                                    .slow_factor = options.slow_factor,
                                    .transfer = transfer,
+                                   .nvlink_queue = options.nvlink,
                                    .keep_trace = keep_trace});
   const double steps = plan.run.tokens / plan.run.step_tokens().value;
   simulation.run =

@@ -14,7 +14,7 @@ struct SimulationOptions {
   double gpu_spread = 0.0, task_spread = 0.0, routing_spread = 0.0;
   i64 slow_gpu = -1;
   double slow_factor = 1.5;
-  bool transfers = false;
+  bool transfers = false, nvlink = false;
   std::string trace;  // a file for chrome://tracing and Perfetto
 };
 

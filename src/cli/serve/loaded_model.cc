@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <filesystem>
+#include <optional>
 
 #include "backend/backend.h"
 #include "base/log.h"
@@ -48,6 +49,7 @@ engine::EngineOptions engine_settings(const serve::ServeConfig& config, const Mo
   options.limits.max_waiting = config.limits.max_waiting;
   options.limits.max_queue_s = config.limits.max_queue_s;
   options.limits.wall_clock_s = config.limits.max_request_s;
+  options.keep_routes = !config.model.loads_file.empty();
   options.disk = {.directory = config.cache.directory,
                   .max_bytes = static_cast<i64>(config.cache.max_gib * (i64{1} << 30)),
                   .content = fingerprint + std::string(kProgram)};
@@ -108,9 +110,19 @@ struct LoadedModel::Impl {
                    kReasoningFieldNames[static_cast<size_t>(config.api.reasoning_field)].second),
                .strict_fields = config.api.strict_fields},
         thread(*engine) {
+    if (!config.model.loads_file.empty()) count_experts(config.model);
     served.stop_token_ids =
         engine::stop_token_ids(codec, model->config(), served.advice.eos_token_id);
     find_chat_template(config.model);
+  }
+
+  void count_experts(const serve::ModelSection& section) {
+    if (!model->config().has_experts()) {
+      throw Error(ErrorCode::kInvalidInput,
+                  "model.loads_file: " + section.path + " has no experts");
+    }
+    loads.emplace(model->config());
+    served.expert_loads = &*loads;
   }
 
   /// Without one the model is served all the same: completions need none.
@@ -137,6 +149,7 @@ struct LoadedModel::Impl {
   std::unique_ptr<model::Model> model;
   engine::TextCodec codec;
   io::ContentSample content;
+  std::optional<engine::ExpertLoads> loads;  // before the engine, whose requests use it
   std::unique_ptr<engine::Engine> engine;
   serve::ServedModel served;
   engine::EngineThread thread;  // last: it steps the engine
@@ -151,5 +164,8 @@ void LoadedModel::set_aliases(std::vector<std::string> aliases) {
   impl_->served.aliases.set(std::move(aliases));
 }
 engine::Engine& LoadedModel::engine() { return *impl_->engine; }
+std::vector<std::vector<i64>> LoadedModel::expert_loads() const {
+  return impl_->loads ? impl_->loads->counts() : std::vector<std::vector<i64>>();
+}
 
 }  // namespace fathom::cli

@@ -29,6 +29,8 @@ class LoadedModel {
 
   const serve::ServedModel& served() const;
   engine::Engine& engine();
+  /// Of model.loads_file; empty without.
+  std::vector<std::vector<i64>> expert_loads() const;
   /// Other names under which it may be asked for, also while requests are read.
   void set_aliases(std::vector<std::string> aliases);
 

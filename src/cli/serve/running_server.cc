@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/serve/accounts.h"
+#include "engine/expert_loads.h"
 #include "serve/generate/generation.h"
 
 namespace fathom::cli {
@@ -17,6 +18,7 @@ namespace {
 
 constexpr auto kLookAround = std::chrono::milliseconds(20);
 constexpr double kLastWordsS = 2;  // for streams to be told that they end
+constexpr double kLoadsEveryS = 60;
 
 serve::ServiceOptions service_options(const serve::ServeConfig& config, serve::AuditLog* audit) {
   return {.worker_threads = config.server.worker_threads,
@@ -72,9 +74,10 @@ int RunningServer::run() {
     std::this_thread::sleep_for(kLookAround);
   }
   manager_.stopping(fmt::format("{} requests are being answered", server_.busy_connections()));
-  if (interrupt_.signal() == SIGINT) return kExitInterrupted;
-  drain();
-  return kExitOk;
+  const bool drained = interrupt_.signal() != SIGINT;
+  if (drained) drain();
+  write_loads();
+  return drained ? kExitOk : kExitInterrupted;
 }
 
 /// False if a signal came first: the model is being loaded still.
@@ -108,6 +111,18 @@ void RunningServer::look_around() {
   }
   if (!service_.stalls()) manager_.alive();
   for (const std::string& key : accounts_->take_gone()) model_->engine().forget(key);
+  if (seconds_since(loads_written_) >= kLoadsEveryS) write_loads();
+}
+
+/// A disk that is full ends no service.
+void RunningServer::write_loads() {
+  loads_written_ = Clock::now();
+  if (config_.model.loads_file.empty()) return;
+  try {
+    engine::write_expert_loads(config_.model.loads_file, model_->expert_loads());
+  } catch (const Error& error) {
+    log::error("model.loads_file: {}", error.message());
+  }
 }
 
 /// A file that is wrong changes nothing.

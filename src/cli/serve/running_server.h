@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 
+#include "base/clock.h"
 #include "cli/interrupt.h"
 #include "cli/serve/loaded_model.h"
 #include "cli/serve/reload.h"
@@ -28,6 +29,7 @@ class RunningServer {
   bool load();
   void look_around();
   void read_again();
+  void write_loads();
   void drain();
   template <typename Done>
   void wait(double seconds, Done done);
@@ -37,8 +39,9 @@ class RunningServer {
   bool is_level_fixed_;  // of the log, by --verbose or --quiet
   ServiceManager manager_;
   InterruptGuard interrupt_;
-  ReloadSignal reload_signal_;          // after the guard, which ends the process at SIGHUP
-  std::string serving_;                 // what it says of itself
+  ReloadSignal reload_signal_;  // after the guard, which ends the process at SIGHUP
+  std::string serving_;         // what it says of itself
+  Clock::time_point loads_written_ = Clock::now();
   std::unique_ptr<LoadedModel> model_;  // goes last: what is being answered uses it
   std::unique_ptr<serve::AuditLog> audit_;
   std::unique_ptr<serve::Accounts> accounts_;

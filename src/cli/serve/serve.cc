@@ -10,6 +10,7 @@
 #include "cli/serve/loaded_model.h"
 #include "cli/serve/running_server.h"
 #include "config/run/run_file.h"
+#include "io/files/output_path.h"
 #include "serve/accounts/sql/sql.h"
 #include "serve/metrics/json_log.h"
 
@@ -96,6 +97,7 @@ class Serve : public Command {
     refuse_open_doors(config);
     check_model(config.model);
     check_cache(config.cache);
+    if (!config.model.loads_file.empty()) io::require_output_file(config.model.loads_file);
     // By --verbose or --quiet, which stand above the configuration.
     const bool is_level_fixed =
         log::enabled(log::Level::kDebug) || !log::enabled(log::Level::kInfo);

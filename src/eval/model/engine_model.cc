@@ -62,12 +62,7 @@ EngineModel::EngineModel(Ctx& ctx, const model::Model& model, const engine::Text
   options_.facts.bos = token_of(codec, codec.config.bos_token);
   options_.facts.eos = token_of(codec, codec.config.eos_token);
   options_.facts.pad = token_of(codec, codec.config.pad_token);
-  const ModelConfig& config = model.config();
-  if (!options_.engine.keep_routes || !config.has_experts()) return;
-  experts_per_token_ = config.num_experts_per_tok;
-  for (i64 layer = 0; layer < config.num_hidden_layers; ++layer) {
-    if (config.is_moe_layer(layer)) loads_.emplace_back(config.n_routed_experts, 0);
-  }
+  if (options_.engine.keep_routes) loads_.emplace(model.config());
 }
 
 EngineModel::~EngineModel() = default;
@@ -78,14 +73,11 @@ ModelWork EngineModel::work() const {
 }
 
 void EngineModel::count_experts(GenerateRequest& request) {
-  if (loads_.empty()) return;
-  request.on_routes = [this](i32, std::span<const u16> experts) {  // [tokens, layers, topk]
-    const auto layers = std::ssize(loads_);
-    for (i64 i = 0; i < std::ssize(experts); ++i) {
-      std::vector<i64>& load = loads_[static_cast<size_t>(i / experts_per_token_ % layers)];
-      ++load[experts[static_cast<size_t>(i)]];
-    }
-  };
+  if (loads_) loads_->count_in(request);
+}
+
+std::vector<std::vector<i64>> EngineModel::expert_loads() const {
+  return loads_ ? loads_->counts() : std::vector<std::vector<i64>>();
 }
 
 void EngineModel::score(std::span<const ContextAndText> requests, const OnScore& done) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "engine/expert_loads.h"
 #include "engine/make_engine.h"
 #include "engine/prompt.h"
 #include "eval/model/chat_codec.h"
@@ -36,9 +37,8 @@ class EngineModel : public LanguageModel {
   ModelFacts facts() const override { return options_.facts; }
   ModelWork work() const override;
 
-  /// [MoE layers][experts]: how many tokens of all requests so far chose an expert, as if each
-  /// request were computed alone. Empty without EngineOptions::keep_routes.
-  const std::vector<std::vector<i64>>& expert_loads() const { return loads_; }
+  /// ExpertLoads::counts() of all requests so far. Empty without EngineOptions::keep_routes.
+  std::vector<std::vector<i64>> expert_loads() const;
 
  private:
   struct Scored;
@@ -56,8 +56,7 @@ class EngineModel : public LanguageModel {
   std::optional<ChatCodec> chat_;
   std::unique_ptr<engine::Engine> engine_;
   u64 asked_tokens_ = 0;
-  i64 experts_per_token_ = 1;
-  std::vector<std::vector<i64>> loads_;
+  std::optional<engine::ExpertLoads> loads_;
 };
 
 }  // namespace fathom::eval

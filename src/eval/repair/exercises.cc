@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "eval/repair/edit_prompt.h"
-#include "eval/repair/test_run.h"
+#include "eval/repair/exercise_languages.h"
 #include "eval/run/aggregation.h"
-#include "eval/task/records.h"
 #include "eval/text/regex.h"
 #include "io/json.h"
 
@@ -16,59 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Python's unittest over all test files; the line that it was given ends the output.
-constexpr std::string_view kRunner = R"py(import sys
-line = sys.stdin.readline().strip()
-import unittest
-program = unittest.main(module=None, argv=["tests", "discover", "-p", "*_test.py"], exit=False)
-sys.stderr.flush()
-if program.result.wasSuccessful() and program.result.testsRun > 0:
-    print(line)
-)py";
-constexpr const char* kRunnerPath = ".run_tests.py";
-
-Result<Files> read_files(const fs::path& folder, const io::JsonValue& lists, const char* key,
-                         const std::string& where) {
-  const auto names = io::get_array(lists, key, where);
-  if (!names) return tl::unexpected(names.error());
-  Files files;
-  for (const io::JsonValue& name : **names) {
-    if (!name.is_string()) {
-      return invalid_input(
-          fmt::format("{}: files.{}: expected texts, found {}", where, key, io::describe(name)));
-    }
-    Result<std::string> text = read_text(folder / name.as_string());
-    if (!text) return tl::unexpected(text.error());
-    files[name.as_string()] = std::move(*text);
-  }
-  return files;
-}
-
-Result<Exercise> read_exercise(const fs::path& folder, std::string language) {
-  Exercise exercise;
-  exercise.name = language + "/" + folder.filename().string();
-  exercise.language = std::move(language);
-  for (const char* const part : {"introduction.md", "instructions.md", "instructions.append.md"}) {
-    const fs::path path = folder / ".docs" / part;
-    if (!fs::exists(path)) continue;
-    Result<std::string> text = read_text(path);
-    if (!text) return tl::unexpected(text.error());
-    exercise.instructions += *text;
-  }
-  const fs::path config = folder / ".meta/config.json";
-  const Result<io::JsonValue> value = io::read_json(config);
-  if (!value) return tl::unexpected(value.error());
-  const auto lists = io::get_object(*value, "files", config.string());
-  if (!lists) return tl::unexpected(lists.error());
-  const io::JsonValue& named = *value->find("files");
-  Result<Files> files = read_files(folder, named, "solution", config.string());
-  if (!files) return tl::unexpected(files.error());
-  Result<Files> tests = read_files(folder, named, "test", config.string());
-  if (!tests) return tl::unexpected(tests.error());
-  exercise.files = std::move(*files);
-  exercise.tests = std::move(*tests);
-  return exercise;
-}
+constexpr std::string_view kTestsMain = "test/tests-main.cpp";  // a runner of ours is in its place
 
 /// What a model is asked at first, and again behind tests that failed.
 std::string first_prompt(const Exercise& exercise) {
@@ -97,50 +45,39 @@ ExerciseTry tried(const Exercise& exercise, const Sandbox& sandbox, const std::s
   ExerciseTry out{.answer = answer, .malformed = {}, .passed = false, .test_output = {}};
   out.malformed = problem_of(apply_edits(answer, files));
   // Aider runs the tests on what was applied, whatever failed beside it.
-  TestRun run{.archive = {}, .files = files, .command = {}, .repeats_line = true, .wall_s = wall_s};
+  const ExerciseLanguage& language = *find_exercise_language(exercise.language);
+  TestRun run{.archive = {},
+              .files = exercise.support,
+              .command = std::string(language.command),
+              .repeats_line = true,
+              .wall_s = wall_s,
+              .memory_bytes = language.memory_bytes,
+              .of_data = language.of_data};
+  for (const auto& [path, text] : files) run.files[path] = text;
+  for (const auto& [path, text] : exercise.support) run.files[path] = text;
   for (const auto& [path, text] : exercise.tests) run.files[path] = text;
-  run.files[kRunnerPath] = kRunner;
-  run.command = fmt::format("exec /usr/bin/python3 -B {}", kRunnerPath);
+  run.files.erase(std::string(kTestsMain));
+  for (const RunnerFile& file : language.files) run.files[std::string(file.path)] = file.text;
   const TestOutcome outcome = run_tests(sandbox, run);
   out.passed = outcome.passed;
-  // The time that they took would make each run's second question another one.
-  static const Regex time = value_or_throw(Regex::compile("(Ran [0-9]+ tests?) in [0-9.]+s"));
-  out.test_output = time.replace(outcome.output, "\\1");
+  // What differs from run to run would make each one's second question another one.
+  const Regex varies = value_or_throw(Regex::compile(std::string(language.varies)));
+  out.test_output = varies.replace(outcome.output, "");
   return out;
 }
 
 }  // namespace
 
-Result<std::vector<Exercise>> read_exercises(const fs::path& folder) {
-  std::vector<fs::path> found;
-  std::error_code ignored;
-  for (const auto& language : fs::directory_iterator(folder, ignored)) {
-    const fs::path practice = language.path() / "exercises/practice";
-    for (const auto& each : fs::directory_iterator(practice, ignored)) {
-      if (fs::exists(each.path() / ".meta/config.json")) found.push_back(each.path());
-    }
-  }
-  if (found.empty()) {
-    return fail(ErrorCode::kNotFound,
-                fmt::format("{}: expected LANGUAGE/exercises/practice/NAME/.meta/config.json below "
-                            "it, as in https://github.com/Aider-AI/polyglot-benchmark",
-                            folder.string()));
-  }
-  std::ranges::sort(found);
-  std::vector<Exercise> exercises;
-  for (const fs::path& each : found) {
-    const fs::path language = each.parent_path().parent_path().parent_path();
-    Result<Exercise> exercise = read_exercise(each, language.filename().string());
-    if (!exercise) return tl::unexpected(exercise.error());
-    exercises.push_back(std::move(*exercise));
-  }
-  return exercises;
-}
-
 Result<void> check_exercise(const Exercise& exercise) {
-  if (exercise.language == "python") return {};
-  return unsupported(fmt::format("{}: tests of {} cannot be run; of python they can", exercise.name,
-                                 exercise.language));
+  const ExerciseLanguage* const language = find_exercise_language(exercise.language);
+  if (language == nullptr) {
+    return unsupported(fmt::format("{}: tests of {} cannot be run; of these they can: {}",
+                                   exercise.name, exercise.language, exercise_language_names()));
+  }
+  std::error_code ignored;
+  if (fs::exists(fs::path("/usr/bin") / language->program, ignored)) return {};
+  return unsupported(fmt::format("{}: tests of {} cannot be run: no {} in /usr/bin", exercise.name,
+                                 exercise.language, language->program));
 }
 
 bool ExerciseResult::passed(size_t within) const {

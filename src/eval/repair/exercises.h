@@ -16,8 +16,9 @@ namespace fathom::eval {
 struct Exercise {
   std::string name, language;
   std::string instructions;
-  Files files;  // that the model edits
-  Files tests;  // that it does not see
+  Files files;    // that the model edits
+  Files tests;    // that it does not see
+  Files support;  // what else its language's tools need
 };
 
 /// All LANGUAGE/exercises/practice/NAME below a folder, by name. Errors name file and field;

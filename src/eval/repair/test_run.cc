@@ -46,7 +46,9 @@ TestOutcome run_tests(const Sandbox& sandbox, const TestRun& run) {
   program += "COMMAND = " + literal(run.command) + "\n";
   program += std::string("REPEATS = ") + (run.repeats_line ? "True" : "False") + "\n";
   program += kProgram;
-  const RunOutcome outcome = sandbox.run("python", program, {.wall_s = run.wall_s});
+  const RunOutcome outcome =
+      sandbox.run("python", program,
+                  {.wall_s = run.wall_s, .memory_bytes = run.memory_bytes, .of_data = run.of_data});
   TestOutcome result{.passed = outcome.passed, .timed_out = outcome.timed_out, .output = {}};
   result.output = outcome.timed_out ? "the tests did not end in time\n" : outcome.output;
   return result;

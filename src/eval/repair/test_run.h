@@ -15,6 +15,8 @@ struct TestRun {
   /// output with that if all went well: so that ending early with 0 is no pass.
   bool repeats_line = false;
   double wall_s = 180.0;
+  i64 memory_bytes = i64{512} << 20;
+  bool of_data = false;  // RunLimits::of_data
 };
 
 struct TestOutcome {

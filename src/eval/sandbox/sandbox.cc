@@ -162,7 +162,7 @@ RunOutcome Sandbox::run(const Language& language, std::string_view program, cons
   // outside it.
   request.limit_processes = request.other_user && (bwrap_.empty() || prlimit_.empty());
   RunLimits own = limits;
-  own.of_data = language.reserves_memory;
+  own.of_data = limits.of_data || language.reserves_memory;
   ChildResult result = run_child(request, own);
   result.outcome.passed =
       !result.outcome.timed_out && result.outcome.exit_code == 0 && result.said == request.secret;

@@ -58,14 +58,21 @@ class DecodeStep {
   }
 
   /// Decoding absorbs kv_b into queries and outputs: per head [rows, nope] x [nope, kv_lora_rank]
-  /// and [rows, kv_lora_rank] x [kv_lora_rank, v], in BF16.
+  /// and [rows, kv_lora_rank] x [kv_lora_rank, v], in BF16. q_a and kv_a, of one input, are one
+  /// product (the 2112 columns of DeepGEMM's list).
   Seconds attention_products() const {
     Seconds sum;
+    i64 down = 0;
     for (const LinearShape& w : attention_linears(c_, 1)) {
       const bool absorbed = c_.is_mla() && w.name == "kv_b";
-      if (!absorbed) sum += gemm({rows_, w.out, w.in}, s_.precision);
+      if (w.name == "q_a" || w.name == "kv_a") {
+        down += w.out;
+      } else if (!absorbed) {
+        sum += gemm({rows_, w.out, w.in}, s_.precision);
+      }
     }
     if (!c_.is_mla()) return sum;
+    sum += gemm({rows_, down, c_.hidden_size}, s_.precision);
     const i64 heads = c_.num_attention_heads;
     sum += gemm({rows_, c_.kv_lora_rank, c_.qk_nope_head_dim, heads}, Precision::kBf16);
     sum += gemm({rows_, c_.v_head_dim, c_.kv_lora_rank, heads}, Precision::kBf16);
@@ -142,7 +149,7 @@ DecodePlan decode_in_parts(const Cluster& cluster, const ModelConfig& config,
                microseconds(cluster.serving.decode_layer_us) * dbl(config.num_hidden_layers);
   if (setting.ranks > 1) {
     const LowLatency e = low_latency_exchange(cluster, config, setting.ranks, batch / parts);
-    plan.exchange = parts * step.moe_layer_count() * (e.dispatch + e.combine);
+    plan.exchange = parts * step.moe_layer_count() * (e.dispatch + e.combine) * setting.imbalance;
   }
   const Seconds compute = work + plan.other;
   plan.step = parts > 1.0 ? larger(compute, plan.exchange) : compute + plan.exchange;
@@ -195,6 +202,7 @@ PrefillPlan plan_prefill(const Cluster& cluster, const ModelConfig& config,
       .precision = setting.precision,
       .sms = cluster.gpu.sms - (exchanges ? cluster.exchange.prefill_sms : 0),
       .recompute = false,
+      .expert_load = setting.imbalance,
       .training = false};
   const ExchangeReach reach = exchange_reach(config, setting.ranks, cluster.node.gpus);
   const Precision precision = cluster.has_fp8() ? setting.precision : Precision::kBf16;
@@ -203,9 +211,9 @@ PrefillPlan plan_prefill(const Cluster& cluster, const ModelConfig& config,
     const auto kernels = layer_kernels(cluster, config, layer);
     plan.compute += total_time(kernels) * (1.0 + cluster.operation.gap_frac);
     if (!layer.moe || setting.ranks == 1) continue;
-    plan.compute += class_time(kernels, KernelClass::kGroupedGemm) * (setting.imbalance - 1.0);
     for (const Exchange what : {Exchange::kDispatchForward, Exchange::kCombineForward}) {
-      plan.exchange += exchange_time_alone(cluster, config, what, reach, plan.tokens, precision);
+      plan.exchange += exchange_time_alone(cluster, config, what, reach, plan.tokens, precision) *
+                       setting.imbalance;
     }
   }
   plan.time = setting.two_micro_batches ? larger(plan.compute, plan.exchange)

@@ -14,7 +14,9 @@ struct ServingSetting {
   Precision precision = Precision::kFp8;
   DType cache_dtype = DType::kBF16;
   bool two_micro_batches = true;  // one's exchange beside the other's compute
-  double imbalance = 1.0;         // largest over mean load of GPUs' experts
+  /// Largest over mean load of GPUs' experts: what the busiest gets, computes and sends back, all
+  /// wait for.
+  double imbalance = 1.0;
 };
 
 struct ServingMemory {

@@ -1,6 +1,7 @@
 #include "plan/layer/layer_kernels.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/checked_math.h"
 #include "plan/layer/kernel_list.h"
@@ -184,13 +185,18 @@ class Builder {
   i64 local_experts() const { return std::max<i64>(1, c_.n_routed_experts / s_.expert_ranks); }
   /// Rows a local expert gets when routing is even.
   i64 expert_rows() const {
-    return ceil_div(own_tokens() * c_.num_experts_per_tok * s_.expert_ranks, c_.n_routed_experts);
+    const i64 even =
+        ceil_div(own_tokens() * c_.num_experts_per_tok * s_.expert_ranks, c_.n_routed_experts);
+    return static_cast<i64>(std::ceil(static_cast<double>(even) * s_.expert_load));
   }
-  double rows() const { return own_ * static_cast<double>(c_.num_experts_per_tok); }
+  double rows() const {
+    return own_ * static_cast<double>(c_.num_experts_per_tok) * s_.expert_load;
+  }
   double expert_width() const { return static_cast<double>(c_.moe_intermediate_size); }
   /// Rows that arrive: one for each token and GPU, however many of its experts it wants.
   double arriving() const {
-    return own_ * exchange_reach(c_, s_.expert_ranks, list_.cluster().node.gpus).ranks;
+    return own_ * exchange_reach(c_, s_.expert_ranks, list_.cluster().node.gpus).ranks *
+           s_.expert_load;
   }
 
   void router(LayerPart part, double us) {

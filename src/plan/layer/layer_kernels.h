@@ -64,6 +64,7 @@ struct LayerSetting {
   i64 sms = 0;                 // that compute
   bool recompute = true;       // norms, MLA up-projections and SwiGLU, as V3 §3.2.3
   bool recompute_all = false;  // the whole forward pass again
+  double expert_load = 1.0;    // rows of its experts over the mean of the GPUs
   bool training = true;        // false: the forward pass alone, nothing kept for a backward one
 };
 

@@ -10,15 +10,9 @@ namespace {
 class TaskList {
  public:
   /// Returns the task's index, or `after` if there is nothing to do.
-  i64 add(const char* what, Pass pass, i64 layer, Stream stream, Seconds time, i64 after,
-          i64 also_after = -1) {
-    if (time.value <= 0.0) return std::max(after, also_after);
-    tasks_.push_back({.what = what,
-                      .pass = pass,
-                      .layer = layer,
-                      .stream = stream,
-                      .time = time,
-                      .after = {after, also_after}});
+  i64 add(PassTask task) {
+    if (task.time.value <= 0.0) return std::max(task.after[0], task.after[1]);
+    tasks_.push_back(task);
     return std::ssize(tasks_) - 1;
   }
   PassTasks take() { return std::move(tasks_); }
@@ -41,27 +35,35 @@ class PassWriter {
   explicit PassWriter(TaskList& list) : list_(list) {}
 
   void compute(Place& at, i64 layer, LayerPart part, const char* what) {
-    at.last =
-        list_.add(what, at.pass, layer, Stream::kCompute, at.layer(layer).part(part), at.last);
+    at.last = list_.add(compute_task(at, layer, part, what));
   }
-  void exchange(Place& at, i64 layer, Seconds time, const char* what) {
-    at.last = list_.add(what, at.pass, layer, Stream::kExchange, time, at.last);
+  void exchange(Place& at, i64 layer, Exchange which) {
+    const LayerTimes& times = at.layer(layer);
+    const bool dispatch =
+        which == Exchange::kDispatchForward || which == Exchange::kDispatchBackward;
+    at.last = list_.add({.what = dispatch ? "dispatch" : "combine",
+                         .pass = at.pass,
+                         .layer = layer,
+                         .stream = Stream::kExchange,
+                         .time = times.time_of(which),
+                         .on_nvlink = times.exchange_on_nvlink[static_cast<size_t>(which)],
+                         .after = {at.last, -1}});
   }
   /// Weight gradients: nobody waits for them but the end of the pass.
   void weights(const Place& at, i64 layer, LayerPart part, const char* what) {
-    list_.add(what, at.pass, layer, Stream::kCompute, at.layer(layer).part(part), at.last);
+    list_.add(compute_task(at, layer, part, what));
   }
 
   void forward_layer(Place& at, i64 i) {
     compute(at, i, LayerPart::kAttentionForward, "attention");
-    exchange(at, i, at.layer(i).dispatch_forward, "dispatch");
+    exchange(at, i, Exchange::kDispatchForward);
     compute(at, i, LayerPart::kFfnForward, "FFN");
-    exchange(at, i, at.layer(i).combine_forward, "combine");
+    exchange(at, i, Exchange::kCombineForward);
   }
   void backward_layer(Place& at, i64 i, bool with_weights) {
-    exchange(at, i, at.layer(i).dispatch_backward, "dispatch");
+    exchange(at, i, Exchange::kDispatchBackward);
     compute(at, i, LayerPart::kFfnBackward, "FFN");
-    exchange(at, i, at.layer(i).combine_backward, "combine");
+    exchange(at, i, Exchange::kCombineBackward);
     compute(at, i, LayerPart::kAttentionBackward, "attention");
     if (with_weights) weight_layer(at, i);
   }
@@ -70,20 +72,30 @@ class PassWriter {
     compute(at, i, LayerPart::kAttentionWeights, "attention weights");
   }
   void overlapped_layer(Place& f, i64 i, Place& b, i64 j) {
-    exchange(b, j, b.layer(j).dispatch_backward, "dispatch");
+    exchange(b, j, Exchange::kDispatchBackward);
     compute(f, i, LayerPart::kAttentionForward, "attention");
     compute(b, j, LayerPart::kFfnBackward, "FFN");
-    exchange(f, i, f.layer(i).dispatch_forward, "dispatch");
+    exchange(f, i, Exchange::kDispatchForward);
     const Place at_weights = b;
-    exchange(b, j, b.layer(j).combine_backward, "combine");
+    exchange(b, j, Exchange::kCombineBackward);
     weights(at_weights, j, LayerPart::kFfnWeights, "FFN weights");
     compute(f, i, LayerPart::kFfnForward, "FFN");
     compute(b, j, LayerPart::kAttentionBackward, "attention");
     weights(b, j, LayerPart::kAttentionWeights, "attention weights");
-    exchange(f, i, f.layer(i).combine_forward, "combine");
+    exchange(f, i, Exchange::kCombineForward);
   }
 
  private:
+  static PassTask compute_task(const Place& at, i64 layer, LayerPart part, const char* what) {
+    const LayerTimes& times = at.layer(layer);
+    return {.what = what,
+            .pass = at.pass,
+            .layer = layer,
+            .time = times.part(part),
+            .on_nvlink = times.rows_on_nvlink[static_cast<size_t>(part)],
+            .after = {at.last, -1}};
+  }
+
   TaskList& list_;
 };
 
@@ -121,6 +133,20 @@ Seconds LayerTimes::compute() const {
   return sum;
 }
 
+Seconds LayerTimes::time_of(Exchange which) const {
+  switch (which) {
+    case Exchange::kDispatchForward:
+      return dispatch_forward;
+    case Exchange::kCombineForward:
+      return combine_forward;
+    case Exchange::kDispatchBackward:
+      return dispatch_backward;
+    case Exchange::kCombineBackward:
+      return combine_backward;
+  }
+  return {};
+}
+
 Seconds LayerTimes::exchange() const {
   return dispatch_forward + combine_forward + dispatch_backward + combine_backward;
 }
@@ -128,8 +154,9 @@ Seconds LayerTimes::exchange() const {
 LayerTimes layer_times(const Cluster& cluster, const std::vector<Kernel>& kernels) {
   LayerTimes times;
   for (const Kernel& kernel : kernels) {
-    times.parts[static_cast<size_t>(kernel.part)] +=
-        kernel.time * (1.0 + cluster.operation.gap_frac);
+    const auto part = static_cast<size_t>(kernel.part);
+    times.parts[part] += kernel.time * (1.0 + cluster.operation.gap_frac);
+    if (kernel.kind == KernelClass::kCollective) times.rows_on_nvlink[part] += kernel.time;
   }
   return times;
 }
@@ -141,6 +168,8 @@ void add_exchanges(const Cluster& cluster, const ModelConfig& config, const Laye
   const Tokens own = tokens(setting.tokens / setting.tensor_ranks);
   const Precision precision = cluster.has_fp8() ? setting.precision : Precision::kBf16;
   const auto time = [&](Exchange what) {
+    times.exchange_on_nvlink[static_cast<size_t>(what)] =
+        exchange_on_nvlink(cluster, config, what, reach, own, precision);
     return alone ? exchange_time_alone(cluster, config, what, reach, own, precision)
                  : exchange_time(cluster, config, what, reach, own, precision);
   };

@@ -18,10 +18,15 @@ struct LayerTimes {
   Seconds dispatch_backward;  // of the gradients, before the FFN's backward pass
   Seconds combine_backward;
   bool exchanges = false;
+  /// Of these times, in which NVLink is in use: rows of tensor parallelism within a part, and what
+  /// an exchange forwards in the node, by Exchange.
+  std::array<Seconds, kNumLayerParts> rows_on_nvlink = {};
+  std::array<Seconds, 4> exchange_on_nvlink = {};
 
   Seconds part(LayerPart p) const { return parts[static_cast<size_t>(p)]; }
   Seconds compute() const;
   Seconds exchange() const;
+  Seconds time_of(Exchange which) const;
 };
 
 /// `kernels` by part, compute lengthened by the machine's gap_frac.
@@ -40,6 +45,7 @@ struct PassTask {
   i64 layer = 0;  // of the stage
   Stream stream = Stream::kCompute;
   Seconds time;
+  Seconds on_nvlink;                    // of it, from its begin
   std::array<i64, 2> after = {-1, -1};  // indices of tasks that must have ended
 };
 using PassTasks = std::vector<PassTask>;

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include "plan/schedule/interleaved_pairs.h"
+
 namespace fathom::plan {
+
 void Layout::list_fields(FieldList& list) {
   constexpr Range kRanks = {.min = 1, .max = 1 << 20};
   list.add("gpus", gpus, "GPUs of the run; 0: all of the cluster", {.min = 0, .max = 1 << 24});
@@ -17,6 +20,19 @@ void Layout::list_fields(FieldList& list) {
   list.add("recompute", recompute, kRecomputeNames, "what the backward pass computes again");
   list.add("shard_optimizer", shard_optimizer, "ZeRO-1: optimizer state over data ranks");
   list.add("bf16_moments", bf16_moments, "AdamW's moments in BF16 instead of f32");
+}
+
+bool Layout::has_pairs() const {
+  if (overlap != Overlap::kPairs) return false;
+  if (schedule == ScheduleKind::kInterleaved) return expert_ranks > 1 && chunks_per_rank > 1;
+  return schedule == ScheduleKind::kDualPipe || schedule == ScheduleKind::kDualPipeV;
+}
+
+Schedule Layout::make_lists(i64 micro_batches_of_a_pipeline) const {
+  if (schedule == ScheduleKind::kInterleaved && has_pairs()) {
+    return interleaved_pairs(pipeline_ranks, micro_batches_of_a_pipeline, chunks_per_rank);
+  }
+  return make_schedule(schedule, pipeline_ranks, micro_batches_of_a_pipeline, chunks_per_rank);
 }
 
 i64 Layout::stages() const {

@@ -66,6 +66,10 @@ struct Layout {
   i64 data_ranks() const { return gpus / (pipeline_ranks * tensor_ranks); }
   /// Copies of an expert's weights.
   i64 expert_data_ranks() const { return gpus / (pipeline_ranks * expert_ranks); }
+  /// Passes run in pairs, each one's exchanges beside the other's compute.
+  bool has_pairs() const;
+  /// The lists of a step: the schedule's, or of an interleaved one with pairs those with pairs.
+  Schedule make_lists(i64 micro_batches_of_a_pipeline) const;
   /// Model stages of the schedule.
   i64 stages() const;
   /// Micro-batches a pipeline runs in a step of so many sequences.

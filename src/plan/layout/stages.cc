@@ -30,14 +30,21 @@ Seconds pass_seconds(const LayerTimes& times, bool overlap) {
   return overlap ? larger(times.compute(), times.exchange()) : times.compute() + times.exchange();
 }
 
-bool can_overlap(ScheduleKind kind) {
-  return kind == ScheduleKind::kDualPipe || kind == ScheduleKind::kDualPipeV;
-}
-
 LayerTimes head_times(const Cluster& cluster, const ModelConfig& config, const Layout& layout,
                       i64 seq_len) {
   return layer_times(cluster,
                      head_kernels(cluster, config, layer_setting(cluster, layout, seq_len, false)));
+}
+
+/// Compute beside an exchange that takes n of N SMs while it runs for t loses n / N of that time.
+void take_sms(const Cluster& cluster, LayerTimes& times) {
+  const double share =
+      static_cast<double>(cluster.exchange.sm_for_comm) / static_cast<double>(cluster.gpu.sms);
+  const auto add = [&](LayerPart part, Seconds exchange) {
+    times.parts[static_cast<size_t>(part)] += exchange * share;
+  };
+  add(LayerPart::kFfnForward, times.dispatch_forward + times.combine_forward);
+  add(LayerPart::kFfnBackward, times.dispatch_backward + times.combine_backward);
 }
 
 LayerTimes one_layer(const Cluster& cluster, const ModelConfig& config, const Layout& layout,
@@ -45,6 +52,7 @@ LayerTimes one_layer(const Cluster& cluster, const ModelConfig& config, const La
   const LayerSetting setting = layer_setting(cluster, layout, seq_len, moe);
   LayerTimes times = layer_times(cluster, layer_kernels(cluster, config, setting));
   add_exchanges(cluster, config, setting, layout.overlap == Overlap::kAlone, times);
+  if (layout.has_pairs() && !cluster.exchange.sm_kept) take_sms(cluster, times);
   return times;
 }
 
@@ -79,7 +87,8 @@ std::vector<size_t> split_evenly(const std::vector<double>& costs, size_t parts)
 }
 
 LayerSetting layer_setting(const Cluster& cluster, const Layout& layout, i64 seq_len, bool moe) {
-  const bool beside = layout.expert_ranks > 1 && layout.overlap != Overlap::kAlone;
+  const bool beside =
+      layout.expert_ranks > 1 && layout.overlap != Overlap::kAlone && cluster.exchange.sm_kept;
   return {.moe = moe,
           .tokens = layout.micro_batch_sequences * seq_len,
           .seq_len = seq_len,
@@ -99,8 +108,7 @@ std::vector<Stage> make_stages(const Cluster& cluster, const ModelConfig& config
   const LayerTimes head = head_times(cluster, config, layout, seq_len);
   const i64 layers = config.num_hidden_layers, modules = config.num_nextn_predict_layers;
   const auto cost = [&](const LayerTimes& times) {
-    return pass_seconds(times, layout.overlap == Overlap::kPairs && can_overlap(layout.schedule))
-        .value;
+    return pass_seconds(times, layout.has_pairs()).value;
   };
   std::vector<double> costs;
   for (i64 i = 0; i < layers; ++i) costs.push_back(cost(config.is_moe_layer(i) ? moe : dense));

@@ -42,6 +42,7 @@ void Cluster::check(const std::string&, Problems& problems) const {
   require(problems, "gpus", static_cast<double>(gpus), "a number of GPUs");
   require(problems, "gpu.sms", static_cast<double>(gpu.sms), "a number of SMs");
   require(problems, "gpu.bf16_tflops", gpu.bf16_tflops, "a peak");
+  require(problems, "gpu.clock_ghz", gpu.clock_ghz, "a clock");
   require(problems, "gpu.memory_gb", gpu.memory_gb, "a size");
   require(problems, "gpu.memory_gb_s", gpu.memory_gb_s, "a bandwidth");
   require(problems, "node.nvlink_gb_s", node.nvlink_gb_s, "a bandwidth");

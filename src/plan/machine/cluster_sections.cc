@@ -21,6 +21,7 @@ void GpuSection::list_fields(FieldList& list) {
   list.add("fp8_tflops", fp8_tflops, "dense FP8 peak; 0: none. Times come from [gemm]", kPositive);
   list.add("memory_gb", memory_gb, "memory, 1e9 bytes", kPositive);
   list.add("memory_gb_s", memory_gb_s, "memory bandwidth, 1e9 bytes a second", kPositive);
+  list.add("clock_ghz", clock_ghz, "at which the peaks hold", kPositive);
   list.add("launch_us", launch_us, "least time of a kernel", kPositive);
   list.add("price_per_hour", price_per_hour, "US dollars", kPositive);
   add_source(list, source);
@@ -46,6 +47,7 @@ void GemmSection::list_fields(FieldList& list) {
   list.add("fp8_wgrad_block_us", fp8_wgrad_block_us, "the same of weight gradients", kPositive);
   list.add("bf16_block_us", bf16_block_us, "the same in BF16", kPositive);
   list.add("bf16_wgrad_block_us", bf16_wgrad_block_us, "weight gradients in BF16", kPositive);
+  list.add("promotion", promotion, "FP8 sums are scaled and added outside the tensor cores");
   list.add("read_frac", read_frac, "of memory_gb_s, of products of few rows", kShare);
   add_source(list, source);
 }
@@ -78,6 +80,7 @@ void KernelSection::list_fields(FieldList& list) {
 
 void ExchangeSection::list_fields(FieldList& list) {
   list.add("sm_for_comm", sm_for_comm, "SMs that exchange while training", kCountRange);
+  list.add("sm_kept", sm_kept, "products leave them free at all times, not just during exchanges");
   list.add("dispatch_forward_gb_s", dispatch_forward_gb_s, "beside compute", kPositive);
   list.add("combine_forward_gb_s", combine_forward_gb_s, "beside compute", kPositive);
   list.add("dispatch_backward_gb_s", dispatch_backward_gb_s, "beside compute", kPositive);

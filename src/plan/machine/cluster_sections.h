@@ -18,6 +18,7 @@ struct GpuSection {
   double fp8_tflops = 0.0;  // 0: no FP8 tensor cores
   double memory_gb = 0.0;
   double memory_gb_s = 0.0;
+  double clock_ghz = 0.0;  // of the peaks above
   double launch_us = 2.0;
   double price_per_hour = 2.0;
   std::string source;
@@ -52,7 +53,8 @@ struct GemmSection {
   double fp8_wgrad_block_us = 0.0;  // 1x128 by 1x128, accumulated in f32 in memory
   double bf16_block_us = 0.0;
   double bf16_wgrad_block_us = 0.0;
-  double read_frac = 0.7;  // of memory_gb_s, of products of few rows
+  bool promotion = false;  // FP8 sums are scaled and added outside the tensor cores
+  double read_frac = 0.9;  // of memory_gb_s, of products of few rows
   std::string source;
 
   void list_fields(FieldList& list);
@@ -90,7 +92,8 @@ struct KernelSection {
 
 /// [exchange] Dispatch and combine of expert parallelism. Rates count the bytes that leave a NIC.
 struct ExchangeSection {
-  i64 sm_for_comm = 20;  // SMs that do no arithmetic while training
+  i64 sm_for_comm = 20;  // SMs that exchanges beside compute take
+  bool sm_kept = true;   // products leave them free at all times, else while an exchange runs
   double dispatch_forward_gb_s = 0.0;
   double combine_forward_gb_s = 0.0;
   double dispatch_backward_gb_s = 0.0;

@@ -56,20 +56,11 @@ double overlapped_rate(const ExchangeSection& exchange, Exchange what) {
   return 0.0;
 }
 
-/// Rows that NVLink carries: those to GPUs of the node itself, and those that came from other
-/// nodes and are forwarded; as many as different GPUs are reached, the own one apart.
-Seconds nvlink_time(const Cluster& cluster, const ModelConfig& config, Exchange what,
-                    const ExchangeReach& reach, Tokens tokens, Precision precision) {
-  const double row = row_bytes(cluster, config, is_dispatch(what), precision);
-  const double rows = std::max(0.0, reach.ranks - 1.0);
-  return Bytes(tokens.value * rows * row) / cluster.nvlink_rate();
-}
-
 Seconds time_at(const Cluster& cluster, const ModelConfig& config, Exchange what,
                 const ExchangeReach& reach, Tokens tokens, Precision precision, double gb_s) {
   const Bytes out = exchange_bytes(cluster, config, what, reach, tokens, precision);
   const Seconds nic = out.value > 0.0 ? out / BytesPerSecond(gb_s * 1e9) : Seconds();
-  const Seconds nvlink = nvlink_time(cluster, config, what, reach, tokens, precision);
+  const Seconds nvlink = exchange_on_nvlink(cluster, config, what, reach, tokens, precision);
   return (larger(nic, nvlink) + microseconds(cluster.network.latency_us)) * cluster.scale.exchange;
 }
 
@@ -84,6 +75,20 @@ double multicast_factor(const Cluster& cluster, const ModelConfig& config,
   const double dispatch = row_bytes(cluster, config, true, precision);
   const double combine = row_bytes(cluster, config, false, precision);
   return (dispatch + copies * combine) / (copies * (dispatch + combine));
+}
+
+/// Without a table: every row to each of its experts, and back, in time of its own.
+LowLatency direct_exchange(const Cluster& cluster, const ModelConfig& config, i64 ranks,
+                           double tokens) {
+  const bool near = ranks <= cluster.node.gpus;
+  const BytesPerSecond rate = near ? cluster.nvlink_rate() : cluster.nic_rate();
+  const Seconds floor = microseconds(2.0 * cluster.network.latency_us);
+  const double rows = tokens * static_cast<double>(config.num_experts_per_tok);
+  const auto time = [&](bool dispatch) {
+    const Bytes bytes(rows * row_bytes(cluster, config, dispatch, Precision::kFp8));
+    return (floor + bytes / rate) * cluster.scale.exchange;
+  };
+  return {.dispatch = time(true), .combine = time(false)};
 }
 
 /// The table's value at `ranks`: linear between entries, the nearest outside.
@@ -113,6 +118,13 @@ Bytes exchange_bytes(const Cluster& cluster, const ModelConfig& config, Exchange
                row_bytes(cluster, config, is_dispatch(what), precision));
 }
 
+Seconds exchange_on_nvlink(const Cluster& cluster, const ModelConfig& config, Exchange what,
+                           const ExchangeReach& reach, Tokens tokens, Precision precision) {
+  const double row = row_bytes(cluster, config, is_dispatch(what), precision);
+  const double rows = std::max(0.0, reach.ranks - 1.0);
+  return Bytes(tokens.value * rows * row) / cluster.nvlink_rate();
+}
+
 Seconds exchange_time(const Cluster& cluster, const ModelConfig& config, Exchange what,
                       const ExchangeReach& reach, Tokens tokens, Precision precision) {
   const Seconds time = time_at(cluster, config, what, reach, tokens, precision,
@@ -129,6 +141,9 @@ Seconds exchange_time_alone(const Cluster& cluster, const ModelConfig& config, E
 LowLatency low_latency_exchange(const Cluster& cluster, const ModelConfig& config, i64 ranks,
                                 double tokens) {
   const ExchangeSection& e = cluster.exchange;
+  if (e.low_latency_ranks.empty()) {
+    return direct_exchange(cluster, config, ranks, tokens);
+  }
   const auto at = [&](const std::vector<double>& table) {
     const double whole = table_at(e.low_latency_ranks, table, static_cast<double>(ranks));
     const double floor_us = std::min(whole, 2.0 * cluster.network.latency_us);

@@ -25,6 +25,11 @@ enum class Exchange { kDispatchForward, kCombineForward, kDispatchBackward, kCom
 Bytes exchange_bytes(const Cluster& cluster, const ModelConfig& config, Exchange what,
                      const ExchangeReach& reach, Tokens tokens, Precision precision);
 
+/// Rows that NVLink carries: those to GPUs of the node itself, and those that came from other nodes
+/// and are forwarded; as many as different GPUs are reached, the own one apart.
+Seconds exchange_on_nvlink(const Cluster& cluster, const ModelConfig& config, Exchange what,
+                           const ExchangeReach& reach, Tokens tokens, Precision precision);
+
 /// The larger of the network card's time and NVLink's (rows to GPUs of other nodes are forwarded
 /// over it), at the rates beside compute, plus wait_us.
 Seconds exchange_time(const Cluster& cluster, const ModelConfig& config, Exchange what,
@@ -35,7 +40,8 @@ Seconds exchange_time_alone(const Cluster& cluster, const ModelConfig& config, E
                             const ExchangeReach& reach, Tokens tokens, Precision precision);
 
 /// Decoding's direct exchange: the machine's tables, linear in the EP size between entries and in
-/// tokens from a latency floor of twice the network's latency.
+/// tokens from a latency floor of twice the network's latency. Without tables that floor and the
+/// bytes over NVLink (over the network card, if the ranks are more than share an NVLink).
 struct LowLatency {
   Seconds dispatch;
   Seconds combine;

@@ -1,11 +1,17 @@
 #include "plan/machine/kernel_time.h"
 
+#include <algorithm>
+
 #include "base/checked_math.h"
 
 namespace fathom::plan {
 namespace {
 
 constexpr i64 kTile = 128;
+/// Of an SM: FP32 multiply-adds and bytes of shared memory in a cycle; rows of one warpgroup's
+/// product. NVIDIA's Hopper tuning guide and PTX's wgmma.
+constexpr double kFmaLanes = 128.0, kSharedBytes = 128.0;
+constexpr i64 kWarpgroupRows = 64;
 
 Seconds block_time(const GemmSection& gemm, Product product, Precision precision) {
   const bool fp8 = precision == Precision::kFp8;
@@ -21,6 +27,53 @@ Bytes gemm_bytes(const GemmShape& s, Product product, Precision precision) {
   const double result = product == Product::kForward ? 2.0 : 8.0;
   return Bytes(static_cast<double>(s.count) *
                ((m + n) * k * operand_bytes(precision) + m * n * result));
+}
+
+struct Tiling {
+  i64 rows = 0, columns = 0;  // of a tile
+  i64 tiles = 0, waves = 0;
+};
+
+/// DeepGEMM's own choice (first release, get_best_configs): 64 rows where there are no more, else
+/// 128; of 16 to 128 columns in steps of 8 the fewest waves, then the fullest last wave, then the
+/// narrowest tile.
+Tiling choose_tiling(const GemmShape& shape, i64 sms) {
+  const i64 rows = shape.m <= kTile / 2 ? kTile / 2 : kTile;
+  Tiling best;
+  i64 best_last = 0;
+  for (i64 columns = 16; columns <= kTile; columns += 8) {
+    const i64 tiles = shape.count * ceil_div(shape.m, rows) * ceil_div(shape.n, columns);
+    const i64 waves = ceil_div(tiles, sms), last = tiles - (waves - 1) * sms;
+    const bool better =
+        best.tiles == 0 || waves < best.waves || (waves == best.waves && last > best_last);
+    if (!better) continue;
+    best = {.rows = rows, .columns = columns, .tiles = tiles, .waves = waves};
+    best_last = last;
+  }
+  return best;
+}
+
+/// Of a tile's step of 128 along K: the tensor cores or the shared memory that feeds them (each
+/// warpgroup of 64 rows reads the columns for itself), the promotion of FP8 sums, and what does not
+/// shrink with the tile: what block_us has beyond these two at 128 x 128, waits and latencies.
+Seconds step_time(const Cluster& cluster, const Tiling& tiling, Precision precision) {
+  const bool fp8 = precision == Precision::kFp8;
+  const double peak = (fp8 ? cluster.gpu.fp8_tflops : cluster.gpu.bf16_tflops) * 1e12;
+  const double cycle = 1e-9 / cluster.gpu.clock_ghz;
+  const double area = static_cast<double>(tiling.rows * tiling.columns);
+  const auto sums = [&](double tile) {
+    return Seconds(fp8 && cluster.gemm.promotion ? tile / kFmaLanes * cycle : 0.0);
+  };
+  const auto products = [&](double tile) {
+    return Seconds(2.0 * tile * kTile * static_cast<double>(cluster.gpu.sms) / peak);
+  };
+  const double reads =
+      static_cast<double>(tiling.rows + tiling.columns * ceil_div(tiling.rows, kWarpgroupRows));
+  const Seconds shared(reads * kTile * operand_bytes(precision) / kSharedBytes * cycle);
+  constexpr double kWhole = kTile * kTile;
+  const Seconds block = block_time(cluster.gemm, Product::kForward, precision);
+  const Seconds waits = larger(Seconds(), block - products(kWhole) - sums(kWhole));
+  return larger(products(area), shared) + sums(area) + waits;
 }
 
 }  // namespace
@@ -44,25 +97,26 @@ GemmTime gemm_time(const Cluster& cluster, const GemmShape& shape, Product produ
 
 GemmTime few_rows_gemm_time(const Cluster& cluster, const GemmShape& shape, Precision precision,
                             i64 sms) {
-  GemmTime best = gemm_time(cluster, shape, Product::kForward, precision, sms);
   const Precision used = cluster.has_fp8() ? precision : Precision::kBf16;
-  best.memory = best.memory / cluster.gemm.read_frac;
-  for (i64 rows = kTile; rows >= kTile / 8; rows /= 2) {
-    for (i64 columns = kTile; columns >= kTile / 8; columns /= 2) {
-      const i64 tiles = shape.count * ceil_div(shape.m, rows) * ceil_div(shape.n, columns);
-      const i64 waves = ceil_div(tiles, sms);
-      const double part = static_cast<double>(rows * columns) / static_cast<double>(kTile * kTile);
-      const Seconds wave =
-          microseconds(cluster.gemm.fixed_us) + block_time(cluster.gemm, Product::kForward, used) *
-                                                    (part * static_cast<double>(best.blocks));
-      const Seconds time = wave * (static_cast<double>(waves) * cluster.scale.gemm);
-      if (time >= best.arithmetic) continue;
-      best.arithmetic = time;
-      best.waves = waves;
-    }
-  }
-  best.total = larger(best.arithmetic, best.memory);
-  return best;
+  const Tiling tiling = choose_tiling(shape, sms);
+  if (tiling.tiles == 0) return {};  // a dense model's experts
+  // cuBLAS cuts K where there are fewer tiles than SMs, up to 8 times; DeepGEMM does not.
+  const i64 cuts = used == Precision::kBf16 ? std::clamp<i64>(sms / tiling.tiles, 1, 8) : 1;
+  GemmTime time{.waves = tiling.waves, .blocks = ceil_div(ceil_div(shape.k, kTile), cuts)};
+  const Seconds fixed = microseconds(cluster.gemm.fixed_us);
+  const Seconds steps =
+      step_time(cluster, tiling, used) * (static_cast<double>(time.blocks) * cluster.scale.gemm);
+  const Seconds read =
+      gemm_bytes(shape, Product::kForward, used) / (cluster.memory_rate() * cluster.gemm.read_frac);
+  const auto wave = [&](i64 tiles) {
+    const double part = static_cast<double>(tiles) / static_cast<double>(tiling.tiles);
+    return fixed * cluster.scale.gemm + larger(steps, read * part);
+  };
+  const auto whole = static_cast<double>(tiling.waves - 1);
+  time.arithmetic = (fixed * cluster.scale.gemm + steps) * static_cast<double>(tiling.waves);
+  time.memory = read;
+  time.total = wave(sms) * whole + wave(tiling.tiles - (tiling.waves - 1) * sms);
+  return time;
 }
 
 Flops gemm_flops(const GemmShape& shape) {

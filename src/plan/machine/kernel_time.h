@@ -35,9 +35,10 @@ struct GemmTime {
 GemmTime gemm_time(const Cluster& cluster, const GemmShape& shape, Product product,
                    Precision precision, i64 sms);
 
-/// A product of few rows, as in decoding: tiles are as small (16 rows or columns) as fills the SMs
-/// and wastes no rows, and weights are read at read_frac of the memory bandwidth. Source:
-/// DeepGEMM's table for M = 64 and 128.
+/// A product of few rows, as in decoding, in the tiles that DeepGEMM chooses (64 or 128 rows, 16 to
+/// 128 columns): waves * fixed + the sum over waves of the longer of a tile's steps along K and the
+/// wave's share of the bytes at read_frac of the memory bandwidth. A narrow tile's step does not
+/// shrink with its area: latencies, promotion and shared memory stay.
 GemmTime few_rows_gemm_time(const Cluster& cluster, const GemmShape& shape, Precision precision,
                             i64 sms);
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "plan/schedule/interleaved_pairs.h"
 #include "plan/schedule/playback.h"
 #include "plan/test_files.h"
 
@@ -105,6 +106,26 @@ TEST(ScheduleTest, InterleavedBubbleIsThatOfAChunk) {
               closed_form_makespan(ScheduleKind::kInterleaved, 4, 16, chunks, kUnit, kThree));
     EXPECT_EQ(played.largest_bubble().value, 3 * 3.0);
   }
+}
+
+TEST(ScheduleTest, InterleavedPairsAreWholeAndHideHalf) {
+  for (const i64 ranks : {1, 2, 4, 8}) {
+    for (const i64 chunks : {2, 3, 8}) {
+      for (const i64 groups : {1, 2, 5}) {
+        EXPECT_THAT(check_schedule(interleaved_pairs(ranks, groups * ranks, chunks)), IsEmpty());
+      }
+    }
+  }
+  const Schedule pairs = interleaved_pairs(2, 4, 2);
+  EXPECT_EQ(text_of(pairs, 1, false),
+            "F0.0 F0.1 F1.0 [F1.1&B1.0] [F0.2&B1.1] [F0.3&B0.0] [F1.2&B0.1] [F1.3&B1.2] B1.3 B0.2 "
+            "B0.3");
+  // A pair of 2 in place of 1 + 2: of 256 passes on the first rank 11 are alone.
+  const auto makespan = [&](const Schedule& schedule) {
+    return play(schedule, OpTimes::uniform(schedule.stages, kUnit, kTwo)).makespan.value;
+  };
+  EXPECT_EQ(makespan(make_schedule(ScheduleKind::kInterleaved, 4, 64, 2)), 128 * 3.0 + 9.0);
+  EXPECT_LE(makespan(interleaved_pairs(4, 64, 2)), 117 * 2.0 + 11 * 3.0 + 9.0);
 }
 
 TEST(ScheduleTest, UnequalTimesStayBelowTheFormula) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "plan/schedule/generators.h"
+#include "plan/schedule/interleaved_pairs.h"
 
 namespace fathom::plan {
 namespace {
@@ -49,7 +50,11 @@ Schedule one_forward_one_backward(i64 ranks, i64 micro_batches) {
   return schedule;
 }
 
-Schedule interleaved(i64 ranks, i64 micro_batches, i64 chunks_per_rank) {
+namespace {
+
+/// With `pairs` one forward more is done first, and then each is one operation with the backward
+/// that follows it.
+Schedule interleaved_lists(i64 ranks, i64 micro_batches, i64 chunks_per_rank, bool pairs) {
   Schedule schedule =
       empty_schedule(ScheduleKind::kInterleaved, ranks, micro_batches, chunks_per_rank);
   const i64 total = micro_batches * chunks_per_rank;
@@ -57,18 +62,36 @@ Schedule interleaved(i64 ranks, i64 micro_batches, i64 chunks_per_rank) {
     std::vector<ScheduleOp>& ops = schedule.ops[static_cast<size_t>(r)];
     const i64 wanted =
         chunks_per_rank == 1 ? ranks - 1 - r : (ranks - 1 - r) * 2 + (chunks_per_rank - 1) * ranks;
-    const i64 warm_up = std::min(wanted, total);
+    const i64 warm_up = std::min(wanted + (pairs ? 1 : 0), total);
     for (i64 i = 0; i < warm_up; ++i) {
       ops.push_back(interleaved_op(OpKind::kForward, i, ranks, chunks_per_rank));
     }
     for (i64 i = 0; i < total; ++i) {
-      if (warm_up + i < total) {
+      const bool both = warm_up + i < total;
+      const ScheduleOp back = interleaved_op(OpKind::kBackward, i, ranks, chunks_per_rank);
+      if (both) {
         ops.push_back(interleaved_op(OpKind::kForward, warm_up + i, ranks, chunks_per_rank));
       }
-      ops.push_back(interleaved_op(OpKind::kBackward, i, ranks, chunks_per_rank));
+      if (both && pairs) {
+        ops.back().kind = OpKind::kOverlapped;
+        ops.back().backward_chunk = back.chunk;
+        ops.back().backward_micro_batch = back.micro_batch;
+      } else {
+        ops.push_back(back);
+      }
     }
   }
   return schedule;
+}
+
+}  // namespace
+
+Schedule interleaved(i64 ranks, i64 micro_batches, i64 chunks_per_rank) {
+  return interleaved_lists(ranks, micro_batches, chunks_per_rank, false);
+}
+
+Schedule interleaved_pairs(i64 ranks, i64 micro_batches, i64 chunks_per_rank) {
+  return interleaved_lists(ranks, micro_batches, chunks_per_rank, true);
 }
 
 Schedule zero_bubble_h1(i64 ranks, i64 micro_batches) {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "plan/simulate/link_queue.h"
 #include "plan/simulate/step_simulation.h"
 #include "plan/test_models.h"
 
@@ -103,6 +104,40 @@ TEST(SimulationTest, TransfersAndExchangesShareTheCard) {
   Layout one_node = plan.layout;
   one_node.gpus = 8;
   EXPECT_LT(stage_transfer(shipped_cluster("h800"), one_node, plan.run, 7168), transfer);
+}
+
+TEST(SimulationTest, LinkTakesTheFirstGapThatIsLongEnough) {
+  LinkQueue link;
+  EXPECT_EQ(link.take(Seconds(0), Seconds(2)).value, 0);
+  EXPECT_EQ(link.take(Seconds(5), Seconds(2)).value, 5);
+  EXPECT_EQ(link.take(Seconds(1), Seconds(3)).value, 2);  // between, exactly
+  EXPECT_EQ(link.take(Seconds(1), Seconds(1)).value, 7);
+  EXPECT_EQ(link.take(Seconds(8), Seconds(1)).value, 8);
+  link.forget(Seconds(7));
+  EXPECT_EQ(link.take(Seconds(0), Seconds(7)).value, 0);
+}
+
+// Rows of tensor parallelism beside an exchange's forwarding: one waits for the other. Without
+// tensor ranks there is one thing on the link at a time, and nothing beside each other either.
+TEST(SimulationTest, RowsAndExchangesShareNvlink) {
+  const auto step = [](i64 tensor_ranks, Overlap overlap, bool queue,
+                       const std::vector<std::string>& edits = {}) {
+    Layout layout = v3_layout();
+    layout.tensor_ranks = tensor_ranks;
+    layout.overlap = overlap;
+    layout.gpus = 1024;
+    const TrainingPlan plan = plan_training(
+        shipped_cluster("h800", edits), shipped_model("deepseek-v3"), layout, {.sequences = 2560});
+    EXPECT_TRUE(plan.problems.empty()) << plan.problems.front();
+    return simulated(plan, {.nvlink_queue = queue}, edits).step.value;
+  };
+  EXPECT_EQ(step(1, Overlap::kPairs, true), step(1, Overlap::kPairs, false));
+  EXPECT_NEAR(step(4, Overlap::kNone, true), step(4, Overlap::kNone, false), 1e-9);
+  const double apart = step(4, Overlap::kPairs, false), queued = step(4, Overlap::kPairs, true);
+  EXPECT_GT(queued, 1.001 * apart);
+  EXPECT_LT(queued, 1.15 * apart);
+  const std::vector<std::string> fast = {"nvlink_gb_s=100000"};
+  EXPECT_NEAR(step(4, Overlap::kPairs, true, fast), step(4, Overlap::kPairs, false, fast), 0.01);
 }
 
 // DualPipeV's path turns round on a rank, and on one rank it is nothing but that.

@@ -6,13 +6,14 @@
 #include <tuple>
 
 #include "base/rng.h"
+#include "plan/simulate/link_queue.h"
 #include "plan/units/index.h"
 
 namespace fathom::plan {
 namespace {
 
 /// Streams of random numbers, so that none depends on how many another drew.
-enum RandomStream : u64 { kGpuStream = 1, kTaskStream, kRoutingStream, kFailureStream };
+enum RandomStream : u64 { kGpuStream = 1, kTaskStream, kRoutingStream };
 
 /// Lognormal with mean 1 and the given relative deviation.
 class Spread {
@@ -50,6 +51,7 @@ class StepSimulation {
     backward_end_.resize(cells);
     free_.resize(at(schedule().ranks * data_));
     card_free_.resize(free_.size());
+    if (setting_.nvlink_queue) links_.resize(free_.size());
     busy_.resize(at(schedule().ranks));
     compute_.resize(at(schedule().ranks));
     pending_.resize(at(schedule().ranks));
@@ -156,6 +158,9 @@ class StepSimulation {
     for (size_t j = 0; j < start_.size(); ++j) {
       stream_free_[1][j] = larger(start_[j], card_free_[at(rank * data_) + j]);
     }
+    for (size_t j = 0; setting_.nvlink_queue && j < start_.size(); ++j) {
+      links_[at(rank * data_) + j].forget(start_[j]);
+    }
     ends_.resize(tasks.size());
     for (size_t i = 0; i < tasks.size(); ++i) {
       std::vector<Seconds>& end = ends_[i];
@@ -169,7 +174,7 @@ class StepSimulation {
       if (tasks[i].stream == Stream::kCompute) {
         compute(rank, tasks[i], end);
       } else {
-        exchange(tasks[i], end);
+        exchange(rank, tasks[i], end);
       }
       stream = end;
       if (setting_.keep_trace) trace(rank, stage, op, tasks[i], began, end.front());
@@ -188,14 +193,24 @@ class StepSimulation {
       double factor = imbalance_ * slowness_[at(rank * data_) + j] * task_.next();
       if (ffn) factor *= routing_.next();
       const Seconds time = task.time * factor;
+      if (uses_link(task)) {
+        end[j] = links_[at(rank * data_) + j].take(end[j], task.on_nvlink * factor);
+      }
       end[j] += time;
       compute_[at(rank)] += time;
     }
   }
 
+  bool uses_link(const PassTask& task) const {
+    return setting_.nvlink_queue && task.on_nvlink > Seconds();
+  }
+
   /// All ranks of a group end together: when the last has begun, and sent.
-  void exchange(const PassTask& task, std::vector<Seconds>& end) {
+  void exchange(i32 rank, const PassTask& task, std::vector<Seconds>& end) {
     const Seconds time = task.time * imbalance_;
+    for (size_t j = 0; uses_link(task) && j < end.size(); ++j) {
+      end[j] = links_[at(rank * data_) + j].take(end[j], task.on_nvlink * imbalance_);
+    }
     for (size_t begin = 0; begin < end.size(); begin += at(group_)) {
       const size_t stop = std::min(end.size(), begin + at(group_));
       Seconds last;
@@ -231,6 +246,7 @@ class StepSimulation {
   std::vector<Seconds> forward_end_, backward_end_;  // [path][stage][micro-batch][data rank]
   std::vector<Seconds> free_;                        // [rank][data rank]
   std::vector<Seconds> card_free_;                   // [rank][data rank]: behind its transfers
+  std::vector<LinkQueue> links_;                     // [rank][data rank]
   std::map<std::pair<i32, i32>, i64> rank_of_;       // of a path's stage
   std::vector<Seconds> busy_, compute_;              // [rank], over data ranks
   std::vector<std::vector<i32>> pending_;            // [rank]: stages whose weight work waits
@@ -258,32 +274,6 @@ Seconds stage_transfer(const Cluster& cluster, const Layout& layout, const Train
 SimulatedStep simulate_step(const Cluster& cluster, const TrainingPlan& plan,
                             const SimulationSetting& setting) {
   return StepSimulation(cluster, plan, setting).run();
-}
-
-SimulatedRun simulate_failures(const OperationSection& operation, i64 gpus, Seconds work,
-                               Seconds checkpoint_interval, u64 seed) {
-  const double mtbf = operation.gpu_hours_per_failure * 3600.0 / static_cast<double>(gpus);
-  const Philox random(seed, kFailureStream);
-  SimulatedRun run;
-  double done = 0.0, wall = 0.0;
-  u64 draw = 0;
-  const auto next_failure = [&] { return wall - mtbf * std::log1p(-random.uniform(draw++)); };
-  double failure = next_failure();
-  while (done < work.value) {
-    const double part = std::min(checkpoint_interval.value, work.value - done);
-    const double end = wall + part + operation.checkpoint_s;
-    if (failure < end) {
-      wall = failure + operation.restart_s;
-      ++run.failures;
-      failure = next_failure();
-      continue;
-    }
-    wall = end;
-    done += part;
-  }
-  run.wall = Seconds(wall);
-  run.goodput = work.value / wall;
-  return run;
 }
 
 }  // namespace fathom::plan

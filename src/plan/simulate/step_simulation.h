@@ -18,8 +18,9 @@ struct SimulationSetting {
   double routing_spread = 0.0;  // of every FFN task beside that: some experts get more rows
   i64 slow_gpu = -1;            // one GPU (of gpus) whose compute takes slow_factor times as long
   double slow_factor = 1.0;
-  Seconds transfer;         // of a micro-batch to the next stage's GPU; 0: it takes no time
-  bool keep_trace = false;  // of data rank 0 of every pipeline rank
+  Seconds transfer;           // of a micro-batch to the next stage's GPU; 0: it takes no time
+  bool nvlink_queue = false;  // tensor-parallel rows and exchanges wait for each other on it
+  bool keep_trace = false;    // of data rank 0 of every pipeline rank
 };
 
 struct TraceEvent {
@@ -48,8 +49,8 @@ struct SimulatedStep {
 Seconds stage_transfer(const Cluster& cluster, const Layout& layout, const TrainingRun& run,
                        i64 hidden_size);
 
-/// The plan must have no problems. Without spreads, slow GPU and transfers it equals the plan's own
-/// step.
+/// The plan must have no problems. Without spreads, slow GPU, transfers and queue it equals the
+/// plan's own step.
 SimulatedStep simulate_step(const Cluster& cluster, const TrainingPlan& plan,
                             const SimulationSetting& setting);
 

@@ -112,12 +112,26 @@ class Search {
                            .backward_input = duration(backward_input_tasks(stage)),
                            .backward_weight = duration(backward_weight_tasks(stage)),
                            .backward = duration(backward_tasks(stage))};
+    if (layout.schedule == ScheduleKind::kInterleaved && layout.has_pairs()) {
+      return interleaved_estimate(layout, times, duration(overlapped_tasks(stage, stage)));
+    }
     const Seconds pair = layout.overlap == Overlap::kPairs
                              ? duration(overlapped_tasks(stage, stage))
                              : times.forward + times.backward;
     return closed_form_makespan(layout.schedule, layout.pipeline_ranks,
                                 layout.micro_batches(run_.sequences), layout.chunks_per_rank, times,
                                 pair) *
+           cluster_.operation.imbalance;
+  }
+
+  /// The first rank: its warm-up's passes alone, the others in pairs.
+  Seconds interleaved_estimate(const Layout& layout, const StageTimes& times, Seconds pair) const {
+    const i64 ranks = layout.pipeline_ranks, chunks = layout.chunks_per_rank;
+    const i64 passes = layout.micro_batches(run_.sequences) * chunks;
+    const i64 alone = std::min(passes, 2 * (ranks - 1) + (chunks - 1) * ranks + 1);
+    const Seconds both = times.forward + times.backward;
+    return (pair * static_cast<double>(passes - alone) + both * static_cast<double>(alone) +
+            closed_form_bubble(layout.schedule, ranks, times, pair)) *
            cluster_.operation.imbalance;
   }
 

@@ -121,8 +121,7 @@ TrainingPlan plan_training(const Cluster& cluster, const ModelConfig& config, co
   plan.problems = layout_problems(layout, cluster, config, run);
   if (!plan.problems.empty()) return plan;
   plan.stages = make_stages(cluster, config, layout, run.seq_len);
-  plan.schedule = make_schedule(layout.schedule, layout.pipeline_ranks,
-                                layout.micro_batches(run.sequences), layout.chunks_per_rank);
+  plan.schedule = layout.make_lists(layout.micro_batches(run.sequences));
   plan.op_times = stage_op_times(cluster, plan.stages, layout.overlap);
   const auto times = op_times(plan.schedule, plan.op_times);
   plan.timeline = play(plan.schedule, times, Seconds());

@@ -176,7 +176,7 @@ TEST(LayoutTest, WhatDoesNotFitTogetherIsNamed) {
 // ---- clusters
 
 TEST(ClusterTest, EveryShippedFileIsReadAndSaysWhereItIsFrom) {
-  for (const char* name : {"h800", "h100", "h200", "h20", "b200", "gb200-nvl72"}) {
+  for (const char* name : {"h800", "h100", "h200", "h20", "b200", "gb200-nvl72", "gb300-nvl72"}) {
     const Cluster cluster = shipped_cluster(name);
     for (const std::string* source :
          {&cluster.gpu.source, &cluster.node.source, &cluster.network.source, &cluster.gemm.source,

@@ -58,6 +58,10 @@ void ModelSection::list_fields(FieldList& list) {
            "tokens that the cache of all requests holds; 0: four contexts", {.min = 0});
   list.add("drafts", drafts, "tokens at most that MTP modules propose for a step; 0: none",
            {.min = 0, .max = 8});
+  list.add(
+      "loads_file", loads_file,
+      "tokens that chose each expert, for fathom plan balance; written every minute and at the "
+      "end");
 }
 
 /// The spellings of flags that the other commands take too.

@@ -27,6 +27,7 @@ struct ModelSection {
   i64 context_tokens = 0;
   i64 cache_tokens = 0;
   i64 drafts = 3;
+  std::string loads_file;
 
   void list_fields(FieldList& list);
   void check(const std::string& prefix, Problems& problems) const;

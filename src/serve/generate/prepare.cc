@@ -135,6 +135,7 @@ ApiResult<std::shared_ptr<engine::Stream>> submit(const ServedModel& model,
   request.weight = admission.weight;
   request.max_parallel = admission.max_parallel;
   request.priority = admission.priority;
+  if (model.expert_loads != nullptr) model.expert_loads->count_in(request);
   auto submission = model.engine.submit(std::move(request));
   if (!submission) {
     return tl::unexpected(of_engine(submission.error()));

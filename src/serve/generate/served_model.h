@@ -6,6 +6,7 @@
 
 #include "config/model/generation_config.h"
 #include "engine/engine.h"
+#include "engine/expert_loads.h"
 #include "engine/prompt.h"
 #include "grammar/compile_cache.h"
 #include "serve/generate/call_memory.h"
@@ -42,6 +43,7 @@ struct ServedModel {
   i64 max_thinking_tokens = 16384;                    // the same with a thought
   std::string reasoning_field = "reasoning_content";  // or "reasoning", or "both"
   bool strict_fields = false;                         // unknown members of a body are refused
+  engine::ExpertLoads* expert_loads = nullptr;  // counts what requests choose; null: nobody asks
 };
 
 }  // namespace fathom::serve
