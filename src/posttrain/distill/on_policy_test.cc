@@ -70,6 +70,28 @@ class OnPolicyTest : public StageRunTest {
     config.train.checkpoint_every = 2;
     return config;
   }
+  struct Answers {
+    i64 ended = 0, cut = 0;              // by an end token, by the length
+    std::map<i64, std::string> prompts;  // of a step, in order
+    std::map<std::string, std::set<std::string>> by_prompt;
+  };
+  /// What a run's samples.jsonl holds. Answers have at most 8 tokens.
+  Answers answers_of(const std::string& run) {
+    Answers answers;
+    std::istringstream lines(text(run + "/samples.jsonl"));
+    for (std::string line; std::getline(lines, line);) {
+      const auto sample = value_or_throw(io::parse_json(line, "samples"));
+      const std::string prompt = sample.find("prompt")->as_string();
+      const bool cut = sample.find("truncated")->as_bool();
+      const i64 tokens = sample.find("tokens")->as_integer();
+      EXPECT_LE(tokens, 8);
+      if (cut) EXPECT_EQ(tokens, 8);
+      ++(cut ? answers.cut : answers.ended);
+      answers.prompts[sample.find("step")->as_integer()] += prompt + "|";
+      answers.by_prompt[prompt].insert(sample.find("text")->as_string());
+    }
+    return answers;
+  }
 };
 
 std::vector<i32> ids_under(const io::JsonValue& line, const char* key) {
@@ -150,12 +172,16 @@ TEST_F(OnPolicyTest, TheStudentComesNearerOnItsOwnAnswers) {
   EXPECT_GT(number(3, "rollout/tokens_per_s"), 0.0);
   EXPECT_THAT(text("near/samples.jsonl"), HasSubstr("{\"step\":40,\"prompt\":\""));
   EXPECT_FALSE(fs::exists(dir_ / "near/teacher"));
+  const auto texts = answers_of("near");
+  EXPECT_GT(texts.ended, 0) << "an end token ends an answer";
+  EXPECT_GT(texts.cut, 0);
 }
 
 // A student that is its teacher is at no distance from it, whatever it says.
 TEST_F(OnPolicyTest, ATeacherIsAtNoDistanceFromItself) {
   RunConfig c = config("self");
   c.distill.teacher = sft_golden().string();
+  c.distill.temperature = 2.0;  // of both
   c.train.steps = 1;
   run(c);
   EXPECT_NEAR(number(0, "divergence"), 0.0, 1e-5);
@@ -205,21 +231,20 @@ TEST_F(OnPolicyTest, EveryEpochIsDrawnAnew) {
   c.train.batch_sequences = 3;
   c.train.steps = 10;
   run(c);
-  std::map<i64, std::string> prompts;                    // of a step, in order
-  std::map<std::string, std::set<std::string>> answers;  // of a prompt
-  std::istringstream lines(text("anew/samples.jsonl"));
-  for (std::string line; std::getline(lines, line);) {
-    const auto sample = value_or_throw(io::parse_json(line, "samples"));
-    const std::string prompt = sample.find("prompt")->as_string();
-    prompts[sample.find("step")->as_integer()] += prompt + "|";
-    answers[prompt].insert(sample.find("text")->as_string());
-  }
+  const Answers answers = answers_of("anew");
   std::set<std::string> orders;
-  for (const auto& [step, order] : prompts) orders.insert(order);
-  EXPECT_EQ(prompts.size(), 10u);
+  for (const auto& [step, order] : answers.prompts) orders.insert(order);
+  EXPECT_EQ(answers.prompts.size(), 10u);
   EXPECT_GT(orders.size(), 1u) << "the order of the samples";
-  ASSERT_EQ(answers.size(), 3u);
-  for (const auto& [prompt, texts] : answers) EXPECT_GT(texts.size(), 5u) << prompt;
+  ASSERT_EQ(answers.by_prompt.size(), 3u);
+  for (const auto& [prompt, texts] : answers.by_prompt) EXPECT_GT(texts.size(), 5u) << prompt;
+  c.run.out = (dir_ / "cold").string();
+  c.distill.sample_temperature = 0.05;
+  run(c);
+  EXPECT_NE(answers_of("cold").by_prompt, answers.by_prompt) << "the temperature counts";
+  c.train.steps = 0;
+  c.sft.epochs = 7;
+  EXPECT_EQ(load_stage(c).config.train.steps, 7);
 }
 
 // What is learnt of a conversation is its last answer; a batch's order and cuts change nothing.
