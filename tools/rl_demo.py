@@ -20,30 +20,16 @@ import sys
 import time
 from pathlib import Path
 
+import demo_tasks
+
 ROOT = Path(__file__).resolve().parents[1]
 BITS = 16
 MODELS = {"dense": "rl-tiny.json", "experts": "rl-tiny-experts.json"}
 
 
-def parity_line(rng: random.Random, long_share: float) -> dict:
-    bits = [rng.randrange(2) for _ in range(BITS)]
-    running, sums = 0, []
-    for bit in bits:
-        running ^= bit
-        sums.append(f"{bit}{running}")
-    work = "".join(sums) if rng.random() < long_share else ""
-    # A bit and a dot here, a bit and the parity so far there: what is copied stands at one distance.
-    return {"prompt": "".join(f"{bit}." for bit in bits) + ">", "completion": f"{work}#{running}", "answer": str(running)}
-
-
-def addition_line(rng: random.Random, _: float) -> dict:
-    a, b = rng.randrange(1000), rng.randrange(1000)
-    return {"prompt": f"{a:03d}+{b:03d}=", "completion": f"#{a + b}", "answer": str(a + b)}
-
-
 TASKS = {
-    "parity": {"line": parity_line, "base_steps": 500, "rl_steps": 50},
-    "addition": {"line": addition_line, "base_steps": 500, "rl_steps": 60},
+    "parity": {"line": lambda rng, share: demo_tasks.parity(rng, BITS, share), "base_steps": 500, "rl_steps": 50},
+    "addition": {"line": lambda rng, _: demo_tasks.addition(rng), "base_steps": 500, "rl_steps": 60},
 }
 
 

@@ -181,8 +181,10 @@ class Report : public Command {
     if (out_.empty()) out = single ? run_directory(runs_[0]) / "report.html" : "comparison.html";
     const double now = unix_time();
     io::remove_stale_temporaries(out.parent_path(), out.filename().native());
-    io::write_file_atomically(out, single ? report::report_page(runs[0].history, {.generated = now})
-                                          : report::comparison_page(runs, now));
+    io::write_file_atomically(
+        out, single ? report::report_page(runs[0].history,
+                                          {.generated = now, .directory = run_directory(runs_[0])})
+                    : report::comparison_page(runs, now));
     return out;
   }
 

@@ -48,6 +48,7 @@ class RunFilesTest : public ::testing::Test {
                                          "run.out=" + (dir_ / "out").string(),
                                          "data.seq_len=128",
                                          "grpo.max_new_tokens=32",
+                                         "distill.max_new_tokens=32",
                                          "grpo.group_size=4",
                                          "grpo.prompts=2",
                                          "sft.chat_template=deepseek-v3.1",
@@ -73,7 +74,7 @@ class RunFilesTest : public ::testing::Test {
 TEST_F(RunFilesTest, OfTheManual) {
   const std::vector<std::string> files =
       run_files_in(text_of(fs::path(FATHOM_SOURCE_DIR) / "docs" / "posttraining.md"));
-  ASSERT_EQ(files.size(), 4u);
+  ASSERT_EQ(files.size(), 5u);
   for (size_t i = 0; i < files.size(); ++i) load(files[i], fmt::format("block {}", i + 1));
 }
 
@@ -91,7 +92,7 @@ TEST_F(RunFilesTest, OfTheRecipes) {
       ++count;
     }
   }
-  EXPECT_EQ(count, 8);
+  EXPECT_EQ(count, 9);
 }
 
 }  // namespace

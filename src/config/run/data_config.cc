@@ -45,6 +45,11 @@ void SourceConfig::list_fields(FieldList& list) {
 void DataConfig::list_fields(FieldList& list) {
   list.add("train", train, "a training source");
   list.add("validation", validation, "a validation set, scored under its own name");
+  list.add("apart_from", apart_from,
+           "files and folders of evaluation sets: a training line of a stage behind pre-training "
+           "that shares apart_words words in a row with one of their items is left out");
+  list.add("apart_words", apart_words, "how long a common stretch counts (R1: 10)",
+           {.min = 1, .max = 1000});
   list.add("seq_len", seq_len, "tokens a sequence", {.min = 1, .max = kMaxSeqLen});
   list.add("isolate_documents", isolate_documents,
            "documents of one sequence do not see each other (pre-training: false, as V3)");

@@ -37,6 +37,9 @@ struct DataConfig {
   std::map<std::string, SourceConfig> train;
   std::map<std::string, SourceConfig> validation;
 
+  std::vector<std::string> apart_from;
+  i64 apart_words = 10;
+
   i64 seq_len = 4096;
   bool isolate_documents = false;
   i64 seed = 0;

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "base/function_ref.h"
 #include "eval/text/python_text.h"
 #include "io/text/glob.h"
 #include "tokenizer/unicode/unicode.h"
@@ -44,7 +43,7 @@ std::string normalised(std::string_view text) {
 
 /// The hash of each `length` values in a row, by rolling.
 void for_each_window(std::span<const u64> values, size_t length, FunctionRef<void(u64)> on_window) {
-  if (values.size() < length) return;
+  if (length == 0 || values.size() < length) return;
   const u64 oldest = power(kBase, length - 1);
   u64 hash = 0;
   for (size_t i = 0; i < values.size(); ++i) {
@@ -81,7 +80,8 @@ void add_texts(const io::JsonValue& value, std::string& out) {
 
 }  // namespace
 
-OverlapIndex::OverlapIndex(std::span<const std::string> items) : found_(items.size()) {
+OverlapIndex::OverlapIndex(std::span<const std::string> items, OverlapRule rule)
+    : rule_(rule), found_(items.size()) {
   for (u32 i = 0; i < items.size(); ++i) {
     const Numbers numbers(items[i]);
     const auto note = [i](auto& index) {
@@ -90,8 +90,8 @@ OverlapIndex::OverlapIndex(std::span<const std::string> items) : found_(items.si
         if (places.empty() || places.back() != i) places.push_back(i);
       };
     };
-    for_each_window(numbers.words, kWords, note(words_));
-    for_each_window(numbers.characters, kCharacters, note(characters_));
+    for_each_window(numbers.words, rule_.words, note(words_));
+    for_each_window(numbers.characters, rule_.characters, note(characters_));
   }
 }
 
@@ -104,14 +104,47 @@ void OverlapIndex::scan(std::string_view text) {
       for (const u32 item : place->second) found_[item] = true;
     };
   };
-  for_each_window(numbers.words, kWords, mark(words_));
-  for_each_window(numbers.characters, kCharacters, mark(characters_));
+  for_each_window(numbers.words, rule_.words, mark(words_));
+  for_each_window(numbers.characters, rule_.characters, mark(characters_));
 }
 
-std::string text_of_item(const Item& item) {
+bool OverlapIndex::meets(std::string_view text) const {
+  const Numbers numbers(text);
+  bool found = false;
+  const auto look = [&found](const auto& index) {
+    return [&found, &index](u64 hash) { found = found || index.contains(hash); };
+  };
+  for_each_window(numbers.words, rule_.words, look(words_));
+  for_each_window(numbers.characters, rule_.characters, look(characters_));
+  return found;
+}
+
+std::string texts_in(const io::JsonValue& value) {
   std::string text;
-  add_texts(item.document.stored, text);
+  add_texts(value, text);
   return text;
+}
+
+std::string text_of_item(const Item& item) { return texts_in(item.document.stored); }
+
+Result<void> for_each_item_text(const std::filesystem::path& path,
+                                FunctionRef<void(std::string_view)> on_text) {
+  io::SearchNotes notes;
+  std::vector<std::filesystem::path> files;
+  if (std::filesystem::is_directory(path)) {
+    files = io::files_below(path, notes);
+  } else if (std::filesystem::exists(path)) {
+    files.push_back(path);
+  }
+  if (files.empty()) {
+    return fail(ErrorCode::kNotFound, fmt::format("{}: no file below it", path.string()));
+  }
+  for (const std::filesystem::path& file : files) {
+    const auto documents = read_documents(file.parent_path(), {file.filename().string()}, {});
+    if (!documents) return tl::unexpected(documents.error());
+    for (const Document& each : *documents) on_text(texts_in(each.stored));
+  }
+  return {};
 }
 
 Result<std::vector<bool>> items_in_training_text(std::span<const Task> tasks,
@@ -121,20 +154,8 @@ Result<std::vector<bool>> items_in_training_text(std::span<const Task> tasks,
     for (const Item& item : task.items) items.push_back(text_of_item(item));
   }
   OverlapIndex index(items);
-  io::SearchNotes notes;
-  const std::vector<std::filesystem::path> files = io::files_below(folder, notes);
-  if (files.empty()) {
-    return fail(ErrorCode::kNotFound, fmt::format("{}: no file below it", folder.string()));
-  }
-  for (const std::filesystem::path& file : files) {
-    const auto documents = read_documents(file.parent_path(), {file.filename().string()}, {});
-    if (!documents) return tl::unexpected(documents.error());
-    for (const Document& each : *documents) {
-      std::string text;
-      add_texts(each.stored, text);
-      index.scan(text);
-    }
-  }
+  const auto read = for_each_item_text(folder, [&](std::string_view text) { index.scan(text); });
+  if (!read) return tl::unexpected(read.error());
   return index.found();
 }
 

@@ -32,6 +32,17 @@ TEST(Overlap, ThirteenWordsOrFiftyCharactersInARow) {
   EXPECT_THAT(index.found(), ElementsAre(true, true, false));
 }
 
+TEST(Overlap, TheOtherWayRoundWithARuleOfOnesOwn) {
+  const std::vector<std::string> items = {"one two three four five", "Six, seven: eight!"};
+  const OverlapIndex index(items, {.words = 3, .characters = 0});
+  EXPECT_TRUE(index.meets("zero one TWO three"));
+  EXPECT_TRUE(index.meets("a\nsix seven\teight"));
+  EXPECT_FALSE(index.meets("one two four five six seven"));
+  EXPECT_FALSE(index.meets("two"));
+  EXPECT_FALSE(OverlapIndex(items, {.words = 0, .characters = 0}).meets("one two three four five"));
+  EXPECT_TRUE(OverlapIndex(items, {.words = 0, .characters = 7}).meets("xone two"));
+}
+
 TEST(Overlap, ReadsTextsAndJsonLinesBelowAFolder) {
   const std::filesystem::path folder = std::filesystem::path(::testing::TempDir()) / "overlap";
   std::filesystem::remove_all(folder);

@@ -74,6 +74,16 @@ Trip round_trip(Ctx& ctx, comm::Comm& world, ExpertExchange& exchange, const Sid
   const ExchangeRoom& room = side.room;
   const ExchangeCounts counts{scope.alloc<i64>(room.ranks, room.rounds, room.places, 2)};
   exchange.announce(ctx, side.kept(), counts);
+  i64 through = 0;  // rows to this node of the ranks with this one's place in theirs
+  const i64 per_node = exchange.two_hops() ? room.ranks / (room.places - room.ranks) : 0;
+  for (i64 s = 0; per_node > 0 && s < room.ranks; ++s) {
+    if (s % per_node != exchange.rank() % per_node) continue;
+    for (i64 r = 0; r < room.rounds; ++r) {
+      through += counts.rows(s, r, room.ranks + exchange.rank() / per_node);
+    }
+  }
+  EXPECT_EQ(exchange.passed_on_rows(counts), through);
+  EXPECT_LE(through, room.passed_on);
   const i64 arrived = counts.rows_to(exchange.rank());
   const SavedFormat format = received_format(room.wire);
   const i64 bytes = ops::saved_matrix_bytes(format, arrived, kWidth);

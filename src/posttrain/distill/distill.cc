@@ -3,83 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <optional>
 
 #include "base/check.h"
 #include "base/clock.h"
-#include "engine/scorer.h"
 #include "train/validation.h"
 
 namespace fathom::posttrain {
-namespace {
-
-/// What a teacher thinks of the supervised tokens of samples.
-class Asking {
- public:
-  Asking(Ctx& ctx, const TeacherChoice& choice, i64 longest)
-      : choice_(choice),
-        teacher_(model::Model::load(ctx, choice.directory.string())),
-        log_probs_(static_cast<size_t>(choice.num_ids)) {
-    const i64 vocab = teacher_->config().vocab_size;
-    if (vocab < choice.num_ids) {
-      throw Error(ErrorCode::kInvalidInput,
-                  fmt::format("distill.teacher: {}: config.json: vocab_size: found {}, expected at "
-                              "least the {} ids of the tokenizer",
-                              choice.directory.string(), vocab, choice.num_ids));
-    }
-    engine::ScoreOptions options;
-    options.engine.context_tokens = longest;
-    options.engine.cache_dtype = ops::CacheDType::kF32;
-    options.engine.run.activations = ops::Activations::kF32;
-    options.engine.cost_measurement_s = 0.0;
-    scorer_.emplace(ctx, *teacher_, options);
-  }
-
-  /// Calls write(row) for each supervised token in order.
-  void ask(const SampleSet::Sample& sample, const std::function<void(TeacherRow)>& write) {
-    i64 token = 0;
-    scorer_->score(sample.ids, [&](View<const float, 2> logits) {
-      for (i64 row = 0; row < logits.dim(0); ++row, ++token) {
-        const auto next = static_cast<size_t>(token + 1);
-        if (next >= sample.ids.size() || sample.supervised[next] == 0) continue;
-        // Ids that no token has stay out of the distribution.
-        log_softmax({logits.row(row), log_probs_.size()}, choice_.key.temperature, log_probs_);
-        check_finite(next, sample.ids.size());
-        write(teacher_row(log_probs_, choice_.key.top_k));
-      }
-    });
-  }
-
- private:
-  /// Before it is stored: a run that finds the store would learn from it.
-  void check_finite(size_t token, size_t tokens) const {
-    const auto bad = std::ranges::find_if(log_probs_, [](float p) { return !std::isfinite(p); });
-    if (bad == log_probs_.end()) return;
-    throw Error(
-        ErrorCode::kInvalidInput,
-        fmt::format("distill.teacher: {}: its log-probability of id {} at token {} of a "
-                    "sample of {} is {}, expected a finite number",
-                    choice_.directory.string(), bad - log_probs_.begin(), token, tokens, *bad));
-  }
-
-  const TeacherChoice& choice_;
-  std::unique_ptr<model::Model> teacher_;
-  std::optional<engine::Scorer> scorer_;
-  std::vector<float> log_probs_;
-};
-
-void add_samples(const SampleSet& set, io::Hasher& hasher) {
-  hasher.add(set.size());
-  for (i64 i = 0; i < set.size(); ++i) {
-    const SampleSet::Sample sample = set[i];
-    hasher.add(std::ssize(sample.ids));
-    hasher.update({reinterpret_cast<const u8*>(sample.ids.data()), sample.ids.size_bytes()});
-    hasher.update(sample.supervised);
-  }
-}
-
-}  // namespace
 
 Distill::Distill(SftParts parts, TeacherChoice teacher)
     : Sft(std::move(parts)),
@@ -90,7 +19,8 @@ Distill::Distill(SftParts parts, TeacherChoice teacher)
   io::Hasher hasher;
   for (StoredSet& stored : stored_) {
     const SampleSet& set = stored.samples->set();
-    add_samples(set, hasher);
+    hasher.add(set.size());
+    set.add_to(hasher);
     for (i64 i = 0; i < set.size(); ++i) {
       stored.first_row.push_back(num_rows_);
       num_rows_ += set.num_targets(i);
@@ -129,7 +59,7 @@ bool Distill::fill_store(Ctx& ctx, const train::TrainEvents& events) const {
   i64 longest = 1;
   for (const StoredSet& stored : stored_)
     longest = std::max(longest, stored.samples->set().longest());
-  Asking teacher(ctx, teacher_, longest);
+  Teacher teacher(ctx, teacher_, longest);
   i64 row = 0;
   Clock::time_point saved = Clock::now();
   for (const StoredSet& stored : stored_) {
@@ -144,7 +74,7 @@ bool Distill::fill_store(Ctx& ctx, const train::TrainEvents& events) const {
         writer.flush();
         return false;
       }
-      teacher.ask(set[i], [&](const TeacherRow& of_token) {
+      teacher.ask(set[i].ids, set[i].supervised, [&](const TeacherRow& of_token) {
         if (row++ >= begun) writer.add(of_token);
       });
       if (writer.pending() >= kRowsAFile || seconds_since(saved) > kUnsavedS) {

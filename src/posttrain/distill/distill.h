@@ -16,13 +16,6 @@ namespace fathom::posttrain {
 /// student (the first that differs).
 LoadedStage load_distill(const RunConfig& config);
 
-/// A teacher as far as it is known before it is loaded.
-struct TeacherChoice {
-  std::filesystem::path directory, store;
-  TeacherStoreKey key;  // without `samples`
-  i64 num_ids = 0;      // of the tokenizer
-};
-
 class Distill : public Sft {
  public:
   Distill(SftParts parts, TeacherChoice teacher);

@@ -4,7 +4,7 @@
 
 #include "config/run/distill_config.h"
 #include "model/training/training_batch.h"
-#include "posttrain/distill/teacher_store.h"
+#include "posttrain/distill/teacher_row.h"
 
 namespace fathom::posttrain {
 

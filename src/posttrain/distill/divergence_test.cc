@@ -34,12 +34,12 @@ std::vector<float> floats(const io::JsonValue& line, const char* key) {
 }
 
 /// Teacher's bins from its log-probabilities.
-struct Teacher {
+struct TeacherBins {
   std::vector<i32> ids;
   std::vector<float> log_probs;
   float rest = kNone;
 
-  Teacher(const std::vector<float>& all, size_t k) {
+  TeacherBins(const std::vector<float>& all, size_t k) {
     std::vector<i32> order(all.size());
     std::iota(order.begin(), order.end(), 0);
     const auto at = [&](i32 id) { return all[static_cast<size_t>(id)]; };
@@ -77,7 +77,7 @@ TEST(DivergenceTest, ValuesAndGradientsAreThoseOfPyTorchAndTrl) {
     std::vector<float> student = floats(line, "student"), teacher = floats(line, "teacher");
     log_softmax(student, temperature, student);
     log_softmax(teacher, temperature, teacher);
-    const Teacher bins(teacher, static_cast<size_t>(line.find("k")->as_integer()));
+    const TeacherBins bins(teacher, static_cast<size_t>(line.find("k")->as_integer()));
     std::vector<float> slopes(student.size());
     const double value = divergence(kind_of(kind), beta, bins.token(), student, slopes);
     EXPECT_NEAR(value, line.find("value")->as_number(), 1e-5) << kind << " case " << cases;
@@ -126,8 +126,8 @@ TEST(TeacherStoreTest, KeepsTheLikeliestAndTheMassOfTheRest) {
                                         std::log(0.4f)};
   const TeacherRow row = teacher_row(log_probs, 3);
   EXPECT_THAT(row.ids, ElementsAre(1, 3, 0)) << "the lower id first";
-  EXPECT_NEAR(std::exp(f16_to_f32(row.rest)), 0.1, 1e-3);
-  EXPECT_EQ(teacher_row(log_probs, 4).rest, 0xfc00) << "nothing is left";
+  EXPECT_NEAR(std::exp(row.rest), 0.1, 1e-3);
+  EXPECT_EQ(teacher_row(log_probs, 4).rest, kNone) << "nothing is left";
   const testing::TempDir dir;
   const TeacherStoreKey key{.teacher = "t", .samples = "s", .tokenizer = "v", .top_k = 3};
   {
@@ -169,6 +169,20 @@ TEST(TeacherStoreTest, KeepsTheLikeliestAndTheMassOfTheRest) {
                                          "rows-000000000000.safetensors"));
 }
 
+TEST(TeacherMemoryTest, HoldsRowsAsTheyCame) {
+  TeacherMemory memory;
+  const std::vector<float> log_probs = {-2.5f, -0.4f, -1.7f};
+  memory.add(teacher_row(log_probs, 2));
+  memory.add(teacher_row(std::vector<float>{-0.1f, -4.0f, -3.0f}, 2));
+  ASSERT_EQ(memory.rows(), 2);
+  EXPECT_THAT(memory.token(0).ids, ElementsAre(1, 2));
+  EXPECT_THAT(memory.token(0).log_probs, ElementsAre(-0.4f, -1.7f)) << "not rounded";
+  EXPECT_FLOAT_EQ(memory.token(0).rest, -2.5f);
+  EXPECT_THAT(memory.token(1).ids, ElementsAre(0, 2));
+  memory.clear();
+  EXPECT_EQ(memory.rows(), 0);
+}
+
 TEST(TeacherStoreTest, WhatNoTeacherWroteIsRefused) {
   const testing::TempDir dir;
   const TeacherStoreKey key{.teacher = "t", .samples = "s", .tokenizer = "v", .top_k = 2};
@@ -197,17 +211,17 @@ TEST(TeacherStoreTest, WhatNoTeacherWroteIsRefused) {
   EXPECT_EQ(refusal(teacher_row(std::vector<float>{-1e6f, -0.0f}, 2)), "accepted");
   EXPECT_THAT(with([](TeacherRow& row) { row.ids[1] = 4; }),
               HasSubstr("ids: row 1: found 4, expected ids from 0 to 3"));
-  EXPECT_THAT(with([](TeacherRow& row) { row.ids[0] = 0xffffffff; }),
+  EXPECT_THAT(with([](TeacherRow& row) { row.ids[0] = -1; }),
               HasSubstr("ids: row 1: found -1, expected"));
-  const u16 nan = 0x7e00, none = 0xfc00, positive = 0x3c00;
-  for (const u16 bad : {nan, none, positive}) {
+  const float nan = std::numeric_limits<float>::quiet_NaN(), positive = 1.0f;
+  for (const float bad : {nan, kNone, positive}) {
     EXPECT_THAT(with([&](TeacherRow& row) { row.log_probs[1] = bad; }),
                 HasSubstr("log_probs: row 1: found"));
   }
-  for (const u16 bad : {nan, positive}) {
+  for (const float bad : {nan, positive}) {
     EXPECT_THAT(with([&](TeacherRow& row) { row.rest = bad; }), HasSubstr("rest: row 1: found"));
   }
-  EXPECT_EQ(with([&](TeacherRow& row) { row.rest = none; }), "accepted");
+  EXPECT_EQ(with([&](TeacherRow& row) { row.rest = kNone; }), "accepted");
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include "io/content_sample.h"
 #include "posttrain/distill/distill.h"
+#include "posttrain/distill/on_policy.h"
 #include "tokenizer/tokenizer.h"
 
 namespace fathom::posttrain {
@@ -42,6 +43,8 @@ void check_same_tokens(const DistillConfig& config, const tokenizer::Tokenizer& 
                           config.teacher, difference));
 }
 
+}  // namespace
+
 TeacherChoice choose_teacher(const RunConfig& config) {
   if (config.distill.teacher.empty()) {
     throw Error(ErrorCode::kInvalidInput,
@@ -62,9 +65,13 @@ TeacherChoice choose_teacher(const RunConfig& config) {
   return choice;
 }
 
-}  // namespace
-
 LoadedStage load_distill(const RunConfig& config) {
+  if (config.distill.on_policy > 0.0) {
+    OnPolicyParts parts = read_on_policy(config);
+    LoadedStage loaded{.config = parts.samples.config, .stage = nullptr};
+    loaded.stage = std::make_unique<OnPolicyDistill>(std::move(parts));
+    return loaded;
+  }
   TeacherChoice teacher = choose_teacher(config);
   return load_on_samples(config, [&](SftParts parts) {
     return std::make_unique<Distill>(std::move(parts), std::move(teacher));

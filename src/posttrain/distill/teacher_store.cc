@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
-#include <numeric>
 
 #include "base/check.h"
 #include "io/files/directories.h"
@@ -113,29 +112,6 @@ u16 f32_to_f16(float value) {
   return static_cast<u16>(sign | ((rounded >> 13) - (112 << 10)));
 }
 
-TeacherRow teacher_row(std::span<const float> log_probs, i64 top_k) {
-  std::vector<u32> order(log_probs.size());
-  std::iota(order.begin(), order.end(), 0u);
-  const auto kept = std::min(top_k, std::ssize(order));
-  std::ranges::partial_sort(order, order.begin() + kept, [&](u32 a, u32 b) {
-    return log_probs[a] != log_probs[b] ? log_probs[a] > log_probs[b] : a < b;
-  });
-  TeacherRow row;
-  double rest = 0.0;
-  for (i64 i = 0; i < std::ssize(order); ++i) {
-    const u32 id = order[static_cast<size_t>(i)];
-    if (i < kept) {
-      row.ids.push_back(id);
-      row.log_probs.push_back(f32_to_f16(std::max(log_probs[id], kLowestF16)));
-    } else {
-      rest += std::exp(static_cast<double>(log_probs[id]));
-    }
-  }
-  // Rounding may bring the mass of many above 1.
-  row.rest = f32_to_f16(static_cast<float>(std::log(std::min(rest, 1.0))));
-  return row;
-}
-
 TeacherStoreWriter::TeacherStoreWriter(fs::path directory, TeacherStoreKey key)
     : directory_(std::move(directory)), key_(std::move(key)), lock_(lock_store(directory_)) {
   io::remove_stale_temporaries(directory_);
@@ -144,9 +120,12 @@ TeacherStoreWriter::TeacherStoreWriter(fs::path directory, TeacherStoreKey key)
 
 void TeacherStoreWriter::add(const TeacherRow& row) {
   FATHOM_CHECK(std::ssize(row.ids) == key_.top_k, row.ids.size(), " ids of ", key_.top_k);
-  ids_.insert(ids_.end(), row.ids.begin(), row.ids.end());
-  log_probs_.insert(log_probs_.end(), row.log_probs.begin(), row.log_probs.end());
-  rest_.push_back(row.rest);
+  for (const i32 id : row.ids) ids_.push_back(static_cast<u32>(id));
+  for (const float log_prob : row.log_probs) {
+    log_probs_.push_back(
+        f32_to_f16(std::isfinite(log_prob) ? std::max(log_prob, kLowestF16) : log_prob));
+  }
+  rest_.push_back(f32_to_f16(row.rest));
 }
 
 void TeacherStoreWriter::flush() {

@@ -13,39 +13,12 @@
 
 #include "data/cache/cache_folder.h"
 #include "io/safetensors.h"
-#include "posttrain/distill/divergence.h"
+#include "posttrain/distill/teacher.h"
 
 namespace fathom::posttrain {
 
-/// What a store was made from; a run refuses one of other makings.
-struct TeacherStoreKey {
-  std::string teacher;    // content of its directory
-  std::string samples;    // hash of their tokens and of which are supervised
-  std::string tokenizer;  // hash of its vocabulary
-  i64 top_k = 0;
-  double temperature = 1.0;
-};
-
 /// Round to nearest, ties to even; beyond the largest finite number: infinity.
 u16 f32_to_f16(float value);
-
-/// One row as it is stored.
-struct TeacherRow {
-  std::vector<u32> ids;
-  std::vector<u16> log_probs;
-  u16 rest = 0;
-};
-/// The top_k largest of log_probs [ids], all finite, the rest's mass summed. What F16 has no number
-/// for becomes its lowest.
-TeacherRow teacher_row(std::span<const float> log_probs, i64 top_k);
-
-/// Rows by number, as a loss asks for them.
-class TeacherRows {
- public:
-  virtual ~TeacherRows() = default;
-  /// Valid until the thread's next call.
-  virtual TeacherToken token(i64 row) const = 0;
-};
 
 /// Fills a store, row after row. Holds its folder's lock: one process at a time.
 class TeacherStoreWriter {
@@ -57,6 +30,7 @@ class TeacherStoreWriter {
   /// That are in files: the next one added has this number, and pending() more.
   i64 stored() const { return stored_; }
   i64 pending() const { return static_cast<i64>(rest_.size()); }
+  /// What F16 has no number for becomes its lowest.
   void add(const TeacherRow& row);
   /// The pending rows become a file. Throws Error{kIo}.
   void flush();

@@ -5,6 +5,7 @@
 
 #include "posttrain/chat_choice.h"
 #include "posttrain/grpo/grpo.h"
+#include "posttrain/sample_rows.h"
 #include "posttrain/warm_up.h"
 #include "train/run/setup.h"
 #include "train/run/text.h"
@@ -15,28 +16,15 @@ namespace {
 /// What the run's own keys become for this stage.
 RunConfig of_stage(RunConfig config) {
   config.grpo = with_preset(config.grpo);
-  config.data.isolate_documents = false;  // a row is one sample
   config.recipe.balance.bias_update_speed = 0.0;
-  TrainSection& train = config.train;
-  train.batch_sequences = config.grpo.prompts * config.grpo.group_size;
-  if (train.micro_batch_sequences == 0) {
-    constexpr i64 kTokens = 8192;
-    train.micro_batch_sequences =
-        std::clamp<i64>(kTokens / config.data.seq_len, 1, train.batch_sequences);
-  }
+  config.train.batch_sequences = config.grpo.prompts * config.grpo.group_size;
+  one_sample_a_row(config);
   return config;
 }
 
 void check_keys(const RunConfig& given, const RunConfig& config) {
   Problems problems;
-  if (given.train.tokens > 0) {
-    problems.unsupported("train.tokens",
-                         "answers have no length before they are given; give "
-                         "train.steps");
-  }
-  if (given.train.batch_start_sequences > 0) {
-    problems.unsupported("train.batch_start_sequences", "a step has grpo.prompts groups");
-  }
+  check_sample_rows(given, problems);
   const i64 per_rollout = config.grpo.minibatches * config.grpo.inner_epochs;
   if (config.train.checkpoint_every % per_rollout != 0) {
     problems.invalid("train.checkpoint_every",
@@ -56,9 +44,6 @@ void check_keys(const RunConfig& given, const RunConfig& config) {
                                  "steps of a rollout and of train.checkpoint_every = {}, so that a "
                                  "run that goes on finds its reference",
                                  reference_every, per_rollout, config.train.checkpoint_every));
-  }
-  if (config.recipe.balance.batch_aux_loss_weight > 0.0) {
-    problems.unsupported("balance.batch_aux_loss_weight", "rows of samples end in padding");
   }
   if (config.grpo.max_new_tokens >= config.data.seq_len) {
     problems.invalid("grpo.max_new_tokens",
@@ -95,12 +80,16 @@ LoadedStage load_grpo(const RunConfig& config) {
   const ChatChoice chat = choose_chat_template(config, *parts.tokenizer);
   parts.end_ids = end_ids(chat, *parts.tokenizer);
   parts.stop_ids = stop_ids(chat, *parts.tokenizer, config.data.eos_token);
-  const PromptReader reader = prompt_reader(parts.config, *parts.tokenizer, chat, *parts.rewarder);
+  PromptReader reader = prompt_reader(parts.config, *parts.tokenizer, chat, *parts.rewarder);
+  Decontamination apart(config.data);
+  reader.apart = &apart;
   for (const auto& [name, source] : config.data.train) {
     auto prompts = read_prompts(reader, source, "data.train." + name);
     parts.statistics += fmt::format("  data.train.{}: {} prompts\n", name, prompts.size());
     std::ranges::move(prompts, std::back_inserter(parts.prompts));
   }
+  parts.statistics += apart.statistics();
+  reader.apart = nullptr;
   for (const auto& [name, source] : config.data.validation) {
     auto prompts = read_prompts(reader, source, "data.validation." + name);
     parts.statistics += fmt::format("  data.validation.{}: {} prompts\n", name, prompts.size());

@@ -79,6 +79,7 @@ std::vector<Prompt> read_prompts(const PromptReader& reader, const SourceConfig&
   for_each_json_line(source, where, [&](const JsonValue& line) -> Result<void> {
     auto prompt = prompt_of_line(reader, line);
     if (!prompt) return tl::unexpected(prompt.error());
+    if (reader.apart != nullptr && reader.apart->has_line(line)) return {};
     prompts.push_back(std::move(*prompt));
     return {};
   });

@@ -7,6 +7,7 @@
 
 #include "config/run/data_config.h"
 #include "posttrain/chat_choice.h"
+#include "posttrain/decontamination.h"
 #include "posttrain/reward/reward.h"
 #include "tokenizer/tokenizer.h"
 
@@ -25,6 +26,7 @@ struct PromptReader {
   std::optional<i32> bos;
   i64 max_tokens = 0;
   const Rewarder* rewarder = nullptr;
+  Decontamination* apart = nullptr;  // lines that it leaves out are none
 };
 
 /// All prompts of a source. Throws Error{kInvalidInput} with file and line: what is no prompt, an

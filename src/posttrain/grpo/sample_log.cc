@@ -120,12 +120,12 @@ void append_text(const fs::path& path, const std::string& text) {
 }
 
 i64 SampleLog::whole_groups(i64 group_size) const {
-  const std::string text = read_file_or_nothing(directory_ / "samples.jsonl");
+  const std::string text = read_file_or_nothing(file());
   return std::ranges::count(text, '\n') / group_size;
 }
 
 void SampleLog::keep_to(i64 step) const {
-  const fs::path path = directory_ / "samples.jsonl";
+  const fs::path path = file();
   if (!fs::exists(path)) return;
   std::istringstream lines(read_file_or_nothing(path));
   std::string kept;
@@ -159,7 +159,7 @@ void SampleLog::append(i64 step, std::span<const PolicySample> samples,
                                          sample.rollout_log_probs.end(), 0.0));
     text += io::write_json(std::move(line)) + "\n";
   }
-  append_text(directory_ / "samples.jsonl", text);
+  append_text(file(), text);
 }
 
 void SampleLog::save_rollout(i64 step, std::span<const PolicySample> samples) const {

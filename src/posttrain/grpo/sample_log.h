@@ -23,6 +23,7 @@ class SampleLog {
  public:
   explicit SampleLog(std::filesystem::path directory) : directory_(std::move(directory)) {}
 
+  std::filesystem::path file() const { return directory_ / "samples.jsonl"; }
   /// Takes back the samples of steps behind `step`: a run goes on from there.
   void keep_to(i64 step) const;
   /// Throws Error{kIo}.

@@ -33,6 +33,7 @@ class Sampling {
         tokenizer_(value_or_throw(tokenizer::Tokenizer::load_model(config.model.tokenizer_path()))),
         chat_(choose_chat_template(config, tokenizer_)),
         rewarder_(config.reward, config.sample.max_new_tokens),
+        apart_(config.data),
         model_(model::Model::load(ctx, config.model.init_from)) {
     read_prompts_of_config();
     rollout_ = rollout_config();
@@ -60,6 +61,7 @@ class Sampling {
   tokenizer::Tokenizer tokenizer_;
   ChatChoice chat_;
   Rewarder rewarder_;
+  Decontamination apart_;
   std::unique_ptr<model::Model> model_;
   std::vector<Prompt> prompts_;
   RolloutConfig rollout_;
@@ -75,11 +77,15 @@ void Sampling::read_prompts_of_config() {
                                               : tokenizer_.token_to_id(config_.data.bos_token);
   reader.max_tokens = config_.data.seq_len - config_.sample.max_new_tokens;
   reader.rewarder = &rewarder_;
+  reader.apart = &apart_;
   for (const auto& [name, source] : config_.data.train) {
     auto prompts = read_prompts(reader, source, "data.train." + name);
     std::ranges::move(prompts, std::back_inserter(prompts_));
   }
   result_.all_prompts = std::ssize(prompts_);
+  if (events_.message && !apart_.statistics().empty()) {
+    events_.message(log::Level::kInfo, apart_.statistics());
+  }
 }
 
 RolloutConfig Sampling::rollout_config() const {
@@ -166,6 +172,7 @@ void Sampling::keep(std::span<const PolicySample> group) {
   std::set<std::vector<i32>> seen;
   for (const PolicySample* sample : good) {
     if (std::ssize(seen) == config_.sample.keep) break;
+    if (apart_.has(answer_text(*sample, tokenizer_))) continue;
     if (!seen.insert(sample->ids).second) continue;
     kept_text_ += kept_line(*sample);
     ++result_.kept;

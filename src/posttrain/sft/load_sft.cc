@@ -55,15 +55,14 @@ SampleReaderConfig reader_config(const RunConfig& run, const tokenizer::Tokenize
 
 }  // namespace
 
-LoadedStage load_on_samples(const RunConfig& config,
-                            const std::function<std::unique_ptr<Sft>(SftParts)>& make) {
-  LoadedStage loaded{.config = of_stage(config), .stage = nullptr};
+SftParts read_sft_parts(const RunConfig& config) {
+  const RunConfig resolved = of_stage(config);
   check_sources(config.data);
   if (config.recipe.balance.batch_aux_loss_weight > 0.0) {
     throw Error(ErrorCode::kUnsupported,
                 "run file: balance.batch_aux_loss_weight: rows of samples end in padding");
   }
-  RunConfig any_length = loaded.config;  // the run's own is known behind the packing
+  RunConfig any_length = resolved;  // the run's own is known behind the packing
   if (any_length.train.tokens == 0 && any_length.train.steps == 0) {
     any_length.train.steps = std::max<i64>(1, config.schedule.warmup_steps);
   }
@@ -71,8 +70,10 @@ LoadedStage load_on_samples(const RunConfig& config,
   train::RunSetup setup = value_or_throw(train::load_run_setup(any_length));
   const train::RunText text = train::load_run_text(setup);
   const ChatChoice chat = choose_chat_template(config, text.tokenizer);
-  const SampleReaderConfig reader = reader_config(config, text.tokenizer, chat);
-  SftParts parts{.config = loaded.config,
+  SampleReaderConfig reader = reader_config(config, text.tokenizer, chat);
+  Decontamination apart(config.data);
+  reader.apart = &apart;
+  SftParts parts{.config = resolved,
                  .mtp_depth = setup.model.num_nextn_predict_layers,
                  .statistics = fmt::format("samples, chat template {}:\n", chat.name()),
                  .end_ids = end_ids(chat, text.tokenizer)};
@@ -82,10 +83,19 @@ LoadedStage load_on_samples(const RunConfig& config,
                  std::move(parts.train), parts.statistics);
     parts.sources.push_back(name);
   }
+  parts.statistics += apart.statistics();
+  reader.apart = nullptr;
   for (const auto& [name, source] : config.data.validation) {
     parts.validation.push_back(
         {name, read_set(reader, source, "data.validation." + name, 0, {}, parts.statistics)});
   }
+  return parts;
+}
+
+LoadedStage load_on_samples(const RunConfig& config,
+                            const std::function<std::unique_ptr<Sft>(SftParts)>& make) {
+  SftParts parts = read_sft_parts(config);
+  LoadedStage loaded{.config = parts.config, .stage = nullptr};
   auto stage = make(std::move(parts));
   TrainSection& length = loaded.config.train;
   if (length.tokens == 0 && length.steps == 0) {

@@ -166,6 +166,7 @@ SampleStatistics read_samples(const SampleReaderConfig& config, const SourceConf
     auto samples = samples_of_line(config, line);
     if (!samples) return tl::unexpected(samples.error());
     ++statistics.lines;
+    if (config.apart != nullptr && config.apart->has_line(line)) return {};
     add_line(config, std::move(*samples), number, statistics, set);
     return {};
   });

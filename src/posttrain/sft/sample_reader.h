@@ -13,6 +13,7 @@
 #include "config/run/data_config.h"
 #include "config/run/sft_config.h"
 #include "posttrain/chat_choice.h"
+#include "posttrain/decontamination.h"
 #include "posttrain/sft/sample_set.h"
 #include "tokenizer/tokenizer.h"
 
@@ -28,6 +29,7 @@ struct SampleReaderConfig {
   std::optional<i32> bos, eos;  // around a prompt and its completion
   i64 max_tokens = 0;           // of a sample
   SftTooLong too_long = SftTooLong::kDrop;
+  Decontamination* apart = nullptr;  // lines that it leaves out are none
 };
 
 /// One sample as tokens.

@@ -24,6 +24,15 @@ i64 SampleSet::longest() const {
   return longest;
 }
 
+void SampleSet::add_to(io::Hasher& hasher) const {
+  for (i64 i = 0; i < size(); ++i) {
+    const Sample sample = (*this)[i];
+    hasher.add(std::ssize(sample.ids));
+    hasher.update({reinterpret_cast<const u8*>(sample.ids.data()), sample.ids.size_bytes()});
+    hasher.update(sample.supervised);
+  }
+}
+
 void SampleSet::add(std::span<const i32> ids, std::span<const u8> supervised, i32 source) {
   FATHOM_CHECK(ids.size() == supervised.size() && !ids.empty(), ids.size(), " tokens, ",
                supervised.size(), " marks");

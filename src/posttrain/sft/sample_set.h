@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/types.h"
+#include "io/content_hash.h"
 
 namespace fathom::posttrain {
 
@@ -23,6 +24,9 @@ class SampleSet {
   /// Supervised tokens of the sample but the first, which nothing stands before.
   i64 num_targets(i64 sample) const;
   Sample operator[](i64 sample) const;
+
+  /// Tokens and marks of all samples.
+  void add_to(io::Hasher& hasher) const;
 
   void add(std::span<const i32> ids, std::span<const u8> supervised, i32 source);
 

@@ -30,13 +30,7 @@ Sft::Sft(SftParts parts)
 
 io::Hash128 Sft::fingerprint() const {
   io::Hasher hasher;
-  const SampleSet& set = samples_.set();
-  for (i64 i = 0; i < set.size(); ++i) {
-    const SampleSet::Sample sample = set[i];
-    hasher.add(std::ssize(sample.ids));
-    hasher.update({reinterpret_cast<const u8*>(sample.ids.data()), sample.ids.size_bytes()});
-    hasher.update(sample.supervised);
-  }
+  samples_.set().add_to(hasher);
   hasher.add(seq_len_);
   hasher.add(static_cast<i64>(seed_));
   return hasher.digest();

@@ -34,6 +34,9 @@ struct SftParts {
   std::vector<i64> end_ids;
 };
 
+/// The samples of `config`, read. Throws Error as load_sft().
+SftParts read_sft_parts(const RunConfig& config);
+
 class Sft;
 /// load_sft() with another stage on the same samples.
 LoadedStage load_on_samples(const RunConfig& config,

@@ -82,6 +82,14 @@ function logTicks(lo, hi, count) {
   return thinned(ticks, count + 2);
 }
 
+/** A format with as many digits as it takes to tell the ticks of an axis apart: 0.99998, 0.99999, 1. */
+function distinctLabels(ticks, format) {
+  for (let digits = 4; digits < 10; ++digits) {
+    if (new Set(ticks.map((v) => format(v, digits))).size === ticks.length) return (v) => format(v, digits);
+  }
+  return format;
+}
+
 /** A monotonic map of [lo, hi] to pixels. */
 function makeScale(lo, hi, from, to, log) {
   const f = log ? Math.log : (v) => v;
@@ -244,10 +252,11 @@ class LineChart {
     const xTicks = view.xAxis === 'seconds' ? timeTicks(...this.xRange, xCount, xLog)
       : (xLog ? logTicks : niceTicks)(...this.xRange, xCount);
     const yTicks = this.log ? logTicks(...this.yRange, yCount) : niceTicks(...this.yRange, yCount);
+    const label = distinctLabels(yTicks, this.options.format);
     for (const v of yTicks) {
       const y = this.y(v);
       svg.append(svgElement('line', {class: 'grid-line', x1: box.left, x2: box.right, y1: y, y2: y}),
-        svgElement('text', {x: box.left - 6, y: y + 4, 'text-anchor': 'end'}, this.options.format(v)));
+        svgElement('text', {x: box.left - 6, y: y + 4, 'text-anchor': 'end'}, label(v)));
     }
     for (const v of xTicks) {
       const x = this.x(v);

@@ -14,6 +14,7 @@
 #include "report/run/report_data.h"
 #include "report/run/run_assets.h"
 #include "report/run/run_summary.h"
+#include "report/run/samples_table.h"
 
 namespace fathom::report {
 namespace {
@@ -194,6 +195,7 @@ std::string report_page(const RunHistory& history, const PageOptions& options) {
       alive ? fmt::format("<noscript><meta http-equiv=\"refresh\" content=\"{:.0f}\"></noscript>",
                           reload_s)
             : "";
+  const std::string samples = options.directory.empty() ? "" : samples_table(options.directory);
   return fill_page(kReportHtml, {{"title", title},
                                  {"tab", tab_title(history, alive, title, words)},
                                  {"state", state},
@@ -212,6 +214,7 @@ std::string report_page(const RunHistory& history, const PageOptions& options) {
                                  {"task_table", task_table(history)},
                                  {"layer_table", layer_table(history)},
                                  {"skipped_table", skipped_table(history)},
+                                 {"samples_table", samples},
                                  {"config", html_escape(history.info().config)},
                                  {"css", kPageCss},
                                  {"data", report_data(history, ReportDetail::kFull)},

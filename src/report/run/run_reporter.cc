@@ -173,7 +173,7 @@ void RunReporter::State::cut_events() {
 void RunReporter::State::write_report(bool alive) {
   const Clock::time_point begin = Clock::now();
   report_tolerance.attempt([&] {
-    const PageOptions page = {unix_time(), alive, options.report_interval_s};
+    const PageOptions page = {unix_time(), alive, options.report_interval_s, directory};
     io::write_file_atomically(directory / "report.html", report_page(history, page));
   });
   const std::chrono::duration<double> cost = Clock::now() - begin;

@@ -153,6 +153,11 @@ Stage& Run::choose_stage(const TrainRequest& request) {
     throw Error(ErrorCode::kInvalidInput,
                 "data.train: no source: add [data.train.NAME] with paths");
   }
+  if (!setup_.config.data.apart_from.empty()) {
+    throw Error(ErrorCode::kUnsupported,
+                "data.apart_from: \"pretrain\" leaves nothing out; `fathom eval --check-train` says "
+                "which items stand in its text");
+  }
   if (!is_root()) world_.barrier();  // rank 0 fills the cache of tokens first
   pretrain_ = std::make_unique<Pretrain>(
       setup_.config.data, setup_.model.num_nextn_predict_layers,

@@ -1,0 +1,59 @@
+// From a run file to the stage: rows of one sample, and whether answers fit.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "posttrain/chat_choice.h"
+#include "posttrain/distill/on_policy.h"
+#include "posttrain/sample_rows.h"
+#include "posttrain/warm_up.h"
+#include "train/run/setup.h"
+
+namespace fathom::posttrain {
+namespace {
+
+void check_on_policy(const RunConfig& config) {
+  Problems problems;
+  check_sample_rows(config, problems);
+  if (!config.distill.store.empty()) {
+    problems.unsupported("distill.store",
+                         "with distill.on_policy the teacher is asked at every step");
+  }
+  if (!problems.empty()) throw Error(problems.error("run file"));
+}
+
+void check_room(const SampleSet& set, const RunConfig& config) {
+  const i64 room = config.data.seq_len - config.distill.max_new_tokens;
+  for (i64 i = 0; i < set.size(); ++i) {
+    const i64 prompt = OnPolicyDistill::last_answer(set, i).prompt_tokens;
+    if (prompt <= room) continue;
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("data.train: sample {}: its prompt has {} tokens; data.seq_len = {} "
+                            "less distill.max_new_tokens = {} leaves {}",
+                            i, prompt, config.data.seq_len, config.distill.max_new_tokens, room));
+  }
+}
+
+}  // namespace
+
+OnPolicyParts read_on_policy(const RunConfig& config) {
+  check_on_policy(config);
+  OnPolicyParts parts{.samples = read_sft_parts(config), .teacher = choose_teacher(config)};
+  check_room(parts.samples.train, config);
+  RunConfig& resolved = parts.samples.config;
+  one_sample_a_row(resolved);
+  if (resolved.train.steps == 0) {
+    const double samples = config.sft.epochs * static_cast<double>(parts.samples.train.size());
+    const auto batch = static_cast<double>(resolved.train.batch_sequences);
+    resolved.train.steps = std::max<i64>(1, std::llround(samples / batch));
+  }
+  fit_default_warm_up(resolved);
+  parts.tokenizer = std::make_unique<tokenizer::Tokenizer>(
+      value_or_throw(tokenizer::Tokenizer::load_model(config.model.tokenizer_path())));
+  parts.stop_ids = stop_ids(choose_chat_template(config, *parts.tokenizer), *parts.tokenizer,
+                            config.data.eos_token);
+  return parts;
+}
+
+}  // namespace fathom::posttrain
