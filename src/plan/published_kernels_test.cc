@@ -47,11 +47,13 @@ TEST(PublishedKernels, DeepGemmOfFewRows) {
          {std::pair(i64{64}, row.tflops_64), std::pair(i64{128}, row.tflops_128)}) {
       const GemmShape shape{m, row.n, row.k};
       const GemmTime time = few_rows_gemm_time(h800, shape, Precision::kFp8, 132);
-      // Not in the specification: judged as its row 19.
+      // Not in the specification: judged as its row 19. gemm.read_frac has no source of its own
+      // (0.9 is FlashMLA's share, not a product's) and was changed with these rows in sight.
       check_row({"19b",
                  "DeepGEMM " + std::to_string(m) + " x " + std::to_string(row.n) + " x " +
                      std::to_string(row.k) + ", TFLOP/s",
-                 published, (gemm_flops(shape) / time.total).value / 1e12, 0.12});
+                 published, (gemm_flops(shape) / time.total).value / 1e12, 0.12},
+                {.basis = Basis::kFitted});
     }
   }
 }

@@ -1,5 +1,6 @@
-// Figures of other reports, which plan's specification does not have: none was looked at while the
-// model or its machine files were made. Judged as the specification judges other systems, at 30 %.
+// Figures of other reports, which plan's specification does not have, taken up when the model
+// stood. Those that are marked kRevised were compared, and then the model, its machine files or
+// their own inputs were changed. Judged as the specification judges other systems, at 30 %.
 #include "plan/inference/serving_plan.h"
 #include "plan/test_models.h"
 #include "plan/test_published.h"
@@ -38,7 +39,8 @@ TEST(PublishedOthers, Llama405B) {
                       {.sequences = 2048, .seq_len = 8192});
     ASSERT_TRUE(p.problems.empty()) << p.problems.front();
     check_row({"a1", "LLaMA 3 405B, " + std::to_string(gpus) + " H100, MFU", mfu, p.mfu(false),
-               kOtherSystems});
+               kOtherSystems},
+              kRevised);
   }
 }
 
@@ -64,11 +66,13 @@ TEST(PublishedOthers, MegatronBridgeOnH100) {
                                        .recompute = Recompute::kNone},
                                       {.sequences = 256, .seq_len = 8192});
   check_row({"a2", "Megatron, LLaMA 3 70B, 64 H100 FP8, tokens/s a GPU", 1664,
-             big.tokens_per_s_per_gpu(), kOtherSystems});
+             big.tokens_per_s_per_gpu(), kOtherSystems},
+            kRevised);
   const TrainingPlan small = tensorwise(llama_8b(), {.gpus = 8, .recompute = Recompute::kNone},
                                         {.sequences = 128, .seq_len = 8192});
   check_row({"a2", "Megatron, LLaMA 3 8B, 8 H100 FP8, tokens/s a GPU", 14451,
-             small.tokens_per_s_per_gpu(), kOtherSystems});
+             small.tokens_per_s_per_gpu(), kOtherSystems},
+            kRevised);
 }
 
 TEST(PublishedOthers, MegatronBridgeOnBlackwell) {
@@ -110,6 +114,7 @@ TEST(PublishedOthers, Serving) {
   const ModelConfig v2 = shipped_model("deepseek-v2");
   const Cluster h800 = shipped_cluster("h800");
   // V2 report, 3.2.3: one node of 8, FP8 weights; "exceeding" both. Its prompts were DeepSeek's.
+  // Assumed: 8192 tokens a pass of prompts of 4096, answers at a context of 1024, 200 ms a token.
   const PrefillPlan prompt = plan_prefill(h800, v2, {.ranks = 8}, 8192, 4096);
   check_row(
       {"a5", "V2 on 8 H800, prompt tokens/s, over", 100e3, prompt.rate().value * 8, kOtherSystems});
@@ -121,11 +126,13 @@ TEST(PublishedOthers, Serving) {
   const ServingSetting ranks48{.ranks = 48, .redundant_experts = 32, .two_micro_batches = false};
   // With attention in BF16 and products in FP8, as the report's second part has it too.
   check_row({"a6", "SGLang, V3 on GB200, answer tokens/s a GPU", 9087,
-             best_decode(gb200, v3, ranks48, 2048, Seconds(0.15)).rate().value, kOtherSystems});
+             best_decode(gb200, v3, ranks48, 2048, Seconds(0.15)).rate().value, kOtherSystems},
+            kRevised);
   const PrefillPlan near =
       plan_prefill(gb200, v3, {.ranks = 8, .two_micro_batches = false}, 16384, 2048);
-  check_row({"a6", "SGLang, V3 on GB200, prompt tokens/s a GPU", 18471, near.rate().value,
-             kOtherSystems});
+  check_row(
+      {"a6", "SGLang, V3 on GB200, prompt tokens/s a GPU", 18471, near.rate().value, kOtherSystems},
+      kRevised);
 }
 
 /// Of SGLang's report of May 2025: with routing that is even, and what DeepSeek's profile shows.
@@ -145,8 +152,9 @@ TEST(PublishedOthers, EvenRouting) {
              kOtherSystems});
 }
 
-/// The loads behind the gains of EPLB were not published. What imbalance they would be of: a sane
-/// one, larger for more ranks and smaller batches.
+/// The loads behind the gains of EPLB were not published, so row 32 is not predicted. What
+/// imbalances the gains would be of, which nearly any model could say, follows from the model
+/// turned round.
 TEST(PublishedOthers, GainsOfEplbAsImbalances) {
   const ModelConfig v3 = shipped_model("deepseek-v3");
   const Cluster h100 = shipped_cluster("h100");
@@ -169,8 +177,10 @@ TEST(PublishedOthers, GainsOfEplbAsImbalances) {
     return low;
   };
   const double of_prefill = explains(1.49, prefill), of_decode = explains(2.54, decode);
+  ++published_rows().num_missed;
   std::printf(
-      "32   SGLang's gains of EPLB, 1.49 and 2.54, are those of busiest GPUs with %.2f times the "
+      "32   NOT PREDICTED: SGLang's gains of EPLB, 1.49 and 2.54, are those of busiest GPUs with "
+      "%.2f times the "
       "mean "
       "load in prefill, %.2f in decoding\n",
       of_prefill, of_decode);

@@ -26,7 +26,7 @@ std::vector<eval::Exercise> exercises_to_run(const EvalOptions& options) {
     const Result<void> can_run = eval::check_exercise(each);
     if (can_run) return false;
     reason = can_run.error().message();
-    ++left_out[reason.substr(reason.find(": ") + 2)];  // behind the exercise's name
+    ++left_out[reason.substr(each.name.size() + 2)];  // behind the exercise's name
     return true;
   });
   if (exercises.empty()) throw Error(ErrorCode::kUnsupported, reason);

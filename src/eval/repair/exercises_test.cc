@@ -20,6 +20,38 @@ void write(const fs::path& path, std::string_view text) {
   std::ofstream(path) << text;
 }
 
+// clang-format off
+constexpr std::string_view kCatch = R"cpp(#pragma once
+#include <cstdio>
+struct Test {
+  void (*body)();
+  const Test* next;
+  static inline const Test* all = nullptr;
+  static inline int failed = 0;
+  explicit Test(void (*b)()) : body(b), next(all) { all = this; }
+};
+#define CAT_(a, b) a##b
+#define CAT(a, b) CAT_(a, b)
+#define TEST_CASE(name)                                    \
+  static void CAT(body_, __LINE__)();                      \
+  static Test CAT(test_, __LINE__)(&CAT(body_, __LINE__)); \
+  static void CAT(body_, __LINE__)()
+#define REQUIRE(x)                         \
+  if (!(x)) {                              \
+    ++Test::failed;                        \
+    std::puts("REQUIRE( " #x " ) FAILED"); \
+  }
+namespace Catch {
+struct Session {
+  int run(int, char**) {
+    for (const Test* t = Test::all; t != nullptr; t = t->next) t->body();
+    return Test::all == nullptr ? 1 : Test::failed;
+  }
+};
+}  // namespace Catch
+)cpp";
+// clang-format on
+
 class ExercisesTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -53,36 +85,7 @@ class ExercisesTest : public ::testing::Test {
           "TEST_CASE(\"one\") { REQUIRE(twice(1) == 2); }\n#if defined(EXERCISM_RUN_ALL_TESTS)\n"
           "TEST_CASE(\"all\") { REQUIRE(twice(4) == 8); }\n#endif\n");
     write(one / "test/tests-main.cpp", "#define CATCH_CONFIG_MAIN\n#include \"catch.hpp\"\n");
-    write(one / "test/catch.hpp", R"cpp(#pragma once
-#include <iostream>
-                                        struct Test {
-                                          const char* name;
-                                          void (*body)();
-                                          const Test* next;
-                                          static inline const Test* all = nullptr;
-                                          static inline int failed = 0;
-                                          Test(const char* n, void (*b)()) : name(n), body(b), next(all) { all = this; }
-                                        };
-#define CAT_(a, b) a##b
-#define CAT(a, b) CAT_(a, b)
-#define TEST_CASE(name)                                          \
-                                          static void CAT(body_, __LINE__)();                            \
-                                          static Test CAT(test_, __LINE__)(name, &CAT(body_, __LINE__)); \
-                                          static void CAT(body_, __LINE__)()
-#define REQUIRE(x)                         \
-                                          if (!(x)) {                              \
-                                            ++Test::failed;                        \
-                                            std::puts("REQUIRE( " #x " ) FAILED"); \
-                                          }
-                                        namespace Catch {
-                                        struct Session {
-                                          int run(int, char**) {
-                                            for (const Test* t = Test::all; t != nullptr; t = t->next) t->body();
-                                            return Test::all == nullptr ? 1 : Test::failed;
-                                          }
-                                        };
-                                        }  // namespace Catch
-    )cpp");
+    write(one / "test/catch.hpp", kCatch);
   }
   static std::string block(const std::string& search, const std::string& replace) {
     return "twice.py\n```python\n<<<<<<< SEARCH\n" + search + "\n=======\n" + replace +
@@ -137,6 +140,11 @@ TEST_F(ExercisesTest, EndingEarlyOrChangingTheTestsIsNoPass) {
        ">>>>>>> REPLACE\n",
        ""});
   EXPECT_FALSE(solve(early)[0].passed(2));
+  Parrot reader(
+      {"twice.py\n<<<<<<< SEARCH\n    pass\n=======\n    pass\nimport os, __main__\n"
+       "print(__main__.line, flush=True)\nos._exit(0)\n>>>>>>> REPLACE\n",
+       ""});
+  EXPECT_FALSE(solve(reader)[0].passed(2));
   Parrot model(
       {"",
        "twice_test.py\n<<<<<<< SEARCH\n=======\nimport unittest\n\n"
@@ -189,16 +197,16 @@ TEST_F(ExercisesTest, GoIsTestedWithoutANetwork) {
   const auto edit = [](const std::string& search, const std::string& replace) {
     return "twice.go\n<<<<<<< SEARCH\n" + search + "\n=======\n" + replace + "\n>>>>>>> REPLACE\n";
   };
-  Parrot model({edit("\treturn n", "\treturn n + 1"),
-                edit("n + 1", "x") + edit("\treturn n + 1", "\treturn 2 * n")});
+  // What tests print when they pass, and an end with 0, is not their passing.
+  const std::string forged =
+      "package twice\n\nimport (\n\t\"fmt\"\n\t\"os\"\n)\n\nfunc init() {\n"
+      "\tfmt.Println(\"--- PASS: TestTwice (0.00s)\")\n\tos.Exit(0)\n}";
+  Parrot model({edit("package twice", forged),
+                edit(forged, "package twice") + edit("\treturn n", "\treturn 2 * n")});
   const auto results = solve(model);
-  EXPECT_FALSE(results[0].passed(1));
+  EXPECT_FALSE(results[0].passed(1)) << results[0].tries.front().test_output;
   EXPECT_TRUE(results[0].passed(2)) << results[0].tries.back().test_output;
-  EXPECT_THAT(model.asked()[1].prompt, HasSubstr("got 5"));
-  Parrot early(
-      {edit("package twice", "package twice\n\nimport \"os\"\n\nfunc init() {\n\tos.Exit(0)\n}"),
-       ""});
-  EXPECT_FALSE(solve(early)[0].passed(2));
+  EXPECT_THAT(model.asked()[1].prompt, HasSubstr("--- PASS: TestTwice"));
 }
 
 TEST_F(ExercisesTest, JavaScriptHasTheFunctionsOfJest) {
@@ -233,6 +241,33 @@ describe('twice', () => {
   EXPECT_THAT(model.asked()[1].prompt, HasSubstr("FAILED twice > of four\n  expect(5).toBe(8)"));
   Parrot early({edit(was, was + "\nprocess.exit(0);"), ""});
   EXPECT_FALSE(solve(early)[0].passed(2));
+}
+
+TEST_F(ExercisesTest, WhatJestWouldFailFailsOrIsNamed) {
+  if (!sandbox_) GTEST_SKIP() << sandbox_.error().message();
+  if (!fs::exists("/usr/bin/node")) GTEST_SKIP() << "no node in /usr/bin";
+  fs::remove_all(folder_.path() / "python");
+  const std::pair<const char*, const char*> cases[] = {
+      {"test('a', () => { expect({ a: { b: 1 } }).not.toHaveProperty('a.b'); });",
+       "toHaveProperty() of a path is not known"},
+      {"test('a', () => {}); test.each`a | b\n${1} | ${2}`('sum', () => {});",
+       "each`table` is not known"},
+      {"test('a', () => {}); afterAll(() => { throw new Error('left over'); });",
+       "left over"}};
+  for (size_t i = 0; i < std::size(cases); ++i) {
+    const fs::path one =
+        folder_.path() / "javascript/exercises/practice" / ("case" + std::to_string(i));
+    write(one / ".docs/instructions.md", "None.\n");
+    write(one / ".meta/config.json", R"({"files":{"solution":["a.js"],"test":["a.spec.js"]}})");
+    write(one / "a.js", "");
+    write(one / "a.spec.js", cases[i].first);
+  }
+  Parrot model(std::vector<std::string>(2 * std::size(cases)));
+  const auto results = solve(model);
+  for (size_t i = 0; i < std::size(cases); ++i) {
+    EXPECT_FALSE(results[i].passed(1)) << cases[i].first;
+    EXPECT_THAT(results[i].tries.front().test_output, HasSubstr(cases[i].second));
+  }
 }
 
 TEST_F(ExercisesTest, WhatIsMissingIsNamed) {

@@ -47,15 +47,6 @@ void take_sms(const Cluster& cluster, LayerTimes& times) {
   add(LayerPart::kFfnBackward, times.dispatch_backward + times.combine_backward);
 }
 
-LayerTimes one_layer(const Cluster& cluster, const ModelConfig& config, const Layout& layout,
-                     i64 seq_len, bool moe) {
-  const LayerSetting setting = layer_setting(cluster, layout, seq_len, moe);
-  LayerTimes times = layer_times(cluster, layer_kernels(cluster, config, setting));
-  add_exchanges(cluster, config, setting, layout.overlap == Overlap::kAlone, times);
-  if (layout.has_pairs() && !cluster.exchange.sm_kept) take_sms(cluster, times);
-  return times;
-}
-
 PassTasks behind(PassTasks first, const PassTasks& second) {
   const auto offset = static_cast<i64>(first.size());
   // Nothing of the second begins before the first has ended: it waits for its last tasks.
@@ -98,6 +89,15 @@ LayerSetting layer_setting(const Cluster& cluster, const Layout& layout, i64 seq
           .sms = cluster.gpu.sms - (beside ? cluster.exchange.sm_for_comm : 0),
           .recompute = layout.recompute == Recompute::kSelected,
           .recompute_all = layout.recompute == Recompute::kAll};
+}
+
+LayerTimes one_layer(const Cluster& cluster, const ModelConfig& config, const Layout& layout,
+                     i64 seq_len, bool moe) {
+  const LayerSetting setting = layer_setting(cluster, layout, seq_len, moe);
+  LayerTimes times = layer_times(cluster, layer_kernels(cluster, config, setting));
+  add_exchanges(cluster, config, setting, layout.overlap == Overlap::kAlone, times);
+  if (layout.has_pairs() && !cluster.exchange.sm_kept) take_sms(cluster, times);
+  return times;
 }
 
 std::vector<Stage> make_stages(const Cluster& cluster, const ModelConfig& config,

@@ -20,6 +20,11 @@ struct Stage {
 /// first ones are filled first. Returns where each part begins.
 std::vector<size_t> split_evenly(const std::vector<double>& costs, size_t parts);
 
+/// A layer's times under `layout`: its kernels, its exchanges, and what those take from compute
+/// that runs beside them.
+LayerTimes one_layer(const Cluster& cluster, const ModelConfig& config, const Layout& layout,
+                     i64 seq_len, bool moe);
+
 /// Layers dealt to the layout's stages by the time of their passes; the last stage also carries the
 /// head and the MTP modules (a layer and a head each).
 std::vector<Stage> make_stages(const Cluster& cluster, const ModelConfig& config,

@@ -54,7 +54,7 @@ struct GemmSection {
   double bf16_block_us = 0.0;
   double bf16_wgrad_block_us = 0.0;
   bool promotion = false;  // FP8 sums are scaled and added outside the tensor cores
-  double read_frac = 0.9;  // of memory_gb_s, of products of few rows
+  double read_frac = 0.9;  // of memory_gb_s, of products of few rows; assumed
   std::string source;
 
   void list_fields(FieldList& list);

@@ -34,9 +34,9 @@ struct Tiling {
   i64 tiles = 0, waves = 0;
 };
 
-/// DeepGEMM's own choice (first release, get_best_configs): 64 rows where there are no more, else
-/// 128; of 16 to 128 columns in steps of 8 the fewest waves, then the fullest last wave, then the
-/// narrowest tile.
+/// DeepGEMM's own choice (get_best_configs in its first commit, a6d97a1, of which its README's
+/// table is): 64 rows where there are no more, else 128; of 16 to 128 columns in steps of 8 the
+/// fewest waves, then the fullest last wave, then the widest tile.
 Tiling choose_tiling(const GemmShape& shape, i64 sms) {
   const i64 rows = shape.m <= kTile / 2 ? kTile / 2 : kTile;
   Tiling best;
@@ -45,7 +45,7 @@ Tiling choose_tiling(const GemmShape& shape, i64 sms) {
     const i64 tiles = shape.count * ceil_div(shape.m, rows) * ceil_div(shape.n, columns);
     const i64 waves = ceil_div(tiles, sms), last = tiles - (waves - 1) * sms;
     const bool better =
-        best.tiles == 0 || waves < best.waves || (waves == best.waves && last > best_last);
+        best.tiles == 0 || waves < best.waves || (waves == best.waves && last >= best_last);
     if (!better) continue;
     best = {.rows = rows, .columns = columns, .tiles = tiles, .waves = waves};
     best_last = last;
@@ -100,7 +100,8 @@ GemmTime few_rows_gemm_time(const Cluster& cluster, const GemmShape& shape, Prec
   const Precision used = cluster.has_fp8() ? precision : Precision::kBf16;
   const Tiling tiling = choose_tiling(shape, sms);
   if (tiling.tiles == 0) return {};  // a dense model's experts
-  // cuBLAS cuts K where there are fewer tiles than SMs, up to 8 times; DeepGEMM does not.
+  // DeepGEMM does not cut K. That a library of BF16 products does, where there are fewer tiles than
+  // SMs, and up to 8 times, is assumed.
   const i64 cuts = used == Precision::kBf16 ? std::clamp<i64>(sms / tiling.tiles, 1, 8) : 1;
   GemmTime time{.waves = tiling.waves, .blocks = ceil_div(ceil_div(shape.k, kTile), cuts)};
   const Seconds fixed = microseconds(cluster.gemm.fixed_us);

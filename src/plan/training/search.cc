@@ -137,13 +137,11 @@ class Search {
 
   const LayerTimes& layer_of(const Layout& layout) {
     const auto key = std::tuple(layout.expert_ranks, layout.tensor_ranks,
-                                layout.micro_batch_sequences, layout.recompute);
+                                layout.micro_batch_sequences, layout.recompute, layout.has_pairs());
     const auto found = layers_.find(key);
     if (found != layers_.end()) return found->second;
-    const LayerSetting setting =
-        layer_setting(cluster_, layout, run_.seq_len, config_.has_experts());
-    LayerTimes times = layer_times(cluster_, layer_kernels(cluster_, config_, setting));
-    add_exchanges(cluster_, config_, setting, layout.overlap == Overlap::kAlone, times);
+    const LayerTimes times =
+        one_layer(cluster_, config_, layout, run_.seq_len, config_.has_experts());
     return layers_.emplace(key, times).first->second;
   }
 
@@ -153,7 +151,7 @@ class Search {
   const TrainingRun& run_;
   ModelSums sums_;
   std::vector<Candidate> candidates_;
-  std::map<std::tuple<i64, i64, i64, Recompute>, LayerTimes> layers_;
+  std::map<std::tuple<i64, i64, i64, Recompute, bool>, LayerTimes> layers_;
 };
 
 }  // namespace
