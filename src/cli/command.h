@@ -23,6 +23,7 @@ std::unique_ptr<Command> make_inspect();
 std::unique_ptr<Command> make_generate();
 std::unique_ptr<Command> make_chat();
 std::unique_ptr<Command> make_serve();
+std::unique_ptr<Command> make_route();
 std::unique_ptr<Command> make_score();
 std::unique_ptr<Command> make_eval();
 std::unique_ptr<Command> make_tokenizer();

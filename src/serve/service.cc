@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "serve/known_host.h"
 #include "serve/page/page.h"
 
 namespace fathom::serve {
@@ -16,35 +17,9 @@ constexpr double kSampleS = 5;
 constexpr size_t kSamples = 720;  // an hour
 constexpr const char* kCrossOrigin = "cross_origin";
 
-/// Of a Host header, without the port and the brackets of an IPv6 address.
-std::string_view host_name(std::string_view host) {
-  if (host.starts_with('[')) return host.substr(1, host.find(']') - 1);
-  return host.substr(0, host.rfind(':'));
-}
-
-bool is_own_name(std::string_view name) {
-  return name == "localhost" || name == "::1" || name.starts_with("127.") ||
-         name.ends_with(".localhost");
-}
-
-/// The client's own id where it is harmless in headers and logs.
-std::string request_id(const http::Request& request) {
-  const auto given = request.header("x-request-id");
-  const auto is_harmless = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '-';
-  };
-  const bool usable =
-      given && !given->empty() && given->size() <= 128 && std::ranges::all_of(*given, is_harmless);
-  return usable ? std::string(*given) : random_id("req_");
-}
-
 bool is_json(std::string_view content_type) {
-  std::string type(content_type.substr(0, content_type.find(';')));
+  std::string type = http::lower(content_type.substr(0, content_type.find(';')));
   while (type.ends_with(' ')) type.pop_back();
-  std::ranges::transform(type, type.begin(), [](unsigned char c) {
-    return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  });
   return type == "application/json";
 }
 
@@ -151,14 +126,8 @@ Service::Route Service::find(const http::Request& request) const {
 
 /// Everything that needs no body.
 ApiResult<void> Service::check(const http::Request& head, const Route& route) const {
-  if (!accounts_.has_keys()) {
-    const std::string_view name = host_name(head.header("host").value_or("localhost"));
-    const bool listed =
-        std::ranges::find(options_.allowed_hosts, name) != options_.allowed_hosts.end();
-    if (!is_own_name(name) && !listed) {
-      return tl::unexpected(plain_error(421, "misdirected_request",
-                                        "this server is not known by the Host of the request"));
-    }
+  if (!accounts_.has_keys() && !is_known_host(head, options_.allowed_hosts)) {
+    return tl::unexpected(unknown_host());
   }
   if (route.allowed.empty()) {
     return tl::unexpected(

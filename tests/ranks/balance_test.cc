@@ -188,6 +188,18 @@ TEST(PrefixRouterTest, ForgetsTheOldest) {
   EXPECT_EQ(router.choose("", "", old, std::vector<i64>{0, 1}), 0) << "forgotten";
 }
 
+TEST(PrefixRouterTest, NewTextsOneByOneSpreadOverAllRanks) {
+  PrefixRouter router(3);
+  std::vector<i64> chosen(3, 0);
+  for (i32 i = 0; i < 9; ++i) {
+    const std::vector<i32> text(64, i);
+    ++chosen[static_cast<size_t>(router.choose("", "", text, std::vector<i64>{0, 0, 0}))];
+  }
+  EXPECT_EQ(chosen, (std::vector<i64>{3, 3, 3}));
+  const std::vector<i32> text(64, 0);
+  EXPECT_EQ(router.choose("", "", text, std::vector<i64>{7, 9, 7}), 0) << "a load counts for more";
+}
+
 TEST(ExpertBalancerTest, EveryRankGetsAsManySlots) {
   EXPECT_EQ(rank_shape(7, 4, 0).replicas, 8);
   EXPECT_EQ(rank_shape(8, 4, 1).replicas, 12);

@@ -190,7 +190,7 @@ TEST(RankedEngineTest, ARankThatDoesNotComeIsNamedToEverybody) {
   const auto other = value_or_throw(engine->submit(some_requests(2, 200)[1])).stream;
   const auto expect_ended = [&](Stream& stream) {
     std::vector<Answer> answers(1);
-    while (!stream.done()) {  // without step(), which asks the rank that hangs too
+    while (!stream.done()) {
       std::this_thread::sleep_for(std::chrono::milliseconds(1));
       collect(stream, answers);
     }
@@ -198,6 +198,8 @@ TEST(RankedEngineTest, ARankThatDoesNotComeIsNamedToEverybody) {
     EXPECT_EQ(stream.error(), "serving has ended: rank 0 did not come");
   };
   expect_ended(*other);
+  EXPECT_EQ(engine->num_running(), 1) << "the one that hangs, which holds no lock meanwhile";
+  EXPECT_GT(engine->counters().generated_tokens, 0u);
   const auto later = engine->submit(some_requests(1)[0]);
   ASSERT_FALSE(later);
   EXPECT_EQ(later.error().message(), "serving has ended: rank 0 did not come");

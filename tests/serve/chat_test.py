@@ -353,6 +353,19 @@ class Chat(unittest.TestCase):
                     for entry in (chunk["choices"][0]["logprobs"] or {"content": []})["content"]]
         self.assertEqual(streamed, entries)
 
+    def test_streamed_tokens_are_their_own_choices(self):
+        """Many tokens here are half a character: their chunk comes with a later one's text."""
+        for seed in range(6):
+            body = chat_body(logprobs=True, max_tokens=16, ignore_eos=True, n=3, temperature=0.9, seed=seed,
+                             return_token_ids=True, thinking={"type": "disabled"})
+            whole = self.server.ok(PATH, body)["choices"]
+            chunks = self.server.chunks(PATH, body)
+            for index in range(3):
+                mine = [choice for chunk in chunks for choice in chunk["choices"] if choice["index"] == index]
+                entries = [entry for choice in mine for entry in (choice["logprobs"] or {"content": []})["content"]]
+                self.assertEqual(entries, whole[index]["logprobs"]["content"])
+                self.assertEqual([i for choice in mine for i in choice["token_ids"]], whole[index]["token_ids"])
+
     def test_fields_that_would_change_the_answer_are_refused(self):
         for fields in ({"audio": {"voice": "x"}}, {"functions": [{"name": "f"}]}, {"best_of": 2},
                        {"use_beam_search": True}, {"modalities": ["text", "audio"]},

@@ -62,24 +62,28 @@ def model(**changes):
 
 
 class Server:
-    """A running server. `settings` are --set options."""
+    """A running server. `settings` are --set options, `folder` is where it runs."""
 
     def __init__(self, path=None, settings=(), template="deepseek-v3.1", wait=True, extra=(),
-                 environ=None):
-        command = [FATHOM, "serve", "--model", str(path or model()), "--port", "0"]
+                 environ=None, folder=None):
+        command = ["serve", "--model", str(path or model()), "--port", "0"]
         if template:
             command += ["--chat-template", template]
         for setting in settings:
             command += ["--set", setting]
-        self.process = subprocess.Popen(command + list(extra), env=environment() | (environ or {}),
+        self.launch(command + list(extra), environ, folder)
+        if wait:
+            self._until(lambda: self.get("/ready")[0] == 200, "the model")
+
+    def launch(self, arguments, environ=None, folder=None):
+        """Starts the command and waits until it listens."""
+        self.process = subprocess.Popen([FATHOM, *arguments], env=environment() | (environ or {}), cwd=folder,
                                         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         atexit.register(self.stop)
         self.log, self.port = [], None
         self.reader = threading.Thread(target=self._read_log, daemon=True)
         self.reader.start()
         self._until(lambda: self.port, "the port")
-        if wait:
-            self._until(lambda: self.get("/ready")[0] == 200, "the model")
 
     def _read_log(self):
         for line in self.process.stderr:

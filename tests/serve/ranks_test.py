@@ -1,10 +1,12 @@
-"""One model served over several ranks: answers of one rank, experts that change places, what is refused."""
-import pathlib
+"""One model served over several ranks: answers of one rank, experts that change places, a rank that is lost, what is refused."""
+import json
 import re
 import subprocess
 import threading
+import time
 import unittest
 
+import halted
 import harness
 
 # Experts and ranks that divide nothing; three layers with experts, none of them dense.
@@ -33,7 +35,109 @@ def ask_all(server, rounds=1):
     return answers
 
 
+PATH = "/v1/chat/completions"
+
+
+def plain(answer):
+    """Without what is each request's own."""
+    return {k: v for k, v in answer.items() if k not in ("id", "created", "timings", "x_fathom")}
+
+
+def streamed(chunks):
+    """What the chunks of two choices add up to, however they were cut."""
+    parts = []
+    for index in (0, 1):
+        message, reason = harness.joined(chunks, index)
+        probs = [entry for chunk in chunks for choice in chunk["choices"] if choice["index"] == index
+                 for entry in (choice.get("logprobs") or {}).get("content") or []]
+        parts.append({"message": message, "reason": reason, "logprobs": probs})
+    return parts
+
+
 class Ranks(unittest.TestCase):
+    def answers(self, server):
+        """Of every kind: whole, streamed, several choices, log-probabilities of prompt and answer, a form."""
+        asked = []
+        for text in TEXTS:
+            body = harness.chat_body(text, max_tokens=24, temperature=0.8, seed=len(text), ignore_eos=True)
+            asked.append(server.ok(PATH, body | {"logprobs": True, "top_logprobs": 3, "n": 2}))
+            asked += streamed(server.chunks(PATH, body | {"logprobs": True, "n": 2}))
+            asked.append(server.ok("/v1/completions", {"prompt": [text, text + "!"], "echo": True, "logprobs": 2,
+                                                       "max_tokens": 12, "temperature": 0}))
+        asked.append(server.chat("yes or no", **harness.forced("perhaps")))
+        return [plain(answer) for answer in asked]
+
+    def test_every_kind_of_answer_is_one_ranks_to_the_bit(self):
+        path = harness.model(**(SHAPE | {"num_nextn_predict_layers": 1}))
+        alone = harness.Server(path)
+        want = self.answers(alone)
+        alone.stop()
+        server = harness.Server(path, extra=["--ranks", "2"])
+        got = self.answers(server)
+        self.assertEqual(len(got), len(want))
+        for one, other in zip(got, want):
+            self.assertEqual(one, other)
+        server.stop()
+
+    def halt_a_rank(self, server):
+        """Rank 1 stands still, outside of the locks that it shares."""
+        try:
+            rank = halted.Halted(halted.thread_of(server.process.pid, "rank 1"))
+        except OSError as refusal:
+            self.skipTest(f"no thread can be halted here: {refusal}")
+        for _ in range(20):
+            rank.halt()
+            try:
+                server.request("GET", "/metrics", timeout=0.5)
+                return rank
+            except TimeoutError:
+                rank.go_on()
+                time.sleep(0.01)
+        self.fail("rank 1 holds a lock whenever it is looked at")
+
+    def test_a_lost_rank_is_503_with_its_number_to_everybody(self):
+        folder = harness.Folder().path
+        server = harness.Server(harness.model(**SHAPE, max_position_embeddings=8192), folder=folder,
+                                settings=["ranks.deadline_s=2", "server.stalled_after_s=0.5",
+                                          "model.cache_tokens=131072"], extra=["--ranks", "2"])
+        heard, ended = {}, threading.Condition()
+
+        def ask(i):
+            body = harness.chat_body("a" * i, max_tokens=8000, ignore_eos=True, stream=i % 2 == 0)
+            status, headers, answer = server.post(PATH, body, timeout=120)
+            with ended:
+                heard[i] = (status, headers, answer)
+                ended.notify()
+
+        threads = [threading.Thread(target=ask, args=(i,)) for i in range(1, 9)]
+        for thread in threads:
+            thread.start()
+        while server.metric("num_requests_running") < 8 or server.metric("engine_steps_total") < 30:
+            time.sleep(0.01)
+        rank = self.halt_a_rank(server)
+        with ended:  # half of them are rank 0's, which waits for nobody
+            self.assertTrue(ended.wait_for(lambda: len(heard) == 4, timeout=30), heard)
+        status, headers, answer = server.post(PATH, harness.chat_body())
+        self.assertEqual((status, answer["error"]["code"]), (503, "server_unavailable"))
+        self.assertEqual(answer["error"]["message"], "serving has ended: rank 1 did not come")
+        self.assertGreater(int(headers["Retry-After"]), 0)
+        time.sleep(0.6)
+        self.assertEqual(server.get("/health")[2], {"status": "stalled"})
+        lost = json.loads((folder / "hang-0.json").read_text())
+        self.assertEqual(lost["operations"][-1]["missing_ranks"] if "operations" in lost else lost["missing_ranks"], [1])
+        rank.release()  # the lost one comes back: its requests hear the same
+        for thread in threads:
+            thread.join()
+        for i, (status, _, answer) in heard.items():
+            if i % 2 == 0:
+                self.assertEqual(status, 200)
+                error = json.loads(re.findall(r"^data: (\{.*)$", answer, re.M)[-1])["error"]
+            else:
+                self.assertEqual(status, 503)
+                error = answer["error"]
+            self.assertRegex(error["message"], "serving has ended: rank 1 did not come", i)
+        self.assertIn(server.stop(), (0, 130, -2))
+
     def test_answers_are_one_ranks_and_experts_move_as_plan_balance_predicts(self):
         path = harness.model(**SHAPE)
         alone = harness.Server(path, template=None)

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/serve/accounts.h"
+#include "cli/serve/drain.h"
 #include "engine/expert_loads.h"
 #include "serve/generate/generation.h"
 
@@ -17,7 +18,6 @@ namespace fathom::cli {
 namespace {
 
 constexpr auto kLookAround = std::chrono::milliseconds(20);
-constexpr double kLastWordsS = 2;  // for streams to be told that they end
 constexpr double kLoadsEveryS = 60;
 
 serve::ServiceOptions service_options(const serve::ServeConfig& config, serve::AuditLog* audit) {
@@ -30,20 +30,8 @@ serve::ServiceOptions service_options(const serve::ServeConfig& config, serve::A
 }
 
 serve::http::ServerOptions server_options(const serve::ServeConfig& config) {
-  serve::http::ServerOptions options;
-  options.host = config.server.host;
-  options.port = config.server.port;
-  options.threads = config.server.http_threads;
-  options.max_body_bytes = static_cast<i64>(config.limits.max_body_mib * (1 << 20));
-  options.max_connections = config.limits.max_connections;
-  options.max_connections_per_peer = config.limits.max_connections_per_address;
-  options.trusted_proxies = config.server.trusted_proxies;
-  options.idle_s = config.limits.idle_s;
-  options.header_s = config.limits.header_s;
-  options.write_s = config.limits.write_s;
+  serve::http::ServerOptions options = serve::http_options(config.server, config.limits);
   options.keep_alive_s = config.server.keep_alive_s;
-  options.tls_certificate = config.server.tls_certificate;
-  options.tls_key = config.server.tls_key;
   return options;
 }
 
@@ -134,31 +122,15 @@ void RunningServer::read_again() {
   }
 }
 
-/// Until `done()` or so many seconds are over.
-template <typename Done>
-void RunningServer::wait(double seconds, Done done) {
-  const Clock::time_point begin = Clock::now();
-  while (!done() && seconds_since(begin) < seconds) {
-    if (!service_.stalls()) manager_.alive();
-    std::this_thread::sleep_for(kLookAround);
-  }
-}
-
-/// Lets what runs come to its end. A second signal ends the process by itself.
 void RunningServer::drain() {
-  const serve::ServerSection& limits = config_.server;
-  log::info("going down: {} requests are being answered", server_.busy_connections());
-  const Clock::time_point begin = Clock::now();
-  service_.drain();
-  wait(limits.drain_delay_s, [] { return false; });
-  server_.stop_accepting();
-  const auto is_idle = [this] { return server_.busy_connections() == 0; };
-  wait(limits.drain_timeout_s - seconds_since(begin), is_idle);
-  if (is_idle()) return;
-  log::warn("{} requests did not end within {} s", server_.busy_connections(),
-            limits.drain_timeout_s);
-  model_->engine().fail_all(serve::kDraining);
-  wait(kLastWordsS, is_idle);
+  const serve::ListenSection& limits = config_.server;
+  drain_server(server_, limits,
+               {.refuse_new = [this] { service_.drain(); },
+                .look_around =
+                    [this] {
+                      if (!service_.stalls()) manager_.alive();
+                    },
+                .last_words = [this] { model_->engine().fail_all(serve::kDraining); }});
 }
 
 }  // namespace fathom::cli

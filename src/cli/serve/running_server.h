@@ -31,8 +31,6 @@ class RunningServer {
   void read_again();
   void write_loads();
   void drain();
-  template <typename Done>
-  void wait(double seconds, Done done);
 
   serve::ServeConfig config_;
   std::function<serve::ServeConfig()> read_config_;

@@ -1,6 +1,4 @@
 #include <fmt/format.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <array>
 
@@ -8,6 +6,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/serve/loaded_model.h"
+#include "cli/serve/process_setup.h"
 #include "cli/serve/running_server.h"
 #include "config/run/run_file.h"
 #include "io/files/output_path.h"
@@ -42,19 +41,7 @@ constexpr std::array kFlags = {
     ServeFlag{"--log-format", "server.log_format", "text or json", "FORMAT"},
 };
 
-/// Thousands of connections need as many files.
-void raise_file_limit() {
-  rlimit limit = {};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-std::vector<std::string> environment() {
-  std::vector<std::string> entries;
-  for (char** entry = environ; *entry != nullptr; ++entry) entries.emplace_back(*entry);
-  return entries;
-}
+constexpr std::string_view kServePrefix = "FATHOM_SERVE_";
 
 class Serve : public Command {
  public:
@@ -98,10 +85,7 @@ class Serve : public Command {
     check_model(config.model);
     check_cache(config.cache);
     if (!config.model.loads_file.empty()) io::require_output_file(config.model.loads_file);
-    // By --verbose or --quiet, which stand above the configuration.
-    const bool is_level_fixed =
-        log::enabled(log::Level::kDebug) || !log::enabled(log::Level::kInfo);
-    if (!is_level_fixed) log::set_level(config.server.log_level);
+    const bool is_level_fixed = set_log_level(config.server.log_level);
     log_config(config);
     raise_file_limit();
     return RunningServer(
@@ -112,8 +96,8 @@ class Serve : public Command {
  private:
   serve::ServeConfig read_config() const {
     serve::ServeConfig config;
-    std::vector<std::string> settings =
-        value_or_throw(serve::environment_settings(environment(), field_list(config)));
+    std::vector<std::string> settings = value_or_throw(
+        serve::environment_settings(kServePrefix, environment_entries(), field_list(config)));
     for (size_t i = 0; i < kFlags.size(); ++i) {
       if (!values_[i].empty()) settings.push_back(std::string(kFlags[i].key) + "=" + values_[i]);
     }
@@ -134,7 +118,7 @@ class Serve : public Command {
   static void refuse_open_doors(const serve::ServeConfig& config) {
     if (!config.keys.empty() || !config.accounts.database.empty()) return;
     const std::string& host = config.server.host;
-    if (host == "localhost" || host == "::1" || host.starts_with("127.")) return;
+    if (serve::is_loopback(host)) return;
     throw Error(ErrorCode::kInvalidInput,
                 fmt::format("server.host: {} can be reached from other machines, and there are no "
                             "keys: expected 127.0.0.1, ::1 or localhost",

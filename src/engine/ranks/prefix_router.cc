@@ -20,7 +20,7 @@ u64 text_hash(std::string_view text) { return mix(std::hash<std::string_view>()(
 }  // namespace
 
 PrefixRouter::PrefixRouter(i64 ranks, const PrefixRouterOptions& options)
-    : ranks_(ranks), options_(options) {
+    : ranks_(ranks), options_(options), chosen_(static_cast<size_t>(std::max<i64>(ranks, 0)), 0) {
   FATHOM_CHECK(ranks >= 1 && options.step_tokens >= 1 && options.capacity >= 1, ranks, " ranks");
 }
 
@@ -33,19 +33,31 @@ i64 PrefixRouter::choose(std::string_view tenant, std::string_view salt, std::sp
     hash = mix(hash + static_cast<u64>(static_cast<u32>(ids[t])) + 1);
     if (static_cast<i64>(t + 1) % options_.step_tokens == 0) keys.push_back(hash);
   }
-  const auto least = std::ranges::min_element(loads);
-  i64 rank = least - loads.begin();
+  const i64 least = *std::ranges::min_element(loads);
+  i64 rank = least_chosen(loads, least);
   // The longest beginning that is known somewhere with room.
   for (size_t i = keys.size(); i-- > 0;) {
     const auto known = ranks_of_.find(keys[i]);
     if (known == ranks_of_.end()) continue;
-    if (loads[static_cast<size_t>(known->second.rank)] > *least + options_.patience) continue;
+    if (loads[static_cast<size_t>(known->second.rank)] > least + options_.patience) continue;
     rank = known->second.rank;
     known_steps_ += static_cast<i64>(i + 1);
     break;
   }
   all_steps_ += std::ssize(keys);
   for (const u64 key : keys) remember(key, rank);
+  ++chosen_[static_cast<size_t>(rank)];
+  return rank;
+}
+
+/// Of those with this load: new texts spread over all caches, also where they come one by one.
+i64 PrefixRouter::least_chosen(std::span<const i64> loads, i64 load) const {
+  i64 rank = -1;
+  for (i64 r = 0; r < ranks_; ++r) {
+    const auto at = static_cast<size_t>(r);
+    if (loads[at] != load) continue;
+    if (rank < 0 || chosen_[at] < chosen_[static_cast<size_t>(rank)]) rank = r;
+  }
   return rank;
 }
 

@@ -26,7 +26,8 @@ class PrefixRouter {
  public:
   explicit PrefixRouter(i64 ranks, const PrefixRouterOptions& options = {});
 
-  /// `loads` [ranks]: requests that each has. Ties: the least loaded, then the first.
+  /// `loads` [ranks]: requests that each has. Ties: the least loaded, then the one that
+  /// was chosen least often.
   i64 choose(std::string_view tenant, std::string_view salt, std::span<const i32> ids,
              std::span<const i64> loads);
   /// Of texts that were chosen for: steps whose rank was known, and all.
@@ -40,9 +41,11 @@ class PrefixRouter {
     u64 stamp = 0;
   };
   void remember(u64 key, i64 rank);
+  i64 least_chosen(std::span<const i64> loads, i64 load) const;
 
   i64 ranks_;
   PrefixRouterOptions options_;
+  std::vector<i64> chosen_;                  // [ranks]: how often
   std::unordered_map<u64, Place> ranks_of_;  // by the hash of a beginning
   std::deque<std::pair<u64, u64>> by_age_;   // (hash, stamp); stale if the stamp is another one
   u64 stamps_ = 0;

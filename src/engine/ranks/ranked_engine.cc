@@ -15,6 +15,7 @@
 #include "comm/threads/run_ranks.h"
 #include "engine/ranks/prefix_router.h"
 #include "engine/ranks/rank_totals.h"
+#include "engine/ranks/serving_ended.h"
 
 namespace fathom::engine {
 namespace {
@@ -29,10 +30,10 @@ constexpr auto kFirstSays = std::chrono::seconds(1);
 /// For clients, who should see no place in our source.
 std::string why_it_ended(int rank, const std::exception& error) {
   if (const auto* missing = dynamic_cast<const comm::MissingRanks*>(&error)) {
-    return fmt::format("serving has ended: rank{} {} did not come",
+    return fmt::format("{}: rank{} {} did not come", kServingEnded,
                        missing->ranks().size() == 1 ? "" : "s", fmt::join(missing->ranks(), ", "));
   }
-  return fmt::format("serving has ended: rank {} failed", rank);
+  return fmt::format("{}: rank {} failed", kServingEnded, rank);
 }
 
 }  // namespace
@@ -159,7 +160,6 @@ class RankedEngine final : public Engine {
   }
 
   void run() {
-    ::pthread_setname_np(::pthread_self(), "rank 0");
     comm::ThreadsOptions options;
     options.job.deadline_s = kStartS;
     options.job.hang_directory = rank_options_.hang_directory;
@@ -178,6 +178,7 @@ class RankedEngine final : public Engine {
   }
 
   void run_rank(comm::Comm& world) {
+    ::pthread_setname_np(::pthread_self(), fmt::format("rank {}", world.rank()).c_str());
     const OwnThreads team(std::max(1, num_threads() / world.size()));
     Rank& mine = ranks_[static_cast<size_t>(world.rank())];
     comm::Comm moves = world.split(0, world.rank(), "moves");

@@ -108,6 +108,7 @@ struct Engine::Impl final : public Engine {
 
   // What a pass gave (engine_results.cc).
   void settle_run(Entry& entry);
+  void give_prompt_logits(size_t index);
   void emit_prompt(Entry& entry, const PrefillItem& item, size_t index);
   void first_tokens(Entry& entry, View<float, 1> logits);
   void first_token(Entry& entry, View<float, 1> logits);

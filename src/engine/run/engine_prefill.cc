@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "comm/job.h"
 #include "engine/run/engine_impl.h"
 
 namespace fathom::engine {
@@ -73,6 +74,8 @@ void Engine::Impl::run_layers(std::unique_lock<std::mutex>& lock, const StepPlan
     longest_part_s = 0;
     try {
       prefill_.run_layer(pause);
+    } catch (const comm::LostRanks&) {
+      throw;
     } catch (const Error& failed) {
       error = failed.message();
     }
@@ -132,6 +135,7 @@ void Engine::Impl::chunk_completed(std::unique_lock<std::mutex>& lock,
       if (drafts_for(*item.sequence)) {
         drafter_->prefilled(*item.sequence, item.begin, prefill_.hidden(i));
       }
+      give_prompt_logits(i);
     }
   }
   i64 replayed = 0;

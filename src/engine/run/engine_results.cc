@@ -58,6 +58,17 @@ void Engine::Impl::wish_for_drafts() {
   }
 }
 
+/// To a client that takes them as they are. Not under the lock: it may take its time over them.
+void Engine::Impl::give_prompt_logits(size_t index) {
+  const PrefillItem& item = prefill_.finished()[index];
+  const GenerateRequest& request = item.sequence->request();
+  if (item.logits != model::LogitRows::kAll || !request.on_prompt_logits) return;
+  const i64 from = std::max(item.begin, item.sequence->first_echo_row());
+  const i64 row = prefill_.first_logits_row(index) + from - item.begin;
+  const i64 rows = item.begin + item.tokens - from;
+  request.on_prompt_logits(prefill_.logits(row, rows).data(), rows);
+}
+
 /// A chunk of a prompt is computed.
 void Engine::Impl::emit_prompt(Entry& entry, const PrefillItem& item, size_t index) {
   Sequence& sequence = *entry.sequence;
@@ -67,7 +78,6 @@ void Engine::Impl::emit_prompt(Entry& entry, const PrefillItem& item, size_t ind
     const i64 from = std::max(item.begin, sequence.first_echo_row());
     sequence.echoed_rows = end;
     const View<float, 2> rows = prefill_.logits(first_row + from - item.begin, end - from);
-    if (request.on_prompt_logits) request.on_prompt_logits(rows.data(), rows.dim(0));
     const i64 prompt = sequence.prompt_tokens();
     const i64 targets_end = std::min(end + 1, request.scored_next_id >= 0 ? prompt + 1 : prompt);
     for (i64 at = std::max<i64>(from + 1, request.prompt_log_probs_from); at < targets_end; ++at) {

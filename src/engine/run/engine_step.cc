@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/parallel.h"
+#include "comm/job.h"
 #include "engine/run/emission.h"
 #include "engine/run/engine_impl.h"
 
@@ -33,6 +34,8 @@ void Engine::Impl::run_decode(std::unique_lock<std::mutex>& lock) {
   std::optional<std::string> error;
   try {
     decode_.run(batch_);
+  } catch (const comm::LostRanks&) {  // no fault of these requests
+    throw;
   } catch (const Error& failed) {
     error = failed.message();
   }
@@ -97,6 +100,8 @@ void Engine::Impl::run_drafts(std::unique_lock<std::mutex>& lock) {
   const Clock::time_point begin = Clock::now();
   try {
     drafter_->draft(wishes_);
+  } catch (const comm::LostRanks&) {
+    throw;
   } catch (const Error&) {
     // Without drafts everything goes on as it would.
     for (const DraftWish& wish : wishes_) wish.sequence->step_ids.resize(1);

@@ -101,6 +101,10 @@ TEST(SmsOfExchanges, AreTakenWhileAnExchangeRunsOrKeptFree) {
   EXPECT_GT(none.exchange().value, 0.0);
   EXPECT_NEAR((taken.compute() - none.compute()).value, none.exchange().value * 37 / 148, 1e-9);
   EXPECT_GT(expert_layer(layout, {"sm_for_comm=37", "sm_kept=true"}).compute(), taken.compute());
+  Layout one_chunk = layout;
+  one_chunk.chunks_per_rank = 1;
+  EXPECT_TRUE(layout.has_pairs());
+  EXPECT_FALSE(one_chunk.has_pairs());
   // Nothing is beside an exchange that is waited for.
   layout.overlap = Overlap::kAlone;
   EXPECT_EQ(expert_layer(layout, {"sm_for_comm=37"}).compute(),

@@ -110,7 +110,9 @@ TEST(SimulationTest, LinkTakesTheFirstGapThatIsLongEnough) {
   LinkQueue link;
   EXPECT_EQ(link.take(Seconds(0), Seconds(2)).value, 0);
   EXPECT_EQ(link.take(Seconds(5), Seconds(2)).value, 5);
-  EXPECT_EQ(link.take(Seconds(1), Seconds(3)).value, 2);  // between, exactly
+  LinkQueue narrow = link;
+  EXPECT_EQ(narrow.take(Seconds(1), Seconds(4)).value, 7);  // the gap of 3 is too short
+  EXPECT_EQ(link.take(Seconds(1), Seconds(3)).value, 2);    // between, exactly
   EXPECT_EQ(link.take(Seconds(1), Seconds(1)).value, 7);
   EXPECT_EQ(link.take(Seconds(8), Seconds(1)).value, 8);
   link.forget(Seconds(7));

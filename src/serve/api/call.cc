@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <chrono>
 #include <random>
 
@@ -44,6 +45,17 @@ std::string random_id(std::string_view prefix) {
   std::string id(prefix);
   for (int i = 0; i < 24; ++i) id += kLetters[letter(device)];
   return id;
+}
+
+std::string request_id(const http::Request& request) {
+  const auto given = request.header("x-request-id");
+  const auto is_harmless = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  };
+  const bool usable =
+      given && !given->empty() && given->size() <= 128 && std::ranges::all_of(*given, is_harmless);
+  return usable ? std::string(*given) : random_id("req_");
 }
 
 double unix_now_s() {

@@ -38,6 +38,8 @@ ApiResult<void> check_fields(const Call& call, FieldReader& reader,
 void tell_ignored(Call& call, const std::vector<std::string>& names);
 /// "chatcmpl-", "call_": unguessable names.
 std::string random_id(std::string_view prefix);
+/// The client's own (x-request-id) where it is harmless in headers and logs, else a new one.
+std::string request_id(const http::Request& request);
 /// Seconds since 1970.
 double unix_now_s();
 

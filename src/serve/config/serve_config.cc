@@ -7,12 +7,9 @@
 
 #include "base/text.h"
 #include "serve/cross_origin.h"
-#include "serve/http/network.h"
 
 namespace fathom::serve {
 namespace {
-
-constexpr std::string_view kPrefix = "FATHOM_SERVE_";
 
 std::string upper(std::string_view text) {
   std::string out(text);
@@ -79,46 +76,24 @@ void ModelSection::check(const std::string& prefix, Problems& problems) const {
 }
 
 void ServerSection::list_fields(FieldList& list) {
-  list.add("host", host, "address to listen on");
-  list.add("port", port, "0: one that is free", {.min = 0, .max = 65535});
-  list.add("allowed_hosts", allowed_hosts,
-           "without keys: Host names, beside this machine's, that requests may have");
-  list.add("trusted_proxies", trusted_proxies,
-           "addresses and networks (10.0.0.0/8) whose X-Forwarded-For says who asks");
+  ListenSection::list_fields(list);
   list.add("allowed_origins", allowed_origins,
            "origins of web pages that may use the API, such as https://chat.example.org");
-  list.add("http_threads", http_threads, "that read requests and write answers",
-           {.min = 1, .max = 64});
   list.add("worker_threads", worker_threads, "for templates, tokens and grammars",
            {.min = 1, .max = 256});
-  list.add("tls_certificate", tls_certificate, "PEM file, with its chain; \"\": plain HTTP");
-  list.add("tls_key", tls_key, "PEM file of its key");
   list.add("keep_alive_s", keep_alive_s, "of silence in a stream, before a comment is sent",
            {.min = 0.05});
-  list.add("drain_delay_s", drain_delay_s,
-           "from SIGTERM, when /ready fails, to the end of new connections", {.min = 0});
-  list.add("drain_timeout_s", drain_timeout_s, "for requests that run at SIGTERM", {.min = 0});
   list.add("stalled_after_s", stalled_after_s,
            "without a step while there is work: /live fails then, and a watchdog hears no more",
            {.min = 0.1});
-  list.add("log_format", log_format, kLogFormatNames, "of the log's lines");
-  list.add("log_level", log_level, kLogLevelNames,
-           "from this on; --verbose and --quiet stand above");
 }
 
 void ServerSection::check(const std::string& prefix, Problems& problems) const {
-  const auto check_list = [&](const char* key, const std::vector<std::string>& list,
-                              const auto& is_one, std::string_view expected) {
-    for (const std::string& text : list) {
-      if (is_one(text)) continue;
-      problems.invalid(prefix + key,
-                       fmt::format("expected {}, found \"{}\"", expected, printable(text)));
-    }
-  };
-  check_list("allowed_origins", allowed_origins, is_origin,
-             "origins such as https://chat.example.org");
-  check_list("trusted_proxies", trusted_proxies, http::is_network,
-             "addresses and networks such as 10.0.0.0/8");
+  ListenSection::check(prefix, problems);
+  check_texts(
+      prefix + "allowed_origins", allowed_origins,
+      [](const std::string& text) { return is_origin(text); },
+      "origins such as https://chat.example.org", problems);
 }
 
 void ApiSection::list_fields(FieldList& list) {
@@ -130,14 +105,7 @@ void ApiSection::list_fields(FieldList& list) {
 }
 
 void LimitsSection::list_fields(FieldList& list) {
-  list.add("max_body_mib", max_body_mib, "of a request", {.min = 0.001, .max = 1024});
-  list.add("max_connections", max_connections, "at once", {.min = 1});
-  list.add("max_connections_per_address", max_connections_per_address,
-           "at once, of one address but this machine's own", {.min = 1});
-  list.add("idle_s", idle_s, "between requests on a connection", {.min = 0.1});
-  list.add("header_s", header_s, "for a request's header", {.min = 0.1});
-  list.add("write_s", write_s, "a client that takes none of its answer for so long is gone",
-           {.min = 0.1});
+  ConnectionLimits::list_fields(list);
   list.add("max_running", max_running, "sequences that are worked on at once",
            {.min = 1, .max = 1024});
   list.add("max_waiting", max_waiting, "requests in the queue", {.min = 1, .max = 65536});
@@ -167,7 +135,8 @@ void ServeConfig::list_fields(FieldList& list) {
   list.add("prices", prices, "of tokens");
 }
 
-Result<std::vector<std::string>> environment_settings(std::span<const std::string> environment,
+Result<std::vector<std::string>> environment_settings(std::string_view prefix,
+                                                      std::span<const std::string> environment,
                                                       const FieldList& root) {
   const std::vector<Variable> variables = variables_of(root);
   std::vector<std::string_view> names;
@@ -175,9 +144,9 @@ Result<std::vector<std::string>> environment_settings(std::span<const std::strin
   std::vector<std::string> settings;
   std::string problems;
   for (const std::string& entry : environment) {
-    if (!entry.starts_with(kPrefix)) continue;
+    if (!entry.starts_with(prefix)) continue;
     const size_t equals = std::min(entry.find('='), entry.size());
-    const std::string name = entry.substr(kPrefix.size(), equals - kPrefix.size());
+    const std::string name = entry.substr(prefix.size(), equals - prefix.size());
     const auto at = std::ranges::find(names, name);
     if (at != names.end()) {
       settings.push_back(variables[static_cast<size_t>(at - names.begin())].key +
@@ -187,7 +156,7 @@ Result<std::vector<std::string>> environment_settings(std::span<const std::strin
     const std::string nearest = nearest_name(name, names);
     problems += (problems.empty() ? "" : "; ") + entry.substr(0, equals) +
                 ": no key of the configuration" +
-                (nearest.empty() ? "" : "; did you mean " + std::string(kPrefix) + nearest + "?");
+                (nearest.empty() ? "" : "; did you mean " + std::string(prefix) + nearest + "?");
   }
   if (!problems.empty()) return invalid_input("the environment: " + problems);
   return settings;

@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "base/types.h"
 #include "config/field_list.h"
 #include "config/serving/serving_ranks.h"
 #include "serve/accounts/accounts_config.h"
+#include "serve/config/listen_config.h"
 
 namespace fathom::serve {
 
@@ -33,32 +33,12 @@ struct ModelSection {
   void check(const std::string& prefix, Problems& problems) const;
 };
 
-enum class LogFormat { kText, kJson };
-inline constexpr std::array<std::pair<LogFormat, std::string_view>, 2> kLogFormatNames = {
-    {{LogFormat::kText, "text"}, {LogFormat::kJson, "json"}}};
-
-inline constexpr std::array<std::pair<log::Level, std::string_view>, 4> kLogLevelNames = {
-    {{log::Level::kDebug, "debug"},
-     {log::Level::kInfo, "info"},
-     {log::Level::kWarn, "warn"},
-     {log::Level::kError, "error"}}};
-
 /// [server]: where it listens and how it ends.
-struct ServerSection {
-  std::string host = "127.0.0.1";
-  i64 port = 8080;
-  std::vector<std::string> allowed_hosts;
-  std::vector<std::string> trusted_proxies;
+struct ServerSection : ListenSection {
   std::vector<std::string> allowed_origins;
-  i64 http_threads = 2;
   i64 worker_threads = 4;
-  std::string tls_certificate, tls_key;
   double keep_alive_s = 10;
-  double drain_delay_s = 5;
-  double drain_timeout_s = 60;
   double stalled_after_s = 60;
-  LogFormat log_format = LogFormat::kText;
-  log::Level log_level = log::Level::kInfo;
 
   void list_fields(FieldList& list);
   void check(const std::string& prefix, Problems& problems) const;
@@ -81,13 +61,7 @@ struct ApiSection {
 };
 
 /// [limits]: what one client, and all of them, may take.
-struct LimitsSection {
-  double max_body_mib = 32;
-  i64 max_connections = 4096;
-  i64 max_connections_per_address = 64;
-  double idle_s = 75;
-  double header_s = 10;
-  double write_s = 30;
+struct LimitsSection : ConnectionLimits {
   i64 max_running = 64;
   i64 max_waiting = 256;
   double max_queue_s = 600;
@@ -119,9 +93,10 @@ struct ServeConfig {
   void list_fields(FieldList& list);
 };
 
-/// The variables FATHOM_SERVE_SECTION_KEY of `environment` ("NAME=value") as settings
-/// ("section.key=value"). Errors name every one that stands for no key.
-Result<std::vector<std::string>> environment_settings(std::span<const std::string> environment,
+/// The variables PREFIX_SECTION_KEY of `environment` ("NAME=value"), `prefix` with its underscore,
+/// as settings ("section.key=value"). Errors name every one that stands for no key.
+Result<std::vector<std::string>> environment_settings(std::string_view prefix,
+                                                      std::span<const std::string> environment,
                                                       const FieldList& root);
 
 }  // namespace fathom::serve

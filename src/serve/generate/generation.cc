@@ -1,6 +1,7 @@
 #include "serve/generate/generation.h"
 
 #include "base/log.h"
+#include "engine/ranks/serving_ended.h"
 #include "serve/api/call.h"
 
 namespace fathom::serve {
@@ -29,6 +30,9 @@ ApiError late_error(const Finish& finish, const std::string& request_id) {
             .code = "request_ended",
             .message = kEndedByOperator,
             .headers = {{"x-should-retry", "false"}}};
+  }
+  if (finish.error.starts_with(engine::kServingEnded)) {
+    return overloaded("server_unavailable", finish.error, kUnavailableRetryS);
   }
   log::error("request {}: {}", request_id, finish.error);
   return server_fault(request_id);

@@ -75,11 +75,10 @@ ApiError context_length_exceeded(i64 prompt_tokens, i64 context_tokens) {
 }
 
 ApiError of_engine(const Error& error) {
-  constexpr double kRetryS = 10;  // a supervisor has started it again by then, or never will
   const bool is_clients =
       error.code() == ErrorCode::kInvalidInput || error.code() == ErrorCode::kUnsupported;
   if (is_clients) return bad_request("invalid_value", "", printable(error.message()));
-  return overloaded("server_unavailable", printable(error.message()), kRetryS);
+  return overloaded("server_unavailable", printable(error.message()), kUnavailableRetryS);
 }
 
 ApiResult<Prepared> prepare_chat(const ServedModel& model, Conversation conversation,

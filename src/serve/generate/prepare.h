@@ -39,6 +39,9 @@ ApiResult<Prepared> prepare_text(const ServedModel& model, std::vector<i32> prom
 /// "This model's maximum context length is ..."
 ApiError context_length_exceeded(i64 prompt_tokens, i64 context_tokens);
 
+/// For those whom no engine answers any more: a supervisor has started it again by then, or never
+/// will.
+inline constexpr double kUnavailableRetryS = 10;
 /// What an engine's refusal is to a client: 400 where the request is wrong, else 503.
 ApiError of_engine(const Error& error);
 

@@ -182,15 +182,19 @@ Connection::Awaitable<bool> Connection::send_stream(Response response, bool keep
   if (!co_await write(bytes) || head_only_) co_return false;
   Clock::time_point silent_until = after(kFirstSignS);
   std::string piece;
-  bool ended = false;
-  while (!ended) {
+  BodyStream::State state = BodyStream::State::kMore;
+  while (state == BodyStream::State::kMore) {
     piece.clear();
-    ended = stream->pull(piece) == BodyStream::State::kEnd;
-    if (piece.empty() && !ended && Clock::now() >= silent_until) piece = stream->keep_alive();
+    state = stream->pull(piece);
+    const bool goes_on = state == BodyStream::State::kMore;
+    if (piece.empty() && goes_on && Clock::now() >= silent_until) {
+      piece = stream->keep_alive();
+      silent_until = after(hub_->options.keep_alive_s);
+    }
     bytes.clear();
     if (chunked) {
       append_chunk(piece, bytes);
-      if (ended) bytes += kLastChunk;
+      if (state == BodyStream::State::kEnd) bytes += kLastChunk;
     } else {
       bytes = piece;
     }
@@ -199,9 +203,9 @@ Connection::Awaitable<bool> Connection::send_stream(Response response, bool keep
       if (!co_await write(bytes)) co_return false;
       silent_until = after(hub_->options.keep_alive_s);
     }
-    if (!ended) co_await news_->wait(silent_until);
+    if (goes_on) co_await news_->wait(silent_until);
   }
-  co_return keep&& chunked;
+  co_return keep&& chunked&& state == BodyStream::State::kEnd;
 }
 
 /// False: the client does not take it.

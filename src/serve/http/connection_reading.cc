@@ -98,11 +98,8 @@ Request Connection::head_of(const Parser& parser) const {
   request.path = target.substr(0, question);
   if (question != std::string::npos) request.query = target.substr(question + 1);
   for (const auto& field : message) {
-    std::string name(field.name_string());
-    std::ranges::transform(name, name.begin(), [](unsigned char c) {
-      return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-    });
-    request.headers.push_back({.name = std::move(name), .value = std::string(field.value())});
+    request.headers.push_back(
+        {.name = lower(field.name_string()), .value = std::string(field.value())});
   }
   std::string forwarded;
   for (const Header& header : request.headers) {

@@ -17,6 +17,8 @@ struct Header {
   std::string value;
 };
 
+/// With small letters for A to Z.
+std::string lower(std::string_view text);
 /// The value of the first header of this name, given in lower case; nullopt: there is none.
 std::optional<std::string_view> find_header(const std::vector<Header>& headers,
                                             std::string_view name);

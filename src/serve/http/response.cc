@@ -15,6 +15,21 @@ void append_value(std::string_view value, std::string& out) {
 
 }  // namespace
 
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(), [](unsigned char c) {
+    return static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  });
+  return out;
+}
+
+void append_header(const Header& header, std::string& out) {
+  append_value(header.name, out);
+  out += ": ";
+  append_value(header.value, out);
+  out += "\r\n";
+}
+
 std::optional<std::string_view> find_header(const std::vector<Header>& headers,
                                             std::string_view name) {
   const auto at = std::ranges::find_if(headers, [&](const Header& h) { return h.name == name; });
@@ -46,6 +61,7 @@ std::string_view status_text(int status) {
       {500, "Internal Server Error"},
       {503, "Service Unavailable"},
       {505, "HTTP Version Not Supported"},
+      {508, "Loop Detected"},
       {529, "Overloaded"},
   };
   for (const Known& known : kKnown) {
@@ -57,12 +73,7 @@ std::string_view status_text(int status) {
 std::string write_head(const Response& response, Framing framing, bool keep) {
   std::string out =
       fmt::format("HTTP/1.1 {} {}\r\n", response.status, status_text(response.status));
-  for (const Header& header : response.headers) {
-    append_value(header.name, out);
-    out += ": ";
-    append_value(header.value, out);
-    out += "\r\n";
-  }
+  for (const Header& header : response.headers) append_header(header, out);
   const std::tm now = fmt::gmtime(std::time(nullptr));
   out += fmt::format("Date: {:%a, %d %b %Y %H:%M:%S} GMT\r\n", now);
   if (framing == Framing::kLength && response.status != 204 && response.status != 304) {

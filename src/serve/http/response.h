@@ -28,7 +28,8 @@ class Awaited {
 /// A body that comes bit by bit.
 class BodyStream : public Awaited {
  public:
-  enum class State { kMore, kEnd };
+  /// kBroken: it ends here without being whole, and the client can see that it is not.
+  enum class State { kMore, kEnd, kBroken };
   /// Appends what there is; does not wait.
   virtual State pull(std::string& out) = 0;
   /// What is sent after a silence, so that proxies keep the connection.
@@ -54,10 +55,12 @@ struct Response {
 /// "Not Found"
 std::string_view status_text(int status);
 
+/// "Name: value" and a line's end. Line ends in either, which a client may have sent us, become
+/// spaces.
+void append_header(const Header& header, std::string& out);
 /// How the body will be sent.
 enum class Framing { kLength, kChunked, kUntilClose };
 /// Status line and headers, with the empty line behind them. `keep`: the connection stays open.
-/// Line ends in values, which a client may have sent us, become spaces.
 std::string write_head(const Response& response, Framing framing, bool keep);
 /// One piece of a chunked body; nothing for an empty one.
 void append_chunk(std::string_view piece, std::string& out);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "serve/metrics/text_format.h"
+
 namespace fathom::serve {
 namespace {
 
@@ -14,33 +16,12 @@ const std::vector<double> kShortSeconds = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.
 const std::vector<double> kTokens = {1,    10,   50,    100,   200,   500,   1000,
                                      2000, 5000, 10000, 20000, 50000, 100000};
 
-void write_help(std::string_view name, std::string_view kind, std::string_view help,
-                std::string& out) {
-  out += fmt::format("# HELP fathom_{} {}\n# TYPE fathom_{} {}\n", name, help, name, kind);
-}
-
-void write_value(std::string_view name, std::string_view kind, std::string_view help,
-                 std::string_view labels, double value, std::string& out) {
-  write_help(name, kind, help, out);
-  out += fmt::format("fathom_{}{{{}}} {}\n", name, labels, value);
-}
-
 void write_by(std::string_view name, std::string_view help, std::string_view labels,
               std::string_view by, const std::map<std::string, i64>& values, std::string& out) {
   write_help(name, "counter", help, out);
   for (const auto& [key, value] : values) {
     out += fmt::format("fathom_{}{{{},{}=\"{}\"}} {}\n", name, labels, by, key, value);
   }
-}
-
-/// A label's value with what the format escapes.
-std::string label_text(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '\\' || c == '"') out += '\\';
-    out += c == '\n' ? ' ' : c;
-  }
-  return out;
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 // A chat answer as chunks: who reads what of them is in serving.md, 1.2.
 #include <fmt/format.h>
 
+#include <map>
+
 #include "serve/api/chat/chat_reply.h"
 #include "serve/api/event_stream.h"
 #include "serve/api/sse.h"
@@ -33,6 +35,12 @@ class ChatStream : public EventStream {
     i64 call = 0;
   };
 
+  /// Whose chunk is to come: a token may have no text of its own.
+  struct Tokens {
+    io::JsonArray content_logprobs, reasoning_logprobs;
+    std::string ids;
+  };
+
   void open_stream() override {
     for (i64 choice = 0; choice < num_choices(); ++choice) {
       write_chunk(choice, R"({"role":"assistant","content":""})", "null");
@@ -49,13 +57,13 @@ class ChatStream : public EventStream {
 
   void token(const engine::Event& event, bool reasoning) override {
     tell_progress();  // the last of it stands before the first token
+    Tokens& tokens = tokens_[event.choice];
     if (reply_.options.return_token_ids) {
-      if (!token_ids_.empty()) token_ids_ += ',';
-      token_ids_ += std::to_string(event.id);
+      if (!tokens.ids.empty()) tokens.ids += ',';
+      tokens.ids += std::to_string(event.id);
     }
     if (reply_.options.top_logprobs < 0) return;
-    flush_other_choice(event.choice);
-    (reasoning ? reasoning_logprobs_ : content_logprobs_)
+    (reasoning ? tokens.reasoning_logprobs : tokens.content_logprobs)
         .push_back(chat_logprob(reply_.model, event, reply_.options.tokens_as_ids));
   }
 
@@ -109,10 +117,6 @@ class ChatStream : public EventStream {
     pending_.text += part.text;
   }
 
-  void flush_other_choice(i64 choice) {
-    if (!pending_.field.empty() && pending_.choice != choice) flush();
-  }
-
   void flush() override {
     if (pending_.field.empty()) return;
     const std::string text = json_text(pending_.text);
@@ -129,27 +133,25 @@ class ChatStream : public EventStream {
     write_chunk(pending_.choice, delta, "null");
   }
 
-  std::string take_logprobs() {
-    if (content_logprobs_.empty() && reasoning_logprobs_.empty()) return "null";
+  static std::string logprobs_text(Tokens tokens) {
+    if (tokens.content_logprobs.empty() && tokens.reasoning_logprobs.empty()) return "null";
     io::JsonObject object;
-    object.set("content", std::move(content_logprobs_));
-    if (!reasoning_logprobs_.empty()) {
-      object.set("reasoning_content", std::move(reasoning_logprobs_));
+    object.set("content", std::move(tokens.content_logprobs));
+    if (!tokens.reasoning_logprobs.empty()) {
+      object.set("reasoning_content", std::move(tokens.reasoning_logprobs));
     }
-    content_logprobs_ = {};
-    reasoning_logprobs_ = {};
     return io::write_json(object);
   }
 
   /// `reason`: of the finish, with what else the choice has behind it; `more`: of the chunk.
   void write_chunk(i64 choice, std::string_view delta, std::string_view reason,
                    std::string_view more = "") {
+    Tokens tokens = std::exchange(tokens_[choice], {});
+    const std::string ids = std::move(tokens.ids);
     std::string chunk =
         fmt::format(R"({},"choices":[{{"index":{},"delta":{},"logprobs":{},"finish_reason":{})",
-                    heading_, choice, delta, take_logprobs(), reason);
-    if (reply_.options.return_token_ids) {
-      chunk += fmt::format(R"(,"token_ids":[{}])", std::exchange(token_ids_, {}));
-    }
+                    heading_, choice, delta, logprobs_text(std::move(tokens)), reason);
+    if (reply_.options.return_token_ids) chunk += fmt::format(R"(,"token_ids":[{}])", ids);
     chunk += "}]";
     chunk += more;
     append_data(chunk + chunk_counts(reply_.options.stream, *run_) + "}", *out_);
@@ -171,8 +173,7 @@ class ChatStream : public EventStream {
   PromptProgress progress_;
   std::string heading_;  // of every chunk, with its brace open
   Pending pending_;
-  io::JsonArray content_logprobs_, reasoning_logprobs_;  // of tokens whose chunk is to come
-  std::string token_ids_;
+  std::map<i64, Tokens> tokens_;  // by choice
   std::string reason_;
   bool failed_ = false;
 };
