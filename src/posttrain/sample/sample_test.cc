@@ -92,6 +92,7 @@ TEST_F(SampleTest, AnswersOfAnEvaluationSetAreLeftOutAndCounted) {
   RunConfig run = config("out");
   run.sample.per_prompt = 600;
   run.sample.max_new_tokens = 8;
+  run.sample.keep = 600;
   run.data.apart_words = 1;
   ASSERT_GT(sample(ctx_, run).kept, 0);
   std::string items;
@@ -102,7 +103,7 @@ TEST_F(SampleTest, AnswersOfAnEvaluationSetAreLeftOutAndCounted) {
   }
   run.data.apart_from = {dir_.write("items.jsonl", items).string()};
   run.data.train["letters"].paths = {
-      dir_.write("other.jsonl", "{\"prompt\": \"?\", \"answer\": \"x\"}\n").string()};
+      dir_.write("other.jsonl", "{\"prompt\": \"?\", \"answer\": \"qqqqqqqq\"}\n").string()};
   run.run.out = (dir_ / "apart").string();
   std::string messages;
   sample(ctx_, run,
