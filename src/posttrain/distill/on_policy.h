@@ -42,9 +42,7 @@ class OnPolicyDistill : public train::Stage {
   void begin_run(Ctx& ctx, const train::TrainEvents& events) override;
   void begin_step(Ctx& ctx, const train::StepPlan& plan, model::TrainingModel& model) override;
   void prepare(const data::SequenceBatch& batch, model::TrainingBatch& input) override;
-  std::string alone_because(const ParallelConfig&) const override {
-    return "\"distill\" asks its teacher on one rank";
-  }
+  std::string alone_because() const override { return "\"distill\" asks its teacher on one rank"; }
   void end_step(report::StepMetrics& metrics) override;
 
   /// The sample up to its last answer; what follows that is left out.
