@@ -43,9 +43,7 @@ class OnPolicyDistill : public train::Stage {
   void begin_run(Ctx& ctx, const train::TrainEvents& events) override;
   void begin_step(Ctx& ctx, const train::StepPlan& plan, model::TrainingModel& model) override;
   void prepare(const data::SequenceBatch& batch, model::TrainingBatch& input) override;
-  std::string alone_because(const ParallelConfig&) const override {
-    return "\"distill\" asks its teacher on one rank";
-  }
+  std::string alone_because() const override { return "\"distill\" asks its teacher on one rank"; }
   void end_step(report::StepMetrics& metrics) override;
 
   /// The sample with its last answer to be written; what follows that is left out.
