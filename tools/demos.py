@@ -13,10 +13,13 @@ D2   the same with a share of them: RL gets there too, and "distillation beats R
 
 For each seed: data, a base model, and from it the arms of the demonstration, each in DIR/NAME/SEED/ARM. Every model is then asked
 the same held-out prompts: greedily, and 16 samples each. DIR/NAME/result.json has all numbers, and what became of each
-expectation; the table that is printed is that of docs/experiments.md. Steps that are done are not done again.
+expectation; the table that is printed is that of docs/experiments.md. Steps that are done are not done again; where one was done
+with other settings or of other data, nothing goes on.
 """
 
 import argparse
+import hashlib
+import itertools
 import json
 import math
 import operator
@@ -37,7 +40,7 @@ SCALES = {
     "full": {"model": "rl-tiny.json", "base_steps": 500, "rl_steps": 50, "lr": 1e-3, "rl_lr": 3e-4, "examples": 20000,
              "held_out": 1000, "rl_prompts": 2000, "prompts": 16},
 }
-CONTROLS = ("sft", "rejection", "random", "format")
+CONTROLS = ("sft", "rejection", "random")
 OPERATORS = {">": operator.gt, "<": operator.lt, ">=": operator.ge, "<=": operator.le}
 
 
@@ -53,11 +56,11 @@ class Demo:
 DEMOS = {
     "P": Demo("parity", {"long_share": 0.25}, ("rl", *CONTROLS),
               [("rl", "greedy", ">", 0.95), ("rl", "pass_at_1", ">", 0.95), ("sft", "pass_at_1", "<", 0.75),
-               ("random", "pass_at_1", "<", 0.75), ("format", "pass_at_1", "<", 0.75)],
+               ("random", "pass_at_1", "<", 0.75)],
               bits={"small": {"bits": 10}, "full": {"bits": 16}}),
     "A": Demo("addition", {}, ("rl", *CONTROLS),
               [("rl", "pass_at_1", ">=", ("base", "pass_at_1", 2.0)), ("rl", "pass_at_16", ">=", ("base", "pass_at_16", 0.9)),
-               ("random", "pass_at_1", "<", ("base", "pass_at_1", 1.3)), ("format", "pass_at_1", "<", ("base", "pass_at_1", 1.3))],
+               ("random", "pass_at_1", "<", ("base", "pass_at_1", 1.3))],
               base_scale=0.5, bits={"small": {"digits": 2}, "full": {"digits": 3}}),
     "C": Demo("letters", {"noise": 0.1}, ("rl", *CONTROLS),
               [("rl", "pass_at_1", ">=", ("base", "pass_at_1", 1.3)), ("random", "pass_at_1", "<", ("base", "pass_at_1", 1.1))]),
@@ -86,6 +89,28 @@ def write_lines(path: Path, lines: list[dict], keys: tuple[str, ...]) -> None:
     path.write_text("".join(json.dumps({key: each[key] for key in keys}) + "\n" for each in lines), encoding="utf-8")
 
 
+def prompts_of(path: Path) -> set[str]:
+    return {json.loads(line)["prompt"] for line in path.read_text(encoding="utf-8").splitlines()}
+
+
+def content_of(path: Path) -> str:
+    """Of a file, or of all that lie in a folder."""
+    files = sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
+    return hashlib.sha256(b"".join(each.read_bytes() for each in files)).hexdigest()
+
+
+def is_done(record: Path, made_of: dict) -> bool:
+    """Whether the record's step was done. Ends the program where it was made of anything else."""
+    if not record.exists():
+        return False
+    found = json.loads(record.read_text(encoding="utf-8")).get("made_of", {})
+    for key in {**found, **made_of}:
+        if found.get(key) != made_of.get(key):
+            raise SystemExit(f"{record}: {key}: found {found.get(key)}, expected {made_of.get(key)}: it was made otherwise; name "
+                             f"another --out, or remove {record.parent} and what was made from it")
+    return True
+
+
 class Seed:
     """One seed of one demonstration: its files, and the runs that are made from them."""
 
@@ -98,35 +123,49 @@ class Seed:
         return {**base, **self.demo.by_scale.get(self.args.scale, {})}
 
     def write_data(self) -> None:
-        if (self.folder / "data/held_out.jsonl").exists():
+        rl, text = self.settings(self.demo.rl_settings), self.settings(self.demo.settings)
+        made_of = {"task": self.demo.task, "rl": rl, "text": text,
+                   **{key: self.scale[key] for key in ("examples", "held_out", "rl_prompts")}}
+        if is_done(self.folder / "data/done.json", made_of):
             return
         seen: set[str] = set()
-        rl = self.settings(self.demo.rl_settings)
         held_out = distinct_lines(self.demo.task, rl, self.scale["held_out"], 1000 + self.seed, seen)
         prompts = distinct_lines(self.demo.task, rl, self.scale["rl_prompts"], 2000 + self.seed, seen)
-        # A small task has few prompts: its text repeats them, but never a held-out one.
-        apart = {each["prompt"] for each in held_out}
-        base, i = [], 0
-        while len(base) < self.scale["examples"]:
-            made = distinct_lines(self.demo.task, self.settings(self.demo.settings), 1, 10_000_000 * self.seed + i)[0]
-            base += [made] if made["prompt"] not in apart else []
-            i += 1
-        write_lines(self.folder / "data/base.jsonl", base, ("prompt", "completion"))
-        write_lines(self.folder / "data/prompts.jsonl", prompts, ("prompt", "answer"))
         write_lines(self.folder / "data/held_out.jsonl", held_out, ("prompt", "answer"))
+        write_lines(self.folder / "data/prompts.jsonl", prompts, ("prompt", "answer"))
+        self.write_text("base", text, 10_000_000)
+        (self.folder / "data/done.json").write_text(json.dumps({"made_of": made_of}), encoding="utf-8")
+
+    def write_text(self, name: str, settings: dict, stream: int) -> Path:
+        """Worked text to learn from. A small task has few prompts: its text repeats them, but never a held-out one."""
+        path = self.folder / f"data/{name}.jsonl"
+        apart = prompts_of(self.folder / "data/held_out.jsonl")
+        lines: list[dict] = []
+        for i in itertools.count():
+            if len(lines) == self.scale["examples"]:
+                break
+            made = distinct_lines(self.demo.task, settings, 1, stream * self.seed + i)[0]
+            lines += [made] if made["prompt"] not in apart else []
+        write_lines(path, lines, ("prompt", "completion"))
+        return path
 
     def train(self, name: str, config: str, settings: list[str]) -> Path:
         """A run of its own below the folder; what is finished stays."""
         out = self.folder / name
         done = out / "done.json"
-        if not done.exists():
+        made_of = {"config": content_of(ROOT / "configs/train/rl" / config)}
+        for setting in settings:
+            key, _, value = setting.partition("=")
+            at = Path(value)
+            made_of[key] = content_of(at) if at.is_absolute() and at.exists() else value
+        if not is_done(done, made_of):
             command = [self.args.fathom, "train", str(ROOT / "configs/train/rl" / config), "--quiet", "--set", f"run.out={out}",
                        "--set", f"data.seed={self.seed}"]
             for setting in settings:
                 command += ["--set", setting]
             begin = time.monotonic()
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
-            done.write_text(json.dumps({"seconds": time.monotonic() - begin}), encoding="utf-8")
+            done.write_text(json.dumps({"seconds": time.monotonic() - begin, "made_of": made_of}), encoding="utf-8")
         self.seconds[name] = json.loads(done.read_text(encoding="utf-8"))["seconds"]
         return out / "model"
 
@@ -138,16 +177,16 @@ class Seed:
                                               f"schedule.peak_lr={lr}", *more])
 
     def grpo(self, name: str, model: Path, reward: str = "accuracy", more: tuple[str, ...] = ()) -> Path:
-        weights = [f"reward.{each}={1.0 if each == reward else 0.0}" for each in ("accuracy", "random", "format")]
+        weights = [f"reward.{each}={1.0 if each == reward else 0.0}" for each in ("accuracy", "random")]
         return self.train(name, "rl.toml", [
             f"model.init_from={model}", f"data.train.prompts.paths={self.folder}/data/prompts.jsonl",
             f"train.steps={self.scale['rl_steps']}", f"schedule.peak_lr={self.scale['rl_lr']}", *weights, *more])
 
     def sample(self, name: str, model: Path, per_prompt: int, keep: int, prompts: int) -> Path:
-        """Right answers of `model`, as stage sft reads them."""
+        """Right answers of `model`, as stage sft reads them; where more prompts are asked for than there are, they come again."""
         chosen = self.folder / f"data/prompts-{prompts}.jsonl"
         lines = (self.folder / "data/prompts.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
-        chosen.write_text("".join(lines[:prompts]), encoding="utf-8")
+        chosen.write_text("".join(itertools.islice(itertools.cycle(lines), prompts)), encoding="utf-8")
         self.train(name, "sample.toml", [f"model.init_from={model}", f"data.train.prompts.paths={chosen}",
                                          f"sample.per_prompt={per_prompt}", f"sample.keep={keep}"])
         return self.folder / name / "kept.jsonl"
@@ -158,25 +197,22 @@ class Seed:
 
     def teacher(self) -> Path:
         """Reinforcement learning on a base model that has seen worked answers: of D1 and D2."""
-        data = self.folder / "data/teacher.jsonl"
-        if not data.exists():
-            settings = self.settings({**self.demo.settings, "long_share": 0.25})
-            lines = [distinct_lines(self.demo.task, settings, 1, 77_000_000 * self.seed + i)[0]
-                     for i in range(self.scale["examples"])]
-            write_lines(data, lines, ("prompt", "completion"))
-        return self.grpo("teacher", self.sft("teacher_base", data, self.scale["base_steps"], self.scale["lr"]))
+        return self.grpo("teacher", self.sft("teacher_base", self.teacher_text(), self.scale["base_steps"], self.scale["lr"]))
+
+    def teacher_text(self) -> Path:
+        return self.write_text("teacher", self.settings({**self.demo.settings, "long_share": 0.25}), 77_000_000)
 
     def arm(self, name: str, base: Path) -> Path:
         steps, rollouts = self.scale["rl_steps"], self.scale["prompts"] * SAMPLES * self.scale["rl_steps"]
         sft_lr = self.scale["lr"] / 4
         if name == "rl":
             return self.grpo("rl", base)
-        if name in ("random", "format"):
+        if name == "random":
             return self.grpo(name, base, reward=name)
         if name == "sft":  # as many steps on the base model's own text
             return self.sft("sft", self.folder / "data/base.jsonl", steps, sft_lr, base)
         if name == "rejection":  # as many rollouts, what is right of them learnt
-            kept = self.sample("rejection_samples", base, SAMPLES, 4, min(self.scale["rl_prompts"], rollouts // SAMPLES))
+            kept = self.sample("rejection_samples", base, SAMPLES, 4, rollouts // SAMPLES)
             return self.sft("rejection", kept, steps, sft_lr, base)
         teacher = self.teacher()
         traces = self.sample("traces_samples", teacher, 2, 2, self.scale["rl_prompts"])

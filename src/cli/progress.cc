@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "cli/output.h"
 
 namespace fathom::cli {
@@ -20,6 +21,7 @@ ProgressLine::~ProgressLine() {
 }
 
 void ProgressLine::update(std::string_view what, i64 done, i64 total, std::string_view detail) {
+  if (!log::enabled(log::Level::kInfo)) return;
   const Clock::time_point now = Clock::now();
   const bool new_phase = what != what_;
   if (new_phase) {

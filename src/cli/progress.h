@@ -14,7 +14,8 @@ class ProgressLine {
   ProgressLine();
   ~ProgressLine();  // ends the line
 
-  /// `done` of `total` in any unit; drawn at most ten times a second on a terminal.
+  /// `done` of `total` in any unit; drawn at most ten times a second on a terminal, and not under
+  /// --quiet.
   void update(std::string_view what, i64 done, i64 total, std::string_view detail = {});
 
  private:

@@ -13,6 +13,7 @@ class Groups {
 
   const RankLayout& layout() const { return layout_; }
   comm::Comm& world() { return world_; }
+  const comm::Comm& world() const { return world_; }
   i64 rank() const { return world_.rank(); }
   /// Ranks that share the batch, at one place of the pipeline.
   comm::Comm& data() { return data_; }

@@ -290,6 +290,8 @@ TEST(StageSplitTest, HeadAndMtpWeighOnTheLastStage) {
   few_words.vocab_size = 16;
   EXPECT_EQ(split_stages(many_words, 4).back().count, 0);
   EXPECT_GT(split_stages(few_words, 4).back().count, 0);
+  many_words.tie_word_embeddings = true;  // the head's work is the same
+  EXPECT_EQ(split_stages(many_words, 4).back().count, 0);
 }
 
 TEST(RankLayoutTest, WhatDoesNotFitIsNamed) {

@@ -51,6 +51,7 @@ TEST(RankMemoryTest, OfFourRanksIsWhatTheyAllocate) {
     layout.schedule = ranks_layout.schedule;
     layout.chunks_per_rank = ranks_layout.chunks;
     const plan::Schedule list = ranks_layout.schedule_of(c.sequences / 2 / c.micro);
+    EXPECT_EQ(layout.make_lists(c.sequences / 2 / c.micro).ops, list.ops) << name;
     const auto stages = stages_of(c.model, list.stages);
     const plan::ModelCounts counts = plan::model_counts(c.model);
     c.inspect = [&](comm::Comm& world, Ranks& ranks, model::TrainingModel& model) {

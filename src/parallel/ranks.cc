@@ -55,6 +55,20 @@ Ranks::Ranks(comm::Comm& world, const ParallelConfig& config, const ModelConfig&
                              model::expert_wire(config.wire), max_tokens, config.round_tokens);
 }
 
+std::string Ranks::nodes() const {
+  const comm::Comm& world = groups_.world();
+  std::string list;
+  for (int first = 0, next = 0; first < world.size(); first = next) {
+    while (next < world.size() && world.node_of(next) == world.node_of(first)) ++next;
+    list += fmt::format("{}{}", first == 0 ? "" : ", ", first);
+    if (next - first > 1) list += fmt::format("-{}", next - 1);
+  }
+  const char* hops = !exchange_              ? ""
+                     : exchange_->two_hops() ? "; tokens go to their experts in two hops"
+                                             : "; tokens go to their experts in one hop";
+  return fmt::format("nodes of ranks {}{}", list, hops);
+}
+
 model::RankPart Ranks::part() {
   return {.exchange = exchange_ ? &*exchange_ : nullptr,
           .backward_exchange = backward_exchange_ ? &*backward_exchange_ : nullptr,

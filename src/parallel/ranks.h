@@ -26,6 +26,9 @@ class Ranks {
     return exchange_ || layout().pipeline > 1 ? batches : filled;
   }
 
+  /// How the ranks lie on nodes, and in how many hops tokens go, for the log: narrow wires round by
+  /// it.
+  std::string nodes() const;
   /// What the model of this rank is made with.
   model::RankPart part();
   /// Of a model with that layout.

@@ -18,7 +18,7 @@ std::vector<double> costs_of(const ModelConfig& config) {
     if (parameter.shape.size() != 2 || parameter.shared_copy) return;
     const double met =
         static_cast<double>(parameter.elements()) * (parameter.expert >= 0 ? active : 1.0);
-    if (parameter.part == ModelPart::kEmbedding) return;
+    if (parameter.part == ModelPart::kEmbedding && !config.tie_word_embeddings) return;
     if (parameter.layer < 0) head += met;
     const bool of_layer = parameter.layer >= 0 && parameter.layer < config.num_hidden_layers;
     costs[of_layer ? static_cast<size_t>(parameter.layer) : costs.size() - 1] += met;

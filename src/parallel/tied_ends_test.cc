@@ -54,6 +54,25 @@ TEST(TiedEndsTest, EverySchedulesGradientIsOneRanks) {
   }
 }
 
+// At the front it is looked up alone: packed for products only where the head is.
+TEST(TiedEndsTest, TheMatrixIsPackedWhereTheHeadIs) {
+  StepCase c = tied_case(2, 2, PipelineSchedule::k1F1B);
+  ModelConfig untied = c.model;
+  untied.tie_word_embeddings = false;
+  c.inspect = [&](comm::Comm&, Ranks& ranks, model::TrainingModel& model) {
+    Ctx ctx = backend::make_context();
+    const auto row = [&](const ModelConfig& config, std::string_view what) {
+      const auto memory =
+          model::training_memory(ctx, config, c.recipe, c.micro, c.seq_len, ranks.part());
+      return std::ranges::find(memory.rows, what, &model::TrainingMemory::Row::what)->bytes;
+    };
+    EXPECT_GT(row(c.model, "packed weights"), 0);
+    EXPECT_EQ(row(c.model, "packed weights"), row(untied, "packed weights"));
+    EXPECT_EQ(model.stages().front().embedding, !ranks.part().has_tied_head(c.model));
+  };
+  run_step(c);
+}
+
 // Every number of the model has one owner, whoever holds copies, and the copies are compared.
 TEST(TiedEndsTest, TheMatrixHasOneOwnerABlockAndItsCopiesAreCompared) {
   StepCase c = tied_case(4, 2, PipelineSchedule::k1F1B);

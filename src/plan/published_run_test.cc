@@ -153,7 +153,8 @@ TEST(PublishedRun, MegatronOnBlackwell) {
                      .pipeline_ranks = 4,
                      .chunks_per_rank = 4,
                      .expert_ranks = 64,
-                     .schedule = ScheduleKind::kInterleaved};
+                     .schedule = ScheduleKind::kInterleaved,
+                     .overlap = Overlap::kAllPairs};
   const TrainingPlan p200 = megatron("gb200-nvl72", gb200, 4096);
   ASSERT_TRUE(p200.problems.empty()) << p200.problems.front();
   check_row({"17", "Megatron, GB200, tokens/s a GPU", 4912, p200.tokens_per_s_per_gpu(), 0.30});

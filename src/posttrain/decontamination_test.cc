@@ -108,6 +108,7 @@ TEST_F(DecontaminationTest, Refuses) {
     ADD_FAILURE() << "accepted";
   } catch (const Error& error) {
     EXPECT_THAT(error.message(), HasSubstr("data.apart_from: \"pretrain\" leaves nothing out"));
+    EXPECT_FALSE(std::filesystem::exists(config.run.out)) << "refused before anything is written";
   }
 }
 

@@ -19,7 +19,7 @@ struct Rule {
 };
 
 /// The first rule whose prefix the key begins with decides.
-constexpr std::array<Rule, 41> kRules = {{
+constexpr std::array<Rule, 42> kRules = {{
     {"run.out", Kind::kHarmless},
     {"model.dtype", Kind::kHarmless},
     {"model.config", Kind::kContent},
@@ -54,6 +54,7 @@ constexpr std::array<Rule, 41> kRules = {{
     {"parallel.trace_step", Kind::kHarmless},
     {"parallel.", Kind::kRounding},
     {"distill.store", Kind::kHarmless},  // its own key guards what it holds
+    {"distill.parallel", Kind::kRounding},
     {"grpo.held_out_", Kind::kHarmless},
     {"grpo.parallel", Kind::kRounding},
     {"grpo.max_drift", Kind::kHarmless},
@@ -63,7 +64,11 @@ constexpr std::array<Rule, 41> kRules = {{
     {"sft.too_long", Kind::kContent},
 }};
 
-Kind kind_of(std::string_view key) {
+/// `run`: as it began.
+Kind kind_of(std::string_view key, const RunConfig& run) {
+  // What a teacher thinks of these sets lies in the run's store, under a hash of all samples.
+  const bool has_store = run.run.stage == TrainStage::kDistill && run.distill.on_policy == 0.0;
+  if (has_store && key.starts_with("data.validation.")) return Kind::kRefused;
   for (const Rule& rule : kRules) {
     if (key.starts_with(rule.prefix)) return rule.kind;
   }
@@ -86,7 +91,7 @@ Result<std::vector<std::string>> accept_changes(RunConfig& before, RunConfig& af
   for (const ConfigDifference& difference :
        compare_configs(field_list(before), field_list(after))) {
     std::string line = line_of(difference);
-    const Kind kind = kind_of(difference.key);
+    const Kind kind = kind_of(difference.key, before);
     if (kind == Kind::kRefused) {
       refused += "\n  " + line;
       continue;

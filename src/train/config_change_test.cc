@@ -77,6 +77,25 @@ TEST_F(ConfigChangeTest, ALongerRunIfTheStepsTakenStayTheSame) {
 TEST_F(ConfigChangeTest, RoundingIsToldOf) {
   EXPECT_THAT(*change([](RunConfig& c) { c.train.micro_batch_sequences = 4; }),
               ElementsAre(HasSubstr("rounded otherwise")));
+  EXPECT_THAT(*change([](RunConfig& c) { c.distill.parallel = 4; }),
+              ElementsAre(HasSubstr("rounded otherwise")));
+}
+
+// A teacher has been asked about the validation sets, too; on the student's own answers it is asked
+// anew.
+TEST_F(ConfigChangeTest, WhatAStoreHoldsStays) {
+  for (const double on_policy : {0.0, 0.5}) {
+    RunConfig before = run_.config("out");
+    before.run.stage = TrainStage::kDistill;
+    before.distill.on_policy = on_policy;
+    RunConfig after = before;
+    after.data.validation.erase("held");
+    const auto result = accept_changes(before, after, 8);
+    EXPECT_EQ(result.has_value(), on_policy > 0.0);
+    if (!result) {
+      EXPECT_THAT(result.error().message(), HasSubstr("data.validation.held.paths: ["));
+    }
+  }
 }
 
 }  // namespace

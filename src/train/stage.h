@@ -56,7 +56,7 @@ class Stage {
   /// passes.
   virtual std::span<double> sums() { return {}; }
   /// Why a run of this stage has one rank, or "". On several, each has a stage of its own.
-  virtual std::string alone_because(const ParallelConfig&) const { return ""; }
+  virtual std::string alone_because() const { return ""; }
   /// Behind the update: what the stage has to say of the step.
   virtual void end_step(report::StepMetrics&) {}
 };

@@ -6,6 +6,7 @@ Usage: interrupted.py [--signal NAME...] WHEN COMMAND...
   --at KIND:N      before the N-th call of that kind, "write:3" (watched/watch.cc; only in watched/)
   --output         once the command has printed something
   --exists PATTERN once such a file exists
+  --says FILE:TEXT once the file has the text
   --seconds S      then
   --signal NAME    instead of INT; several, "TERM,TERM,HUP", come one right after the other
 """
@@ -29,6 +30,7 @@ def main():
     when.add_argument("--at")
     when.add_argument("--output", action="store_true")
     when.add_argument("--exists")
+    when.add_argument("--says")
     when.add_argument("--seconds", type=float)
     parser.add_argument("--signal", default="INT")
     parser.add_argument("command", nargs=argparse.REMAINDER)
@@ -50,6 +52,9 @@ def main():
         process.stdout.read(1)
     elif options.exists:
         wait_for(process, lambda: glob.glob(options.exists))
+    elif options.says:
+        path, _, text = options.says.partition(":")
+        wait_for(process, lambda: os.path.exists(path) and text in open(path, encoding="utf-8").read())
     elif options.seconds:
         time.sleep(options.seconds)
     if not options.at:

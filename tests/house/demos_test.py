@@ -84,10 +84,57 @@ class Demos(unittest.TestCase):
                 self.assertEqual([len(prompts[kind]) for kind in prompts], [200, 30, 20])
                 self.assertFalse(set(prompts["held_out"]) & {*prompts["base"], *prompts["prompts"]}, name)
 
+    def test_a_teachers_text_has_no_held_out_prompt(self):
+        for name in ("D1", "D2"):
+            with tempfile.TemporaryDirectory() as folder:
+                seed = demos.Seed(self.args(examples=2000, held_out=200), demos.DEMOS[name], 1, pathlib.Path(folder))
+                seed.write_data()
+                text = seed.teacher_text()
+                self.assertEqual(len(text.read_text(encoding="utf-8").splitlines()), 2000)
+                self.assertFalse(demos.prompts_of(text) & demos.prompts_of(seed.folder / "data/held_out.jsonl"), name)
+
+    def seed_with_program(self, folder, **given):
+        """A seed whose program writes a line for each run, and leaves a model of those settings."""
+        program = folder / "program"
+        program.write_text("#!/bin/sh\necho run >> " + str(folder / "log") + "\n"
+                           'for each in "$@"; do case "$each" in run.out=*) out=${each#run.out=};; esac; done\n'
+                           'mkdir -p "$out/model"; echo "$@" > "$out/model/weights"; cp /dev/null "$out/kept.jsonl"\n',
+                           encoding="utf-8")
+        program.chmod(0o755)
+        seed = demos.Seed(self.args(rl_steps=3, **given), demos.DEMOS["A"], 1, folder / "A")
+        seed.args.fathom = str(program)
+        seed.write_data()
+        return seed
+
+    def test_what_is_done_stays_and_other_settings_are_refused(self):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            runs = lambda: len((folder / "log").read_text(encoding="utf-8").splitlines())
+            self.seed_with_program(folder).base()
+            self.seed_with_program(folder).base()
+            self.assertEqual(runs(), 1)
+            with self.assertRaisesRegex(SystemExit, r"base/done.json: train.steps: found 300, expected 35: it was made otherwise"):
+                self.seed_with_program(folder, base_steps=70).base()
+            with self.assertRaisesRegex(SystemExit, r"data/done.json: examples: found 200, expected 300"):
+                self.seed_with_program(folder, examples=300)
+            seed = self.seed_with_program(folder)
+            (seed.folder / "data/base.jsonl").write_text("{}\n", encoding="utf-8")
+            with self.assertRaisesRegex(SystemExit, "data.train.answers.paths: found"):
+                seed.base()
+            self.assertEqual(runs(), 1)
+
+    def test_rejection_has_as_many_samples_as_reinforcement_learning(self):
+        with tempfile.TemporaryDirectory() as name:
+            seed = self.seed_with_program(pathlib.Path(name))
+            seed.arm("rejection", seed.base())
+            prompts = (seed.folder / "data/prompts-48.jsonl").read_text(encoding="utf-8").splitlines()
+            self.assertEqual(len(prompts) * demos.SAMPLES, 3 * seed.scale["prompts"] * demos.SAMPLES)
+            self.assertEqual(prompts[30:], prompts[:18])
+
     def test_expectations_can_fail(self):
         demo = demos.DEMOS["A"]
         at = lambda first, many: {"greedy": first, "pass_at_1": first, "pass_at_16": many}
-        good = {"base": at(0.3, 0.8), "rl": at(0.7, 0.8), "random": at(0.3, 0.8), "format": at(0.31, 0.8)}
+        good = {"base": at(0.3, 0.8), "rl": at(0.7, 0.8), "random": at(0.3, 0.8)}
         self.assertTrue(all(each["held"] for each in demos.verdicts(demo, [good, good])))
         for arm, numbers in (("rl", at(0.59, 0.8)), ("rl", at(0.7, 0.7)), ("random", at(0.4, 0.8))):
             found = demos.verdicts(demo, [{**good, arm: numbers}])

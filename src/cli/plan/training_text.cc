@@ -25,7 +25,7 @@ std::string layout_line(const TrainingPlan& p) {
       l.gpus, l.pipeline_ranks, l.expert_ranks, l.tensor_ranks, l.data_ranks(),
       to_string(l.schedule), p.schedule.micro_batches, l.micro_batch_sequences,
       l.micro_batch_sequences == 1 ? "" : "s",
-      l.overlap == plan::Overlap::kPairs ? "" : ", exchanges not overlapped");
+      plan::is_paired(l.overlap) ? "" : ", exchanges not overlapped");
 }
 
 std::string memory_lines(const TrainingPlan& p) {

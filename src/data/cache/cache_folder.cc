@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 #include "base/log.h"
@@ -23,14 +25,18 @@ int open_folder(const fs::path& folder) {
 
 }  // namespace
 
-FolderLock FolderLock::wait(const fs::path& folder, const std::string& name) {
+std::optional<FolderLock> FolderLock::wait(const fs::path& folder, const std::string& what,
+                                           const std::function<bool()>& stopped) {
   FolderLock lock(open_folder(folder));
-  if (lock.fd_ < 0 || ::flock(lock.fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) {
-    return lock;
-  }
-  log::info("{}: another process is tokenising it; waiting", name);
-  while (::flock(lock.fd_, LOCK_EX) != 0 && errno == EINTR) {
-  }
+  const auto is_taken = [&lock] {
+    return lock.fd_ >= 0 && ::flock(lock.fd_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  };
+  if (!is_taken()) return lock;
+  log::info("{}; waiting", what);
+  do {
+    if (stopped && stopped()) return std::nullopt;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  } while (is_taken());
   return lock;
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 // Folders of the token cache: made, locked while they are filled, emptied.
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -11,8 +12,11 @@ namespace fathom::data {
 /// On a file system without locks there is none, and two processes may do the same work twice.
 class FolderLock {
  public:
-  /// Waits for other holders, saying so by the log under `name`.
-  static FolderLock wait(const std::filesystem::path& folder, const std::string& name);
+  /// Waits for another holder, having said by the log what is waited for; nothing once `stopped`
+  /// holds, which is asked ten times a second.
+  static std::optional<FolderLock> wait(const std::filesystem::path& folder,
+                                        const std::string& what,
+                                        const std::function<bool()>& stopped = {});
   /// Nothing if somebody else holds it or there is no such folder.
   static std::optional<FolderLock> try_now(const std::filesystem::path& folder);
 

@@ -161,7 +161,7 @@ TokenDataset Preparer::open_or_tokenize(const Inputs& inputs) {
   using Verify = TokenDataset::Verify;
   const fs::path folder = fs::path(config_.cache_dir) / to_string(inputs.key);
   io::make_directories(folder);
-  const auto lock = FolderLock::wait(folder, inputs.name);
+  const auto lock = FolderLock::wait(folder, inputs.name + ": another process is tokenising it");
   std::error_code ignored;
   const bool was_complete = fs::exists(manifest_path(folder), ignored);
   auto kept = TokenDataset::open(folder, inputs.key,

@@ -70,9 +70,7 @@ void ExpertExchange::announce(Ctx& ctx, View<const i32, 2> kept, const ExchangeC
   for (i64 t = 0; t < kept.dim(0); ++t) {
     const auto round = mine[t / round_tokens_];
     for (i64 place = 0; place < places(); ++place) {
-      const i32* row = kept.row(t);
-      const i64 pairs =
-          std::count_if(row, row + kept.dim(1), [&](i32 e) { return is_at(e, place); });
+      const i64 pairs = pairs_at(kept.row(t), kept.dim(1), place);
       round(place, 0) += pairs > 0 ? 1 : 0;
       round(place, 1) += pairs;
     }
@@ -81,6 +79,38 @@ void ExpertExchange::announce(Ctx& ctx, View<const i32, 2> kept, const ExchangeC
   group_.all_gather(std::as_bytes(std::span(mine.data(), numbers)),
                     std::as_writable_bytes(
                         std::span(counts.counts.data(), numbers * static_cast<size_t>(ranks()))));
+  check_counts(counts, kept.dim(1));
+}
+
+/// Of a rank: at most a round's tokens, each with a pair at least. Of a node: each of its rows goes
+/// to one of its ranks at least, and its pairs are theirs.
+void ExpertExchange::check_counts(const ExchangeCounts& counts, i64 topk) const {
+  for (i64 source = 0; source < ranks(); ++source) {
+    for (i64 round = 0; round < rounds_; ++round) {
+      for (i64 place = 0; place < places(); ++place) {
+        const i64 rows = counts.rows(source, round, place);
+        const i64 pairs = counts.pairs(source, round, place);
+        i64 most_rows = round_tokens_, least_pairs = rows;
+        i64 most_pairs = std::clamp<i64>(rows, 0, most_rows) * topk;
+        if (place >= ranks()) {
+          i64 rows_of_ranks = most_pairs = 0;
+          for (i64 r = (place - ranks()) * per_node(), end = r + per_node(); r < end; ++r) {
+            rows_of_ranks += counts.rows(source, round, r);
+            most_pairs += counts.pairs(source, round, r);
+          }
+          most_rows = std::min(rows_of_ranks, round_tokens_);
+          least_pairs = most_pairs;
+        }
+        if (rows >= 0 && rows <= most_rows && pairs >= least_pairs && pairs <= most_pairs) continue;
+        throw Error(
+            ErrorCode::kInternal,
+            fmt::format("exchange of experts: rank {} of the group announced {} rows and {} "
+                        "pairs to place {} in round {}, expected 0 to {} rows, {} to {} "
+                        "pairs",
+                        source, rows, pairs, place, round, most_rows, least_pairs, most_pairs));
+      }
+    }
+  }
 }
 
 /// The tokens of a round that go to a place, as one block.
@@ -89,8 +119,13 @@ void ExpertExchange::write_tokens(Ctx& ctx, const Dispatch& d, i64 round, i64 pl
   Workspace::Scope scratch(ctx.workspace());
   const RowBlock block = d.block(out, rank(), round, place);
   const auto tokens = scratch.alloc<i32>(block.rows());
-  i64 count = 0;
-  for_tokens(d.kept, round, place, [&](i64 t) { tokens(count++) = static_cast<i32>(t); });
+  i64 count = 0, pairs = 0;
+  for_tokens(d.kept, round, place, [&](i64 t) {
+    if (count < block.rows()) tokens(count) = static_cast<i32>(t);
+    ++count;
+    pairs += pairs_at(d.kept.row(t), d.kept.dim(1), place);
+  });
+  d.check(rank(), round, place, count, pairs);
   block.write(d.x, d.kept, d.weights, {tokens.data(), static_cast<size_t>(count)});
 }
 
@@ -99,17 +134,20 @@ void ExpertExchange::take_rows(const Dispatch& d, i64 round, i64 source,
                                const RowBlock& block) const {
   const i64 begin = arrived_begin(d.counts, source, round), topk = d.form.topk;
   const i64 first = first_expert(rank());
+  i64 pairs = 0;  // with -1 elsewhere, as many as answers go back
   for (i64 row = 0; topk > 0 && row < block.rows(); ++row) {
     i32* const kept = d.arrived.kept.row(begin + row);
     float* const weights = d.arrived.weights.row(begin + row);
     std::memcpy(kept, block.kept(row), static_cast<size_t>(topk) * sizeof(i32));
     std::memcpy(weights, block.weights(row), static_cast<size_t>(topk) * sizeof(float));
+    pairs += pairs_at(kept, topk, rank());
     for (i64 j = 0; j < topk; ++j) {
       const bool here = is_at(kept[j], rank());
       kept[j] = here ? static_cast<i32>(kept[j] - first) : i32{-1};
       if (!here) weights[j] = 0.0f;
     }
   }
+  if (d.with_routing()) d.check(source, round, rank(), block.rows(), pairs);
   decode_rows(block.numbers(0), block.rows(), begin, d.rows);
 }
 

@@ -45,6 +45,7 @@ class ExpertExchange {
   ExchangeRoom room(i64 topk, double share) const;
 
   /// Fills `counts` from every rank's `kept` [tokens, topk] (expert of the model, -1: dropped).
+  /// Throws Error for counts that no routing has, with their rank.
   void announce(Ctx& ctx, View<const i32, 2> kept, const ExchangeCounts& counts);
   /// Rows that this rank hands on inside its node; 0 where one hop is all.
   i64 passed_on_rows(const ExchangeCounts& counts) const;
@@ -91,8 +92,11 @@ class ExpertExchange {
     return place < ranks() ? rank_of(expert) == place
                            : rank_of(expert) / per_node() == place - ranks();
   }
+  i64 pairs_at(const i32* kept, i64 topk, i64 place) const {
+    return std::count_if(kept, kept + topk, [&](i32 e) { return is_at(e, place); });
+  }
   bool goes_to(const i32* kept, i64 topk, i64 place) const {
-    return std::any_of(kept, kept + topk, [&](i32 e) { return is_at(e, place); });
+    return pairs_at(kept, topk, place) > 0;
   }
   /// fn(token) for the tokens of a round that go to a place, rising.
   template <typename Fn>
@@ -103,6 +107,7 @@ class ExpertExchange {
       if (goes_to(kept.row(t), kept.dim(1), place)) fn(t);
     }
   }
+  void check_counts(const ExchangeCounts& counts, i64 topk) const;
   /// Where the rows of a source's round lie among those that arrived.
   i64 arrived_begin(const ExchangeCounts& counts, i64 source, i64 round) const;
   /// And those of a node's round among those that are passed on.

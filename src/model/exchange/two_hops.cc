@@ -51,10 +51,15 @@ void ExpertExchange::sort_by_rank(const Dispatch& d, i64 round, const Messages& 
       const RowBlock in = d.block(came.from(n), source_of(n), round, own_node());
       const RowBlock out = d.block(next, source_of(n), round, first_rank() + to);
       const i64 begin = passed_on_begin(d.counts, n, round);
-      for (i64 i = 0, row = 0; i < in.rows(); ++i) {
-        if (!goes_to(kept.row(begin + i), kept.dim(1), first_rank() + to)) continue;
-        out.copy_row(row++, in, i);
+      i64 row = 0, pairs = 0;
+      for (i64 i = 0; i < in.rows(); ++i) {
+        const i64 here = pairs_at(kept.row(begin + i), kept.dim(1), first_rank() + to);
+        if (here == 0) continue;
+        if (row < out.rows()) out.copy_row(row, in, i);
+        ++row;
+        pairs += here;
       }
+      d.check(source_of(n), round, first_rank() + to, row, pairs);
       next = out.end();
     }
   }

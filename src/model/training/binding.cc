@@ -20,7 +20,7 @@ struct WeightSource {
   MatRef embedding(const std::string& name) const {
     return layout.find(name) == nullptr ? MatRef() : MatRef(layout.matrix(array, name));
   }
-  const PackedLinear* tied_head(const MatRef&) const { return matrix("model.embed_tokens.weight"); }
+  const PackedLinear* tied_head(const MatRef&) const { return packed.tied_head(); }
 };
 
 /// And among the gradients.

@@ -23,4 +23,9 @@ bool RankPart::holds(const ModelConfig& config, const Parameter& parameter) cons
                             }));
 }
 
+bool RankPart::has_tied_head(const ModelConfig& config) const {
+  return config.tie_word_embeddings &&
+         (stages.empty() || std::ranges::any_of(stages, &StageLayers::head));
+}
+
 }  // namespace fathom::model

@@ -31,6 +31,8 @@ struct RankPart {
   std::vector<StageLayers> stages;              // empty: the whole model
 
   bool holds(const ModelConfig& config, const Parameter& parameter) const;
+  /// A stage here has a head that is the embedding.
+  bool has_tied_head(const ModelConfig& config) const;
 };
 
 }  // namespace fathom::model

@@ -55,7 +55,7 @@ TrainingModel::Impl::Impl(const Ctx& ctx, const ModelConfig& c, const TrainingRe
       rope(make_rope_table(c)),
       weight_array(parameter_array(layout, "weights")),
       gradient_array(parameter_array(layout, "gradients")),
-      packed(config, layout, precision, floats(weight_array)),
+      packed(part.has_tied_head(config), layout, precision, floats(weight_array)),
       weights(training::bind_weights(config, layout, floats(weight_array), packed)),
       gradients(training::bind_grads(config, layout, floats(gradient_array))) {
   for (const i64 layer : moe_layers(config)) {

@@ -23,8 +23,10 @@ void Layout::list_fields(FieldList& list) {
 }
 
 bool Layout::has_pairs() const {
-  if (overlap != Overlap::kPairs) return false;
-  if (schedule == ScheduleKind::kInterleaved) return expert_ranks > 1 && chunks_per_rank > 1;
+  if (schedule == ScheduleKind::kInterleaved) {
+    return overlap == Overlap::kAllPairs && expert_ranks > 1 && chunks_per_rank > 1;
+  }
+  if (!is_paired(overlap)) return false;
   return schedule == ScheduleKind::kDualPipe || schedule == ScheduleKind::kDualPipeV;
 }
 

@@ -29,15 +29,21 @@ inline constexpr std::array<std::pair<Recompute, std::string_view>, 3> kRecomput
 
 /// How a training step's expert exchanges run.
 enum class Overlap {
-  kPairs,  // beside the other micro-batch's compute, where the schedule has such pairs
-  kNone,   // the same kernels, one behind the other
-  kAlone   // one behind the other, an exchange at the rate it has alone and compute on every SM
+  kPairs,     // beside the other micro-batch's compute, where the schedule has such pairs
+  kNone,      // the same kernels, one behind the other
+  kAlone,     // one behind the other, an exchange at the rate it has alone and compute on every SM
+  kAllPairs,  // as kPairs, and pairs are made in the interleaved schedule too, as Megatron-LM makes
+              // them: `fathom train` doesn't
 };
-inline constexpr std::array<std::pair<Overlap, std::string_view>, 3> kOverlapNames = {{
+inline constexpr std::array<std::pair<Overlap, std::string_view>, 4> kOverlapNames = {{
     {Overlap::kPairs, "pairs"},
     {Overlap::kNone, "none"},
     {Overlap::kAlone, "alone"},
+    {Overlap::kAllPairs, "all-pairs"},
 }};
+inline bool is_paired(Overlap overlap) {
+  return overlap == Overlap::kPairs || overlap == Overlap::kAllPairs;
+}
 
 inline constexpr std::array<std::pair<Precision, std::string_view>, 2> kPrecisionNames = {{
     {Precision::kBf16, "bf16"},

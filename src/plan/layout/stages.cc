@@ -146,7 +146,7 @@ PassTasks operation_tasks(OpKind kind, const Stage& f, const Stage& b, Overlap o
     case OpKind::kBackwardWeight:
       return backward_weight_tasks(f.times);
     case OpKind::kOverlapped:
-      if (overlap == Overlap::kPairs) return overlapped_tasks(f.times, b.times);
+      if (is_paired(overlap)) return overlapped_tasks(f.times, b.times);
       return behind(forward_tasks(f.times), backward_tasks(b.times));
   }
   return {};

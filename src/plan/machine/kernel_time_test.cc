@@ -95,7 +95,8 @@ TEST(SmsOfExchanges, AreTakenWhileAnExchangeRunsOrKeptFree) {
                 .pipeline_ranks = 4,
                 .chunks_per_rank = 4,
                 .expert_ranks = 64,
-                .schedule = ScheduleKind::kInterleaved};
+                .schedule = ScheduleKind::kInterleaved,
+                .overlap = Overlap::kAllPairs};
   const LayerTimes none = expert_layer(layout, {"sm_for_comm=0"});
   const LayerTimes taken = expert_layer(layout, {"sm_for_comm=37"});
   EXPECT_GT(none.exchange().value, 0.0);
@@ -105,6 +106,8 @@ TEST(SmsOfExchanges, AreTakenWhileAnExchangeRunsOrKeptFree) {
   one_chunk.chunks_per_rank = 1;
   EXPECT_TRUE(layout.has_pairs());
   EXPECT_FALSE(one_chunk.has_pairs());
+  layout.overlap = Overlap::kPairs;  // of the schedule itself: it has none
+  EXPECT_FALSE(layout.has_pairs());
   // Nothing is beside an exchange that is waited for.
   layout.overlap = Overlap::kAlone;
   EXPECT_EQ(expert_layer(layout, {"sm_for_comm=37"}).compute(),

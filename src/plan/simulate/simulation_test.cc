@@ -16,7 +16,8 @@ SimulatedStep simulated(const TrainingPlan& plan, const SimulationSetting& setti
 }
 
 TEST(SimulationTest, WithoutSpreadsEqualsThePlan) {
-  for (const auto overlap : {Overlap::kPairs, Overlap::kNone, Overlap::kAlone}) {
+  for (const auto overlap :
+       {Overlap::kPairs, Overlap::kNone, Overlap::kAlone, Overlap::kAllPairs}) {
     for (const auto kind : {ScheduleKind::kDualPipe, ScheduleKind::kZbH1, ScheduleKind::k1F1B,
                             ScheduleKind::kDualPipeV, ScheduleKind::kInterleaved}) {
       Layout layout = v3_layout();

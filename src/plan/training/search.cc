@@ -115,9 +115,8 @@ class Search {
     if (layout.schedule == ScheduleKind::kInterleaved && layout.has_pairs()) {
       return interleaved_estimate(layout, times, duration(overlapped_tasks(stage, stage)));
     }
-    const Seconds pair = layout.overlap == Overlap::kPairs
-                             ? duration(overlapped_tasks(stage, stage))
-                             : times.forward + times.backward;
+    const Seconds pair = is_paired(layout.overlap) ? duration(overlapped_tasks(stage, stage))
+                                                   : times.forward + times.backward;
     return closed_form_makespan(layout.schedule, layout.pipeline_ranks,
                                 layout.micro_batches(run_.sequences), layout.chunks_per_rank, times,
                                 pair) *

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "posttrain/held_out.h"
 #include "train/validation.h"
 
 namespace fathom::posttrain {
@@ -48,7 +49,9 @@ std::string Distill::statistics() const {
 bool Distill::fill_store(Ctx& ctx, const train::TrainEvents& events) const {
   constexpr i64 kRowsAFile = 1 << 16;
   constexpr double kUnsavedS = 30.0;  // that a kill costs
-  TeacherStoreWriter writer(teacher_.store, teacher_.key);
+  auto lock = lock_teacher_store(teacher_.store, events.stop_requested);
+  if (!lock) return false;
+  TeacherStoreWriter writer(teacher_.store, teacher_.key, std::move(*lock));
   const i64 begun = writer.stored();
   if (begun >= num_rows_) return true;
   if (begun > 0) {
@@ -89,6 +92,7 @@ bool Distill::fill_store(Ctx& ctx, const train::TrainEvents& events) const {
 }
 
 void Distill::begin_run(Ctx& ctx, const train::TrainEvents& events) {
+  events_ = events;
   if (!fill_store(ctx, events)) return;
   store_ =
       std::make_unique<TeacherStore>(teacher_.store, teacher_.key, num_rows_, teacher_.num_ids);
@@ -136,6 +140,7 @@ std::vector<report::NamedNumber> Distill::measure_held_out() {
     SampleLoss weights(SftLoss::kTokens);
     DistillLoss measured(config().distill, teacher_.num_ids);
     for (i64 row = 0; row < set.num_sequences; ++row) {
+      if (events_.stopped()) return {};
       set.read({row, 1}, batch);
       weights.begin_batch(batch);
       measured.begin_batch(weights, *store_, rows_of(stored_[1 + i], batch));
@@ -152,8 +157,8 @@ void Distill::end_step(report::StepMetrics& metrics) {
   Sft::end_step(metrics);
   metrics.stage.emplace_back("divergence", distill_loss_.mean_divergence());
   const bool is_last = metrics.step == steps();
-  if (is_last) held_out_ = measure_held_out();
-  metrics.stage.insert(metrics.stage.end(), held_out_.begin(), held_out_.end());
+  add_held_out(held_out_, is_last ? measure_held_out() : std::vector<report::NamedNumber>(),
+               metrics);
 }
 
 }  // namespace fathom::posttrain

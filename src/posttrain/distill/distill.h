@@ -25,9 +25,7 @@ class Distill : public Sft {
   void begin_run(Ctx& ctx, const train::TrainEvents& events) override;
   void begin_step(Ctx& ctx, const train::StepPlan& plan, model::TrainingModel& model) override;
   void prepare(const data::SequenceBatch& batch, model::TrainingBatch& input) override;
-  std::string alone_because(const ParallelConfig&) const override {
-    return "\"distill\" asks its teacher on one rank";
-  }
+  std::string alone_because() const override { return "\"distill\" asks its teacher on one rank"; }
   void end_step(report::StepMetrics& metrics) override;
 
  private:
@@ -41,7 +39,7 @@ class Distill : public Sft {
   bool fill_store(Ctx& ctx, const train::TrainEvents& events) const;
   /// Rows of the store of a batch's positions; -1 where there is no target.
   const std::vector<i64>& rows_of(const StoredSet& set, const data::SequenceBatch& batch);
-  /// The divergence on each validation set, with the weights as they are.
+  /// The divergence on each validation set, with the weights as they are; none if stopped.
   std::vector<report::NamedNumber> measure_held_out();
 
   TeacherChoice teacher_;
@@ -52,7 +50,8 @@ class Distill : public Sft {
   std::vector<i64> rows_;
   Ctx* ctx_ = nullptr;
   model::TrainingModel* model_ = nullptr;
-  std::vector<report::NamedNumber> held_out_;
+  std::vector<report::NamedNumber> held_out_;  // before the step
+  train::TrainEvents events_;
 };
 
 }  // namespace fathom::posttrain

@@ -2,9 +2,12 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "checkpoint/random_init.h"
+#include "config/model/model_config.h"
+#include "model/attention/kv_cache.h"
 #include "posttrain/distill/distill.h"
 #include "posttrain/sft/test_support.h"
 #include "posttrain/sft/test_tiny_model.h"
@@ -72,9 +75,35 @@ TEST_F(DistillRunTest, ATeacherIsAtNoDistanceFromItself) {
     c.distill.store.clear();
     c.train.steps = 1;
     c.distill.top_k = 264;
+    c.data.validation["held"].paths = c.data.train["chat"].paths;
     run(c);
+    EXPECT_NEAR(number(0, "before/held/divergence"), 0.0, 1e-5)
+        << "beside what the step made of it";
+    EXPECT_GT(number(0, "held/divergence"), 1e-4);
+    EXPECT_THAT(messages_, HasSubstr("teacher's weights, before the first step"));
     EXPECT_NEAR(number(0, "divergence"), 0.0, 1e-5) << experts;
     EXPECT_TRUE(fs::exists(fs::path(c.run.out) / "teacher/rows-000000000000.safetensors"));
+  }
+}
+
+// Both kinds: where the teacher stays, and where it goes before the first step.
+TEST_F(DistillRunTest, TheTeachersMemoryIsAnnounced) {
+  for (const bool experts : {true, false}) {
+    RunConfig c = config("announced", teacher(experts));
+    c.distill.on_policy = experts ? 1.0 : 0.0;
+    const auto setup = value_or_throw(train::load_run_setup(c));
+    const auto memory = train::run_cost(ctx_, setup, 1, i64{1} << 32).memory;
+    const auto row = std::ranges::find_if(
+        memory.rows, [](const auto& r) { return r.what.starts_with("teacher's weights"); });
+    ASSERT_NE(row, memory.rows.end());
+    EXPECT_EQ(row->what.ends_with("before the first step"), !experts);
+    EXPECT_EQ(row->bytes, model::Model::load(ctx_, c.distill.teacher)->weight_bytes());
+    const auto cache = std::next(row);
+    ASSERT_NE(cache, memory.rows.end());
+    const ModelConfig of_teacher = value_or_throw(load_model_config(c.distill.teacher));
+    EXPECT_EQ(cache->bytes,
+              128 * model::KvCache::bytes_per_token(of_teacher, ops::CacheDType::kF32))
+        << "a page holds a text of 110 tokens";
   }
 }
 
@@ -144,6 +173,23 @@ TEST_F(DistillRunTest, TheTeachersPassCanBeStopped) {
   other.run.out = (dir_ / "at-once").string();
   run(other);
   EXPECT_EQ(text("at-once/model/model.safetensors"), model);
+}
+
+// A stop before the first step's measure, and one in the last.
+TEST_F(DistillRunTest, MeasuringCanBeStopped) {
+  RunConfig c = config("measured", teacher(true));
+  c.data.validation["held"].paths = c.data.train["chat"].paths;
+  c.train.steps = 1;
+  LoadedStage loaded = load_stage(c);
+  bool is_asked = false;
+  i64 questions = 0;
+  train::train(
+      ctx_, {.config = loaded.config, .measure_peak = false, .stage = loaded.stage.get()},
+      {.step = [this](const report::StepMetrics& metrics) { steps_.push_back(metrics); },
+       .stop_requested = [&] { return is_asked && ++questions > 1; },
+       .progress = [&](const std::string&, i64 done, i64 all) { is_asked = done == all; }});
+  EXPECT_TRUE(std::isnan(number(steps_.size() - 1, "held/divergence")));
+  EXPECT_TRUE(std::isnan(number(steps_.size() - 1, "before/held/divergence")));
 }
 
 TEST_F(DistillRunTest, AnyMicroBatchesGiveTheSame) {

@@ -8,8 +8,11 @@
 
 #include <bit>
 #include <cmath>
+#include <fstream>
 #include <limits>
 #include <numeric>
+#include <optional>
+#include <sstream>
 
 #include "io/json.h"
 #include "posttrain/distill/teacher_store.h"
@@ -121,6 +124,46 @@ TEST(TeacherStoreTest, HalfPrecisionRoundsToNearestEven) {
   EXPECT_EQ(f32_to_f16(std::numeric_limits<float>::quiet_NaN()) & 0x7e00, 0x7e00);
 }
 
+data::FolderLock lock_of(const std::filesystem::path& store) {
+  return std::move(*lock_teacher_store(store));
+}
+
+// Another run on the same store: the wait can be stopped, and ends when the other is done.
+TEST(TeacherStoreTest, WaitsForAnotherRunUntilStopped) {
+  const testing::TempDir dir;
+  std::optional<data::FolderLock> other = lock_teacher_store(dir / "store");
+  ASSERT_TRUE(other);
+  i64 asked = 0;
+  EXPECT_FALSE(lock_teacher_store(dir / "store", [&] { return ++asked == 3; }));
+  EXPECT_EQ(asked, 3);
+  EXPECT_TRUE(lock_teacher_store(dir / "store", [&] {
+    other.reset();
+    return false;
+  }));
+}
+
+TEST(TeacherStoreTest, AFileWithoutItsRestIsRefused) {
+  const testing::TempDir dir;
+  const TeacherStoreKey key{.teacher = "t", .samples = "s", .tokenizer = "v", .top_k = 2};
+  {
+    TeacherStoreWriter writer(dir / "store", key, lock_of(dir / "store"));
+    writer.add(teacher_row(std::vector<float>{-1.0f, -2.0f, -1.5f}, 2));
+    writer.flush();
+  }
+  const auto path = dir / "store/rows-000000000000.safetensors";
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  std::stringstream all;
+  all << file.rdbuf();
+  file.seekp(static_cast<std::streamoff>(all.str().find("\"rest\"")));
+  file << "\"best\"" << std::flush;
+  try {
+    TeacherStore(dir / "store", key, 1, 3);
+    ADD_FAILURE() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.message(), HasSubstr("rest: found nothing, expected a number of F16"));
+  }
+}
+
 TEST(TeacherStoreTest, KeepsTheLikeliestAndTheMassOfTheRest) {
   const std::vector<float> log_probs = {std::log(0.1f), std::log(0.4f), std::log(0.1f),
                                         std::log(0.4f)};
@@ -131,14 +174,14 @@ TEST(TeacherStoreTest, KeepsTheLikeliestAndTheMassOfTheRest) {
   const testing::TempDir dir;
   const TeacherStoreKey key{.teacher = "t", .samples = "s", .tokenizer = "v", .top_k = 3};
   {
-    TeacherStoreWriter writer(dir / "store", key);
+    TeacherStoreWriter writer(dir / "store", key, lock_of(dir / "store"));
     writer.add(row);
     writer.flush();
     EXPECT_EQ(writer.stored(), 1);
     writer.add(row);  // is lost with the process
   }
   {
-    TeacherStoreWriter writer(dir / "store", key);
+    TeacherStoreWriter writer(dir / "store", key, lock_of(dir / "store"));
     EXPECT_EQ(writer.stored(), 1) << "goes on behind what is there";
     writer.add(teacher_row(std::vector<float>{-3.0f, -2.0f, -0.2f, -9.0f}, 3));
     writer.flush();
@@ -163,7 +206,7 @@ TEST(TeacherStoreTest, KeepsTheLikeliestAndTheMassOfTheRest) {
   other.tokenizer = "w";
   EXPECT_THAT(refusal(other, 2), HasSubstr("tokenizer: found v, expected w"));
   EXPECT_THAT(refusal(key, 3), HasSubstr("found 2 rows, expected 3"));
-  EXPECT_THROW(TeacherStoreWriter(dir / "store", other), Error);
+  EXPECT_THROW(TeacherStoreWriter(dir / "store", other, lock_of(dir / "store")), Error);
   std::filesystem::remove(dir / "store/rows-000000000000.safetensors");
   EXPECT_THAT(refusal(key, 2), HasSubstr("found rows-000000000001.safetensors, expected "
                                          "rows-000000000000.safetensors"));
@@ -191,7 +234,7 @@ TEST(TeacherStoreTest, WhatNoTeacherWroteIsRefused) {
   const auto refusal = [&](const TeacherRow& second) -> std::string {
     const auto path = dir / fmt::format("store{}", stores++);
     {
-      TeacherStoreWriter writer(path, key);
+      TeacherStoreWriter writer(path, key, lock_of(path));
       writer.add(good);
       writer.add(second);
       writer.flush();

@@ -20,27 +20,31 @@ void check_on_policy(const RunConfig& config) {
     problems.unsupported("distill.store",
                          "with distill.on_policy the teacher is asked at every step");
   }
+  if (config.distill.nll_weight > 0.0) {
+    problems.unsupported("distill.nll_weight",
+                         "with distill.on_policy the student's own draws would be what it is to "
+                         "learn");
+  }
   if (!problems.empty()) throw Error(problems.error("run file"));
 }
 
-void check_room(const SampleSet& set, const RunConfig& config) {
+/// Of the sample that a line gave last: whether its last answer can be written anew.
+std::string no_room(const SampleSet& set, const RunConfig& config) {
   const i64 room = config.data.seq_len - config.distill.max_new_tokens;
-  for (i64 i = 0; i < set.size(); ++i) {
-    const i64 prompt = OnPolicyDistill::last_answer(set, i).prompt_tokens;
-    if (prompt <= room) continue;
-    throw Error(ErrorCode::kInvalidInput,
-                fmt::format("data.train: sample {}: its prompt has {} tokens; data.seq_len = {} "
-                            "less distill.max_new_tokens = {} leaves {}",
-                            i, prompt, config.data.seq_len, config.distill.max_new_tokens, room));
-  }
+  const i64 prompt = OnPolicyDistill::last_answer(set, set.size() - 1).prompt_tokens;
+  if (prompt <= room) return "";
+  return fmt::format(
+      "its prompt has {} tokens; data.seq_len = {} less distill.max_new_tokens = {} leaves {}",
+      prompt, config.data.seq_len, config.distill.max_new_tokens, room);
 }
 
 }  // namespace
 
 OnPolicyParts read_on_policy(const RunConfig& config) {
   check_on_policy(config);
-  OnPolicyParts parts{.samples = read_sft_parts(config), .teacher = choose_teacher(config)};
-  check_room(parts.samples.train, config);
+  OnPolicyParts parts{
+      .samples = read_sft_parts(config, [&](const SampleSet& set) { return no_room(set, config); }),
+      .teacher = choose_teacher(config)};
   RunConfig& resolved = parts.samples.config;
   one_sample_a_row(resolved);
   if (resolved.train.steps == 0) {

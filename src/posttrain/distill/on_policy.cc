@@ -12,6 +12,7 @@
 #include "io/json.h"
 #include "posttrain/grpo/answer_of.h"
 #include "posttrain/grpo/policy_rows.h"
+#include "posttrain/held_out.h"
 #include "train/validation.h"
 
 namespace fathom::posttrain {
@@ -29,7 +30,7 @@ OnPolicyDistill::OnPolicyDistill(OnPolicyParts parts)
   for (const SftParts::NamedSet& named : parts_.samples.validation) {
     Judged& judged = held_out_.emplace_back();
     for (i64 i = 0; i < named.set.size(); ++i) {
-      judged.samples.push_back(last_answer(named.set, i));
+      judged.samples.push_back(as_it_stands(named.set, i));
       judged.samples.back().group = i;
     }
   }
@@ -69,7 +70,22 @@ PolicySample OnPolicyDistill::last_answer(const SampleSet& set, i64 number) {
   return sample;
 }
 
+PolicySample OnPolicyDistill::as_it_stands(const SampleSet& set, i64 number) {
+  const SampleSet::Sample from = set[number];
+  const auto is_learnt = [&](size_t token) { return from.supervised[token] != 0; };
+  size_t end = from.ids.size(), begin = 1;  // nothing is predicted of the first
+  while (end > 1 && !is_learnt(end - 1)) --end;
+  while (begin < end && !is_learnt(begin)) ++begin;
+  PolicySample sample;
+  sample.prompt = number;
+  sample.ids.assign(from.ids.begin(), from.ids.begin() + static_cast<i64>(end));
+  sample.marks.assign(from.supervised.begin(), from.supervised.begin() + static_cast<i64>(end));
+  sample.prompt_tokens = static_cast<i64>(begin);
+  return sample;
+}
+
 void OnPolicyDistill::begin_run(Ctx& ctx, const train::TrainEvents& events) {
+  events_ = events;
   teacher_ = std::make_unique<Teacher>(ctx, parts_.teacher, config().data.seq_len);
   i64 all = 0, done = 0;
   for (const Judged& set : held_out_) all += std::ssize(set.samples);
@@ -84,8 +100,8 @@ void OnPolicyDistill::begin_run(Ctx& ctx, const train::TrainEvents& events) {
 }
 
 void OnPolicyDistill::ask(const PolicySample& sample, TeacherMemory& rows) {
-  std::vector<u8> marks(sample.ids.size());
-  std::fill(marks.begin() + sample.prompt_tokens, marks.end(), u8{1});
+  std::vector<u8> marks;
+  for (i64 i = 0; i < std::ssize(sample.ids); ++i) marks.push_back(sample.is_target(i) ? 1 : 0);
   teacher_->ask(sample.ids, marks, [&](const TeacherRow& row) { rows.add(row); });
 }
 
@@ -99,10 +115,11 @@ void OnPolicyDistill::draw_samples(const train::StepPlan& plan) {
   for (i64 i = 0; i < plan.sequences; ++i) {
     const i64 place = plan.first_sample + i;
     const data::Permutation order(set.size(), seed, kOrder + static_cast<u64>(place / set.size()));
-    PolicySample& sample =
-        step_.samples.emplace_back(last_answer(set, order.at(place % set.size())));
-    sample.group = i;
-    is_own_.push_back(coins.uniform(static_cast<u64>(place)) < config().distill.on_policy);
+    const i64 number = order.at(place % set.size());
+    const bool is_own = coins.uniform(static_cast<u64>(place)) < config().distill.on_policy;
+    step_.samples.push_back(is_own ? last_answer(set, number) : as_it_stands(set, number));
+    step_.samples.back().group = i;
+    is_own_.push_back(is_own);
   }
 }
 
@@ -138,8 +155,8 @@ void OnPolicyDistill::begin_step(Ctx& ctx, const train::StepPlan& plan,
     policy_ = model::Model::share(model.config(), model.layout(), model.weights());
     log_.keep_to(plan.step - 1);
   }
-  held_out_numbers_.clear();
-  if (plan.step == 1) measure_held_out();
+  before_.clear();
+  if (plan.step == 1) before_ = measure_held_out();
   first_sample_ = plan.first_sample;
   draw_samples(plan);
   std::vector<PolicySample*> own;
@@ -151,16 +168,14 @@ void OnPolicyDistill::begin_step(Ctx& ctx, const train::StepPlan& plan,
   rollout_s_ = seconds_since(begin);
   step_.rows.clear();
   step_.first_row.clear();
-  i64 targets = 0;
   for (const PolicySample& sample : step_.samples) {
     step_.first_row.push_back(step_.rows.rows());
     ask(sample, step_.rows);
-    targets += sample.answer_tokens();
   }
   teacher_s_ = seconds_since(begin) - rollout_s_;
   write_samples(plan.step);
   ordered_ = longest_first(step_.samples);
-  weights_.begin_step(targets, plan.sequences);
+  weights_.begin_step(step_.rows.rows(), plan.sequences);
   loss_.begin_step();
 }
 
@@ -180,10 +195,15 @@ void OnPolicyDistill::begin_batch(const Judged& judged, std::span<PolicySample* 
                                   SampleLoss& weights) {
   const i64 positions = batch.num_sequences * batch.seq_len;
   rows_.assign(static_cast<size_t>(positions), -1);
+  const PolicySample* sample_before = nullptr;
+  i64 row = 0;
   for_each_target(samples, batch.seq_len, 0, positions,
-                  [&](const PolicySample& sample, i64 token, i64 position) {
-                    rows_[static_cast<size_t>(position)] =
-                        judged.first_row[static_cast<size_t>(sample.group)] + token;
+                  [&](const PolicySample& sample, i64, i64 position) {
+                    if (&sample != sample_before) {
+                      sample_before = &sample;
+                      row = judged.first_row[static_cast<size_t>(sample.group)];
+                    }
+                    rows_[static_cast<size_t>(position)] = row++;
                   });
   weights.begin_batch(batch);
   loss.begin_batch(weights, judged.rows, rows_);
@@ -196,8 +216,8 @@ void OnPolicyDistill::prepare(const data::SequenceBatch& batch, model::TrainingB
   input.objective = &loss_;
 }
 
-/// The divergence on each validation set as it is written, with the weights as they are.
-void OnPolicyDistill::measure_held_out() {
+std::vector<report::NamedNumber> OnPolicyDistill::measure_held_out() {
+  std::vector<report::NamedNumber> numbers;
   model_->refresh_weights(*ctx_);
   model::StepStats unused(model_->config());
   const auto micro = static_cast<size_t>(config().train.micro_batch_sequences);
@@ -207,6 +227,7 @@ void OnPolicyDistill::measure_held_out() {
     SampleLoss weights(SftLoss::kTokens);
     DistillLoss measured(config().distill, parts_.teacher.num_ids);
     for (size_t first = 0; first < all.size(); first += micro) {
+      if (events_.stopped()) return {};
       const auto part = std::span(all).subspan(first, std::min(micro, all.size() - first));
       fill_rows({part.data(), part.size()}, parts_.samples.mtp_depth, batch);
       begin_batch(held_out_[i], part, batch, measured, weights);
@@ -214,9 +235,10 @@ void OnPolicyDistill::measure_held_out() {
       input.objective = &measured;
       model_->forward_only(*ctx_, input, unused);
     }
-    held_out_numbers_.emplace_back(parts_.samples.validation[i].name + "/divergence",
-                                   measured.mean_divergence());
+    numbers.emplace_back(parts_.samples.validation[i].name + "/divergence",
+                         measured.mean_divergence());
   }
+  return numbers;
 }
 
 void OnPolicyDistill::write_samples(i64 step) const {
@@ -259,11 +281,8 @@ void OnPolicyDistill::end_step(report::StepMetrics& metrics) {
                    {"sample_loss", weights_.sample_mean()},
                    {"divergence", loss_.mean_divergence()}};
   add_answer_numbers(metrics);
-  if (metrics.step == config().train.steps) {
-    if (metrics.step > 1) held_out_numbers_.clear();
-    measure_held_out();
-  }
-  metrics.stage.insert(metrics.stage.end(), held_out_numbers_.begin(), held_out_numbers_.end());
+  const bool is_last = metrics.step == config().train.steps;
+  add_held_out(before_, is_last ? measure_held_out() : std::vector<report::NamedNumber>(), metrics);
 }
 
 }  // namespace fathom::posttrain

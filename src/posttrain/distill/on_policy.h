@@ -1,7 +1,8 @@
 #pragma once
 // Distillation on the student's own answers (GKD, arXiv 2306.13649): of each step's samples a share
 // distill.on_policy has its last answer written by the student, and the teacher says what it thinks
-// of every token of it. The other samples are learnt as they stand. A row of a batch is one sample.
+// of every token of it. The other samples are learnt as they stand, by all their marks. A row of a
+// batch is one sample.
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,20 +43,20 @@ class OnPolicyDistill : public train::Stage {
   void begin_run(Ctx& ctx, const train::TrainEvents& events) override;
   void begin_step(Ctx& ctx, const train::StepPlan& plan, model::TrainingModel& model) override;
   void prepare(const data::SequenceBatch& batch, model::TrainingBatch& input) override;
-  std::string alone_because(const ParallelConfig&) const override {
-    return "\"distill\" asks its teacher on one rank";
-  }
+  std::string alone_because() const override { return "\"distill\" asks its teacher on one rank"; }
   void end_step(report::StepMetrics& metrics) override;
 
-  /// The sample up to its last answer; what follows that is left out.
+  /// The sample with its last answer to be written; what follows that is left out.
   static PolicySample last_answer(const SampleSet& set, i64 number);
+  /// The sample with all its marks: the prompt ends before the first one.
+  static PolicySample as_it_stands(const SampleSet& set, i64 number);
 
  protected:
   /// The student's answers to the prompts of `samples`, in their place.
   virtual void answer(Ctx& ctx, std::span<PolicySample* const> samples);
 
  private:
-  /// Samples with the teacher's rows of their answers, from first_row on.
+  /// Samples with the teacher's rows of their targets, from first_row on.
   struct Judged {
     std::vector<PolicySample> samples;
     std::vector<i64> first_row;  // by PolicySample::group, the sample's number here
@@ -63,12 +64,13 @@ class OnPolicyDistill : public train::Stage {
   };
   const RunConfig& config() const { return parts_.samples.config; }
   void draw_samples(const train::StepPlan& plan);
-  /// What the teacher thinks of the sample's answer, behind `rows`.
+  /// What the teacher thinks of the sample's targets, behind `rows`.
   void ask(const PolicySample& sample, TeacherMemory& rows);
   void begin_batch(const Judged& judged, std::span<PolicySample* const> samples,
                    const data::SequenceBatch& batch, DistillLoss& loss, SampleLoss& weights);
   void write_samples(i64 step) const;
-  void measure_held_out();
+  /// Of each validation set, with the weights as they are; none if stopped.
+  std::vector<report::NamedNumber> measure_held_out();
   void add_answer_numbers(report::StepMetrics& metrics) const;
 
   OnPolicyParts parts_;
@@ -87,8 +89,9 @@ class OnPolicyDistill : public train::Stage {
   double rollout_s_ = 0.0, teacher_s_ = 0.0;
   SampleLoss weights_;
   DistillLoss loss_;
-  std::vector<i64> rows_;  // of a batch's positions; -1 where there is no target
-  std::vector<report::NamedNumber> held_out_numbers_;
+  std::vector<i64> rows_;                    // of a batch's positions; -1 where there is no target
+  std::vector<report::NamedNumber> before_;  // held out, before the step
+  train::TrainEvents events_;
 };
 
 }  // namespace fathom::posttrain

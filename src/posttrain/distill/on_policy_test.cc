@@ -183,8 +183,12 @@ TEST_F(OnPolicyTest, ATeacherIsAtNoDistanceFromItself) {
   c.distill.teacher = sft_golden().string();
   c.distill.temperature = 2.0;  // of both
   c.train.steps = 1;
+  c.data.validation["held"].paths = c.data.train["letters"].paths;
   run(c);
   EXPECT_NEAR(number(0, "divergence"), 0.0, 1e-5);
+  EXPECT_NEAR(number(0, "before/held/divergence"), 0.0, 1e-5) << "beside the step's";
+  EXPECT_GT(number(0, "held/divergence"), 1e-5);
+  EXPECT_THAT(messages_, HasSubstr("  teacher's weights   "));
 }
 
 TEST_F(OnPolicyTest, AShareOfTheAnswersAreTheTexts) {
@@ -204,6 +208,36 @@ TEST_F(OnPolicyTest, AShareOfTheAnswersAreTheTexts) {
   EXPECT_LT(least, most) << "who writes is drawn anew";
   const std::string lines = text("share/samples.jsonl");
   EXPECT_NEAR(static_cast<double>(std::ranges::count(lines, '\n')), own, 1e-6);
+}
+
+// The others are learnt as they stand: every answer of a conversation, as sft learns it.
+TEST_F(OnPolicyTest, TextsAreLearntByAllTheirMarks) {
+  SampleSet set;
+  set.add(std::vector<i32>{5, 6, 7, 8, 9, 10, 11}, std::vector<u8>{1, 0, 1, 0, 1, 1, 0}, 0);
+  const PolicySample talk = OnPolicyDistill::as_it_stands(set, 0);
+  EXPECT_THAT(talk.ids, ::testing::ElementsAre(5, 6, 7, 8, 9, 10));
+  EXPECT_EQ(talk.prompt_tokens, 2);
+  EXPECT_THAT(talk.marks, ::testing::ElementsAre(1, 0, 1, 0, 1, 1));
+  RunConfig c = config("texts");
+  c.data.train["letters"].paths = {
+      dir_.write("talk.jsonl",
+                 "{\"messages\": [{\"role\": \"user\", \"content\": \"a\"}, "
+                 "{\"role\": \"assistant\", \"content\": \"bcd\"}, "
+                 "{\"role\": \"user\", \"content\": \"c\"}, "
+                 "{\"role\": \"assistant\", \"content\": \"d\"}]}\n")
+          .string()};
+  c.data.seq_len = 110;
+  c.distill.on_policy = 1e-9;
+  c.train.batch_sequences = 1;
+  c.train.steps = 2;
+  run(c);
+  const double divergence = number(0, "divergence");
+  const double tokens = number(0, "supervised_tokens");
+  c.run.out = (dir_ / "stored").string();
+  c.distill.on_policy = 0.0;
+  run(c);
+  EXPECT_EQ(tokens, number(0, "supervised_tokens"));
+  EXPECT_NEAR(divergence, number(0, "divergence"), 2e-3) << "the store rounds to F16";
 }
 
 TEST_F(OnPolicyTest, GoesOnBitForBitWithTheSameAnswers) {
@@ -277,9 +311,14 @@ TEST_F(OnPolicyTest, Refuses) {
   c.train.tokens = 1000;
   EXPECT_THAT(refusal(c), HasSubstr("train.tokens: answers have no length"));
   c = config("bad");
+  c.distill.nll_weight = 0.1;
+  EXPECT_THAT(refusal(c),
+              HasSubstr("distill.nll_weight: with distill.on_policy the student's own"));
+  c = config("bad");
   c.distill.max_new_tokens = 30;
-  EXPECT_THAT(refusal(c), HasSubstr("its prompt has 3 tokens; data.seq_len = 32 less "
-                                    "distill.max_new_tokens = 30 leaves 2"));
+  EXPECT_THAT(refusal(c),
+              HasSubstr("prompts.jsonl:2: its prompt has 3 tokens; data.seq_len = 32 less "
+                        "distill.max_new_tokens = 30 leaves 2"));
 }
 
 }  // namespace

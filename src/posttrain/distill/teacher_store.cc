@@ -50,7 +50,12 @@ void check_header(const fs::path& path, const io::Metadata& found, const Teacher
 /// Of a file: what lies in it.
 i64 count_rows(const io::SafetensorsFile& file, const fs::path& path, i64 top_k) {
   const io::StoredTensor* const rest = file.find("rest");
-  const i64 rows = rest == nullptr ? -1 : rest->elements();
+  if (rest == nullptr) {
+    throw Error(ErrorCode::kInvalidInput,
+                fmt::format("{}: rest: found nothing, expected a number of {} for each row",
+                            path.string(), dtype_name(DType::kF16)));
+  }
+  const i64 rows = rest->elements();
   const auto check = [&](const char* name, DType dtype, i64 columns) {
     const io::StoredTensor* const stored = file.find(name);
     if (stored != nullptr && stored->dtype == dtype && stored->elements() == rows * columns) return;
@@ -93,11 +98,6 @@ i64 for_each_file(const fs::path& directory, const TeacherStoreKey& key,
   return next;
 }
 
-data::FolderLock lock_store(const fs::path& directory) {
-  io::make_directories(directory);
-  return data::FolderLock::wait(directory, "the teacher's store");
-}
-
 }  // namespace
 
 u16 f32_to_f16(float value) {
@@ -112,8 +112,17 @@ u16 f32_to_f16(float value) {
   return static_cast<u16>(sign | ((rounded >> 13) - (112 << 10)));
 }
 
-TeacherStoreWriter::TeacherStoreWriter(fs::path directory, TeacherStoreKey key)
-    : directory_(std::move(directory)), key_(std::move(key)), lock_(lock_store(directory_)) {
+std::optional<data::FolderLock> lock_teacher_store(const fs::path& directory,
+                                                   const std::function<bool()>& stopped) {
+  io::make_directories(directory);
+  return data::FolderLock::wait(
+      directory, directory.string() + ": another process is asking its teacher for this store",
+      stopped);
+}
+
+TeacherStoreWriter::TeacherStoreWriter(fs::path directory, TeacherStoreKey key,
+                                       data::FolderLock lock)
+    : directory_(std::move(directory)), key_(std::move(key)), lock_(std::move(lock)) {
   io::remove_stale_temporaries(directory_);
   stored_ = for_each_file(directory_, key_, [](i64, const io::SafetensorsFile&) {});
 }

@@ -8,6 +8,8 @@
 // whole or absent, so that a pass that was stopped goes on behind the last one. Their headers say
 // whose rows they are.
 #include <filesystem>
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,12 +22,17 @@ namespace fathom::posttrain {
 /// Round to nearest, ties to even; beyond the largest finite number: infinity.
 u16 f32_to_f16(float value);
 
-/// Fills a store, row after row. Holds its folder's lock: one process at a time.
+/// The lock of a store's folder, which is made if absent; nothing once `stopped` holds while
+/// another process has it.
+std::optional<data::FolderLock> lock_teacher_store(const std::filesystem::path& directory,
+                                                   const std::function<bool()>& stopped = {});
+
+/// Fills a store, row after row, under its folder's lock: one process at a time.
 class TeacherStoreWriter {
  public:
-  /// Makes the folder if absent; rows that are there stay. Throws Error{kInvalidInput}: rows of
+  /// Rows that are there stay. Throws Error{kInvalidInput}: rows of
   /// another key (which field, found, expected), files that do not follow one another.
-  TeacherStoreWriter(std::filesystem::path directory, TeacherStoreKey key);
+  TeacherStoreWriter(std::filesystem::path directory, TeacherStoreKey key, data::FolderLock lock);
 
   /// That are in files: the next one added has this number, and pending() more.
   i64 stored() const { return stored_; }

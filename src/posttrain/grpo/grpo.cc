@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/clock.h"
+#include "posttrain/held_out.h"
 
 namespace fathom::posttrain {
 
@@ -93,14 +95,9 @@ void Grpo::prepare(const data::SequenceBatch& batch, model::TrainingBatch& input
 void Grpo::end_step(report::StepMetrics& metrics) {
   add_sample_numbers(metrics);
   add_loss_numbers(metrics);
-  if (metrics.step == parts_.config.train.steps) {
-    std::vector<report::NamedNumber> before = std::move(held_out_);
-    held_out_.clear();
-    measure_held_out();  // the finished policy
-    if (metrics.step > 1) before.clear();
-    held_out_.insert(held_out_.begin(), before.begin(), before.end());
-  }
-  metrics.stage.insert(metrics.stage.end(), held_out_.begin(), held_out_.end());
+  const std::vector<report::NamedNumber> before = std::exchange(held_out_, {});
+  if (metrics.step == parts_.config.train.steps) measure_held_out();  // the finished policy
+  add_held_out(before, held_out_, metrics);
   const PolicyStats& stats = loss_.stats();
   const double drift = stats.drift / static_cast<double>(std::max<i64>(1, stats.drift_targets));
   if (drift > grpo_.max_drift) {

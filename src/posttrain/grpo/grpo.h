@@ -50,9 +50,7 @@ class Grpo : public train::Stage {
   std::vector<i64> end_ids() const override { return parts_.end_ids; }
   void begin_step(Ctx& ctx, const train::StepPlan& plan, model::TrainingModel& model) override;
   void prepare(const data::SequenceBatch& batch, model::TrainingBatch& input) override;
-  std::string alone_because(const ParallelConfig&) const override {
-    return "\"grpo\" makes its rollouts on one rank";
-  }
+  std::string alone_because() const override { return "\"grpo\" makes its rollouts on one rank"; }
   void end_step(report::StepMetrics& metrics) override;
 
  private:

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
 #include "posttrain/grpo/grpo.h"
 #include "posttrain/grpo/test_support.h"
@@ -196,6 +197,14 @@ TEST_F(GrpoRunTest, HeldOutPromptsBeforeAndAfter) {
   EXPECT_THAT(number(0, "held/greedy"), Ge(0.0));
   EXPECT_TRUE(std::isnan(number(1, "held/greedy")));
   EXPECT_THAT(number(3, "held/pass_at_2"), Ge(number(3, "held/pass_at_1")));
+  EXPECT_TRUE(std::isnan(number(3, "before/held/greedy")));
+  held.run.out = (dir_ / "one").string();
+  held.train.steps = 1;
+  run(held);
+  EXPECT_THAT(number(0, "before/held/greedy"), Ge(0.0)) << "one step has both";
+  EXPECT_THAT(number(0, "held/greedy"), Ge(0.0));
+  std::set<std::string> names;
+  for (const auto& [name, value] : steps_[0].stage) EXPECT_TRUE(names.insert(name).second) << name;
 }
 
 TEST_F(GrpoRunTest, Refuses) {

@@ -50,8 +50,10 @@ Term surrogate(double log_ratio, double advantage, double low, double high) {
   const double free = ratio * advantage;
   const double held = std::clamp(ratio, 1.0 - low, 1.0 + high) * advantage;
   if (free <= held) return {.value = free, .slope = free};
-  return {
-      .value = held, .slope = 0.0, .clipped_low = advantage<0.0, .clipped_high = advantage> 0.0};
+  return {.value = held,
+          .slope = 0.0,
+          .clipped_low = (advantage < 0.0),
+          .clipped_high = (advantage > 0.0)};
 }
 
 Term kl_term(KlEstimator kind, double log_prob, double reference, double log_ratio) {

@@ -28,9 +28,11 @@ void fill_rows(std::span<const PolicySample* const> samples, i64 mtp_depth,
     const i64 at = r * batch.row_tokens();
     std::ranges::copy(sample.ids, batch.token_ids.begin() + at);
     std::fill_n(batch.document_ordinals.begin() + at, sample.ids.size(), 0);
-    const i64 first = r * longest + sample.prompt_tokens - 1;
-    std::copy(sample.ids.begin() + sample.prompt_tokens, sample.ids.end(),
-              batch.target_ids.begin() + first);
+    for (i64 token = sample.prompt_tokens; token < std::ssize(sample.ids); ++token) {
+      if (!sample.is_target(token)) continue;
+      batch.target_ids[static_cast<size_t>(r * longest + token - 1)] =
+          sample.ids[static_cast<size_t>(token)];
+    }
     batch.sources[static_cast<size_t>(r)] = 0;
   }
 }
@@ -39,8 +41,8 @@ void for_each_target(std::span<PolicySample* const> samples, i64 seq_len, i64 fi
                      const std::function<void(PolicySample&, i64 token, i64 position)>& each) {
   for (i64 position = first; position < first + count; ++position) {
     PolicySample& sample = *samples[static_cast<size_t>(position / seq_len)];
-    const i64 token = position % seq_len + 1 - sample.prompt_tokens;
-    if (token >= 0 && token < sample.answer_tokens()) each(sample, token, position);
+    const i64 token = position % seq_len + 1;
+    if (sample.is_target(token)) each(sample, token - sample.prompt_tokens, position);
   }
 }
 

@@ -13,6 +13,7 @@ struct PolicySample {
   i32 choice = 0;
   std::vector<i32> ids;  // the prompt, then the answer with the token that ended it
   i64 prompt_tokens = 0;
+  std::vector<u8> marks;  // [ids] 1: a target, behind the prompt; empty: every token is
   bool truncated = false;
   /// [answer tokens] log-probabilities: under the distribution that was sampled from; by the
   /// training pass with the weights of the rollout (empty: not computed apart); of the reference.
@@ -25,6 +26,10 @@ struct PolicySample {
   double advantage = 0.0;
 
   i64 answer_tokens() const { return static_cast<i64>(ids.size()) - prompt_tokens; }
+  bool is_target(i64 token) const {
+    return token >= prompt_tokens && token < static_cast<i64>(ids.size()) &&
+           (marks.empty() || marks[static_cast<size_t>(token)] != 0);
+  }
 };
 
 }  // namespace fathom::posttrain

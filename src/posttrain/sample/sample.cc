@@ -66,6 +66,7 @@ class Sampling {
   std::vector<Prompt> prompts_;
   RolloutConfig rollout_;
   std::string kept_text_;  // of the answers in hand
+  i64 apart_answers_ = 0;  // good, but for what they have of an evaluation set
   SampleResult result_;
 };
 
@@ -172,7 +173,10 @@ void Sampling::keep(std::span<const PolicySample> group) {
   std::set<std::vector<i32>> seen;
   for (const PolicySample* sample : good) {
     if (std::ssize(seen) == config_.sample.keep) break;
-    if (apart_.has(answer_text(*sample, tokenizer_))) continue;
+    if (apart_.has(answer_text(*sample, tokenizer_))) {
+      ++apart_answers_;
+      continue;
+    }
     if (!seen.insert(sample->ids).second) continue;
     kept_text_ += kept_line(*sample);
     ++result_.kept;
@@ -211,6 +215,12 @@ SampleResult Sampling::go() {
     answer(next, count_of);
     next += count_of;
     if (events_.progress) events_.progress(next, result_.all_prompts);
+  }
+  if (apart_answers_ > 0 && events_.message) {
+    events_.message(log::Level::kInfo,
+                    fmt::format("left out: {} answers with {} words in a row of an item of "
+                                "data.apart_from",
+                                apart_answers_, config_.data.apart_words));
   }
   result_.finished = next == result_.all_prompts;
   result_.kept_file = kept_path_;

@@ -87,6 +87,32 @@ TEST_F(SampleTest, KeepsWhatEarnsEnoughAsSftReadsIt) {
   EXPECT_EQ(sample(ctx_, run).kept, 0);
 }
 
+// What a model knows by heart is not learnt again, and it is said how much that was.
+TEST_F(SampleTest, AnswersOfAnEvaluationSetAreLeftOutAndCounted) {
+  RunConfig run = config("out");
+  run.sample.per_prompt = 600;
+  run.sample.max_new_tokens = 8;
+  run.sample.keep = 600;
+  run.data.apart_words = 1;
+  ASSERT_GT(sample(ctx_, run).kept, 0);
+  std::string items;
+  for (const io::JsonValue& line : lines("out/samples.jsonl")) {
+    io::JsonObject item;
+    item.set("text", line.find("text")->as_string());
+    items += io::write_json(std::move(item)) + "\n";
+  }
+  run.data.apart_from = {dir_.write("items.jsonl", items).string()};
+  run.data.train["letters"].paths = {
+      dir_.write("other.jsonl", "{\"prompt\": \"?\", \"answer\": \"qqqqqqqq\"}\n").string()};
+  run.run.out = (dir_ / "apart").string();
+  std::string messages;
+  sample(ctx_, run,
+         {.message = [&](log::Level, const std::string& text) { messages += text + "\n"; },
+          .stop_requested = {},
+          .progress = {}});
+  EXPECT_THAT(messages, ::testing::ContainsRegex("left out: [1-9][0-9]* answers with 1 words"));
+}
+
 TEST_F(SampleTest, GoesOnBehindTheLastWholeGroup) {
   sample(ctx_, config("whole"));
   RunConfig cut = config("cut");

@@ -55,7 +55,7 @@ SampleReaderConfig reader_config(const RunConfig& run, const tokenizer::Tokenize
 
 }  // namespace
 
-SftParts read_sft_parts(const RunConfig& config) {
+SftParts read_sft_parts(const RunConfig& config, const CheckSample& check) {
   const RunConfig resolved = of_stage(config);
   check_sources(config.data);
   if (config.recipe.balance.batch_aux_loss_weight > 0.0) {
@@ -73,6 +73,7 @@ SftParts read_sft_parts(const RunConfig& config) {
   SampleReaderConfig reader = reader_config(config, text.tokenizer, chat);
   Decontamination apart(config.data);
   reader.apart = &apart;
+  reader.check = check;
   SftParts parts{.config = resolved,
                  .mtp_depth = setup.model.num_nextn_predict_layers,
                  .statistics = fmt::format("samples, chat template {}:\n", chat.name()),
@@ -85,6 +86,7 @@ SftParts read_sft_parts(const RunConfig& config) {
   }
   parts.statistics += apart.statistics();
   reader.apart = nullptr;
+  reader.check = {};
   for (const auto& [name, source] : config.data.validation) {
     parts.validation.push_back(
         {name, read_set(reader, source, "data.validation." + name, 0, {}, parts.statistics)});

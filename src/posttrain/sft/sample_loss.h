@@ -23,8 +23,7 @@ class SampleLoss : public model::TokenObjective {
   void weigh(i64 first, View<const double, 1> nll, View<float, 1> weights) override;
 
   i64 targets() const { return targets_; }
-  i64 samples() const { return samples_; }
-  /// L of `samples`, of the batches so far.
+  /// L of `samples`, as much of it as was weighed since begin_step().
   double& sample_mean() { return sample_mean_; }
 
  private:

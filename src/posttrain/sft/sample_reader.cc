@@ -134,8 +134,8 @@ bool cut_prompt(i64 max_tokens, SampleTokens& sample) {
   return true;
 }
 
-void add_line(const SampleReaderConfig& config, std::vector<SampleTokens> samples, i32 number,
-              SampleStatistics& statistics, SampleSet& set) {
+Result<void> add_line(const SampleReaderConfig& config, std::vector<SampleTokens> samples,
+                      i32 number, SampleStatistics& statistics, SampleSet& set) {
   for (SampleTokens& sample : samples) {
     statistics.longest = std::max(statistics.longest, std::ssize(sample.ids));
     if (std::ssize(sample.ids) > config.max_tokens) {
@@ -146,7 +146,10 @@ void add_line(const SampleReaderConfig& config, std::vector<SampleTokens> sample
     statistics.tokens += std::ssize(sample.ids);
     statistics.supervised += std::ranges::count(sample.supervised, u8{1});
     set.add(sample.ids, sample.supervised, number);
+    std::string problem = config.check ? config.check(set) : "";
+    if (!problem.empty()) return invalid_input(std::move(problem));
   }
+  return {};
 }
 
 }  // namespace
@@ -167,8 +170,7 @@ SampleStatistics read_samples(const SampleReaderConfig& config, const SourceConf
     if (!samples) return tl::unexpected(samples.error());
     ++statistics.lines;
     if (config.apart != nullptr && config.apart->has_line(line)) return {};
-    add_line(config, std::move(*samples), number, statistics, set);
-    return {};
+    return add_line(config, std::move(*samples), number, statistics, set);
   });
   return statistics;
 }

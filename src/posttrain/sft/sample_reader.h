@@ -6,6 +6,7 @@
 //   {"prompt": [messages], "completion": [messages]}
 // Other keys of a line ("source", "id") are passed over. "loss": false keeps an assistant's message
 // from being learnt.
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,6 +24,9 @@ class JsonValue;
 
 namespace fathom::posttrain {
 
+/// What is wrong with the last sample of a set, or "".
+using CheckSample = std::function<std::string(const SampleSet&)>;
+
 struct SampleReaderConfig {
   const tokenizer::Tokenizer* tokenizer = nullptr;
   ChatChoice chat;              // for lines with messages
@@ -30,6 +34,7 @@ struct SampleReaderConfig {
   i64 max_tokens = 0;           // of a sample
   SftTooLong too_long = SftTooLong::kDrop;
   Decontamination* apart = nullptr;  // lines that it leaves out are none
+  CheckSample check;                 // of each sample that was added; empty: none
 };
 
 /// One sample as tokens.
@@ -44,7 +49,7 @@ struct SampleTokens {
 
 /// Adds the samples of every line of the source's files; `where` ("data.train.chat") names it in
 /// messages. Throws Error{kInvalidInput}: a path that gives no file, the first line that is no
-/// sample, with file and line.
+/// sample or that `check` refuses, with file and line.
 SampleStatistics read_samples(const SampleReaderConfig& config, const SourceConfig& source,
                               const std::string& where, i32 number, SampleSet& set);
 

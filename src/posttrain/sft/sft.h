@@ -9,6 +9,7 @@
 #include "posttrain/loaded_stage.h"
 #include "posttrain/sft/packed_samples.h"
 #include "posttrain/sft/sample_loss.h"
+#include "posttrain/sft/sample_reader.h"
 #include "train/stage.h"
 
 namespace fathom::posttrain {
@@ -34,8 +35,9 @@ struct SftParts {
   std::vector<i64> end_ids;
 };
 
-/// The samples of `config`, read. Throws Error as load_sft().
-SftParts read_sft_parts(const RunConfig& config);
+/// The samples of `config`, read. Throws Error as load_sft(), and for a training line with a sample
+/// that `check` refuses.
+SftParts read_sft_parts(const RunConfig& config, const CheckSample& check = {});
 
 class Sft;
 /// load_sft() with another stage on the same samples.

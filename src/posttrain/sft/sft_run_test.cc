@@ -59,9 +59,17 @@ TEST_F(SftRunTest, AnyMicroBatchesGiveTheSame) {
 }
 
 // Each rank has a share of a step's rows, or some of the layers; what a step says is of all of
-// them.
+// them. Pairs of a DualPipe and a DualPipeV weigh one micro-batch beside the other's forward pass.
 TEST_F(SftRunTest, SeveralRanksGiveTheSame) {
+  std::string deep = bytes(sft_golden() / "config.json");
+  const std::string layers = "\"num_hidden_layers\": ";
+  deep.replace(deep.find(layers), layers.size() + 1, layers + "5");  // for four stages
   RunConfig one = config("one");
+  one.model.config = dir_.write("deep.json", deep).string();
+  one.model.tokenizer = sft_golden().string();
+  one.model.init_from.clear();
+  one.model.initializer_std = 0.15;
+  one.train.batch_sequences = one.train.micro_batch_sequences = 4;
   one.sft.loss = SftLoss::kSamples;
   one.train.steps = 4;
   run(one);
@@ -71,7 +79,10 @@ TEST_F(SftRunTest, SeveralRanksGiveTheSame) {
       {2, {}},
       {3, {}},
       {2, {.pipeline_ranks = 2, .schedule = k1F1B}},
-      {2, {.pipeline_ranks = 2, .schedule = kZbH1}}};
+      {2, {.pipeline_ranks = 2, .schedule = kZbH1}},
+      {2, {.pipeline_ranks = 2, .schedule = kInterleaved, .pipeline_chunks = 2}},
+      {2, {.pipeline_ranks = 2, .schedule = kDualPipe}},
+      {2, {.pipeline_ranks = 2, .schedule = kDualPipeV}}};
   for (const auto& [ranks, layout] : layouts) {
     steps_.clear();
     comm::run_ranks(ranks, {}, [&, layout = layout](comm::Comm& world) {

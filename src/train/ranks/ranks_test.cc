@@ -192,6 +192,19 @@ TEST_F(RanksTest, ARankThatStaysAwayFromAStepIsNamedWithinTheDeadline) {
   }
 }
 
+TEST_F(RanksTest, SaysAtTheStartHowRanksLieOnNodes) {
+  RunConfig config = f32_config(run_, "nodes");
+  config.train.steps = 3;
+  config.parallel.expert_ranks = 4;
+  EXPECT_THAT(train(config, 4).messages,
+              HasSubstr("nodes of ranks 0-3; tokens go to their experts in one hop\n"));
+  config.run.out += "-of-two";
+  comm::ThreadsOptions options;
+  options.job.ranks_per_node = 2;
+  EXPECT_THAT(train(config, 4, {}, -1, options).messages,
+              HasSubstr("nodes of ranks 0-1, 2-3; tokens go to their experts in two hops\n"));
+}
+
 TEST_F(RanksTest, ALayoutThatDoesNotFitIsRefused) {
   RunConfig config = f32_config(run_, "refused");
   config.parallel.expert_ranks = 3;

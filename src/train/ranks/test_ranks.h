@@ -26,10 +26,9 @@ struct Told {
 
 class RanksTest : public ::testing::Test {
  protected:
-  Told train(const RunConfig& config, int ranks, std::optional<u64> chaos = {},
-             i64 stop_after = -1) {
+  Told train(const RunConfig& config, int ranks, std::optional<u64> chaos = {}, i64 stop_after = -1,
+             comm::ThreadsOptions options = {}) {
     Told told;
-    comm::ThreadsOptions options;
     options.job.deadline_s = 60;
     options.job.hang_directory = "";
     if (chaos) options.chaos = comm::Chaos{.seed = *chaos};

@@ -42,8 +42,14 @@ void check_layout(const RunSetup& setup, i64 ranks, i64 micro) {
 }
 
 RunSetup load_setup(const TrainRequest& request, i64 ranks) {
+  if (request.stage == nullptr && !request.config.data.apart_from.empty()) {
+    throw Error(
+        ErrorCode::kUnsupported,
+        "data.apart_from: \"pretrain\" leaves nothing out; `fathom eval --check-train` says "
+        "which items stand in its text");
+  }
   if (request.stage != nullptr && ranks > 1) {
-    const std::string why = request.stage->alone_because(request.config.parallel);
+    const std::string why = request.stage->alone_because();
     if (!why.empty()) {
       throw Error(ErrorCode::kUnsupported, fmt::format("run.stage: on {} ranks: {}", ranks, why));
     }
@@ -80,7 +86,10 @@ Run::Run(Ctx& ctx, const TrainRequest& request, const TrainEvents& events)
   } else {
     begin_anew();
   }
-  if (world_.size() > 1) say_memory(trainer_.memory(ctx_));
+  if (world_.size() > 1) {
+    say_memory(trainer_.memory(ctx_));
+    events_.say(log::Level::kInfo, trainer_.ranks().nodes());
+  }
   if (is_root()) {
     if (request.measure_peak) peak_flops_per_s_ = ops::gemm_peak_flops_per_s(ctx_);
     io::write_file_atomically(directory_.path() / "run.toml", resolved_run_file(setup_));
@@ -152,11 +161,6 @@ Stage& Run::choose_stage(const TrainRequest& request) {
   if (setup_.config.data.train.empty()) {
     throw Error(ErrorCode::kInvalidInput,
                 "data.train: no source: add [data.train.NAME] with paths");
-  }
-  if (!setup_.config.data.apart_from.empty()) {
-    throw Error(ErrorCode::kUnsupported,
-                "data.apart_from: \"pretrain\" leaves nothing out; `fathom eval --check-train` says "
-                "which items stand in its text");
   }
   if (!is_root()) world_.barrier();  // rank 0 fills the cache of tokens first
   pretrain_ = std::make_unique<Pretrain>(

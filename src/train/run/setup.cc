@@ -10,6 +10,7 @@
 #include "checkpoint/check.h"
 #include "checkpoint/write.h"
 #include "config/run/run_file.h"
+#include "device/paged_rows.h"
 #include "io/gguf/file.h"
 #include "io/safetensors.h"
 #include "train/checkpoint/checkpoint.h"
@@ -50,6 +51,19 @@ ModelConfig config_of_weights(const ModelConfig& config, const std::string& dire
   checkpoint::require_mtp(check, *weights);
   for (const std::string& note : check.notes) log::warn("{}: {}", directory, note);
   return check.config;
+}
+
+/// Of a teacher whose config can be read: its weights, mapped as they are stored, and the cache of
+/// one text.
+void add_teacher_memory(const RunConfig& config, model::TrainingMemory& memory) {
+  const auto teacher = load_model_config(config.distill.teacher);
+  if (!teacher) return;
+  const std::string when = config.distill.on_policy > 0.0 ? "" : ", before the first step";
+  const i64 rows = ceil_div(config.data.seq_len, device::kPageTokens) * device::kPageTokens;
+  memory.rows.push_back(
+      {"teacher's weights" + when, plan::model_size(*teacher).checkpoint_bytes, false});
+  memory.rows.push_back(
+      {"teacher's cache" + when, plan::cache_bytes_per_token(*teacher, DType::kF32) * rows, false});
 }
 
 }  // namespace
@@ -104,6 +118,7 @@ RunCost run_cost(const Ctx& ctx, const RunSetup& setup, i64 micro_batch_sequence
   cost.micro_batch_sequences = micro;
   add_optimizer_memory(checkpoint::ParameterLayout(setup.model).size(), setup.config.optimizer,
                        cost.memory);
+  if (setup.config.run.stage == TrainStage::kDistill) add_teacher_memory(setup.config, cost.memory);
   return cost;
 }
 

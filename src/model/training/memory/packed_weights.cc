@@ -8,10 +8,10 @@ namespace fathom::model::training {
 namespace {
 
 constexpr i64 kAlignment = 64;
+constexpr const char* kEmbedding = "model.embed_tokens.weight";
 
-bool is_multiplied(const ModelConfig& config, const Parameter& parameter) {
-  if (parameter.shape.size() != 2) return false;
-  return config.tie_word_embeddings || parameter.name != "model.embed_tokens.weight";
+bool is_multiplied(bool tied_head, const Parameter& parameter) {
+  return parameter.shape.size() == 2 && (tied_head || parameter.name != kEmbedding);
 }
 
 i64 stored_bytes(const Ctx& ctx, i64 rows, i64 k, const ops::GemmRounding& rounding) {
@@ -20,11 +20,11 @@ i64 stored_bytes(const Ctx& ctx, i64 rows, i64 k, const ops::GemmRounding& round
 
 }  // namespace
 
-PackedWeights::PackedWeights(const ModelConfig& config, const checkpoint::ParameterLayout& layout,
+PackedWeights::PackedWeights(bool tied_head, const checkpoint::ParameterLayout& layout,
                              const Precision& precision, const float* weights) {
   for (const checkpoint::ParameterSlot& slot : layout.slots()) {
     const Parameter& parameter = slot.parameter;
-    if (!is_multiplied(config, parameter)) continue;
+    if (!is_multiplied(tied_head, parameter)) continue;
     PackedLinear& linear = by_name_[parameter.name];
     linear.out = parameter.shape[0];
     linear.in = parameter.shape[1];
@@ -83,12 +83,17 @@ const PackedLinear* PackedWeights::find(std::string_view name) const {
   return &found->second;
 }
 
-i64 PackedWeights::bytes_of(const Ctx& ctx, const ModelConfig& config,
+const PackedLinear* PackedWeights::tied_head() const {
+  const auto found = by_name_.find(kEmbedding);
+  return found == by_name_.end() ? nullptr : &found->second;
+}
+
+i64 PackedWeights::bytes_of(const Ctx& ctx, bool tied_head,
                             const checkpoint::ParameterLayout& layout, const Precision& precision) {
   i64 total = 0;
   for (const checkpoint::ParameterSlot& slot : layout.slots()) {
     const Parameter& parameter = slot.parameter;
-    if (!is_multiplied(config, parameter)) continue;
+    if (!is_multiplied(tied_head, parameter)) continue;
     const ops::GemmRounding& rounding = precision.of(parameter).weight;
     total += stored_bytes(ctx, parameter.shape[0], parameter.shape[1], rounding) +
              stored_bytes(ctx, parameter.shape[1], parameter.shape[0], rounding);

@@ -23,9 +23,10 @@ struct PackedLinear {
 
 class PackedWeights {
  public:
-  /// Of every matrix of the layout but an untied embedding, which is looked up, not multiplied.
-  /// `weights`: an array of layout.size() that stays where it is.
-  PackedWeights(const ModelConfig& config, const checkpoint::ParameterLayout& layout,
+  /// Of every matrix of the layout but an embedding that is no head here: it is looked up, not
+  /// multiplied. `tied_head`: it is, of a stage of this rank. `weights`: an array of layout.size()
+  /// that stays where it is.
+  PackedWeights(bool tied_head, const checkpoint::ParameterLayout& layout,
                 const Precision& precision, const float* weights);
 
   /// Packs the weights as they are now. Allocates if ctx has another instruction set than before.
@@ -36,11 +37,13 @@ class PackedWeights {
   bool packed_for(const Ctx& ctx) const { return packed_isa_ == &ctx.isa(); }
   /// Throws InternalError for a name without a packed form.
   const PackedLinear* find(std::string_view name) const;
+  /// The embedding where it is a head here, else nullptr.
+  const PackedLinear* tied_head() const;
 
   i64 size_bytes() const { return storage_.size_bytes(); }
   /// size_bytes() of such a model, without making it.
-  static i64 bytes_of(const Ctx& ctx, const ModelConfig& config,
-                      const checkpoint::ParameterLayout& layout, const Precision& precision);
+  static i64 bytes_of(const Ctx& ctx, bool tied_head, const checkpoint::ParameterLayout& layout,
+                      const Precision& precision);
 
  private:
   /// Weights of one rounding are packed in one parallel region; entry i has the sources 2i (fprop)

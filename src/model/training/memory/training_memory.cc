@@ -28,10 +28,10 @@ TrainingMemory training_memory(const Ctx& ctx, const ModelConfig& config,
   const training::Precision precision(recipe.precision);
   const i64 array_bytes = layout.size() * static_cast<i64>(sizeof(float));
   TrainingMemory memory;
-  memory.rows = {
-      {"weights (F32)", array_bytes},
-      {"gradients (F32)", array_bytes},
-      {"packed weights", training::PackedWeights::bytes_of(ctx, config, layout, precision)}};
+  memory.rows = {{"weights (F32)", array_bytes},
+                 {"gradients (F32)", array_bytes},
+                 {"packed weights", training::PackedWeights::bytes_of(
+                                        ctx, part.has_tied_head(config), layout, precision)}};
   ExchangeRoom room;
   const bool exchanges = part.exchange != nullptr;
   if (exchanges) room = part.exchange->room(config.num_experts_per_tok, part.expert_room);
