@@ -104,6 +104,7 @@ Engine::Impl::~Impl() {
   for (Entry& entry : entries_) {
     if (entry.job) finish(entry, FinishReason::kInterrupted);
   }
+  for (const auto& [handle, sequence] : lent_) pages_.release(*sequence);
 }
 
 void Engine::Impl::fail_all(const std::string& message) {

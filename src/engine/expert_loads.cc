@@ -7,6 +7,7 @@ namespace fathom::engine {
 
 ExpertLoads::ExpertLoads(const ModelConfig& config) {
   if (!config.has_experts()) return;
+  experts_ = config.n_routed_experts;
   experts_per_token_ = config.num_experts_per_tok;
   for (i64 layer = 0; layer < config.num_hidden_layers; ++layer) {
     if (config.is_moe_layer(layer)) {
@@ -18,11 +19,17 @@ ExpertLoads::ExpertLoads(const ModelConfig& config) {
 void ExpertLoads::count_in(GenerateRequest& request) {
   if (counts_.empty()) return;
   request.on_routes = [this](i32, std::span<const u16> experts) {  // [tokens, layers, topk]
-    const Lock lock(mutex_);
+    // A long prompt has millions: the lock, which other ranks want too, is for their sums alone.
     const auto layers = std::ssize(counts_);
+    std::vector<i64> sums(static_cast<size_t>(layers * experts_), 0);
     for (i64 i = 0; i < std::ssize(experts); ++i) {
-      std::vector<i64>& layer = counts_[static_cast<size_t>(i / experts_per_token_ % layers)];
-      ++layer[experts[static_cast<size_t>(i)]];
+      const i64 layer = i / experts_per_token_ % layers;
+      ++sums[static_cast<size_t>(layer * experts_ + experts[static_cast<size_t>(i)])];
+    }
+    const Lock lock(mutex_);
+    for (i64 s = 0; s < std::ssize(sums); ++s) {
+      counts_[static_cast<size_t>(s / experts_)][static_cast<size_t>(s % experts_)] +=
+          sums[static_cast<size_t>(s)];
     }
   };
 }

@@ -23,7 +23,7 @@ class ExpertLoads {
   std::vector<std::vector<i64>> counts() const;
 
  private:
-  i64 experts_per_token_ = 1;
+  i64 experts_ = 0, experts_per_token_ = 1;
   mutable Mutex mutex_;
   std::vector<std::vector<i64>> counts_;
 };

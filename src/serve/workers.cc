@@ -8,13 +8,16 @@ Workers::Workers(i64 threads) {
   for (i64 i = 0; i < threads; ++i) threads_.emplace_back([this] { loop(); });
 }
 
-Workers::~Workers() {
+Workers::~Workers() { stop(); }
+
+void Workers::stop() {
   {
     const Lock lock(mutex_);
     stopping_ = true;
   }
   changed_.notify_all();
   for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 void Workers::run(std::function<void()> work) {

@@ -14,11 +14,14 @@ namespace fathom::serve {
 class Workers {
  public:
   explicit Workers(i64 threads);
-  /// What has not begun is dropped.
+  /// As stop().
   ~Workers();
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
 
+  /// Waits for what has begun; the rest, and what comes later,
+  /// is dropped.
+  void stop();
   /// Must not throw.
   void run(std::function<void()> work);
 

@@ -176,6 +176,21 @@ TEST(PrefixRouterTest, WhatCameAgainIsNotTheOldest) {
   EXPECT_EQ(router.choose("", "", text, std::vector<i64>{0, 1}), 1);
 }
 
+TEST(PrefixRouterTest, ARankThatComesBackGetsItsShareOfNewTexts) {
+  PrefixRouter router(3);
+  const i64 away = i64{1} << 40;
+  for (i32 t = 0; t < 40; ++t) {
+    router.choose("", "", std::vector<i32>(64, t), std::vector<i64>{0, away, 0});
+  }
+  router.level(1, std::vector<i64>{0, 2});
+  std::vector<i64> chosen(3, 0);
+  for (i32 t = 100; t < 130; ++t) {
+    ++chosen[static_cast<size_t>(
+        router.choose("", "", std::vector<i32>(64, t), std::vector<i64>{0, 0, 0}))];
+  }
+  EXPECT_EQ(chosen, (std::vector<i64>{10, 10, 10}));
+}
+
 TEST(PrefixRouterTest, ForgetsTheOldest) {
   PrefixRouter router(2, {.step_tokens = 1, .patience = 9, .capacity = 5});
   const std::vector<i32> old = {1, 2, 3};

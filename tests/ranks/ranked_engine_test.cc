@@ -7,6 +7,7 @@
 #include <future>
 #include <thread>
 
+#include "engine/handover/handover_counters.h"
 #include "engine/ranks/rank_totals.h"
 #include "engine/test_predictable.h"
 #include "serve/generate/prepare.h"
@@ -73,6 +74,66 @@ TEST(RankedEngineTest, AnswersAreOneRanksToTheBit) {
       EXPECT_EQ(counters.experts.ranks, ranks);
       EXPECT_EQ(counters.drafts.draft_tokens > 0, drafts > 0);
     }
+  }
+}
+
+/// Both sides of a hand-over are through with its pages a step after its request.
+void expect_no_page_held(Engine& engine) {
+  const auto all_back = [&] {
+    return engine.num_free_pages() + engine.num_cached_pages() == engine.num_pages();
+  };
+  for (int i = 0; i < 500 && !all_back(); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  EXPECT_TRUE(all_back());
+}
+
+TEST(RankedEngineTest, PrefillAndDecodeApartAnswerAsOneRank) {
+  TestModel& model = predictable_v3();
+  for (const i64 drafts : {0, 3}) {
+    auto requests = some_requests(9);
+    for (GenerateRequest& request : requests) request.cache_use = CacheUse::kExact;
+    requests[4].prompt_log_probs_from = 1;  // is answered whole
+    requests[5].cache_use = CacheUse::kNone;
+    EngineOptions options = small_options(drafts);
+    options.cache_tokens = 16384;  // a decode rank without pages would compute prompts itself
+    const auto want = run_together(*model.engine(options), requests);
+    for (const auto& [prefill, all] : {std::pair(1, 2), std::pair(2, 3), std::pair(1, 4)}) {
+      RankOptions ranks = on(all);
+      ranks.prefill_ranks = prefill;
+      const auto engine = ranked(model, options, ranks);
+      expect_same_answers(run_together(*engine, requests), want);
+      const auto& apart = dynamic_cast<const HandsOver&>(*engine);
+      EXPECT_GE(apart.handover_counters().done, 5u) << "but one-token, scored and secret prompts";
+      EXPECT_EQ(apart.handover_counters().lost, 0u);
+      expect_no_page_held(*engine);
+    }
+  }
+}
+
+// Clients that come and go while ranks step by themselves.
+TEST(RankedEngineTest, PrefillAndDecodeApartLeakNoPageUnderCancels) {
+  RankOptions ranks = on(3);
+  ranks.prefill_ranks = 1;
+  const auto engine = ranked(predictable_v3(), small_options(3), ranks);
+  for (int round = 0; round < 6; ++round) {
+    auto requests = some_requests(8, 20);
+    std::vector<std::shared_ptr<Stream>> streams;
+    for (size_t i = 0; i < requests.size(); ++i) {
+      requests[i].cache_use = CacheUse::kExact;
+      requests[i].cache_salt = std::to_string(round);
+      streams.push_back(value_or_throw(engine->submit(requests[i])).stream);
+      if (i % 2 == 0) std::this_thread::sleep_for(std::chrono::microseconds(300 * round * (i + 1)));
+      if (i % 2 == 0) streams.back()->cancel();
+    }
+    while (engine->step()) {
+    }
+    for (const auto& stream : streams) {
+      std::vector<Answer> answers(2);
+      collect(*stream, answers);
+      EXPECT_TRUE(stream->done());
+    }
+    expect_no_page_held(*engine);
   }
 }
 

@@ -79,6 +79,26 @@ class Ranks(unittest.TestCase):
             self.assertEqual(one, other)
         server.stop()
 
+    def test_prefill_and_decode_apart_answer_as_one_rank(self):
+        path = harness.model(**(SHAPE | {"num_nextn_predict_layers": 1}))
+        alone = harness.Server(path)
+        want = self.answers(alone)
+        alone.stop()
+        server = harness.Server(path, extra=["--ranks", "3", "--prefill-ranks", "1"])
+        self.assertEqual(self.answers(server), want)
+        text = server.get("/metrics")[2]
+        done = float(re.search(r'^fathom_handovers_total{.*outcome="done"} (\S+)$', text, re.M)[1])
+        self.assertGreater(done, 10)
+        self.assertGreater(server.metric("handover_bytes_total"), 0)
+        self.assertEqual(set(re.findall(r'^fathom_handover_requests{.*phase="(\w+)"} 0$', text, re.M)),
+                         {"prompt", "rows", "place"})
+        server.stop()
+
+    def test_more_ranks_for_prompts_than_there_are_is_refused(self):
+        done = harness.serve("--model", str(harness.model(**SHAPE)), "--port", "0", "--ranks", "2", "--prefill-ranks", "2")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("ranks.prefill", done.stderr)
+
     def halt_a_rank(self, server):
         """Rank 1 stands still, outside of the locks that it shares."""
         try:

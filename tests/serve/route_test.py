@@ -236,6 +236,39 @@ class Losses(unittest.TestCase):
         self.assertEqual(router.get("/live")[0], 200)
         router.stop()
 
+    def test_a_server_without_room_for_connections_is_neither_away_nor_lost(self):
+        full = harness.Server(settings=["limits.max_connections=6", "limits.idle_s=60"])
+        router = Router([full], settings=["route.lost_after=2"])
+        lines, idle = [], []
+        body = chat_body("long", max_tokens=1200, ignore_eos=True)
+        thread = threading.Thread(target=lambda: lines.extend(router.stream_lines(PATH, body)))
+        thread.start()
+        while router.of_server("requests_in_flight", 0) == 0:
+            time.sleep(0.002)
+        log_before = len(router.log)
+        answer = b""
+        while b"too_many_connections" not in answer and len(idle) < 20:
+            idle.append(socket.create_connection(("127.0.0.1", full.port), timeout=30))
+            idle[-1].settimeout(0.05)
+            try:
+                answer = idle[-1].recv(4096)
+            except TimeoutError:
+                answer = b""
+        self.assertTrue(answer.startswith(b"HTTP/1.1 503 "), answer)
+        self.assertIn(b"Connection: close", answer)
+        status, _, answer = router.post(PATH, chat_body())
+        self.assertEqual((status, answer["error"]["code"]), (503, "too_many_connections"))
+        thread.join()
+        self.assertEqual(lines[-1], "data: [DONE]")
+        time.sleep(0.5)  # looks
+        self.assertEqual(router.get("/ready")[2]["servers"], ["ready"])
+        self.assertNotIn("is away", "".join(router.log[log_before:]))
+        for one in idle:
+            one.close()
+        router._until(lambda: router.post(PATH, chat_body(max_tokens=2))[0] == 200, "room")
+        router.stop()
+        full.stop()
+
     def test_a_full_server_is_not_the_last_word(self):
         full = harness.Server(settings=["limits.max_running=1", "limits.max_waiting=1"])
         router = Router([full, self.servers[0]], settings=["route.choice=turns"])
@@ -258,6 +291,26 @@ class Losses(unittest.TestCase):
         self.assertEqual(set(statuses), {200, 503}, "the server's own word")
         for one in (router, alone, full):
             one.stop()
+
+    def test_sigint_under_load(self):
+        router = Router(self.servers)
+
+        def ask():
+            try:
+                while True:
+                    router.post(PATH, chat_body("x" * 20000, max_tokens=1))
+            except (OSError, http.client.HTTPException):
+                pass
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        while router.of_server("requests_total", 0) + router.of_server("requests_total", 1) < 8:
+            time.sleep(0.002)
+        router.process.send_signal(signal.SIGINT)
+        self.assertEqual(router.process.wait(20), 130)
+        for thread in threads:
+            thread.join()
 
     def test_sigterm_lets_streams_end(self):
         router = Router(self.servers, settings=["server.drain_delay_s=0.3", "server.drain_timeout_s=20"])
@@ -322,6 +375,13 @@ class OtherServers(unittest.TestCase):
         self.router._until(lambda: self.router.get("/ready")[0] == 200, "the server, after what it did")
         return self.router.request(method, "/x", body={} if method == "POST" else None)
 
+    def timers(self):
+        """Of the connections to the server (2: the keep-alive's), by /proc/net/tcp."""
+        with open("/proc/net/tcp", encoding="ascii") as table:
+            rows = [line.split() for line in table][1:]
+        to = f":{self.bad.server_port:04X}"
+        return {row[5][:2] for row in rows if row[2].endswith(to) and row[3] == "01"}
+
     def test_answers_that_are_none_are_503(self):
         for pieces in ([b"rubbish\r\n\r\n"], [b"HTTP/1.1 200 OK\r\nContent-Le"],
                        [b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"],
@@ -330,10 +390,60 @@ class OtherServers(unittest.TestCase):
                        [b"HTTP/1.1 200 OK\r\nX: " + b"a" * (70 << 10) + b"\r\n\r\n"]):
             status, _, answer = self.ask(pieces)
             self.assertEqual((status, answer["error"]["code"]), (503, "no_server"), pieces)
+            self.assertNotIn("127.0.0.1", answer["error"]["message"])
+
+    def test_half_an_answer_does_not_keep_others_from_its_server(self):
+        """It may be the client's doing, who reads slowly. Nothing at all is the server's."""
+        changes = lambda: sum("is away" in line for line in self.router.log)
+        before = changes()
+        self.ask([b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"])
+        time.sleep(0.2)
+        self.assertEqual(changes(), before)
+        self.ask([])
+        self.router._until(lambda: changes() > before, "a word of it in the log")
+
+    def test_a_request_that_ends_its_servers_is_not_sent_to_all(self):
+        more = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), Scripted) for _ in range(3)]
+        for one in more:
+            threading.Thread(target=one.serve_forever, daemon=True).start()
+        router = Router([self.url] + [f"http://127.0.0.1:{one.server_port}" for one in more])
+        Scripted.script["/dies"] = lambda: iter([])
+        Scripted.seen.clear()
+        self.assertEqual(router.post("/dies", {"a": 1})[0], 503)
+        self.assertEqual([path for path, _ in Scripted.seen], ["/dies"] * 2)
+        router.stop()
+        for one in more:
+            one.shutdown()
+            one.server_close()
+
+    def test_servers_by_name(self):
+        """One name that leads nowhere is no other server's fault."""
+        router = Router([f"http://localhost:{self.bad.server_port}", "http://nowhere.invalid:9"], wait=False)
+        router._until(lambda: router.get("/ready")[2]["servers"][0] == "ready", "the one that is there")
+        router._until(lambda: "nowhere.invalid:9 is away" in "".join(router.log), "a word of the other")
+        self.assertEqual(router.get("/ready")[2]["servers"][0], "ready")
+        router.stop()
+
+    def test_a_server_that_cannot_be_reached_in_time(self):
+        with socket.socket() as deaf:
+            deaf.bind(("127.0.0.1", 0))
+            deaf.listen(0)
+            fill = []
+            for _ in range(4):  # then nobody is let in any more
+                one = socket.socket()
+                one.setblocking(False)
+                one.connect_ex(deaf.getsockname())
+                fill.append(one)
+            router = Router([f"http://127.0.0.1:{deaf.getsockname()[1]}"], wait=False,
+                            settings=["route.connect_s=0.2"])
+            router._until(lambda: "more than 0.2 s (route.connect_s)" in "".join(router.log), "its reason")
+            router.stop()
+            for one in fill:
+                one.close()
 
     def test_lengths_chunks_and_headers_of_the_connection(self):
         status, headers, text = self.ask([b"HTTP/1.1 203 Strange\r\nTransfer-Encoding: chunked\r\nKeep-Alive: 5\r\n"
-                                          b"Connection: close, X-Hop\r\nX-Hop: 1\r\nX-Kept: 2\r\nSet-Cookie: a\r\n"
+                                          b"Connection: close\r\nConnection: X-Hop, X-Kept-Not\r\nX-Hop: 1\r\nX-Kept: 2\r\nSet-Cookie: a\r\n"
                                           b"Set-Cookie: b\r\n\r\n", b"3\r\nabc\r\n", b"0\r\nX-Trailer: 1\r\n\r\n"])
         self.assertEqual((status, text), (203, "abc"))
         self.assertEqual((headers["X-Kept"], headers["X-Hop"], headers["Keep-Alive"]), ("2", None, None))
@@ -344,7 +454,7 @@ class OtherServers(unittest.TestCase):
     def test_what_a_server_hears(self):
         Scripted.seen.clear()
         Scripted.script["/x?q=1"] = lambda: iter([b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"])
-        self.router.raw(b"POST /x?q=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close, X-Mine\r\nX-Mine: 1\r\n"
+        self.router.raw(b"POST /x?q=1 HTTP/1.1\r\nHost: localhost\r\nConnection: close, X-Mine\r\nX-Mine: 1\r\nMine: 1\r\n"
                         b"X-Forwarded-For: 6.6.6.6\r\nTE: trailers\r\nExpect: 100-continue\r\nAuthorization: Bearer k\r\n"
                         b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n")
         path, headers = Scripted.seen[-1]
@@ -354,6 +464,7 @@ class OtherServers(unittest.TestCase):
         self.assertEqual(headers["x-forwarded-for"], "127.0.0.1", "what anybody can write is not passed on")
         self.assertEqual((headers["authorization"], headers["content-length"]), ("Bearer k", "2"))
         self.assertEqual(headers["via"], "1.1 fathom-route")
+        self.assertEqual(headers["mine"], "1")
         for gone in ("x-mine", "te", "expect", "transfer-encoding"):
             self.assertNotIn(gone, headers)
 
@@ -374,6 +485,7 @@ class OtherServers(unittest.TestCase):
             slow.sendall(b"GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n")
             time.sleep(0.7)
             stands = sent[0]
+            self.assertEqual(self.timers(), {"02"}, "probes, for a machine that is gone says nothing")
             self.assertLess(stands, 400, "pieces of 64 KiB, of which the system's buffers hold some")
             time.sleep(0.3)
             self.assertEqual(sent[0], stands)
@@ -408,7 +520,7 @@ class Settings(unittest.TestCase):
         server = harness.Server()
         router = Router([server], settings=["route.servers_want_keys=true"], wait=False)
         router._until(lambda: "without a key" in "".join(router.log), "a look")
-        self.assertEqual(router.post(PATH, chat_body(), {"Host": "any.example"})[0], 503)
+        self.assertEqual(router.post(PATH, chat_body(), {"Host": "any.example", "X-Api-Key": "k"})[0], 503)
         router.stop()
         server.stop()
 
@@ -424,6 +536,12 @@ class Settings(unittest.TestCase):
         self.assertEqual(router.post(PATH, chat_body(), {"Host": "any.example"})[0], 401)
         status, _, _ = router.post(PATH, chat_body(), {"Host": "any.example", "Authorization": f"Bearer {key}"})
         self.assertEqual(status, 200)
+        head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: any.example\r\nContent-Length: 900000\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", router.port), timeout=30) as connection:
+            connection.sendall(head)  # and no body
+            self.assertTrue(connection.recv(4096).startswith(b"HTTP/1.1 401 "))
+        self.assertEqual(router.get("/metrics")[0], 200)
+        self.assertEqual(router.request("GET", "/metrics", headers={"X-Forwarded-For": "192.0.2.1"})[0], 403)
         router.stop()
         server.stop()
 

@@ -59,6 +59,10 @@ std::unique_ptr<engine::Engine> make_engine_on(const ServingRanks& ranks, Ctx& c
        .deal = ranks.replicas == ReplicaRule::kFlow
                    ? engine::least_largest_load(ranks.active_experts)
                    : model::DealTokens(),
+       .prefill_ranks = static_cast<int>(ranks.prefill),
+       .handover = {.answer_s = ranks.handover_s,
+                    .progress_s = ranks.handover_s,
+                    .abort_s = ranks.handover_s},
        .deadline_s = ranks.deadline_s,
        .make_context = [] { return backend::make_context(); }});
 }

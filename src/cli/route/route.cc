@@ -96,11 +96,18 @@ class Route : public Command {
     return config;
   }
 
+  /// Before the server goes, whichever way that is.
+  struct Stopped {
+    serve::Router& router;
+    ~Stopped() { router.stop(); }
+  };
+
   static int run_router(const serve::RouteConfig& config) {
     ServiceManager manager;
     const InterruptGuard interrupt;
     serve::Router router(config);
     serve::http::Server server(serve::http_options(config.server, config.limits), router);
+    const Stopped stopped{router};
     server.start();
     log::info("listening on {}://{}:{}", config.server.tls_certificate.empty() ? "http" : "https",
               config.server.host, server.port());

@@ -56,6 +56,11 @@ engine::EngineOptions engine_settings(const serve::ServeConfig& config, const Mo
   return options;
 }
 
+void check_loads_file(const serve::ModelSection& section, const ModelConfig& model) {
+  if (section.loads_file.empty() || model.has_experts()) return;
+  throw Error(ErrorCode::kInvalidInput, "model.loads_file: " + section.path + " has no experts");
+}
+
 }  // namespace
 
 std::string served_name(const serve::ModelSection& section) {
@@ -68,7 +73,9 @@ std::string served_name(const serve::ModelSection& section) {
 
 void check_model(const serve::ModelSection& section) {
   check_model_path(section.path);
-  if (std::filesystem::is_directory(section.path)) value_or_throw(load_model_config(section.path));
+  if (std::filesystem::is_directory(section.path)) {
+    check_loads_file(section, value_or_throw(load_model_config(section.path)));
+  }
   if (section.chat_template.empty()) return;
   value_or_throw(tokenizer::parse_chat_template_name(section.chat_template));
 }
@@ -117,10 +124,7 @@ struct LoadedModel::Impl {
   }
 
   void count_experts(const serve::ModelSection& section) {
-    if (!model->config().has_experts()) {
-      throw Error(ErrorCode::kInvalidInput,
-                  "model.loads_file: " + section.path + " has no experts");
-    }
+    check_loads_file(section, model->config());
     loads.emplace(model->config());
     served.expert_loads = &*loads;
   }

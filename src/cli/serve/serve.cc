@@ -38,6 +38,8 @@ constexpr std::array kFlags = {
     ServeFlag{"--drafts", "model.drafts", "Tokens at most that MTP modules propose for a step",
               "TOKENS"},
     ServeFlag{"--ranks", "ranks.count", "Threads that share the requests and the experts", "RANKS"},
+    ServeFlag{"--prefill-ranks", "ranks.prefill",
+              "Of these, ranks that compute prompts and leave decoding to the others", "RANKS"},
     ServeFlag{"--log-format", "server.log_format", "text or json", "FORMAT"},
 };
 

@@ -1,5 +1,7 @@
 #include "config/serving/serving_ranks.h"
 
+#include <fmt/format.h>
+
 namespace fathom {
 
 void ServingRanks::list_fields(FieldList& list) {
@@ -7,6 +9,13 @@ void ServingRanks::list_fields(FieldList& list) {
            "threads of this process that each answer some of the requests and hold some of the "
            "experts",
            {.min = 1, .max = kMaxServingRanks});
+  list.add("prefill", prefill,
+           "of these, ranks that compute prompts alone and hand their rows to the others, which "
+           "decode; 0: every rank does both",
+           {.min = 0, .max = kMaxServingRanks - 1});
+  list.add("handover_s", handover_s,
+           "for which one side of a hand-over waits for the other, in each of its states",
+           {.min = 0.01});
   list.add("wire", wire, kWireFormatNames,
            "how tokens travel to their experts; f32: answers are one rank's to the bit");
   list.add("redundant_experts", redundant_experts,
@@ -27,6 +36,14 @@ void ServingRanks::list_fields(FieldList& list) {
            {.min = 0, .max = 1 << 16});
   list.add("deadline_s", deadline_s, "for which a rank waits for another before serving ends",
            {.min = 1});
+}
+
+void ServingRanks::check(const std::string& prefix, Problems& problems) const {
+  if (prefill < count || prefill == 0) return;
+  problems.invalid(prefix + "prefill",
+                   fmt::format("{} of {} ranks would compute prompts, and none is left to decode: "
+                               "expected fewer than ranks.count",
+                               prefill, count));
 }
 
 }  // namespace fathom

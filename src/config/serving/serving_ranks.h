@@ -21,6 +21,8 @@ inline constexpr std::array<std::pair<ReplicaRule, std::string_view>, 2> kReplic
 /// [ranks] of `fathom serve`.
 struct ServingRanks {
   i64 count = 1;
+  i64 prefill = 0;
+  double handover_s = 10;
   WireFormat wire = WireFormat::kF32;
   i64 redundant_experts = 0;
   i64 balance_every = 0;
@@ -30,6 +32,8 @@ struct ServingRanks {
   double deadline_s = 600;
 
   void list_fields(FieldList& list);
+  /// Rules across fields.
+  void check(const std::string& prefix, Problems& problems) const;
 };
 
 }  // namespace fathom

@@ -24,15 +24,24 @@ PrefixRouter::PrefixRouter(i64 ranks, const PrefixRouterOptions& options)
   FATHOM_CHECK(ranks >= 1 && options.step_tokens >= 1 && options.capacity >= 1, ranks, " ranks");
 }
 
-i64 PrefixRouter::choose(std::string_view tenant, std::string_view salt, std::span<const i32> ids,
-                         std::span<const i64> loads) {
-  FATHOM_CHECK(std::ssize(loads) == ranks_, loads.size(), " loads of ", ranks_, " ranks");
+std::vector<u64> prefix_keys(std::string_view tenant, std::string_view salt,
+                             std::span<const i32> ids, i64 step_tokens) {
   std::vector<u64> keys;
   u64 hash = mix(text_hash(tenant) * 3 + text_hash(salt));
   for (size_t t = 0; t < ids.size(); ++t) {
     hash = mix(hash + static_cast<u64>(static_cast<u32>(ids[t])) + 1);
-    if (static_cast<i64>(t + 1) % options_.step_tokens == 0) keys.push_back(hash);
+    if (static_cast<i64>(t + 1) % step_tokens == 0) keys.push_back(hash);
   }
+  return keys;
+}
+
+i64 PrefixRouter::choose(std::string_view tenant, std::string_view salt, std::span<const i32> ids,
+                         std::span<const i64> loads) {
+  return choose(prefix_keys(tenant, salt, ids, options_.step_tokens), loads);
+}
+
+i64 PrefixRouter::choose(std::span<const u64> keys, std::span<const i64> loads) {
+  FATHOM_CHECK(std::ssize(loads) == ranks_, loads.size(), " loads of ", ranks_, " ranks");
   const i64 least = *std::ranges::min_element(loads);
   i64 rank = least_chosen(loads, least);
   // The longest beginning that is known somewhere with room.
@@ -59,6 +68,14 @@ i64 PrefixRouter::least_chosen(std::span<const i64> loads, i64 load) const {
     if (rank < 0 || chosen_[at] < chosen_[static_cast<size_t>(rank)]) rank = r;
   }
   return rank;
+}
+
+void PrefixRouter::level(i64 rank, std::span<const i64> among) {
+  if (among.empty()) return;
+  i64 fewest = chosen_[static_cast<size_t>(among.front())];
+  for (const i64 each : among) fewest = std::min(fewest, chosen_[static_cast<size_t>(each)]);
+  i64& own = chosen_[static_cast<size_t>(rank)];
+  own = std::max(own, fewest);
 }
 
 void PrefixRouter::remember(u64 key, i64 rank) {

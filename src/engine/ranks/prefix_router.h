@@ -20,6 +20,10 @@ struct PrefixRouterOptions {
   i64 capacity = i64{1} << 16;
 };
 
+/// Hashes of the beginnings of a text, each a step longer. tenant and salt are in all of them.
+std::vector<u64> prefix_keys(std::string_view tenant, std::string_view salt,
+                             std::span<const i32> ids, i64 step_tokens);
+
 /// Remembers where texts went, by hashes of their beginnings, tenant and salt among them as in the
 /// cache. A wrong guess (the pages were evicted) costs time alone. For one thread.
 class PrefixRouter {
@@ -30,6 +34,11 @@ class PrefixRouter {
   /// was chosen least often.
   i64 choose(std::string_view tenant, std::string_view salt, std::span<const i32> ids,
              std::span<const i64> loads);
+  /// The same, of prefix_keys() with the options' step_tokens.
+  i64 choose(std::span<const u64> keys, std::span<const i64> loads);
+  /// A rank that comes back: of new texts it had as many as that of `among` with the fewest, or it
+  /// would get all of them until it had.
+  void level(i64 rank, std::span<const i64> among);
   /// Of texts that were chosen for: steps whose rank was known, and all.
   i64 known_steps() const { return known_steps_; }
   i64 all_steps() const { return all_steps_; }

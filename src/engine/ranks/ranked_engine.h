@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/handover/handover.h"
 #include "engine/make_engine.h"
 #include "engine/ranks/expert_balancer.h"
 #include "engine/ranks/token_dealer.h"
@@ -17,7 +18,9 @@ struct RankOptions {
   /// Slots of a layer beyond one for each expert, rounded up to as many on each rank: replicas.
   i64 redundant_experts = 0;
   BalancerOptions balancer;
-  model::DealTokens deal = {};       // empty: replicas take turns; least_largest_load()
+  model::DealTokens deal = {};  // empty: replicas take turns; least_largest_load()
+  int prefill_ranks = 0;  // of the ranks, the first: compute prompts alone; 0: all do everything
+  HandoverDeadlines handover = {};   // of the rows that go from these to the others
   double deadline_s = 600;           // for which a rank waits for another before the engine ends
   std::string hang_directory = ".";  // where hang-<rank>.json is written then; empty: nowhere
   std::function<Ctx()> make_context;

@@ -81,7 +81,11 @@ bool Engine::Impl::start(Entry& entry, const Turn& turn, double now) {
   if (drafts_for(sequence)) drafter_->begin(sequence, cached);
   scheduler_.start(entry.id, cached, now);
   entry.published_tokens = 0;
-  if (entry.job->stats.preemptions == 0) {  // later it finds what it computed itself
+  if (const auto& handed = entry.job->handed) {
+    entry.job->stats.cached_tokens = handed->cached_tokens;
+    entry.job->stats.queue_s = handed->queue_s;
+    report_prefilled(entry, cached);
+  } else if (entry.job->stats.preemptions == 0) {  // later it finds what it computed itself
     pages_.count_query(sequence, limit, cached);
     entry.job->stats.cached_tokens = cached;
     entry.job->stats.queue_s = now - entry.job->submitted_s;
@@ -146,7 +150,7 @@ void Engine::Impl::take_shared_prefixes(double now) {
     FATHOM_CHECK(fits, "no room for ", hold, " tokens that had pages");
     if (drafts_for(sequence)) drafter_->begin(sequence, cached);
     scheduler_.resume(entry.id, cached, now);
-    if (entry.job->stats.preemptions == 0) {
+    if (entry.job->stats.preemptions == 0 && !entry.job->handed) {
       entry.job->stats.cached_tokens = cached;
       report_prefilled(entry, cached);
     }

@@ -13,6 +13,7 @@
 #include "engine/cache/paged_cache.h"
 #include "engine/cache/spilled_rows.h"
 #include "engine/engine.h"
+#include "engine/handover/handover_engine.h"
 #include "engine/make_engine.h"
 #include "engine/run/decode_pass.h"
 #include "engine/run/drafter.h"
@@ -22,7 +23,7 @@
 
 namespace fathom::engine {
 
-struct Engine::Impl final : public Engine {
+struct Engine::Impl final : public HandoverEngine {
  public:
   Impl(Ctx& ctx, const model::Model& model, const tokenizer::Tokenizer* tokenizer,
        const EngineOptions& options);
@@ -43,6 +44,14 @@ struct Engine::Impl final : public Engine {
   i64 num_waiting() const override;
   double stalled_s() const override;
 
+  // With other ranks' engines (engine_handover.cc).
+  Result<void> check(const GenerateRequest& request) const override;
+  Result<Submission> submit_handed(GenerateRequest request, HandedPrompt prompt) override;
+  LentPages lend_prompt(const GenerateRequest& request) override;
+  std::optional<LentPages> lend_room(const GenerateRequest& request, i64 tokens) override;
+  void publish_room(const LentPages& room, i64 exact_tokens) override;
+  void give_back(u64 handle) override;
+
  private:
   /// A request from its submission on; each further choice gets its own.
   struct Entry {
@@ -62,12 +71,15 @@ struct Engine::Impl final : public Engine {
   };
 
   // Requests (engine_requests.cc).
-  Result<void> check(const GenerateRequest& request) const;
+  Result<Submission> submit_job(GenerateRequest request, std::optional<HandedPrompt> prompt);
   i64 max_new_tokens(const GenerateRequest& request) const;
   i64 pages_for(i64 tokens) const;
   Entry& add_entry(RequestId id, std::shared_ptr<Job> job);
   Entry* find(RequestId id);
   std::unique_ptr<Sequence> make_sequence(const std::shared_ptr<Job>& job, i32 choice) const;
+
+  std::unique_ptr<Sequence> holding_sequence(const GenerateRequest& request) const;
+  LentPages lend(std::unique_ptr<Sequence> sequence, i64 tokens);
 
   // Who runs (engine_admission.cc).
   void drop_forgotten();
@@ -143,9 +155,11 @@ struct Engine::Impl final : public Engine {
   std::vector<Entry> entries_;  // by RequestId::slot
   std::map<std::string, TenantId> tenants_;
   EngineCounters counters_{};
-  std::optional<std::string> failure_;  // that ends everything when the next step begins
-  std::vector<std::string> forgotten_;  // tenants, until the next step begins
-  bool reads_disk_ = false;             // the next request's pages, a few a step
+  std::optional<std::string> failure_;             // that ends everything when the next step begins
+  std::vector<std::string> forgotten_;             // tenants, until the next step begins
+  std::map<u64, std::unique_ptr<Sequence>> lent_;  // sequences that hold lent pages
+  u64 lent_handles_ = 0;
+  bool reads_disk_ = false;  // the next request's pages, a few a step
 
   // Of the step under way; kept, so that it allocates nothing.
   std::vector<Sequence*> batch_;

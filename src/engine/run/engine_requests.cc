@@ -123,16 +123,23 @@ std::unique_ptr<Sequence> Engine::Impl::make_sequence(const std::shared_ptr<Job>
 }
 
 Result<Submission> Engine::Impl::submit(GenerateRequest request) {
+  return submit_job(std::move(request), std::nullopt);
+}
+
+Result<Submission> Engine::Impl::submit_job(GenerateRequest request,
+                                            std::optional<HandedPrompt> prompt) {
   if (const auto checked = check(request); !checked) return tl::unexpected(checked.error());
   auto job = std::make_shared<Job>();
   job->request = std::move(request);
-  job->stream = std::make_shared<Stream>();
+  job->stream = prompt ? prompt->stream : std::make_shared<Stream>();
   const GenerateRequest& asked = job->request;
   job->stats.prompt_tokens = std::ssize(asked.prompt_ids);
-  job->stream->open(asked.num_choices, kReservedEvents * asked.num_choices);
+  if (!prompt) job->stream->open(asked.num_choices, kReservedEvents * asked.num_choices);
   {
     const std::lock_guard lock(mutex_);
-    job->submitted_s = now_s();
+    const double now = now_s();
+    job->submitted_s = now - (prompt ? prompt->elapsed_s : 0.0);
+    if (prompt) job->handed = {.cached_tokens = prompt->cached_tokens, .queue_s = prompt->queue_s};
     const auto tenant = tenants_.try_emplace(asked.tenant, tenants_.size()).first->second;
     const Admission admission =
         scheduler_.submit({.tenant = tenant,
@@ -141,7 +148,7 @@ Result<Submission> Engine::Impl::submit(GenerateRequest request) {
                            .max_new_tokens = std::max<i64>(max_new_tokens(asked), 1),
                            .sequences = asked.num_choices,
                            .priority = asked.priority},
-                          job->submitted_s);
+                          now);
     if (admission.outcome != AdmissionOutcome::kAccepted) {
       return Submission{.stream = nullptr, .retry_after_s = admission.retry_after_s};
     }

@@ -25,6 +25,12 @@ struct Job {
   RequestStats stats;
   double submitted_s = 0.0;
   bool forked = false;  // all choices have sequences of their own
+  /// What the client is told where another rank computed the prompt: what that one found.
+  struct Handed {
+    i64 cached_tokens = 0;
+    double queue_s = 0.0;
+  };
+  std::optional<Handed> handed;
 };
 
 /// States of the MTP module of one depth k that its rows wait for, h^{k-1} of positions [begin,

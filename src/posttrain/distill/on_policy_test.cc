@@ -85,7 +85,9 @@ class OnPolicyTest : public StageRunTest {
       const bool cut = sample.find("truncated")->as_bool();
       const i64 tokens = sample.find("tokens")->as_integer();
       EXPECT_LE(tokens, 8);
-      if (cut) EXPECT_EQ(tokens, 8);
+      if (cut) {
+        EXPECT_EQ(tokens, 8);
+      }
       ++(cut ? answers.cut : answers.ended);
       answers.prompts[sample.find("step")->as_integer()] += prompt + "|";
       answers.by_prompt[prompt].insert(sample.find("text")->as_string());

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "serve/http/exchange.h"
+#include "serve/http/host_endpoints.h"
 #include "serve/http/response.h"
 
 namespace fathom::serve::http {
@@ -71,6 +72,18 @@ std::optional<ServerAddress> parse_server_url(std::string_view url) {
   return address;
 }
 
+std::vector<std::string> connection_names(std::string_view value) {
+  std::vector<std::string> names;
+  while (!value.empty()) {
+    std::string_view name = value.substr(0, value.find(','));
+    value.remove_prefix(std::min(name.size() + 1, value.size()));
+    while (name.starts_with(' ') || name.starts_with('\t')) name.remove_prefix(1);
+    while (name.ends_with(' ') || name.ends_with('\t')) name.remove_suffix(1);
+    if (!name.empty()) names.push_back(lower(name));
+  }
+  return names;
+}
+
 bool is_hop_by_hop(std::string_view name) {
   static constexpr std::array kNames = {
       std::string_view("connection"),
@@ -123,6 +136,11 @@ std::string Exchange::problem() const {
   return impl_->problem_;
 }
 
+Exchange::Progress Exchange::progress() const {
+  const Lock lock(impl_->mutex_);
+  return impl_->progress_;
+}
+
 void Exchange::cancel(const std::string& problem) {
   impl_->fail(problem);
   impl_->close();
@@ -151,6 +169,7 @@ struct Client::Impl {
   }
 
   ClientOptions options;
+  const std::shared_ptr<HostEndpoints> hosts = std::make_shared<HostEndpoints>();
   asio::io_context io;
   asio::executor_work_guard<asio::io_context::executor_type> work;
   std::vector<std::thread> threads;
@@ -160,8 +179,8 @@ Client::Client(const ClientOptions& options) : impl_(std::make_unique<Impl>(opti
 Client::~Client() = default;
 
 std::shared_ptr<Exchange> Client::send(const ServerAddress& to, const OutgoingRequest& request) {
-  auto impl =
-      std::make_shared<Exchange::Impl>(impl_->io, impl_->options, to, write_request(to, request));
+  auto impl = std::make_shared<Exchange::Impl>(impl_->io, impl_->options, impl_->hosts, to,
+                                               write_request(to, request));
   impl->start();
   return std::make_shared<Exchange>(std::move(impl));
 }

@@ -49,6 +49,8 @@ struct ResponseHead {
 class Exchange {
  public:
   enum class State { kMore, kEnded, kFailed };
+  /// How far it came, whatever became of it.
+  enum class Progress { kNothing, kConnected, kSent, kAnswered };
   struct Impl;
   explicit Exchange(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
   /// Closes its connection: the server's side of it is cancelled.
@@ -65,6 +67,8 @@ class Exchange {
   State pull(std::string& out);
   /// Why it failed.
   std::string problem() const;
+  /// kSent: the system took the whole request; kAnswered: something came back.
+  Progress progress() const;
   /// It fails with this, unless it has ended.
   void cancel(const std::string& problem);
 
@@ -86,6 +90,8 @@ class Client {
   std::unique_ptr<Impl> impl_;
 };
 
+/// The names in a Connection header's value, in lower case.
+std::vector<std::string> connection_names(std::string_view value);
 /// Of one connection, not of a message: what a proxy does not pass on (RFC 9110, 7.6.1). `name` in
 /// lower case.
 bool is_hop_by_hop(std::string_view name);

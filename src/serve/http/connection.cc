@@ -205,7 +205,8 @@ Connection::Awaitable<bool> Connection::send_stream(Response response, bool keep
     }
     if (goes_on) co_await news_->wait(silent_until);
   }
-  co_return keep&& chunked&& state == BodyStream::State::kEnd;
+  const bool is_whole = state == BodyStream::State::kEnd;
+  co_return is_whole&& keep&& chunked;
 }
 
 /// False: the client does not take it.

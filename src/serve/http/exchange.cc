@@ -20,10 +20,17 @@ constexpr size_t kWritePieceBytes = size_t{64} << 10;  // that have to be taken 
 ResponseHead head_of_answer(const beast_http::response<beast_http::string_body>& message) {
   ResponseHead head{.status = static_cast<int>(message.result_int())};
   // What a Connection header names is of the connection too.
-  const std::string connection = lower(message[beast_http::field::connection]);
+  std::vector<std::string> of_connection;
+  const auto [first, last] = message.equal_range(beast_http::field::connection);
+  for (auto field = first; field != last; ++field) {
+    std::ranges::move(connection_names(std::string_view(field->value())),
+                      std::back_inserter(of_connection));
+  }
   for (const auto& field : message) {
     const std::string name = lower(field.name_string());
-    if (is_hop_by_hop(name) || connection.find(name) != std::string::npos) continue;
+    if (is_hop_by_hop(name) || std::ranges::find(of_connection, name) != of_connection.end()) {
+      continue;
+    }
     head.headers.push_back({name, std::string(field.value())});
   }
   return head;
@@ -31,13 +38,14 @@ ResponseHead head_of_answer(const beast_http::response<beast_http::string_body>&
 
 }  // namespace
 
-Exchange::Impl::Impl(asio::io_context& io, const ClientOptions& options, const ServerAddress& to,
+Exchange::Impl::Impl(asio::io_context& io, const ClientOptions& options,
+                     std::shared_ptr<HostEndpoints> hosts, const ServerAddress& to,
                      std::string request)
     : options_(options),
+      hosts_(std::move(hosts)),
       to_(to),
       request_(std::move(request)),
       strand_(asio::make_strand(io)),
-      resolver_(strand_),
       timer_(strand_),
       room_(std::make_shared<Signal>(strand_)) {}
 
@@ -48,7 +56,6 @@ void Exchange::Impl::start() {
 
 void Exchange::Impl::close() {
   asio::post(strand_, [self = shared_from_this()] {
-    self->resolver_.cancel();
     boost::system::error_code ignored;
     if (self->connecting_) self->connecting_->close(ignored);
     if (self->wire_) self->wire_->close();
@@ -65,6 +72,16 @@ void Exchange::Impl::fail(std::string_view what) {
   tell();
 }
 
+void Exchange::Impl::came(Progress progress) {
+  const Lock lock(mutex_);
+  progress_ = progress;
+}
+
+bool Exchange::Impl::has_failed() const {
+  const Lock lock(mutex_);
+  return !problem_.empty();
+}
+
 void Exchange::Impl::tell() {
   const Lock lock(mutex_);
   if (wake_) wake_();
@@ -72,9 +89,17 @@ void Exchange::Impl::tell() {
 
 void Exchange::Impl::close_after(double seconds) {
   timer_.expires_at(after(seconds));
-  timer_.async_wait([self = shared_from_this()](boost::system::error_code error) {
-    if (!error) self->close();
+  // One that ran out just before stop_timer() comes here without an error.
+  timer_.async_wait([self = shared_from_this(), name = ++timers_](boost::system::error_code error) {
+    if (error || name != self->timers_) return;
+    self->timed_out_ = true;
+    self->close();
   });
+}
+
+void Exchange::Impl::stop_timer() {
+  ++timers_;
+  timer_.cancel();
 }
 
 Exchange::Impl::Awaitable<void> Exchange::Impl::run() {
@@ -87,32 +112,46 @@ Exchange::Impl::Awaitable<void> Exchange::Impl::run() {
   } catch (const std::exception& fault) {
     fail(fault.what());
   }
-  timer_.cancel();
+  stop_timer();
   if (wire_) wire_->close();
+}
+
+Exchange::Impl::Awaitable<HostEndpoints::Found> Exchange::Impl::find_host() {
+  HostEndpoints::Found found = hosts_->find(to_);
+  while (found.endpoints.empty() && found.is_searched && !timed_out_ && !has_failed()) {
+    co_await room_->wait(after(0.01));
+    found = hosts_->find(to_);
+  }
+  co_return found;
 }
 
 /// False: it failed.
 Exchange::Impl::Awaitable<bool> Exchange::Impl::connect() {
   close_after(options_.connect_s);
-  const auto [unknown, found] =
-      co_await resolver_.async_resolve(to_.host, std::to_string(to_.port), kAwaitTuple);
-  boost::system::error_code error = unknown;
-  if (!error) {
+  const HostEndpoints::Found found = co_await find_host();
+  if (has_failed()) co_return false;
+  boost::system::error_code error = found.error;
+  if (!timed_out_ && !found.endpoints.empty()) {
     connecting_.emplace(strand_);
     const auto [unreached, endpoint] =
-        co_await asio::async_connect(*connecting_, found, kAwaitTuple);
+        co_await asio::async_connect(*connecting_, found.endpoints, kAwaitTuple);
     error = unreached;
   }
-  timer_.cancel();
-  if (!error && connecting_->is_open()) {
+  stop_timer();
+  if (has_failed()) co_return false;
+  if (!timed_out_ && !error && connecting_->is_open()) {
     boost::system::error_code ignored;
     connecting_->set_option(asio::ip::tcp::no_delay(true), ignored);
     wire_.emplace(std::move(*connecting_), nullptr);
+    wire_->probe();
     connecting_.reset();
+    came(Progress::kConnected);
     co_return true;
   }
   fail(fmt::format("{} cannot be reached: {}", to_.authority(),
-                   error ? error.message() : "it took too long"));
+                   timed_out_
+                       ? fmt::format("it took more than {} s (route.connect_s)", options_.connect_s)
+                       : error.message()));
   co_return false;
 }
 
@@ -123,10 +162,15 @@ Exchange::Impl::Awaitable<void> Exchange::Impl::write() {
     const std::string_view piece = bytes.substr(0, kWritePieceBytes);
     close_after(options_.write_s);
     const bool taken = co_await wire_->write(piece);
-    timer_.cancel();
+    stop_timer();
+    if (timed_out_) {
+      fail(fmt::format("{} took nothing of the request for {} s", to_.authority(),
+                       options_.write_s));
+    }
     if (!taken) co_return;
     bytes.remove_prefix(piece.size());
   }
+  came(Progress::kSent);
 }
 
 Exchange::Impl::Awaitable<void> Exchange::Impl::read() {
@@ -138,6 +182,7 @@ Exchange::Impl::Awaitable<void> Exchange::Impl::read() {
     const size_t bytes = co_await wire_->read(chunk_.data(), chunk_.size());
     if (bytes == 0)
       co_return fail(to_.authority() + " closed the connection before its answer's end");
+    came(Progress::kAnswered);
     in_.append(chunk_.data(), bytes);
     if (!feed(parser)) co_return;
     co_await wait_for_room();

@@ -10,6 +10,7 @@
 
 #include "base/mutex.h"
 #include "serve/http/client.h"
+#include "serve/http/host_endpoints.h"
 #include "serve/http/in_buffer.h"
 #include "serve/http/signal.h"
 #include "serve/http/wire.h"
@@ -23,8 +24,8 @@ struct Exchange::Impl : public std::enable_shared_from_this<Impl> {
   using Awaitable = boost::asio::awaitable<T>;
   using Parser = boost::beast::http::response_parser<boost::beast::http::string_body>;
 
-  Impl(boost::asio::io_context& io, const ClientOptions& options, const ServerAddress& to,
-       std::string request);
+  Impl(boost::asio::io_context& io, const ClientOptions& options,
+       std::shared_ptr<HostEndpoints> hosts, const ServerAddress& to, std::string request);
 
   void start();
   /// From any thread.
@@ -33,6 +34,7 @@ struct Exchange::Impl : public std::enable_shared_from_this<Impl> {
   void fail(std::string_view what);
 
   Awaitable<void> run();
+  Awaitable<HostEndpoints::Found> find_host();
   Awaitable<bool> connect();
   Awaitable<void> write();
   Awaitable<void> read();
@@ -40,14 +42,19 @@ struct Exchange::Impl : public std::enable_shared_from_this<Impl> {
   void deliver(Parser& parser);
   Awaitable<void> wait_for_room();
   void close_after(double seconds);
+  void stop_timer();
+  void came(Progress progress);
+  bool has_failed() const;
   void tell();
 
   const ClientOptions options_;
+  const std::shared_ptr<HostEndpoints> hosts_;
   const ServerAddress to_;
   const std::string request_;
   boost::asio::any_io_executor strand_;
-  boost::asio::ip::tcp::resolver resolver_;
   boost::asio::steady_timer timer_;
+  u64 timers_ = 0;          // what this was when one was set is its name
+  bool timed_out_ = false;  // and that is why it was closed
   std::shared_ptr<Signal> room_;
   std::optional<boost::asio::ip::tcp::socket> connecting_;
   std::optional<Wire> wire_;
@@ -59,6 +66,7 @@ struct Exchange::Impl : public std::enable_shared_from_this<Impl> {
   std::optional<ResponseHead> head_ FATHOM_GUARDED_BY(mutex_);
   std::string unread_ FATHOM_GUARDED_BY(mutex_);
   bool ended_ FATHOM_GUARDED_BY(mutex_) = false;
+  Progress progress_ FATHOM_GUARDED_BY(mutex_) = Progress::kNothing;
   std::string problem_ FATHOM_GUARDED_BY(mutex_);  // empty: none
 };
 

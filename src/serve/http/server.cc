@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <pthread.h>
 
+#include <array>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
@@ -24,6 +26,18 @@ using asio::ip::tcp;
 /// Of the system's memory for a client that does not read; the default grows to megabytes.
 constexpr int kSendBufferBytes = 128 << 10;
 constexpr double kClosingS = 2;  // at the end, for connections to notice it
+/// For a client that is turned away to read why, and how many are given that time at once.
+constexpr double kTurnAwayS = 1;
+constexpr i64 kMaxTurnedAway = 64;
+
+std::string full_answer() {
+  Response response{.status = 503};
+  response.headers = {{"Content-Type", "application/json"}, {"Retry-After", "1"}};
+  response.body = fmt::format(
+      R"({{"error":{{"message":"too many connections","type":"server_error","code":"{}"}}}})",
+      kTooManyConnections);
+  return write_head(response, Framing::kLength, false) + response.body;
+}
 
 }  // namespace
 
@@ -62,11 +76,14 @@ struct Server::Impl {
   void listen();
   asio::awaitable<void> accept();
   void take(tcp::socket socket);
+  void turn_away(tcp::socket socket);
+  asio::awaitable<void> wait_for_end(std::shared_ptr<tcp::socket> socket);
   void run();
   std::vector<std::shared_ptr<Connection>> connections();
 
   // The hub outlives the context, whose end destroys connections that are still there.
   std::shared_ptr<Hub> hub;
+  std::atomic<i64> turned_away{0};  // and still there
   asio::io_context io;
   tcp::acceptor acceptor;
   Mutex mutex;
@@ -122,7 +139,7 @@ void Server::Impl::take(tcp::socket socket) {
   if (error) return;  // gone already
   const std::string peer = endpoint.address().to_string();
   const bool is_own = endpoint.address().is_loopback() || hub->proxies.has(endpoint.address());
-  if (!hub->counts.add(peer, is_own, hub->options)) return;
+  if (!hub->counts.add(peer, is_own, hub->options)) return turn_away(std::move(socket));
   socket.set_option(tcp::no_delay(true), error);
   socket.set_option(tcp::socket::send_buffer_size(kSendBufferBytes), error);
   std::shared_ptr<Connection> connection;
@@ -133,6 +150,36 @@ void Server::Impl::take(tcp::socket socket) {
     known.push_back(connection);
   }
   connection->start();
+}
+
+/// A new socket has room for a short answer. With TLS there is nobody to tell yet.
+void Server::Impl::turn_away(tcp::socket socket) {
+  if (!hub->options.tls_certificate.empty()) return;
+  boost::system::error_code error;
+  socket.non_blocking(true, error);
+  socket.write_some(asio::buffer(full_answer()), error);
+  if (error || turned_away >= kMaxTurnedAway) return;
+  socket.shutdown(tcp::socket::shutdown_send, error);
+  ++turned_away;
+  const auto shared = std::make_shared<tcp::socket>(std::move(socket));
+  asio::co_spawn(
+      shared->get_executor(), [this, shared] { return wait_for_end(shared); }, asio::detached);
+}
+
+/// Closed on bytes that nobody read, the connection would be reset and the answer lost.
+asio::awaitable<void> Server::Impl::wait_for_end(std::shared_ptr<tcp::socket> socket) {
+  asio::steady_timer timer(socket->get_executor(), after(kTurnAwayS));
+  timer.async_wait([socket](boost::system::error_code) {
+    boost::system::error_code ignored;
+    socket->close(ignored);
+  });
+  std::array<char, 4096> unread;
+  bool is_open = true;
+  while (is_open) {
+    const auto [error, bytes] = co_await socket->async_read_some(asio::buffer(unread), kAwaitTuple);
+    is_open = !error;
+  }
+  --turned_away;
 }
 
 void Server::Impl::run() {

@@ -2,12 +2,16 @@
 // HTTP/1.1 over TCP. All of Boost is behind this header.
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/types.h"
 #include "serve/http/handler.h"
 
 namespace fathom::serve::http {
+
+/// In the answer to a connection above a limit, beside its 503.
+inline constexpr std::string_view kTooManyConnections = "too_many_connections";
 
 struct ServerOptions {
   std::string host = "127.0.0.1";

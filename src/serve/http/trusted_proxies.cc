@@ -51,6 +51,11 @@ std::optional<Network> parse_network(const std::string& text) {
 
 bool is_network(const std::string& text) { return parse_network(text).has_value(); }
 
+bool is_near(const std::string& text, const std::vector<std::string>& networks) {
+  const auto address = address_of(text);
+  return address && (address->is_loopback() || TrustedProxies(networks).has(*address));
+}
+
 TrustedProxies::TrustedProxies(const std::vector<std::string>& networks) {
   for (const std::string& text : networks) {
     const std::optional<Network> network = parse_network(text);

@@ -1,7 +1,9 @@
 #include "serve/http/wire.h"
 
 #include <fmt/format.h>
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
+#include <sys/socket.h>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/write.hpp>
@@ -72,6 +74,17 @@ Wire::Awaitable<bool> Wire::write(std::string_view bytes) {
   const auto [error, written] = tls_ ? co_await asio::async_write(*tls_, buffer, kAwaitTuple)
                                      : co_await asio::async_write(socket_, buffer, kAwaitTuple);
   co_return !error;
+}
+
+void Wire::probe() {
+  const auto set = [fd = socket_.native_handle()](int level, int option, int value) {
+    ::setsockopt(fd, level, option, &value, sizeof(value));
+  };
+  set(SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(IPPROTO_TCP, TCP_KEEPIDLE, 10);
+  set(IPPROTO_TCP, TCP_KEEPINTVL, 5);
+  set(IPPROTO_TCP, TCP_KEEPCNT, 4);
+  set(IPPROTO_TCP, TCP_USER_TIMEOUT, 30'000);  // ms
 }
 
 void Wire::shutdown_send() {

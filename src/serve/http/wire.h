@@ -33,6 +33,9 @@ class Wire {
   Awaitable<size_t> read(char* data, size_t most);
   /// False: not all was taken.
   Awaitable<bool> write(std::string_view bytes);
+  /// From now on a machine that is gone ends the connection, within 30 s: an answer may take its
+  /// time, but without this it would be waited for for ever.
+  void probe();
   void shutdown_send();
   void close();
   bool is_open() const { return socket_.is_open(); }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "engine/handover/handover_counters.h"
 #include "serve/metrics/text_format.h"
 
 namespace fathom::serve {
@@ -121,6 +122,35 @@ void write_experts(const engine::ExpertCounters& experts, const std::string& lab
         experts.moved_bytes);
 }
 
+/// Of an engine whose ranks compute prompts and decode apart.
+void write_handovers(const engine::HandoverCounters& counters, const std::string& labels,
+                     std::string& out) {
+  if (counters.prefill_ranks == 0) return;
+  write_help("handover_requests", "gauge", "Requests between submission and decoding.", out);
+  const auto phase = [&](std::string_view name, i64 count) {
+    out += fmt::format("fathom_handover_requests{{{},phase=\"{}\"}} {}\n", labels, name, count);
+  };
+  phase("prompt", counters.prompts);
+  phase("rows", counters.rows);
+  phase("place", counters.places);
+  write_help("handovers_total", "counter", "Hand-overs of a prompt's rows.", out);
+  const auto outcome = [&](std::string_view name, u64 count) {
+    out += fmt::format("fathom_handovers_total{{{},outcome=\"{}\"}} {}\n", labels, name, count);
+  };
+  outcome("done", counters.done);
+  outcome("refused", counters.refused);
+  outcome("aborted", counters.aborted);
+  outcome("lost", counters.lost);
+  const auto counter = [&](std::string_view name, std::string_view help, auto number) {
+    write_value(name, "counter", help, labels, static_cast<double>(number), out);
+  };
+  counter("handover_pages_total", "Pages that arrived.", counters.pages);
+  counter("handover_bytes_total", "Bytes of these.", counters.bytes);
+  counter("handover_prompt_seconds_total", "From submission to a prompt's last row.",
+          counters.prompt_s);
+  counter("handover_rows_seconds_total", "From there to the rows' arrival.", counters.rows_s);
+}
+
 }  // namespace
 
 std::string Metrics::text(const std::string& model, const engine::Engine* engine) const {
@@ -179,6 +209,9 @@ std::string Metrics::text(const std::string& model, const engine::Engine* engine
   counter("spec_decode_num_accepted_tokens_total", "Of those, kept.",
           counters.drafts.accepted_tokens);
   write_experts(counters.experts, labels, out);
+  if (const auto* apart = dynamic_cast<const engine::HandsOver*>(engine)) {
+    write_handovers(apart->handover_counters(), labels, out);
+  }
   gauge("engine_stalled_seconds", "Since the last step, while there is work.", engine->stalled_s());
   return out;
 }

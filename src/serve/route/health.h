@@ -11,7 +11,8 @@
 namespace fathom::serve {
 
 /// Asks every server for /ready, all at once: 200 makes it ready; 503 says why it is not; one that
-/// says nothing is away, and for `lost_after` looks, or if it says that it stalls, lost. Where
+/// says nothing is away, and for `lost_after` looks, or if it says that it stalls, lost. One that
+/// has no room for a connection is alive. Where
 /// servers are to want keys, one that would answer without one is kept away.
 class HealthWatch {
  public:
@@ -26,10 +27,19 @@ class HealthWatch {
   struct Word {
     int status = 0;  // 0: nothing
     std::string text;
+    bool is_closed = false;  // it took the connection and closed it without a word
+  };
+  /// At one server.
+  struct Look {
+    std::vector<std::shared_ptr<http::Exchange>> exchanges;
+    std::vector<Word> words;  // [2]: of /ready, and without a key
+    std::vector<bool> done;
+    bool is_judged = false;
   };
   void run();
   void look();
-  std::vector<Word> ask(const std::string& target);
+  Look begin(i64 server);
+  static bool advance(Look& look);
   void judge(i64 server, const Word& ready, const Word& without_key);
 
   Servers& servers_;

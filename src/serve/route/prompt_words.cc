@@ -15,6 +15,9 @@ constexpr std::array kPromptMembers = {
     std::string_view("messages"),
 };
 
+/// Of a text; what comes behind is no reason to go elsewhere.
+constexpr size_t kMaxPromptBytes = size_t{1} << 20;
+
 std::string prompt_text(const io::JsonObject& body) {
   std::string text;
   for (const std::string_view name : kPromptMembers) {
@@ -22,6 +25,7 @@ std::string prompt_text(const io::JsonObject& body) {
     if (member == nullptr) continue;
     // Texts as they are: their JSON would begin alike too, but end with a quote.
     text += member->is_string() ? member->as_string() : io::write_json(*member);
+    if (text.size() > kMaxPromptBytes) text.resize(kMaxPromptBytes);
   }
   return text;
 }
@@ -32,6 +36,7 @@ PromptWords prompt_words(const http::Request& request) {
   PromptWords prompt;
   prompt.tenant = request.header("authorization").value_or("");
   prompt.tenant += request.header("x-api-key").value_or("");
+  prompt.tenant += request.header("api-key").value_or("");
   if (request.body.empty()) return prompt;
   const auto body = read_body(request.body);
   if (!body) return prompt;

@@ -12,9 +12,10 @@ namespace fathom::serve {
 /// tokenizer and a chat template: tools and system text first, as templates have them, then the
 /// messages. A server keeps cached pages by its caller and salt, so these are told apart too.
 struct PromptWords {
-  std::string tenant;      // what the caller shows: a key
-  std::string salt;        // `cache_salt`
-  std::vector<i32> words;  // four bytes each; what is left at the end is not there
+  std::string tenant;  // what the caller shows: a key
+  std::string salt;    // `cache_salt`
+  std::vector<i32>
+      words;  // four bytes each, of the first MiB; what is left at the end is not there
 };
 
 /// Of any endpoint's body; no words of one that is not understood, whose server will say so.

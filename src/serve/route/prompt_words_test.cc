@@ -70,5 +70,16 @@ TEST(ServerUrlTest, HostsPortsAndNothingElse) {
   }
 }
 
+TEST(PromptWordsTest, OfALongTextTheBeginningCounts) {
+  const std::string text(3 << 20, 'x');
+  EXPECT_EQ(words_of(R"({"prompt":")" + text + R"("})").words.size(), size_t{1} << 18);
+}
+
+TEST(ConnectionNamesTest, AreWholeAndTrimmed) {
+  EXPECT_EQ(http::connection_names(" close ,X-Mine,\tTE\t,, "),
+            (std::vector<std::string>{"close", "x-mine", "te"}));
+  EXPECT_TRUE(http::connection_names("").empty());
+}
+
 }  // namespace
 }  // namespace fathom::serve

@@ -10,6 +10,7 @@ namespace fathom::serve {
 namespace {
 
 constexpr double kNoServerRetryS = 2;
+constexpr i64 kMostFailedWithAll = 2;
 /// Of an answer that is no stream, before the client gets its beginning: no other server can be
 /// asked from then on.
 constexpr size_t kMaxHeldBytes = size_t{4} << 20;
@@ -24,14 +25,14 @@ bool is_event_stream(const http::ResponseHead& head) {
 }
 
 /// Names that a message's headers must not have when it is sent on: those of its way here.
-bool is_of_the_way(std::string_view name, std::string_view connection) {
+bool is_of_the_way(std::string_view name, const std::vector<std::string>& connection) {
   static constexpr std::array kNames = {
       std::string_view("host"),   std::string_view("content-length"),
       std::string_view("expect"), std::string_view("x-forwarded-for"),
       std::string_view("via"),    std::string_view("x-request-id"),
   };
   return http::is_hop_by_hop(name) || std::ranges::find(kNames, name) != kNames.end() ||
-         connection.find(name) != std::string_view::npos;
+         std::ranges::find(connection, name) != connection.end();
 }
 
 }  // namespace
@@ -41,9 +42,12 @@ http::OutgoingRequest outgoing_request(http::Request request, const std::string&
                             .target = request.path,
                             .body = std::move(request.body)};
   if (!request.query.empty()) out.target += "?" + request.query;
-  std::string connection, via;
+  std::vector<std::string> connection;
+  std::string via;
   for (const http::Header& header : request.headers) {
-    if (header.name == "connection") connection += http::lower(header.value) + ",";
+    if (header.name == "connection") {
+      std::ranges::move(http::connection_names(header.value), std::back_inserter(connection));
+    }
     if (header.name == "via") via += header.value + ", ";
   }
   for (http::Header& header : request.headers) {
@@ -62,8 +66,8 @@ ErrorWriter error_writer(std::string_view path) {
   return openai_error_response;
 }
 
-ApiError no_server(const std::string& why) {
-  return overloaded("no_server", "no server answers: " + why, kNoServerRetryS);
+ApiError no_server() {
+  return overloaded("no_server", "no server answers this request; ask again", kNoServerRetryS);
 }
 
 void RoutedAnswer::on_news(std::function<void()> wake) {
@@ -93,13 +97,20 @@ bool RoutedAnswer::ask_next() {
   return true;
 }
 
+void RoutedAnswer::note_failure() {
+  using Progress = http::Exchange::Progress;
+  const Progress progress = exchange_->progress();
+  problem_ = exchange_->problem();
+  servers_.failed(place_->server(), problem_, progress != Progress::kAnswered);
+  if (progress == Progress::kSent || progress == Progress::kAnswered) ++failed_with_all_;
+}
+
 std::optional<http::Response> RoutedAnswer::poll() {
   while (true) {
-    if (!exchange_ && !ask_next()) return give_up();
+    if (!exchange_ && (failed_with_all_ >= kMostFailedWithAll || !ask_next())) return give_up();
     const http::Exchange::State state = exchange_->pull(body_);
     if (state == http::Exchange::State::kFailed) {
-      problem_ = exchange_->problem();
-      servers_.failed(place_->server(), problem_);
+      note_failure();
       forget();
       continue;
     }
@@ -158,8 +169,9 @@ http::Response RoutedAnswer::give_up() const {
     response.body = refusal_->body;
     return response;
   }
-  http::Response response =
-      request_.write_error(no_server(problem_.empty() ? "none is ready" : problem_), request_.id);
+  log::warn("request {} has no server: {}", request_.id,
+            problem_.empty() ? "none is ready" : problem_);
+  http::Response response = request_.write_error(no_server(), request_.id);
   response.headers.push_back({"x-request-id", request_.id});
   return response;
 }

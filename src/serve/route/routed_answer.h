@@ -24,12 +24,13 @@ struct RoutedRequest {
 http::OutgoingRequest outgoing_request(http::Request request, const std::string& id);
 /// Of an endpoint's dialect.
 ErrorWriter error_writer(std::string_view plain_path);
-/// 503: no server answers this request.
-ApiError no_server(const std::string& why);
+/// 503: no server answers this request. Why is for the log: it has addresses in it.
+ApiError no_server();
 
 /// Asks one server after the other until one answers. Nothing of an answer is handed out before it
 /// is whole or, if it is a stream or long, begins; until then another server is asked where one
-/// fails or has no room, each once. `servers` and `client` outlive it.
+/// cannot be reached or has no room, each once. Where one fails with the whole request, which may
+/// be why, one other is asked for it, no more. `servers` and `client` outlive it.
 class RoutedAnswer : public http::LateResponse {
  public:
   RoutedAnswer(Servers& servers, http::Client& client, RoutedRequest request)
@@ -41,6 +42,7 @@ class RoutedAnswer : public http::LateResponse {
  private:
   bool ask_next();
   void forget();
+  void note_failure();
   std::optional<http::Response> look(http::Exchange::State state, const http::ResponseHead& head);
   http::Response response_of(const http::ResponseHead& head) const;
   http::Response give_up() const;
@@ -50,6 +52,7 @@ class RoutedAnswer : public http::LateResponse {
   RoutedRequest request_;
   std::function<void()> wake_;
   std::vector<i64> tried_;
+  i64 failed_with_all_ = 0;  // of these, with the whole request
   std::optional<Servers::Place> place_;
   std::shared_ptr<http::Exchange> exchange_;  // at the last one tried; null: none yet
   std::string body_;                          // what came of it

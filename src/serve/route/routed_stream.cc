@@ -17,7 +17,7 @@ http::BodyStream::State RoutedStream::pull(std::string& out) {
   if (state == http::Exchange::State::kEnded) return State::kEnd;
   const std::string problem = parts_.exchange->problem();
   log::warn("request {} has a part of its answer: {}", parts_.id, problem);
-  parts_.servers.failed(parts_.place.server(), problem);
+  parts_.servers.failed(parts_.place.server(), problem, false);
   parts_.servers.count_broken(parts_.place.server());
   // Behind half an event it would be a part of that.
   if (parts_.is_events && (end_.empty() || end_ == "\n\n")) out += last_event();

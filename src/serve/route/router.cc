@@ -6,6 +6,7 @@
 #include <array>
 
 #include "base/text.h"
+#include "serve/http/network.h"
 #include "serve/known_host.h"
 #include "serve/metrics/text_format.h"
 
@@ -34,6 +35,14 @@ i64 hops_of(const http::Request& head) {
     }
   }
   return hops;
+}
+
+/// A server would refuse it for that when its body had come here whole.
+bool lacks_key(const http::Request& head) {
+  const bool has_body =
+      head.method == "POST" || head.header("content-length") || head.header("transfer-encoding");
+  return has_body && !head.header("authorization") && !head.header("x-api-key") &&
+         !head.header("api-key");
 }
 
 /// The router's own paths.
@@ -76,7 +85,23 @@ std::optional<ApiError> Router::check(const http::Request& head) const {
                     .message = printable(head.method) + " is not passed on for " +
                                printable(head.path.substr(0, 200))};
   }
+  // Whoever may read what it has to do, where others come too.
+  const bool is_operator =
+      !head.header("x-forwarded-for") && http::is_near(head.peer, config_.server.trusted_proxies);
+  if (path == "/metrics" && config_.route.servers_want_keys && !is_operator) {
+    return ApiError{.status = 403,
+                    .type = "permission_error",
+                    .code = "forbidden",
+                    .message = "/metrics is for this machine and server.trusted_proxies"};
+  }
   if (is_own(path)) return std::nullopt;
+  if (config_.route.servers_want_keys && lacks_key(head)) {
+    return ApiError{.status = 401,
+                    .type = "authentication_error",
+                    .code = "invalid_api_key",
+                    .message = "expected a key: \"Authorization: Bearer KEY\"",
+                    .headers = {{"WWW-Authenticate", "Bearer"}}};
+  }
   if (hops_of(head) >= kMostHops) {
     return ApiError{.status = 508,
                     .type = "server_error",
@@ -86,7 +111,7 @@ std::optional<ApiError> Router::check(const http::Request& head) const {
                         "route.servers names a router that leads back"};
   }
   if (draining_) return overloaded("draining", "the router is going down", kDrainRetryS);
-  if (!servers_.any_ready()) return no_server("none is ready");
+  if (!servers_.any_ready()) return no_server();
   return std::nullopt;
 }
 

@@ -16,6 +16,8 @@ class Router : public http::Handler {
 
   /// New requests are refused; what runs goes on.
   void drain() { draining_ = true; }
+  /// Nothing is answered any more: before the server goes, whose connections it would wake.
+  void stop() { workers_.stop(); }
 
   std::optional<http::Response> refuse(const http::Request& head) override;
   void handle(http::Request request, std::function<void(http::Response)> done) override;

@@ -45,17 +45,24 @@ Servers::Place::~Place() {
 }
 
 void Servers::Place::carries(const std::shared_ptr<http::Exchange>& exchange) {
-  const Lock lock(servers_->mutex_);
-  servers_->servers_[static_cast<size_t>(server_)].flights[id_] = exchange;
+  bool is_lost = false;
+  {
+    const Lock lock(servers_->mutex_);
+    Server& server = servers_->servers_[static_cast<size_t>(server_)];
+    server.flights[id_] = exchange;
+    is_lost = server.counts.state == ServerState::kLost;  // since take()
+  }
+  if (is_lost) exchange->cancel(servers_->address(server_).authority() + " is lost");
 }
 
 Servers::Servers(const RouteSection& settings)
     : addresses_(addresses_of(settings.servers)),
       choice_(settings.choice),
+      prefix_options_{.patience = settings.patience},
       servers_(addresses_.size()),
-      router_(std::ssize(addresses_), {.patience = settings.patience}) {}
+      router_(std::ssize(addresses_), prefix_options_) {}
 
-std::optional<i64> Servers::choose(const PromptWords& prompt, std::span<const i64> tried) {
+std::optional<i64> Servers::choose(std::span<const u64> keys, std::span<const i64> tried) {
   std::vector<i64> loads;
   for (i64 s = 0; s < size(); ++s) {
     const Server& server = servers_[static_cast<size_t>(s)];
@@ -64,16 +71,16 @@ std::optional<i64> Servers::choose(const PromptWords& prompt, std::span<const i6
     loads.push_back(may_be ? std::ssize(server.flights) : kNotToBeChosen);
   }
   if (std::ranges::min(loads) == kNotToBeChosen) return std::nullopt;
-  if (choice_ == RouteChoice::kPrefix) {
-    return router_.choose(prompt.tenant, prompt.salt, prompt.words, loads);
-  }
+  if (choice_ == RouteChoice::kPrefix) return router_.choose(keys, loads);
   while (loads[static_cast<size_t>(next_turn_ % size())] == kNotToBeChosen) ++next_turn_;
   return next_turn_++ % size();
 }
 
 std::optional<Servers::Place> Servers::take(const PromptWords& prompt, std::span<const i64> tried) {
+  const std::vector<u64> keys =
+      engine::prefix_keys(prompt.tenant, prompt.salt, prompt.words, prefix_options_.step_tokens);
   const Lock lock(mutex_);
-  const auto chosen = choose(prompt, tried);
+  const auto chosen = choose(keys, tried);
   if (!chosen) return std::nullopt;
   if (!tried.empty()) ++retries_;
   Server& server = servers_[static_cast<size_t>(*chosen)];
@@ -93,6 +100,15 @@ bool Servers::any_ready() const {
       servers_, [](const Server& each) { return each.counts.state == ServerState::kReady; });
 }
 
+/// Before it is ready.
+void Servers::level(i64 server) {
+  std::vector<i64> ready;
+  for (i64 s = 0; s < size(); ++s) {
+    if (servers_[static_cast<size_t>(s)].counts.state == ServerState::kReady) ready.push_back(s);
+  }
+  router_.level(server, ready);
+}
+
 void Servers::set_state(i64 server, ServerState state, std::string_view why) {
   std::vector<std::shared_ptr<http::Exchange>> lost;
   bool is_new = false;
@@ -101,6 +117,7 @@ void Servers::set_state(i64 server, ServerState state, std::string_view why) {
     Server& each = servers_[static_cast<size_t>(server)];
     if (each.counts.state == state && each.why == why) return;
     is_new = each.counts.state != state;
+    if (is_new && state == ServerState::kReady) level(server);
     each.counts.state = state;
     each.why = why;
     for (const auto& [id, flight] : each.flights) {
@@ -117,7 +134,7 @@ void Servers::set_state(i64 server, ServerState state, std::string_view why) {
   for (const auto& exchange : lost) exchange->cancel(authority + " is lost");
 }
 
-void Servers::failed(i64 server, std::string_view problem) {
+void Servers::failed(i64 server, std::string_view problem, bool is_silent) {
   bool is_ready = false;
   {
     const Lock lock(mutex_);
@@ -125,7 +142,7 @@ void Servers::failed(i64 server, std::string_view problem) {
     ++counts.failures;
     is_ready = counts.state == ServerState::kReady;
   }
-  if (is_ready) set_state(server, ServerState::kAway, problem);
+  if (is_ready && is_silent) set_state(server, ServerState::kAway, problem);
 }
 
 void Servers::count_broken(i64 server) {

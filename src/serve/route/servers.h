@@ -42,7 +42,7 @@ class Servers {
     Place& operator=(Place&&) = delete;
     ~Place();
     i64 server() const { return server_; }
-    /// Fails when the server is lost.
+    /// Fails when the server is lost, also if it is by now.
     void carries(const std::shared_ptr<http::Exchange>& exchange);
 
    private:
@@ -62,8 +62,8 @@ class Servers {
   bool any_ready() const;
   /// `why` is for the log, which hears of changes.
   void set_state(i64 server, ServerState state, std::string_view why);
-  /// It did not answer: nothing new for it until it was looked at again.
-  void failed(i64 server, std::string_view problem);
+  /// `is_silent`: nothing came of it, so nothing new is sent there until it was looked at again.
+  void failed(i64 server, std::string_view problem, bool is_silent);
   void count_broken(i64 server);
   void count_refusal(i64 server);
   ServerCounts counts(i64 server) const;
@@ -76,12 +76,14 @@ class Servers {
     std::string why;  // it is in that state
     std::map<u64, std::weak_ptr<http::Exchange>> flights;
   };
-  std::optional<i64> choose(const PromptWords& prompt, std::span<const i64> tried)
+  std::optional<i64> choose(std::span<const u64> keys, std::span<const i64> tried)
       FATHOM_REQUIRES(mutex_);
   void give_back(i64 server, u64 id);
+  void level(i64 server) FATHOM_REQUIRES(mutex_);
 
   const std::vector<http::ServerAddress> addresses_;
   const RouteChoice choice_;
+  const engine::PrefixRouterOptions prefix_options_;
   mutable Mutex mutex_;
   std::vector<Server> servers_ FATHOM_GUARDED_BY(mutex_);
   engine::PrefixRouter router_ FATHOM_GUARDED_BY(mutex_);
