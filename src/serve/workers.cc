@@ -18,11 +18,16 @@ void Workers::stop() {
   changed_.notify_all();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
+  // What never began holds connections, whose server may end before this object does.
+  std::deque<std::function<void()>> dropped;
+  const Lock lock(mutex_);
+  dropped.swap(waiting_);
 }
 
 void Workers::run(std::function<void()> work) {
   {
     const Lock lock(mutex_);
+    if (stopping_) return;
     waiting_.push_back(std::move(work));
   }
   changed_.notify_one();
