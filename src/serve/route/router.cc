@@ -9,6 +9,7 @@
 #include "serve/http/network.h"
 #include "serve/known_host.h"
 #include "serve/metrics/text_format.h"
+#include "serve/route/routed_stream.h"
 
 namespace fathom::serve {
 namespace {
