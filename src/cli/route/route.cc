@@ -11,6 +11,7 @@
 #include "cli/serve/drain.h"
 #include "cli/serve/process_setup.h"
 #include "cli/serve/service_manager.h"
+#include "cli/serve/service_options.h"
 #include "config/run/run_file.h"
 #include "serve/config/serve_config.h"
 #include "serve/http/server.h"
@@ -21,26 +22,20 @@ namespace fathom::cli {
 namespace {
 
 constexpr std::string_view kRoutePrefix = "FATHOM_ROUTE_";
+constexpr std::array kRouteFlags = {
+    ServiceFlag{"--servers", "route.servers",
+                "Servers of the same model (fathom serve), http://HOST:PORT each", "URL,URL",
+                /*is_list=*/true},
+    ServiceFlag{"--host", "server.host", "Address to listen on", "ADDRESS"},
+    ServiceFlag{"--port", "server.port", "Port to listen on; 0: one that is free", "PORT"},
+};
 constexpr auto kRouteLookAround = std::chrono::milliseconds(20);
 
 class Route : public Command {
  public:
   Arguments add(Arguments& app) override {
     command_ = app.add_command("route", "Stand in front of several servers, as one");
-    command_.add_option("--config", config_file_, "TOML file; flags stand above it")
-        .type_name("FILE");
-    command_
-        .add_option("--servers", servers_,
-                    "Servers of the same model (fathom serve), http://HOST:PORT each")
-        .type_name("URL,URL");
-    command_.add_option("--host", host_, "Address to listen on").type_name("ADDRESS");
-    command_.add_option("--port", port_, "Port to listen on; 0: one that is free")
-        .type_name("PORT");
-    command_.add_option("--set", settings_, "Change a key of the configuration; may be repeated")
-        .type_name("SECTION.KEY=VALUE")
-        .one_value_each();
-    command_.add_flag("--print-config", print_config_, "Print the resolved configuration");
-    command_.add_flag("--keys", keys_, "Print every key of the configuration with its default");
+    options_.add(command_);
     command_.footer(
         "Example:\n  fathom route --servers http://127.0.0.1:8081,http://127.0.0.1:8082 "
         "--port 8080\n"
@@ -50,15 +45,15 @@ class Route : public Command {
   }
 
   int run() override {
-    if (keys_) {
+    if (options_.asks_for_keys()) {
       serve::RouteConfig defaults;
       out::write(describe_run_file(field_list(defaults)));
       return kExitOk;
     }
-    const serve::RouteConfig config = read_config();
-    if (print_config_) {
-      serve::RouteConfig copy = config;
-      out::write(write_run_file(field_list(copy)));
+    serve::RouteConfig config;
+    options_.read(field_list(config));
+    if (options_.asks_for_config()) {
+      out::write(write_run_file(field_list(config)));
       return kExitOk;
     }
     if (config.route.servers.empty()) {
@@ -72,30 +67,6 @@ class Route : public Command {
   }
 
  private:
-  static std::string quoted_list(const std::string& text) {
-    std::string list;
-    for (size_t begin = 0; begin <= text.size();) {
-      const size_t end = std::min(text.find(',', begin), text.size());
-      list += fmt::format("{}\"{}\"", list.empty() ? "" : ", ", text.substr(begin, end - begin));
-      begin = end + 1;
-    }
-    return "[" + list + "]";
-  }
-
-  serve::RouteConfig read_config() const {
-    serve::RouteConfig config;
-    std::vector<std::string> settings = value_or_throw(
-        serve::environment_settings(kRoutePrefix, environment_entries(), field_list(config)));
-    if (!servers_.empty()) settings.push_back("route.servers=" + quoted_list(servers_));
-    if (!host_.empty()) settings.push_back("server.host=" + host_);
-    if (!port_.empty()) settings.push_back("server.port=" + port_);
-    settings.insert(settings.end(), settings_.begin(), settings_.end());
-    value_or_throw(config_file_.empty()
-                       ? parse_run_file("", "options", settings, field_list(config))
-                       : read_run_file(config_file_, settings, field_list(config)));
-    return config;
-  }
-
   /// Before the server goes, whichever way that is.
   struct Stopped {
     serve::Router& router;
@@ -126,9 +97,7 @@ class Route : public Command {
   }
 
   Arguments command_;
-  std::string config_file_, servers_, host_, port_;
-  std::vector<std::string> settings_;
-  bool print_config_ = false, keys_ = false;
+  ServiceOptions options_{kRoutePrefix, kRouteFlags};
 };
 
 }  // namespace

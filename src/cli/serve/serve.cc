@@ -8,6 +8,7 @@
 #include "cli/serve/loaded_model.h"
 #include "cli/serve/process_setup.h"
 #include "cli/serve/running_server.h"
+#include "cli/serve/service_options.h"
 #include "config/run/run_file.h"
 #include "io/files/output_path.h"
 #include "serve/accounts/sql/sql.h"
@@ -16,31 +17,24 @@
 namespace fathom::cli {
 namespace {
 
-/// A flag and the key of the configuration that it sets.
-struct ServeFlag {
-  const char* names;
-  const char* key;
-  const char* help;
-  const char* type;
-};
-
-constexpr std::array kFlags = {
-    ServeFlag{"-m,--model", "model.path", "Model directory (Hugging Face layout), or a .gguf file",
-              "PATH"},
-    ServeFlag{"--host", "server.host", "Address to listen on", "ADDRESS"},
-    ServeFlag{"--port", "server.port", "Port to listen on; 0: one that is free", "PORT"},
-    ServeFlag{"--name", "model.name", "The model's id in the API", "NAME"},
-    ServeFlag{"--chat-template", "model.chat_template",
-              "Built-in chat template; default: the one recognised in the checkpoint", "NAME"},
-    ServeFlag{"--context", "model.context_tokens", "Tokens of a request, prompt and answer",
-              "TOKENS"},
-    ServeFlag{"--cache-tokens", "model.cache_tokens", "Tokens that the cache holds", "TOKENS"},
-    ServeFlag{"--drafts", "model.drafts", "Tokens at most that MTP modules propose for a step",
-              "TOKENS"},
-    ServeFlag{"--ranks", "ranks.count", "Threads that share the requests and the experts", "RANKS"},
-    ServeFlag{"--prefill-ranks", "ranks.prefill",
-              "Of these, ranks that compute prompts and leave decoding to the others", "RANKS"},
-    ServeFlag{"--log-format", "server.log_format", "text or json", "FORMAT"},
+constexpr std::array kServeFlags = {
+    ServiceFlag{"-m,--model", "model.path",
+                "Model directory (Hugging Face layout), or a .gguf file", "PATH"},
+    ServiceFlag{"--host", "server.host", "Address to listen on", "ADDRESS"},
+    ServiceFlag{"--port", "server.port", "Port to listen on; 0: one that is free", "PORT"},
+    ServiceFlag{"--name", "model.name", "The model's id in the API", "NAME"},
+    ServiceFlag{"--chat-template", "model.chat_template",
+                "Built-in chat template; default: the one recognised in the checkpoint", "NAME"},
+    ServiceFlag{"--context", "model.context_tokens", "Tokens of a request, prompt and answer",
+                "TOKENS"},
+    ServiceFlag{"--cache-tokens", "model.cache_tokens", "Tokens that the cache holds", "TOKENS"},
+    ServiceFlag{"--drafts", "model.drafts", "Tokens at most that MTP modules propose for a step",
+                "TOKENS"},
+    ServiceFlag{"--ranks", "ranks.count", "Threads that share the requests and the experts",
+                "RANKS"},
+    ServiceFlag{"--prefill-ranks", "ranks.prefill",
+                "Of these, ranks that compute prompts and leave decoding to the others", "RANKS"},
+    ServiceFlag{"--log-format", "server.log_format", "text or json", "FORMAT"},
 };
 
 constexpr std::string_view kServePrefix = "FATHOM_SERVE_";
@@ -49,16 +43,7 @@ class Serve : public Command {
  public:
   Arguments add(Arguments& app) override {
     command_ = app.add_command("serve", "Answer HTTP requests of OpenAI's API");
-    command_.add_option("--config", config_file_, "TOML file; flags stand above it")
-        .type_name("FILE");
-    for (size_t i = 0; i < kFlags.size(); ++i) {
-      command_.add_option(kFlags[i].names, values_[i], kFlags[i].help).type_name(kFlags[i].type);
-    }
-    command_.add_option("--set", settings_, "Change a key of the configuration; may be repeated")
-        .type_name("SECTION.KEY=VALUE")
-        .one_value_each();
-    command_.add_flag("--print-config", print_config_, "Print the resolved configuration");
-    command_.add_flag("--keys", keys_, "Print every key of the configuration with its default");
+    options_.add(command_);
     command_.footer(
         "Examples:\n  fathom serve --model DIR\n"
         "  fathom serve --config serve.toml --port 9000\n"
@@ -68,13 +53,13 @@ class Serve : public Command {
   }
 
   int run() override {
-    if (keys_) {
+    if (options_.asks_for_keys()) {
       serve::ServeConfig defaults;
       out::write(describe_run_file(field_list(defaults)));
       return kExitOk;
     }
     serve::ServeConfig config = read_config();
-    if (print_config_) {
+    if (options_.asks_for_config()) {
       out::write(write_run_file(field_list(config)));
       return kExitOk;
     }
@@ -98,15 +83,7 @@ class Serve : public Command {
  private:
   serve::ServeConfig read_config() const {
     serve::ServeConfig config;
-    std::vector<std::string> settings = value_or_throw(
-        serve::environment_settings(kServePrefix, environment_entries(), field_list(config)));
-    for (size_t i = 0; i < kFlags.size(); ++i) {
-      if (!values_[i].empty()) settings.push_back(std::string(kFlags[i].key) + "=" + values_[i]);
-    }
-    settings.insert(settings.end(), settings_.begin(), settings_.end());
-    value_or_throw(config_file_.empty()
-                       ? parse_run_file("", "options", settings, field_list(config))
-                       : read_run_file(config_file_, settings, field_list(config)));
+    options_.read(field_list(config));
     return config;
   }
 
@@ -128,10 +105,7 @@ class Serve : public Command {
   }
 
   Arguments command_;
-  std::string config_file_;
-  std::array<std::string, kFlags.size()> values_;
-  std::vector<std::string> settings_;
-  bool print_config_ = false, keys_ = false;
+  ServiceOptions options_{kServePrefix, kServeFlags};
 };
 
 }  // namespace
